@@ -1,0 +1,69 @@
+/**
+ * Identities. An event key names an effect for ever; batch and review workflow ids are the same grammar behind a word that
+ * tells them apart, because one namespace holds both. Every part is limited to characters that are safe in URLs.
+ */
+
+/** The chain a partition belongs to: all batches of one partition of one topic of one pipeline, in one epoch. */
+export interface Chain {
+  deployment: string;
+  pipeline: string;
+  epoch: number;
+  topic: string;
+  partition: number;
+}
+
+/** One batch of a chain: the records in `[position, end)`. `count` is how many there are; gaps are legal. */
+export interface BatchRef extends Chain {
+  position: number;
+  end: number;
+  count: number;
+  /** Set on the first batch of a chain, which has no predecessor. */
+  head?: boolean;
+}
+
+const namePattern = /^[A-Za-z0-9._-]{1,100}$/;
+
+/** True for a deployment, pipeline or topic name that may stand in an event key. */
+export function isName(text: string): boolean {
+  return namePattern.test(text);
+}
+
+/** `<deployment>:<pipeline>:<epoch>:<topic>:<partition>` */
+export function chainId(chain: Chain): string {
+  return `${chain.deployment}:${chain.pipeline}:${chain.epoch}:${chain.topic}:${chain.partition}`;
+}
+
+/** `<deployment>:<pipeline>:<epoch>:<topic>:<partition>:<offset>`: the permanent identity of an effect. */
+export function eventKey(chain: Chain, offset: number): string {
+  return `${chainId(chain)}:${offset}`;
+}
+
+/** Workflow id of the batch that starts at `position`. */
+export function batchWorkflowId(chain: Chain, position: number): string {
+  return `batch:${chainId(chain)}:${position}`;
+}
+
+/** Workflow id of the review of one event. */
+export function reviewWorkflowId(key: string): string {
+  return `review:${key}`;
+}
+
+/** Reads an event key back. Throws a TypeError on anything that is not one. */
+export function parseEventKey(text: string): Chain & { offset: number } {
+  const parts = text.split(':');
+  const [deployment, pipeline, epochText, topic, partitionText, offsetText] = parts;
+  const epoch = wholeNumber(epochText);
+  const partition = wholeNumber(partitionText);
+  const offset = wholeNumber(offsetText);
+  const named = [deployment, pipeline, topic].every((name) => name !== undefined && isName(name));
+  if (parts.length !== 6 || !named || epoch === undefined || partition === undefined || offset === undefined) {
+    throw new TypeError(`"${text}" is no event key; one looks like deployment:pipeline:epoch:topic:partition:offset`);
+  }
+  return { deployment: deployment!, pipeline: pipeline!, epoch, topic: topic!, partition, offset };
+}
+
+function wholeNumber(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d{1,16}$/.test(text)) return undefined;
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : undefined;
+}

@@ -1,0 +1,50 @@
+/**
+ * Every failure code of Headrace. The kind says what to do about it:
+ * - `transient`: try again, for ever, with back-off; never a dead letter.
+ * - `permanent`: this record's content; it gets a dead letter and its neighbours go on.
+ * - `systemic`: a setting, a model or a server is wrong for every record: try again and alarm; drain nothing into dead letters.
+ */
+export const failures = {
+  EMPTY_VALUE: { kind: 'permanent', meaning: 'The record has no value (a tombstone) or an empty one.' },
+  NOT_JSON: { kind: 'permanent', meaning: 'The value is no JSON text in UTF-8.' },
+  FORBIDDEN_KEY: { kind: 'permanent', meaning: 'An object has a key such as __proto__ that could change other objects.' },
+  TOO_DEEP: { kind: 'permanent', meaning: 'Objects or arrays are nested deeper than 32 levels.' },
+  SCHEMA_MISMATCH: { kind: 'permanent', meaning: "The value does not fit the pipeline's event schema." },
+  RECORD_TOO_LARGE: { kind: 'permanent', meaning: 'The value is larger than a batch may be.' },
+  BAD_EVENT: { kind: 'permanent', meaning: "The pipeline's own functions (id, time, entities, features) failed on the event or gave no usable value." },
+  BAD_PREDICTION: { kind: 'permanent', meaning: 'The model answered this row with a number that is not finite.' },
+  MODEL_REFUSED_ROW: { kind: 'permanent', meaning: 'The model server refuses this row alone, and accepts its neighbours.' },
+  BAD_DECISION: { kind: 'permanent', meaning: 'The decision policy failed on the event or returned an unknown outcome.' },
+  SINK_REFUSED_ROW: { kind: 'permanent', meaning: 'A sink refuses this decision alone, and accepts its neighbours.' },
+  MODEL_UNAVAILABLE: { kind: 'transient', meaning: 'The model server does not answer, or not in time.' },
+  MODEL_WRONG: { kind: 'systemic', meaning: 'The model is missing, or its inputs and outputs do not fit the pipeline.' },
+  STORE_UNAVAILABLE: { kind: 'transient', meaning: 'The feature store cannot be read or written.' },
+  PREDECESSOR_MISSING: { kind: 'systemic', meaning: 'The feature store has not seen the batch before this one.' },
+  SINK_UNAVAILABLE: { kind: 'transient', meaning: 'A sink does not take the delivery now.' },
+  BATCH_UNKNOWN: { kind: 'transient', meaning: "Neither this worker nor the run's history has the batch's results yet." },
+  PIPELINE_UNKNOWN: { kind: 'systemic', meaning: 'This worker has no such pipeline: it was started with other pipelines than the bridge.' },
+} as const satisfies Record<string, { kind: 'transient' | 'permanent' | 'systemic'; meaning: string }>;
+
+export type FailureCode = keyof typeof failures;
+
+/** An error whose code says what to do about it. The message begins with the code, because tools often show nothing else. */
+export class HeadraceError extends Error {
+  override readonly name = 'HeadraceError';
+
+  constructor(
+    readonly code: FailureCode,
+    detail: string,
+    options?: { cause?: unknown },
+  ) {
+    super(`${code}: ${detail}`, options);
+  }
+
+  get kind(): (typeof failures)[FailureCode]['kind'] {
+    return failures[this.code].kind;
+  }
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,38 @@
+import type { BatchRef } from './event-key.ts';
+import { decodeFrame, encodeFrame, type FrameHeader } from './frame.ts';
+import type { Rejection } from './rejection.ts';
+
+/** What `extractFeatures` records: one row of float32 features for each event of the batch, and what became of the other records. */
+export interface FeaturesHeader extends FrameHeader {
+  kind: 'features';
+  batch: BatchRef;
+  /** Feature names in column order. */
+  names: string[];
+  rejections: Rejection[];
+  /** Records (by index) below the chain's marker: their effects exist already, so they have no row here. */
+  duplicates: number[];
+  /** Rows (by row) of events later than the pipeline's allowed lateness: predicted, but not folded into features. */
+  late: number[];
+  /** Greatest event time of the partition so far, milliseconds since 1970; null before the first event. */
+  watermarkMs: number | null;
+  /** Store-wide number of this application: the order in which batches changed the feature state. */
+  commitSequence: number;
+}
+
+export interface Features {
+  header: FeaturesHeader;
+  /** Per row: the index of its record in the batch. Ascending. */
+  recordIndex: Uint32Array;
+  /** Row-major, `recordIndex.length` rows of `header.names.length` features: the model's input as it is. */
+  values: Float32Array;
+}
+
+export function encodeFeatures({ header, recordIndex, values }: Features): Uint8Array {
+  return encodeFrame({ header, columns: { recordIndex, values } });
+}
+
+/** Reads a features frame; the columns are views on its buffer. */
+export function decodeFeatures(bytes: Uint8Array): Features {
+  const { header, columns } = decodeFrame<FeaturesHeader>(bytes);
+  return { header, recordIndex: columns['recordIndex'] as Uint32Array, values: columns['values'] as Float32Array };
+}

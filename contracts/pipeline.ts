@@ -1,0 +1,91 @@
+import type { ZodType } from 'zod';
+
+/**
+ * The declared form of a pipeline: what a user writes (through `definePipeline`) and what every process reads.
+ * `E` is the event as its schema gives it back.
+ */
+export interface Pipeline<E = never> {
+  /** Lower-case name; part of every event key and of topic names. */
+  name: string;
+  topic: { name: string; partitions: number };
+  /** What a record's JSON value must be. Unknown fields are dropped. */
+  event: ZodType<E>;
+  /** The producer's own id of the event. */
+  eventId(event: E): string;
+  /** When it happened, milliseconds since 1970. */
+  eventTimeMs(event: E): number;
+  /** Who and what the event is about: windows are kept per entity. The first one is the Kafka key of the decisions topic. */
+  entities: Record<string, (event: E) => string>;
+  /** The model's inputs, in column order. */
+  features: Record<string, Feature<E>>;
+  /** Events older than the partition's watermark by more than this are predicted but not folded into windows. */
+  allowedLatenessMs: number;
+  model: Model<E>;
+  /** Every outcome that `decide` may return. */
+  outcomes: readonly string[];
+  decide(input: DecideInput<E>): { outcome: string; why: string };
+  sinks: readonly SinkBinding<E>[];
+  review?: ReviewPolicy<E>;
+}
+
+/** A pipeline whose event type does not matter to the reader, which is most readers. */
+export type AnyPipeline = Pipeline<any>;
+
+/** A number taken from the event itself, or an aggregate over a sliding window of earlier events of one entity (this one included). */
+export type Feature<E> = ValueFeature<E> | WindowFeature<E>;
+
+export interface ValueFeature<E> {
+  kind: 'value';
+  of(event: E): number;
+}
+
+export interface WindowFeature<E> {
+  kind: 'window';
+  /** A name of `entities`. */
+  entity: string;
+  aggregate: 'count' | 'sum' | 'mean';
+  /** What is added up; needed for sum and mean. Two windows that add up the same thing share its name. */
+  of?: { name: string; read(event: E): number };
+  /** The window covers `(t - delay - length, t - delay]` of event time. */
+  lengthMs: number;
+  delayMs: number;
+}
+
+export interface Model<E> {
+  name: string;
+  /** A version folder of the model repository; absent = the newest that the server has ready. */
+  version?: string;
+  /** The name of the input tensor: FP32, shape [rows, features]. */
+  input: string;
+  /** Output tensors (FP32) and how many numbers each has per row. */
+  outputs: Record<string, number>;
+  /** Answers in the model's place while it is unavailable; decisions are then marked `degraded`. Absent = wait for the model. */
+  fallback?(input: { event: E; features: Record<string, number> }): Prediction;
+}
+
+/** One number per output of width 1, else an array. */
+export type Prediction = Record<string, number | number[]>;
+
+export interface DecideInput<E> {
+  event: E;
+  features: Record<string, number>;
+  prediction: Prediction;
+  /** True when the declared fallback stood in for the model. */
+  degraded: boolean;
+}
+
+export interface SinkBinding<E> {
+  /** A name of the sink registry. */
+  sink: string;
+  /** Which decisions go there; absent = all. */
+  when?(decided: DecideInput<E> & { outcome: string; why: string }): boolean;
+}
+
+export interface ReviewPolicy<E> {
+  /** What a reviewer may answer. */
+  verdicts: readonly string[];
+  /** How long a review stays open before it escalates. */
+  timeoutMs: number;
+  /** One line that tells the reviewer what this is about. */
+  title(event: E): string;
+}

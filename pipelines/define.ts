@@ -1,0 +1,126 @@
+import type { ZodType } from 'zod';
+import { isName } from '../contracts/event-key.ts';
+import type { Feature, Pipeline, ValueFeature, WindowFeature } from '../contracts/pipeline.ts';
+
+/** What `definePipeline` takes: a pipeline, with the parts that have defaults left open. */
+export type PipelineDefinition<E, Outcome extends string, Entity extends string> = Omit<
+  Pipeline<E>,
+  'event' | 'entities' | 'features' | 'outcomes' | 'decide' | 'allowedLatenessMs' | 'topic'
+> & {
+  event: ZodType<E>;
+  topic: { name: string; /** @default 4 */ partitions?: number };
+  entities: Record<Entity, (event: E) => string>;
+  features: Record<string, ValueFeature<E> | (WindowFeature<E> & { entity: Entity })>;
+  outcomes: readonly Outcome[];
+  decide(input: Parameters<Pipeline<E>['decide']>[0]): { outcome: Outcome; why: string };
+  /** @default one day */
+  allowedLatenessMs?: number;
+};
+
+/** A definition that cannot work, with every problem in it. */
+export class PipelineDefinitionError extends Error {
+  override readonly name = 'PipelineDefinitionError';
+
+  constructor(
+    pipeline: string,
+    readonly problems: readonly string[],
+  ) {
+    super(`pipeline "${pipeline}" cannot start:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+  }
+}
+
+const day = 86_400_000;
+
+/** Declares a pipeline. Throws a PipelineDefinitionError that lists every problem. */
+export function definePipeline<E, const Outcome extends string, const Entity extends string>(
+  definition: PipelineDefinition<E, Outcome, Entity>,
+): Pipeline<E> {
+  const pipeline: Pipeline<E> = {
+    ...definition,
+    topic: { partitions: 4, ...definition.topic },
+    allowedLatenessMs: definition.allowedLatenessMs ?? day,
+  };
+  const problems = problemsOf(pipeline);
+  if (problems.length > 0) throw new PipelineDefinitionError(String(definition.name), problems);
+  return pipeline;
+}
+
+/** A feature that is a number of the event itself. */
+export function value<E>(of: (event: E) => number): ValueFeature<E> {
+  return { kind: 'value', of };
+}
+
+/** How far back a window reaches, and for which entity. */
+export interface WindowOptions<Entity extends string> {
+  entity: Entity;
+  lengthMs: number;
+  /** @default 0 */
+  delayMs?: number;
+}
+
+/** How many events of the entity lie in the window. */
+export function count<Entity extends string>(window: WindowOptions<Entity>): WindowFeature<any> & { entity: Entity } {
+  return { kind: 'window', aggregate: 'count', delayMs: 0, ...window };
+}
+
+/** What a field of the entity's events in the window adds up to. */
+export function sum<E, Entity extends string>(
+  of: { name: string; read(event: E): number },
+  window: WindowOptions<Entity>,
+): WindowFeature<E> & { entity: Entity } {
+  return { kind: 'window', aggregate: 'sum', of, delayMs: 0, ...window };
+}
+
+/** The mean of a field over the entity's events in the window; 0 when there are none. */
+export function mean<E, Entity extends string>(
+  of: { name: string; read(event: E): number },
+  window: WindowOptions<Entity>,
+): WindowFeature<E> & { entity: Entity } {
+  return { kind: 'window', aggregate: 'mean', of, delayMs: 0, ...window };
+}
+
+function problemsOf<E>(pipeline: Pipeline<E>): string[] {
+  const problems: string[] = [];
+  const check = (holds: boolean, problem: string) => {
+    if (!holds) problems.push(problem);
+  };
+  check(/^[a-z][a-z0-9-]{0,49}$/.test(pipeline.name), 'name: lower-case letters, digits and "-", at most 50, beginning with a letter');
+  check(isName(pipeline.topic.name ?? ''), 'topic.name: letters, digits, ".", "_" and "-", at most 100');
+  check(isPositiveInteger(pipeline.topic.partitions), 'topic.partitions: a whole number from 1');
+  check(typeof pipeline.event?.safeParse === 'function', 'event: a zod schema');
+  for (const part of ['eventId', 'eventTimeMs', 'decide'] as const) {
+    check(typeof pipeline[part] === 'function', `${part}: a function of the event`);
+  }
+  check(Object.keys(pipeline.entities ?? {}).length > 0, 'entities: at least one, e.g. { customer: (event) => event.customerId }');
+  check(pipeline.allowedLatenessMs >= 0, 'allowedLatenessMs: not negative');
+  check(Object.keys(pipeline.features ?? {}).length > 0, 'features: at least one');
+  for (const [name, feature] of Object.entries(pipeline.features ?? {})) {
+    problems.push(...featureProblems(pipeline, name, feature));
+  }
+  check(new Set(pipeline.outcomes).size === pipeline.outcomes?.length && pipeline.outcomes.length > 0, 'outcomes: at least one, each once');
+  check(pipeline.outcomes.length <= 255, 'outcomes: at most 255');
+  check(Boolean(pipeline.model?.name && pipeline.model.input), 'model: name and input are needed');
+  check(Object.values(pipeline.model?.outputs ?? {}).every(isPositiveInteger) && Object.keys(pipeline.model?.outputs ?? {}).length > 0,
+    'model.outputs: at least one, with its width, e.g. { score: 1 }');
+  const sinks = pipeline.sinks.map((binding) => binding.sink);
+  check(new Set(sinks).size === sinks.length && sinks.length <= 32, 'sinks: each once, at most 32');
+  check(!sinks.includes('review') || pipeline.review !== undefined, 'review: the review sink needs { verdicts, timeoutMs, title }');
+  check(pipeline.review === undefined || (pipeline.review.verdicts.length > 0 && pipeline.review.timeoutMs > 0), 'review: verdicts and a positive timeoutMs');
+  return problems;
+}
+
+function featureProblems<E>(pipeline: Pipeline<E>, name: string, feature: Feature<E>): string[] {
+  const problems: string[] = [];
+  if (!/^[a-z][a-z0-9_]{0,62}$/.test(name)) problems.push(`features.${name}: a name of lower-case letters, digits and "_", at most 63`);
+  if (feature.kind === 'value') return problems;
+  if (!(feature.entity in pipeline.entities)) {
+    problems.push(`features.${name}: entity "${feature.entity}" is none of ${Object.keys(pipeline.entities).join(', ')}`);
+  }
+  if (feature.aggregate !== 'count' && !feature.of) problems.push(`features.${name}: a ${feature.aggregate} needs "of"`);
+  if (!(feature.lengthMs > 0) || !(feature.delayMs >= 0)) problems.push(`features.${name}: lengthMs above 0 and delayMs not negative`);
+  return problems;
+}
+
+function isPositiveInteger(value: number): boolean {
+  return Number.isSafeInteger(value) && value > 0;
+}
