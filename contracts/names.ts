@@ -1,0 +1,56 @@
+/** Names that several processes must agree on. */
+
+export const workflowNames = {
+  processBatch: 'processBatch',
+  review: 'review',
+  rollUpLake: 'rollUpLake',
+} as const;
+
+/** Update of a batch run: answers with its range as soon as its decisions are in history. */
+export const scoredUpdateName = 'scored';
+
+/** What `scored` answers: the range that the run was started with, which is the one the lane must go on from. */
+export interface ScoredReply {
+  position: number;
+  end: number;
+  count: number;
+}
+
+/** Memo of a batch run; lets anybody read its range without its input. */
+export type BatchMemo = { position: number; end: number; count: number; head?: boolean };
+
+/** Signal and update of a review run; both carry a verdict. */
+export const verdictName = 'verdict';
+
+/** Query of a review run: its present state. */
+export const reviewStateQueryName = 'state';
+
+/** Search attributes, registered at start. Stored in clear by Temporal: nothing personal may stand in them. */
+export const searchAttributes = {
+  pipeline: { name: 'HeadracePipeline', type: 'KEYWORD' },
+  modelVersion: { name: 'HeadraceModelVersion', type: 'KEYWORD' },
+  outcomes: { name: 'HeadraceOutcomes', type: 'KEYWORD_LIST' },
+  eventCount: { name: 'HeadraceEventCount', type: 'INT' },
+  rejectedCount: { name: 'HeadraceRejectedCount', type: 'INT' },
+  eventTimeMin: { name: 'HeadraceEventTimeMin', type: 'DATETIME' },
+  eventTimeMax: { name: 'HeadraceEventTimeMax', type: 'DATETIME' },
+  reviewStatus: { name: 'HeadraceReviewStatus', type: 'KEYWORD' },
+} as const;
+
+/** Kafka header that carries the event key on everything we publish. */
+export const eventKeyHeader = 'headrace-event-key';
+
+/** Where a pipeline's decisions are published for other consumer groups. */
+export function decisionsTopic(pipeline: string): string {
+  return `${pipeline}.decisions`;
+}
+
+/** Where a pipeline's refused records are kept. */
+export function deadLettersTopic(pipeline: string): string {
+  return `${pipeline}.dead-letters`;
+}
+
+/** Where a pipeline's verdicts are published as labels. */
+export function labelsTopic(pipeline: string): string {
+  return `${pipeline}.labels`;
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { settings, type Setting } from './settings.ts';
+
+type Values<T> = { readonly [K in keyof T]: T[K] extends Setting<infer S> ? z.output<S> : Values<T[K]> };
+
+/** The configuration of a process: one value for every entry of `settings`, with the same nesting. */
+export type Config = Values<typeof settings>;
+
+/** Every problem of a configuration at once, each naming its variable. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+
+  constructor(readonly problems: readonly string[]) {
+    super(`the configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+  }
+}
+
+/** One row of the configuration table. */
+export interface SettingRow {
+  env: string;
+  help: string;
+  default: unknown;
+  secret: boolean;
+}
+
+/**
+ * Reads a configuration from environment variables. An empty variable counts as unset. Throws a ConfigError that lists every
+ * problem.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = [];
+  const config = readGroup(settings, env, problems) as Config;
+  if (problems.length === 0) problems.push(...crossProblems(config));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/** The settings in order, for the README's table, .env.example and tests. */
+export function settingRows(): SettingRow[] {
+  const rows: SettingRow[] = [];
+  const visit = (group: object) => {
+    for (const entry of Object.values(group) as (Setting<z.ZodType> | object)[]) {
+      if (!isSetting(entry)) visit(entry);
+      else rows.push({ env: entry.env, help: entry.help, default: entry.schema.safeParse(undefined).data, secret: entry.secret === true });
+    }
+  };
+  visit(settings);
+  return rows;
+}
+
+function readGroup(group: object, env: Readonly<Record<string, string | undefined>>, problems: string[]): object {
+  return Object.fromEntries(
+    Object.entries(group).map(([name, entry]: [string, Setting<z.ZodType> | object]) => {
+      if (!isSetting(entry)) return [name, readGroup(entry, env, problems)];
+      const result = entry.schema.safeParse(env[entry.env] || undefined);
+      if (!result.success) problems.push(`${entry.env}: ${result.error.issues.map((issue) => issue.message).join('; ')}`);
+      return [name, result.data];
+    }),
+  );
+}
+
+function crossProblems({ kafka, temporal }: Config): string[] {
+  const problems: string[] = [];
+  const remoteBroker = kafka.brokers.find((broker) => !isLoopback(broker));
+  if (kafka.brokers.some((broker) => !/^[^\s/]+:\d{1,5}$/.test(broker))) problems.push('KAFKA_BROKERS: each must look like host:port');
+  if (kafka.saslMechanism && !(kafka.saslUsername && kafka.saslPassword)) {
+    problems.push('KAFKA_SASL_MECHANISM: needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD');
+  }
+  if (!kafka.saslMechanism && (kafka.saslUsername || kafka.saslPassword)) {
+    problems.push('KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD have no effect without KAFKA_SASL_MECHANISM');
+  }
+  if (kafka.saslMechanism && !kafka.tls && remoteBroker) {
+    problems.push(`KAFKA_TLS: must be true, or the SASL password would travel in clear to ${remoteBroker}`);
+  }
+  if (Boolean(kafka.tlsCertFile) !== Boolean(kafka.tlsKeyFile)) problems.push('KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE go together');
+  if (Boolean(temporal.tlsCertFile) !== Boolean(temporal.tlsKeyFile)) {
+    problems.push('TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH go together');
+  }
+  return problems;
+}
+
+/** True for an address (host:port) of this very machine. */
+export function isLoopback(address: string): boolean {
+  return /^(127\.\d+\.\d+\.\d+|localhost|\[?::1\]?)(:\d+)?$/.test(address);
+}
+
+function isSetting(entry: object): entry is Setting<z.ZodType> {
+  return 'env' in entry && 'schema' in entry;
+}
