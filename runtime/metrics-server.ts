@@ -1,0 +1,40 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+
+/** Serves `/metrics` (Prometheus text), `/metrics.json` (for other processes of ours) and `/healthz`. */
+export async function startMetricsServer(registry: Registry, { host, port }: { host: string; port: number }): Promise<{ address: string; close(): Promise<void> }> {
+  const server = createServer((request, response) => {
+    void (async () => {
+      try {
+        if (request.url === '/metrics') {
+          response.setHeader('content-type', registry.contentType).end(await registry.metrics());
+        } else if (request.url === '/metrics.json') {
+          response.setHeader('content-type', 'application/json').end(JSON.stringify(await registry.getMetricsAsJSON()));
+        } else if (request.url === '/healthz') {
+          response.end('ok\n');
+        } else {
+          response.writeHead(404).end();
+        }
+      } catch (error) {
+        response.writeHead(500).end(String(error));
+      }
+    })();
+  });
+  server.requestTimeout = 10_000;
+  await listen(server, host, port);
+  return {
+    address: `${host}:${(server.address() as AddressInfo).port}`,
+    close: () => new Promise((resolve) => {
+      server.closeAllConnections();
+      server.close(() => resolve());
+    }),
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(new Error(`cannot listen on ${host}:${port}; check HEADRACE_METRICS_PORT`, { cause: error })));
+    server.listen(port, host, resolve);
+  });
+}

@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import { Client, Connection } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
+import { messageOf } from '../contracts/failures.ts';
+import type { Config } from '../contracts/schemas/config.ts';
+import { createPayloadCodec, parseCodecKey } from './payload-codec.ts';
+
+const connectTimeoutMs = 10_000;
+
+/** Compression and encryption of everything that goes into histories. */
+export function dataConverter(codec: Config['codec']): DataConverter {
+  const key = codec.key ? parseCodecKey(codec.key) : undefined;
+  return { payloadCodecs: [createPayloadCodec({ key, oldKeys: codec.oldKeys?.map(parseCodecKey) })] };
+}
+
+/** TLS and API key, in the form that both the client's and the worker's connection take. */
+export function temporalConnectionOptions({ temporal }: Config) {
+  const tls = temporal.tls || temporal.apiKey !== undefined || temporal.tlsCertFile !== undefined || temporal.tlsCaFile !== undefined;
+  return {
+    address: temporal.address,
+    apiKey: temporal.apiKey,
+    tls: tls && {
+      serverRootCACertificate: temporal.tlsCaFile ? readFileSync(temporal.tlsCaFile) : undefined,
+      clientCertPair: temporal.tlsCertFile ? { crt: readFileSync(temporal.tlsCertFile), key: readFileSync(temporal.tlsKeyFile!) } : undefined,
+    },
+  };
+}
+
+/** Connects a Temporal client; says which setting to look at when that fails. */
+export async function connectTemporal(config: Config): Promise<Client> {
+  try {
+    const connection = await Connection.connect({ ...temporalConnectionOptions(config), connectTimeout: connectTimeoutMs });
+    return new Client({ connection, namespace: config.temporal.namespace, dataConverter: dataConverter(config.codec) });
+  } catch (error) {
+    throw new Error(`no Temporal server answers at ${config.temporal.address}; check TEMPORAL_ADDRESS (${messageOf(error)})`, { cause: error });
+  }
+}

@@ -1,0 +1,47 @@
+import type { BatchRef } from '../contracts/event-key.ts';
+import type { AnyPipeline, Prediction } from '../contracts/pipeline.ts';
+
+/** One decided event, with everything a sink may want of it. */
+export interface DecisionRow {
+  eventKey: string;
+  eventId: string;
+  offset: number;
+  recordTimeMs: number;
+  eventTimeMs: number;
+  /** By entity name, in the pipeline's order. */
+  entities: Record<string, string>;
+  event: Record<string, unknown>;
+  /** By feature name, in the pipeline's order; each is a float32. */
+  features: Record<string, number>;
+  prediction: Prediction;
+  model: { name: string; version: string };
+  degraded: boolean;
+  late: boolean;
+  outcome: string;
+  why: string;
+}
+
+/** What one sink gets of one batch: the rows that its condition selected, in offset order. */
+export interface Delivery {
+  batch: BatchRef;
+  pipeline: AnyPipeline;
+  /** Temporal run that decides this batch, for links. */
+  workflowId: string;
+  rows: readonly DecisionRow[];
+}
+
+/**
+ * A place that decisions are delivered to. Conditions, retries, breakers and limits are policy around a sink, never inside it.
+ */
+export interface Sink {
+  /** The name that pipelines use, and that metrics carry. */
+  readonly name: string;
+  /**
+   * Delivers the rows. Called again after any failure, with the same rows, possibly at the same time as an earlier call that
+   * nobody waits for any more: the effect per event key must be the same as after one call. Throws a HeadraceError
+   * `SINK_REFUSED_ROW` when the content of a row is to blame, `SINK_UNAVAILABLE` otherwise. Must respect the signal.
+   */
+  deliver(delivery: Delivery, signal: AbortSignal): Promise<void>;
+  /** Releases what the sink holds. Called once, when no delivery is under way. */
+  close(): Promise<void>;
+}
