@@ -1,0 +1,17 @@
+/** Embedded servers: how each is found, started, watched and stopped. */
+export { prepareTemporal } from './temporal-binary.ts';
+export type { PrepareTemporalOptions } from './temporal-binary.ts';
+export { startTemporal } from './temporal.ts';
+export type { SearchAttributeKind, StartTemporalOptions, TemporalServer } from './temporal.ts';
+export { prepareKafka } from './kafka-jars.ts';
+export { startKafka } from './kafka.ts';
+export type { KafkaServer, StartKafkaOptions } from './kafka.ts';
+export { preparePostgres } from './postgres-binaries.ts';
+export type { PostgresBinaries } from './postgres-binaries.ts';
+export { startPostgres } from './postgres.ts';
+export type { PostgresServer, StartPostgresOptions } from './postgres.ts';
+export { startModelServer } from './model-server.ts';
+export type { ModelServer, StartModelServerOptions } from './model-server.ts';
+export { defaultCacheDir } from './cache-dir.ts';
+export { choosePort, freePort } from './ports.ts';
+export type { EmbeddedServer, OnProgress, PrepareOptions, Progress, ServerName, StartOptions } from './types.ts';

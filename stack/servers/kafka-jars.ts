@@ -1,0 +1,71 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cacheEntry } from './cache.ts';
+import { CommandError, runCommand } from './command.ts';
+import type { PrepareOptions } from './types.ts';
+
+/** The Kafka release that we run. */
+export const kafkaVersion = '4.3.1';
+/** The log4j release that this Kafka ships; the binding joins its slf4j 1.7 to it. */
+const log4jVersion = '2.25.4';
+
+/** An otherwise empty Maven project whose dependencies are the server's class path. */
+const project = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>headrace</groupId>
+  <artifactId>kafka-class-path</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${kafkaVersion}</version></dependency>
+    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>${log4jVersion}</version></dependency>
+  </dependencies>
+</project>
+`;
+
+const mavenTimeoutMs = 10 * 60_000;
+/** Files that Maven fetches into an empty local repository: plug-ins, descriptions and 46 jars. */
+const filesExpected = 410;
+
+async function fill(folder: string, { onProgress, signal }: PrepareOptions): Promise<void> {
+  const startedAt = Date.now();
+  let files = 0;
+  const report = (): void => onProgress?.({
+    server: 'kafka', what: `downloading Apache Kafka ${kafkaVersion} with Maven`, done: files, total: Math.max(files, filesExpected), unit: 'files',
+    elapsedMs: Date.now() - startedAt, expectedMs: 15_000,
+  });
+  const work = join(folder, 'maven');
+  mkdirSync(work);
+  writeFileSync(join(work, 'pom.xml'), project);
+  const timer = setInterval(report, 1_000);
+  try {
+    await runCommand({
+      command: process.platform === 'win32' ? 'mvn.cmd' : 'mvn',
+      args: ['-B', 'dependency:copy-dependencies', `-DoutputDirectory=${join(folder, 'lib')}`],
+      timeoutMs: mavenTimeoutMs, cwd: work, signal,
+      onLine: (line) => {
+        if (line.includes('Downloaded from')) files += 1;
+      },
+    });
+  } catch (error) {
+    if (error instanceof CommandError && error.missing) {
+      throw new Error('Kafka comes from Maven Central and mvn is not installed: install Maven, or set KAFKA_BROKERS to a Kafka of your own', { cause: error });
+    }
+    throw error;
+  } finally {
+    clearInterval(timer);
+  }
+  rmSync(work, { recursive: true, force: true });
+  if (!readdirSync(join(folder, 'lib')).includes(`kafka_2.13-${kafkaVersion}.jar`)) {
+    throw new Error(`Maven ended well but left no kafka_2.13-${kafkaVersion}.jar`);
+  }
+}
+
+/** Folder of the server's jars, fetched once per machine (10 s, 46 MB). */
+export async function prepareKafka(options: PrepareOptions): Promise<string> {
+  const entry = await cacheEntry({
+    cacheDir: options.cacheDir, server: 'kafka', entry: `kafka-${kafkaVersion}`, onProgress: options.onProgress,
+    fill: (folder) => fill(folder, options),
+  });
+  return join(entry, 'lib');
+}

@@ -1,0 +1,63 @@
+/** What differs from one Kafka of ours to the next. */
+export interface KafkaSettings {
+  port: number;
+  controllerPort: number;
+  dataDir: string;
+  /** The shortest session time-out that consumers may ask for. */
+  groupMinSessionTimeoutMs: number;
+}
+
+/** Largest record a producer may send, in bytes. Above the pipeline's own cap, so that oversized records arrive and can be dead-lettered. */
+const messageBytesMax = 4 * 1024 * 1024;
+
+/** `server.properties` of a one-node KRaft broker on loopback. Escapes what a Java properties file would take for syntax. */
+export function serverProperties({ port, controllerPort, dataDir, groupMinSessionTimeoutMs }: KafkaSettings): string {
+  const settings: Record<string, string | number | boolean> = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    // A static quorum may move to another port between starts; a dynamic one stores its address in the data.
+    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'log.dirs': dataDir,
+    'auto.create.topics.enable': false,
+    // After a SIGKILL the controller holds the old registration for one session: 2 s instead of 9.
+    'broker.session.timeout.ms': 2_000,
+    'broker.heartbeat.interval.ms': 500,
+    'group.initial.rebalance.delay.ms': 0,
+    'group.min.session.timeout.ms': groupMinSessionTimeoutMs,
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': 8,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.num.partitions': 8,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    'share.coordinator.state.topic.num.partitions': 1,
+    'default.replication.factor': 1,
+    'min.insync.replicas': 1,
+    'message.max.bytes': messageBytesMax,
+    'replica.fetch.max.bytes': messageBytesMax,
+    'log.segment.bytes': 64 * 1024 * 1024,
+    'log.index.size.max.bytes': 1024 * 1024,
+    'log.retention.check.interval.ms': 30_000,
+    // One broker compacts little; the default of 128 MiB would be a quarter of the heap.
+    'log.cleaner.dedupe.buffer.size': 16 * 1024 * 1024,
+    'num.network.threads': 2,
+    'num.io.threads': 4,
+    'controlled.shutdown.enable': true,
+  };
+  return Object.entries(settings).map(([key, value]) => `${key}=${String(value).replaceAll('\\', '\\\\')}\n`).join('');
+}
+
+/** Warnings and errors to standard output, which is the server's log file. */
+export const log4jProperties = `status=error
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
+rootLogger.level=warn
+rootLogger.appenderRef.console.ref=console
+`;

@@ -1,0 +1,39 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { choosePort } from './ports.ts';
+import { launch } from './process.ts';
+import { findJsonLine, waitUntilReady } from './ready.ts';
+import { serverOf } from './types.ts';
+import type { EmbeddedServer, StartOptions } from './types.ts';
+
+export interface StartModelServerOptions extends StartOptions {
+  /** A Triton model repository. It is read, never written. */
+  repository: string;
+}
+
+/** A running model server. `address` takes KServe v2 gRPC. */
+export type ModelServer = EmbeddedServer;
+
+const program = fileURLToPath(new URL('../model-server/main.ts', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Starts the embedded model server and waits until it says where it listens, which it does once its models are loaded. */
+export async function startModelServer(options: StartModelServerOptions): Promise<ModelServer> {
+  mkdirSync(options.dataDir, { recursive: true });
+  const port = await choosePort(options.preferredPort);
+  const child = await launch({
+    name: 'model-server', command: process.execPath, cwd: root, env: options.env, logFile: join(options.dataDir, 'model-server.log'),
+    args: ['--import', 'tsx', program, '--repository', options.repository, '--host', '127.0.0.1', '--port', String(port)],
+  });
+  try {
+    const address = await waitUntilReady({
+      process: child, timeoutMs: options.readyTimeoutMs ?? 60_000,
+      probe: async () => findJsonLine(child, (line) => (typeof line['listening'] === 'string' ? line['listening'] : undefined)),
+    });
+    return serverOf('model-server', address, child);
+  } catch (error) {
+    await child.stop();
+    throw error;
+  }
+}

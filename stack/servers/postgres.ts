@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { runCommand } from './command.ts';
+import { choosePort } from './ports.ts';
+import { postgresAccount } from './postgres-account.ts';
+import type { RunAs } from './postgres-account.ts';
+import type { PostgresBinaries } from './postgres-binaries.ts';
+import { launch } from './process.ts';
+import type { ManagedProcess } from './process.ts';
+import { NotReadyError, waitUntilReady } from './ready.ts';
+import { serverOf } from './types.ts';
+import type { EmbeddedServer, StartOptions } from './types.ts';
+
+export interface StartPostgresOptions extends StartOptions {
+  /** From `preparePostgres`. */
+  binaries: PostgresBinaries;
+  /** The database that is created when missing. @default 'headrace' */
+  database?: string;
+}
+
+/** A running PostgreSQL. `databaseUrl` holds the password: it belongs in no log. */
+export interface PostgresServer extends EmbeddedServer {
+  databaseUrl: string;
+}
+
+interface Credentials {
+  user: string;
+  password: string;
+}
+
+const initTimeoutMs = 60_000;
+const probeTimeoutMs = 2_000;
+/** Back ends of a killed server notice within moments and let go of its shared memory; until then a start is refused. */
+const leftoverAttemptsMax = 20;
+
+/** Reads the generated account of this data folder, or generates it. */
+function credentialsOf(dataDir: string): Credentials {
+  const file = join(dataDir, 'credentials.json');
+  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Credentials;
+  const credentials = { user: 'headrace', password: randomBytes(24).toString('base64url') };
+  const draft = `${file}.${process.pid}`;
+  writeFileSync(draft, JSON.stringify(credentials), { mode: 0o600 });
+  renameSync(draft, file);
+  return credentials;
+}
+
+/** Creates the cluster folder, whole or not at all. */
+async function initialiseOnce(options: StartPostgresOptions, account: RunAs, { user, password }: Credentials): Promise<void> {
+  const { dataDir, binaries } = options;
+  const cluster = join(dataDir, 'cluster');
+  if (existsSync(cluster)) return;
+  for (const name of readdirSync(dataDir)) {
+    if (name.startsWith('cluster.partial-')) rmSync(join(dataDir, name), { recursive: true, force: true });
+  }
+  const partial = join(dataDir, `cluster.partial-${process.pid}`);
+  const passwordFile = join(dataDir, `password.${process.pid}`);
+  mkdirSync(partial, { mode: 0o700 });
+  account.give(partial);
+  try {
+    writeFileSync(passwordFile, password, { mode: 0o600 });
+    account.give(passwordFile);
+    const { command, args } = account.wrap(binaries.initdb, [`--pgdata=${partial}`, '--auth=scram-sha-256', `--username=${user}`,
+      `--pwfile=${passwordFile}`, '--encoding=UTF8', '--locale=C', '--no-instructions', '--no-sync']);
+    await runCommand({ command, args, timeoutMs: initTimeoutMs, uid: account.uid, gid: account.gid, env: options.env });
+  } finally {
+    rmSync(passwordFile, { force: true });
+  }
+  renameSync(partial, cluster);
+}
+
+async function withClient<T>(connectionString: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: probeTimeoutMs, query_timeout: 30_000 });
+  // A connection that breaks between queries would otherwise end this process.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function createDatabase(adminUrl: string, database: string): Promise<void> {
+  await withClient(adminUrl, async (client) => {
+    const found = await client.query('select 1 from pg_database where datname = $1', [database]);
+    if (found.rowCount === 0) await client.query(`create database ${client.escapeIdentifier(database)}`);
+  });
+}
+
+function launchServer(options: StartPostgresOptions, account: RunAs, port: number): Promise<ManagedProcess> {
+  const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '100', shared_buffers: '64MB', max_wal_size: '256MB' };
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const { command, args } = account.wrap(options.binaries.postgres, ['-D', join(options.dataDir, 'cluster'), '-p', String(port), ...flags]);
+  return launch({
+    name: 'postgres', command, args, uid: account.uid, gid: account.gid, env: options.env, logFile: join(options.dataDir, 'postgres.log'),
+    // A fast shutdown; SIGTERM would wait for every client to leave by itself.
+    stopSignal: 'SIGINT',
+  });
+}
+
+async function launchAndWait(options: StartPostgresOptions, account: RunAs, port: number, adminUrl: string): Promise<ManagedProcess> {
+  const deadline = Date.now() + (options.readyTimeoutMs ?? 60_000);
+  for (let attempt = 1; ; attempt += 1) {
+    const process = await launchServer(options, account, port);
+    try {
+      await waitUntilReady({
+        process, timeoutMs: Math.max(1, deadline - Date.now()),
+        probe: () => withClient(adminUrl, async (client) => (await client.query('select 1')).rowCount === 1 || undefined),
+      });
+      return process;
+    } catch (error) {
+      await process.stop();
+      const leftover = error instanceof NotReadyError && /shared memory block|is still in use|postmaster\.pid/.test(error.message);
+      if (!leftover || attempt >= leftoverAttemptsMax || Date.now() >= deadline) throw error;
+    }
+  }
+}
+
+/** Starts PostgreSQL on the data folder, on loopback only, creates the database and waits until it answers. */
+export async function startPostgres(options: StartPostgresOptions): Promise<PostgresServer> {
+  const { dataDir, database = 'headrace', binaries } = options;
+  mkdirSync(dataDir, { recursive: true });
+  const credentials = credentialsOf(dataDir);
+  const account = await postgresAccount([binaries.postgres, join(dataDir, 'cluster')]);
+  await initialiseOnce(options, account, credentials);
+  const address = `127.0.0.1:${await choosePort(options.preferredPort)}`;
+  const urlOf = (name: string): string => `postgresql://${credentials.user}:${credentials.password}@${address}/${name}`;
+  const process = await launchAndWait(options, account, Number(address.split(':')[1]), urlOf('postgres'));
+  try {
+    await createDatabase(urlOf('postgres'), database);
+  } catch (error) {
+    await process.stop();
+    throw error;
+  }
+  return { ...serverOf('postgres', address, process), databaseUrl: urlOf(database) };
+}

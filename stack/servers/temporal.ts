@@ -1,0 +1,122 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Connection } from '@temporalio/client';
+import { choosePort, freePort } from './ports.ts';
+import { launch } from './process.ts';
+import { waitUntilReady } from './ready.ts';
+import { serverOf } from './types.ts';
+import type { EmbeddedServer, StartOptions } from './types.ts';
+
+/** Kinds of search attribute that Temporal knows, as the command line spells them. */
+export type SearchAttributeKind = 'Text' | 'Keyword' | 'Int' | 'Double' | 'Bool' | 'Datetime' | 'KeywordList';
+
+export interface StartTemporalOptions extends StartOptions {
+  /** The program, from `prepareTemporal`. */
+  executable: string;
+  /** @default 'headrace' */
+  namespace?: string;
+  /** Attributes to register, by name. */
+  searchAttributes?: Record<string, SearchAttributeKind>;
+  preferredUiPort?: number;
+  /** Where the Web UI decodes payloads. */
+  uiCodecEndpoint?: string;
+  /** Keeps everything in memory: nothing survives the process. For tests. @default false */
+  inMemory?: boolean;
+  /** Without the Web UI. @default false */
+  headless?: boolean;
+}
+
+/** A running dev server. */
+export interface TemporalServer extends EmbeddedServer {
+  namespace: string;
+  /** The Web UI's address; undefined when it is headless. */
+  uiUrl: string | undefined;
+  /** How long the namespace keeps closed runs, in hours. */
+  retentionHours: number;
+}
+
+/**
+ * One history shard polls its queues 20 times a second by default, so each hop of a workflow waits up to 50 ms. Far
+ * higher figures cost throughput under load; this one was measured best.
+ */
+const dynamicConfig = [
+  'history.transferProcessorMaxPollRPS=300',
+  'history.timerProcessorMaxPollRPS=300',
+  'matching.numTaskqueueReadPartitions=1',
+  'matching.numTaskqueueWritePartitions=1',
+];
+/** WAL with NORMAL survives the death of the process; only a power cut may lose the last moments. */
+const sqlitePragmas = ['journal_mode=WAL', 'synchronous=NORMAL'];
+
+const probeTimeoutMs = 2_000;
+
+function arguments_(options: StartTemporalOptions, ports: { grpc: number; ui: number; http: number; metrics: number }): string[] {
+  const args = ['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(ports.grpc), '--http-port', String(ports.http),
+    '--metrics-port', String(ports.metrics), '--log-level', 'warn', '--log-format', 'json', '--color', 'never', '--disable-config-file', '--disable-config-env',
+    '--namespace', options.namespace ?? 'headrace'];
+  if (options.headless === true) args.push('--headless');
+  else args.push('--ui-ip', '127.0.0.1', '--ui-port', String(ports.ui));
+  if (options.uiCodecEndpoint !== undefined && options.headless !== true) args.push('--ui-codec-endpoint', options.uiCodecEndpoint);
+  if (options.inMemory !== true) {
+    args.push('--db-filename', join(options.dataDir, 'temporal.db'));
+    for (const pragma of sqlitePragmas) args.push('--sqlite-pragma', pragma);
+  }
+  for (const value of dynamicConfig) args.push('--dynamic-config-value', value);
+  for (const [name, kind] of Object.entries(options.searchAttributes ?? {})) args.push('--search-attribute', `${name}=${kind}`);
+  return args;
+}
+
+type Ready = { retentionHours: number };
+
+/** Numbers of the kinds in the protocol. */
+const kindNumbers: Record<SearchAttributeKind, number> = { Text: 1, Keyword: 2, Int: 3, Double: 4, Bool: 5, Datetime: 6, KeywordList: 7 };
+
+/**
+ * Ready means: the namespace takes queries that name our attributes. An open port says neither. The server registers
+ * the attributes of its command line only with a namespace that is new, so missing ones are added here.
+ */
+async function probe(address: string, namespace: string, searchAttributes: Record<string, SearchAttributeKind>): Promise<Ready | undefined> {
+  const connection = await Connection.connect({ address, connectTimeout: probeTimeoutMs });
+  try {
+    return await connection.withDeadline(Date.now() + probeTimeoutMs, async () => {
+      const described = await connection.workflowService.describeNamespace({ namespace });
+      const known = (await connection.operatorService.listSearchAttributes({ namespace })).customAttributes ?? {};
+      const missing = Object.entries(searchAttributes).filter(([name]) => known[name] === undefined);
+      if (missing.length > 0) {
+        await connection.operatorService.addSearchAttributes({
+          namespace, searchAttributes: Object.fromEntries(missing.map(([name, kind]) => [name, kindNumbers[kind]])),
+        });
+      }
+      // A count goes through the caches that workflow starts use; describing a namespace does not.
+      const query = Object.keys(searchAttributes).map((name) => `\`${name}\` is null`).join(' and ');
+      await connection.workflowService.countWorkflowExecutions({ namespace, query });
+      const seconds = Number(described.config?.workflowExecutionRetentionTtl?.seconds ?? 0);
+      return { retentionHours: seconds / 3_600 };
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Starts a Temporal dev server on a SQLite file in the data folder and waits until its namespace answers. */
+export async function startTemporal(options: StartTemporalOptions): Promise<TemporalServer> {
+  const { dataDir, namespace = 'headrace', readyTimeoutMs = 60_000, searchAttributes = {} } = options;
+  mkdirSync(dataDir, { recursive: true });
+  const ports = {
+    grpc: await choosePort(options.preferredPort), ui: await choosePort(options.preferredUiPort), http: await freePort(), metrics: await freePort(),
+  };
+  const address = `127.0.0.1:${ports.grpc}`;
+  const process = await launch({
+    name: 'temporal', command: options.executable, args: arguments_(options, ports), logFile: join(dataDir, 'temporal.log'), env: options.env,
+  });
+  try {
+    const ready = await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, namespace, searchAttributes) });
+    return {
+      ...serverOf('temporal', address, process), namespace, retentionHours: ready.retentionHours,
+      uiUrl: options.headless === true ? undefined : `http://127.0.0.1:${ports.ui}`,
+    };
+  } catch (error) {
+    await process.stop();
+    throw error;
+  }
+}
