@@ -1,0 +1,138 @@
+import { activityInfo } from '@temporalio/activity';
+import { decodeDecisions, type Decisions } from '../contracts/decisions-frame.ts';
+import type { BatchRef } from '../contracts/event-key.ts';
+import { HeadraceError } from '../contracts/failures.ts';
+import { decodeFeatures, type Features } from '../contracts/features-frame.ts';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
+import type { DecisionRow } from '../sinks/port.ts';
+import { decodeEvents, type DecodedEvent } from './decode-event.ts';
+import { decisionRows, featureRecords } from './decision-rows.ts';
+import type { RunHistoryPort } from './ports.ts';
+
+/** A batch in memory, as far as it has come. */
+export interface LoadedBatch {
+  pipeline: AnyPipeline;
+  records: KafkaRecord[];
+  /** One per features row, in row order. */
+  events: DecodedEvent[];
+  features: Features;
+  featureRecords: Record<string, number>[];
+  decisions?: Decisions;
+  rows?: DecisionRow[];
+  /** Deliveries that this worker has not seen end. */
+  undelivered?: Set<string>;
+  bytes: number;
+}
+
+/** How much larger a batch is in memory than its records frame, about: objects, features, rows. */
+const memoryFactor = 8;
+
+/**
+ * The batches whose deliveries are under way, so that later steps need not carry the frame along. Bounded; the least recently
+ * used go first, and a miss reads the run's own history.
+ */
+export class Batches {
+  readonly #byRun = new Map<string, LoadedBatch>();
+  #bytes = 0;
+
+  constructor(
+    private readonly pipelines: ReadonlyMap<string, AnyPipeline>,
+    private readonly history: RunHistoryPort,
+    private readonly bytesMax: number,
+  ) {}
+
+  /** The pipeline of a batch. Throws `PIPELINE_UNKNOWN`. */
+  pipeline(batch: BatchRef): AnyPipeline {
+    const pipeline = this.pipelines.get(batch.pipeline);
+    if (!pipeline) throw new HeadraceError('PIPELINE_UNKNOWN', `this worker has no pipeline "${batch.pipeline}"; start it with the same pipelines as the bridge`);
+    return pipeline;
+  }
+
+  /** Keeps what `extractFeatures` recorded for the current run. */
+  keepFeatures(batch: BatchRef, recordsFrame: Uint8Array, records: KafkaRecord[], events: readonly DecodedEvent[], features: Features): LoadedBatch {
+    const byIndex = new Map(events.map((event) => [event.recordIndex, event]));
+    const rowEvents = Array.from(features.recordIndex, (index) => {
+      const event = byIndex.get(index);
+      if (!event) throw new HeadraceError('PIPELINE_UNKNOWN', `record ${records[index]?.offset} was an event when its features were recorded, and today's schema refuses it; restore the schema`);
+      return event;
+    });
+    const loaded: LoadedBatch = {
+      pipeline: this.pipeline(batch),
+      records,
+      events: rowEvents,
+      features,
+      featureRecords: featureRecords(features),
+      bytes: recordsFrame.byteLength * memoryFactor,
+    };
+    this.#put(currentRun(), loaded);
+    return loaded;
+  }
+
+  /** Keeps what `infer` recorded. */
+  keepDecisions(loaded: LoadedBatch, decisions: Decisions): void {
+    const { sinkCounts, rejectedCount } = decisions.header;
+    loaded.decisions = decisions;
+    loaded.undelivered = new Set([...Object.keys(sinkCounts), ...(rejectedCount > 0 ? [deadLettersTarget] : [])]);
+  }
+
+  /** The current run's batch with its features; from memory, else from history. */
+  async load(batch: BatchRef): Promise<LoadedBatch> {
+    const run = currentRun();
+    const known = this.#byRun.get(run);
+    if (known) {
+      this.#byRun.delete(run);
+      this.#byRun.set(run, known);
+      return known;
+    }
+    const { workflowId, runId } = activityInfo().workflowExecution!;
+    const recorded = await this.history.read(workflowId, runId);
+    if (!recorded.features) throw new HeadraceError('BATCH_UNKNOWN', `the features of ${workflowId} are not in history yet`);
+    const { records } = decodeRecords(recorded.records);
+    const { events } = decodeEvents(this.pipeline(batch), records);
+    const loaded = this.keepFeatures(batch, recorded.records, records, events, decodeFeatures(recorded.features));
+    if (recorded.decisions) this.keepDecisions(loaded, decodeDecisions(recorded.decisions));
+    return loaded;
+  }
+
+  /** The current run's batch with its decisions. */
+  async loadDecided(batch: BatchRef): Promise<LoadedBatch & { decisions: Decisions; rows: DecisionRow[] }> {
+    let loaded = await this.load(batch);
+    if (!loaded.decisions) {
+      this.#forget(currentRun());
+      loaded = await this.load(batch);
+    }
+    if (!loaded.decisions) throw new HeadraceError('BATCH_UNKNOWN', `the decisions of ${activityInfo().workflowExecution!.workflowId} are not in history yet`);
+    loaded.rows ??= decisionRows(batch, loaded, loaded.decisions);
+    return loaded as LoadedBatch & { decisions: Decisions; rows: DecisionRow[] };
+  }
+
+  /** Notes that a delivery ended. Answers true, and forgets the batch, when it was the last one. */
+  delivered(loaded: LoadedBatch, target: string): boolean {
+    const last = loaded.undelivered?.delete(target) === true && loaded.undelivered.size === 0;
+    if (last) this.#forget(currentRun());
+    return last;
+  }
+
+  #put(run: string, loaded: LoadedBatch): void {
+    this.#forget(run);
+    this.#byRun.set(run, loaded);
+    this.#bytes += loaded.bytes;
+    for (const oldest of this.#byRun.keys()) {
+      if (this.#bytes <= this.bytesMax || oldest === run) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(run: string): void {
+    this.#bytes -= this.#byRun.get(run)?.bytes ?? 0;
+    this.#byRun.delete(run);
+  }
+}
+
+/** The name under which the dead letters of a batch are counted as a delivery. */
+export const deadLettersTarget = 'dead letters';
+
+function currentRun(): string {
+  return activityInfo().workflowExecution!.runId;
+}

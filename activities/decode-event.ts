@@ -1,0 +1,116 @@
+import { isUtf8 } from 'node:buffer';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import type { FailureCode } from '../contracts/failures.ts';
+import { messageOf } from '../contracts/failures.ts';
+import type { KafkaRecord } from '../contracts/records-frame.ts';
+import type { Rejection } from '../contracts/rejection.ts';
+
+/** A record that passed its pipeline's schema, with what its functions say of it. */
+export interface DecodedEvent {
+  recordIndex: number;
+  offset: number;
+  recordTimeMs: number;
+  event: Record<string, unknown>;
+  eventId: string;
+  eventTimeMs: number;
+  /** In the order of the pipeline's entities. */
+  entityKeys: string[];
+}
+
+const depthMax = 32;
+const idCharsMax = 256;
+const lastEventTimeMs = Date.UTC(9999, 11, 31);
+const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype']);
+
+class Refused extends Error {
+  constructor(
+    readonly code: FailureCode,
+    reason: string,
+  ) {
+    super(reason);
+  }
+}
+
+/** Sorts the records of a batch into events and rejections. Never throws on content. */
+export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecord[]): { events: DecodedEvent[]; rejections: Rejection[] } {
+  const events: DecodedEvent[] = [];
+  const rejections: Rejection[] = [];
+  records.forEach((record, index) => {
+    try {
+      events.push(decodeEvent(pipeline, record, index));
+    } catch (error) {
+      const refused = error instanceof Refused ? error : new Refused('BAD_EVENT', messageOf(error));
+      rejections.push({ index, step: 'decode', code: refused.code, reason: refused.message });
+    }
+  });
+  return { events, rejections };
+}
+
+function decodeEvent(pipeline: AnyPipeline, record: KafkaRecord, recordIndex: number): DecodedEvent {
+  if (record.stub) throw new Refused('RECORD_TOO_LARGE', `the value has ${record.stub.valueBytes} bytes, more than a batch may carry`);
+  const parsed = pipeline.event.safeParse(parseValue(record.value));
+  if (!parsed.success) throw new Refused('SCHEMA_MISMATCH', parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.') || 'value'}: ${message}`).join('; '));
+  const event = parsed.data;
+  const { eventId, eventTimeMs, entityKeys } = describeEvent(pipeline, event);
+  return { recordIndex, offset: record.offset, recordTimeMs: record.timestampMs, event, eventId, eventTimeMs, entityKeys };
+}
+
+/** What the pipeline's own functions say of an event. Throws when one of them fails or gives nothing usable. */
+function describeEvent(pipeline: AnyPipeline, event: unknown): Pick<DecodedEvent, 'eventId' | 'eventTimeMs' | 'entityKeys'> {
+  const eventId = own('eventId', () => pipeline.eventId(event as never));
+  if (typeof eventId !== 'string' || eventId.length === 0 || eventId.length > idCharsMax) throw new Refused('BAD_EVENT', `eventId must be a text of 1 to ${idCharsMax} characters`);
+  const eventTimeMs = own('eventTimeMs', () => pipeline.eventTimeMs(event as never));
+  if (!Number.isFinite(eventTimeMs) || eventTimeMs < 0 || eventTimeMs > lastEventTimeMs) throw new Refused('BAD_EVENT', 'eventTimeMs must lie between the years 1970 and 9999');
+  const entityKeys = Object.entries(pipeline.entities).map(([name, entityOf]) => {
+    const key = own(`entities.${name}`, () => entityOf(event as never));
+    if (typeof key !== 'string' || key.length === 0 || key.length > idCharsMax) throw new Refused('BAD_EVENT', `entities.${name} must be a text of 1 to ${idCharsMax} characters`);
+    return key;
+  });
+  return { eventId, eventTimeMs, entityKeys };
+}
+
+function own<T>(name: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw new Refused('BAD_EVENT', `${name} failed: ${messageOf(error)}`);
+  }
+}
+
+function parseValue(value: Uint8Array | null): unknown {
+  if (!value || value.length === 0) throw new Refused('EMPTY_VALUE', value ? 'the value is empty' : 'the record has no value (a tombstone)');
+  if (!isUtf8(value)) throw new Refused('NOT_JSON', 'the value is not UTF-8');
+  const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    // The parser's message quotes the value, which may be personal.
+    throw new Refused('NOT_JSON', 'the value is no JSON text');
+  }
+  if (needsInspection(text)) inspect(parsed, 0);
+  return parsed;
+}
+
+/** A cheap look that nearly every record passes: only a suspicious one is walked. Keys can be spelled with escapes, too. */
+function needsInspection(text: string): boolean {
+  if (text.includes('__proto__') || text.includes('constructor') || text.includes('prototype') || text.includes('\\u')) return true;
+  let openers = 0;
+  for (let at = text.search(/[[{]/); at >= 0 && openers <= depthMax; openers++) at = nextOpener(text, at + 1);
+  return openers > depthMax;
+}
+
+function nextOpener(text: string, from: number): number {
+  const brace = text.indexOf('{', from);
+  const bracket = text.indexOf('[', from);
+  return brace < 0 || (bracket >= 0 && bracket < brace) ? bracket : brace;
+}
+
+function inspect(value: unknown, depth: number): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (depth >= depthMax) throw new Refused('TOO_DEEP', `nested deeper than ${depthMax} levels`);
+  for (const key of Object.keys(value)) {
+    if (forbiddenKeys.has(key)) throw new Refused('FORBIDDEN_KEY', `has a key "${key}"`);
+    inspect((value as Record<string, unknown>)[key], depth + 1);
+  }
+}

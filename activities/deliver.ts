@@ -1,0 +1,67 @@
+import { activityInfo, cancellationSignal } from '@temporalio/activity';
+import { HeadraceError } from '../contracts/failures.ts';
+import type { Rejection } from '../contracts/rejection.ts';
+import type { DecisionRow, Delivery } from '../sinks/port.ts';
+import type { Batches, LoadedBatch } from './batches.ts';
+import { toApplicationFailure } from './failure.ts';
+import type { ActivityReports, DeadLetterPort } from './ports.ts';
+import type { GuardedSink } from './sink-guard.ts';
+import type { BatchActivities } from './types.ts';
+
+/**
+ * Delivers the selected rows to one sink. A row that the sink refuses for its content is found by halving, gets a dead letter,
+ * and its neighbours go on; when the sink refuses both halves of a delivery, the sink is what is wrong, and nothing is drained.
+ */
+export function createDeliver({ batches, sinks, deadLetters, reports }: { batches: Batches; sinks: ReadonlyMap<string, GuardedSink>; deadLetters: DeadLetterPort; reports: ActivityReports }): BatchActivities['deliver'] {
+  return async function deliver(batch, sinkName) {
+    const startedMs = performance.now();
+    try {
+      const sink = sinks.get(sinkName);
+      if (!sink) throw new HeadraceError('SINK_UNAVAILABLE', `this worker has no sink "${sinkName}"; it knows ${[...sinks.keys()].join(', ')}`);
+      const loaded = await batches.loadDecided(batch);
+      const rows = selectedRows(loaded.rows, loaded.decisions, sinkName);
+      const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId };
+      const refused = await deliverRows(sink, { ...delivery, rows });
+      if (refused.length > 0) {
+        const rejections = refused.map((row): Rejection => ({ index: recordIndexOf(loaded, row), step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sinkName}" refuses this decision` }));
+        await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId: delivery.workflowId })));
+        reports.rejected(batch.pipeline, rejections);
+      }
+      reports.stage(batch.pipeline, sinkName, (performance.now() - startedMs) / 1_000);
+      reports.delivery(batch.pipeline, sinkName, 'ok');
+      if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.records.map((record) => record.timestampMs));
+      return rows.length - refused.length;
+    } catch (error) {
+      reports.delivery(batch.pipeline, sinkName, 'failed');
+      throw toApplicationFailure(error);
+    }
+  };
+}
+
+function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullable<LoadedBatch['decisions']>, sinkName: string): DecisionRow[] {
+  const bit = header.sinks.indexOf(sinkName);
+  return rows.filter((_, row) => ((sinks[row]! >>> bit) & 1) === 1);
+}
+
+/** Answers the rows that the sink refuses for good. */
+async function deliverRows(sink: GuardedSink, delivery: Delivery): Promise<DecisionRow[]> {
+  try {
+    await sink.deliver(delivery, { local: activityInfo().isLocal, signal: cancellationSignal() });
+    return [];
+  } catch (error) {
+    if (!(error instanceof HeadraceError) || error.code !== 'SINK_REFUSED_ROW') throw error;
+    const { rows } = delivery;
+    if (rows.length === 1) return [...rows];
+    const middle = rows.length >> 1;
+    const first = await deliverRows(sink, { ...delivery, rows: rows.slice(0, middle) });
+    const second = await deliverRows(sink, { ...delivery, rows: rows.slice(middle) });
+    if (first.length + second.length === rows.length) {
+      throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" refuses all of ${rows.length} rows, so the sink is what is wrong: ${error.message}`, { cause: error });
+    }
+    return [...first, ...second];
+  }
+}
+
+function recordIndexOf({ features, events }: LoadedBatch, row: DecisionRow): number {
+  return features.recordIndex[events.findIndex((event) => event.offset === row.offset)]!;
+}

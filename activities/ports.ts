@@ -1,0 +1,54 @@
+import type { Rejection } from '../contracts/rejection.ts';
+import type { BatchRef } from '../contracts/event-key.ts';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import type { KafkaRecord } from '../contracts/records-frame.ts';
+
+/** The model server, as the infer activity needs it. */
+export interface ModelPort {
+  /**
+   * Predicts `rows` rows at once. Throws a HeadraceError: `MODEL_UNAVAILABLE` (try again), `MODEL_WRONG` (missing, or its inputs
+   * and outputs do not fit) or `MODEL_REFUSED_ROW` (the content of at least one row is to blame).
+   */
+  predict(pipeline: AnyPipeline, features: Float32Array, rows: number): Promise<ModelAnswer>;
+}
+
+export interface ModelAnswer {
+  version: string;
+  /** Row-major, the widths of the pipeline's outputs added up, in their order. */
+  predictions: Float32Array;
+}
+
+/** What a run recorded so far, read from its own history. */
+export interface RunHistoryPort {
+  read(workflowId: string, runId: string): Promise<RecordedRun>;
+}
+
+export interface RecordedRun {
+  records: Uint8Array;
+  features?: Uint8Array;
+  decisions?: Uint8Array;
+}
+
+/** Where refused records are published. */
+export interface DeadLetterPort {
+  /** Resolves once every dead letter is durable. Publishing one twice is harmless: it carries its event key. */
+  publish(letters: readonly DeadLetter[]): Promise<void>;
+}
+
+export interface DeadLetter {
+  batch: BatchRef;
+  record: KafkaRecord;
+  rejection: Rejection;
+  workflowId: string;
+}
+
+/** What the activities report; the worker turns it into metrics. */
+export interface ActivityReports {
+  stage(pipeline: string, stage: string, seconds: number): void;
+  decided(pipeline: string, outcomeCounts: Record<string, number>): void;
+  rejected(pipeline: string, rejections: readonly Rejection[]): void;
+  delivery(pipeline: string, sink: string, result: 'ok' | 'failed'): void;
+  /** Record time to the last sink, for each event of a batch. */
+  deliveredEverywhere(pipeline: string, recordTimesMs: readonly number[]): void;
+  breaker(sink: string, open: boolean): void;
+}

@@ -1,0 +1,35 @@
+import type { BatchRef } from '../contracts/event-key.ts';
+
+/**
+ * The activities of a batch, as workflows see them. Each is idempotent: a local activity may run again until its workflow task
+ * completes, and any activity may run again after a crash.
+ */
+export interface BatchActivities {
+  /** Decodes the records and applies them to the feature state once, in chain order. Returns a features frame. */
+  extractFeatures(batch: BatchRef, records: Uint8Array): Promise<Uint8Array>;
+  /** Asks the model, then the policy. Returns a decisions frame. Needs what `extractFeatures` recorded. */
+  infer(batch: BatchRef): Promise<Uint8Array>;
+  /** Delivers to one sink the rows that the decisions frame selects for it. Returns how many rows it delivered. */
+  deliver(batch: BatchRef, sink: string): Promise<number>;
+  /** Publishes a dead letter for every record that a step refused. Returns how many. */
+  deadLetter(batch: BatchRef): Promise<number>;
+}
+
+/** Activities of the lake's roll-up. */
+export interface LakeActivities {
+  /** The segments that can be rolled up now, per pipeline: recorded, so that a retry writes the same files. */
+  planRollUp(): Promise<RollUpPlan[]>;
+  /** Writes the plan's Parquet files and manifest entry, then removes its segments. */
+  rollUp(plan: RollUpPlan): Promise<RollUpResult>;
+}
+
+/** One roll-up: segments (paths relative to the lake) of one pipeline, whole batches that follow one another. */
+export interface RollUpPlan {
+  pipeline: string;
+  segments: string[];
+}
+
+export interface RollUpResult {
+  rows: number;
+  files: string[];
+}

@@ -1,0 +1,80 @@
+import { CompressionTypes, Partitioners, type Kafka, type Message, type Producer } from 'kafkajs';
+
+export interface Publisher {
+  /** Resolves once the brokers have all the messages in sync (acks -1). Throws when they do not take them in time. */
+  publish(topic: string, messages: Message[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  topic: string;
+  messages: Message[];
+  bytes: number;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** The queue is full: the caller should answer "later". */
+export class PublisherFullError extends Error {
+  override readonly name = 'PublisherFullError';
+}
+
+/** How much one request carries at most; brokers refuse requests above about 1 MB by default. */
+const sendBytesMax = 768 * 1024;
+
+/**
+ * A plain producer with one request in flight at a time, which carries everything that was published meanwhile. Plain, because
+ * kafkajs's idempotent producer is known to acknowledge records that it dropped; one in flight, so that retries keep the order.
+ */
+export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 * 1024 }: { queueBytesMax?: number } = {}): Promise<Publisher> {
+  const producer: Producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false, idempotent: false });
+  await producer.connect();
+  const queue: Waiting[] = [];
+  let queueBytes = 0;
+  let sending: Promise<void> | undefined;
+
+  async function sendAll(): Promise<void> {
+    while (queue.length > 0) {
+      const taken = take();
+      try {
+        await producer.sendBatch({
+          acks: -1,
+          timeout: 10_000,
+          compression: CompressionTypes.None,
+          topicMessages: taken.map(({ topic, messages }) => ({ topic, messages })),
+        });
+        for (const waiting of taken) waiting.resolve();
+      } catch (error) {
+        for (const waiting of taken) waiting.reject(error);
+      }
+    }
+    sending = undefined;
+  }
+
+  function take(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < queue.length && (count === 0 || bytes + queue[count]!.bytes <= sendBytesMax)) bytes += queue[count++]!.bytes;
+    queueBytes -= bytes;
+    return queue.splice(0, count);
+  }
+
+  return {
+    publish(topic, messages) {
+      if (messages.length === 0) return Promise.resolve();
+      const bytes = messages.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0) + 100, 0);
+      if (queueBytes + bytes > queueBytesMax && queue.length > 0) {
+        return Promise.reject(new PublisherFullError(`${queueBytes} bytes wait for Kafka already; try again later`));
+      }
+      queueBytes += bytes;
+      return new Promise((resolve, reject) => {
+        queue.push({ topic, messages, bytes, resolve, reject });
+        sending ??= sendAll();
+      });
+    },
+    async close() {
+      await sending;
+      await producer.disconnect();
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { HeadraceError, messageOf } from '../contracts/failures.ts';
+import { decisionsTopic, eventKeyHeader } from '../contracts/names.ts';
+import type { DecisionRow, Sink } from './port.ts';
+
+/** What the sink needs of Kafka. */
+export interface PublishPort {
+  publish(topic: string, messages: { key: string; value: string; headers: Record<string, string> }[]): Promise<void>;
+}
+
+/**
+ * Publishes each decision to `<pipeline>.decisions`, keyed by the first entity, with the event key in a header. At-least-once:
+ * a reader that cannot bear a repeat de-duplicates by that header.
+ */
+export function createDecisionsTopicSink(publisher: PublishPort): Sink {
+  return {
+    name: 'decisions',
+    async deliver({ pipeline, rows }) {
+      const messages = rows.map((row) => ({
+        key: Object.values(row.entities)[0]!,
+        value: JSON.stringify(decisionMessage(row)),
+        headers: { [eventKeyHeader]: row.eventKey, 'headrace-outcome': row.outcome },
+      }));
+      try {
+        await publisher.publish(decisionsTopic(pipeline.name), messages);
+      } catch (error) {
+        throw new HeadraceError('SINK_UNAVAILABLE', `topic ${decisionsTopic(pipeline.name)}: ${messageOf(error)}`, { cause: error });
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** The value of a decision message: what other consumer groups rely on. */
+export function decisionMessage(row: DecisionRow) {
+  const { eventKey, eventId, entities, outcome, why, prediction, model, degraded, late } = row;
+  return { eventKey, eventId, eventTime: new Date(row.eventTimeMs).toISOString(), entities, outcome, why, prediction, model, degraded, late };
+}

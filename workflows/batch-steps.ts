@@ -1,0 +1,33 @@
+import { ActivityFailure, log, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { BatchActivities } from '../activities/types.ts';
+
+/**
+ * Each step is tried once as a local activity, which costs no server round trip; when that fails it goes on alone as a regular
+ * activity with unlimited retries, visible as pending in the Web UI.
+ */
+export async function hereOrDurably<T>(here: () => Promise<T>, durably: () => Promise<T>): Promise<T> {
+  try {
+    return await here();
+  } catch (error) {
+    if (!(error instanceof ActivityFailure)) throw error;
+    log.warn('a step goes on as a regular activity', { activity: error.activityType, reason: error.cause?.message });
+    return durably();
+  }
+}
+
+/** Features and inference hold the lane, so their one local try is long enough for a whole batch on a busy machine. */
+export const scoreHere = proxyLocalActivities<BatchActivities>({ startToCloseTimeout: '4s', retry: { maximumAttempts: 1 } });
+
+/** Retried often: the lane waits for these, and everything behind it. */
+export const scoreDurably = proxyActivities<BatchActivities>({
+  startToCloseTimeout: '30s',
+  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+});
+
+/** One quick try, so that no slow sink holds the workflow task. */
+export const deliverHere = proxyLocalActivities<BatchActivities>({ startToCloseTimeout: '250ms', retry: { maximumAttempts: 1 } });
+
+export const deliverDurably = proxyActivities<BatchActivities>({
+  startToCloseTimeout: '60s',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
+});

@@ -1,0 +1,2 @@
+/** Every workflow of Headrace, for the worker's bundle. */
+export { processBatch } from './process-batch.ts';
