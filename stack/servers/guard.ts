@@ -13,10 +13,10 @@ export interface Guard {
  */
 const script = `
 read -r nothing
-kill -"$2" -- "-$1" 2> /dev/null || exit 0
+kill -s "$2" -- "-$1" 2> /dev/null || exit 0
 left=$3
-while [ "$left" -gt 0 ] && kill -0 -- "-$1" 2> /dev/null; do sleep 1; left=$((left - 1)); done
-kill -KILL -- "-$1" 2> /dev/null
+while [ "$left" -gt 0 ] && kill -s 0 -- "-$1" 2> /dev/null; do sleep 1; left=$((left - 1)); done
+kill -s KILL -- "-$1" 2> /dev/null
 exit 0
 `;
 

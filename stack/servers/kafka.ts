@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { runCommand } from './command.ts';
@@ -27,6 +27,18 @@ export type KafkaServer = EmbeddedServer;
 const formatTimeoutMs = 60_000;
 const probeTimeoutMs = 2_000;
 
+/** This data folder's cluster id, chosen before anything else is written so that a repeated format agrees with it. */
+function clusterIdOf(dataDir: string): string {
+  const file = join(dataDir, 'cluster-id');
+  if (existsSync(file)) return readFileSync(file, 'utf8');
+  // A leading dash would read as an option on the command line; Kafka's own ids avoid it too.
+  let id = randomBytes(16).toString('base64url');
+  while (id.startsWith('-')) id = randomBytes(16).toString('base64url');
+  writeFileSync(`${file}.draft`, id);
+  renameSync(`${file}.draft`, file);
+  return id;
+}
+
 /** Writes KRaft's meta data into an empty data folder. The marker is written last: a crash half-way formats again. */
 async function formatOnce(options: StartKafkaOptions, logsDir: string, settingsFile: string, classPath: string): Promise<void> {
   const marker = join(options.dataDir, 'formatted');
@@ -34,7 +46,7 @@ async function formatOnce(options: StartKafkaOptions, logsDir: string, settingsF
   await runCommand({
     command: options.java ?? 'java',
     args: ['-XX:TieredStopAtLevel=1', '-Xmx128m', '-cp', classPath, 'kafka.tools.StorageTool', 'format', '--ignore-formatted',
-      '--cluster-id', randomBytes(16).toString('base64url'), '--config', settingsFile],
+      '--cluster-id', clusterIdOf(options.dataDir), '--config', settingsFile],
     timeoutMs: formatTimeoutMs,
     env: options.env,
   });

@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { defaultCacheDir, prepareTemporal, startTemporal } from '../../../stack/servers/index.ts';
+import type { StartTemporalOptions } from '../../../stack/servers/index.ts';
+import { occupiedPort } from './occupied.ts';
+import { stopAfterTest, temporaryFolder } from './trial.ts';
+
+let executable: string;
+beforeAll(async () => {
+  executable = await prepareTemporal({ cacheDir: defaultCacheDir(process.env), env: process.env });
+}, 1_200_000);
+
+async function start(dataDir: string, options: Partial<StartTemporalOptions> = {}) {
+  return stopAfterTest(await startTemporal({ executable, dataDir, headless: true, ...options }));
+}
+
+async function withClient<T>(address: string, use: (client: Client) => Promise<T>): Promise<T> {
+  const connection = await Connection.connect({ address });
+  try {
+    return await use(new Client({ connection, namespace: 'headrace' }));
+  } finally {
+    await connection.close();
+  }
+}
+
+const begin = (address: string, workflowId: string, pipeline = 'fraud') => withClient(address, (client) =>
+  client.workflow.start('nobodyRunsThis', { taskQueue: 'none', workflowId, searchAttributes: { HeadracePipeline: [pipeline] } }));
+const statusOf = (address: string, workflowId: string) => withClient(address, async (client) => (await client.workflow.getHandle(workflowId).describe()).status.name);
+
+describe('the embedded Temporal server', () => {
+  it('takes workflows with our attributes, shows its Web UI and says how long it keeps runs', async () => {
+    const server = await start(temporaryFolder(), { headless: false, searchAttributes: { HeadracePipeline: 'Keyword' }, uiCodecEndpoint: 'http://127.0.0.1:9/codec' });
+    await begin(server.address, 'a');
+    expect(await statusOf(server.address, 'a')).toBe('RUNNING');
+    expect(server.retentionHours).toBe(24);
+    const settings = await fetch(`${server.uiUrl}/api/v1/settings`);
+    expect(await settings.json()).toMatchObject({ Codec: { Endpoint: 'http://127.0.0.1:9/codec' } });
+  }, 60_000);
+
+  it('keeps its runs over a stop and a SIGKILL, and takes attributes that a later version adds', async () => {
+    const dataDir = temporaryFolder();
+    const first = await start(dataDir, { searchAttributes: { HeadracePipeline: 'Keyword' } });
+    await begin(first.address, 'a');
+    await first.stop();
+    expect((await first.exited).signal).toBeNull();
+
+    const second = await start(dataDir, { searchAttributes: { HeadracePipeline: 'Keyword' } });
+    expect(await statusOf(second.address, 'a')).toBe('RUNNING');
+    await begin(second.address, 'b');
+    second.kill('SIGKILL');
+    expect((await second.exited).signal).toBe('SIGKILL');
+
+    const third = await start(dataDir, { searchAttributes: { HeadracePipeline: 'Keyword', HeadraceOutcomes: 'KeywordList', HeadraceEventTimeMin: 'Datetime' } });
+    expect(await statusOf(third.address, 'b')).toBe('RUNNING');
+    await withClient(third.address, (client) => client.workflow.start('nobodyRunsThis', {
+      taskQueue: 'none', workflowId: 'c', searchAttributes: { HeadraceOutcomes: ['approve', 'block'], HeadraceEventTimeMin: [new Date(0)] },
+    }));
+    expect(await statusOf(third.address, 'c')).toBe('RUNNING');
+  }, 90_000);
+
+  it('takes another port when its own is taken', async () => {
+    const taken = await occupiedPort();
+    const server = await start(temporaryFolder(), { preferredPort: taken });
+    expect(server.address).not.toBe(`127.0.0.1:${taken}`);
+    expect(await withClient(server.address, (client) => client.workflowService.getSystemInfo({}))).toBeDefined();
+  }, 60_000);
+
+  it('names its log and what stands in it when it cannot start', async () => {
+    const dataDir = temporaryFolder();
+    await expect(startTemporal({ executable, dataDir: join(dataDir, 't'), namespace: '\u0001', readyTimeoutMs: 20_000 }))
+      .rejects.toThrow(/temporal (exited|was not ready)[^]*temporal\.log/);
+  }, 60_000);
+});
+
+describe('finding a Temporal program', () => {
+  const options = { cacheDir: '/nonexistent', env: process.env };
+
+  it('refuses an explicit path that is no temporal, naming the setting', async () => {
+    await expect(prepareTemporal({ ...options, executable: '/nonexistent/temporal' })).rejects.toThrow(/TEMPORAL_EXECUTABLE names \/nonexistent\/temporal/);
+    await expect(prepareTemporal({ ...options, executable: process.execPath })).rejects.toThrow(/TEMPORAL_EXECUTABLE/);
+  });
+
+  it('takes an explicit one that works', async () => {
+    expect(await prepareTemporal({ ...options, executable })).toBe(executable);
+  });
+
+  it('says what to install when nothing can provide one', async () => {
+    const preparation = prepareTemporal({ cacheDir: temporaryFolder(), env: { PATH: '/nonexistent' }, searchPath: false, download: false });
+    await expect(preparation).rejects.toThrow(/no Temporal server could be obtained\. Install one of:[^]*Go 1\.24[^]*build:/);
+  });
+});
