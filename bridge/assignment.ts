@@ -1,0 +1,55 @@
+import type { Commit, Source } from './ports.ts';
+import { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from './commit-metadata.ts';
+
+/** Where a partition begins. */
+export interface StartPosition {
+  position: number;
+  /** The next batch is the chain's first. */
+  head: boolean;
+  /** The record that must still be there; see `CommitMetadata.tail`. */
+  tail?: CommitMetadata['tail'];
+}
+
+/** The partition cannot be worked on until an operator has acted. */
+export class HaltError extends Error {
+  override readonly name = 'HaltError';
+}
+
+export interface StartOptions {
+  epoch: number;
+  /** `earliest`, `latest` or an ISO time: where a partition begins that was never committed. */
+  startAt: string;
+}
+
+/**
+ * Finds where a newly assigned partition goes on. The first time, the position is committed before anything is started, so that
+ * a crash between the two cannot begin the chain elsewhere. A commit that is not ours is not trusted: the chain is walked again
+ * from the log's start, where existing runs answer with their ranges and the feature store refuses what it has seen.
+ */
+export async function resolveStart(source: Source, partition: number, commit: Commit | undefined, { epoch, startAt }: StartOptions): Promise<StartPosition> {
+  const metadata = decodeCommitMetadata(commit?.metadata ?? null);
+  const offset = commit?.offset ?? null;
+  if (metadata && metadata.epoch === epoch && offset !== null && offset >= 0) {
+    return { position: offset, head: metadata.head === true, tail: metadata.tail };
+  }
+  if (metadata && metadata.epoch > epoch) {
+    throw new HaltError(`the group has committed epoch ${metadata.epoch}, and this bridge runs epoch ${epoch}; set HEADRACE_EPOCH to ${metadata.epoch}`);
+  }
+  const neverCommitted = offset === null;
+  const position = neverCommitted ? await resolveStartAt(source, partition, startAt) : (await boundsOf(source, partition)).start;
+  await source.commit(partition, position, encodeCommitMetadata({ epoch, head: true }));
+  return { position, head: true };
+}
+
+async function resolveStartAt(source: Source, partition: number, startAt: string): Promise<number> {
+  if (startAt === 'earliest') return (await boundsOf(source, partition)).start;
+  if (startAt === 'latest') return (await boundsOf(source, partition)).end;
+  return source.offsetAt(partition, Date.parse(startAt));
+}
+
+/** The log of one partition. Throws when the brokers do not name it, e.g. while a new one is being made. */
+export async function boundsOf(source: Source, partition: number): Promise<{ start: number; end: number }> {
+  const bounds = (await source.bounds()).get(partition);
+  if (!bounds) throw new Error(`the brokers do not know partition ${partition} yet`);
+  return bounds;
+}

@@ -1,0 +1,115 @@
+import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
+import type { KafkaRecord } from '../contracts/records-frame.ts';
+import type { Source, SourceHandlers } from './ports.ts';
+
+export interface KafkaSourceOptions {
+  topic: string;
+  groupId: string;
+  sessionTimeoutMs: number;
+  /** Values above this travel as a stub: their beginning, size and reason. */
+  valueBytesMax: number;
+}
+
+const stubBytes = 64 * 1024;
+const newPartitionsMs = 30_000;
+
+/** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
+export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, valueBytesMax }: KafkaSourceOptions): Source {
+  const admin = kafka.admin();
+  const consumer = kafka.consumer({
+    groupId,
+    sessionTimeout: sessionTimeoutMs,
+    rebalanceTimeout: sessionTimeoutMs,
+    heartbeatInterval: Math.floor(sessionTimeoutMs / 6),
+    // Small, because kafkajs polls the partitions of a broker together: an empty one would hold back the others.
+    maxWaitTimeInMs: 25,
+    maxBytesPerPartition: 1024 * 1024,
+    metadataMaxAge: newPartitionsMs,
+    allowAutoTopicCreation: false,
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
+  });
+  const at = (partition: number) => [{ topic, partitions: [partition] }];
+
+  return {
+    async start(handlers) {
+      await admin.connect();
+      await consumer.connect();
+      listen(consumer, handlers, topic);
+      // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
+      await consumer.subscribe({ topic, fromBeginning: true });
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: 64,
+        eachBatch: (payload) => onFetch(payload, handlers, valueBytesMax),
+      });
+    },
+    async stop() {
+      await consumer.disconnect();
+      await admin.disconnect();
+    },
+    pause: (partition) => consumer.pause(at(partition)),
+    resume: (partition) => consumer.resume(at(partition)),
+    seek: (partition, offset) => consumer.seek({ topic, partition, offset: String(offset) }),
+    commit: (partition, offset, metadata) => consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }]),
+    async committed() {
+      const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
+      return new Map(
+        (answer?.partitions ?? []).map(({ partition, offset, metadata }) => [partition, { offset: offset === '-1' ? null : Number(offset), metadata }]),
+      );
+    },
+    async bounds() {
+      const answer = await admin.fetchTopicOffsets(topic);
+      return new Map(answer.map(({ partition, low, high }) => [partition, { start: Number(low), end: Number(high) }]));
+    },
+    async offsetAt(partition, timeMs) {
+      const answer = await admin.fetchTopicOffsetsByTimestamp(topic, timeMs);
+      const found = answer.find((each) => each.partition === partition);
+      if (!found) throw new Error(`the brokers do not know partition ${partition} of ${topic}`);
+      return Number(found.offset);
+    },
+  };
+}
+
+function listen(consumer: Consumer, handlers: SourceHandlers, topic: string): void {
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => handlers.assigned(payload.memberAssignment[topic] ?? []));
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    if (!payload.restart) handlers.crashed(payload.error);
+  });
+}
+
+/** Hands the fetch on and returns at once; what was not taken will be polled again. */
+function onFetch({ batch, resolveOffset }: EachBatchPayload, handlers: SourceHandlers, valueBytesMax: number): Promise<void> {
+  const lastOffset = batch.lastOffset();
+  const taken = handlers.fetched({
+    partition: batch.partition,
+    fetchedOffset: Number((batch as unknown as { fetchedOffset: string }).fetchedOffset),
+    endOffset: Number(lastOffset) + 1,
+    logEnd: Number(batch.highWatermark),
+    records: batch.messages.map((message) => toRecord(message, valueBytesMax)),
+  });
+  // Resolving the last visible record also resolves control records behind it.
+  const lastVisible = batch.messages.at(-1);
+  if (taken && lastVisible) resolveOffset(lastVisible.offset);
+  return Promise.resolve();
+}
+
+function toRecord({ offset, timestamp, key, value, headers }: KafkaMessage, valueBytesMax: number): KafkaRecord {
+  const record: KafkaRecord = { offset: Number(offset), timestampMs: Number(timestamp), key, value };
+  const texts = headerTexts(headers);
+  if (texts) record.headers = texts;
+  if (value && value.length > valueBytesMax) {
+    // A copy, so that the stub does not keep the whole poll's buffer alive.
+    record.value = Buffer.from(value.subarray(0, stubBytes));
+    record.stub = { valueBytes: value.length };
+  }
+  return record;
+}
+
+function headerTexts(headers: IHeaders | undefined): Record<string, string> | undefined {
+  const entries = Object.entries(headers ?? {}).flatMap(([name, value]): [string, string][] => {
+    const first = Array.isArray(value) ? value[0] : value;
+    return first === undefined ? [] : [[name, first.toString()]];
+  });
+  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
+}

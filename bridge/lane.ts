@@ -1,0 +1,116 @@
+import type { KafkaRecord } from '../contracts/records-frame.ts';
+import type { Fetch } from './ports.ts';
+
+/** Caps of one batch. */
+export interface BatchCaps {
+  recordsMax: number;
+  /** Of keys, values and headers. A larger record travels alone. */
+  bytesMax: number;
+}
+
+/** What a lane offers as its next batch. */
+export interface Cut {
+  position: number;
+  end: number;
+  records: KafkaRecord[];
+}
+
+/** What became of a fetch. */
+export type Acceptance =
+  /** It continues the lane. */
+  | 'appended'
+  /** It begins below the tail: a repeat, or the log was cut. Nothing was taken. */
+  | 'below'
+  /** It begins above the tail: something lies between that was not seen. Nothing was taken. */
+  | 'above';
+
+/** A record's share of a batch's cap. */
+export function recordBytes(record: KafkaRecord): number {
+  return (record.key?.length ?? 0) + (record.value?.length ?? 0) + 32;
+}
+
+/**
+ * The queue of one assigned partition: records that were fetched and are not part of a scored batch. Pure: no timers, no I/O.
+ *
+ *     position ............ tail
+ *     |  records, with gaps  |  <- the next fetch must begin here
+ *
+ * `position` only moves to where a scored batch ended; `tail` only to where a fetch ended.
+ */
+export class Lane {
+  #records: KafkaRecord[] = [];
+  #bytes = 0;
+  #position: number;
+  #tail: number;
+
+  constructor(position: number) {
+    this.#position = position;
+    this.#tail = position;
+  }
+
+  /** The next offset that no batch has claimed. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** The offset that the next fetch must begin at. */
+  get tail(): number {
+    return this.#tail;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.#records.length === 0;
+  }
+
+  /** Takes a fetch that begins at the tail; any other is left alone. */
+  accept(fetch: Fetch): Acceptance {
+    if (fetch.fetchedOffset !== this.#tail) return fetch.fetchedOffset < this.#tail ? 'below' : 'above';
+    for (const record of fetch.records) {
+      this.#records.push(record);
+      this.#bytes += recordBytes(record);
+    }
+    this.#tail = Math.max(this.#tail, fetch.endOffset);
+    return 'appended';
+  }
+
+  /** Moves the tail over offsets that hold no record: the log has a legal gap there, or lost them to retention. */
+  skipTo(offset: number): void {
+    if (offset < this.#tail) throw new RangeError(`cannot skip back from ${this.#tail} to ${offset}`);
+    this.#tail = offset;
+  }
+
+  /** The next batch: as many records as the caps allow, at least one. Undefined when there is none. Takes nothing away. */
+  cut({ recordsMax, bytesMax }: BatchCaps): Cut | undefined {
+    if (this.#records.length === 0) return undefined;
+    let count = 0;
+    let bytes = 0;
+    while (count < this.#records.length && count < recordsMax) {
+      bytes += recordBytes(this.#records[count]!);
+      if (count > 0 && bytes > bytesMax) break;
+      count++;
+    }
+    const records = this.#records.slice(0, count);
+    // With all records taken, the batch also claims what lies between the last one and the tail (control records, gaps).
+    const end = count === this.#records.length ? this.#tail : records.at(-1)!.offset + 1;
+    return { position: this.#position, end, records };
+  }
+
+  /**
+   * Goes on from where the scored batch ended, which may be before or behind what this lane had cut. Answers true when the end
+   * lies behind the tail, so that the next fetch must begin there.
+   */
+  advance(end: number): boolean {
+    if (end <= this.#position) throw new RangeError(`a batch at ${this.#position} cannot end at ${end}`);
+    let scored = 0;
+    while (scored < this.#records.length && this.#records[scored]!.offset < end) this.#bytes -= recordBytes(this.#records[scored++]!);
+    this.#records.splice(0, scored);
+    this.#position = end;
+    if (end <= this.#tail) return false;
+    this.#tail = end;
+    return true;
+  }
+}

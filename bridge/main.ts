@@ -1,0 +1,70 @@
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { loadPipelines } from '../pipelines/load.ts';
+import { createKafka } from '../runtime/kafka.ts';
+import { registerCompressionCodecs } from '../runtime/kafka-compression.ts';
+import { startMetricsServer } from '../runtime/metrics-server.ts';
+import { runMain } from '../runtime/run-main.ts';
+import { connectTemporal } from '../runtime/temporal.ts';
+import { Budget } from './budget.ts';
+import { systemClock } from './clock.ts';
+import { createKafkaSource } from './kafka-source.ts';
+import { createBridgeReports } from './metrics.ts';
+import { countOpenBatches, OpenBatches } from './open-batches.ts';
+import { PipelineBridge } from './pipeline-bridge.ts';
+import { createTemporalStarter } from './temporal-starter.ts';
+
+/** The longest value that can travel at all: the start request of a batch must stay below Temporal's 2 MB per payload. */
+const valueBytesMax = 1.5 * 1024 * 1024;
+const startDeadlineMsMin = 1_500;
+
+await runMain('bridge', async (config, log) => {
+  const { bridge, deployment, epoch, kafka: kafkaConfig } = config;
+  const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
+  await registerCompressionCodecs();
+  const kafka = createKafka(config, log, 'bridge');
+  const temporal = await connectTemporal(config);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const reports = createBridgeReports(registry, log);
+  const budget = new Budget(systemClock, bridge.batchesPerSecond);
+  const starter = createTemporalStarter(temporal, config.temporal.taskQueue);
+
+  const running = pipelines.map(({ name, topic }) => {
+    const openBatches = new OpenBatches(systemClock, countOpenBatches(temporal, name), bridge.openBatchesMax, (count, error) => {
+      reports.openBatches(name, count);
+      if (error) log.warn({ pipeline: name }, `open batches are not known: ${error}`);
+    });
+    void openBatches.watch();
+    const createSource = () =>
+      createKafkaSource(kafka, {
+        topic: topic.name,
+        groupId: `${kafkaConfig.groupPrefix}.${deployment}.${name}`,
+        sessionTimeoutMs: kafkaConfig.sessionTimeoutMs,
+        valueBytesMax,
+      });
+    const pipelineBridge = new PipelineBridge(
+      { createSource, starter, clock: systemClock, budget, openBatches, reports, log: { info: (text) => log.info(text), error: (text) => log.error(text) } },
+      {
+        chain: { deployment, pipeline: name, epoch, topic: topic.name },
+        epoch,
+        startAt: bridge.startAt,
+        caps: { recordsMax: bridge.batchRecordsMax, bytesMax: bridge.frameBytesMax },
+        laneBytesMax: bridge.laneBytesMax,
+        startDeadlineMs: Math.max(startDeadlineMsMin, Math.floor(kafkaConfig.sessionTimeoutMs / 6)),
+      },
+    );
+    return { openBatches, pipelineBridge };
+  });
+
+  await Promise.all(running.map(({ pipelineBridge }) => pipelineBridge.start()));
+  const metrics = await startMetricsServer(registry, config.metrics);
+  return {
+    ready: { pipelines: pipelines.map(({ name }) => name), metrics: metrics.address },
+    async stop() {
+      await Promise.all(running.map(({ pipelineBridge }) => pipelineBridge.stop()));
+      for (const { openBatches } of running) openBatches.stop();
+      await temporal.connection.close();
+      await metrics.close();
+    },
+  };
+});

@@ -1,0 +1,161 @@
+import { messageOf } from '../contracts/failures.ts';
+import type { Chain } from '../contracts/event-key.ts';
+import type { Commit, Source } from './ports.ts';
+import { Partition, type PartitionOptions, type PartitionPorts } from './partition.ts';
+
+export interface PipelineBridgeOptions extends Omit<PartitionOptions, 'chain'> {
+  chain: Omit<Chain, 'partition'>;
+}
+
+export interface PipelineBridgePorts extends Omit<PartitionPorts, 'source'> {
+  /** A new consumer; called again when one ended for good. */
+  createSource(): Source;
+  log: { info(message: string): void; error(message: string): void };
+}
+
+const lagPollMs = 2_000;
+const stalledMsMax = 60_000;
+const rebuildMsMax = 10_000;
+const drainMsMax = 4_000;
+
+/**
+ * The bridge of one pipeline: a consumer, and a `Partition` for each partition that the group has given to this process. Every
+ * assignment begins anew: what was in memory is dropped, and read again from the committed position.
+ */
+export class PipelineBridge {
+  #partitions = new Map<number, Partition>();
+  #source: Source | undefined;
+  #failures = 0;
+  /** When each partition last moved or had nothing to do. */
+  readonly #progressMs = new Map<number, { position: number; atMs: number }>();
+  readonly #stopping = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly ports: PipelineBridgePorts,
+    private readonly options: PipelineBridgeOptions,
+  ) {}
+
+  /** Joins the group. Resolves once the consumer runs. */
+  async start(): Promise<void> {
+    await this.#startSource();
+    this.#running = this.#watch();
+  }
+
+  /** Finishes the starts that are under way, commits, and leaves the group. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const partitions = [...this.#partitions.values()];
+    await Promise.race([Promise.all(partitions.map((partition) => partition.drain())), this.ports.clock.sleep(drainMsMax)]);
+    for (const partition of partitions) void partition.abandon();
+    await this.#source?.stop();
+    await this.#running;
+  }
+
+  async #startSource(): Promise<void> {
+    const source = this.ports.createSource();
+    this.#source = source;
+    await source.start({
+      assigned: (partitions) => this.#assigned(source, partitions),
+      fetched: (fetch) => (source === this.#source && this.#partitions.get(fetch.partition)?.fetched(fetch)) || false,
+      crashed: (error) => void this.#rebuild(source, error.message),
+    });
+  }
+
+  /** Synchronous: nothing of the old assignment may have an effect once the new one is known. */
+  #assigned(source: Source, partitions: readonly number[]): void {
+    if (source !== this.#source || this.#stopping.signal.aborted) return;
+    for (const [number, partition] of this.#partitions) {
+      void partition.abandon();
+      if (!partitions.includes(number)) this.ports.reports.revoked({ ...this.options.chain, partition: number });
+    }
+    this.#progressMs.clear();
+    const commits = onceUntilItFails(() => source.committed());
+    this.#partitions = new Map(
+      partitions.map((number) => {
+        const partition = new Partition({ ...this.ports, source: fenced(source, () => this.#partitions.get(number) === partition) }, { ...this.options, chain: { ...this.options.chain, partition: number } });
+        return [number, partition];
+      }),
+    );
+    for (const partition of this.#partitions.values()) void partition.run(commits);
+  }
+
+  /** Makes a new consumer in place of one that ended for good, or that gets nowhere. */
+  async #rebuild(dead: Source, reason: string): Promise<void> {
+    if (dead !== this.#source || this.#stopping.signal.aborted) return;
+    this.#source = undefined;
+    this.ports.log.error(`the consumer of ${this.options.chain.topic} is built anew: ${reason}`);
+    for (const partition of this.#partitions.values()) void partition.abandon();
+    this.#partitions.clear();
+    await dead.stop().catch((error: unknown) => this.ports.log.error(`stopping the old consumer: ${messageOf(error)}`));
+    while (!this.#stopping.signal.aborted) {
+      await this.ports.clock.sleep(Math.min(rebuildMsMax, 250 * 2 ** Math.min(this.#failures++, 6)), this.#stopping.signal);
+      if (this.#stopping.signal.aborted) return;
+      try {
+        await this.#startSource();
+        return;
+      } catch (error) {
+        this.ports.log.error(`the consumer of ${this.options.chain.topic} does not start: ${messageOf(error)}`);
+        await (this.#source as Source | undefined)?.stop().catch(() => undefined);
+      }
+    }
+  }
+
+  /** Reports the lag, and rebuilds a consumer that leaves records lying for a minute. */
+  async #watch(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      await this.ports.clock.sleep(lagPollMs, this.#stopping.signal);
+      const source = this.#source;
+      if (!source || this.#stopping.signal.aborted) continue;
+      try {
+        const bounds = await source.bounds();
+        this.#failures = 0;
+        for (const [number, partition] of this.#partitions) this.#checkProgress(source, number, partition, bounds.get(number)?.end);
+      } catch (error) {
+        this.ports.log.error(`the lag of ${this.options.chain.topic} is unknown: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  #checkProgress(source: Source, number: number, partition: Partition, logEnd: number | undefined): void {
+    const { position } = partition;
+    if (position === undefined || logEnd === undefined) return;
+    this.ports.reports.logEnd({ ...this.options.chain, partition: number }, logEnd, position);
+    const nowMs = this.ports.clock.nowMs();
+    const last = this.#progressMs.get(number);
+    if (!last || last.position !== position || position >= logEnd || partition.isWaiting) {
+      this.#progressMs.set(number, { position, atMs: nowMs });
+    } else if (nowMs - last.atMs > stalledMsMax) {
+      this.#progressMs.clear();
+      void this.#rebuild(source, `partition ${number} has ${logEnd - position} records waiting and has not moved for ${stalledMsMax / 1_000} s`);
+    }
+  }
+}
+
+/** One answer for all partitions of an assignment; a failed attempt is made again. */
+function onceUntilItFails(ask: () => Promise<Map<number, Commit>>): () => Promise<Map<number, Commit>> {
+  let answer: Promise<Map<number, Commit>> | undefined;
+  return () => {
+    answer ??= ask();
+    const asked = answer;
+    asked.catch(() => {
+      if (answer === asked) answer = undefined;
+    });
+    return asked;
+  };
+}
+
+/** A source whose effects on the group end with the assignment: kafkajs would send a late commit under the new generation. */
+function fenced(source: Source, isCurrent: () => boolean): Source {
+  return {
+    start: (handlers) => source.start(handlers),
+    stop: () => source.stop(),
+    committed: () => source.committed(),
+    bounds: () => source.bounds(),
+    offsetAt: (partition, timeMs) => source.offsetAt(partition, timeMs),
+    pause: (partition) => void (isCurrent() && source.pause(partition)),
+    resume: (partition) => void (isCurrent() && source.resume(partition)),
+    seek: (partition, offset) => void (isCurrent() && source.seek(partition, offset)),
+    commit: async (partition, offset, metadata) => (isCurrent() ? source.commit(partition, offset, metadata) : undefined),
+  };
+}

@@ -1,0 +1,82 @@
+import type { Chain } from '../contracts/event-key.ts';
+import type { ScoredReply } from '../contracts/names.ts';
+import type { KafkaRecord } from '../contracts/records-frame.ts';
+
+/** What one Kafka poll returned for one partition. */
+export interface Fetch {
+  partition: number;
+  /** The offset that was asked for. */
+  fetchedOffset: number;
+  /** The offset that the next poll asks for: behind the last record, and behind control records after it. */
+  endOffset: number;
+  /** The end of the log when the poll was answered. */
+  logEnd: number;
+  records: KafkaRecord[];
+}
+
+/** What a group holds for a partition. `offset` is null when nothing was ever committed. */
+export interface Commit {
+  offset: number | null;
+  metadata: string | null;
+}
+
+/** A consumer of one topic, as the bridge needs it. Methods that ask brokers have a deadline of their own. */
+export interface Source {
+  /** Joins the group and calls the handlers until `stop`. */
+  start(handlers: SourceHandlers): Promise<void>;
+  /** Leaves the group. */
+  stop(): Promise<void>;
+  pause(partition: number): void;
+  resume(partition: number): void;
+  /** The next poll of the partition asks for this offset. */
+  seek(partition: number, offset: number): void;
+  commit(partition: number, offset: number, metadata: string): Promise<void>;
+  committed(): Promise<Map<number, Commit>>;
+  /** First and next offset of each partition's log. */
+  bounds(): Promise<Map<number, { start: number; end: number }>>;
+  /** The first offset whose record time is not before `timeMs`; the log's end when there is none. */
+  offsetAt(partition: number, timeMs: number): Promise<number>;
+}
+
+export interface SourceHandlers {
+  /** The group gave us these partitions, and no others. Called before any of their fetches. Must not wait. */
+  assigned(partitions: readonly number[]): void;
+  /** Must not wait: a slow handler would hold back all other partitions of the same broker. Answers whether the poll may go on behind it. */
+  fetched(fetch: Fetch): boolean;
+  /** The consumer ended for good and must be rebuilt. */
+  crashed(error: Error): void;
+}
+
+/** The range a lane wants to start as a batch. */
+export interface BatchStart {
+  chain: Chain;
+  position: number;
+  end: number;
+  count: number;
+  head: boolean;
+  /** The records frame. */
+  records: Uint8Array;
+  /** Record time of the first record; shown in the Web UI. */
+  firstRecordMs: number;
+}
+
+export type StartAnswer =
+  /** The run at this position has its decisions in history; its range is the one to go on from. */
+  | ({ kind: 'scored' } & ScoredReply)
+  /** Nothing is known: the start may or may not be durable. Ask again with the same ids. */
+  | { kind: 'unknown'; reason: string }
+  /** A run at this position ended without completing: passing it would lose its records. */
+  | { kind: 'blocked'; reason: string };
+
+/** Starts batches. */
+export interface Starter {
+  /** Starts the batch at its position, or finds the run that is there already, and waits until it is scored. One try. */
+  start(start: BatchStart, deadlineMs: number): Promise<StartAnswer>;
+}
+
+/** Time, so that a simulation can own it. */
+export interface Clock {
+  nowMs(): number;
+  /** Resolves after the time, or at once when the signal is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
