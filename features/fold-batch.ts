@@ -1,0 +1,158 @@
+import type { BatchRef } from '../contracts/event-key.ts';
+import { messageOf } from '../contracts/failures.ts';
+import { encodeFeatures, type FeaturesHeader } from '../contracts/features-frame.ts';
+import type { Rejection } from '../contracts/rejection.ts';
+import type { FeaturePlan, WindowGroup } from './plan.ts';
+import type { FoldContext, FoldResult } from './store.ts';
+import { WindowState } from './window-state.ts';
+
+/** An event as folding needs it. */
+export interface FoldEvent {
+  /** Index of its record in the batch. */
+  recordIndex: number;
+  offset: number;
+  event: unknown;
+  eventTimeMs: number;
+  /** In the order of the pipeline's entities. */
+  entityKeys: readonly string[];
+}
+
+/**
+ * Makes the fold of a batch for `FeatureStore.apply`: its result is an encoded features frame. Row by row in offset order, an
+ * event enters the windows of its entities and then reads them, so a row sees itself and earlier rows only. Everything that can
+ * fail on content is done before the store's transaction, and becomes a rejection.
+ *
+ * @param offsets the offsets of all records of the batch, events or not
+ */
+export function foldBatch(
+  plan: FeaturePlan,
+  batch: BatchRef,
+  offsets: readonly number[],
+  events: readonly FoldEvent[],
+  rejections: readonly Rejection[],
+): (tx: FoldContext) => FoldResult {
+  const inputs = readInputs(plan, events);
+  const allRejections = [...rejections, ...inputs.rejections].sort((a, b) => a.index - b.index);
+  const scope = `${batch.deployment}:${batch.pipeline}:${batch.epoch}`;
+
+  return function fold(tx) {
+    const begin = tx.markerPosition ?? -Infinity;
+    const rows = events.reduce((count, event, i) => (event.offset >= begin && !inputs.refused[i] ? count + 1 : count), 0);
+    const header: FeaturesHeader = {
+      kind: 'features',
+      batch,
+      names: plan.names,
+      rejections: allRejections.filter(({ index }) => offsets[index]! >= begin),
+      duplicates: offsets.flatMap((offset, index) => (offset < begin ? [index] : [])),
+      late: [],
+      watermarkMs: tx.watermarkMs,
+      commitSequence: tx.commitSequence,
+    };
+    const groups = plan.groups.map((group) => new GroupFold(group, `${scope}|${group.layoutId}|`, tx));
+    const recordIndex = new Uint32Array(rows);
+    const values = new Float32Array(rows * plan.names.length);
+    let row = 0;
+    for (let i = 0; i < events.length; i++) {
+      const event = events[i]!;
+      if (event.offset < begin || inputs.refused[i]) continue;
+      const inputsFrom = i * plan.inputs.length;
+      const rowFrom = row * plan.names.length;
+      const late = header.watermarkMs !== null && event.eventTimeMs < header.watermarkMs - plan.allowedLatenessMs;
+      if (late) header.late.push(row);
+      for (const group of groups) group.step(event, inputs.values, inputsFrom, values, rowFrom, late);
+      for (let input = 0; input < plan.valueColumns.length; input++) values[rowFrom + plan.valueColumns[input]!] = inputs.values[inputsFrom + input]!;
+      header.watermarkMs = Math.max(header.watermarkMs ?? -Infinity, event.eventTimeMs);
+      recordIndex[row++] = event.recordIndex;
+    }
+    const states = new Map<string, Float64Array>();
+    for (const group of groups) group.addChanged(states);
+    return { result: encodeFeatures({ header, recordIndex, values }), states, watermarkMs: header.watermarkMs };
+  };
+}
+
+/** The windows of one kind of entity while a batch is folded. */
+class GroupFold {
+  readonly #touched = new Map<string, { state: WindowState; changed: boolean }>();
+  readonly #sums: Float64Array;
+
+  constructor(
+    private readonly group: WindowGroup,
+    private readonly keyPrefix: string,
+    private readonly tx: FoldContext,
+  ) {
+    this.#sums = new Float64Array(1 + group.layout.fieldCount);
+  }
+
+  /** Folds an event (unless it is too late for that) and fills its columns. */
+  step(event: FoldEvent, inputs: Float64Array, inputsFrom: number, row: Float32Array, rowFrom: number, late: boolean): void {
+    const { group } = this;
+    const entity = this.#entity(event.entityKeys[group.entityIndex]!);
+    if (!late) {
+      entity.state.fold(event.eventTimeMs, inputs, inputsFrom + group.inputFrom);
+      entity.changed = true;
+    }
+    const sums = this.#sums;
+    for (const { delayMs, lengthMs, outputs } of group.windows) {
+      entity.state.read(event.eventTimeMs, delayMs, lengthMs, sums);
+      const count = sums[0]!;
+      for (const { column, aggregate, field } of outputs) {
+        const sum = sums[1 + field]!;
+        // The only rounding: the row is float32, the state is float64.
+        row[rowFrom + column] = aggregate === 'mean' ? (count > 0 ? sum / count : 0) : sum;
+      }
+    }
+  }
+
+  addChanged(states: Map<string, Float64Array>): void {
+    for (const [key, { state, changed }] of this.#touched) {
+      if (changed) states.set(this.keyPrefix + key, state.toArray());
+    }
+  }
+
+  #entity(key: string): { state: WindowState; changed: boolean } {
+    let entity = this.#touched.get(key);
+    if (!entity) {
+      entity = { state: new WindowState(this.group.layout, this.tx.get(this.keyPrefix + key)), changed: false };
+      this.#touched.set(key, entity);
+    }
+    return entity;
+  }
+}
+
+interface Inputs {
+  /** Row-major: for each event, its numbers in the order of `plan.inputs`. */
+  values: Float64Array;
+  /** 1 for an event that has no usable numbers. */
+  refused: Uint8Array;
+  rejections: Rejection[];
+}
+
+/** Asks the pipeline's own functions for the numbers of every event. */
+function readInputs(plan: FeaturePlan, events: readonly FoldEvent[]): Inputs {
+  const width = plan.inputs.length;
+  const inputs: Inputs = { values: new Float64Array(events.length * width), refused: new Uint8Array(events.length), rejections: [] };
+  events.forEach(({ event, recordIndex }, i) => {
+    for (let input = 0; input < width; input++) {
+      const { name, read } = plan.inputs[input]!;
+      const reason = readInput(name, read, event, inputs.values, i * width + input);
+      if (!reason) continue;
+      inputs.refused[i] = 1;
+      inputs.rejections.push({ index: recordIndex, step: 'decode', code: 'BAD_EVENT', reason });
+      break;
+    }
+  });
+  return inputs;
+}
+
+/** Answers why a number cannot be used. Whatever float32 cannot hold would reach the model as infinite. */
+function readInput(name: string, read: (event: unknown) => number, event: unknown, into: Float64Array, at: number): string | undefined {
+  let value: number;
+  try {
+    value = read(event);
+  } catch (error) {
+    return `${name} failed: ${messageOf(error)}`;
+  }
+  if (typeof value !== 'number' || !Number.isFinite(Math.fround(value))) return `${name} must give a finite number that float32 can hold`;
+  into[at] = value;
+  return undefined;
+}

@@ -1,0 +1,6 @@
+/** Feature windows: a pure core (`compileFeatures`, `foldBatch`) and the stores that apply it exactly once and in order. */
+export { foldBatch, type FoldEvent } from './fold-batch.ts';
+export { openLmdbStore, type LmdbStoreOptions } from './lmdb-store.ts';
+export { MemoryStore } from './memory-store.ts';
+export { compileFeatures, type FeaturePlan, type PlanOptions } from './plan.ts';
+export type { FeatureStore, FoldContext, FoldResult } from './store.ts';

@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import { chainId, type BatchRef } from '../contracts/event-key.ts';
+import { HeadraceError, messageOf } from '../contracts/failures.ts';
+import { StateCache } from './state-cache.ts';
+import { judgeBatch, markerAfter, type FeatureStore, type FoldContext, type FoldResult, type Marker } from './store.ts';
+
+export interface LmdbStoreOptions {
+  /** The data folder; the store makes a folder `features` in it. Several processes of one host may share it. */
+  dataDir: string;
+  /** Memory for decoded states. @default 64 MiB */
+  cacheBytesMax?: number;
+}
+
+/** Who changed the store last, and how many changes there were. */
+interface Sequence {
+  number: number;
+  writer: string;
+}
+
+const sequenceKey = 'sequence';
+/** LMDB refuses longer keys. */
+const keyBytesMax = 1_900;
+
+/** Opens the embedded feature store. Throws `STORE_UNAVAILABLE`, naming the setting, when the folder cannot be used. */
+export function openLmdbStore({ dataDir, cacheBytesMax = 64 * 1024 * 1024 }: LmdbStoreOptions): FeatureStore {
+  const folder = join(dataDir, 'features');
+  try {
+    mkdirSync(folder, { recursive: true });
+    // Overlapping sync loses resolved transactions when another process opens the same file (docs: facts on LMDB).
+    const db = open<Buffer, string>(join(folder, 'state.mdb'), { encoding: 'binary', overlappingSync: false });
+    return new LmdbStore(db, cacheBytesMax);
+  } catch (error) {
+    throw new HeadraceError('STORE_UNAVAILABLE', `the feature store in ${folder} cannot be opened (${messageOf(error)}); HEADRACE_DATA_DIR must name a local folder that this user may write`, { cause: error });
+  }
+}
+
+class LmdbStore implements FeatureStore {
+  readonly #writer = randomUUID();
+  readonly #cache: StateCache;
+  readonly #underWay = new Set<Promise<unknown>>();
+  /** The change up to which the cache is right. */
+  #cachedNumber = -1;
+
+  constructor(
+    private readonly db: RootDatabase<Buffer, string>,
+    cacheBytesMax: number,
+  ) {
+    this.#cache = new StateCache(cacheBytesMax);
+  }
+
+  async apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
+    let refusal: { error: unknown } | undefined;
+    const transaction = this.db.childTransaction(() => {
+      try {
+        return this.#applyInTransaction(batch, fold);
+      } catch (error) {
+        refusal = { error };
+        throw error;
+      }
+    });
+    this.#underWay.add(transaction);
+    try {
+      return await transaction;
+    } catch (error) {
+      // What was cached during a transaction that did not become durable never happened.
+      this.#cache.clear();
+      this.#cachedNumber = -1;
+      if (refusal && !isLmdbError(refusal.error)) throw refusal.error;
+      throw new HeadraceError('STORE_UNAVAILABLE', `the feature store cannot be written (${messageOf(error)}); check the space and the rights in HEADRACE_DATA_DIR`, { cause: error });
+    } finally {
+      this.#underWay.delete(transaction);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+    await this.db.close();
+  }
+
+  /** Reads and computes everything first and writes last, so that a fold that throws has written nothing. */
+  #applyInTransaction(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Uint8Array {
+    const chain = chainId(batch);
+    const marker = this.#readJson<Marker>(`marker|${chain}`);
+    const verdict = judgeBatch(marker, batch);
+    if (verdict === 'repeat') return this.#read(`result|${chain}`)!;
+    const sequence = this.#readJson<Sequence>(sequenceKey) ?? { number: 0, writer: '' };
+    if (sequence.number !== this.#cachedNumber || sequence.writer !== this.#writer) this.#cache.clear();
+    const commitSequence = verdict === 'apply' ? sequence.number + 1 : sequence.number;
+    const { result, states, watermarkMs } = fold({
+      markerPosition: marker?.position ?? null,
+      commitSequence,
+      watermarkMs: marker?.watermarkMs ?? null,
+      get: (key) => this.#readState(key),
+    });
+    if (verdict === 'answer') return result;
+    for (const [key, state] of states) this.#write(stateKey(key), bytesOf(state));
+    this.#write(`result|${chain}`, bytesOf(result));
+    this.#writeJson(`marker|${chain}`, markerAfter(marker, batch, watermarkMs));
+    this.#writeJson(sequenceKey, { number: commitSequence, writer: this.#writer } satisfies Sequence);
+    for (const [key, state] of states) this.#cache.set(key, state);
+    this.#cachedNumber = commitSequence;
+    return result;
+  }
+
+  #readState(key: string): Float64Array | undefined {
+    const cached = this.#cache.get(key);
+    if (cached) return cached;
+    const bytes = this.#read(stateKey(key));
+    if (!bytes) return undefined;
+    const state = new Float64Array(bytes.length / Float64Array.BYTES_PER_ELEMENT);
+    new Uint8Array(state.buffer).set(bytes);
+    return state;
+  }
+
+  #read(key: string): Uint8Array | undefined {
+    return this.db.getBinary(key);
+  }
+
+  #readJson<T>(key: string): T | undefined {
+    const bytes = this.db.getBinary(key);
+    return bytes ? (JSON.parse(Buffer.from(bytes).toString('utf8')) as T) : undefined;
+  }
+
+  /** Inside a transaction a put is done at once; its promise is the transaction's. */
+  #write(key: string, value: Buffer): void {
+    void this.db.put(key, value);
+  }
+
+  #writeJson(key: string, value: unknown): void {
+    this.#write(key, Buffer.from(JSON.stringify(value)));
+  }
+}
+
+function stateKey(key: string): string {
+  if (Buffer.byteLength(key) > keyBytesMax) throw new RangeError(`a state key of ${Buffer.byteLength(key)} bytes; entity keys may have at most 256 characters`);
+  return `state|${key}`;
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Uint8Array): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
+}
+
+/** The binding marks its own errors with LMDB's code, the file system's with an errno. */
+function isLmdbError(error: unknown): boolean {
+  return error instanceof Error && typeof (error as { code?: unknown }).code === 'number';
+}

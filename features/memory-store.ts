@@ -1,0 +1,33 @@
+import { chainId, type BatchRef } from '../contracts/event-key.ts';
+import { judgeBatch, markerAfter, type FeatureStore, type FoldContext, type FoldResult, type Marker } from './store.ts';
+
+/** A feature store that forgets everything when its process ends: for tests, and for computing features offline. */
+export class MemoryStore implements FeatureStore {
+  readonly #states = new Map<string, Float64Array>();
+  readonly #chains = new Map<string, { marker: Marker; result: Uint8Array }>();
+  #sequence = 0;
+
+  async apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
+    const id = chainId(batch);
+    const chain = this.#chains.get(id);
+    const verdict = judgeBatch(chain?.marker, batch);
+    if (verdict === 'repeat') return chain!.result;
+    const commitSequence = verdict === 'apply' ? this.#sequence + 1 : this.#sequence;
+    const { result, states, watermarkMs } = fold({
+      markerPosition: chain?.marker.position ?? null,
+      commitSequence,
+      watermarkMs: chain?.marker.watermarkMs ?? null,
+      get: (key) => this.#states.get(key),
+    });
+    if (verdict === 'answer') return result;
+    for (const [key, state] of states) this.#states.set(key, state);
+    this.#chains.set(id, { marker: markerAfter(chain?.marker, batch, watermarkMs), result });
+    this.#sequence = commitSequence;
+    return result;
+  }
+
+  async close(): Promise<void> {
+    this.#states.clear();
+    this.#chains.clear();
+  }
+}

@@ -1,0 +1,66 @@
+import { chainId, type BatchRef } from '../contracts/event-key.ts';
+import { HeadraceError } from '../contracts/failures.ts';
+
+/** Where the feature state of every entity lives, and how far each chain was applied to it. */
+export interface FeatureStore {
+  /**
+   * Applies a batch once, in chain order: states, marker and result change together or not at all. Answers with the recorded
+   * result: the one `fold` gave, or the earlier one when this very batch was applied before.
+   *
+   * A batch that begins below the marker M is folded with the records below M as duplicates. One that also ends at or below M
+   * has no effect left to record: it is answered, and nothing is written, so that it cannot displace the last result of the chain.
+   *
+   * Throws `PREDECESSOR_MISSING` when the batch before this one was not applied, `STORE_UNAVAILABLE` when the store cannot be
+   * read or written, and whatever `fold` throws; nothing has changed then.
+   */
+  apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** What a fold sees of the store. A fold must be pure: a store may run it again. */
+export interface FoldContext {
+  /** Records with an offset below it were applied before; null on a chain's first batch. */
+  markerPosition: number | null;
+  /** Store-wide number of this application. */
+  commitSequence: number;
+  /** Greatest event time of the chain so far. */
+  watermarkMs: number | null;
+  /** A stored state. Must not be changed. */
+  get(key: string): Float64Array | undefined;
+}
+
+/** What a fold changes. */
+export interface FoldResult {
+  result: Uint8Array;
+  /** The states that changed. The arrays belong to the store from here on. */
+  states: Map<string, Float64Array>;
+  watermarkMs: number | null;
+}
+
+/** How far a chain was applied. */
+export interface Marker {
+  /** The offset from which on nothing was applied. */
+  position: number;
+  watermarkMs: number | null;
+  /** The batch whose result is kept. */
+  last: { position: number; end: number };
+}
+
+/** What a batch means to a chain: `repeat` the last result, `apply` it, or only `answer` it. Throws `PREDECESSOR_MISSING`. */
+export function judgeBatch(marker: Marker | undefined, batch: BatchRef): 'repeat' | 'apply' | 'answer' {
+  const { position, end } = batch;
+  if (!marker) {
+    if (batch.head) return 'apply';
+    throw new HeadraceError('PREDECESSOR_MISSING', `batch [${position}, ${end}) of ${chainId(batch)} is not the first of its chain, and the feature store knows nothing of that chain; check that HEADRACE_DATA_DIR is the folder used so far`);
+  }
+  if (marker.last.position === position && marker.last.end === end) return 'repeat';
+  if (position > marker.position) {
+    throw new HeadraceError('PREDECESSOR_MISSING', `batch [${position}, ${end}) of ${chainId(batch)} came before the records from ${marker.position} on were applied to the feature store`);
+  }
+  return end <= marker.position ? 'answer' : 'apply';
+}
+
+/** The marker after a batch was applied. */
+export function markerAfter(marker: Marker | undefined, { position, end }: BatchRef, watermarkMs: number | null): Marker {
+  return { position: Math.max(marker?.position ?? 0, end), watermarkMs, last: { position, end } };
+}

@@ -1,0 +1,132 @@
+/**
+ * What is remembered of one entity: its events of the recent past, added up in panes. A pane holds everything that happened
+ * within one step of the resolution; time is rounded down to it, for folding and for reading alike.
+ *
+ * All of it is one array of numbers, sorted by time: `[time, count, sum of field 0, sum of field 1, ...]` for each pane.
+ */
+
+export interface WindowLayout {
+  /** How many fields are added up beside the count. */
+  fieldCount: number;
+  /** Width of a pane. */
+  resolutionMs: number;
+  /** Panes this much older than the newest one are dropped. */
+  retentionMs: number;
+  /** Cap on panes. Beyond it neighbours are merged where it blurs least: see `mergeOne`. */
+  panesMax: number;
+}
+
+const panesSpare = 4;
+
+/** The panes of one entity while a batch is folded. Works on a copy: the array it was made from is never changed. */
+export class WindowState {
+  readonly #layout: WindowLayout;
+  readonly #stride: number;
+  #panes: Float64Array;
+  #count: number;
+
+  /** @param stored what `toArray` gave earlier; absent = an entity without events. */
+  constructor(layout: WindowLayout, stored?: Float64Array) {
+    this.#layout = layout;
+    this.#stride = 2 + layout.fieldCount;
+    this.#count = stored ? stored.length / this.#stride : 0;
+    this.#panes = new Float64Array((this.#count + panesSpare) * this.#stride);
+    if (stored) this.#panes.set(stored);
+  }
+
+  /** Adds one event: `fields[from]` and the following numbers are what its fields add. Events may come in any order. */
+  fold(eventTimeMs: number, fields: Float64Array, from: number): void {
+    const time = roundDown(eventTimeMs, this.#layout.resolutionMs);
+    const newest = this.#count > 0 ? this.#timeOf(this.#count - 1) : -Infinity;
+    if (time <= newest - this.#layout.retentionMs) return;
+    const pane = this.#paneAtOrBefore(time);
+    const at = pane >= 0 && this.#timeOf(pane) === time ? pane * this.#stride : this.#insert(pane + 1, time);
+    this.#panes[at + 1]! += 1;
+    for (let field = 0; field < this.#layout.fieldCount; field++) this.#panes[at + 2 + field]! += fields[from + field]!;
+    if (time > newest) this.#dropOlderThan(time - this.#layout.retentionMs);
+    if (this.#count > this.#layout.panesMax) this.#mergeOne();
+  }
+
+  /**
+   * Adds up the panes in `(at - delayMs - lengthMs, at - delayMs]`, oldest first: `into[0]` becomes the count and the following
+   * numbers the sums.
+   */
+  read(atMs: number, delayMs: number, lengthMs: number, into: Float64Array): void {
+    into.fill(0);
+    const end = roundDown(atMs, this.#layout.resolutionMs) - delayMs;
+    const last = this.#paneAtOrBefore(end);
+    let first = last;
+    while (first >= 0 && this.#timeOf(first) > end - lengthMs) first--;
+    const to = (last + 1) * this.#stride;
+    for (let at = (first + 1) * this.#stride; at < to; at += this.#stride) {
+      for (let i = 1; i < this.#stride; i++) into[i - 1]! += this.#panes[at + i]!;
+    }
+  }
+
+  /** The state as it is stored. A view: valid until the next fold. */
+  toArray(): Float64Array {
+    return this.#panes.subarray(0, this.#count * this.#stride);
+  }
+
+  #timeOf(pane: number): number {
+    return this.#panes[pane * this.#stride]!;
+  }
+
+  /** Searches from the newest end, because nearly every event is among the newest. */
+  #paneAtOrBefore(time: number): number {
+    let pane = this.#count - 1;
+    while (pane >= 0 && this.#timeOf(pane) > time) pane--;
+    return pane;
+  }
+
+  /** Makes room for a pane and answers where its numbers begin. */
+  #insert(pane: number, time: number): number {
+    const at = pane * this.#stride;
+    const used = this.#count * this.#stride;
+    if (used + this.#stride > this.#panes.length) {
+      const grown = new Float64Array((this.#count * 2 + panesSpare) * this.#stride);
+      grown.set(this.#panes);
+      this.#panes = grown;
+    }
+    this.#panes.copyWithin(at + this.#stride, at, used);
+    this.#panes.fill(0, at, at + this.#stride);
+    this.#panes[at] = time;
+    this.#count++;
+    return at;
+  }
+
+  #dropOlderThan(limit: number): void {
+    let dropped = 0;
+    while (dropped < this.#count && this.#timeOf(dropped) <= limit) dropped++;
+    if (dropped === 0) return;
+    this.#panes.copyWithin(0, dropped * this.#stride, this.#count * this.#stride);
+    this.#count -= dropped;
+  }
+
+  /**
+   * Merges two neighbouring panes into the newer one's time. Chosen are the two that together reach back least compared with
+   * their age, so that old events lose sharpness and new ones keep it. The oldest pane is never merged: it would take in one
+   * neighbour after the other, grow younger with each, and never be dropped.
+   */
+  #mergeOne(): void {
+    const newest = this.#timeOf(this.#count - 1);
+    let best = 1;
+    let least = Infinity;
+    for (let pane = 1; pane < this.#count - 1; pane++) {
+      const reach = this.#timeOf(pane + 1) - this.#timeOf(pane - 1);
+      const blur = reach / (newest - this.#timeOf(pane + 1) + this.#layout.resolutionMs);
+      if (blur >= least) continue;
+      least = blur;
+      best = pane;
+    }
+    const older = best * this.#stride;
+    const newer = older + this.#stride;
+    for (let i = 1; i < this.#stride; i++) this.#panes[newer + i]! += this.#panes[older + i]!;
+    this.#panes.copyWithin(older, newer, this.#count * this.#stride);
+    this.#count--;
+  }
+}
+
+function roundDown(timeMs: number, resolutionMs: number): number {
+  return Math.floor(timeMs / resolutionMs) * resolutionMs;
+}
