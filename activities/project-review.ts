@@ -19,7 +19,7 @@ export interface ReviewActivities {
 export interface ReviewActivityOptions {
   pool: Pool;
   /** Resolves once the label is durable. */
-  publishLabel(label: ReviewLabel): Promise<void>;
+  publishLabel: (label: ReviewLabel) => Promise<void>;
 }
 
 export function createReviewActivities({ pool, publishLabel }: ReviewActivityOptions): ReviewActivities {
