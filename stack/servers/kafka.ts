@@ -75,7 +75,7 @@ export async function startKafka(options: StartKafkaOptions): Promise<KafkaServe
   const { dataDir, readyTimeoutMs = 90_000 } = options;
   const logsDir = join(dataDir, 'logs');
   mkdirSync(logsDir, { recursive: true });
-  const port = await choosePort(options.preferredPort);
+  const port = options.port ?? (await choosePort(options.preferredPort));
   const address = `127.0.0.1:${port}`;
   const settingsFile = join(dataDir, 'server.properties');
   const logSettingsFile = join(dataDir, 'log4j2.properties');
@@ -87,6 +87,7 @@ export async function startKafka(options: StartKafkaOptions): Promise<KafkaServe
   await formatOnce(options, logsDir, settingsFile, classPath);
   const process = await launch({
     name: 'kafka', command: options.java ?? 'java', logFile: join(dataDir, 'kafka.log'), env: options.env, cwd: dataDir,
+    onLaunch: options.onLaunch,
     args: [`-Xmx${options.heapMegabytesMax ?? 512}m`, '-XX:+ExitOnOutOfMemoryError', `-Dlog4j2.configurationFile=${logSettingsFile}`,
       '-cp', classPath, 'kafka.Kafka', settingsFile],
   });

@@ -21,9 +21,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Starts the embedded model server and waits until it says where it listens, which it does once its models are loaded. */
 export async function startModelServer(options: StartModelServerOptions): Promise<ModelServer> {
   mkdirSync(options.dataDir, { recursive: true });
-  const port = await choosePort(options.preferredPort);
+  const port = options.port ?? (await choosePort(options.preferredPort));
   const child = await launch({
     name: 'model-server', command: process.execPath, cwd: root, env: options.env, logFile: join(options.dataDir, 'model-server.log'),
+    onLaunch: options.onLaunch,
     args: ['--import', 'tsx', program, '--repository', options.repository, '--host', '127.0.0.1', '--port', String(port)],
   });
   try {

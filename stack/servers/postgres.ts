@@ -95,6 +95,7 @@ function launchServer(options: StartPostgresOptions, account: RunAs, port: numbe
   const { command, args } = account.wrap(options.binaries.postgres, ['-D', join(options.dataDir, 'cluster'), '-p', String(port), ...flags]);
   return launch({
     name: 'postgres', command, args, uid: account.uid, gid: account.gid, env: options.env, logFile: join(options.dataDir, 'postgres.log'),
+    onLaunch: options.onLaunch,
     // A fast shutdown; SIGTERM would wait for every client to leave by itself.
     stopSignal: 'SIGINT',
   });
@@ -125,9 +126,10 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Post
   const credentials = credentialsOf(dataDir);
   const account = await postgresAccount([binaries.postgres, join(dataDir, 'cluster')]);
   await initialiseOnce(options, account, credentials);
-  const address = `127.0.0.1:${await choosePort(options.preferredPort)}`;
+  const port = options.port ?? (await choosePort(options.preferredPort));
+  const address = `127.0.0.1:${port}`;
   const urlOf = (name: string): string => `postgresql://${credentials.user}:${credentials.password}@${address}/${name}`;
-  const process = await launchAndWait(options, account, Number(address.split(':')[1]), urlOf('postgres'));
+  const process = await launchAndWait(options, account, port, urlOf('postgres'));
   try {
     await createDatabase(urlOf('postgres'), database);
   } catch (error) {

@@ -28,6 +28,8 @@ export interface LaunchOptions {
   stopSignal?: NodeJS.Signals;
   /** After this long it is killed. @default 8000 */
   stopTimeoutMs?: number;
+  /** Told the pid as soon as there is one. */
+  onLaunch?: (pid: number) => void;
 }
 
 /** A child in a process group of its own, so that a Ctrl+C in the terminal reaches only us and we decide the order. */
@@ -88,6 +90,7 @@ export async function launch(options: LaunchOptions): Promise<ManagedProcess> {
     });
   });
   const pid = await spawned(child, options).finally(() => closeSync(log));
+  options.onLaunch?.(pid);
   const guard = startGuard(pid, stopSignal, stopTimeoutMs);
   void exited.then(() => guard.dismiss());
 

@@ -18,6 +18,8 @@ export interface StartTemporalOptions extends StartOptions {
   /** Attributes to register, by name. */
   searchAttributes?: Record<string, SearchAttributeKind>;
   preferredUiPort?: number;
+  /** Exactly this port for the Web UI, for a restart. */
+  uiPort?: number;
   /** Where the Web UI decodes payloads. */
   uiCodecEndpoint?: string;
   /** Keeps everything in memory: nothing survives the process. For tests. @default false */
@@ -103,11 +105,13 @@ export async function startTemporal(options: StartTemporalOptions): Promise<Temp
   const { dataDir, namespace = 'headrace', readyTimeoutMs = 60_000, searchAttributes = {} } = options;
   mkdirSync(dataDir, { recursive: true });
   const ports = {
-    grpc: await choosePort(options.preferredPort), ui: await choosePort(options.preferredUiPort), http: await freePort(), metrics: await freePort(),
+    grpc: options.port ?? (await choosePort(options.preferredPort)), ui: options.uiPort ?? (await choosePort(options.preferredUiPort)),
+    http: await freePort(), metrics: await freePort(),
   };
   const address = `127.0.0.1:${ports.grpc}`;
   const process = await launch({
     name: 'temporal', command: options.executable, args: arguments_(options, ports), logFile: join(dataDir, 'temporal.log'), env: options.env,
+    onLaunch: options.onLaunch,
   });
   try {
     const ready = await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, namespace, searchAttributes) });

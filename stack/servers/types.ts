@@ -52,6 +52,10 @@ export interface StartOptions {
   dataDir: string;
   /** Port to try first; any free one is taken when it is in use. Default: any free one. */
   preferredPort?: number;
+  /** Exactly this port, for a restart: clients hold the address already. */
+  port?: number;
+  /** Told the pid as soon as there is one, long before the server is ready. */
+  onLaunch?: (pid: number) => void;
   /** How long the server may take until it answers. */
   readyTimeoutMs?: number;
   /** Environment for the child. Default: that of this process. */

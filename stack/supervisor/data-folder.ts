@@ -1,0 +1,80 @@
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { acquireLock, LockedError } from '../servers/lock.ts';
+import type { FileLock } from '../servers/lock.ts';
+
+/** Where everything of one installation lives. */
+export interface DataFolder {
+  root: string;
+  /** Data, settings and log of one embedded server. */
+  serverDir: (name: string) => string;
+  /** Log of one process of ours. */
+  logFile: (name: string) => string;
+  runStateFile: string;
+  endpointsFile: string;
+  lakeDir: string;
+  featuresDir: string;
+  lock: FileLock;
+}
+
+/** Marks a folder as ours, so that `--reset` never empties another one. */
+const markerName = 'headrace-data-folder';
+const lockName = 'headrace.lock';
+
+function createFolder(root: string): void {
+  try {
+    mkdirSync(root, { recursive: true });
+    accessSync(root, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const reason = code === 'EACCES' || code === 'EPERM' ? 'this user may not write there' : code === 'EROFS' ? 'the file system is read-only' : (error as Error).message;
+    throw new Error(`data folder ${root} cannot be used: ${reason}. Choose another with --data-dir or HEADRACE_DATA_DIR`, { cause: error });
+  }
+}
+
+function lockFolder(root: string): FileLock {
+  try {
+    return acquireLock(join(root, lockName));
+  } catch (error) {
+    if (!(error instanceof LockedError)) throw error;
+    throw new Error(
+      `data folder ${root} is in use by another Headrace (process ${error.holder?.pid ?? 'unknown'}): stop that one, or choose another folder with --data-dir`, { cause: error },
+    );
+  }
+}
+
+/** Creates the folder when it is missing and takes it for this process. Throws one clear sentence when it cannot. */
+export function openDataFolder(path: string): DataFolder {
+  const root = resolve(path);
+  createFolder(root);
+  const marker = join(root, markerName);
+  if (!existsSync(marker) && readdirSync(root).some((name) => !name.startsWith(lockName))) {
+    throw new Error(`${root} is not empty and no data folder of Headrace: choose another with --data-dir or HEADRACE_DATA_DIR`);
+  }
+  const lock = lockFolder(root);
+  try {
+    writeFileSync(marker, 'Data of Headrace. `npm start -- --reset` empties this folder.\n');
+    for (const folder of ['run', 'logs', 'servers']) mkdirSync(join(root, folder), { recursive: true });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  return {
+    root, lock,
+    serverDir: (name) => join(root, 'servers', name),
+    logFile: (name) => join(root, 'logs', `${name}.log`),
+    runStateFile: join(root, 'run', 'processes.json'),
+    endpointsFile: join(root, 'run', 'endpoints.json'),
+    lakeDir: join(root, 'lake'),
+    featuresDir: join(root, 'features'),
+  };
+}
+
+/** Deletes everything in the folder but the lock and the marker. Only while holding it and with nothing running on it. */
+export function emptyDataFolder(folder: DataFolder): void {
+  for (const name of readdirSync(folder.root)) {
+    if (name === markerName || name.startsWith(lockName)) continue;
+    rmSync(join(folder.root, name), { recursive: true, force: true });
+  }
+  for (const name of ['run', 'logs', 'servers']) mkdirSync(join(folder.root, name), { recursive: true });
+}

@@ -1,0 +1,52 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { boundLogFile } from '../servers/log-file.ts';
+import { diskUseBytes } from './disk-use.ts';
+
+export interface DiskWatchOptions {
+  folder: string;
+  bytesMax: number;
+  /** @default 10000 */
+  intervalMs?: number;
+  /** Logs that are cut when they grow too long, asked for at each look. */
+  logFiles: () => string[];
+  /** Told once, when the folder first takes more than `bytesMax`. */
+  onLimit: (bytes: number) => Promise<void>;
+  /** A look that failed; the next one follows. */
+  onError: (error: unknown) => void;
+}
+
+/** A watch over the size of the data folder. */
+export interface DiskWatch {
+  stop: () => Promise<void>;
+  /** What the last look found. */
+  bytes: () => number;
+}
+
+/** Looks at once and then every ten seconds, until stopped. */
+export function watchDisk(options: DiskWatchOptions): DiskWatch {
+  const { folder, bytesMax, intervalMs = 10_000, logFiles, onLimit, onError } = options;
+  const ended = new AbortController();
+  let latest = 0;
+  let told = false;
+  const look = async (): Promise<void> => {
+    for (const file of logFiles()) boundLogFile(file);
+    latest = await diskUseBytes(folder);
+    if (latest <= bytesMax || told) return;
+    told = true;
+    await onLimit(latest);
+  };
+  const loop = async (): Promise<void> => {
+    while (!ended.signal.aborted) {
+      await look().catch(onError);
+      await delay(intervalMs, undefined, { signal: ended.signal }).catch(() => undefined);
+    }
+  };
+  const running = loop();
+  return {
+    bytes: () => latest,
+    stop: () => {
+      ended.abort();
+      return running;
+    },
+  };
+}

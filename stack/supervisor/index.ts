@@ -1,0 +1,14 @@
+/** The supervisor: starts, watches, restarts and stops the servers and processes of one machine. */
+export { emptyDataFolder, openDataFolder } from './data-folder.ts';
+export type { DataFolder } from './data-folder.ts';
+export { diskUseBytes, largestParts } from './disk-use.ts';
+export { watchDisk } from './disk-watch.ts';
+export type { DiskWatch } from './disk-watch.ts';
+export { removeEndpoints, writeEndpoints } from './endpoints.ts';
+export type { Endpoints } from './endpoints.ts';
+export { startNodeProcess } from './node-process.ts';
+export { endLeftovers, RunState } from './run-state.ts';
+export type { Running, Service, ServiceEvent, ServiceState } from './service.ts';
+export { StoppedError } from './service-runner.ts';
+export { Supervisor } from './supervisor.ts';
+export type { ServiceStatus, SupervisorOptions } from './supervisor.ts';

@@ -1,0 +1,36 @@
+import { fileURLToPath } from 'node:url';
+import { launch } from '../servers/process.ts';
+import { findJsonLine, waitUntilReady } from '../servers/ready.ts';
+import type { Running } from './service.ts';
+
+export interface NodeProcessOptions {
+  name: string;
+  /** Its `main.ts`, run from source. */
+  main: string;
+  /** Its whole environment. */
+  env: NodeJS.ProcessEnv;
+  logFile: string;
+  /** @default 60000 */
+  readyTimeoutMs?: number;
+  onLaunch?: (pid: number) => void;
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Starts one of our own processes and waits for its ready line: one JSON object with `"ready": true` on standard output. */
+export async function startNodeProcess(options: NodeProcessOptions): Promise<Running> {
+  const child = await launch({
+    name: options.name, command: process.execPath, args: ['--import', 'tsx', options.main], cwd: root, env: options.env,
+    logFile: options.logFile, onLaunch: options.onLaunch,
+  });
+  try {
+    await waitUntilReady({
+      process: child, timeoutMs: options.readyTimeoutMs ?? 60_000,
+      probe: async () => findJsonLine(child, (line) => (line['ready'] === true ? true : undefined)),
+    });
+    return child;
+  } catch (error) {
+    await child.stop();
+    throw error;
+  }
+}

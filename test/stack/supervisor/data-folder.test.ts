@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { identityOf, isAlive } from '../../../stack/servers/identity.ts';
+import { diskUseBytes, emptyDataFolder, endLeftovers, largestParts, openDataFolder, RunState, watchDisk, writeEndpoints } from '../../../stack/supervisor/index.ts';
+import type { Endpoints } from '../../../stack/supervisor/index.ts';
+import { temporaryFolder, until } from '../servers/trial.ts';
+
+describe('the data folder', () => {
+  it('is made, and refused to a second one while it is in use', () => {
+    const root = join(temporaryFolder(), 'deep', 'data');
+    const folder = openDataFolder(root);
+    expect(() => openDataFolder(root)).toThrow(`data folder ${root} is in use by another Headrace (process ${process.pid})`);
+    folder.lock.release();
+    openDataFolder(root).lock.release();
+  });
+
+  it('is never a folder of somebody else', () => {
+    const root = temporaryFolder();
+    writeFileSync(join(root, 'thesis.txt'), 'precious');
+    expect(() => openDataFolder(root)).toThrow(/is not empty and no data folder of Headrace/);
+    expect(readdirSync(root)).toEqual(['thesis.txt']);
+  });
+
+  it('names the setting when it cannot be made', () => {
+    const file = join(temporaryFolder(), 'file');
+    writeFileSync(file, '');
+    expect(() => openDataFolder(join(file, 'data'))).toThrow(/cannot be used: .*--data-dir or HEADRACE_DATA_DIR/);
+  });
+
+  it('is emptied by a reset, but stays ours and locked', () => {
+    const folder = openDataFolder(join(temporaryFolder(), 'data'));
+    mkdirSync(join(folder.lakeDir, 'x'), { recursive: true });
+    writeFileSync(folder.logFile('bridge'), 'old');
+    emptyDataFolder(folder);
+    expect(existsSync(folder.lakeDir)).toBe(false);
+    expect(existsSync(folder.logFile('bridge'))).toBe(false);
+    expect(() => openDataFolder(folder.root)).toThrow(/in use/);
+    folder.lock.release();
+    openDataFolder(folder.root).lock.release();
+  });
+
+  it('knows the room it takes, holes not counted', async () => {
+    const root = temporaryFolder();
+    mkdirSync(join(root, 'a', 'b'), { recursive: true });
+    writeFileSync(join(root, 'a', 'b', 'data'), Buffer.alloc(300_000, 1));
+    writeFileSync(join(root, 'holes'), '');
+    truncateSync(join(root, 'holes'), 50_000_000);
+    const bytes = await diskUseBytes(root);
+    expect(bytes).toBeGreaterThanOrEqual(300_000);
+    expect(bytes).toBeLessThan(1_000_000);
+    expect((await largestParts(root)).map((part) => part.name)).toEqual(['a', 'holes']);
+    expect(await diskUseBytes(join(root, 'missing'))).toBe(0);
+  });
+
+  it('tells once when it reaches its limit, and cuts long logs', async () => {
+    const root = temporaryFolder();
+    const log = join(root, 'a.log');
+    writeFileSync(log, Buffer.alloc(17 * 1024 * 1024, 1));
+    const told: number[] = [];
+    const watch = watchDisk({
+      folder: root, bytesMax: 100_000, intervalMs: 10, logFiles: () => [log], onError: (error) => { throw error; },
+      onLimit: async (bytes) => void told.push(bytes),
+    });
+    onTestFinished(() => watch.stop());
+    await until(() => existsSync(`${log}.1`), 'log cut');
+    expect(told).toEqual([]);
+    writeFileSync(join(root, 'big'), Buffer.alloc(200_000, 1));
+    await until(() => told.length > 0, 'limit told');
+    const seen = watch.bytes();
+    writeFileSync(join(root, 'bigger'), Buffer.alloc(400_000, 1));
+    await until(() => watch.bytes() > seen, 'another look');
+    expect(told).toHaveLength(1);
+  });
+});
+
+describe('leftovers of a killed supervisor', () => {
+  function child(script: string) {
+    const started = spawn(process.execPath, ['-e', script], { detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
+    onTestFinished(() => void started.kill('SIGKILL'));
+    return new Promise<number>((resolve) => started.stdout.once('data', () => resolve(started.pid as number)));
+  }
+
+  it('are ended, those that ignore the request too', async () => {
+    const file = join(temporaryFolder(), 'run', 'processes.json');
+    const state = new RunState(file);
+    const polite = identityOf(await child(`console.log(1); setInterval(() => {}, 1000)`));
+    const deaf = identityOf(await child(`process.on('SIGTERM', () => {}); console.log(1); setInterval(() => {}, 1000)`));
+    state.record('polite', polite.pid);
+    state.record('deaf', deaf.pid);
+    expect((await endLeftovers(file, 200)).toSorted()).toEqual(['deaf', 'polite']);
+    expect([polite, deaf].map(isAlive)).toEqual([false, false]);
+    expect(existsSync(file)).toBe(false);
+    expect(await endLeftovers(file)).toEqual([]);
+  });
+
+  it('are never mistaken for a stranger with the same number', async () => {
+    const file = join(temporaryFolder(), 'processes.json');
+    const stranger = identityOf(await child(`console.log(1); setInterval(() => {}, 1000)`));
+    writeFileSync(file, JSON.stringify([{ service: 'kafka', pid: stranger.pid, startMark: 'another start' }]));
+    expect(await endLeftovers(file, 200)).toEqual([]);
+    expect(isAlive(stranger)).toBe(true);
+  });
+
+  it('are forgotten when they are gone', async () => {
+    const file = join(temporaryFolder(), 'processes.json');
+    const state = new RunState(file);
+    state.record('a', process.pid);
+    state.record('a', undefined);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual([]);
+    writeFileSync(file, '[{"service":');
+    expect(await endLeftovers(file)).toEqual([]);
+  });
+});
+
+describe('endpoints', () => {
+  it('are readable by their owner only, because the password is in them', async () => {
+    const file = join(temporaryFolder(), 'endpoints.json');
+    writeEndpoints(file, { version: 1, dataDir: '/data' } as Endpoints);
+    const { statSync } = await import('node:fs');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ version: 1, dataDir: '/data' });
+  });
+});
