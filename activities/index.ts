@@ -1,0 +1,48 @@
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import type { Pool } from '../database/pool.ts';
+import type { FeatureStore } from '../features/index.ts';
+import type { Sink } from '../sinks/port.ts';
+import { Batches } from './batches.ts';
+import { createDeadLetter } from './dead-letter.ts';
+import { createDeliver } from './deliver.ts';
+import { createExtractFeatures } from './extract-features.ts';
+import { createInfer } from './infer.ts';
+import type { ActivityReports, DeadLetterPort, ModelPort, RunHistoryPort } from './ports.ts';
+import { createReviewActivities, type ReviewActivities, type ReviewActivityOptions } from './project-review.ts';
+import { createRollUpActivities } from './roll-up-lake.ts';
+import { guardSink } from './sink-guard.ts';
+import type { BatchActivities, LakeActivities } from './types.ts';
+
+export interface ActivityDependencies {
+  pipelines: readonly AnyPipeline[];
+  store: FeatureStore;
+  model: ModelPort;
+  sinks: readonly Sink[];
+  deadLetters: DeadLetterPort;
+  history: RunHistoryPort;
+  reports: ActivityReports;
+  limits: { batchCacheBytesMax: number; deliveriesPerSinkMax: number };
+  pool: Pool;
+  publishLabel: ReviewActivityOptions['publishLabel'];
+  lakeRoot: string;
+}
+
+/** Every activity of a worker, over what it was given. */
+export function createActivities(dependencies: ActivityDependencies): BatchActivities & LakeActivities & ReviewActivities {
+  const { pipelines, store, model, deadLetters, history, reports, limits, pool, publishLabel, lakeRoot } = dependencies;
+  const batches = new Batches(new Map(pipelines.map((pipeline) => [pipeline.name, pipeline])), history, limits.batchCacheBytesMax);
+  const sinks = new Map(
+    dependencies.sinks.map((sink) => [
+      sink.name,
+      guardSink(sink, { deliveriesMax: limits.deliveriesPerSinkMax, onBreaker: (open) => reports.breaker(sink.name, open) }),
+    ]),
+  );
+  return {
+    extractFeatures: createExtractFeatures({ batches, store, reports }),
+    infer: createInfer({ batches, model, reports }),
+    deliver: createDeliver({ batches, sinks, deadLetters, reports }),
+    deadLetter: createDeadLetter({ batches, deadLetters, reports }),
+    ...createReviewActivities({ pool, publishLabel }),
+    ...createRollUpActivities({ lakeRoot }),
+  };
+}

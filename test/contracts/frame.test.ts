@@ -1,0 +1,51 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decodeFrame, decodeFrameHeader, encodeFrame, isFrame } from '../../contracts/frame.ts';
+import { decodeRecords, encodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
+
+const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 1, position: 5, end: 50, count: 3 };
+const bytes = fc.option(fc.uint8Array({ maxLength: 40 }), { nil: null });
+const record: fc.Arbitrary<KafkaRecord> = fc.record(
+  { offset: fc.maxSafeNat(), timestampMs: fc.maxSafeNat(), key: bytes, value: bytes, headers: fc.dictionary(fc.string({ minLength: 1 }), fc.string(), { minKeys: 1 }), stub: fc.record({ valueBytes: fc.integer({ min: 1, max: 2 ** 31 }) }) },
+  { requiredKeys: ['offset', 'timestampMs', 'key', 'value'], noNullPrototype: true },
+);
+
+describe('frame', () => {
+  test('gives back every column and the header', () => {
+    const frame = {
+      header: { kind: 'test', note: 'ünïcode' },
+      columns: { a: Uint8Array.of(1, 2, 3), b: Float64Array.of(Math.PI, -0), c: new Uint32Array(0), d: Float32Array.of(1.5), e: Uint16Array.of(65_535), f: Int32Array.of(-7) },
+    };
+    const encoded = encodeFrame(frame);
+    expect(isFrame(encoded)).toBe(true);
+    expect(decodeFrame(encoded)).toEqual(frame);
+    expect(decodeFrameHeader(encoded)).toEqual(frame.header);
+  });
+
+  test('is read from any alignment of its buffer', () => {
+    const encoded = encodeFrame({ header: { kind: 'test' }, columns: { x: Float64Array.of(1, 2, 3) } });
+    for (let shift = 0; shift < 8; shift++) {
+      const shifted = new Uint8Array(encoded.length + shift);
+      shifted.set(encoded, shift);
+      expect(decodeFrame(shifted.subarray(shift)).columns['x']).toEqual(Float64Array.of(1, 2, 3));
+    }
+  });
+
+  test('refuses bytes that are no frame, and a frame that was cut anywhere', () => {
+    expect(() => decodeFrame(new Uint8Array(20))).toThrow(RangeError);
+    const encoded = encodeFrame({ header: { kind: 'test' }, columns: { x: Float64Array.of(1, 2, 3) } });
+    for (let length = 0; length < encoded.length; length++) expect(() => decodeFrame(encoded.slice(0, length))).toThrow(RangeError);
+  });
+});
+
+describe('records frame', () => {
+  test('gives back any records', () => {
+    fc.assert(
+      fc.property(fc.array(record, { maxLength: 20 }), (records) => {
+        const decoded = decodeRecords(encodeRecords(batch, records));
+        expect(decoded.batch).toEqual(batch);
+        expect(decoded.records).toEqual(records);
+      }),
+    );
+  });
+});

@@ -1,0 +1,125 @@
+import { NativeConnection, Runtime, Worker, type DataConverter, type Logger as TemporalLogger } from '@temporalio/worker';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createActivities } from '../activities/index.ts';
+import { labelMessage } from '../activities/project-review.ts';
+import { messageOf } from '../contracts/failures.ts';
+import { isLoopback, type Config } from '../contracts/schemas/config.ts';
+import { migrate } from '../database/migrate.ts';
+import { createPool } from '../database/pool.ts';
+import { openLmdbStore } from '../features/index.ts';
+import { loadPipelines } from '../pipelines/load.ts';
+import { createKafka } from '../runtime/kafka.ts';
+import type { Logger } from '../runtime/log.ts';
+import { startMetricsServer } from '../runtime/metrics-server.ts';
+import { createPublisher } from '../runtime/publisher.ts';
+import { runMain } from '../runtime/run-main.ts';
+import { connectTemporal, dataConverter, temporalConnectionOptions } from '../runtime/temporal.ts';
+import { createDeadLetters } from '../sinks/dead-letters.ts';
+import { createSinks } from '../sinks/registry.ts';
+import { createReviewStarter } from '../sinks/temporal-reviews.ts';
+import { createActivityReports } from './metrics.ts';
+import { createRunHistory } from './run-history.ts';
+import { createTritonClient, createTritonModel, modelMismatch } from './triton-model.ts';
+
+const shutdownGraceMs = 5_000;
+
+await runMain('worker', async (config, log) => {
+  const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
+  Runtime.install({ logger: temporalLogger(log) });
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+
+  const temporal = await connectTemporal(config);
+  const converter = dataConverter(config.codec);
+  const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace worker', onIdleError: (error) => log.warn(`a database connection broke: ${error.message}`) });
+  await migrate(pool);
+  const publisher = await createPublisher(createKafka(config, log, 'worker'));
+  const triton = createTritonClient(config);
+  await checkModels(triton, pipelines, log);
+
+  const store = openLmdbStore({ dataDir: join(resolve(config.dataDir), 'features') });
+  const lakeRoot = config.lake.url ? fileURLToPath(config.lake.url) : join(resolve(config.dataDir), 'lake');
+  const sinks = createSinks(pipelines, { pool, publisher, lakeRoot, startReview: createReviewStarter(temporal, { taskQueue: config.temporal.taskQueue }) });
+  const activities = createActivities({
+    pipelines,
+    store,
+    model: createTritonModel(triton),
+    sinks,
+    deadLetters: createDeadLetters(publisher),
+    history: createRunHistory(temporal, converter.payloadCodecs ?? []),
+    reports: createActivityReports(registry),
+    limits: config.worker,
+    pool,
+    publishLabel: async (label) => {
+      const { topic, message } = labelMessage(label);
+      await publisher.publish(topic, [message]);
+    },
+    lakeRoot,
+  });
+
+  const connection = await NativeConnection.connect({ ...temporalConnectionOptions(config), grpcCompression: { codec: isLoopback(config.temporal.address) ? 'none' : 'gzip' } });
+  const worker = await createWorker(config, connection, converter, activities);
+  const metrics = await startMetricsServer(registry, config.metrics);
+  const ran = worker.run();
+  return {
+    ready: { pipelines: pipelines.map(({ name }) => name), metrics: metrics.address, lake: lakeRoot },
+    failed: ran.then(() => new Promise<never>(() => {})),
+    async stop() {
+      worker.shutdown();
+      await ran;
+      await Promise.all(sinks.map((sink) => sink.close()));
+      await publisher.close();
+      await triton.close();
+      await store.close();
+      await pool.end();
+      await connection.close();
+      await temporal.connection.close();
+      await metrics.close();
+    },
+  };
+});
+
+function createWorker(config: Config, connection: NativeConnection, converter: DataConverter, activities: object): Promise<Worker> {
+  return Worker.create({
+    connection,
+    namespace: config.temporal.namespace,
+    taskQueue: config.temporal.taskQueue,
+    workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
+    activities,
+    dataConverter: converter,
+    maxCachedWorkflows: config.worker.workflowsCachedMax,
+    maxConcurrentWorkflowTaskExecutions: 40,
+    maxConcurrentLocalActivityExecutions: 100,
+    maxConcurrentActivityTaskExecutions: 100,
+    shutdownGraceTime: shutdownGraceMs,
+    shutdownForceTime: shutdownGraceMs + 1_000,
+  });
+}
+
+/** A model that does not fit fails the start; a server that does not answer only gets a warning, because batches wait for it. */
+async function checkModels(triton: ReturnType<typeof createTritonClient>, pipelines: Awaited<ReturnType<typeof loadPipelines>>, log: Logger): Promise<void> {
+  for (const pipeline of pipelines) {
+    let mismatch: string | undefined;
+    try {
+      mismatch = await modelMismatch(triton, pipeline);
+    } catch (error) {
+      log.warn({ pipeline: pipeline.name }, `model "${pipeline.model.name}" cannot be checked now: ${messageOf(error)}`);
+    }
+    if (mismatch) throw new Error(mismatch);
+  }
+}
+
+function temporalLogger(log: Logger): TemporalLogger {
+  const at = (level: 'trace' | 'debug' | 'info' | 'warn' | 'error') => (message: string, meta?: object) => log[level](meta ?? {}, message);
+  return {
+    log: (level, message, meta) => log[level.toLowerCase() as 'info'](meta ?? {}, message),
+    trace: at('trace'),
+    debug: at('debug'),
+    // The SDK tells of every start of a poller at this level.
+    info: at('debug'),
+    warn: at('warn'),
+    error: at('error'),
+  };
+}

@@ -1,0 +1,33 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { ActivityReports } from '../activities/ports.ts';
+
+const stageSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
+const latencySeconds = [0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+/** Turns what the activities report into metrics. */
+export function createActivityReports(registry: Registry): ActivityReports {
+  const registers = [registry];
+  const metric = {
+    stage: new Histogram({ name: 'headrace_stage_latency_seconds', help: 'Time a stage takes for one batch.', labelNames: ['pipeline', 'stage'], buckets: stageSeconds, registers }),
+    events: new Counter({ name: 'headrace_events_total', help: 'Events decided.', labelNames: ['pipeline', 'outcome'], registers }),
+    rejections: new Counter({ name: 'headrace_rejections_total', help: 'Records that got a dead letter.', labelNames: ['pipeline', 'step', 'code'], registers }),
+    deliveries: new Counter({ name: 'headrace_deliveries_total', help: 'Deliveries of one batch to one sink.', labelNames: ['pipeline', 'sink', 'result'], registers }),
+    delivered: new Histogram({ name: 'headrace_delivered_latency_seconds', help: 'Record time to the last sink.', labelNames: ['pipeline'], buckets: latencySeconds, registers }),
+    breaker: new Gauge({ name: 'headrace_sink_breaker_open', help: '1 while a sink fails and quick tries are not made.', labelNames: ['sink'], registers }),
+  };
+  return {
+    stage: (pipeline, stage, seconds) => metric.stage.observe({ pipeline, stage }, seconds),
+    decided(pipeline, outcomeCounts) {
+      for (const [outcome, count] of Object.entries(outcomeCounts)) metric.events.inc({ pipeline, outcome }, count);
+    },
+    rejected(pipeline, rejections) {
+      for (const { step, code } of rejections) metric.rejections.inc({ pipeline, step, code });
+    },
+    delivery: (pipeline, sink, result) => metric.deliveries.inc({ pipeline, sink, result }),
+    deliveredEverywhere(pipeline, recordTimesMs) {
+      const nowMs = Date.now();
+      for (const timeMs of recordTimesMs) metric.delivered.observe({ pipeline }, Math.max(0, nowMs - timeMs) / 1_000);
+    },
+    breaker: (sink, open) => metric.breaker.set({ sink }, open ? 1 : 0),
+  };
+}
