@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { chainId, type BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
+import { packState, unpackState } from './pack-state.ts';
 import { StateCache } from './state-cache.ts';
 import { judgeBatch, markerAfter, type FeatureStore, type FoldContext, type FoldResult, type Marker } from './store.ts';
 
@@ -29,8 +30,13 @@ export function openLmdbStore({ dataDir, cacheBytesMax = 64 * 1024 * 1024 }: Lmd
   const folder = join(dataDir, 'features');
   try {
     mkdirSync(folder, { recursive: true });
-    // Overlapping sync loses resolved transactions when another process opens the same file (docs: facts on LMDB).
-    const db = open<Buffer, string>(join(folder, 'state.mdb'), { encoding: 'binary', overlappingSync: false });
+    const db = open<Buffer, string>(join(folder, 'state.mdb'), {
+      encoding: 'binary',
+      // Overlapping sync loses resolved transactions when another process opens the same file.
+      overlappingSync: false,
+      // Batching by event turn makes a promise inside the binding that nobody can handle: a full disk would end the process.
+      eventTurnBatching: false,
+    });
     return new LmdbStore(db, cacheBytesMax);
   } catch (error) {
     throw new HeadraceError('STORE_UNAVAILABLE', `the feature store in ${folder} cannot be opened (${messageOf(error)}); HEADRACE_DATA_DIR must name a local folder that this user may write`, { cause: error });
@@ -69,7 +75,7 @@ class LmdbStore implements FeatureStore {
       this.#cache.clear();
       this.#cachedNumber = -1;
       if (refusal && !isLmdbError(refusal.error)) throw refusal.error;
-      throw new HeadraceError('STORE_UNAVAILABLE', `the feature store cannot be written (${messageOf(error)}); check the space and the rights in HEADRACE_DATA_DIR`, { cause: error });
+      throw new HeadraceError('STORE_UNAVAILABLE', `the feature store cannot be written (${await causeOf(error)}); check the space and the rights in HEADRACE_DATA_DIR`, { cause: error });
     } finally {
       this.#underWay.delete(transaction);
     }
@@ -96,7 +102,7 @@ class LmdbStore implements FeatureStore {
       get: (key) => this.#readState(key),
     });
     if (verdict === 'answer') return result;
-    for (const [key, state] of states) this.#write(stateKey(key), bytesOf(state));
+    for (const [key, state] of states) this.#write(stateKey(key), packState(state));
     this.#write(`result|${chain}`, bytesOf(result));
     this.#writeJson(`marker|${chain}`, markerAfter(marker, batch, watermarkMs));
     this.#writeJson(sequenceKey, { number: commitSequence, writer: this.#writer } satisfies Sequence);
@@ -109,10 +115,7 @@ class LmdbStore implements FeatureStore {
     const cached = this.#cache.get(key);
     if (cached) return cached;
     const bytes = this.#read(stateKey(key));
-    if (!bytes) return undefined;
-    const state = new Float64Array(bytes.length / Float64Array.BYTES_PER_ELEMENT);
-    new Uint8Array(state.buffer).set(bytes);
-    return state;
+    return bytes && unpackState(bytes);
   }
 
   #read(key: string): Uint8Array | undefined {
@@ -139,8 +142,14 @@ function stateKey(key: string): string {
   return `state|${key}`;
 }
 
-function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Uint8Array): Buffer {
+function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
+}
+
+/** Why a transaction failed. A failed commit carries the reason as a promise that rejects, and has to be handled here. */
+async function causeOf(error: unknown): Promise<string> {
+  const { commitError } = error as { commitError?: Promise<never> };
+  return commitError ? commitError.catch(messageOf) : messageOf(error);
 }
 
 /** The binding marks its own errors with LMDB's code, the file system's with an errno. */

@@ -48,6 +48,8 @@ export interface PlanOptions {
 
 /** Compiles a pipeline's features. `resolutionMs` is how sharply windows see time, `panesMax` bounds the state of an entity. */
 export function compileFeatures(pipeline: AnyPipeline, { resolutionMs = 1_000, panesMax = 512 }: PlanOptions = {}): FeaturePlan {
+  if (!Number.isSafeInteger(resolutionMs) || resolutionMs < 1) throw new RangeError('resolutionMs must be a whole number from 1');
+  if (!Number.isSafeInteger(panesMax) || panesMax < 4) throw new RangeError('panesMax must be a whole number from 4');
   const features = Object.entries(pipeline.features);
   const plan: FeaturePlan = {
     names: features.map(([name]) => name),

@@ -2,7 +2,8 @@
  * What is remembered of one entity: its events of the recent past, added up in panes. A pane holds everything that happened
  * within one step of the resolution; time is rounded down to it, for folding and for reading alike.
  *
- * All of it is one array of numbers, sorted by time: `[time, count, sum of field 0, sum of field 1, ...]` for each pane.
+ * All of it is one array of numbers: `[stride, pane, pane, ...]`, the panes sorted by time, each of `stride` numbers:
+ * `[time, count, sum of field 0, sum of field 1, ...]`.
  */
 
 export interface WindowLayout {
@@ -29,9 +30,10 @@ export class WindowState {
   constructor(layout: WindowLayout, stored?: Float64Array) {
     this.#layout = layout;
     this.#stride = 2 + layout.fieldCount;
-    this.#count = stored ? stored.length / this.#stride : 0;
-    this.#panes = new Float64Array((this.#count + panesSpare) * this.#stride);
+    this.#count = stored ? (stored.length - 1) / this.#stride : 0;
+    this.#panes = new Float64Array(this.#indexOf(this.#count + panesSpare));
     if (stored) this.#panes.set(stored);
+    this.#panes[0] = this.#stride;
   }
 
   /** Adds one event: `fields[from]` and the following numbers are what its fields add. Events may come in any order. */
@@ -40,7 +42,7 @@ export class WindowState {
     const newest = this.#count > 0 ? this.#timeOf(this.#count - 1) : -Infinity;
     if (time <= newest - this.#layout.retentionMs) return;
     const pane = this.#paneAtOrBefore(time);
-    const at = pane >= 0 && this.#timeOf(pane) === time ? pane * this.#stride : this.#insert(pane + 1, time);
+    const at = pane >= 0 && this.#timeOf(pane) === time ? this.#indexOf(pane) : this.#insert(pane + 1, time);
     this.#panes[at + 1]! += 1;
     for (let field = 0; field < this.#layout.fieldCount; field++) this.#panes[at + 2 + field]! += fields[from + field]!;
     if (time > newest) this.#dropOlderThan(time - this.#layout.retentionMs);
@@ -57,19 +59,24 @@ export class WindowState {
     const last = this.#paneAtOrBefore(end);
     let first = last;
     while (first >= 0 && this.#timeOf(first) > end - lengthMs) first--;
-    const to = (last + 1) * this.#stride;
-    for (let at = (first + 1) * this.#stride; at < to; at += this.#stride) {
+    const to = this.#indexOf(last + 1);
+    for (let at = this.#indexOf(first + 1); at < to; at += this.#stride) {
       for (let i = 1; i < this.#stride; i++) into[i - 1]! += this.#panes[at + i]!;
     }
   }
 
   /** The state as it is stored. A view: valid until the next fold. */
   toArray(): Float64Array {
-    return this.#panes.subarray(0, this.#count * this.#stride);
+    return this.#panes.subarray(0, this.#indexOf(this.#count));
+  }
+
+  /** Where the numbers of a pane begin. */
+  #indexOf(pane: number): number {
+    return 1 + pane * this.#stride;
   }
 
   #timeOf(pane: number): number {
-    return this.#panes[pane * this.#stride]!;
+    return this.#panes[this.#indexOf(pane)]!;
   }
 
   /** Searches from the newest end, because nearly every event is among the newest. */
@@ -81,10 +88,10 @@ export class WindowState {
 
   /** Makes room for a pane and answers where its numbers begin. */
   #insert(pane: number, time: number): number {
-    const at = pane * this.#stride;
-    const used = this.#count * this.#stride;
+    const at = this.#indexOf(pane);
+    const used = this.#indexOf(this.#count);
     if (used + this.#stride > this.#panes.length) {
-      const grown = new Float64Array((this.#count * 2 + panesSpare) * this.#stride);
+      const grown = new Float64Array(this.#indexOf(this.#count * 2 + panesSpare));
       grown.set(this.#panes);
       this.#panes = grown;
     }
@@ -99,7 +106,7 @@ export class WindowState {
     let dropped = 0;
     while (dropped < this.#count && this.#timeOf(dropped) <= limit) dropped++;
     if (dropped === 0) return;
-    this.#panes.copyWithin(0, dropped * this.#stride, this.#count * this.#stride);
+    this.#panes.copyWithin(this.#indexOf(0), this.#indexOf(dropped), this.#indexOf(this.#count));
     this.#count -= dropped;
   }
 
@@ -119,10 +126,10 @@ export class WindowState {
       least = blur;
       best = pane;
     }
-    const older = best * this.#stride;
+    const older = this.#indexOf(best);
     const newer = older + this.#stride;
     for (let i = 1; i < this.#stride; i++) this.#panes[newer + i]! += this.#panes[older + i]!;
-    this.#panes.copyWithin(older, newer, this.#count * this.#stride);
+    this.#panes.copyWithin(older, newer, this.#indexOf(this.#count));
     this.#count--;
   }
 }

@@ -1,0 +1,86 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decodeFeatures } from '../../contracts/features-frame.ts';
+import { compileFeatures, foldBatch, MemoryStore } from '../../features/index.ts';
+import { cuts, paymentLog } from './arbitrary.ts';
+import { naiveRows } from './oracle.ts';
+import { applyRange, batchOf, eventsOf, payments, rowsByOffset, type Payment } from './support.ts';
+
+const plan = compileFeatures(payments);
+
+describe('foldBatch', () => {
+  test('gives the rows that a look at all earlier events gives, however the log is cut into batches', async () => {
+    const logAndCuts = paymentLog.chain((log) => fc.tuple(fc.constant(log), cuts(log.length)));
+    await fc.assert(
+      fc.asyncProperty(logAndCuts, async ([log, ranges]) => {
+        const store = new MemoryStore();
+        const rows = [];
+        for (const { position, end } of ranges) rows.push(...rowsByOffset(await applyRange(store, plan, log, batchOf(position, end))).values());
+        expect(rows.map(({ late }) => late)).toEqual(naiveRows(log).map(({ late }) => late));
+        // A late event reads windows that may already be gone; that it is marked is all that is promised.
+        expect(rows.filter(({ late }) => !late)).toEqual(naiveRows(log).filter(({ late }) => !late));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('marks a late event, gives it a row, and keeps it out of the windows', async () => {
+    const log = [payment(100), payment(70), payment(100)];
+    const rows = rowsByOffset(await applyRange(new MemoryStore(), plan, log, batchOf(0, 3)));
+    expect(rows.get(1)).toEqual({ row: [1, 0, 0, 0, 0, 0], late: true });
+    expect(rows.get(2)).toEqual({ row: [1, 2, 1, 0, 2, 2], late: false });
+  });
+
+  test('leaves out records below the marker: no row, no rejection, no effect', () => {
+    const log = [payment(1), payment(2), payment(3), payment(4)];
+    const batch = batchOf(0, 4);
+    const rejections = [0, 3].map((index) => ({ index, step: 'decode' as const, code: 'NOT_JSON', reason: 'no JSON' }));
+    const events = eventsOf(log, batch).filter(({ recordIndex }) => recordIndex === 1 || recordIndex === 2);
+    const fold = foldBatch(plan, batch, [0, 1, 2, 3], events, rejections);
+    const { result, watermarkMs } = fold({ markerPosition: 2, commitSequence: 9, watermarkMs: 500, get: () => undefined });
+    const { header, recordIndex } = decodeFeatures(result);
+    expect(header).toMatchObject({ duplicates: [0, 1], rejections: [rejections[1]], watermarkMs: 3_000, commitSequence: 9 });
+    expect([...recordIndex]).toEqual([2]);
+    expect(watermarkMs).toBe(3_000);
+  });
+
+  test.each([
+    ['throws', () => { throw new Error('no amount'); }, 'features.amount failed: no amount'],
+    ['gives NaN', () => NaN, 'features.amount must give a finite number that float32 can hold'],
+    ['gives what float32 cannot hold', () => 1e39, 'features.amount must give a finite number that float32 can hold'],
+    ['gives no number', () => '7' as never, 'features.amount must give a finite number that float32 can hold'],
+  ])('rejects an event for which a feature %s, and goes on with its neighbours', (_, broken, reason) => {
+    const pipeline = { ...payments, features: { ...payments.features, amount: { kind: 'value' as const, of: (event: Payment) => (event.amount === 13 ? broken() : event.amount) } } };
+    const log = [payment(1), { ...payment(2), amount: 13 }, payment(3)];
+    const batch = batchOf(0, 3);
+    const { result, states } = foldBatch(compileFeatures(pipeline), batch, [0, 1, 2], eventsOf(log, batch), [])(emptyContext);
+    const { header, recordIndex, values } = decodeFeatures(result);
+    expect(header.rejections).toEqual([{ index: 1, step: 'decode', code: 'BAD_EVENT', reason }]);
+    expect([...recordIndex]).toEqual([0, 2]);
+    expect(values[header.names.length + header.names.indexOf('card_count')]).toBe(2);
+    expect([...states.keys()]).toHaveLength(2);
+  });
+
+  test('an empty batch has no rows and keeps the watermark', () => {
+    const { result, states, watermarkMs } = foldBatch(plan, batchOf(5, 9), [], [], [])({ ...emptyContext, watermarkMs: 77 });
+    expect(decodeFeatures(result).values).toHaveLength(0);
+    expect([states.size, watermarkMs]).toEqual([0, 77]);
+  });
+
+  test('never changes a stored state in place: a fold may be rolled back or run again', () => {
+    const batch = batchOf(0, 1);
+    const events = eventsOf([payment(5)], batch);
+    const { states } = foldBatch(plan, batch, [0], events, [])(emptyContext);
+    const before = [...states].map(([key, state]) => [key, [...state]]);
+    const again = foldBatch(plan, batch, [0], events, []);
+    const context = { ...emptyContext, get: (key: string) => states.get(key) };
+    expect(again(context)).toEqual(again(context));
+    expect([...states].map(([key, state]) => [key, [...state]])).toEqual(before);
+  });
+});
+
+const emptyContext = { markerPosition: null, commitSequence: 1, watermarkMs: null, get: () => undefined };
+
+function payment(seconds: number): Payment {
+  return { id: `at ${seconds}`, timeMs: seconds * 1_000, card: 'a', shop: 'x', amount: 1 };
+}

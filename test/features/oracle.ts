@@ -1,0 +1,31 @@
+import { latenessMs, type Payment } from './support.ts';
+
+/**
+ * The rows of a whole log, computed from the definition of each feature by looking at all earlier events again. Knows nothing of
+ * panes or state. Times are whole seconds here, the resolution of the windows.
+ */
+export function naiveRows(log: readonly Payment[]): { row: number[]; late: boolean }[] {
+  let watermarkMs = -Infinity;
+  const onTime: boolean[] = [];
+  return log.map((payment, i) => {
+    const late = payment.timeMs < watermarkMs - latenessMs;
+    watermarkMs = Math.max(watermarkMs, payment.timeMs);
+    onTime.push(!late);
+    const within = (key: 'card' | 'shop', lengthMs: number, delayMs = 0) =>
+      log.slice(0, i + 1).filter((other, j) => {
+        const age = payment.timeMs - delayMs - other.timeMs;
+        return onTime[j] && other[key] === payment[key] && age >= 0 && age < lengthMs;
+      });
+    const total = (payments: Payment[]) => payments.reduce((sum, { amount }) => sum + amount, 0);
+    const cards = within('card', 10_000);
+    const row = [
+      payment.amount,
+      cards.length,
+      cards.length > 0 ? total(cards) / cards.length : 0,
+      total(within('shop', 30_000, 5_000)),
+      within('card', 40_000).length,
+      within('shop', 7_500).length,
+    ];
+    return { row: row.map(Math.fround), late };
+  });
+}

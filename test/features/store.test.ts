@@ -1,0 +1,149 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HeadraceError } from '../../contracts/failures.ts';
+import { compileFeatures, MemoryStore, openLmdbStore, type FeatureStore, type FoldContext } from '../../features/index.ts';
+import { cuts, paymentLog } from './arbitrary.ts';
+import { applyRange, batchOf, payments, rowsByOffset, type Payment } from './support.ts';
+
+const plan = compileFeatures(payments);
+const log: Payment[] = Array.from({ length: 12 }, (_, i) => ({ id: `p${i}`, timeMs: i * 1_000, card: `c${i % 2}`, shop: 's', amount: i }));
+
+interface Opened {
+  store: FeatureStore;
+  /** Closes and opens again, where the store outlives its process. */
+  reopen(): Promise<FeatureStore>;
+  end(): Promise<void>;
+}
+
+async function openMemory(): Promise<Opened> {
+  const store = new MemoryStore();
+  return { store, reopen: async () => store, end: () => store.close() };
+}
+
+async function openLmdb(): Promise<Opened> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'headrace-features-'));
+  const opened: Opened = {
+    store: openLmdbStore({ dataDir }),
+    async reopen() {
+      await opened.store.close();
+      opened.store = openLmdbStore({ dataDir });
+      return opened.store;
+    },
+    async end() {
+      await opened.store.close();
+      await rm(dataDir, { recursive: true });
+    },
+  };
+  return opened;
+}
+
+describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s', (_, openStore) => {
+  let opened: Opened;
+  let store: FeatureStore;
+
+  beforeEach(async () => {
+    opened = await openStore();
+    store = opened.store;
+  });
+  afterEach(() => opened.end());
+
+  const apply = (position: number, end: number, options?: Parameters<typeof batchOf>[2]) => applyRange(store, plan, log, batchOf(position, end, options));
+
+  test('answers the same batch with the result it recorded, without folding again', async () => {
+    await apply(0, 3);
+    const first = await apply(3, 6);
+    store = await opened.reopen();
+    const fold = () => expect.unreachable('folded again');
+    await expect(store.apply(batchOf(3, 6), fold)).resolves.toBeInstanceOf(Uint8Array);
+    expect(await apply(3, 6)).toEqual(first);
+    expect((await apply(6, 12)).header).toMatchObject({ commitSequence: 3, duplicates: [], watermarkMs: 11_000 });
+  });
+
+  test('gives the rows of an uninterrupted run after it was reopened', async () => {
+    const whole = rowsByOffset(await applyRange(new MemoryStore(), plan, log, batchOf(0, 12)));
+    const rows = [];
+    for (const [position, end] of [[0, 4], [4, 5], [5, 12]] as const) {
+      rows.push(...rowsByOffset(await apply(position, end)));
+      store = await opened.reopen();
+    }
+    expect(new Map(rows)).toEqual(whole);
+  });
+
+  test('folds only what lies beyond the marker when a range comes back with another end', async () => {
+    const whole = rowsByOffset(await applyRange(new MemoryStore(), plan, log, batchOf(0, 12)));
+    await apply(0, 4);
+    const longer = await apply(0, 8);
+    expect(longer.header.duplicates).toEqual([0, 1, 2, 3]);
+    const rest = await apply(8, 12);
+    expect(new Map([...rowsByOffset(longer), ...rowsByOffset(rest)])).toEqual(new Map([...whole].slice(4)));
+  });
+
+  test('an old batch has no effect and does not displace the result of the newest one', async () => {
+    await apply(0, 4);
+    const newest = await apply(4, 8);
+    const old = await apply(0, 4);
+    expect([old.recordIndex.length, old.header.duplicates, old.header.commitSequence]).toEqual([0, [0, 1, 2, 3], 2]);
+    expect(await apply(4, 8)).toEqual(newest);
+  });
+
+  test.each([
+    ['a batch whose predecessor is missing', 6, 9],
+    ['a batch of an unknown chain that is not its first', 3, 6],
+  ])('refuses %s', async (_name, position, end) => {
+    if (position === 6) await apply(0, 3);
+    const refused = store.apply(batchOf(position, end), () => expect.unreachable('folded'));
+    await expect(refused).rejects.toMatchObject({ name: HeadraceError.name, code: 'PREDECESSOR_MISSING' });
+  });
+
+  test('a chain may begin anywhere, and chains do not share their markers', async () => {
+    expect((await apply(5, 7, { head: true })).recordIndex).toHaveLength(2);
+    expect((await apply(0, 2, { partition: 1 })).header).toMatchObject({ duplicates: [], commitSequence: 2, watermarkMs: 1_000 });
+    expect((await apply(7, 9)).header).toMatchObject({ duplicates: [], commitSequence: 3, watermarkMs: 8_000 });
+  });
+
+  test('a fold that throws changes nothing, and its error comes through', async () => {
+    await apply(0, 3);
+    const thrown = new Error('broken fold');
+    const breaking = (tx: FoldContext) => {
+      tx.get('anything');
+      throw thrown;
+    };
+    await expect(store.apply(batchOf(3, 6), breaking)).rejects.toBe(thrown);
+    const next = await apply(3, 6);
+    expect(next.header.commitSequence).toBe(2);
+    const untouched = new MemoryStore();
+    await applyRange(untouched, plan, log, batchOf(0, 3));
+    expect(next).toEqual(await applyRange(untouched, plan, log, batchOf(3, 6)));
+  });
+
+  test('applies batches that arrive side by side one after the other', async () => {
+    const heads = await Promise.all([0, 1, 2, 3].map((partition) => apply(0, 4, { partition })));
+    expect(heads.map(({ header }) => header.commitSequence)).toEqual([1, 2, 3, 4]);
+    const shopCount = heads[3]!.header.names.indexOf('shop_count');
+    expect(heads[3]!.values[3 * heads[3]!.header.names.length + shopCount]).toBe(16);
+  });
+});
+
+test('memory and LMDB agree to the last byte on any log, any cuts and any repeats', async () => {
+  const runs = paymentLog.chain((anyLog) => fc.tuple(fc.constant(anyLog), cuts(anyLog.length), fc.array(fc.nat(2), { minLength: 7, maxLength: 7 })));
+  await fc.assert(
+    fc.asyncProperty(runs, async ([anyLog, ranges, repeats]) => {
+      const lmdb = await openLmdb();
+      try {
+        const memory = new MemoryStore();
+        for (const [i, { position, end }] of ranges.entries()) {
+          const batch = batchOf(position, end);
+          const expected = await applyRange(memory, plan, anyLog, batch);
+          for (let again = 0; again <= repeats[i]!; again++) expect(await applyRange(lmdb.store, plan, anyLog, batch)).toEqual(expected);
+          if (repeats[i] === 2) await lmdb.reopen();
+        }
+      } finally {
+        await lmdb.end();
+      }
+    }),
+    { numRuns: 25 },
+  );
+});
