@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { HeadraceError, messageOf } from '../contracts/failures.ts';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { writeDurably, type StepHook } from './lake/durable-file.ts';
+import { eventColumns, isPlainJson, type EventColumns } from './lake/event-columns.ts';
+import { segmentPath } from './lake/paths.ts';
+import { BrokenSegmentError, decodeSegment, encodeSegment } from './lake/segment.ts';
+import type { Delivery, Sink } from './port.ts';
+
+export interface LakeSinkOptions {
+  /** Folder of the lake; made when it is missing. */
+  root: string;
+  /** Called before each step of a write; in tests it fails there. */
+  onStep?: StepHook;
+}
+
+/**
+ * The data lake: one durable segment per batch, rolled up into Parquet later. A segment's name is its batch's range, so a second
+ * delivery finds the file and is done. It never refuses a row: two halves of a batch would have one name.
+ */
+export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink {
+  const root = resolve(folder);
+  const shapes = new WeakMap<AnyPipeline, { events: EventColumns; plainJson: boolean }>();
+  const shapeOf = (pipeline: AnyPipeline) => {
+    let shape = shapes.get(pipeline);
+    if (!shape) shapes.set(pipeline, (shape = { events: eventColumns(pipeline.event), plainJson: isPlainJson(pipeline.event) }));
+    return shape;
+  };
+  return {
+    name: 'lake',
+    async deliver({ batch, pipeline, workflowId, rows }, signal) {
+      const path = segmentPath(batch.pipeline, batch, batch);
+      try {
+        signal.throwIfAborted();
+        if (await isDelivered(root, path, batch)) return;
+        await writeDurably(root, path, encodeSegment({ batch, workflowId, ...shapeOf(pipeline), rows }), { signal, onStep });
+      } catch (error) {
+        throw error instanceof HeadraceError ? error : unavailable(root, error);
+      }
+    },
+    // Nothing is held between deliveries.
+    close: async () => undefined,
+  };
+}
+
+/** True when the batch's segment is there, whole. One that is broken is written again. */
+async function isDelivered(root: string, path: string, { deployment }: Delivery['batch']): Promise<boolean> {
+  try {
+    const { header } = decodeSegment(await readFile(join(root, path)));
+    if (header.batch.deployment === deployment) return true;
+    throw new HeadraceError('SINK_UNAVAILABLE', `the lake at ${root} holds batches of deployment "${header.batch.deployment}"; give deployment "${deployment}" a lake of its own with LAKE_URL`);
+  } catch (error) {
+    if (error instanceof BrokenSegmentError || (error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function unavailable(root: string, error: unknown): HeadraceError {
+  const fixes: Record<string, string> = {
+    ENOSPC: 'the disk is full; free space, or move the lake with LAKE_URL (or HEADRACE_DATA_DIR)',
+    EDQUOT: 'the disk quota is used up; raise it, or move the lake with LAKE_URL (or HEADRACE_DATA_DIR)',
+  };
+  const fix = fixes[(error as NodeJS.ErrnoException).code ?? ''] ?? 'check that LAKE_URL (or HEADRACE_DATA_DIR) names a folder that this process may write';
+  return new HeadraceError('SINK_UNAVAILABLE', `the lake at ${root} cannot be written: ${fix} (${messageOf(error)})`, { cause: error });
+}
