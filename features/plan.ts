@@ -6,7 +6,7 @@ export interface FeaturePlan {
   /** Feature names in column order. */
   names: string[];
   /** Numbers of the event itself: features of kind `value`, then the fields that windows add up. */
-  inputs: { name: string; read(event: unknown): number }[];
+  inputs: { name: string; read: (event: unknown) => number }[];
   /** How many of `inputs` are features, and the column of each. */
   valueColumns: number[];
   groups: WindowGroup[];
@@ -89,8 +89,8 @@ export function compileFeatures(pipeline: AnyPipeline, { resolutionMs = 1_000, p
 }
 
 /** The distinct fields of some windows. Windows that name the same field share its sums, and the first one reads it. */
-function fieldsOf(features: readonly WindowFeature<never>[]): { name: string; read(event: unknown): number }[] {
-  const fields = new Map<string, { name: string; read(event: unknown): number }>();
+function fieldsOf(features: readonly WindowFeature<never>[]): { name: string; read: (event: unknown) => number }[] {
+  const fields = new Map<string, { name: string; read: (event: unknown) => number }>();
   for (const { aggregate, of } of features) {
     if (aggregate === 'count' || !of || fields.has(of.name)) continue;
     fields.set(of.name, { name: of.name, read: (event) => of.read(event as never) });
