@@ -9,6 +9,7 @@ import { Client, credentials, Metadata, status as Status, type ChannelCredential
 import { type ErrorPlace, InferenceError } from './errors.ts'
 import { nameOfMethod, type UnaryMethod } from './methods.ts'
 import type { ResolvedOptions, TlsOptions } from './options.ts'
+import { trackSockets } from './sockets.ts'
 import { fromServiceError } from './status.ts'
 
 export interface CallOptions {
@@ -30,6 +31,7 @@ export interface Channel {
 /** One grpc-js client; retired ones are closed when their last call has ended. */
 interface Connection {
   readonly client: Client
+  readonly closeSockets: () => void
   openCalls: number
   deadlineHitsInRow: number
   isRetired: boolean
@@ -48,6 +50,7 @@ export function createChannel(options: ChannelOptions): Channel {
   function closeIfDone(connection: Connection): void {
     if (!connection.isRetired || connection.openCalls > 0 || !open.delete(connection)) return
     connection.client.close()
+    connection.closeSockets()
     if (isClosed && open.size === 0) for (const resolve of onAllClosed.splice(0)) resolve()
   }
 
@@ -104,7 +107,9 @@ export function createChannel(options: ChannelOptions): Channel {
 }
 
 function connect({ address, tls, messageBytesMax }: ChannelOptions): Connection {
-  const client = new Client(address, credentialsOf(tls), {
+  const channelCredentials = credentialsOf(tls)
+  const closeSockets = trackSockets(channelCredentials)
+  const client = new Client(address, channelCredentials, {
     'grpc.max_receive_message_length': messageBytesMax,
     'grpc.max_send_message_length': messageBytesMax,
     'grpc.keepalive_time_ms': 30_000,
@@ -120,7 +125,7 @@ function connect({ address, tls, messageBytesMax }: ChannelOptions): Connection 
     'grpc.use_local_subchannel_pool': 1,
     ...(tls?.serverName !== undefined && { 'grpc.ssl_target_name_override': tls.serverName, 'grpc.default_authority': tls.serverName }),
   })
-  return { client, openCalls: 0, deadlineHitsInRow: 0, isRetired: false }
+  return { client, closeSockets, openCalls: 0, deadlineHitsInRow: 0, isRetired: false }
 }
 
 function credentialsOf(tls: TlsOptions | undefined): ChannelCredentials {

@@ -59,7 +59,8 @@ export interface BlackHole {
   readonly port: number
   /** Connections that are open now. */
   readonly openSockets: ReadonlySet<Socket>
-  close(): Promise<void>
+  /** Gives the port free for another server, while the connections that are open stay open and silent. */
+  stopListening(): void
 }
 
 /** Accepts TCP connections, reads, and never writes a byte. */
@@ -74,15 +75,12 @@ export async function useBlackHole(): Promise<BlackHole> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  async function close(): Promise<void> {
-    if (!server.listening) return
-    const closed = once(server, 'close')
-    server.close()
+  const stopListening = () => { server.close() }
+  onTestFinished(() => {
+    stopListening()
     for (const socket of openSockets) socket.destroy()
-    await closed
-  }
-  onTestFinished(close)
-  return { address: `127.0.0.1:${port}`, port, openSockets, close }
+  })
+  return { address: `127.0.0.1:${port}`, port, openSockets, stopListening }
 }
 
 /** A port that was free a moment ago. */
