@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { cacheEntry } from './cache.ts';
 import { CommandError, runCommand } from './command.ts';
 import type { PrepareOptions } from './types.ts';
+import versions from './versions.json' with { type: 'json' };
 
 /** The Kafka release that we run. */
-export const kafkaVersion = '4.3.1';
+export const kafkaVersion = versions.kafka;
 /** The log4j release that this Kafka ships; the binding joins its slf4j 1.7 to it. */
-const log4jVersion = '2.25.4';
+const log4jVersion = versions.log4j;
 
 /** An otherwise empty Maven project whose dependencies are the server's class path. */
 const project = `<project xmlns="http://maven.apache.org/POM/4.0.0">

@@ -5,9 +5,10 @@ import { downloadTemporal } from './temporal-download.ts';
 import { cacheEntry } from './cache.ts';
 import { CommandError, runCommand } from './command.ts';
 import type { PrepareOptions } from './types.ts';
+import versions from './versions.json' with { type: 'json' };
 
 /** The version that we download or build. Newer tags cannot be built by `go install`: their go.mod has a replace. */
-export const temporalVersion = '1.5.1';
+export const temporalVersion = versions.temporal;
 /** The oldest server inside a `temporal` of the user's own that we accept: Update-with-Start is on by default from here. */
 const serverMinorMin = 28;
 

@@ -4,11 +4,10 @@ import { Connection } from '@temporalio/client';
 import { choosePort, freePort } from './ports.ts';
 import { launch } from './process.ts';
 import { waitUntilReady } from './ready.ts';
+import { addSearchAttributes, querySearchAttributes } from './search-attributes.ts';
+import type { SearchAttributeKinds } from './search-attributes.ts';
 import { serverOf } from './types.ts';
 import type { EmbeddedServer, StartOptions } from './types.ts';
-
-/** Kinds of search attribute that Temporal knows, as the command line spells them. */
-export type SearchAttributeKind = 'Text' | 'Keyword' | 'Int' | 'Double' | 'Bool' | 'Datetime' | 'KeywordList';
 
 export interface StartTemporalOptions extends StartOptions {
   /** The program, from `prepareTemporal`. */
@@ -16,7 +15,7 @@ export interface StartTemporalOptions extends StartOptions {
   /** @default 'headrace' */
   namespace?: string;
   /** Attributes to register, by name. */
-  searchAttributes?: Record<string, SearchAttributeKind>;
+  searchAttributes?: SearchAttributeKinds;
   preferredUiPort?: number;
   /** Exactly this port for the Web UI, for a restart. */
   uiPort?: number;
@@ -70,28 +69,17 @@ function arguments_(options: StartTemporalOptions, ports: { grpc: number; ui: nu
 
 type Ready = { retentionHours: number };
 
-/** Numbers of the kinds in the protocol. */
-const kindNumbers: Record<SearchAttributeKind, number> = { Text: 1, Keyword: 2, Int: 3, Double: 4, Bool: 5, Datetime: 6, KeywordList: 7 };
-
 /**
  * Ready means: the namespace takes queries that name our attributes. An open port says neither. The server registers
  * the attributes of its command line only with a namespace that is new, so missing ones are added here.
  */
-async function probe(address: string, namespace: string, searchAttributes: Record<string, SearchAttributeKind>): Promise<Ready | undefined> {
+async function probe(address: string, namespace: string, searchAttributes: SearchAttributeKinds): Promise<Ready> {
   const connection = await Connection.connect({ address, connectTimeout: probeTimeoutMs });
   try {
     return await connection.withDeadline(Date.now() + probeTimeoutMs, async () => {
       const described = await connection.workflowService.describeNamespace({ namespace });
-      const known = (await connection.operatorService.listSearchAttributes({ namespace })).customAttributes ?? {};
-      const missing = Object.entries(searchAttributes).filter(([name]) => known[name] === undefined);
-      if (missing.length > 0) {
-        await connection.operatorService.addSearchAttributes({
-          namespace, searchAttributes: Object.fromEntries(missing.map(([name, kind]) => [name, kindNumbers[kind]])),
-        });
-      }
-      // A count goes through the caches that workflow starts use; describing a namespace does not.
-      const query = Object.keys(searchAttributes).map((name) => `\`${name}\` is null`).join(' and ');
-      await connection.workflowService.countWorkflowExecutions({ namespace, query });
+      await addSearchAttributes(connection, namespace, searchAttributes);
+      await querySearchAttributes(connection, namespace, searchAttributes);
       const seconds = Number(described.config?.workflowExecutionRetentionTtl?.seconds ?? 0);
       return { retentionHours: seconds / 3_600 };
     });

@@ -13,6 +13,8 @@ export interface NodeProcessOptions {
   /** @default 60000 */
   readyTimeoutMs?: number;
   onLaunch?: (pid: number) => void;
+  /** Told what the ready line says. */
+  onReady?: (line: Record<string, unknown>) => void;
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,10 +26,11 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Run
     logFile: options.logFile, onLaunch: options.onLaunch,
   });
   try {
-    await waitUntilReady({
+    const line = await waitUntilReady({
       process: child, timeoutMs: options.readyTimeoutMs ?? 60_000,
-      probe: async () => findJsonLine(child, (line) => (line['ready'] === true ? true : undefined)),
+      probe: async () => findJsonLine(child, (found) => (found['ready'] === true ? found : undefined)),
     });
+    options.onReady?.(line);
     return child;
   } catch (error) {
     await child.stop();

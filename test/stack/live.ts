@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import pg from 'pg';
 import { afterAll, inject } from 'vitest';
-import type { SearchAttributeKind } from '../../stack/servers/index.ts';
+import { addSearchAttributes, querySearchAttributes } from '../../stack/servers/index.ts';
+import type { SearchAttributeKinds } from '../../stack/servers/index.ts';
 import { LiveServerPool } from './live-servers.ts';
 import type { LiveAddresses, LiveNeeds, LiveServerKind } from './live-servers.ts';
 import './live-setup.ts';
@@ -58,25 +59,16 @@ export async function createDatabase(databaseUrl: string): Promise<string> {
   return url.toString();
 }
 
-const kindNumbers: Record<SearchAttributeKind, number> = { Text: 1, Keyword: 2, Int: 3, Double: 4, Bool: 5, Datetime: 6, KeywordList: 7 };
-
 /** Creates a namespace with these search attributes, waits until it takes queries on them, and returns its name. */
-export async function createNamespace(address: string, searchAttributes: Record<string, SearchAttributeKind> = {}): Promise<string> {
+export async function createNamespace(address: string, searchAttributes: SearchAttributeKinds = {}): Promise<string> {
   const namespace = uniqueName('test');
   const connection = await Connection.connect({ address, connectTimeout: 10_000 });
   try {
     await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: 86_400 as never } });
-    const query = Object.keys(searchAttributes).map((name) => `\`${name}\` is null`).join(' and ');
     for (const deadline = Date.now() + 30_000; ; await delay(50)) {
       try {
-        const known = (await connection.operatorService.listSearchAttributes({ namespace })).customAttributes ?? {};
-        const missing = Object.entries(searchAttributes).filter(([name]) => known[name] === undefined);
-        if (missing.length > 0) {
-          await connection.operatorService.addSearchAttributes({
-            namespace, searchAttributes: Object.fromEntries(missing.map(([name, kind]) => [name, kindNumbers[kind]])),
-          });
-        }
-        await connection.workflowService.countWorkflowExecutions({ namespace, query });
+        await addSearchAttributes(connection, namespace, searchAttributes);
+        await querySearchAttributes(connection, namespace, searchAttributes);
         return namespace;
       } catch (error) {
         if (Date.now() > deadline) throw error;

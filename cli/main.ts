@@ -1,0 +1,28 @@
+import { Command, CommanderError } from 'commander';
+import { registerUp } from './up/index.ts';
+
+/** Every subcommand, one line each: a function that adds itself to the program. */
+const commands: ((program: Command) => void)[] = [
+  registerUp,
+];
+
+const program = new Command('headrace')
+  .description('Turns a Kafka topic into durable, exactly-once model decisions.')
+  .showHelpAfterError('(headrace --help shows what there is)')
+  .exitOverride();
+for (const register of commands) register(program);
+
+/** One clear sentence; the stack only for those who ask. */
+function report(error: unknown): void {
+  const verbose = process.argv.includes('--verbose');
+  const message = error instanceof Error ? ((verbose ? error.stack : undefined) ?? error.message) : String(error);
+  process.stderr.write(`headrace: ${message}\n`);
+}
+
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  // Commander has printed its own messages, help among them.
+  if (!(error instanceof CommanderError)) report(error);
+  process.exitCode = error instanceof CommanderError ? error.exitCode : 1;
+}

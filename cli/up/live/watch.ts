@@ -1,0 +1,27 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { figuresOf } from './figures.ts';
+import type { Figures } from './figures.ts';
+import { MetricsHistory } from './history.ts';
+import { scrape } from './metrics.ts';
+
+export interface WatchOptions {
+  /** Metrics addresses by process. */
+  targets: Record<string, string>;
+  /** Told once a second; undefined until there are two snapshots. */
+  onFigures: (figures: Figures | undefined) => void;
+  signal: AbortSignal;
+}
+
+const intervalMs = 1_000;
+
+/** Asks the processes for their metrics once a second, until stopped. */
+export async function watchFigures({ targets, onFigures, signal }: WatchOptions): Promise<void> {
+  const history = new MetricsHistory();
+  while (!signal.aborted) {
+    const startedAt = Date.now();
+    history.add(startedAt, await scrape(targets));
+    const span = history.span();
+    if (!signal.aborted) onFigures(span === undefined ? undefined : figuresOf(span.oldest, span.newest));
+    await delay(Math.max(0, startedAt + intervalMs - Date.now()), undefined, { signal }).catch(() => undefined);
+  }
+}

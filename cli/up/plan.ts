@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { AnyPipeline } from '../../contracts/pipeline.ts';
+import { parseConfig } from '../../contracts/schemas/config.ts';
+import type { Config } from '../../contracts/schemas/config.ts';
+import type { DataFolder, Endpoints, Service, ServiceStatus } from '../../stack/supervisor/index.ts';
+import type { Embedded, Ports } from './addresses.ts';
+import type { UpOptions } from './options.ts';
+import type { Programs } from './prepare.ts';
+import { processServices, simulatorOf } from './process-services.ts';
+import { serverServices } from './server-services.ts';
+import { searchAttributeKinds, setUpServices } from './set-up.ts';
+
+/** Everything that is known before the first server starts. */
+export interface PlanInput {
+  options: UpOptions;
+  /** The environment that `headrace up` was started with. */
+  baseEnv: NodeJS.ProcessEnv;
+  folder: DataFolder;
+  embedded: Embedded;
+  ports: Ports;
+  programs: Programs;
+  pipelines: readonly AnyPipeline[];
+  onDone: (text: string) => void;
+}
+
+/** What will run, and where it will be. */
+export interface Plan {
+  services: Service[];
+  /** Why there is no generator, when there is none. */
+  withoutGenerator?: string;
+  retentionHours: () => number | undefined;
+  endpoints: (status: ServiceStatus[]) => Endpoints;
+}
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+const simulatedRate = 50;
+
+/** The environment of our processes before the embedded servers are in it. */
+export function commonEnv({ options, baseEnv, folder }: Pick<PlanInput, 'options' | 'baseEnv' | 'folder'>): NodeJS.ProcessEnv {
+  return {
+    ...baseEnv,
+    HEADRACE_DATA_DIR: folder.root,
+    ...(options.pipelines === undefined ? {} : { HEADRACE_PIPELINES_DIR: resolve(options.pipelines) }),
+    ...(options.pipeline === undefined ? {} : { HEADRACE_PIPELINES: options.pipeline.join(',') }),
+    ...(options.verbose === true ? { HEADRACE_LOG_LEVEL: 'debug' } : {}),
+  };
+}
+
+/** The model repository of the embedded server: the one named, else the one beside the user's pipelines, else ours. */
+function modelsDirOf({ models }: UpOptions, pipelinesDir: string | undefined): string {
+  const beside = pipelinesDir === undefined ? undefined : join(pipelinesDir, 'models');
+  const folder = models !== undefined ? resolve(models) : beside !== undefined && existsSync(beside) ? beside : join(repository, 'models');
+  if (!existsSync(folder)) throw new Error(`no model repository ${folder}: check --models`);
+  return folder;
+}
+
+function generatorOf({ options, pipelines }: PlanInput, pipelinesDir: string | undefined) {
+  if (!options.generator) return { why: '--no-generator' };
+  if (options.events !== undefined) return { why: `events come from ${options.events}` };
+  for (const { name } of pipelines) {
+    const main = simulatorOf(pipelinesDir, name);
+    if (main !== undefined) return { generator: { main, pipeline: name, rate: options.rate ?? simulatedRate } };
+  }
+  return { why: `no simulator/main.ts beside ${pipelines.map(({ name }) => name).join(', ')}` };
+}
+
+function lakeDirOf(config: Config, folder: DataFolder): string {
+  return config.lake.url === undefined ? folder.lakeDir : fileURLToPath(config.lake.url);
+}
+
+/** Lays out services, their environment and their addresses. Starts nothing. */
+export function makePlan(input: PlanInput): Plan {
+  const { options, folder, embedded, ports, programs, pipelines } = input;
+  const common = commonEnv(input);
+  let databaseUrl: string | undefined;
+  let retentionHours: number | undefined;
+  let gatewayUrl = `http://127.0.0.1:${ports.gateway}`;
+  const uiOrigins = [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
+  const env = (): NodeJS.ProcessEnv => ({
+    ...common,
+    ...(embedded.temporal ? { TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`, TEMPORAL_UI_URL: uiOrigins[0], HEADRACE_CODEC_ORIGINS: [common['HEADRACE_CODEC_ORIGINS'], ...uiOrigins].filter(Boolean).join(',') } : {}),
+    ...(embedded.kafka ? { KAFKA_BROKERS: `127.0.0.1:${ports.kafka}` } : {}),
+    ...(embedded.postgres && databaseUrl !== undefined ? { DATABASE_URL: databaseUrl } : {}),
+    ...(embedded.modelServer ? { TRITON_URL: `127.0.0.1:${ports.modelServer}` } : {}),
+    HEADRACE_GATEWAY_PORT: String(ports.gateway),
+  });
+  const config = parseConfig(env());
+  const servers = serverServices({
+    embedded, programs, folder, ports, env: input.baseEnv, namespace: config.temporal.namespace, searchAttributes: searchAttributeKinds(),
+    uiCodecEndpoint: `${gatewayUrl}/codec`, modelsDir: embedded.modelServer ? modelsDirOf(options, config.pipelinesDir) : '',
+    onDatabaseUrl: (url) => {
+      databaseUrl = url;
+    },
+    onRetention: (hours) => {
+      retentionHours = hours;
+    },
+  });
+  const setUp = setUpServices({ env, pipelines, embedded, onDone: input.onDone });
+  const { generator, why } = generatorOf(input, config.pipelinesDir);
+  const processes = processServices({
+    folder, ports, env, generator, needs: [...servers, ...setUp].map(({ name }) => name),
+    onGatewayUrl: (url) => {
+      gatewayUrl = url;
+    },
+  });
+  const startedAt = new Date().toISOString();
+  return {
+    services: [...servers, ...setUp, ...processes],
+    withoutGenerator: why,
+    retentionHours: () => retentionHours,
+    endpoints: (services) => {
+      const now = parseConfig(env());
+      return {
+        version: 1, startedAt, dataDir: folder.root, deployment: now.deployment, supervisorPid: process.pid,
+        temporal: { address: now.temporal.address, namespace: now.temporal.namespace, uiUrl: now.temporal.uiUrl, embedded: embedded.temporal },
+        kafka: { brokers: now.kafka.brokers, embedded: embedded.kafka },
+        database: { url: now.database.url, embedded: embedded.postgres },
+        triton: { url: now.triton.url, embedded: embedded.modelServer },
+        gateway: { url: gatewayUrl, docsUrl: `${gatewayUrl}/docs` },
+        lake: { dir: lakeDirOf(now, folder) },
+        features: { dir: folder.featuresDir },
+        pipelines: pipelines.map(({ name, topic }) => ({ name, topic: topic.name })),
+        metrics: Object.fromEntries(processes.map(({ name }) => [name, `http://127.0.0.1:${ports.metrics[name as keyof Ports['metrics']]}`])),
+        services,
+      };
+    },
+  };
+}

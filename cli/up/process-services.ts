@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startNodeProcess } from '../../stack/supervisor/index.ts';
+import type { DataFolder, Service } from '../../stack/supervisor/index.ts';
+import type { Ports, ProcessName } from './addresses.ts';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The simulator of a pipeline: `simulator/main.ts` in its folder. Undefined when it has none. */
+export function simulatorOf(pipelinesDir: string | undefined, pipeline: string): string | undefined {
+  const main = join(pipelinesDir ?? join(repository, 'pipelines'), pipeline, 'simulator', 'main.ts');
+  return existsSync(main) ? main : undefined;
+}
+
+export interface ProcessServicesOptions {
+  folder: DataFolder;
+  ports: Ports;
+  /** The environment of every process; asked at each start, when the servers' addresses are known. */
+  env: () => NodeJS.ProcessEnv;
+  /** Names of the services that must be ready first. */
+  needs: string[];
+  /** The generator's program and events per second; absent = none. */
+  generator?: { main: string; pipeline: string; rate: number };
+  /** Told where the gateway listens, each time it comes up. */
+  onGatewayUrl: (url: string) => void;
+}
+
+/** Our own processes as services. The bridge needs the worker, so it stops first and open batches drain. */
+export function processServices({ folder, ports, env, needs, generator, onGatewayUrl }: ProcessServicesOptions): Service[] {
+  const service = (name: ProcessName, main: string, more: { needs: string[]; env?: NodeJS.ProcessEnv; onReady?: (line: Record<string, unknown>) => void }): Service => ({
+    name, needs: more.needs,
+    start: (onLaunch) => startNodeProcess({
+      name, main, logFile: folder.logFile(name), onLaunch, onReady: more.onReady,
+      env: { ...env(), ...more.env, HEADRACE_METRICS_PORT: String(ports.metrics[name]) },
+    }),
+  });
+  const main = (name: ProcessName): string => join(repository, name, 'main.ts');
+  const others = (['worker', 'bridge', 'generator'] as const).filter((name) => name !== 'generator' || generator !== undefined);
+  const targets = others.map((name) => `127.0.0.1:${ports.metrics[name]}`).join(',');
+  const services = [
+    service('worker', main('worker'), { needs }),
+    service('bridge', main('bridge'), { needs: [...needs, 'worker'] }),
+    service('gateway', main('gateway'), {
+      needs, env: { HEADRACE_METRICS_TARGETS: targets, HEADRACE_GATEWAY_PORT: String(ports.gateway) },
+      // It moves by itself when its port was taken in the meantime.
+      onReady: (line) => onGatewayUrl(String(line['url'])),
+    }),
+  ];
+  if (generator !== undefined) {
+    const { rate, pipeline } = generator;
+    services.push({
+      ...service('generator', generator.main, { needs: ['bridge', 'gateway'], env: { HEADRACE_SIMULATOR_RATE: String(rate), HEADRACE_SIMULATOR_PIPELINE: pipeline } }),
+      mayFinish: true, essential: false,
+    });
+  }
+  return services;
+}

@@ -1,0 +1,142 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseConfig } from '../../contracts/schemas/config.ts';
+import { loadPipelines } from '../../pipelines/load.ts';
+import { defaultCacheDir } from '../../stack/servers/index.ts';
+import { endLeftovers, openDataFolder, StoppedError } from '../../stack/supervisor/index.ts';
+import type { DataFolder } from '../../stack/supervisor/index.ts';
+import { choosePorts, embeddedServers } from './addresses.ts';
+import { Console } from './console.ts';
+import { feedFile } from './feed-file.ts';
+import { formatBytes } from './options.ts';
+import type { UpOptions } from './options.ts';
+import { commonEnv, makePlan } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { preparePrograms } from './prepare.ts';
+import { describeProgress } from './progress.ts';
+import { askTerminal, resetData } from './reset.ts';
+import { Session } from './session.ts';
+import { listenForStop } from './signals.ts';
+import type { StopRequests } from './signals.ts';
+import { addressTable } from './table.ts';
+
+function standardOutput(): Console {
+  return new Console({
+    write: (text) => void process.stdout.write(text),
+    columns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
+  });
+}
+
+function checkEventsFile(file: string): void {
+  try {
+    accessSync(file, constants.R_OK);
+    if (!statSync(file).isFile()) throw new Error('it is no file');
+  } catch (error) {
+    throw new Error(`--events ${file} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Loads everything that a wrong setting can break, before anything is started. */
+async function planRun(options: UpOptions, env: NodeJS.ProcessEnv, folder: DataFolder, console: Console, stop: StopRequests): Promise<Plan> {
+  const config = parseConfig(commonEnv({ options, baseEnv: env, folder }));
+  const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
+  if (options.events !== undefined) {
+    checkEventsFile(options.events);
+    if (pipelines.length > 1) throw new Error(`--events needs to know the pipeline: add --pipeline with one of ${pipelines.map(({ name }) => name).join(', ')}`);
+  }
+  const embedded = embeddedServers(env);
+  const programs = await preparePrograms({
+    embedded, cacheDir: defaultCacheDir(env), env, signal: stop.signal,
+    onProgress: (progress) => console.status(`prepare ${progress.server}`, describeProgress(progress)),
+  });
+  for (const server of ['temporal', 'kafka', 'postgres']) console.clear(`prepare ${server}`);
+  const ports = await choosePorts(env, embedded, (use, taken, chosen) => console.line(`port ${taken} is taken: ${use} uses ${chosen}`));
+  return makePlan({ options, baseEnv: env, folder, embedded, ports, programs, pipelines, onDone: (text) => console.line(text) });
+}
+
+/** Feeds the file and tells how it went. */
+async function feed(options: UpOptions, plan: Plan, session: Session, console: Console): Promise<void> {
+  const { gateway, pipelines } = plan.endpoints([]);
+  const file = options.events as string;
+  try {
+    const { accepted, refused } = await feedFile({
+      file, gatewayUrl: gateway.url, pipeline: pipelines[0]!.name, rate: options.rate, signal: session.producing.signal,
+      onRefused: (line, reason) => console.line(`${file}:${line}: refused: ${reason}`),
+      onProgress: (progress) => console.status('feed', `${file}: ${progress.accepted} events taken, ${progress.refused} refused`),
+    });
+    console.clear('feed');
+    console.line(`${file}: done, ${accepted} events taken, ${refused} refused`);
+  } catch (error) {
+    console.clear('feed');
+    if (!session.producing.signal.aborted) console.line(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function tellUp(plan: Plan, session: Session, folder: DataFolder, options: UpOptions, console: Console, startedAt: number): void {
+  console.line();
+  console.line(`Headrace is up after ${((Date.now() - startedAt) / 1_000).toFixed(1)} s. Data: ${folder.root} (${formatBytes(session.diskUseBytes())} of at most ${formatBytes(options.diskMax)})`);
+  for (const line of addressTable(plan.endpoints([]), { retentionHours: plan.retentionHours(), logsDir: `${folder.root}/logs` })) console.line(line);
+  if (plan.withoutGenerator !== undefined) console.line(`  No generator: ${plan.withoutGenerator}`);
+  console.line('Ctrl+C stops everything; the data stays.');
+  console.line();
+}
+
+/** Runs until a stop is requested (answers 0) or something fails (rejects). Stops what it started, either way. */
+async function runSession(options: UpOptions, plan: Plan, folder: DataFolder, console: Console, stop: StopRequests, onSession: (session: Session) => void): Promise<void> {
+  const startedAt = Date.now();
+  const session = new Session({ plan, folder, console, diskBytesMax: options.diskMax });
+  onSession(session);
+  let feeding: Promise<void> | undefined;
+  try {
+    await Promise.race([session.start(), stop.requested, session.supervisor.failed]);
+    if (!stop.signal.aborted) {
+      tellUp(plan, session, folder, options, console, startedAt);
+      if (options.events !== undefined) feeding = feed(options, plan, session, console);
+      session.showFigures();
+      await Promise.race([stop.requested, session.supervisor.failed]);
+    }
+  } catch (error) {
+    if (!(error instanceof StoppedError)) throw error;
+  } finally {
+    const stoppingAt = Date.now();
+    console.line('stopping');
+    await session.stop();
+    await feeding;
+    console.line(`stopped in ${((Date.now() - stoppingAt) / 1_000).toFixed(1)} s; data kept in ${folder.root}`);
+  }
+}
+
+/** `headrace up`. Answers the exit code; rejects with one clear sentence. */
+export async function runUp(options: UpOptions, env: NodeJS.ProcessEnv): Promise<number> {
+  const console = standardOutput();
+  let session: Session | undefined;
+  const stop = listenForStop(() => {
+    session?.supervisor.killAll();
+    process.exit(130);
+  });
+  const folder = openDataFolder(resolve(options.dataDir ?? (env['HEADRACE_DATA_DIR'] || '.headrace/data')));
+  try {
+    const leftovers = await endLeftovers(folder.runStateFile);
+    if (leftovers.length > 0) console.line(`ended what a killed run had left: ${leftovers.join(', ')}`);
+    if (options.reset === true) {
+      if (!(await resetData(folder, { yes: options.yes === true, ask: askTerminal }))) {
+        console.line('nothing was deleted');
+        return 1;
+      }
+      console.line(`emptied ${folder.root}`);
+    }
+    const plan = await planRun(options, env, folder, console, stop).catch((error: unknown) => {
+      if (stop.signal.aborted) return undefined;
+      throw error;
+    });
+    if (plan !== undefined && !stop.signal.aborted) {
+      await runSession(options, plan, folder, console, stop, (started) => {
+        session = started;
+      });
+    }
+    return 0;
+  } finally {
+    folder.lock.release();
+    stop.dispose();
+  }
+}

@@ -1,0 +1,100 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { largestParts, removeEndpoints, RunState, Supervisor, watchDisk, writeEndpoints } from '../../stack/supervisor/index.ts';
+import type { DataFolder, DiskWatch } from '../../stack/supervisor/index.ts';
+import type { Console } from './console.ts';
+import { describeFigures } from './live/line.ts';
+import { watchFigures } from './live/watch.ts';
+import { formatBytes } from './options.ts';
+import type { Plan } from './plan.ts';
+import { tellEvent } from './tell.ts';
+
+export interface SessionOptions {
+  plan: Plan;
+  folder: DataFolder;
+  console: Console;
+  diskBytesMax: number;
+}
+
+/** One run of the whole system: its services, its files in the data folder, its live line. */
+export class Session {
+  readonly supervisor: Supervisor;
+  readonly #options: SessionOptions;
+  readonly #runState: RunState;
+  readonly #ended = new AbortController();
+  readonly #background: Promise<void>[] = [];
+  #disk: DiskWatch | undefined;
+  #stopping = false;
+  /** Aborted when nothing may be produced any more: at the disk limit and at the end. */
+  readonly producing = new AbortController();
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#runState = new RunState(options.folder.runStateFile);
+    this.supervisor = new Supervisor({
+      services: options.plan.services,
+      onEvent: (event) => {
+        if (!this.#stopping) tellEvent(options.console, event);
+        this.#writeEndpoints();
+      },
+      onPid: (service, pid) => {
+        this.#runState.record(service, pid);
+        this.#writeEndpoints();
+      },
+    });
+  }
+
+  /** Starts everything and keeps an eye on the disk. Rejects with the first failure. */
+  async start(): Promise<void> {
+    const { folder, console, diskBytesMax } = this.#options;
+    this.#disk = watchDisk({
+      folder: folder.root, bytesMax: diskBytesMax,
+      logFiles: () => this.supervisor.status().flatMap(({ logFile }) => (logFile === undefined ? [] : [logFile])),
+      onLimit: (bytes) => this.#stopProducing(bytes),
+      onError: (error) => console.line(`the size of ${folder.root} cannot be measured: ${error instanceof Error ? error.message : String(error)}`),
+    });
+    await this.supervisor.start();
+  }
+
+  /** Shows the live line until the end. */
+  showFigures(): void {
+    const { plan, console } = this.#options;
+    const { metrics } = plan.endpoints([]);
+    this.#background.push(watchFigures({
+      targets: metrics, signal: this.#ended.signal,
+      onFigures: (figures) => console.status('live', describeFigures(figures, this.supervisor.status())),
+    }));
+  }
+
+  /** Bytes that the data folder took at the last look. */
+  diskUseBytes(): number {
+    return this.#disk?.bytes() ?? 0;
+  }
+
+  /** Stops everything in order, within ten seconds. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#ended.abort();
+    this.producing.abort();
+    this.#options.console.clear('live');
+    await this.supervisor.stop();
+    // A look at a large folder may take longer than we have.
+    await Promise.race([Promise.all([this.#disk?.stop(), ...this.#background]), delay(500, undefined, { ref: false })]);
+    this.#runState.clear();
+    removeEndpoints(this.#options.folder.endpointsFile);
+  }
+
+  #writeEndpoints(): void {
+    writeEndpoints(this.#options.folder.endpointsFile, this.#options.plan.endpoints(this.supervisor.status()));
+  }
+
+  async #stopProducing(bytes: number): Promise<void> {
+    const { folder, console, diskBytesMax, plan } = this.#options;
+    this.producing.abort();
+    if (plan.services.some(({ name }) => name === 'generator')) await this.supervisor.stopService('generator');
+    const largest = (await largestParts(`${folder.root}/servers`)).slice(0, 3).map(({ name, bytes: part }) => `${name} ${formatBytes(part)}`).join(', ');
+    console.line();
+    console.line(`!!! DISK LIMIT: ${folder.root} takes ${formatBytes(bytes)}, more than --disk-max ${formatBytes(diskBytesMax)} (${largest}).`);
+    console.line('!!! The generator is stopped; what is in Kafka is still processed. Raise --disk-max or empty the folder with --reset.');
+    console.line();
+  }
+}
