@@ -1,0 +1,89 @@
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { feedFile } from '../../../cli/up/feed-file.ts';
+import { temporaryFolder } from '../../stack/servers/trial.ts';
+
+interface Fake {
+  url: string;
+  taken: { n: number }[];
+  requests: number[];
+}
+
+/** Stands in for the gateway's event route: all or none, negative `n` is refused, `answerFirst` before anything else. */
+async function fakeGateway({ answerFirst = [] as number[] } = {}): Promise<Fake> {
+  const fake: Fake = { url: '', taken: [], requests: [] };
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk) => void (body += chunk));
+    request.on('end', () => {
+      const events = JSON.parse(body) as { n: number }[];
+      fake.requests.push(events.length);
+      const status = answerFirst.shift();
+      if (status !== undefined) return response.writeHead(status).end(JSON.stringify({ detail: `told to answer ${status}` }));
+      const errors = events.flatMap(({ n }, index) => (n < 0 ? [{ index, reason: `n: ${n} is below 0` }] : []));
+      if (errors.length > 0) return response.writeHead(400).end(JSON.stringify({ detail: 'refused', errors }));
+      fake.taken.push(...events);
+      return response.writeHead(202).end('{}');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  fake.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return fake;
+}
+
+function fileOf(lines: string[]): string {
+  const file = join(temporaryFolder(), 'events.jsonl');
+  writeFileSync(file, lines.join('\n'));
+  return file;
+}
+
+async function feed(gateway: Fake, lines: string[], signal = new AbortController().signal) {
+  const refused: [number, string][] = [];
+  const result = feedFile({ file: fileOf(lines), gatewayUrl: gateway.url, pipeline: 'fraud', signal, onProgress: () => undefined, onRefused: (line, reason) => refused.push([line, reason]) });
+  return { result: await result, refused };
+}
+
+describe('feeding a file', () => {
+  it('takes the good lines in order and names the bad ones by their number in the file', async () => {
+    const gateway = await fakeGateway();
+    const { result, refused } = await feed(gateway, ['{"n":1}', '', '{"n":-2}', 'nonsense', '{"n":3}\r', '{"n":-4}', '{"n":5}']);
+    expect(gateway.taken).toEqual([{ n: 1 }, { n: 3 }, { n: 5 }]);
+    expect(refused.toSorted(([a], [b]) => a - b)).toEqual([[3, 'n: -2 is below 0'], [4, 'not JSON'], [6, 'n: -4 is below 0']]);
+    expect(result).toEqual({ accepted: 3, refused: 3 });
+  });
+
+  it('sends no more than the gateway takes at once', async () => {
+    const gateway = await fakeGateway();
+    await feed(gateway, Array.from({ length: 1_201 }, (_, n) => JSON.stringify({ n })));
+    expect(gateway.requests).toEqual([500, 500, 201]);
+    expect(gateway.taken.map(({ n }) => n)).toEqual(Array.from({ length: 1_201 }, (_, n) => n));
+  });
+
+  it('sends again while the gateway cannot take events', async () => {
+    const gateway = await fakeGateway({ answerFirst: [503, 503] });
+    const { result } = await feed(gateway, ['{"n":1}', '{"n":2}']);
+    expect(result).toEqual({ accepted: 2, refused: 0 });
+    expect(gateway.taken).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+
+  it('halves a request that is refused as a whole until the line stands alone', async () => {
+    const gateway = await fakeGateway({ answerFirst: [413, 413] });
+    const { result, refused } = await feed(gateway, ['{"n":1}', '{"n":2}']);
+    expect(refused).toEqual([[1, 'told to answer 413']]);
+    expect(result).toEqual({ accepted: 1, refused: 1 });
+  });
+
+  it('ends with the gateway\'s words when it knows no such pipeline, and when it is told to stop', async () => {
+    await expect(feed(await fakeGateway({ answerFirst: [404] }), ['{"n":1}'])).rejects.toThrow('told to answer 404');
+    const stopped = new AbortController();
+    stopped.abort();
+    await expect(feed(await fakeGateway(), ['{"n":1}'], stopped.signal)).rejects.toThrow(/abort/i);
+  });
+});
