@@ -8,6 +8,7 @@
  * Anything wrong at the start: one sentence each on stderr, exit code 1.
  */
 import { parseArgs } from 'node:util'
+import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js'
 import { startModelServer } from './server.ts'
 
 interface Settings {
@@ -27,6 +28,8 @@ function readSettings(args: string[], env: NodeJS.ProcessEnv): Settings {
 }
 
 async function main(): Promise<void> {
+  // What grpc-js logs it also reports as an error, and fail() turns that into a sentence.
+  setLogVerbosity(logVerbosity.NONE)
   const server = await startModelServer(readSettings(process.argv.slice(2), process.env))
   let isStopping = false
   const stop = () => {

@@ -44,13 +44,13 @@ export function createService({ models, serverMetadata, requestsMax, onBug }: Se
     modelInfer: unary(async (request, isCancelled) => {
       if (requests >= requestsMax) throw unavailable(`[request id: ${request.id || '<id_unknown>'}] Exceeds maximum queue size`)
       const startedNs = process.hrtime.bigint()
-      const version = models.find(request.modelName, request.modelVersion)
       requests++
       try {
         // A run holds the event loop, so let the cancellations that have arrived be read first: nobody waits for those answers.
         await new Promise((resolve) => setImmediate(resolve))
         if (isCancelled()) throw new RpcError(Status.CANCELLED, 'the request was cancelled before it ran')
-        return await version.infer(request, startedNs)
+        // Found only now: from here to the start of the run nothing waits, so the version cannot be retired in between.
+        return await models.find(request.modelName, request.modelVersion).infer(request, startedNs)
       } finally {
         requests--
       }

@@ -1,6 +1,6 @@
 import { type Metadata, ServerCredentials, status as Status } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
-import type { InferRequest } from '../../inference-client/index.ts'
+import { type InferRequest, outputOf } from '../../inference-client/index.ts'
 import { makeCertificate } from './support/certificates.ts'
 import { expectCode, features, linear, scores, x } from './support/requests.ts'
 import { freePort, useClient, useModelServer, useScriptedServer } from './support/servers.ts'
@@ -162,7 +162,7 @@ describe('TLS', () => {
   it('works with the authority that signed the server, and with no other', async () => {
     const { address } = await useModelServer({ credentials: credentials(false) })
     const result = await useClient({ address, tls: { ca: authority.cert.toString() } }).infer(request)
-    expect([...(result.outputs[0]?.data as Float32Array)]).toEqual(scores(features(3), 1))
+    expect([...outputOf(result, 'y', 'FP32').data]).toEqual(scores(features(3), 1))
     await expectCode(useClient({ address, tls: { ca: makeCertificate('stranger').cert } }).infer(request), 'SERVER_UNAVAILABLE')
     await expectCode(useClient({ address, tls: true }).infer(request), 'SERVER_UNAVAILABLE')
     await expectCode(useClient({ address }).infer(request), 'SERVER_UNAVAILABLE')
