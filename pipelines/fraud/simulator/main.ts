@@ -1,0 +1,59 @@
+import { resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { collectDefaultMetrics, Counter, Registry } from 'prom-client';
+import { z } from 'zod';
+import { messageOf } from '../../../contracts/failures.ts';
+import { createKafka } from '../../../runtime/kafka.ts';
+import { startMetricsServer } from '../../../runtime/metrics-server.ts';
+import { createPublisher, type Publisher } from '../../../runtime/publisher.ts';
+import { runMain } from '../../../runtime/run-main.ts';
+import pipeline from '../index.ts';
+import { openProgress } from './progress.ts';
+import { simulateDays } from './simulate.ts';
+import { streamPayments } from './stream.ts';
+import { bookWorld } from './world.ts';
+
+const rateSetting = z.coerce.number().positive().max(1_000_000).default(50);
+/** How long a publication that is under way may still take at the end. */
+const stopGraceMs = 1_500;
+
+/** Streams simulated card payments into Kafka, for ever, at HEADRACE_SIMULATOR_RATE events per second. */
+await runMain('simulator', async (config, log) => {
+  const rate = rateSetting.safeParse(process.env['HEADRACE_SIMULATOR_RATE'] || undefined);
+  if (!rate.success) throw new Error('HEADRACE_SIMULATOR_RATE: events per second, above 0 and at most 1000000');
+  const progress = openProgress(resolve(config.dataDir));
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const generated = new Counter({ name: 'headrace_generated_total', help: 'Events that the simulator published.', labelNames: ['pipeline'], registers: [registry] });
+  generated.inc({ pipeline: pipeline.name }, 0);
+  const publisher = await connect(config.kafka.brokers, () => createPublisher(createKafka(config, log, 'simulator')));
+  const metrics = await startMetricsServer(registry, config.metrics);
+
+  const stopping = new AbortController();
+  const streamed = streamPayments({
+    days: simulateDays({ ...bookWorld, days: Infinity }),
+    rate: rate.data,
+    publish: (events) => publisher.publish(pipeline.topic.name, events.map((event) => ({ key: event.customerId, value: JSON.stringify(event) }))),
+    progress,
+    onPublished: (count) => generated.inc({ pipeline: pipeline.name }, count),
+    onFailed: (error) => log.warn(`Kafka does not take events, trying again: ${messageOf(error)}`),
+    signal: stopping.signal,
+  });
+  return {
+    ready: { pipeline: pipeline.name, topic: pipeline.topic.name, rate: rate.data, begunBefore: progress.published(), metrics: metrics.address },
+    failed: streamed.then(() => new Promise<never>(() => {})),
+    async stop() {
+      stopping.abort();
+      await Promise.race([streamed.then(() => publisher.close()), setTimeout(stopGraceMs)]);
+      await metrics.close();
+    },
+  };
+});
+
+async function connect(brokers: readonly string[], open: () => Promise<Publisher>): Promise<Publisher> {
+  try {
+    return await open();
+  } catch (error) {
+    throw new Error(`Kafka at ${brokers.join(', ')} cannot be reached (${messageOf(error)}); check KAFKA_BROKERS and that it runs`, { cause: error });
+  }
+}
