@@ -1,4 +1,4 @@
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import type { AcceptedVerdict, ReviewInput, ReviewTransition } from '../contracts/review.ts';
 import { storableJson, storableText } from './storable.ts';
@@ -42,8 +42,8 @@ export async function writeReviewTransition(pool: Pool, input: ReviewInput, tran
 }
 
 /** The verdict that a review was decided with; null when it has none, or does not exist. */
-export async function findAcceptedVerdict(pool: Pool, reviewId: string): Promise<AcceptedVerdict | null> {
-  const { rows } = await pool.query<{ id: string; verdict: string; reviewer: string; comment: string | null; decided_at: Date }>(
+export async function findAcceptedVerdict(database: Pool | PoolClient, reviewId: string): Promise<AcceptedVerdict | null> {
+  const { rows } = await database.query<{ id: string; verdict: string; reviewer: string; comment: string | null; decided_at: Date }>(
     `select coalesce(verdict_id, '') as id, verdict, reviewer, comment, decided_at from reviews where id = $1 and status = 'decided'`,
     [reviewId],
   );

@@ -25,7 +25,8 @@ create table reviews (
   check ((status = 'decided') = (verdict is not null and reviewer is not null and decided_at is not null))
 );
 
-create index reviews_by_status on reviews (pipeline, status, ordinal);
+create index reviews_by_pipeline on reviews (pipeline, status, ordinal);
+create index reviews_by_status on reviews (status, ordinal);
 
 -- Every transition of every review, in one hash chain per pipeline. Rows are only ever appended: `hash` covers the row
 -- and the hash before it, so that a changed, removed or inserted row breaks the chain from there on.

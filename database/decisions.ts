@@ -1,0 +1,49 @@
+import type { Pool } from 'pg';
+
+/** A decision as the dashboard sink stored it. */
+export interface StoredDecision {
+  eventKey: string;
+  pipeline: string;
+  eventId: string;
+  topic: string;
+  partition: number;
+  offset: number;
+  recordTime: Date;
+  eventTime: Date;
+  entities: Record<string, string>;
+  event: Record<string, unknown>;
+  features: Record<string, number | null>;
+  prediction: Record<string, unknown>;
+  modelName: string;
+  modelVersion: string;
+  degraded: boolean;
+  late: boolean;
+  outcome: string;
+  why: string;
+  workflowId: string;
+  decidedAt: Date;
+}
+
+const findSql = `
+  select event_key as "eventKey", pipeline, event_id as "eventId", topic, partition, kafka_offset::float8 as offset, record_time as "recordTime",
+    event_time as "eventTime", entities, event, features, prediction, model_name as "modelName", model_version as "modelVersion", degraded, late,
+    outcome, why, workflow_id as "workflowId", decided_at as "decidedAt"
+  from decisions_by_name where pipeline = any($1) and event_id = $2
+  order by decided_at, event_key limit $3`;
+
+/** How many decisions on one event id are looked at: a producer may have sent it again and again. */
+const foundMax = 20;
+
+/** Decisions on the event with this id of its producer, oldest first; several when the producer sent it several times. */
+export async function findDecisions(pool: Pool, pipelines: readonly string[], eventId: string): Promise<StoredDecision[]> {
+  const { rows } = await pool.query<StoredDecision>({ name: 'decisions-find', text: findSql, values: [pipelines, eventId, foundMax] });
+  return rows;
+}
+
+/** Decisions by pipeline and outcome. Reads the roll-ups, so its cost does not grow with the decisions. */
+export async function countDecisions(pool: Pool): Promise<{ pipeline: string; outcome: string; decisions: number }[]> {
+  const { rows } = await pool.query<{ pipeline: string; outcome: string; decisions: number }>(
+    'select pipeline, outcome, sum(decisions)::float8 as decisions from decision_minutes group by 1, 2 order by 1, 2',
+  );
+  return rows;
+}

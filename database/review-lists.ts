@@ -1,0 +1,69 @@
+import type { Pool } from 'pg';
+import type { ReviewStatus } from '../contracts/review.ts';
+
+/** A review as its projection shows it. */
+export interface StoredReview {
+  id: string;
+  /** Its place among all reviews, for paging. */
+  ordinal: number;
+  eventKey: string;
+  eventId: string;
+  pipeline: string;
+  title: string;
+  outcome: string;
+  why: string;
+  entities: Record<string, string>;
+  verdicts: string[];
+  eventTime: Date;
+  status: ReviewStatus;
+  openedAt: Date;
+  dueAt: Date;
+  escalatedAt: Date | null;
+  decidedAt: Date | null;
+  verdictId: string | null;
+  verdict: string | null;
+  reviewer: string | null;
+  comment: string | null;
+}
+
+const columns = `id, ordinal::float8 as ordinal, event_key as "eventKey", event_id as "eventId", pipeline, title, outcome, why, entities, verdicts,
+  event_time as "eventTime", status, opened_at as "openedAt", due_at as "dueAt", escalated_at as "escalatedAt", decided_at as "decidedAt",
+  verdict_id as "verdictId", verdict, reviewer, comment`;
+
+export interface ReviewFilter {
+  status?: ReviewStatus;
+  pipeline?: string;
+  /** Only reviews after this ordinal. @default 0 */
+  after?: number;
+  limit: number;
+}
+
+/** Reviews in the order in which they were opened. */
+export async function listReviews(pool: Pool, { status, pipeline, after = 0, limit }: ReviewFilter): Promise<StoredReview[]> {
+  const conditions = ['ordinal > $1'];
+  const values: unknown[] = [after, limit];
+  if (status) conditions.push(`status = $${values.push(status)}`);
+  if (pipeline) conditions.push(`pipeline = $${values.push(pipeline)}`);
+  const { rows } = await pool.query<StoredReview>(`select ${columns} from reviews where ${conditions.join(' and ')} order by ordinal limit $2`, values);
+  return rows;
+}
+
+/** One review; undefined when there is none with this id. */
+export async function findReview(pool: Pool, id: string): Promise<StoredReview | undefined> {
+  const { rows } = await pool.query<StoredReview>(`select ${columns} from reviews where id = $1`, [id]);
+  return rows[0];
+}
+
+/** The reviews of these events. */
+export async function findReviewsOfEvents(pool: Pool, eventKeys: readonly string[]): Promise<StoredReview[]> {
+  const { rows } = await pool.query<StoredReview>(`select ${columns} from reviews where event_key = any($1)`, [eventKeys]);
+  return rows;
+}
+
+/** Reviews without a verdict (open or escalated), by pipeline. */
+export async function countOpenReviews(pool: Pool): Promise<{ pipeline: string; open: number }[]> {
+  const { rows } = await pool.query<{ pipeline: string; open: number }>(
+    `select pipeline, count(*)::int as open from reviews where status in ('open', 'escalated') group by 1 order by 1`,
+  );
+  return rows;
+}

@@ -1,0 +1,96 @@
+import { createInferenceClient, type InferenceClient } from '@headrace/inference-client';
+import type { Client } from '@temporalio/client';
+import type { Admin } from 'kafkajs';
+import { readFileSync } from 'node:fs';
+import type { Pool } from 'pg';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Config } from '../contracts/schemas/config.ts';
+import { messageOf } from '../contracts/failures.ts';
+import { migrate } from '../database/migrate.ts';
+import { createPool } from '../database/pool.ts';
+import { countOpenReviews } from '../database/review-lists.ts';
+import { loadPipelines } from '../pipelines/load.ts';
+import { createKafka } from '../runtime/kafka.ts';
+import { startMetricsServer } from '../runtime/metrics-server.ts';
+import { createPublisher } from '../runtime/publisher.ts';
+import { runMain } from '../runtime/run-main.ts';
+import { connectTemporal, dataConverter } from '../runtime/temporal.ts';
+import { createPayloadCodec } from '../runtime/payload-codec.ts';
+import { countDeadLetters } from './dead-letter-counts.ts';
+import { listen } from './listen.ts';
+import type { Check } from './readiness.ts';
+import { codecOrigins } from './routes-codec.ts';
+import { createGateway } from './server.ts';
+import { createVerdictSender } from './temporal-verdicts.ts';
+
+const checkTimeoutMs = 2_000;
+
+await runMain('gateway', async (config, log) => {
+  const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  const onIdleError = (error: Error) => log.warn(`a database connection broke: ${error.message}`);
+  const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace gateway', onIdleError });
+  await migrate(pool);
+  const temporal = await connectTemporal(config);
+  const kafka = createKafka(config, log, 'gateway');
+  const publisher = await createPublisher(kafka).catch((error: unknown) => {
+    throw new Error(`no Kafka broker answers at ${config.kafka.brokers.join(',')}; check KAFKA_BROKERS (${messageOf(error)})`, { cause: error });
+  });
+  const admin = kafka.admin();
+  await admin.connect();
+  const triton = createTriton(config);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+
+  const app = await createGateway({
+    deployment: config.deployment,
+    version,
+    pipelines,
+    publishEvents: (topic, messages) => publisher.publish(topic, messages),
+    pool,
+    sendVerdict: createVerdictSender(temporal),
+    links: { uiUrl: config.temporal.uiUrl, namespace: config.temporal.namespace },
+    checks: checksOf({ pool, temporal, admin, triton, namespace: config.temporal.namespace }),
+    codec: dataConverter(config.codec).payloadCodecs?.[0] ?? createPayloadCodec(),
+    codecOrigins: codecOrigins(config.temporal.uiUrl, config.gateway.codecOrigins),
+    registry,
+    metricsTargets: config.metrics.targets,
+    gauges: {
+      openReviews: async () => (await countOpenReviews(pool)).map(({ pipeline, open }) => ({ pipeline, count: open })),
+      deadLetters: () => countDeadLetters(admin, pipelines.map(({ name }) => name)),
+    },
+    log,
+  });
+  const { url, moved } = await listen(app, config.gateway);
+  if (moved) log.warn(`port ${config.gateway.port} is taken; the gateway listens on ${url}`);
+  const metrics = await startMetricsServer(registry, config.metrics);
+  return {
+    ready: { url, metrics: metrics.address, pipelines: pipelines.map(({ name }) => name) },
+    async stop() {
+      await app.close();
+      await metrics.close();
+      await Promise.all([publisher.close(), admin.disconnect(), triton.close(), temporal.connection.close(), pool.end()]);
+    },
+  };
+});
+
+function createTriton({ triton }: Config): InferenceClient {
+  const tls = triton.tls || triton.url.startsWith('grpcs://');
+  return createInferenceClient({
+    address: triton.url.replace(/^grpcs?:\/\//, ''),
+    tls: tls && (triton.tlsCaFile ? { ca: readFileSync(triton.tlsCaFile) } : true),
+    deadlineMs: triton.deadlineMs,
+  });
+}
+
+/** Each asks its server something small that only a working one answers. */
+function checksOf({ pool, temporal, admin, triton, namespace }: { pool: Pool; temporal: Client; admin: Admin; triton: InferenceClient; namespace: string }): Record<string, Check> {
+  return {
+    kafka: () => admin.describeCluster(),
+    temporal: () => temporal.withDeadline(Date.now() + checkTimeoutMs, () => temporal.workflowService.describeNamespace({ namespace })),
+    postgres: () => pool.query('select 1'),
+    triton: async () => {
+      if (!(await triton.serverReady())) throw new Error('the server is not ready');
+    },
+  };
+}

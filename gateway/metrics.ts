@@ -1,0 +1,59 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { GatewayApp } from './app.ts';
+
+/** Numbers that are read from a server when somebody looks at the metrics. */
+export interface GaugeSources {
+  /** Reviews without a verdict, by pipeline. */
+  openReviews(): Promise<{ pipeline: string; count: number }[]>;
+  /** Dead letters in their topics, by pipeline. */
+  deadLetters(): Promise<{ pipeline: string; count: number }[]>;
+}
+
+/** How long a number that was read is shown again. */
+const cacheMs = 2_000;
+const readTimeoutMs = 2_000;
+
+/** Counts the gateway's own requests, and shows the gauges that live in Postgres and Kafka. */
+export function registerMetrics(app: GatewayApp, registry: Registry, sources: GaugeSources): { targetMissing: (target: string) => void } {
+  const requests = new Counter({ name: 'headrace_http_requests_total', help: 'Requests answered.', labelNames: ['route', 'method', 'status'], registers: [registry] });
+  const seconds = new Histogram({
+    name: 'headrace_http_request_seconds', help: 'From request to answer.', labelNames: ['route'], registers: [registry],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    requests.inc({ route, method: request.method, status: reply.statusCode });
+    seconds.observe({ route }, reply.elapsedTime / 1_000);
+  });
+  const failures = new Counter({ name: 'headrace_gauge_failures_total', help: 'Numbers that could not be read from their server.', labelNames: ['gauge'], registers: [registry] });
+  const readGauge = (name: string, help: string, read: () => Promise<{ pipeline: string; count: number }[]>) => {
+    let readAtMs = -Infinity;
+    new Gauge({
+      name, help, labelNames: ['pipeline'], registers: [registry],
+      async collect() {
+        if (Date.now() - readAtMs < cacheMs) return;
+        readAtMs = Date.now();
+        try {
+          const counts = await inTime(read());
+          this.reset();
+          for (const { pipeline, count } of counts) this.set({ pipeline }, count);
+        } catch {
+          // A number that is not known is not shown: an old one would look like a healthy one.
+          this.reset();
+          failures.inc({ gauge: name });
+        }
+      },
+    });
+  };
+  readGauge('headrace_reviews_open', 'Reviews without a verdict.', () => sources.openReviews());
+  readGauge('headrace_dead_letters', 'Dead letters in the topic.', () => sources.deadLetters());
+  const missing = new Counter({ name: 'headrace_metrics_target_failures_total', help: 'Processes whose metrics could not be read.', labelNames: ['target'], registers: [registry] });
+  return { targetMissing: (target) => missing.inc({ target }) };
+}
+
+function inTime<T>(work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${readTimeoutMs} ms`)), readTimeoutMs);
+    void work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

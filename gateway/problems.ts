@@ -1,0 +1,78 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+
+/** One part of the request that was not accepted. */
+export interface ProblemEntry {
+  /** Index of the event in the request. */
+  index?: number;
+  /** Where in the request: a path such as `body.verdict`. */
+  at?: string;
+  code?: string;
+  reason: string;
+}
+
+/** What goes wrong, as RFC 9457 (problem+json) says it. Thrown by handlers; everything in it may be shown to anybody. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+
+  constructor(
+    readonly status: number,
+    /** Last part of the `type` URI: one word for programs, which never changes. */
+    readonly kind: string,
+    readonly title: string,
+    readonly detail: string,
+    readonly more: { errors?: readonly ProblemEntry[]; retryAfterSeconds?: number; decided?: unknown } = {},
+  ) {
+    super(detail);
+  }
+}
+
+/** The answer in OpenAPI. */
+export const problemSchema = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.number(),
+    detail: z.string(),
+    instance: z.string().optional(),
+    errors: z.array(z.looseObject({ index: z.number().optional(), at: z.string().optional(), code: z.string().optional(), reason: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
+
+/** Answers every error, and every unknown route, as a problem. Whatever we did not foresee is logged and answered without any detail. */
+export function registerProblems(app: FastifyInstance): void {
+  app.setErrorHandler((error: FastifyError | Problem, request, reply) => {
+    const problem = problemOf(error);
+    if (problem.status >= 500) request.log.error({ err: error, route: request.routeOptions.url }, problem.title);
+    return send(problem, request, reply);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    return send(new Problem(404, 'not-found', 'Not found', `nothing answers ${request.method} here; see /docs`), request, reply);
+  });
+}
+
+function send({ status, kind, title, detail, more: { retryAfterSeconds, ...more } }: Problem, request: FastifyRequest, reply: FastifyReply) {
+  if (retryAfterSeconds !== undefined) void reply.header('retry-after', retryAfterSeconds);
+  // The body is serialised here: a route's response schema describes it, but must not stand between a problem and its answer.
+  return reply
+    .code(status)
+    .header('content-type', 'application/problem+json')
+    .serializer((body: string) => body)
+    .send(JSON.stringify({ type: `urn:headrace:problem:${kind}`, title, status, detail, instance: request.url.split('?', 1)[0], ...more }));
+}
+
+function problemOf(error: FastifyError | Problem): Problem {
+  if (error instanceof Problem) return error;
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const errors = error.validation.map(({ instancePath, message }) => ({
+      at: `${error.validationContext ?? 'request'}${instancePath.replaceAll('/', '.')}`,
+      reason: message ?? 'not accepted',
+    }));
+    return new Problem(400, 'invalid-request', 'The request cannot be used', errors.map(({ at, reason }) => `${at}: ${reason}`).join('; '), { errors });
+  }
+  const status = error.statusCode ?? 500;
+  if (status === 413) return new Problem(413, 'too-large', 'The request is too large', error.message);
+  if (status >= 400 && status < 500) return new Problem(status, 'invalid-request', 'The request cannot be used', error.message);
+  return new Problem(500, 'internal', 'Something went wrong on our side', 'the log of the gateway says what; sending the request again may work');
+}

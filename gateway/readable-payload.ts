@@ -1,0 +1,97 @@
+import type { Payload } from '@temporalio/common';
+import { decodeDecisions } from '../contracts/decisions-frame.ts';
+import { decodeFeatures } from '../contracts/features-frame.ts';
+import { decodeFrameHeader, isFrame } from '../contracts/frame.ts';
+import { decodeRecords } from '../contracts/records-frame.ts';
+
+/** How many rows of a frame are shown; totals stand beside them. */
+const rowsShownMax = 50;
+
+/** A frame as a JSON payload that people can read in the Web UI; any other payload as it is. */
+export function readablePayload(payload: Payload): Payload {
+  if (!payload.data || !isFrame(payload.data)) return payload;
+  return jsonPayload(readableFrame(payload.data));
+}
+
+/** What stands in the place of a payload that cannot be shown. */
+export function placeholderPayload(reason: string): Payload {
+  return jsonPayload({ unreadable: reason });
+}
+
+function jsonPayload(value: unknown): Payload {
+  return { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from(JSON.stringify(value)) };
+}
+
+function readableFrame(bytes: Uint8Array): unknown {
+  const { kind } = decodeFrameHeader(bytes);
+  if (kind === 'records') return readableRecords(bytes);
+  if (kind === 'features') return readableFeatures(bytes);
+  if (kind === 'decisions') return readableDecisions(bytes);
+  return { frame: kind, bytes: bytes.length };
+}
+
+function readableRecords(bytes: Uint8Array) {
+  const { batch, records } = decodeRecords(bytes);
+  const rows = records.slice(0, rowsShownMax).map(({ offset, timestampMs, key, value, headers, stub }) => ({
+    offset,
+    time: new Date(timestampMs).toISOString(),
+    key: textOf(key),
+    value: jsonOrText(value),
+    ...(headers && { headers }),
+    ...(stub && { cutFromBytes: stub.valueBytes }),
+  }));
+  return { frame: 'records', batch, total: records.length, shown: rows.length, rows };
+}
+
+function readableFeatures(bytes: Uint8Array) {
+  const { header, recordIndex, values } = decodeFeatures(bytes);
+  const { batch, names, rejections, duplicates, late, watermarkMs, commitSequence } = header;
+  const lateRows = new Set(late);
+  const rows = Array.from(recordIndex.subarray(0, rowsShownMax), (record, row) => ({
+    record,
+    late: lateRows.has(row),
+    features: Object.fromEntries(names.map((name, column) => [name, values[row * names.length + column]])),
+  }));
+  return {
+    frame: 'features', batch, total: recordIndex.length, shown: rows.length,
+    totals: { rejected: rejections.length, duplicates: duplicates.length, late: late.length },
+    watermark: watermarkMs === null ? null : new Date(watermarkMs).toISOString(),
+    commitSequence, rejections: rejections.slice(0, rowsShownMax), rows,
+  };
+}
+
+function readableDecisions(bytes: Uint8Array) {
+  const { header, predictions, outcome, why, sinks, degraded } = decodeDecisions(bytes);
+  const { batch, model, outputs, outcomes, whys, outcomeCounts, sinkCounts, degradedCount, rejectedCount, rejections } = header;
+  const width = outputs.reduce((sum, output) => sum + output.width, 0);
+  const rows = Array.from(outcome.subarray(0, rowsShownMax), (index, row) => {
+    let column = row * width;
+    const prediction = outputs.map(({ name, width: own }) => {
+      const numbers = Array.from(predictions.subarray(column, (column += own)));
+      return [name, own === 1 ? numbers[0] : numbers];
+    });
+    return {
+      row, outcome: outcomes[index], why: whys[why[row]!], prediction: Object.fromEntries(prediction) as Record<string, unknown>,
+      sinks: header.sinks.filter((_, bit) => ((sinks[row]! >>> bit) & 1) === 1), degraded: degraded[row] === 1,
+    };
+  });
+  return {
+    frame: 'decisions', batch, model, total: outcome.length, shown: rows.length,
+    totals: { outcomes: outcomeCounts, sinks: sinkCounts, degraded: degradedCount, rejected: rejectedCount },
+    rejections: rejections.slice(0, rowsShownMax), rows,
+  };
+}
+
+function textOf(bytes: Uint8Array | null): string | null {
+  return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}
+
+function jsonOrText(bytes: Uint8Array | null): unknown {
+  const text = textOf(bytes);
+  if (text === null) return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}

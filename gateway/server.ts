@@ -1,0 +1,100 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { PayloadCodec } from '@temporalio/common';
+import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
+import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Pool } from 'pg';
+import type { Registry } from 'prom-client';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import type { Logger } from '../runtime/log.ts';
+import type { GatewayApp } from './app.ts';
+import type { LinkOptions } from './links.ts';
+import { mergeMetrics } from './merge-metrics.ts';
+import { registerMetrics, type GaugeSources } from './metrics.ts';
+import { registerProblems } from './problems.ts';
+import type { Check } from './readiness.ts';
+import { registerCodecRoutes } from './routes-codec.ts';
+import { registerDecisionRoutes } from './routes-decisions.ts';
+import { registerEventRoutes, type PublishEvents } from './routes-events.ts';
+import { registerHealthRoutes } from './routes-health.ts';
+import { registerReviewRoutes } from './routes-reviews.ts';
+import type { SendVerdict } from './temporal-verdicts.ts';
+
+/** Everything the gateway needs of the world. */
+export interface GatewayOptions {
+  deployment: string;
+  version: string;
+  pipelines: readonly AnyPipeline[];
+  publishEvents: PublishEvents;
+  pool: Pool;
+  sendVerdict: SendVerdict;
+  links: LinkOptions;
+  /** What `/readyz` asks, by server. */
+  checks: Record<string, Check>;
+  codec: PayloadCodec;
+  codecOrigins: ReadonlySet<string>;
+  registry: Registry;
+  /** `host:port` of the other processes' metrics. */
+  metricsTargets: readonly string[];
+  gauges: GaugeSources;
+  log: Logger;
+}
+
+const requestTimeoutMs = 30_000;
+const connectionTimeoutMs = 60_000;
+const keepAliveTimeoutMs = 30_000;
+
+/** The web application, not yet listening. Closing it waits for the requests under way. */
+export async function createGateway(options: GatewayOptions): Promise<GatewayApp> {
+  const app: GatewayApp = fastify({
+    loggerInstance: options.log as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    requestTimeout: requestTimeoutMs,
+    connectionTimeout: connectionTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    bodyLimit: 64 * 1024,
+    routerOptions: { maxParamLength: 1_000 },
+    forceCloseConnections: 'idle',
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  registerProblems(app);
+  const { targetMissing } = registerMetrics(app, options.registry, options.gauges);
+  await registerDocs(app, options.version);
+
+  const { deployment, version, pipelines } = options;
+  registerHealthRoutes(app, { checks: options.checks, version: { name: 'headrace', version, deployment, pipelines: pipelines.map(({ name }) => name) } });
+  // In a scope of its own, because it reads JSON in its own way.
+  await app.register(async (scope) => registerEventRoutes(scope as GatewayApp, options));
+  registerDecisionRoutes(app, options);
+  registerReviewRoutes(app, options);
+  registerCodecRoutes(app, { codec: options.codec, origins: options.codecOrigins });
+
+  app.get('/', { schema: { hide: true } }, (_, reply) => reply.redirect('/docs'));
+  app.get('/openapi.json', { schema: { hide: true } }, (_, reply) => reply.send(app.swagger()));
+  app.get('/metrics', { schema: { tags: ['operation'], summary: 'Metrics of all processes, for Prometheus' } }, async (_, reply) => {
+    const merged = await mergeMetrics(options.registry, options.metricsTargets, targetMissing);
+    return reply.header('content-type', merged.contentType).serializer((text: string) => text).send(await merged.metrics());
+  });
+  await app.ready();
+  return app;
+}
+
+async function registerDocs(app: GatewayApp, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Headrace', description: 'Events in, durable decisions out.', version },
+      tags: [
+        { name: 'events', description: 'Take events into Kafka' },
+        { name: 'decisions', description: 'What was decided' },
+        { name: 'reviews', description: 'Verdicts of people' },
+        { name: 'operation', description: 'Health and metrics' },
+        { name: 'codec', description: 'Payloads of Temporal histories' },
+      ],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+}

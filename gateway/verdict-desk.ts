@@ -1,0 +1,103 @@
+import type { Pool, PoolClient } from 'pg';
+import type { AcceptedVerdict, VerdictInput } from '../contracts/review.ts';
+import { findAcceptedVerdict } from '../database/reviews.ts';
+import { Problem } from './problems.ts';
+import type { SendVerdict } from './temporal-verdicts.ts';
+
+export interface VerdictDeskOptions {
+  pool: Pool;
+  sendVerdict: SendVerdict;
+  /** Verdicts under way at once; each holds a database connection. @default 4 */
+  verdictsMax?: number;
+  /** Verdicts that may wait for their turn. @default 200 */
+  waitingMax?: number;
+}
+
+const lockTimeoutMs = 5_000;
+
+/**
+ * Takes verdicts. A review run holds only ten updates in flight, so all gateways together send one at a time per review: each takes
+ * the review's lock first, and under it most late-comers find in the projection who was first. The lock is an advisory one, because
+ * the review itself must be able to write its row before the update is answered.
+ */
+export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingMax = 200 }: VerdictDeskOptions) {
+  const turns = createTurns(verdictsMax, waitingMax);
+
+  /** The verdict that was accepted. Throws a Problem: 404 unknown, 409 decided or closed, 422 invalid, 503 try again. */
+  return async function decide(reviewId: string, verdict: VerdictInput & { id: string }): Promise<AcceptedVerdict> {
+    const endTurn = await turns();
+    try {
+      return await withLock(pool, reviewId, async (database) => {
+        const earlier = await findAcceptedVerdict(database, reviewId);
+        if (earlier) return earlier.id === verdict.id ? earlier : refuse(earlier);
+        const answer = await sendVerdict(reviewId, verdict);
+        switch (answer.kind) {
+          case 'accepted':
+            return answer.accepted;
+          case 'decided':
+            return refuse(answer.accepted);
+          case 'invalid':
+            throw new Problem(422, 'invalid-verdict', 'The review does not take this verdict', answer.reason);
+          case 'closed':
+            return await explainClosed(database, reviewId, verdict.id);
+        }
+      });
+    } catch (error) {
+      if (error instanceof Problem) throw error;
+      const problem = new Problem(503, 'verdict-unknown', 'The review does not answer now', 'it may have taken the verdict: send it again with the same id, which counts once', { retryAfterSeconds: 1 });
+      problem.cause = error;
+      throw problem;
+    } finally {
+      endTurn();
+    }
+  };
+}
+
+function refuse({ verdict, reviewer, comment, decidedAtMs }: AcceptedVerdict): never {
+  const decidedAt = new Date(decidedAtMs).toISOString();
+  throw new Problem(409, 'already-decided', 'Somebody was first', `decided as "${verdict}" by ${reviewer} at ${decidedAt}`, { decided: { verdict, reviewer, comment, decidedAt } });
+}
+
+async function explainClosed(database: PoolClient, reviewId: string, verdictId: string): Promise<AcceptedVerdict> {
+  const decided = await findAcceptedVerdict(database, reviewId);
+  if (decided) return decided.id === verdictId ? decided : refuse(decided);
+  const { rowCount } = await database.query('select from reviews where id = $1', [reviewId]);
+  if (rowCount === 0) throw unknownReview(reviewId);
+  throw new Problem(409, 'not-running', 'The review does not run any more', 'it was ended without a verdict; an operator must start it again');
+}
+
+/** 404 for an id that no review has. */
+export function unknownReview(reviewId: string): Problem {
+  return new Problem(404, 'unknown-review', 'Unknown review', `no review has the id "${reviewId}"`);
+}
+
+/** The work gets the connection that holds the lock: asking the pool for a second one could wait for ever. */
+async function withLock<T>(pool: Pool, name: string, work: (database: PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    await client.query(`set local lock_timeout = ${lockTimeoutMs}`);
+    await client.query(`select pg_advisory_xact_lock(hashtextextended('headrace verdict ' || $1, 0))`, [name]);
+    return await work(client);
+  } finally {
+    await client.query('rollback').then(() => client.release(), (error: Error) => client.release(error));
+  }
+}
+
+/** Hands out turns in order; each is ended by calling what it gave. */
+function createTurns(turnsMax: number, waitingMax: number): () => Promise<() => void> {
+  const waiting: (() => void)[] = [];
+  let taken = 0;
+  const end = () => {
+    const next = waiting.shift();
+    if (next) next();
+    else taken -= 1;
+  };
+  return async () => {
+    if (taken < turnsMax) taken += 1;
+    else if (waiting.length >= waitingMax) {
+      throw new Problem(503, 'busy', 'Too many verdicts at once', 'send the verdict again with the same id', { retryAfterSeconds: 1 });
+    } else await new Promise<void>((resolve) => waiting.push(resolve));
+    return end;
+  };
+}

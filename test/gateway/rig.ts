@@ -1,0 +1,29 @@
+import { Registry } from 'prom-client';
+import type { GatewayApp } from '../../gateway/app.ts';
+import { createGateway, type GatewayOptions } from '../../gateway/server.ts';
+import { createLogger } from '../../runtime/log.ts';
+import { createPayloadCodec } from '../../runtime/payload-codec.ts';
+import { orders, returns } from './orders.ts';
+
+const notGiven = (what: string) => () => Promise.reject(new Error(`this test has no ${what}`));
+
+/** A gateway in which only the given parts are real; using another one fails the request. The caller closes it. */
+export function testGateway(parts: Partial<GatewayOptions>): Promise<GatewayApp> {
+  return createGateway({
+    deployment: 'test',
+    version: '1.2.3',
+    pipelines: [orders, returns],
+    publishEvents: notGiven('Kafka'),
+    pool: { query: notGiven('database'), connect: notGiven('database') } as never,
+    sendVerdict: notGiven('Temporal'),
+    links: { uiUrl: 'http://127.0.0.1:8233/', namespace: 'test' },
+    checks: {},
+    codec: createPayloadCodec(),
+    codecOrigins: new Set(),
+    registry: new Registry(),
+    metricsTargets: [],
+    gauges: { openReviews: () => Promise.resolve([]), deadLetters: () => Promise.resolve([]) },
+    log: createLogger('test', 'silent'),
+    ...parts,
+  });
+}

@@ -1,0 +1,60 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { GatewayApp } from '../../gateway/app.ts';
+import { createReadiness } from '../../gateway/readiness.ts';
+import { testGateway } from './rig.ts';
+
+describe('health, readiness, version, documentation', () => {
+  let app: GatewayApp | undefined;
+  afterEach(() => app?.close());
+
+  it('is alive whatever is missing, and ready only when every server answers', async () => {
+    let kafkaError: Error | undefined = new Error('no broker');
+    app = await testGateway({
+      checks: { kafka: () => (kafkaError ? Promise.reject(kafkaError) : Promise.resolve()), postgres: () => Promise.resolve(), triton: () => { throw new Error(''); } },
+    });
+    expect((await app.inject('/healthz')).json()).toEqual({ status: 'ok' });
+    const response = await app.inject('/readyz');
+    expect(response.statusCode).toBe(503);
+    expect(response.json()).toEqual({
+      ready: false,
+      missing: ['kafka', 'triton'],
+      checks: [
+        { name: 'kafka', ready: false, latencyMs: expect.any(Number), reason: 'no broker' },
+        { name: 'postgres', ready: true, latencyMs: expect.any(Number) },
+        { name: 'triton', ready: false, latencyMs: expect.any(Number), reason: 'it cannot be reached' },
+      ],
+    });
+    kafkaError = undefined;
+    await app.close();
+    app = await testGateway({ checks: { kafka: () => Promise.resolve() } });
+    expect((await app.inject('/readyz')).json()).toMatchObject({ ready: true, missing: [] });
+  });
+
+  it('does not wait for a server that never answers, and asks once for calls that come together', async () => {
+    let asked = 0;
+    let nowMs = 0;
+    const readiness = createReadiness({ silent: () => new Promise(() => void asked++) }, { timeoutMs: 20, nowMs: () => nowMs });
+    const [first, second] = await Promise.all([readiness(), readiness()]);
+    expect(first).toEqual(second);
+    expect(first).toMatchObject([{ name: 'silent', ready: false, reason: 'no answer within 20 ms' }]);
+    expect(asked).toBe(1);
+    nowMs += 1_000;
+    await readiness();
+    expect(asked).toBe(2);
+  });
+
+  it('says what runs, and documents every route', async () => {
+    app = await testGateway({});
+    expect((await app.inject('/version')).json()).toEqual({ name: 'headrace', version: '1.2.3', deployment: 'test', pipelines: ['orders', 'returns'] });
+    const root = await app.inject('/');
+    expect([root.statusCode, root.headers.location]).toEqual([302, '/docs']);
+    expect((await app.inject('/docs/')).body).toContain('swagger-ui');
+    const openapi = (await app.inject('/openapi.json')).json<{ paths: Record<string, Record<string, { responses: object }>>; components: { schemas: object } }>();
+    expect(Object.keys(openapi.paths).sort()).toEqual([
+      '/codec/decode', '/codec/encode', '/healthz', '/metrics', '/readyz', '/v1/decisions/{eventId}', '/v1/pipelines/{name}/events',
+      '/v1/reviews', '/v1/reviews/{id}', '/v1/reviews/{id}/verdict', '/version',
+    ]);
+    expect(Object.keys(openapi.paths['/v1/reviews/{id}/verdict']!['post']!.responses)).toEqual(['200', '400', '404', '409', '422', '503']);
+    expect(Object.keys(openapi.components.schemas)).toEqual(expect.arrayContaining(['Decision', 'Review', 'Problem', 'Verdict']));
+  });
+});
