@@ -1,0 +1,67 @@
+// Installs npm packages when they are missing or the lock file has changed. No dependencies.
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { platform } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const keptLinesMax = 40;
+
+function readPackages(file) {
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).packages : undefined;
+}
+
+/** Whether node_modules holds what the lock file says. npm writes its own list of what it installed. */
+export function isInstalled(folder = root) {
+  const wanted = readPackages(join(folder, 'package-lock.json'));
+  const installed = readPackages(join(folder, 'node_modules', '.package-lock.json'));
+  if (wanted === undefined || installed === undefined) return false;
+  return Object.entries(wanted).every(([path, { version, optional, link }]) => {
+    if (!path.startsWith('node_modules/') || link) return true;
+    const found = installed[path];
+    // Optional ones are for other platforms.
+    return found === undefined ? optional === true : found.version === version;
+  });
+}
+
+function countInstalled() {
+  try {
+    return readdirSync(join(root, 'node_modules')).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** Runs `npm ci`, telling every few seconds how far it is. Rejects with npm's last lines. */
+export function install(env, print) {
+  const total = Object.keys(readPackages(join(root, 'package-lock.json')) ?? {}).length;
+  print(`installing about ${total} npm packages (600 MB on disk, a minute or two)`);
+  const npm = env.npm_execpath && env.npm_execpath.endsWith('.js') ? [process.execPath, env.npm_execpath] : [platform() === 'win32' ? 'npm.cmd' : 'npm'];
+  const startedAt = Date.now();
+  return new Promise((resolve, reject) => {
+    const child = spawn(npm[0], [...npm.slice(1), 'ci', '--no-fund', '--no-audit', '--loglevel=error'], {
+      cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], shell: platform() === 'win32',
+    });
+    const lines = [];
+    const keep = (chunk) => {
+      lines.push(...String(chunk).split('\n').filter((line) => line.trim() !== ''));
+      lines.splice(0, Math.max(0, lines.length - keptLinesMax));
+    };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    const timer = setInterval(() => print(`installing npm packages: ${countInstalled()} folders, ${Math.round((Date.now() - startedAt) / 1_000)} s`), 5_000);
+    child.once('error', (error) => {
+      clearInterval(timer);
+      reject(new Error(`npm cannot be run: ${error.message}`));
+    });
+    child.once('close', (code) => {
+      clearInterval(timer);
+      if (code === 0) {
+        print(`npm packages installed in ${Math.round((Date.now() - startedAt) / 1_000)} s`);
+        return resolve();
+      }
+      return reject(new Error(`npm ci failed; its last lines:\n  ${lines.join('\n  ')}`));
+    });
+  });
+}
