@@ -37,7 +37,7 @@ describe('the fraud pipeline', () => {
     const input = { event: at('2018-04-01T12:00:00Z'), features: {}, prediction: { score }, degraded: false };
     const decision = pipeline.decide(input);
     expect(decision.outcome).toBe(outcome);
-    expect(pipeline.sinks.filter(({ when }) => when?.({ ...input, ...decision }) ?? true).map(({ sink }) => sink)).toEqual(sinks);
+    expect(pipeline.sinks.filter((binding) => binding.when?.({ ...input, ...decision }) ?? true).map(({ sink }) => sink)).toEqual(sinks);
   });
 
   test('computes the handbook\'s features over the simulated payments', async () => {
