@@ -1,22 +1,20 @@
 import { activityInfo } from '@temporalio/activity';
+import { attempt } from './attempt.ts';
 import type { Batches } from './batches.ts';
 import { deadLettersTarget } from './batches.ts';
-import { toApplicationFailure } from './failure.ts';
 import type { ActivityReports, DeadLetterPort } from './ports.ts';
 import type { BatchActivities } from './types.ts';
 
 /** Publishes a dead letter, with its reason, for each record that decoding or inference refused. */
 export function createDeadLetter({ batches, deadLetters, reports }: { batches: Batches; deadLetters: DeadLetterPort; reports: ActivityReports }): BatchActivities['deadLetter'] {
   return async function deadLetter(batch) {
-    try {
+    return attempt(async () => {
       const loaded = await batches.loadDecided(batch);
       const { workflowId } = activityInfo().workflowExecution!;
       const rejections = [...loaded.features.header.rejections, ...loaded.decisions.header.rejections];
       await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId })));
       if (batches.delivered(loaded, deadLettersTarget)) reports.deliveredEverywhere(batch.pipeline, loaded.records.map((record) => record.timestampMs));
       return rejections.length;
-    } catch (error) {
-      throw toApplicationFailure(error);
-    }
+    });
   };
 }

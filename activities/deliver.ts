@@ -1,9 +1,11 @@
+import { setMaxListeners } from 'node:events';
 import { activityInfo, cancellationSignal } from '@temporalio/activity';
+import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { DecisionRow, Delivery } from '../sinks/port.ts';
+import { attempt } from './attempt.ts';
 import type { Batches, LoadedBatch } from './batches.ts';
-import { toApplicationFailure } from './failure.ts';
 import type { ActivityReports, DeadLetterPort } from './ports.ts';
 import type { GuardedSink } from './sink-guard.ts';
 import type { BatchActivities } from './types.ts';
@@ -15,27 +17,29 @@ import type { BatchActivities } from './types.ts';
 export function createDeliver({ batches, sinks, deadLetters, reports }: { batches: Batches; sinks: ReadonlyMap<string, GuardedSink>; deadLetters: DeadLetterPort; reports: ActivityReports }): BatchActivities['deliver'] {
   return async function deliver(batch, sinkName) {
     const startedMs = performance.now();
-    try {
-      const sink = sinks.get(sinkName);
-      if (!sink) throw new HeadraceError('SINK_UNAVAILABLE', `this worker has no sink "${sinkName}"; it knows ${[...sinks.keys()].join(', ')}`);
-      const loaded = await batches.loadDecided(batch);
-      const rows = selectedRows(loaded.rows, loaded.decisions, sinkName);
-      const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId };
-      const refused = await deliverRows(sink, { ...delivery, rows });
-      if (refused.length > 0) {
-        const rejections = refused.map((row): Rejection => ({ index: recordIndexOf(loaded, row), step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sinkName}" refuses this decision` }));
-        await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId: delivery.workflowId })));
-        reports.rejected(batch.pipeline, rejections);
-      }
-      reports.stage(batch.pipeline, sinkName, (performance.now() - startedMs) / 1_000);
-      reports.delivery(batch.pipeline, sinkName, 'ok');
-      if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.records.map((record) => record.timestampMs));
-      return rows.length - refused.length;
-    } catch (error) {
+    return attempt(() => deliverBatch(batch, sinkName, startedMs)).catch((error: unknown) => {
       reports.delivery(batch.pipeline, sinkName, 'failed');
-      throw toApplicationFailure(error);
-    }
+      throw error;
+    });
   };
+
+  async function deliverBatch(batch: BatchRef, sinkName: string, startedMs: number): Promise<number> {
+    const sink = sinks.get(sinkName);
+    if (!sink) throw new HeadraceError('SINK_UNAVAILABLE', `this worker has no sink "${sinkName}"; it knows ${[...sinks.keys()].join(', ')}`);
+    const loaded = await batches.loadDecided(batch);
+    const rows = selectedRows(loaded.rows, loaded.decisions, sinkName);
+    const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId };
+    const refused = await deliverRows(sink, { ...delivery, rows });
+    if (refused.length > 0) {
+      const rejections = refused.map((row): Rejection => ({ index: recordIndexOf(loaded, row), step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sinkName}" refuses this decision` }));
+      await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId: delivery.workflowId })));
+      reports.rejected(batch.pipeline, rejections);
+    }
+    reports.stage(batch.pipeline, sinkName, (performance.now() - startedMs) / 1_000);
+    reports.delivery(batch.pipeline, sinkName, 'ok');
+    if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.records.map((record) => record.timestampMs));
+    return rows.length - refused.length;
+  }
 }
 
 function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullable<LoadedBatch['decisions']>, sinkName: string): DecisionRow[] {
@@ -46,7 +50,10 @@ function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullab
 /** Answers the rows that the sink refuses for good. */
 async function deliverRows(sink: GuardedSink, delivery: Delivery): Promise<DecisionRow[]> {
   try {
-    await sink.deliver(delivery, { local: activityInfo().isLocal, signal: cancellationSignal() });
+    const signal = cancellationSignal();
+    // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
+    setMaxListeners(0, signal);
+    await sink.deliver(delivery, { local: activityInfo().isLocal, signal });
     return [];
   } catch (error) {
     if (!(error instanceof HeadraceError) || error.code !== 'SINK_REFUSED_ROW') throw error;

@@ -3,9 +3,9 @@ import { decodeFeatures } from '../contracts/features-frame.ts';
 import { decodeRecords } from '../contracts/records-frame.ts';
 import { compileFeatures, foldBatch, type FeaturePlan } from '../features/index.ts';
 import type { FeatureStore } from '../features/store.ts';
+import { attempt } from './attempt.ts';
 import type { Batches } from './batches.ts';
 import { decodeEvents } from './decode-event.ts';
-import { toApplicationFailure } from './failure.ts';
 import type { ActivityReports } from './ports.ts';
 import type { BatchActivities } from './types.ts';
 
@@ -17,7 +17,7 @@ export function createExtractFeatures({ batches, store, reports }: { batches: Ba
   const plans = new WeakMap<AnyPipeline, FeaturePlan>();
   return async function extractFeatures(batch, recordsFrame) {
     const startedMs = performance.now();
-    try {
+    return attempt(async () => {
       const pipeline = batches.pipeline(batch);
       const plan = plans.get(pipeline) ?? compileFeatures(pipeline);
       plans.set(pipeline, plan);
@@ -27,8 +27,6 @@ export function createExtractFeatures({ batches, store, reports }: { batches: Ba
       batches.keepFeatures(batch, recordsFrame, records, events, decodeFeatures(result));
       reports.stage(batch.pipeline, 'extract_features', (performance.now() - startedMs) / 1_000);
       return result;
-    } catch (error) {
-      throw toApplicationFailure(error);
-    }
+    });
   };
 }

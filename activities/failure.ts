@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 
 /**
@@ -7,6 +7,10 @@ import { HeadraceError, messageOf } from '../contracts/failures.ts';
  */
 export function toApplicationFailure(error: unknown): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
-  const type = error instanceof HeadraceError ? error.code : 'UNEXPECTED';
-  return ApplicationFailure.create({ message: messageOf(error), type, nonRetryable: false, cause: error instanceof Error ? error : undefined });
+  if (!(error instanceof HeadraceError)) {
+    return ApplicationFailure.create({ message: messageOf(error), type: 'UNEXPECTED', nonRetryable: false, cause: error instanceof Error ? error : undefined });
+  }
+  // A transient failure is business as usual: the workflow says in one line that the step goes on, and metrics count it.
+  const category = error.kind === 'transient' ? ApplicationFailureCategory.BENIGN : undefined;
+  return ApplicationFailure.create({ message: error.message, type: error.code, nonRetryable: false, category });
 }

@@ -1,9 +1,9 @@
 import { encodeDecisions, type Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
+import { attempt } from './attempt.ts';
 import type { Batches, LoadedBatch } from './batches.ts';
 import { decideRows } from './decide-rows.ts';
-import { toApplicationFailure } from './failure.ts';
 import type { ActivityReports, ModelPort } from './ports.ts';
 import { predictRows, type RowPredictions } from './predict-rows.ts';
 import type { BatchActivities } from './types.ts';
@@ -15,7 +15,7 @@ import type { BatchActivities } from './types.ts';
 export function createInfer({ batches, model, reports }: { batches: Batches; model: ModelPort; reports: ActivityReports }): BatchActivities['infer'] {
   return async function infer(batch) {
     const startedMs = performance.now();
-    try {
+    return attempt(async () => {
       const loaded = await batches.load(batch);
       const predicted = await predictOrFallBack(model, loaded);
       const decisions = decideRows(batch, loaded, predicted);
@@ -23,9 +23,7 @@ export function createInfer({ batches, model, reports }: { batches: Batches; mod
       report(reports, batch, loaded, decisions);
       reports.stage(batch.pipeline, 'infer', (performance.now() - startedMs) / 1_000);
       return encodeDecisions(decisions);
-    } catch (error) {
-      throw toApplicationFailure(error);
-    }
+    });
   };
 }
 

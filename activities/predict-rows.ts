@@ -11,6 +11,9 @@ export interface RowPredictions {
   degraded: boolean;
 }
 
+/** A server error may be of the moment: a row that stands alone is asked for this often before it is to blame. */
+const loneRowTries = 3;
+
 /**
  * Predicts all rows with one model version. When the model refuses the rows for their content, they are split in halves until
  * the guilty ones stand alone. When every row is refused, the model may be what is broken: a row that it took before tells.
@@ -22,7 +25,7 @@ export async function predictRows(model: ModelPort, pipeline: AnyPipeline, featu
   const result: RowPredictions = { version: '', predictions: new Float32Array(rows * outputWidth), refused: new Map(), degraded: false };
   if (rows === 0) return result;
 
-  const predictRange = async (from: number, to: number): Promise<void> => {
+  const predictRange = async (from: number, to: number, triesLeft = loneRowTries): Promise<void> => {
     try {
       const answer = await model.predict(pipeline, features.subarray(from * inputWidth, to * inputWidth), to - from);
       if (result.version && answer.version !== result.version) throw new HeadraceError('MODEL_UNAVAILABLE', `model "${pipeline.model.name}" changed from version ${result.version} to ${answer.version} within a batch`);
@@ -30,6 +33,7 @@ export async function predictRows(model: ModelPort, pipeline: AnyPipeline, featu
       result.predictions.set(answer.predictions, from * outputWidth);
     } catch (error) {
       if (!(error instanceof HeadraceError) || error.code !== 'MODEL_REFUSED_ROW') throw error;
+      if (to - from === 1 && triesLeft > 1) return predictRange(from, to, triesLeft - 1);
       if (to - from === 1) {
         result.refused.set(from, { code: 'MODEL_REFUSED_ROW', reason: 'the model server refuses this row, and accepts others' });
         return;

@@ -15,7 +15,9 @@ import type { Logger } from '../runtime/log.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
 import { createPublisher } from '../runtime/publisher.ts';
 import { runMain } from '../runtime/run-main.ts';
+import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
 import { connectTemporal, dataConverter, temporalConnectionOptions } from '../runtime/temporal.ts';
+import { ensureTopics } from '../runtime/topics.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
 import { createSinks } from '../sinks/registry.ts';
 import { createReviewStarter } from '../sinks/temporal-reviews.ts';
@@ -32,10 +34,13 @@ await runMain('worker', async (config, log) => {
   collectDefaultMetrics({ register: registry });
 
   const temporal = await connectTemporal(config);
+  await ensureSearchAttributes(temporal);
   const converter = dataConverter(config.codec);
   const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace worker', onIdleError: (error) => log.warn(`a database connection broke: ${error.message}`) });
   await migrate(pool);
-  const publisher = await createPublisher(createKafka(config, log, 'worker'));
+  const kafka = createKafka(config, log, 'worker');
+  await ensureTopics(kafka, pipelines, config.kafka.replicationFactor);
+  const publisher = await createPublisher(kafka);
   const triton = createTritonClient(config);
   await checkModels(triton, pipelines, log);
 
@@ -112,9 +117,13 @@ async function checkModels(triton: ReturnType<typeof createTritonClient>, pipeli
 }
 
 function temporalLogger(log: Logger): TemporalLogger {
-  const at = (level: 'trace' | 'debug' | 'info' | 'warn' | 'error') => (message: string, meta?: object) => log[level](meta ?? {}, message);
+  const write = (level: 'trace' | 'debug' | 'info' | 'warn' | 'error', message: string, meta: { error?: unknown } = {}) => {
+    const { error, ...fields } = meta;
+    log[level](error === undefined ? fields : { ...fields, err: error }, message);
+  };
+  const at = (level: Parameters<typeof write>[0]) => (message: string, meta?: object) => write(level, message, meta);
   return {
-    log: (level, message, meta) => log[level.toLowerCase() as 'info'](meta ?? {}, message),
+    log: (level, message, meta) => write(level.toLowerCase() as 'info', message, meta),
     trace: at('trace'),
     debug: at('debug'),
     // The SDK tells of every start of a poller at this level.

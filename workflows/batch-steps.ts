@@ -1,4 +1,4 @@
-import { ActivityFailure, log, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import { log, proxyActivities, proxyLocalActivities, TemporalFailure } from '@temporalio/workflow';
 import type { BatchActivities } from '../activities/types.ts';
 
 /**
@@ -9,11 +9,15 @@ export async function hereOrDurably<T>(here: () => Promise<T>, durably: () => Pr
   try {
     return await here();
   } catch (error) {
-    if (!(error instanceof ActivityFailure)) throw error;
-    log.warn('a step goes on as a regular activity', { activity: error.activityType, reason: error.cause?.message });
+    // What a local activity throws arrives as it is, not wrapped in an ActivityFailure; its time-out arrives wrapped.
+    if (!(error instanceof TemporalFailure)) throw error;
+    log.warn('a step goes on as a regular activity', { reason: error.cause?.message ?? error.message });
     return durably();
   }
 }
+
+/** How long the death of a worker goes unnoticed; activities send heartbeats much more often. */
+const heartbeatTimeout = '8s';
 
 /** Features and inference hold the lane, so their one local try is long enough for a whole batch on a busy machine. */
 export const scoreHere = proxyLocalActivities<BatchActivities>({ startToCloseTimeout: '4s', retry: { maximumAttempts: 1 } });
@@ -21,6 +25,7 @@ export const scoreHere = proxyLocalActivities<BatchActivities>({ startToCloseTim
 /** Retried often: the lane waits for these, and everything behind it. */
 export const scoreDurably = proxyActivities<BatchActivities>({
   startToCloseTimeout: '30s',
+  heartbeatTimeout,
   retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
 });
 
@@ -29,5 +34,6 @@ export const deliverHere = proxyLocalActivities<BatchActivities>({ startToCloseT
 
 export const deliverDurably = proxyActivities<BatchActivities>({
   startToCloseTimeout: '60s',
+  heartbeatTimeout,
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
 });

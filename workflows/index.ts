@@ -1,2 +1,3 @@
 /** Every workflow of Headrace, for the worker's bundle. */
 export { processBatch } from './process-batch.ts';
+export { review } from './review.ts';

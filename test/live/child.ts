@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 const readyTimeoutMs = 60_000;
-const stderrLinesMax = 200;
+const stderrLinesMax = 20;
+const lineCharsMax = 400;
 
 /** One of our own processes, started from source as a child that the test may kill. */
 export class Child {
@@ -19,7 +20,7 @@ export class Child {
     this.#process = spawn(process.execPath, ['--import', 'tsx', main], { env: { ...baseEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.exited = new Promise((resolve) => this.#process.once('exit', (code, signal) => resolve({ code, signal })));
     createInterface({ input: this.#process.stderr! }).on('line', (line) => {
-      this.#lastLines.push(line);
+      this.#lastLines.push(line.slice(0, lineCharsMax));
       if (this.#lastLines.length > stderrLinesMax) this.#lastLines.shift();
     });
     this.ready = new Promise((resolve, reject) => {

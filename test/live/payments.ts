@@ -11,8 +11,8 @@ export interface Payment {
 }
 
 export const windowMs = 3_600_000;
-export const reviewAbove = 60_000;
-export const blockAbove = 70_000;
+export const reviewAbove = 74_300;
+export const blockAbove = 75_200;
 
 /** A pipeline over the `linear` model (y = x0 + 2 x1 + 4 x2 + bias), whose every decision a test can recompute by hand. */
 export function paymentsPipeline({ name, topic, partitions = 2, sinks = ['lake', 'dashboard', 'decisions', 'review'] }: { name: string; topic: string; partitions?: number; sinks?: string[] }) {

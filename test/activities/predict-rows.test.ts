@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { predictRows } from '../../activities/predict-rows.ts';
+import type { ModelPort } from '../../activities/ports.ts';
+import { HeadraceError } from '../../contracts/failures.ts';
+import { paymentsPipeline } from '../live/payments.ts';
+
+const poison = 666;
+
+/** y = the first feature; refuses any call that holds `poison`, as a server does that validates content. */
+function fakeModel({ refuse = (x: number) => x === poison, version = () => '1' } = {}): ModelPort & { calls: number[] } {
+  const calls: number[] = [];
+  return {
+    calls,
+    predict(_, features, rows) {
+      calls.push(rows);
+      const firsts = Array.from({ length: rows }, (_row, row) => features[row * 3]!);
+      if (firsts.some(refuse)) return Promise.reject(new HeadraceError('MODEL_REFUSED_ROW', 'no'));
+      return Promise.resolve({ version: version(), predictions: Float32Array.from(firsts) });
+    },
+  };
+}
+
+const pipeline = () => paymentsPipeline({ name: 'p', topic: 't' });
+const rowsOf = (firsts: number[]) => Float32Array.from(firsts.flatMap((x) => [x, 0, 0]));
+
+describe('predictRows', () => {
+  test('asks once for rows that the model takes', async () => {
+    const model = fakeModel();
+    expect(await predictRows(model, pipeline(), rowsOf([1, 2, 3]), 3)).toEqual({ version: '1', predictions: Float32Array.of(1, 2, 3), refused: new Map(), degraded: false });
+    expect(model.calls).toEqual([3]);
+  });
+
+  test('finds the rows that are to blame, and keeps the answers of their neighbours', async () => {
+    const firsts = Array.from({ length: 64 }, (_, i) => (i === 5 || i === 40 ? poison : i));
+    const { predictions, refused } = await predictRows(fakeModel(), pipeline(), rowsOf(firsts), 64);
+    expect([...refused.keys()]).toEqual([5, 40]);
+    expect([...predictions]).toEqual(firsts.map((x) => (x === poison ? 0 : x)));
+  });
+
+  test('splits no deeper than the logarithm of the rows', async () => {
+    const model = fakeModel();
+    await predictRows(model, pipeline(), rowsOf(Array.from({ length: 1_024 }, (_, i) => (i === 700 ? poison : 1))), 1_024);
+    expect(model.calls.length).toBeLessThanOrEqual(2 * 10 + 1 + 2);
+  });
+
+  test('refuses a row with an answer that is not finite', async () => {
+    const { predictions, refused } = await predictRows(fakeModel(), pipeline(), rowsOf([1, NaN, 3]), 3);
+    expect([...refused]).toMatchObject([[1, { code: 'BAD_PREDICTION' }]]);
+    expect([...predictions]).toEqual([1, 0, 3]);
+  });
+
+  test('a model that refuses everything drains nothing', async () => {
+    await expect(predictRows(fakeModel({ refuse: () => true }), pipeline(), rowsOf([1, 2]), 2)).rejects.toMatchObject({ code: 'MODEL_WRONG' });
+    await expect(predictRows(fakeModel(), pipeline(), rowsOf([NaN, NaN]), 2)).resolves.toMatchObject({ refused: { size: 2 } });
+  });
+
+  test('a lone poison row is to blame when the model takes a row that it took before', async () => {
+    const shared = pipeline();
+    await predictRows(fakeModel(), shared, rowsOf([1]), 1);
+    const { refused } = await predictRows(fakeModel(), shared, rowsOf([poison]), 1);
+    expect([...refused.keys()]).toEqual([0]);
+  });
+
+  test('a server error of the moment costs no row', async () => {
+    let failures = 2;
+    const model = fakeModel({ refuse: () => failures-- > 0 });
+    const { refused, predictions } = await predictRows(model, pipeline(), rowsOf([7]), 1);
+    expect(refused.size).toBe(0);
+    expect([...predictions]).toEqual([7]);
+  });
+
+  test('never mixes two versions in one batch', async () => {
+    let calls = 0;
+    const model = fakeModel({ version: () => String(calls++) });
+    await expect(predictRows(model, pipeline(), rowsOf([1, poison, 3, 4]), 4)).rejects.toMatchObject({ code: 'MODEL_UNAVAILABLE' });
+  });
+
+  test('passes on what is not about content', async () => {
+    const model: ModelPort = { predict: () => Promise.reject(new HeadraceError('MODEL_UNAVAILABLE', 'away')) };
+    await expect(predictRows(model, pipeline(), rowsOf([1]), 1)).rejects.toMatchObject({ code: 'MODEL_UNAVAILABLE' });
+  });
+});

@@ -1,0 +1,88 @@
+import { eventKeyHeader, type BatchMemo } from '../../contracts/names.ts';
+import { parseEventKey } from '../../contracts/event-key.ts';
+import type { KafkaRecord } from '../../contracts/records-frame.ts';
+import type { Found, Range } from './oracle.ts';
+import type { System } from './system.ts';
+import { until } from './wait.ts';
+
+/** Reads a whole topic up to its present end, with a group of its own. */
+export async function readTopic(system: System, topic: string): Promise<Map<number, (KafkaRecord & { headers: Record<string, string> })[]>> {
+  const ends = new Map((await system.admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, Number(high)]));
+  const records = new Map([...ends.keys()].map((partition) => [partition, [] as (KafkaRecord & { headers: Record<string, string> })[]]));
+  const consumer = system.kafka.consumer({ groupId: `reader-${Math.random().toString(36).slice(2)}`, sessionTimeout: 10_000, maxWaitTimeInMs: 50 });
+  await consumer.connect();
+  try {
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({
+      eachMessage: ({ partition, message }) => {
+        const headers = Object.fromEntries(Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]));
+        records.get(partition)!.push({ offset: Number(message.offset), timestampMs: Number(message.timestamp), key: message.key, value: message.value, headers });
+        return Promise.resolve();
+      },
+    });
+    await until(`topic ${topic} is read`, () => [...ends].every(([partition, end]) => end === 0 || (records.get(partition)!.at(-1)?.offset ?? -1) >= end - 1));
+  } finally {
+    await consumer.disconnect();
+  }
+  return records;
+}
+
+/** The dashboard's rows. */
+export async function dashboardRows(system: System): Promise<Found[]> {
+  const { rows } = await system.pool.query<{ event_key: string; event_id: string; entities: { account: string }; features: number[]; prediction: { y: number }; model_version: string; outcome: string }>('select * from decisions');
+  return rows.map((row) => ({
+    eventKey: row.event_key,
+    eventId: row.event_id,
+    account: row.entities.account,
+    features: row.features,
+    y: row.prediction.y,
+    version: row.model_version,
+    outcome: row.outcome,
+  }));
+}
+
+/** The decisions topic, without the repeats that at-least-once allows. */
+export async function decisionMessages(system: System): Promise<{ found: Found[]; repeats: number }> {
+  const byKey = new Map<string, Found>();
+  let total = 0;
+  for (const records of (await readTopic(system, `${system.name}.decisions`)).values()) {
+    for (const { value, headers } of records) {
+      const message = JSON.parse(Buffer.from(value!).toString()) as { eventKey: string; eventId: string; entities: { account: string }; prediction: { y: number }; model: { version: string }; outcome: string };
+      total++;
+      byKey.set(headers[eventKeyHeader]!, { eventKey: message.eventKey, eventId: message.eventId, account: message.entities.account, y: message.prediction.y, version: message.model.version, outcome: message.outcome });
+    }
+  }
+  return { found: [...byKey.values()], repeats: total - byKey.size };
+}
+
+/** Event keys that have a review workflow. */
+export async function reviewedKeys(system: System): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { workflowId } of system.temporal.workflow.list({ query: "WorkflowType = 'review'" })) keys.push(workflowId.replace(/^review:/, ''));
+  return keys;
+}
+
+/** The dead letters by event key: their codes, in the order they came. */
+export async function deadLetters(system: System): Promise<Map<string, string[]>> {
+  const byKey = new Map<string, string[]>();
+  for (const records of (await readTopic(system, `${system.name}.dead-letters`)).values()) {
+    for (const { headers } of records) byKey.set(headers[eventKeyHeader]!, [...(byKey.get(headers[eventKeyHeader]!) ?? []), headers['headrace-code']!]);
+  }
+  return byKey;
+}
+
+/** The ranges of all batches that were started, by partition. */
+export async function batchRanges(system: System): Promise<Map<number, Range[]>> {
+  const ranges = new Map<number, Range[]>();
+  for await (const run of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch'" })) {
+    const { partition } = parseEventKey(run.workflowId.replace(/^batch:/, ''));
+    const { position, end } = run.memo as unknown as BatchMemo;
+    ranges.set(partition, [...(ranges.get(partition) ?? []), { position, end }]);
+  }
+  return ranges;
+}
+
+/** How many batches are not finished. */
+export async function openBatches(system: System): Promise<number> {
+  return (await system.temporal.workflow.count("WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'")).count;
+}
