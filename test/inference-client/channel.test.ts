@@ -33,6 +33,9 @@ describe('a server that accepts connections and never speaks', () => {
   it('is left behind after three deadline hits: a real server on the same port is found though the silent connection stays open', async () => {
     const hole = await useBlackHole()
     const client = useClient({ address: hole.address, deadlineMs: 150 })
+    // A patient call keeps the old channel alive throughout: a new one must not share its connection.
+    const patience = new AbortController()
+    const patient = expectCode(client.serverLive({ deadlineMs: 60_000, signal: patience.signal }), 'CANCELLED')
     await expectCode(client.serverLive(), 'DEADLINE_EXCEEDED')
     expect(hole.openSockets.size).toBe(1)
     hole.stopListening()
@@ -43,6 +46,8 @@ describe('a server that accepts connections and never speaks', () => {
     await expectCode(client.serverLive(), 'DEADLINE_EXCEEDED')
     expect(client.statistics().channelRebuilds).toBe(1)
     expect(await client.serverLive({ deadlineMs: 5_000 })).toBe(true)
+    patience.abort()
+    await patient
     await expect.poll(() => hole.openSockets.size, { timeout: 5_000 }).toBe(0)
   })
 
