@@ -1,4 +1,5 @@
 import type { BatchRef } from '../contracts/event-key.ts';
+import type { RollUpPlan, RollUpResult, RollUpRound } from '../sinks/lake/types.ts';
 
 /**
  * The activities of a batch, as workflows see them. Each is idempotent: a local activity may run again until its workflow task
@@ -17,19 +18,8 @@ export interface BatchActivities {
 
 /** Activities of the lake's roll-up. */
 export interface LakeActivities {
-  /** The segments that can be rolled up now, per pipeline: recorded, so that a retry writes the same files. */
-  planRollUp(): Promise<RollUpPlan[]>;
-  /** Writes the plan's Parquet files and manifest entry, then removes its segments. */
+  /** Looks for segments that can be rolled up now: recorded, so that a retry writes the same files. */
+  planRollUp(): Promise<RollUpRound>;
+  /** Writes the plan's Parquet files and notes it in the manifest, then removes its segments. */
   rollUp(plan: RollUpPlan): Promise<RollUpResult>;
-}
-
-/** One roll-up: segments (paths relative to the lake) of one pipeline, whole batches that follow one another. */
-export interface RollUpPlan {
-  pipeline: string;
-  segments: string[];
-}
-
-export interface RollUpResult {
-  rows: number;
-  files: string[];
 }

@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { writeDurably, type StepHook } from './lake/durable-file.ts';
 import { eventColumns, isPlainJson, type EventColumns } from './lake/event-columns.ts';
 import { segmentPath } from './lake/paths.ts';
-import { BrokenSegmentError, decodeSegment, encodeSegment } from './lake/segment.ts';
+import { BrokenSegmentError, encodeSegment, readSegment } from './lake/segment.ts';
 import type { Delivery, Sink } from './port.ts';
 
 export interface LakeSinkOptions {
@@ -47,7 +46,7 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
 /** True when the batch's segment is there, whole. One that is broken is written again. */
 async function isDelivered(root: string, path: string, { deployment }: Delivery['batch']): Promise<boolean> {
   try {
-    const { header } = decodeSegment(await readFile(join(root, path)));
+    const { header } = await readSegment(join(root, path));
     if (header.batch.deployment === deployment) return true;
     throw new HeadraceError('SINK_UNAVAILABLE', `the lake at ${root} holds batches of deployment "${header.batch.deployment}"; give deployment "${deployment}" a lake of its own with LAKE_URL`);
   } catch (error) {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { temporaryFolder } from './paths.ts';
 
@@ -8,14 +8,16 @@ export type StepHook = (step: string, path: string) => void;
 
 export interface DurableWrite {
   signal?: AbortSignal;
+  /** Fail with EEXIST instead of replacing a file. */
+  exclusive?: boolean;
   onStep?: StepHook;
 }
 
 /**
  * Writes `bytes` as the file `path` of the lake at `root`, whole or not at all, also when the machine dies: under a name of its own
- * first, then synced, renamed, and the folder synced. An existing file is replaced. Leaves nothing behind when it fails.
+ * first, then synced, renamed, and the folder synced. Leaves nothing behind when it fails.
  */
-export async function writeDurably(root: string, path: string, bytes: Uint8Array, { signal, onStep }: DurableWrite = {}): Promise<void> {
+export async function writeDurably(root: string, path: string, bytes: Uint8Array, { signal, exclusive = false, onStep }: DurableWrite = {}): Promise<void> {
   const temporary = join(root, temporaryFolder, `${basename(path)}.${randomUUID()}`);
   const final = join(root, path);
   await ensureFolder(dirname(temporary));
@@ -33,12 +35,12 @@ export async function writeDurably(root: string, path: string, bytes: Uint8Array
     signal?.throwIfAborted();
     await ensureFolder(dirname(final));
     onStep?.('rename', path);
-    await rename(temporary, final);
+    await (exclusive ? link(temporary, final) : rename(temporary, final));
     onStep?.('sync folder', path);
     await syncFolder(dirname(final));
-  } catch (error) {
+  } finally {
+    // What is still there is swept later in case this fails too.
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw error;
   }
 }
 

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import snappy from 'snappy';
 import type { BatchRef } from '../../contracts/event-key.ts';
@@ -110,6 +111,17 @@ export function decodeSegment(bytes: Buffer): Segment {
     entityKeys: parsed(entityKeys!),
     events: parsed(events!),
   };
+}
+
+/** Reads a segment file. A BrokenSegmentError then says which, and what to do. */
+export async function readSegment(path: string): Promise<Segment> {
+  const bytes = await readFile(path);
+  try {
+    return decodeSegment(bytes);
+  } catch (error) {
+    if (!(error instanceof BrokenSegmentError)) throw error;
+    throw new BrokenSegmentError(`segment ${path} ${error.message}; reset its batch's workflow to its second workflow task, and it is written again`, { cause: error });
+  }
 }
 
 function matrix(rows: readonly DecisionRow[], width: number, fill: (row: DecisionRow, into: Float32Array, at: number) => void): Float32Array {

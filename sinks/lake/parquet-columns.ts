@@ -1,0 +1,118 @@
+import { schemaFromColumnData, type ColumnSource, type SchemaElement } from 'hyparquet-writer';
+import { eventKey } from '../../contracts/event-key.ts';
+import type { ColumnKind } from './event-columns.ts';
+import type { Segment, SegmentHeader } from './segment.ts';
+
+/** A row of a segment that goes into a file. */
+export interface RowPlace {
+  segment: Segment;
+  row: number;
+}
+
+export interface ParquetColumns {
+  columns: ColumnSource[];
+  schema: SchemaElement[];
+}
+
+type Type = NonNullable<ColumnSource['type']>;
+
+const kindTypes: Record<ColumnKind, Type> = { string: 'STRING', number: 'DOUBLE', boolean: 'BOOLEAN', timestamp: 'TIMESTAMP', json: 'STRING' };
+
+/**
+ * The columns of one file: where a decision comes from, the decision, and then, each with a prefix that keeps them apart, entities,
+ * features, predictions and the event's own fields. All rows must come from segments of one shape. docs/lake.md lists them.
+ */
+export function parquetColumns(shape: SegmentHeader, rows: readonly RowPlace[]): ParquetColumns {
+  const widths = shape.outputs.reduce((sum, { width }) => sum + width, 0);
+  const columns = [...provenance(rows), ...decision(rows)];
+  shape.entities.forEach((name, i) => columns.push(required(`entity_${name}`, 'STRING', rows.map(({ segment, row }) => segment.entityKeys[i]![row]!))));
+  shape.features.forEach((name, i) => {
+    columns.push(required(`feature_${name}`, 'FLOAT', Float32Array.from(rows, ({ segment, row }) => segment.features[row * shape.features.length + i]!)));
+  });
+  let at = 0;
+  const lists: ColumnSource[] = [];
+  for (const { name, width } of shape.outputs) {
+    const first = at;
+    const valuesOf = ({ segment, row }: RowPlace) => segment.predictions.subarray(row * widths + first, row * widths + first + width);
+    if (width === 1) columns.push(required(`prediction_${name}`, 'FLOAT', Float32Array.from(rows, (place) => valuesOf(place)[0]!)));
+    else lists.push({ name: `prediction_${name}`, data: rows.map((place) => [...valuesOf(place)]) });
+    at += width;
+  }
+  columns.push(...fields(shape, rows));
+  return { columns: [...columns.map(({ name, data }) => ({ name, data })), ...lists], schema: schemaOf(columns, lists) };
+}
+
+function provenance(rows: readonly RowPlace[]): ColumnSource[] {
+  const texts = (of: (place: RowPlace) => string) => rows.map(of);
+  const times = (of: (place: RowPlace) => number) => BigInt64Array.from(rows, (place) => BigInt(Math.trunc(of(place))));
+  return [
+    required('event_key', 'STRING', texts(({ segment, row }) => eventKey(segment.header.batch, segment.offset[row]!))),
+    required('event_id', 'STRING', texts(({ segment, row }) => segment.eventIds[row]!)),
+    required('event_time', 'TIMESTAMP', times(({ segment, row }) => segment.eventTimeMs[row]!)),
+    required('record_time', 'TIMESTAMP', times(({ segment, row }) => segment.recordTimeMs[row]!)),
+    required('deployment', 'STRING', texts(({ segment }) => segment.header.batch.deployment)),
+    required('epoch', 'INT32', Int32Array.from(rows, ({ segment }) => segment.header.batch.epoch)),
+    required('topic', 'STRING', texts(({ segment }) => segment.header.batch.topic)),
+    required('partition', 'INT32', Int32Array.from(rows, ({ segment }) => segment.header.batch.partition)),
+    required('offset', 'INT64', BigInt64Array.from(rows, ({ segment, row }) => BigInt(segment.offset[row]!))),
+    required('workflow_id', 'STRING', texts(({ segment }) => segment.header.workflowId)),
+  ];
+}
+
+function decision(rows: readonly RowPlace[]): ColumnSource[] {
+  const texts = (of: (place: RowPlace) => string) => rows.map(of);
+  return [
+    required('outcome', 'STRING', texts(({ segment, row }) => segment.header.outcomes[segment.outcome[row]!]!)),
+    required('why', 'STRING', texts(({ segment, row }) => segment.header.whys[segment.why[row]!]!)),
+    required('model_name', 'STRING', texts(({ segment, row }) => segment.header.models[segment.model[row]!]!.name)),
+    required('model_version', 'STRING', texts(({ segment, row }) => segment.header.models[segment.model[row]!]!.version)),
+    required('degraded', 'BOOLEAN', rows.map(({ segment, row }) => segment.degraded[row] === 1)),
+    required('late', 'BOOLEAN', rows.map(({ segment, row }) => segment.late[row] === 1)),
+  ];
+}
+
+function fields({ events }: SegmentHeader, rows: readonly RowPlace[]): ColumnSource[] {
+  const columns: ColumnSource[] = events.fields.map(({ name, kind }) => ({
+    name: `field_${name}`,
+    type: kindTypes[kind],
+    data: rows.map(({ segment, row }) => cell(kind, segment.events[row]![name])),
+  }));
+  if (events.rest) {
+    const named = new Set(events.fields.map(({ name }) => name));
+    const restOf = (event: Record<string, unknown>) => JSON.stringify(Object.fromEntries(Object.entries(event).filter(([name]) => !named.has(name))));
+    columns.push({ name: 'other_fields', type: 'STRING', data: rows.map(({ segment, row }) => restOf(segment.events[row]!)) });
+  }
+  return columns;
+}
+
+/** A value as its column holds it; null when it is absent or not what the schema says. */
+function cell(kind: ColumnKind, value: unknown): string | number | boolean | bigint | null {
+  if (value === undefined || value === null) return null;
+  switch (kind) {
+    case 'string':
+      return typeof value === 'string' ? value : JSON.stringify(value);
+    case 'json':
+      return JSON.stringify(value);
+    case 'timestamp': {
+      const timeMs = Date.parse(String(value));
+      return Number.isNaN(timeMs) ? null : BigInt(timeMs);
+    }
+    default:
+      return typeof value === kind ? (value as number | boolean) : null;
+  }
+}
+
+function required(name: string, type: Type, data: ColumnSource['data']): ColumnSource {
+  return { name, type, data, nullable: false };
+}
+
+/** The library makes the elements of plain columns; those of lists it leaves to its callers. */
+function schemaOf(columns: ColumnSource[], lists: readonly ColumnSource[]): SchemaElement[] {
+  const [root, ...elements] = schemaFromColumnData({ columnData: columns });
+  const listElements = lists.flatMap(({ name }): SchemaElement[] => [
+    { name, repetition_type: 'REQUIRED', num_children: 1, converted_type: 'LIST' },
+    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+    { name: 'element', type: 'FLOAT', repetition_type: 'REQUIRED' },
+  ]);
+  return [{ ...root!, num_children: columns.length + lists.length }, ...elements, ...listElements];
+}
