@@ -6,6 +6,7 @@ import type { Pool } from 'pg';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../contracts/schemas/config.ts';
 import { messageOf } from '../contracts/failures.ts';
+import { countDecisions } from '../database/decisions.ts';
 import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
 import { countOpenReviews } from '../database/review-lists.ts';
@@ -16,12 +17,12 @@ import { createPublisher } from '../runtime/publisher.ts';
 import { runMain } from '../runtime/run-main.ts';
 import { connectTemporal, dataConverter } from '../runtime/temporal.ts';
 import { createPayloadCodec } from '../runtime/payload-codec.ts';
-import { countDeadLetters } from './dead-letter-counts.ts';
 import { listen } from './listen.ts';
 import type { Check } from './readiness.ts';
 import { codecOrigins } from './routes-codec.ts';
 import { createGateway } from './server.ts';
 import { createVerdictSender } from './temporal-verdicts.ts';
+import { countDeadLetters, countLag } from './topic-counts.ts';
 
 const checkTimeoutMs = 2_000;
 
@@ -56,8 +57,10 @@ await runMain('gateway', async (config, log) => {
     registry,
     metricsTargets: config.metrics.targets,
     gauges: {
+      decisions: () => countDecisions(pool),
       openReviews: async () => (await countOpenReviews(pool)).map(({ pipeline, open }) => ({ pipeline, count: open })),
       deadLetters: () => countDeadLetters(admin, pipelines.map(({ name }) => name)),
+      lag: () => countLag(admin, pipelines.map(({ name, topic }) => ({ pipeline: name, topic: topic.name, groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}` }))),
     },
     log,
   });

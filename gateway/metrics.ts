@@ -1,13 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { GatewayApp } from './app.ts';
-
-/** Numbers that are read from a server when somebody looks at the metrics. */
-export interface GaugeSources {
-  /** Reviews without a verdict, by pipeline. */
-  openReviews(): Promise<{ pipeline: string; count: number }[]>;
-  /** Dead letters in their topics, by pipeline. */
-  deadLetters(): Promise<{ pipeline: string; count: number }[]>;
-}
+import { within } from './deadline.ts';
+import type { GaugeSources } from './server.ts';
 
 /** How long a number that was read is shown again. */
 const cacheMs = 2_000;
@@ -34,7 +28,7 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
         if (Date.now() - readAtMs < cacheMs) return;
         readAtMs = Date.now();
         try {
-          const counts = await inTime(read());
+          const counts = await within(readTimeoutMs, read());
           this.reset();
           for (const { pipeline, count } of counts) this.set({ pipeline }, count);
         } catch {
@@ -49,11 +43,4 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
   readGauge('headrace_dead_letters', 'Dead letters in the topic.', () => sources.deadLetters());
   const missing = new Counter({ name: 'headrace_metrics_target_failures_total', help: 'Processes whose metrics could not be read.', labelNames: ['target'], registers: [registry] });
   return { targetMissing: (target) => missing.inc({ target }) };
-}
-
-function inTime<T>(work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${readTimeoutMs} ms`)), readTimeoutMs);
-    void work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

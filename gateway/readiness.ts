@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../contracts/failures.ts';
+import { within } from './deadline.ts';
 
 /** Asks one server whether it works; throws when not. */
 export type Check = () => Promise<unknown>;
@@ -28,18 +28,11 @@ export function createReadiness(checks: Record<string, Check>, { timeoutMs = 2_0
 
 async function run(name: string, check: Check, timeoutMs: number): Promise<CheckResult> {
   const startedMs = performance.now();
-  const abort = new AbortController();
-  const tooLate = delay(timeoutMs, undefined, { signal: abort.signal }).then(() => {
-    throw new Error(`no answer within ${timeoutMs} ms`);
-  });
   const latencyMs = () => Math.round((performance.now() - startedMs) * 10) / 10;
   try {
-    await Promise.race([check(), tooLate]);
+    await within(timeoutMs, Promise.resolve(check()));
     return { name, ready: true, latencyMs: latencyMs() };
   } catch (error) {
     return { name, ready: false, latencyMs: latencyMs(), reason: messageOf(error) || 'it cannot be reached' };
-  } finally {
-    abort.abort();
-    tooLate.catch(() => undefined);
   }
 }

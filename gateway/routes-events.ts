@@ -1,9 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { acceptEvents, type AcceptedEvent } from './accept-events.ts';
 import type { GatewayApp } from './app.ts';
+import { within } from './deadline.ts';
 import { Problem, problemSchema } from './problems.ts';
 
 /** What taking events needs of Kafka. Resolves only when the brokers have all the messages in sync. */
@@ -65,21 +65,12 @@ function acceptAll(pipeline: AnyPipeline, body: unknown): AcceptedEvent[] {
 }
 
 async function publishAll(publishEvents: PublishEvents, topic: string, events: readonly AcceptedEvent[]): Promise<void> {
-  const timeOut = new AbortController();
-  const tooLate = delay(publishTimeoutMs, undefined, { signal: timeOut.signal }).then(() => {
-    throw new Error(`no answer within ${publishTimeoutMs / 1_000} s`);
-  });
-  const sent = Promise.all(parts(events).map((part) => publishEvents(topic, part)));
   try {
-    await Promise.race([sent, tooLate]);
+    await within(publishTimeoutMs, Promise.all(parts(events).map((part) => publishEvents(topic, part))));
   } catch (error) {
-    sent.catch(() => undefined);
     if (/MESSAGE_TOO_LARGE|larger than/i.test(messageOf(error))) throw new Problem(413, 'too-large', 'Kafka refuses the size of an event', `topic ${topic}: raise its max.message.bytes`);
     const detail = `Kafka did not confirm the events (${messageOf(error)}); it may have some of them. Send the request again`;
     throw new Problem(503, 'kafka-unavailable', 'Kafka does not take events now', detail, { retryAfterSeconds: 1 });
-  } finally {
-    timeOut.abort();
-    tooLate.catch(() => undefined);
   }
 }
 

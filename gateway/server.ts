@@ -10,7 +10,7 @@ import type { Logger } from '../runtime/log.ts';
 import type { GatewayApp } from './app.ts';
 import type { LinkOptions } from './links.ts';
 import { mergeMetrics } from './merge-metrics.ts';
-import { registerMetrics, type GaugeSources } from './metrics.ts';
+import { registerMetrics } from './metrics.ts';
 import { registerProblems } from './problems.ts';
 import type { Check } from './readiness.ts';
 import { registerCodecRoutes } from './routes-codec.ts';
@@ -18,7 +18,20 @@ import { registerDecisionRoutes } from './routes-decisions.ts';
 import { registerEventRoutes, type PublishEvents } from './routes-events.ts';
 import { registerHealthRoutes } from './routes-health.ts';
 import { registerReviewRoutes } from './routes-reviews.ts';
+import { registerStatusRoute } from './routes-status.ts';
 import type { SendVerdict } from './temporal-verdicts.ts';
+
+/** Numbers that live in Postgres and Kafka, read when somebody asks. */
+export interface GaugeSources {
+  /** Decisions by pipeline and outcome. */
+  decisions(): Promise<{ pipeline: string; outcome: string; decisions: number }[]>;
+  /** Reviews without a verdict, by pipeline. */
+  openReviews(): Promise<{ pipeline: string; count: number }[]>;
+  /** Dead letters in their topics, by pipeline. */
+  deadLetters(): Promise<{ pipeline: string; count: number }[]>;
+  /** Records that no started batch has, by partition. */
+  lag(): Promise<{ pipeline: string; topic: string; partition: number; records: number }[]>;
+}
 
 /** Everything the gateway needs of the world. */
 export interface GatewayOptions {
@@ -66,6 +79,7 @@ export async function createGateway(options: GatewayOptions): Promise<GatewayApp
   registerHealthRoutes(app, { checks: options.checks, version: { name: 'headrace', version, deployment, pipelines: pipelines.map(({ name }) => name) } });
   // In a scope of its own, because it reads JSON in its own way.
   await app.register(async (scope) => registerEventRoutes(scope as GatewayApp, options));
+  registerStatusRoute(app, options);
   registerDecisionRoutes(app, options);
   registerReviewRoutes(app, options);
   registerCodecRoutes(app, { codec: options.codec, origins: options.codecOrigins });

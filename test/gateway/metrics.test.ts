@@ -61,6 +61,8 @@ describe('/metrics', () => {
     const app = await gateway({
       registry,
       gauges: {
+        decisions: () => Promise.resolve([]),
+        lag: () => Promise.resolve([]),
         openReviews: () => Promise.resolve([{ pipeline: 'orders', count: 5 }]),
         deadLetters: () => (fail ? Promise.reject(new Error('no broker')) : Promise.resolve([{ pipeline: 'orders', count: 2 }])),
       },

@@ -7,6 +7,8 @@ import { orders, returns } from './orders.ts';
 
 const notGiven = (what: string) => () => Promise.reject(new Error(`this test has no ${what}`));
 
+const none = () => Promise.resolve([]);
+
 /** A gateway in which only the given parts are real; using another one fails the request. The caller closes it. */
 export function testGateway(parts: Partial<GatewayOptions>): Promise<GatewayApp> {
   return createGateway({
@@ -22,7 +24,7 @@ export function testGateway(parts: Partial<GatewayOptions>): Promise<GatewayApp>
     codecOrigins: new Set(),
     registry: new Registry(),
     metricsTargets: [],
-    gauges: { openReviews: () => Promise.resolve([]), deadLetters: () => Promise.resolve([]) },
+    gauges: { decisions: none, openReviews: none, deadLetters: none, lag: none },
     log: createLogger('test', 'silent'),
     ...parts,
   });

@@ -19,7 +19,7 @@ describe('POST /v1/pipelines/{name}/events', () => {
     kafka = new Kafka({ brokers: live.kafka.brokers, logLevel: logLevel.NOTHING });
     const admin = kafka.admin();
     await admin.connect();
-    await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true });
+    await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true, timeout: 30_000 });
     await admin.disconnect();
     publisher = await createPublisher(kafka);
     app = await testGateway({

@@ -43,6 +43,24 @@ describe('health, readiness, version, documentation', () => {
     expect(asked).toBe(2);
   });
 
+  it('shows the numbers of each pipeline, and why one is missing', async () => {
+    app = await testGateway({
+      gauges: {
+        decisions: () => Promise.resolve([{ pipeline: 'orders', outcome: 'approve', decisions: 7 }, { pipeline: 'orders', outcome: 'review', decisions: 2 }]),
+        openReviews: () => Promise.resolve([{ pipeline: 'orders', count: 2 }]),
+        deadLetters: () => Promise.reject(new Error('no broker')),
+        lag: () => Promise.resolve([{ pipeline: 'orders', topic: 'orders', partition: 1, records: 5 }]),
+      },
+    });
+    expect((await app.inject('/v1/status')).json()).toEqual({
+      pipelines: [
+        { name: 'orders', topic: 'orders', decisions: { approve: 7, review: 2 }, openReviews: 2, lag: [{ topic: 'orders', partition: 1, records: 5 }] },
+        { name: 'returns', topic: 'returns', decisions: {}, openReviews: 0, lag: [] },
+      ],
+      unknown: { deadLetters: 'no broker' },
+    });
+  });
+
   it('says what runs, and documents every route', async () => {
     app = await testGateway({});
     expect((await app.inject('/version')).json()).toEqual({ name: 'headrace', version: '1.2.3', deployment: 'test', pipelines: ['orders', 'returns'] });
@@ -52,7 +70,7 @@ describe('health, readiness, version, documentation', () => {
     const openapi = (await app.inject('/openapi.json')).json<{ paths: Record<string, Record<string, { responses: object }>>; components: { schemas: object } }>();
     expect(Object.keys(openapi.paths).sort()).toEqual([
       '/codec/decode', '/codec/encode', '/healthz', '/metrics', '/readyz', '/v1/decisions/{eventId}', '/v1/pipelines/{name}/events',
-      '/v1/reviews', '/v1/reviews/{id}', '/v1/reviews/{id}/verdict', '/version',
+      '/v1/reviews', '/v1/reviews/{id}', '/v1/reviews/{id}/verdict', '/v1/status', '/version',
     ]);
     expect(Object.keys(openapi.paths['/v1/reviews/{id}/verdict']!['post']!.responses)).toEqual(['200', '400', '404', '409', '422', '503']);
     expect(Object.keys(openapi.components.schemas)).toEqual(expect.arrayContaining(['Decision', 'Review', 'Problem', 'Verdict']));

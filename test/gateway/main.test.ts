@@ -1,0 +1,108 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Kafka, logLevel } from 'kafkajs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDatabase, createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
+
+const root = new URL('../../', import.meta.url).pathname;
+const folder = mkdtempSync(join(tmpdir(), 'headrace-gateway-'));
+const topic = uniqueName('visits');
+
+const pipelineFile = `
+import { definePipeline, count } from 'headrace';
+import { z } from 'zod';
+export default definePipeline({
+  name: 'visits', topic: { name: '${topic}', partitions: 1 },
+  event: z.object({ id: z.string(), page: z.string(), at: z.number() }),
+  eventId: (event) => event.id, eventTimeMs: (event) => event.at, entities: { page: (event) => event.page },
+  features: { page_count_1h: count({ entity: 'page', lengthMs: 3_600_000 }) },
+  model: { name: 'visits', input: 'x', outputs: { score: 1 } },
+  outcomes: ['ok'], decide: () => ({ outcome: 'ok', why: 'always' }), sinks: [{ sink: 'dashboard' }],
+});`;
+
+describe('gateway process', () => {
+  let env: Record<string, string>;
+  const children: ChildProcess[] = [];
+
+  beforeAll(async () => {
+    const live = await startLiveServers({ kafka: true, postgres: true, temporal: true });
+    mkdirSync(join(folder, 'pipelines', 'visits'), { recursive: true });
+    writeFileSync(join(folder, 'pipelines', 'visits', 'index.ts'), pipelineFile);
+    const admin = new Kafka({ brokers: live.kafka.brokers, logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true, timeout: 30_000 });
+    await admin.disconnect();
+    env = {
+      PATH: process.env['PATH']!, HEADRACE_PIPELINES_DIR: join(folder, 'pipelines'), HEADRACE_GATEWAY_PORT: '0',
+      KAFKA_BROKERS: live.kafka.brokers.join(), DATABASE_URL: await createDatabase(live.postgres.databaseUrl),
+      TEMPORAL_ADDRESS: live.temporal.address, TEMPORAL_NAMESPACE: await createNamespace(live.temporal.address), TRITON_URL: '127.0.0.1:1',
+    };
+  }, 180_000);
+  afterAll(() => {
+    for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Starts the process; resolves with its first line on stdout, or with how it ended before that. */
+  function start(more: Record<string, string> = {}): Promise<{ child: ChildProcess; line?: Record<string, unknown>; stderr: string; code: number | null }> {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'gateway/main.ts'], { cwd: root, env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+    children.push(child);
+    let stdout = '';
+    let stderr = '';
+    child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
+    return new Promise((resolve) => {
+      child.stdout.on('data', (data: Buffer) => {
+        stdout += data.toString();
+        if (stdout.includes('\n')) resolve({ child, line: JSON.parse(stdout) as Record<string, unknown>, stderr, code: null });
+      });
+      child.once('close', (code) => resolve({ child, stderr, code }));
+    });
+  }
+  const ended = (child: ChildProcess) => new Promise<number | null>((resolve) => {
+    if (child.exitCode !== null) resolve(child.exitCode);
+    else child.once('exit', resolve);
+  });
+
+  it('serves, names what is missing, moves from a taken port, and stops on SIGTERM', async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as AddressInfo;
+    try {
+      const { child, line } = await start({ HEADRACE_GATEWAY_PORT: String(port) });
+      const url = line!['url'] as string;
+      expect(line).toMatchObject({ ready: true, pipelines: ['visits'] });
+      expect(url).not.toContain(`:${port}`);
+      const sent = await fetch(`${url}/v1/pipelines/visits/events`, {
+        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify([{ id: 'v1', page: 'home', at: 1_760_000_000_000 }]),
+      });
+      expect([sent.status, await sent.json()]).toEqual([202, { accepted: 1, eventIds: ['v1'] }]);
+      const ready = await fetch(`${url}/readyz`);
+      expect([ready.status, await ready.json()]).toMatchObject([503, { missing: ['triton'], checks: [{ name: 'kafka', ready: true }, { name: 'temporal', ready: true }, { name: 'postgres', ready: true }, { name: 'triton' }] }]);
+      const metrics = await (await fetch(`${url}/metrics`)).text();
+      expect(metrics).toContain('headrace_dead_letters{pipeline="visits"} 0');
+      expect(metrics).toContain('process_cpu_seconds_total');
+      const unknown = await fetch(`${url}/v1/decisions/v1`);
+      expect(unknown.status).toBe(404);
+      child.kill('SIGTERM');
+      expect(await ended(child)).toBe(0);
+    } finally {
+      taken.close();
+    }
+  });
+
+  it.each([
+    ['DATABASE_URL', { DATABASE_URL: 'postgres://ann:s3cret@127.0.0.1:1/shop' }, /^gateway: no usable Postgres at 127\.0\.0\.1:1\/shop; check DATABASE_URL \(.*ECONNREFUSED.*\)\n$/],
+    ['KAFKA_BROKERS', { KAFKA_BROKERS: '127.0.0.1:1' }, /gateway: no Kafka broker answers at 127\.0\.0\.1:1; check KAFKA_BROKERS/],
+    ['HEADRACE_GATEWAY_HOST', { HEADRACE_GATEWAY_HOST: '192.0.2.1' }, /gateway: cannot listen on 192\.0\.2\.1:0; check HEADRACE_GATEWAY_HOST/],
+    ['HEADRACE_PIPELINES', { HEADRACE_PIPELINES: 'nope' }, /^gateway: unknown pipeline "nope": .* has visits\n$/],
+  ])('says in one sentence that %s is wrong', async (_, more, sentence) => {
+    const { code, stderr } = await start(more);
+    expect(stderr).toMatch(sentence);
+    expect(stderr).not.toMatch(/s3cret|\n\s+at /);
+    expect(code).toBe(1);
+  });
+});
