@@ -4,10 +4,10 @@ import { z } from 'zod';
 const day = 86_400_000;
 const hour = 3_600_000;
 
-/** From this score on a payment waits for a person, about 1 in 100. */
-export const reviewScoreMin = 0.5;
+/** From this score on a payment waits for a person, about 1 in 100. Scores are probabilities, and fraud is rare. */
+export const reviewScoreMin = 0.016;
 /** From this score on a payment is stopped, about 3 in 1,000. */
-export const blockScoreMin = 0.9;
+export const blockScoreMin = 0.2;
 
 const payment = z.object({
   transactionId: z.string().min(1).max(100),
