@@ -6,7 +6,7 @@ import type { LakeHole, RollUpPlan, RollUpResult } from '../sinks/lake/types.ts'
 const { planRollUp, rollUp } = proxyActivities<LakeActivities>({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '30s',
-  retry: { initialInterval: '1s', backoffCoefficient: 3, maximumInterval: '30s', maximumAttempts: 5 },
+  retry: { initialInterval: '1s', backoffCoefficient: 3, maximumInterval: '10s', maximumAttempts: 3 },
 });
 
 /** Bounds one run's history; what is left after so many rounds waits for the next run. */
