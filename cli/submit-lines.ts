@@ -1,0 +1,139 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface SubmitOptions {
+  gatewayUrl: string;
+  pipeline: string;
+  /** One JSON event per line; blank ones are skipped, but count. */
+  lines: AsyncIterable<string>;
+  signal: AbortSignal;
+  /** Told each line that was refused, in order within a request. */
+  onRefused: (refusal: Refusal) => void;
+  /** Tries of one request while the gateway is away or busy. @default 30 (about half a minute) */
+  triesMax?: number;
+}
+
+export interface Refusal {
+  /** Counted from 1. */
+  line: number;
+  code: string;
+  reason: string;
+}
+
+interface Line {
+  number: number;
+  text: string;
+}
+
+interface ProblemBody {
+  detail?: string;
+  errors?: { index?: number; code?: string; reason: string }[];
+}
+
+/** What the gateway takes in one request. */
+const linesMax = 500;
+const bytesMax = 700_000;
+const requestTimeoutMs = 30_000;
+const retryDelayMsMax = 1_000;
+
+/**
+ * Sends lines through the gateway, in their order, and answers how many were accepted. The gateway takes all events of a request or
+ * none: refused lines are reported and the rest is sent again. Rejects when the gateway cannot be reached or knows no such pipeline.
+ */
+export async function submitLines(options: SubmitOptions): Promise<number> {
+  let accepted = 0;
+  for await (const group of groups(options.lines)) {
+    const good = group.filter((line) => isJson(line) || void options.onRefused({ line: line.number, code: 'NOT_JSON', reason: 'the line is no JSON text' }));
+    accepted += await send(options, good);
+  }
+  return accepted;
+}
+
+async function* groups(lines: AsyncIterable<string>): AsyncGenerator<Line[]> {
+  let group: Line[] = [];
+  let bytes = 0;
+  let number = 0;
+  for await (const text of lines) {
+    number += 1;
+    if (text.trim() === '') continue;
+    const size = Buffer.byteLength(text) + 1;
+    if (group.length === linesMax || (group.length > 0 && bytes + size > bytesMax)) {
+      yield group;
+      group = [];
+      bytes = 0;
+    }
+    group.push({ number, text });
+    bytes += size;
+  }
+  if (group.length > 0) yield group;
+}
+
+async function send(options: SubmitOptions, lines: readonly Line[]): Promise<number> {
+  if (lines.length === 0) return 0;
+  const { status, problem } = await postUntilAnswered(options, lines);
+  if (status === 202) return lines.length;
+  const detail = problem.detail ?? `status ${status}`;
+  if (status === 413 && lines.length === 1) {
+    options.onRefused({ line: lines[0]!.number, code: 'RECORD_TOO_LARGE', reason: detail });
+    return 0;
+  }
+  if (status === 413) {
+    const middle = Math.ceil(lines.length / 2);
+    return (await send(options, lines.slice(0, middle))) + (await send(options, lines.slice(middle)));
+  }
+  const refused = new Map((problem.errors ?? []).map((error) => [error.index, error]));
+  const rest = lines.filter((_, index) => !refused.has(index));
+  // Each round must refuse something, or it would never end.
+  if (rest.length === lines.length) throw new Error(`the gateway does not take the events: ${detail}`);
+  lines.forEach(({ number }, index) => {
+    const error = refused.get(index);
+    if (error) options.onRefused({ line: number, code: error.code ?? 'REFUSED', reason: error.reason });
+  });
+  return send(options, rest);
+}
+
+/** Waits for a gateway that is away or busy. Events have ids, so one that arrives twice is known. */
+async function postUntilAnswered(options: SubmitOptions, lines: readonly Line[]): Promise<{ status: number; problem: ProblemBody }> {
+  const { gatewayUrl, signal, triesMax = 30 } = options;
+  for (let tries = 1; ; tries += 1) {
+    let reason: string;
+    try {
+      const answer = await post(options, lines);
+      if (answer.status < 500 && answer.status !== 429) return answer;
+      reason = answer.problem.detail ?? `status ${answer.status}`;
+    } catch (error) {
+      signal.throwIfAborted();
+      reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    }
+    if (tries >= triesMax) throw new Error(`no gateway takes events at ${gatewayUrl} (${reason}); start one with "headrace up", or name it with --gateway`);
+    await delay(Math.min(retryDelayMsMax, 100 * tries), undefined, { signal });
+  }
+}
+
+async function post({ gatewayUrl, pipeline, signal }: SubmitOptions, lines: readonly Line[]): Promise<{ status: number; problem: ProblemBody }> {
+  const response = await fetch(`${gatewayUrl}/v1/pipelines/${encodeURIComponent(pipeline)}/events`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: `[${lines.map(({ text }) => text).join(',')}]`,
+    signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
+  });
+  const text = await response.text();
+  return { status: response.status, problem: response.ok ? {} : problemOf(text) };
+}
+
+/** Something between us and the gateway may answer in its own words. */
+function problemOf(text: string): ProblemBody {
+  try {
+    return JSON.parse(text) as ProblemBody;
+  } catch {
+    return { detail: text.slice(0, 200) };
+  }
+}
+
+function isJson({ text }: Line): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
