@@ -94,7 +94,7 @@ function cell(kind: ColumnKind, value: unknown): string | number | boolean | big
     case 'json':
       return JSON.stringify(value);
     case 'timestamp': {
-      const timeMs = Date.parse(String(value));
+      const timeMs = typeof value === 'string' ? Date.parse(value) : Number.NaN;
       return Number.isNaN(timeMs) ? null : BigInt(timeMs);
     }
     default:

@@ -59,7 +59,7 @@ export class LakeRig {
 
   /** The event keys that a reader sees now, as `partition:offset` in order. */
   async visible(): Promise<string[]> {
-    return (await this.query(`select partition || ':' || "offset" as key from lake order by partition, "offset"`)).map(({ key }) => String(key));
+    return (await this.query(`select partition || ':' || "offset" as key from lake order by partition, "offset"`)).map(({ key }) => key as string);
   }
 
   files(): Promise<string[]> {
