@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { activityInfo, cancellationSignal } from '@temporalio/activity';
+import { activityInfo } from '@temporalio/activity';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { Rejection } from '../contracts/rejection.ts';
@@ -10,20 +10,39 @@ import type { ActivityReports, DeadLetterPort } from './ports.ts';
 import type { GuardedSink } from './sink-guard.ts';
 import type { BatchActivities } from './types.ts';
 
+/** Below the time-out of the durable attempt, so that what hangs has ended before it is tried again. */
+const deliveryTimeoutMs = 50_000;
+
 /**
  * Delivers the selected rows to one sink. A row that the sink refuses for its content is found by halving, gets a dead letter,
  * and its neighbours go on; when the sink refuses both halves of a delivery, the sink is what is wrong, and nothing is drained.
  */
 export function createDeliver({ batches, sinks, deadLetters, reports }: { batches: Batches; sinks: ReadonlyMap<string, GuardedSink>; deadLetters: DeadLetterPort; reports: ActivityReports }): BatchActivities['deliver'] {
+  /** Deliveries under way in this worker, by run and sink. */
+  const underWay = new Map<string, Promise<number>>();
+
   return async function deliver(batch, sinkName) {
-    const startedMs = performance.now();
-    return attempt(() => deliverBatch(batch, sinkName, startedMs)).catch((error: unknown) => {
-      reports.delivery(batch.pipeline, sinkName, 'failed');
-      throw error;
-    });
+    // The quick local try may have run out of time while its work goes on: the durable attempt then joins it here.
+    const key = `${activityInfo().workflowExecution!.runId} ${sinkName}`;
+    const delivery = underWay.get(key) ?? deliverBatch(batch, sinkName).finally(() => underWay.delete(key));
+    underWay.set(key, delivery);
+    return attempt(() => delivery);
   };
 
-  async function deliverBatch(batch: BatchRef, sinkName: string, startedMs: number): Promise<number> {
+  async function deliverBatch(batch: BatchRef, sinkName: string): Promise<number> {
+    const startedMs = performance.now();
+    try {
+      const rows = await deliverSelected(batch, sinkName);
+      reports.stage(batch.pipeline, sinkName, (performance.now() - startedMs) / 1_000);
+      reports.delivery(batch.pipeline, sinkName, 'ok');
+      return rows;
+    } catch (error) {
+      reports.delivery(batch.pipeline, sinkName, 'failed');
+      throw error;
+    }
+  }
+
+  async function deliverSelected(batch: BatchRef, sinkName: string): Promise<number> {
     const sink = sinks.get(sinkName);
     if (!sink) throw new HeadraceError('SINK_UNAVAILABLE', `this worker has no sink "${sinkName}"; it knows ${[...sinks.keys()].join(', ')}`);
     const loaded = await batches.loadDecided(batch);
@@ -35,8 +54,6 @@ export function createDeliver({ batches, sinks, deadLetters, reports }: { batche
       await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId: delivery.workflowId })));
       reports.rejected(batch.pipeline, rejections);
     }
-    reports.stage(batch.pipeline, sinkName, (performance.now() - startedMs) / 1_000);
-    reports.delivery(batch.pipeline, sinkName, 'ok');
     if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.records.map((record) => record.timestampMs));
     return rows.length - refused.length;
   }
@@ -50,7 +67,8 @@ function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullab
 /** Answers the rows that the sink refuses for good. */
 async function deliverRows(sink: GuardedSink, delivery: Delivery): Promise<DecisionRow[]> {
   try {
-    const signal = cancellationSignal();
+    // Not the activity's own signal: its work may outlive the quick try, and be joined by the durable one.
+    const signal = AbortSignal.timeout(deliveryTimeoutMs);
     // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
     setMaxListeners(0, signal);
     await sink.deliver(delivery, { local: activityInfo().isLocal, signal });

@@ -1,0 +1,102 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createInferenceClient } from '@headrace/inference-client';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { freePort, startModelServer, type ModelServer } from '../../stack/servers/index.ts';
+import { dashboardRows, deadLetters, decisionMessages, openBatches, readTopic } from './collect.ts';
+import { differences, recompute } from './oracle.ts';
+import { linearModels, System } from './system.ts';
+import { until } from './wait.ts';
+
+let folder: string;
+let repository: string;
+let models: ModelServer;
+let system: System;
+
+async function startModels(port: number): Promise<ModelServer> {
+  return startModelServer({ repository, dataDir: join(folder, 'models'), port });
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'headrace-models-'));
+  repository = join(folder, 'repository');
+  cpSync(join(linearModels, 'linear'), join(repository, 'linear'), { recursive: true, filter: (path) => !path.endsWith('/2') });
+  models = await startModels(await freePort());
+  system = await System.start({ tritonUrl: models.address });
+});
+afterEach(async () => {
+  await system?.stop();
+  await models?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function produce(from: number, to: number): Promise<void> {
+  const messages = Array.from({ length: to - from }, (_, k) => {
+    const i = from + k;
+    return { key: `a${i % 17}`, value: JSON.stringify({ id: `e${i}`, account: `a${i % 17}`, amount: i % 100, at: Date.UTC(2026, 0, 1) + i }) };
+  });
+  await system.producer.send({ topic: system.topic, acks: -1, messages });
+}
+
+async function untilAllDelivered(count: number): Promise<void> {
+  await until(`${count} decisions`, async () => (await system.countDecisions()) >= count, { timeoutMs: 90_000, detail: () => system.logs() });
+  await until('all deliveries', async () => (await openBatches(system)) === 0, { timeoutMs: 60_000, detail: () => system.logs() });
+}
+
+describe('models', () => {
+  test('the worker dies between inference and delivery while the model changes: all sinks agree on the version', async () => {
+    await produce(0, 200);
+    await untilAllDelivered(200);
+
+    // The dashboard hangs, so the next batches are scored and delivered elsewhere, and not there.
+    const blocker = await system.pool.connect();
+    await blocker.query('begin; lock table decisions in access exclusive mode');
+    await produce(200, 400);
+    await until('scored by version 1', async () => {
+      const counts = await system.admin.fetchTopicOffsets(`${system.name}.decisions`);
+      return counts.reduce((sum, { high }) => sum + Number(high), 0) >= 400;
+    }, { detail: () => system.logs() });
+    await system.worker.kill();
+
+    cpSync(join(linearModels, 'linear', '2'), join(repository, 'linear', '2'), { recursive: true });
+    const client = createInferenceClient({ address: models.address });
+    await client.loadModel('linear');
+    await client.close();
+    system.startWorker();
+    await system.worker.ready;
+    await blocker.query('commit');
+    blocker.release();
+    await produce(400, 600);
+    await untilAllDelivered(600);
+
+    const expected = recompute(system.name, system.topic, await readTopic(system, system.topic));
+    const dashboard = await dashboardRows(system);
+    const decisions = await decisionMessages(system);
+    expect(differences(expected, dashboard)).toEqual([]);
+    expect(differences(expected, decisions.found)).toEqual([]);
+    const versionOf = new Map(decisions.found.map(({ eventKey, version }) => [eventKey, version]));
+    expect(dashboard.filter(({ eventKey, version }) => versionOf.get(eventKey) !== version)).toEqual([]);
+    const versions = dashboard.map(({ eventId, version }) => ({ number: Number(eventId.slice(1)), version }));
+    expect(versions.filter(({ number, version }) => version !== (number < 400 ? '1' : '2'))).toEqual([]);
+  }, 240_000);
+
+  test('the model server is away for 20 seconds: batches wait, nothing is lost or dead-lettered', async () => {
+    await produce(0, 200);
+    await untilAllDelivered(200);
+    const { address } = models;
+    await models.kill('SIGKILL');
+    await models.exited;
+    await produce(200, 1_200);
+    // The outage itself: what is checked is that it costs time and nothing else.
+    await sleep(20_000);
+    expect(await system.countDecisions()).toBe(200);
+    models = await startModels(Number(address.split(':')[1]));
+    await untilAllDelivered(1_200);
+
+    const expected = recompute(system.name, system.topic, await readTopic(system, system.topic));
+    expect(differences(expected, await dashboardRows(system))).toEqual([]);
+    expect((await deadLetters(system)).size).toBe(0);
+  }, 240_000);
+});

@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { dashboardRows, deadLetters, openBatches, readTopic } from './collect.ts';
+import { differences, recompute } from './oracle.ts';
+import { System } from './system.ts';
+import { until } from './wait.ts';
+
+const at = Date.UTC(2026, 0, 1);
+const good = (i: number) => ({ key: `a${i % 5}`, value: JSON.stringify({ id: `e${i}`, account: `a${i % 5}`, amount: i, at: at + i }) });
+const payment = { id: 'x', account: 'a1', amount: 1, at };
+
+/** What can never become an event, and the code that its dead letter must carry. */
+const corpus: [name: string, value: Buffer | string | null, code: string][] = [
+  ['null value', null, 'EMPTY_VALUE'],
+  ['empty value', '', 'EMPTY_VALUE'],
+  ['cut JSON', '{"id":"e1","acc', 'NOT_JSON'],
+  ['plain text', 'hello', 'NOT_JSON'],
+  ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0xfe, 0x7d]), 'NOT_JSON'],
+  ['wrong type', JSON.stringify({ ...payment, amount: 'much' }), 'SCHEMA_MISMATCH'],
+  ['missing field', JSON.stringify({ id: 'x' }), 'SCHEMA_MISMATCH'],
+  ['a list', '[1,2,3]', 'SCHEMA_MISMATCH'],
+  ['a number that overflows', JSON.stringify({ ...payment, amount: 0 }).replace('"amount":0', '"amount":1e999'), 'SCHEMA_MISMATCH'],
+  ['__proto__', `{"__proto__":{"admin":1},${JSON.stringify(payment).slice(1)}`, 'FORBIDDEN_KEY'],
+  ['constructor', JSON.stringify({ ...payment, extra: { constructor: {} } }), 'FORBIDDEN_KEY'],
+  ['nested 10,000 deep', `{"deep":${'['.repeat(10_000)}${']'.repeat(10_000)},${JSON.stringify(payment).slice(1)}`, 'TOO_DEEP'],
+  ['an empty id', JSON.stringify({ ...payment, id: '' }), 'BAD_EVENT'],
+  ['year 12000', JSON.stringify({ ...payment, at: Date.UTC(12_000, 0, 1) }), 'BAD_EVENT'],
+  ['a value of 3 MB', JSON.stringify({ ...payment, note: 'x'.repeat(3_000_000) }), 'RECORD_TOO_LARGE'],
+];
+
+let system: System;
+beforeAll(async () => {
+  system = await System.start();
+  await system.admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: system.topic, configEntries: [{ name: 'max.message.bytes', value: '4000000' }] }] });
+  await system.admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: `${system.name}.dead-letters`, configEntries: [{ name: 'max.message.bytes', value: '4000000' }] }] });
+});
+afterAll(() => system?.stop());
+
+describe('poison', () => {
+  test('every poisoned record gets a dead letter with its reason, and its neighbours pass', async () => {
+    let sent = 0;
+    for (const [name, value] of corpus) {
+      await system.producer.send({ topic: system.topic, acks: -1, messages: [good(sent++), { key: 'a1', value, headers: { poison: name } }, good(sent++)] });
+    }
+    // A large valid one travels alone, and is decided like any other.
+    const large = { ...payment, id: 'large', at: at + sent, note: 'y'.repeat(900_000) };
+    await system.producer.send({ topic: system.topic, acks: -1, messages: [good(sent++), { key: 'a1', value: JSON.stringify(large) }, good(sent++)] });
+    await until('decisions', async () => (await system.countDecisions()) >= sent + 1, { detail: () => system.logs() });
+    await until('all deliveries', async () => (await openBatches(system)) === 0, { detail: () => system.logs() });
+
+    const records = await readTopic(system, system.topic);
+    const poisoned = new Map<string, string>(
+      [...records].flatMap(([partition, list]) => list.filter(({ headers }) => headers['poison']).map(({ offset, headers }) => [`test:${system.name}:0:${system.topic}:${partition}:${offset}`, headers['poison']!] as const)),
+    );
+    const letters = await deadLetters(system);
+    expect(Object.fromEntries([...letters].map(([key, codes]) => [poisoned.get(key), codes[0]]))).toEqual(Object.fromEntries(corpus.map(([name, , code]) => [name, code])));
+
+    for (const [partition, list] of records) records.set(partition, list.filter(({ headers }) => !headers['poison']));
+    expect(differences(recompute(system.name, system.topic, records), await dashboardRows(system))).toEqual([]);
+    expect(({} as Record<string, unknown>)['admin']).toBeUndefined();
+  }, 120_000);
+});
