@@ -42,8 +42,10 @@ const retryDelayMsMax = 1_000;
 export async function submitLines(options: SubmitOptions): Promise<number> {
   let accepted = 0;
   for await (const group of groups(options.lines)) {
-    const good = group.filter((line) => isJson(line) || void options.onRefused({ line: line.number, code: 'NOT_JSON', reason: 'the line is no JSON text' }));
-    accepted += await send(options, good);
+    for (const line of group) {
+      if (!isJson(line)) options.onRefused({ line: line.number, code: 'NOT_JSON', reason: 'the line is no JSON text' });
+    }
+    accepted += await send(options, group.filter(isJson));
   }
   return accepted;
 }

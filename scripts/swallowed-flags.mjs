@@ -4,7 +4,7 @@
 const flags = [
   { name: 'reset', takesValue: false }, { name: 'rate', takesValue: true }, { name: 'events', takesValue: true },
   { name: 'pipeline', takesValue: true }, { name: 'pipelines', takesValue: true }, { name: 'models', takesValue: true },
-  { name: 'disk-max', takesValue: true }, { name: 'data-dir', takesValue: true }, { name: 'generator', takesValue: false, negated: true },
+  { name: 'disk-max', takesValue: true }, { name: 'data-dir', takesValue: true }, { name: 'free-ports', takesValue: false }, { name: 'generator', takesValue: false, negated: true },
 ];
 const alsoNpms = [{ name: 'yes', takesValue: false }];
 

@@ -34,14 +34,22 @@ export function embeddedServers(env: NodeJS.ProcessEnv): Embedded {
   return { temporal: isEmbedded('temporal'), kafka: isEmbedded('kafka'), postgres: isEmbedded('postgres'), modelServer: isEmbedded('modelServer') };
 }
 
-/**
- * Chooses all ports, the usual ones where they are free.
- * @param onReplaced told the use, the taken port and what replaces it.
- */
-export async function choosePorts(env: NodeJS.ProcessEnv, embedded: Embedded, onReplaced: (use: string, taken: number, chosen: number) => void): Promise<Ports> {
-  const wanted = { ...preferred, gateway: Number(env['HEADRACE_GATEWAY_PORT'] || preferred.gateway) };
+export interface PortOptions {
+  embedded: Embedded;
+  /** The port wished for the gateway. */
+  gatewayPort: number | undefined;
+  /** Takes free ports only. */
+  anyFree: boolean;
+  /** Told the use, the taken port and what replaces it. */
+  onReplaced: (use: string, taken: number, chosen: number) => void;
+}
+
+/** Chooses all ports, the usual ones where they are free. */
+export async function choosePorts({ embedded, gatewayPort, anyFree, onReplaced }: PortOptions): Promise<Ports> {
+  const wanted = { ...preferred, gateway: gatewayPort ?? preferred.gateway };
   const choose = async (use: keyof typeof preferred, needed: boolean): Promise<number> => {
     if (!needed) return wanted[use];
+    if (anyFree) return freePort();
     const chosen = await choosePort(wanted[use]);
     if (chosen !== wanted[use] && wanted[use] !== 0) onReplaced(use, wanted[use], chosen);
     return chosen;

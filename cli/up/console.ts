@@ -47,9 +47,19 @@ export class Console {
     if (this.#changing.delete(key)) this.#redraw('');
   }
 
+  /** Takes all changing lines away. */
+  clearAll(): void {
+    this.#printedAt.clear();
+    this.#changing.clear();
+    this.#redraw('');
+  }
+
   #redraw(above: string): void {
     const columns = this.#target.columns();
-    if (columns === undefined) return this.#target.write(above);
+    if (columns === undefined) {
+      if (above !== '') this.#target.write(above);
+      return;
+    }
     const erase = this.#drawn === 0 ? '' : `\u001b[${this.#drawn}A\u001b[J`;
     const lines = [...this.#changing.values()].map((text) => (text.length < columns ? text : `${text.slice(0, Math.max(0, columns - 2))}…`));
     this.#drawn = lines.length;

@@ -19,6 +19,7 @@ export function registerUp(program: Command): void {
     .option('--yes', 'do not ask')
     .addOption(new Option('--disk-max <size>', 'stop producing when the data folder takes more').argParser(parseBytes).default(parseBytes('5GB'), '5GB'))
     .option('--data-dir <dir>', 'where everything is kept (default: HEADRACE_DATA_DIR or .headrace/data)')
+    .option('--free-ports', 'take any free ports instead of the usual ones, to run beside another Headrace')
     .option('--verbose', 'log at debug level, show stacks of errors')
     .action(async (options: UpOptions) => {
       process.exitCode = await runUp(options, process.env);

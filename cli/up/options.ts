@@ -19,6 +19,8 @@ export interface UpOptions {
   /** Bytes that the data folder may take. */
   diskMax: number;
   dataDir?: string;
+  /** Take free ports instead of the usual ones. */
+  freePorts?: true;
   verbose?: true;
 }
 

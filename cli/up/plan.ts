@@ -51,7 +51,7 @@ export function commonEnv({ options, baseEnv, folder }: Pick<PlanInput, 'options
 /** The model repository of the embedded server: the one named, else the one beside the user's pipelines, else ours. */
 function modelsDirOf({ models }: UpOptions, pipelinesDir: string | undefined): string {
   const beside = pipelinesDir === undefined ? undefined : join(pipelinesDir, 'models');
-  const folder = models !== undefined ? resolve(models) : beside !== undefined && existsSync(beside) ? beside : join(repository, 'models');
+  const folder = models !== undefined ? resolve(models) : beside !== undefined && existsSync(beside) ? beside : join(repository, 'models', 'repository');
   if (!existsSync(folder)) throw new Error(`no model repository ${folder}: check --models`);
   return folder;
 }

@@ -7,10 +7,10 @@ import type { Ports, ProcessName } from './addresses.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The simulator of a pipeline: `simulator/main.ts` in its folder. Undefined when it has none. */
+/** The simulator of a pipeline: `simulator/main.ts` in its folder (or `.mts`, `.mjs`, which need no package.json to be modules). Undefined when it has none. */
 export function simulatorOf(pipelinesDir: string | undefined, pipeline: string): string | undefined {
-  const main = join(pipelinesDir ?? join(repository, 'pipelines'), pipeline, 'simulator', 'main.ts');
-  return existsSync(main) ? main : undefined;
+  const folder = join(pipelinesDir ?? join(repository, 'pipelines'), pipeline, 'simulator');
+  return ['main.ts', 'main.mts', 'main.mjs'].map((name) => join(folder, name)).find(existsSync);
 }
 
 export interface ProcessServicesOptions {

@@ -23,7 +23,7 @@ import { addressTable } from './table.ts';
 function standardOutput(): Console {
   return new Console({
     write: (text) => void process.stdout.write(text),
-    columns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
+    columns: () => (process.stdout.isTTY ? process.stdout.columns || 80 : undefined),
   });
 }
 
@@ -50,7 +50,10 @@ async function planRun(options: UpOptions, env: NodeJS.ProcessEnv, folder: DataF
     onProgress: (progress) => console.status(`prepare ${progress.server}`, describeProgress(progress)),
   });
   for (const server of ['temporal', 'kafka', 'postgres']) console.clear(`prepare ${server}`);
-  const ports = await choosePorts(env, embedded, (use, taken, chosen) => console.line(`port ${taken} is taken: ${use} uses ${chosen}`));
+  const ports = await choosePorts({
+    embedded, anyFree: options.freePorts === true, gatewayPort: env['HEADRACE_GATEWAY_PORT'] ? config.gateway.port : undefined,
+    onReplaced: (use, taken, chosen) => console.line(`port ${taken} is taken: ${use} uses ${chosen}`),
+  });
   return makePlan({ options, baseEnv: env, folder, embedded, ports, programs, pipelines, onDone: (text) => console.line(text) });
 }
 
@@ -99,6 +102,7 @@ async function runSession(options: UpOptions, plan: Plan, folder: DataFolder, co
     if (!(error instanceof StoppedError)) throw error;
   } finally {
     const stoppingAt = Date.now();
+    console.clearAll();
     console.line('stopping');
     await session.stop();
     await feeding;

@@ -75,7 +75,6 @@ export class Session {
     this.#stopping = true;
     this.#ended.abort();
     this.producing.abort();
-    this.#options.console.clear('live');
     await this.supervisor.stop();
     // A look at a large folder may take longer than we have.
     await Promise.race([Promise.all([this.#disk?.stop(), ...this.#background]), delay(500, undefined, { ref: false })]);

@@ -13,7 +13,7 @@ export function withoutPassword(url: string): string {
 
 /** Where everything is, once it is up. */
 export function addressTable(endpoints: Endpoints, { retentionHours, logsDir }: TableFacts): string[] {
-  const { temporal, kafka, database, triton, gateway, lake, metrics } = endpoints;
+  const { temporal, kafka, database, triton, gateway, lake } = endpoints;
   const external = (embedded: boolean): string => (embedded ? '' : '  (yours)');
   const kept = retentionHours === undefined ? '' : `  (closed runs are kept ${retentionHours} h)`;
   const rows: [string, string][] = [
@@ -26,7 +26,7 @@ export function addressTable(endpoints: Endpoints, { retentionHours, logsDir }: 
     ['PostgreSQL', `${withoutPassword(database.url)}${database.embedded ? '  (password: headrace status --output json)' : external(false)}`],
     ['Model server', `${triton.url}${external(triton.embedded)}`],
     ['Lake', lake.dir],
-    ['Metrics', Object.entries(metrics).map(([name, url]) => `${name} ${url}/metrics`).join('  ')],
+    ['Metrics', `${gateway.url}/metrics  (of all processes)`],
     ['Logs', logsDir],
   ];
   const width = Math.max(...rows.map(([label]) => label.length));

@@ -64,6 +64,9 @@ export class Supervisor {
       const started = Promise.all(service.needs.map((need) => startOf(this.#runner(need).service))).then(() => {
         if (this.#stopping !== undefined) throw new StoppedError('stopping');
         return this.#runner(service.name).start();
+      }).catch((error: unknown) => {
+        // A service that was stopped by itself meanwhile (the generator at the disk limit) is no reason to stop the others.
+        if (!(error instanceof StoppedError) || this.#stopping !== undefined) throw error;
       });
       starts.set(service.name, started);
       return started;

@@ -111,6 +111,15 @@ describe('the supervisor', () => {
     expect(isAlive(worker)).toBe(false);
   }, 30_000);
 
+  it('goes on without a service that was stopped before its turn', async () => {
+    const folder = temporaryFolder();
+    const { supervisor, names } = supervise([service(folder, 'kafka', []), service(folder, 'generator', ['kafka'])]);
+    await supervisor.stopService('generator');
+    await supervisor.start();
+    expect(names('ready')).toEqual(['kafka']);
+    expect(supervisor.status().map(({ state }) => state)).toEqual(['ready', 'stopped']);
+  }, 30_000);
+
   it('kills at its deadline what does not stop', async () => {
     const folder = temporaryFolder();
     const deaf = `process.on('SIGTERM', () => {});${ready}${idle}`;

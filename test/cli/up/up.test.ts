@@ -1,0 +1,147 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { identityOf, isAlive } from '../../../stack/servers/identity.ts';
+import type { Endpoints } from '../../../stack/supervisor/index.ts';
+import { temporaryFolder, until } from '../../stack/servers/trial.ts';
+
+const program = new URL('../../../cli/headrace.mjs', import.meta.url).pathname;
+const pipelines = new URL('pipelines', import.meta.url).pathname;
+/** Nothing listens there: the test pipeline's fallback decides, and no model server is needed. */
+const env = { ...process.env, TRITON_URL: '127.0.0.1:1', HEADRACE_DATA_DIR: '' };
+
+interface Run {
+  pid: number;
+  output: () => string;
+  exited: Promise<number | null>;
+  kill: (signal: NodeJS.Signals) => void;
+}
+
+function up(dataDir: string, ...args: string[]): Run {
+  const child = spawn(process.execPath, [program, 'up', '--pipelines', pipelines, '--data-dir', dataDir, '--free-ports', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => void (text += chunk));
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  onTestFinished(async () => {
+    child.kill('SIGTERM');
+    await exited;
+  }, 30_000);
+  return { pid: child.pid as number, output: () => text, exited, kill: (signal) => void child.kill(signal) };
+}
+
+function refused(...args: string[]): string {
+  const { status, stderr } = spawnSync(process.execPath, [program, 'up', ...args], { env, encoding: 'utf8', timeout: 60_000 });
+  expect(status).toBe(1);
+  expect(stderr).not.toContain('    at ');
+  return stderr;
+}
+
+async function says(run: Run, pattern: RegExp): Promise<void> {
+  let ended = false;
+  void run.exited.then(() => void (ended = true));
+  await until(() => {
+    if (ended && !pattern.test(run.output())) throw new Error(`it ended without saying ${pattern}:\n${run.output()}`);
+    return pattern.test(run.output());
+  }, `output ${pattern}`, 240_000).catch((error: Error) => {
+    throw new Error(`${error.message}\n${run.output()}`);
+  });
+}
+
+function endpointsOf(dataDir: string): Endpoints {
+  return JSON.parse(readFileSync(join(dataDir, 'run', 'endpoints.json'), 'utf8')) as Endpoints;
+}
+
+async function countDecisions(databaseUrl: string): Promise<number> {
+  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return Number((await client.query<{ n: string }>('select count(*) as n from decisions')).rows[0]?.n);
+  } finally {
+    await client.end();
+  }
+}
+
+const order = (n: number): string => JSON.stringify({ id: `order-${n}`, shop: `shop-${n % 3}`, amount: n, at: 1_700_000_000_000 + n });
+
+describe('headrace up', () => {
+  it('feeds a file, restarts what dies, refuses a second one, survives its own death, and stops everything', async () => {
+    const folder = temporaryFolder();
+    const dataDir = join(folder, 'data');
+    const file = join(folder, 'events.jsonl');
+    writeFileSync(file, [order(1), 'nonsense', order(2), '{"id":"x"}', ...Array.from({ length: 98 }, (_, i) => order(i + 3))].join('\n'));
+
+    const first = up(dataDir, '--events', file);
+    await says(first, /events\.jsonl: done, 100 events taken, 2 refused/);
+    expect(first.output()).toMatch(/events\.jsonl:2: refused: not JSON/);
+    expect(first.output()).toMatch(/events\.jsonl:4: refused: .*shop/);
+    expect(first.output()).toMatch(/Temporal Web UI {2}http:\/\/127\.0\.0\.1:\d+\/namespaces\/headrace\/workflows {2}\(closed runs are kept 24 h\)/);
+    const endpoints = endpointsOf(dataDir);
+    expect(statSync(join(dataDir, 'run', 'endpoints.json')).mode & 0o777).toBe(0o600);
+    expect(first.output()).not.toContain(new URL(endpoints.database.url).password);
+    await until(async () => (await countDecisions(endpoints.database.url)) === 100, '100 decisions', 120_000);
+
+    expect(refused('--data-dir', dataDir)).toContain(`data folder ${dataDir} is in use by another Headrace (process ${first.pid})`);
+
+    const worker = endpoints.services.find(({ name }) => name === 'worker')?.pid as number;
+    process.kill(worker, 'SIGKILL');
+    await says(first, /worker was ended by SIGKILL; starting it again[^]*worker: ready/);
+
+    const processes = endpointsOf(dataDir).services.flatMap(({ pid }) => (pid === undefined ? [] : [identityOf(pid)]));
+    expect(processes.length).toBeGreaterThanOrEqual(6);
+    first.kill('SIGKILL');
+    await first.exited;
+
+    const second = up(dataDir, '--no-generator');
+    await says(second, /Headrace is up/);
+    expect(processes.filter(isAlive)).toEqual([]);
+    expect(second.output()).not.toContain('created topics');
+    const again = endpointsOf(dataDir);
+    expect(await countDecisions(again.database.url)).toBe(100);
+    const live = again.services.flatMap(({ pid }) => (pid === undefined ? [] : [identityOf(pid)]));
+    second.kill('SIGINT');
+    expect(await second.exited).toBe(0);
+    expect(second.output()).toMatch(/stopped in \d\.\d s; data kept in/);
+    expect(live.filter(isAlive)).toEqual([]);
+    expect(existsSync(join(dataDir, 'run', 'endpoints.json'))).toBe(false);
+  }, 600_000);
+
+  it('stops producing at the disk limit, loudly', async () => {
+    const folder = temporaryFolder();
+    const file = join(folder, 'events.jsonl');
+    writeFileSync(file, Array.from({ length: 1_000 }, (_, n) => order(n)).join('\n'));
+    const run = up(join(folder, 'data'), '--events', file, '--rate', '1', '--disk-max', '1MB');
+    await says(run, /!!! DISK LIMIT: .* takes [\d.]+ MB, more than --disk-max 1\.0 MB[^]*Headrace is up/);
+    run.kill('SIGTERM');
+    expect(await run.exited).toBe(0);
+  }, 300_000);
+});
+
+describe('headrace up refuses in one sentence', () => {
+  it('a reset that it cannot ask about', () => {
+    const dataDir = join(temporaryFolder(), 'data');
+    mkdirSync(dataDir);
+    expect(refused('--data-dir', dataDir, '--reset')).toContain('--reset asks before it deletes, and there is no terminal to ask on: add --yes');
+  });
+
+  it('an unknown pipeline, a missing folder, a missing file', () => {
+    const dataDir = join(temporaryFolder(), 'data');
+    expect(refused('--data-dir', dataDir, '--pipelines', pipelines, '--pipeline', 'nothing')).toMatch(/unknown pipeline "nothing": .* has orders/);
+    expect(refused('--data-dir', dataDir, '--pipelines', '/nonexistent')).toMatch(/no folder \/nonexistent; check HEADRACE_PIPELINES_DIR or --pipelines/);
+    expect(refused('--data-dir', dataDir, '--pipelines', pipelines, '--events', '/nonexistent.jsonl')).toMatch(/--events \/nonexistent\.jsonl cannot be read/);
+  });
+
+  it('a data folder of somebody else', () => {
+    const dataDir = temporaryFolder();
+    writeFileSync(join(dataDir, 'thesis.txt'), '');
+    expect(refused('--data-dir', dataDir)).toMatch(/is not empty and no data folder of Headrace/);
+  });
+
+  it('options that cannot be', () => {
+    expect(refused('--rate', '0')).toMatch(/events per second above 0/);
+    expect(refused('--disk-max', 'lots')).toMatch(/such as 5GB/);
+    expect(refused('--nonsense')).toMatch(/unknown option '--nonsense'/);
+  });
+});
