@@ -19,6 +19,7 @@ import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
 import { connectTemporal, dataConverter, temporalConnectionOptions } from '../runtime/temporal.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
+import { ensureRollUpSchedule } from '../sinks/lake/schedule.ts';
 import { createSinks } from '../sinks/registry.ts';
 import { createReviewStarter } from '../sinks/temporal-reviews.ts';
 import { createActivityReports } from './metrics.ts';
@@ -66,6 +67,7 @@ await runMain('worker', async (config, log) => {
 
   const connection = await NativeConnection.connect({ ...temporalConnectionOptions(config), grpcCompression: { codec: isLoopback(config.temporal.address) ? 'none' : 'gzip' } });
   const worker = await createWorker(config, connection, converter, activities);
+  await ensureRollUpSchedule(temporal, { taskQueue: config.temporal.taskQueue, everySeconds: config.lake.rollUpSeconds });
   const metrics = await startMetricsServer(registry, config.metrics);
   const ran = worker.run();
   return {

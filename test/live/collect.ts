@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { eventKeyHeader, type BatchMemo } from '../../contracts/names.ts';
 import { parseEventKey } from '../../contracts/event-key.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
@@ -85,4 +87,37 @@ export async function batchRanges(system: System): Promise<Map<number, Range[]>>
 /** How many batches are not finished. */
 export async function openBatches(system: System): Promise<number> {
   return (await system.temporal.workflow.count("WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'")).count;
+}
+
+/** Rolls the lake up now, and reads its Parquet files with DuckDB until they hold this many rows. */
+export async function lakeRows(system: System, count: number): Promise<Found[]> {
+  const files = join(system.dataDir, 'lake', `pipeline=${system.name}`, '**', '*.parquet');
+  await system.temporal.schedule.getHandle('roll-up-lake:headrace').trigger();
+  const connection = await (await DuckDBInstance.create(':memory:')).connect();
+  try {
+    return await until(
+      `${count} rows in the lake`,
+      async () => {
+        const rows = await connection
+          .runAndReadAll(`select * from read_parquet('${files}', hive_partitioning = true, union_by_name = true)`)
+          .then((result) => result.getRowObjectsJS() as Record<string, unknown>[], () => []);
+        return rows.length >= count && rows.map(lakeRow);
+      },
+      { everyMs: 500, detail: () => system.logs() },
+    );
+  } finally {
+    connection.closeSync();
+  }
+}
+
+function lakeRow(row: Record<string, unknown>): Found {
+  return {
+    eventKey: String(row['event_key']),
+    eventId: String(row['event_id']),
+    account: String(row['entity_account']),
+    features: ['amount', 'count_1h', 'sum_1h'].map((name) => Number(row[`feature_${name}`])),
+    y: Number(row['prediction_y']),
+    version: String(row['model_version']),
+    outcome: String(row['outcome']),
+  };
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { batchRanges, dashboardRows, deadLetters, decisionMessages, openBatches, readTopic, reviewedKeys } from './collect.ts';
+import { batchRanges, dashboardRows, deadLetters, decisionMessages, lakeRows, openBatches, readTopic, reviewedKeys } from './collect.ts';
 import { chainProblems, differences, recompute } from './oracle.ts';
 import type { Payment } from './payments.ts';
 import { System } from './system.ts';
@@ -43,12 +43,16 @@ async function checkEverything(): Promise<void> {
   const decisions = await decisionMessages(system);
   expect(differences(expected, dashboard).slice(0, 10)).toEqual([]);
   expect(differences(expected, decisions.found).slice(0, 10)).toEqual([]);
+  const lake = await lakeRows(system, expected.size);
+  expect(differences(expected, lake).slice(0, 10)).toEqual([]);
   const toReview = dashboard.filter(({ outcome }) => outcome === 'review').map(({ eventKey }) => eventKey);
   expect(toReview.length).toBeGreaterThan(0);
   expect((await reviewedKeys(system)).toSorted()).toEqual(toReview.toSorted());
 
   const versions = new Map(dashboard.map(({ eventKey, version, outcome }) => [eventKey, `${version} ${outcome}`]));
-  expect(decisions.found.filter(({ eventKey, version, outcome }) => versions.get(eventKey) !== `${version} ${outcome}`)).toEqual([]);
+  for (const sink of [decisions.found, lake]) {
+    expect(sink.filter(({ eventKey, version, outcome }) => versions.get(eventKey) !== `${version} ${outcome}`)).toEqual([]);
+  }
 
   for (const [partition, ranges] of await batchRanges(system)) {
     expect(chainProblems(ranges)).toEqual([]);
