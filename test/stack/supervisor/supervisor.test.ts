@@ -9,6 +9,8 @@ import { temporaryFolder, until } from '../servers/trial.ts';
 
 const ready = `console.log('{"ready":true}');`;
 const idle = 'setInterval(() => {}, 1000);';
+/** A program that ends with this code as soon as it is told to, and it is told when it is seen ready. */
+const endsWith = (code: number, lastWords = ''): string => `process.on('SIGUSR2', () => { ${lastWords} process.exit(${code}) });${ready}${idle}`;
 
 /** A service that is a real child process running `script`. */
 function service(folder: string, name: string, needs: string[], script = ready + idle, extra: Partial<Service> = {}): Service {
@@ -28,10 +30,14 @@ function service(folder: string, name: string, needs: string[], script = ready +
   };
 }
 
-function supervise(services: Service[], options: Partial<SupervisorOptions> = {}) {
+function supervise(services: Service[], options: Partial<SupervisorOptions> = {}, endings = new Set<string>()) {
   const events: ServiceEvent[] = [];
   const supervisor = new Supervisor({
-    services, onEvent: (event) => events.push(event),
+    services,
+    onEvent: (event) => {
+      events.push(event);
+      if (event.type === 'ready' && endings.has(event.service)) process.kill(pidOf(event.service), 'SIGUSR2');
+    },
     restartPolicy: { delayMsMin: 10, delayMsMax: 40, deathsMax: 2, windowMs: 60_000 }, ...options,
   });
   onTestFinished(() => supervisor.stop(), 30_000);
@@ -69,7 +75,7 @@ describe('the supervisor', () => {
 
   it('gives up what keeps dying and rejects with the reason', async () => {
     const folder = temporaryFolder();
-    const { supervisor, events } = supervise([service(folder, 'worker', [], `${ready} setTimeout(() => { console.error('bad model'); process.exit(3) }, 20);`)]);
+    const { supervisor, events } = supervise([service(folder, 'worker', [], endsWith(3, `console.error('bad model');`))], {}, new Set(['worker']));
     await supervisor.start();
     await expect(supervisor.failed).rejects.toThrow('worker exited with code 3');
     expect(events.filter((event) => event.type === 'died').map((event) => event.type === 'died' && event.restartInMs)).toEqual([10, 20]);
@@ -79,9 +85,9 @@ describe('the supervisor', () => {
   it('lives on without an inessential service and takes a regular end as such', async () => {
     const folder = temporaryFolder();
     const { supervisor, events, names } = supervise([
-      service(folder, 'generator', [], `${ready} setTimeout(() => process.exit(1), 20);`, { essential: false }),
-      service(folder, 'feeder', [], `${ready} setTimeout(() => process.exit(0), 20);`, { mayFinish: true }),
-    ]);
+      service(folder, 'generator', [], endsWith(1), { essential: false }),
+      service(folder, 'feeder', [], endsWith(0), { mayFinish: true }),
+    ], {}, new Set(['generator', 'feeder']));
     await supervisor.start();
     await until(() => names('failed').length === 1 && names('finished').length === 1, 'both ended');
     expect(events.filter((event) => event.service === 'feeder' && event.type === 'died')).toEqual([]);
