@@ -71,8 +71,16 @@ function problemOf(error: FastifyError | Problem): Problem {
     }));
     return new Problem(400, 'invalid-request', 'The request cannot be used', errors.map(({ at, reason }) => `${at}: ${reason}`).join('; '), { errors });
   }
+  if (isUnavailable(error)) {
+    return new Problem(503, 'unavailable', 'A server that we need does not answer', '/readyz says which one; send the request again', { retryAfterSeconds: 1 });
+  }
   const status = error.statusCode ?? 500;
   if (status === 413) return new Problem(413, 'too-large', 'The request is too large', error.message);
   if (status >= 400 && status < 500) return new Problem(status, 'invalid-request', 'The request cannot be used', error.message);
   return new Problem(500, 'internal', 'Something went wrong on our side', 'the log of the gateway says what; sending the request again may work');
+}
+
+/** Sockets that break or cannot be opened, SQLSTATE classes 08, 53 and 57 (connection, resources, operator), and pg's own time-outs. */
+function isUnavailable({ code = '', message }: { code?: string; message: string }): boolean {
+  return /^(ECONN|ETIMEDOUT|EPIPE|EHOST|ENET|EAI_|ENOTFOUND|(08|53|57)[0-9A-Z]{3}$)/.test(code) || /^(timeout exceeded when trying to connect|Connection terminated|Query read timeout)/.test(message);
 }

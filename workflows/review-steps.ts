@@ -1,6 +1,7 @@
-import { isCancellation, log, proxyActivities, proxyLocalActivities, TemporalFailure } from '@temporalio/workflow';
+import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { ReviewActivities } from '../activities/project-review.ts';
 import type { AcceptedVerdict, ReviewInput, ReviewTransition } from '../contracts/review.ts';
+import { hereOrDurably } from './batch-steps.ts';
 
 const here = proxyLocalActivities<ReviewActivities>({ startToCloseTimeout: '1s', retry: { maximumAttempts: 1 } });
 
@@ -11,7 +12,7 @@ const durably = proxyActivities<ReviewActivities>({
 
 /** Writes a transition to the projection and the audit. Answers the verdict of an earlier run on the same event, if there was one. */
 export function projectTransition(input: ReviewInput, transition: ReviewTransition): Promise<AcceptedVerdict | null> {
-  return hereFirst(
+  return hereOrDurably(
     () => here.projectReview(input, transition),
     () => durably.projectReview.executeWithOptions({ summary: transition.action }, [input, transition]),
   );
@@ -20,19 +21,8 @@ export function projectTransition(input: ReviewInput, transition: ReviewTransiti
 /** Publishes the verdict as a label, at least once. */
 export function publishReviewLabel({ eventKey, pipeline, entities, eventTimeMs }: ReviewInput, { verdict, decidedAtMs }: AcceptedVerdict): Promise<void> {
   const label = { eventKey, pipeline, entities, eventTimeMs, verdict, knownAtMs: decidedAtMs };
-  return hereFirst(
+  return hereOrDurably(
     () => here.publishLabel(label),
     () => durably.publishLabel.executeWithOptions({ summary: 'label' }, [label]),
   );
-}
-
-/** A local activity that fails throws its own failure, not an ActivityFailure around it. */
-async function hereFirst<T>(tryHere: () => Promise<T>, tryDurably: () => Promise<T>): Promise<T> {
-  try {
-    return await tryHere();
-  } catch (error) {
-    if (!(error instanceof TemporalFailure) || isCancellation(error)) throw error;
-    log.warn('a step of a review goes on as a regular activity', { reason: error.message });
-    return tryDurably();
-  }
 }

@@ -1,5 +1,6 @@
+import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Pool } from '../../database/pool.ts';
+import { createPool } from '../../database/pool.ts';
 import { writeReviewTransition } from '../../database/reviews.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
 import { createDashboardSink } from '../../sinks/dashboard.ts';
@@ -10,9 +11,10 @@ import { testGateway } from './rig.ts';
 
 describe('GET /v1/decisions/{eventId}', () => {
   let pool: Pool;
+  let url: string;
   let app: GatewayApp;
   beforeAll(async () => {
-    ({ pool } = await openDatabase());
+    ({ pool, url } = await openDatabase());
     app = await testGateway({ pool });
     const sink = createDashboardSink({ pool });
     const signal = new AbortController().signal;
@@ -60,6 +62,26 @@ describe('GET /v1/decisions/{eventId}', () => {
     const response = await get('order-1');
     expect(response.json()).toMatchObject({ status: 409, type: 'urn:headrace:problem:ambiguous', detail: expect.stringMatching(/orders, returns|returns, orders/) });
     expect((await get('order-1', '?pipeline=returns')).json()).toMatchObject({ pipeline: 'returns' });
+  });
+
+  it('answers 503 while the database is away or too slow', async () => {
+    const away = new Pool({ connectionString: 'postgres://ann@127.0.0.1:1/shop' });
+    const slow = await createPool(url, { max: 1, applicationName: 'test', statementTimeoutMs: 50 });
+    const blocker = await pool.connect();
+    try {
+      await blocker.query('begin; lock table decisions in access exclusive mode');
+      for (const broken of [away, slow]) {
+        const gateway = await testGateway({ pool: broken });
+        const response = await gateway.inject('/v1/decisions/order-2');
+        await gateway.close();
+        expect(response.json()).toMatchObject({ status: 503, type: 'urn:headrace:problem:unavailable' });
+        expect(response.headers['retry-after']).toBe('1');
+      }
+    } finally {
+      blocker.release(true);
+      await away.end();
+      await slow.end();
+    }
   });
 
   it('answers 404 for what is not decided, of a pipeline that is not served, or unknown', async () => {

@@ -75,7 +75,7 @@ describe('/v1/reviews', () => {
     try {
       const id = await opened(4);
       const responses = await Promise.all(Array.from({ length: 20 }, (_, i) => decide(id, { verdict: 'fraud', reviewer: `reviewer ${i}` }, i % 2 ? app : other)));
-      expect(responses.map(({ statusCode }) => statusCode).sort()).toEqual([200, ...Array<number>(19).fill(409)]);
+      expect(responses.map(({ statusCode }) => statusCode).toSorted((a, b) => a - b)).toEqual([200, ...Array<number>(19).fill(409)]);
     } finally {
       await other.close();
       await otherPool.end();
