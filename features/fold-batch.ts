@@ -59,14 +59,15 @@ export function foldBatch(
       const rowFrom = row * plan.names.length;
       const late = header.watermarkMs !== null && event.eventTimeMs < header.watermarkMs - plan.allowedLatenessMs;
       if (late) header.late.push(row);
-      for (const group of groups) group.step(event, inputs.values, inputsFrom, values, rowFrom, late);
-      for (let input = 0; input < plan.valueColumns.length; input++) values[rowFrom + plan.valueColumns[input]!] = inputs.values[inputsFrom + input]!;
       header.watermarkMs = Math.max(header.watermarkMs ?? -Infinity, event.eventTimeMs);
+      for (const group of groups) group.step(event, header.watermarkMs, late, inputs.values, inputsFrom, values, rowFrom);
+      for (let input = 0; input < plan.valueColumns.length; input++) values[rowFrom + plan.valueColumns[input]!] = inputs.values[inputsFrom + input]!;
       recordIndex[row++] = event.recordIndex;
     }
     const states = new Map<string, Float64Array>();
     for (const group of groups) group.addChanged(states);
-    return { result: encodeFeatures({ header, recordIndex, values }), states, watermarkMs: header.watermarkMs };
+    const retentions = groups.map(({ keyPrefix, group }) => ({ keyPrefix, retentionMs: group.layout.retentionMs }));
+    return { result: encodeFeatures({ header, recordIndex, values }), states, watermarkMs: header.watermarkMs, retentions };
   };
 }
 
@@ -76,17 +77,18 @@ class GroupFold {
   readonly #sums: Float64Array;
 
   constructor(
-    private readonly group: WindowGroup,
-    private readonly keyPrefix: string,
+    readonly group: WindowGroup,
+    readonly keyPrefix: string,
     private readonly tx: FoldContext,
   ) {
     this.#sums = new Float64Array(1 + group.layout.fieldCount);
   }
 
   /** Folds an event (unless it is too late for that) and fills its columns. */
-  step(event: FoldEvent, inputs: Float64Array, inputsFrom: number, row: Float32Array, rowFrom: number, late: boolean): void {
+  step(event: FoldEvent, watermarkMs: number, late: boolean, inputs: Float64Array, inputsFrom: number, row: Float32Array, rowFrom: number): void {
     const { group } = this;
     const entity = this.#entity(event.entityKeys[group.entityIndex]!);
+    entity.state.forget(watermarkMs);
     if (!late) {
       entity.state.fold(event.eventTimeMs, inputs, inputsFrom + group.inputFrom);
       entity.changed = true;

@@ -6,7 +6,8 @@ import { chainId, type BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { packState, unpackState } from './pack-state.ts';
 import { StateCache } from './state-cache.ts';
-import { judgeBatch, markerAfter, type FeatureStore, type FoldContext, type FoldResult, type Marker } from './store.ts';
+import { judgeBatch, markerAfter, type FeatureStore, type FoldContext, type FoldResult, type Marker, type Retention } from './store.ts';
+import { StateSweep } from './state-sweep.ts';
 
 export interface LmdbStoreOptions {
   /** The data folder; the store makes a folder `features` in it. Several processes of one host may share it. */
@@ -22,6 +23,9 @@ interface Sequence {
 }
 
 const sequenceKey = 'sequence';
+const statePrefix = 'state|';
+/** How many states of each entity a batch looks at, besides as many as it added, to find those that can be forgotten. */
+const sweptMin = 32;
 /** LMDB refuses longer keys. */
 const keyBytesMax = 1_900;
 
@@ -47,6 +51,7 @@ class LmdbStore implements FeatureStore {
   readonly #writer = randomUUID();
   readonly #cache: StateCache;
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #sweep: StateSweep;
   /** The change up to which the cache is right. */
   #cachedNumber = -1;
 
@@ -55,6 +60,7 @@ class LmdbStore implements FeatureStore {
     cacheBytesMax: number,
   ) {
     this.#cache = new StateCache(cacheBytesMax);
+    this.#sweep = new StateSweep(db);
   }
 
   async apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
@@ -95,11 +101,16 @@ class LmdbStore implements FeatureStore {
     const sequence = this.#readJson<Sequence>(sequenceKey) ?? { number: 0, writer: '' };
     if (sequence.number !== this.#cachedNumber || sequence.writer !== this.#writer) this.#cache.clear();
     const commitSequence = verdict === 'apply' ? sequence.number + 1 : sequence.number;
-    const { result, states, watermarkMs } = fold({
+    let unknown = 0;
+    const { result, states, watermarkMs, retentions } = fold({
       markerPosition: marker?.position ?? null,
       commitSequence,
       watermarkMs: marker?.watermarkMs ?? null,
-      get: (key) => this.#readState(key),
+      get: (key) => {
+        const state = this.#readState(key);
+        if (!state) unknown++;
+        return state;
+      },
     });
     if (verdict === 'answer') return result;
     for (const [key, state] of states) this.#write(stateKey(key), packState(state));
@@ -108,7 +119,35 @@ class LmdbStore implements FeatureStore {
     this.#writeJson(sequenceKey, { number: commitSequence, writer: this.#writer } satisfies Sequence);
     for (const [key, state] of states) this.#cache.set(key, state);
     this.#cachedNumber = commitSequence;
+    this.#forgetOldStates(batch, retentions, unknown);
     return result;
+  }
+
+  /**
+   * Entities come and go; without this the file would grow with every one that was ever seen. Each batch looks at more states than
+   * it added, so that forgetting keeps up.
+   */
+  #forgetOldStates(batch: BatchRef, retentions: readonly Retention[], added: number): void {
+    const watermarkMs = this.#leastWatermark(batch);
+    if (watermarkMs === null) return;
+    for (const { keyPrefix, retentionMs } of retentions) {
+      for (const key of this.#sweep.step(stateKey(keyPrefix), watermarkMs - retentionMs, sweptMin + added)) {
+        void this.db.remove(key);
+        this.#cache.delete(key.slice(statePrefix.length));
+      }
+    }
+  }
+
+  /** The slowest chain of the pipeline decides what is old. Null while one of them has seen no event. */
+  #leastWatermark({ deployment, pipeline, epoch }: BatchRef): number | null {
+    const prefix = `marker|${deployment}:${pipeline}:${epoch}:`;
+    let least = Infinity;
+    for (const { value } of this.db.getRange({ start: prefix, end: `${prefix}\uffff` })) {
+      const { watermarkMs } = parse<Marker>(value);
+      if (watermarkMs === null) return null;
+      least = Math.min(least, watermarkMs);
+    }
+    return Number.isFinite(least) ? least : null;
   }
 
   #readState(key: string): Float64Array | undefined {
@@ -124,7 +163,7 @@ class LmdbStore implements FeatureStore {
 
   #readJson<T>(key: string): T | undefined {
     const bytes = this.db.getBinary(key);
-    return bytes ? (JSON.parse(Buffer.from(bytes).toString('utf8')) as T) : undefined;
+    return bytes && parse<T>(bytes);
   }
 
   /** Inside a transaction a put is done at once; its promise is the transaction's. */
@@ -139,7 +178,11 @@ class LmdbStore implements FeatureStore {
 
 function stateKey(key: string): string {
   if (Buffer.byteLength(key) > keyBytesMax) throw new RangeError(`a state key of ${Buffer.byteLength(key)} bytes; entity keys may have at most 256 characters`);
-  return `state|${key}`;
+  return statePrefix + key;
+}
+
+function parse<T>(bytes: Uint8Array): T {
+  return JSON.parse(Buffer.from(bytes).toString('utf8')) as T;
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {

@@ -15,10 +15,11 @@ export function packState(state: Float64Array): Buffer {
   writer.whole(formatVersion);
   writer.whole(stride);
   writer.whole((state.length - 1) / stride);
-  let before = 0;
-  for (let at = 1; at < state.length; at += stride) {
-    writer.step(state[at]! - before);
-    before = state[at]!;
+  // From the newest pane to the oldest, so that the newest time can be read without the rest.
+  let newer = 0;
+  for (let at = state.length - stride; at > 0; at -= stride) {
+    writer.step(Math.abs(newer - state[at]!));
+    newer = state[at]!;
     writer.whole(state[at + 1]!);
     for (let i = 2; i < stride; i++) writer.number(state[at + i]!);
   }
@@ -28,20 +29,29 @@ export function packState(state: Float64Array): Buffer {
 /** The opposite of `packState`. Throws a RangeError on bytes of another format. */
 export function unpackState(bytes: Uint8Array): Float64Array {
   const reader = new Reader(bytes);
-  const version = reader.whole();
-  if (version !== formatVersion) throw new RangeError(`a state of format ${version}; this version of Headrace reads format ${formatVersion}`);
-  const stride = reader.whole();
-  const panes = reader.whole();
+  const { stride, panes } = readHeader(reader);
   const state = new Float64Array(1 + panes * stride);
   state[0] = stride;
-  let time = 0;
-  for (let at = 1; at < state.length; at += stride) {
-    time += reader.step();
-    state[at] = time;
+  let newer = 0;
+  for (let at = state.length - stride; at > 0; at -= stride) {
+    newer = Math.abs(newer - reader.step());
+    state[at] = newer;
     state[at + 1] = reader.whole();
     for (let i = 2; i < stride; i++) state[at + i] = reader.number();
   }
   return state;
+}
+
+/** The time of the newest pane of a packed state; -Infinity when it has none. */
+export function newestTimeOf(bytes: Uint8Array): number {
+  const reader = new Reader(bytes);
+  return readHeader(reader).panes > 0 ? reader.step() : -Infinity;
+}
+
+function readHeader(reader: Reader): { stride: number; panes: number } {
+  const version = reader.whole();
+  if (version !== formatVersion) throw new RangeError(`a state of format ${version}; this version of Headrace reads format ${formatVersion}`);
+  return { stride: reader.whole(), panes: reader.whole() };
 }
 
 let scratch = Buffer.allocUnsafe(64 * 1024);

@@ -11,12 +11,12 @@ export class StateCache {
 
   /** Keeps a state as the most recently used one, and forgets the least recently written ones beyond the cap. */
   set(key: string, state: Float64Array): void {
-    this.#forget(key);
+    this.delete(key);
     this.#states.set(key, state);
     this.#bytes += bytesOf(key, state);
     for (const oldest of this.#states.keys()) {
       if (this.#bytes <= this.bytesMax) break;
-      this.#forget(oldest);
+      this.delete(oldest);
     }
   }
 
@@ -25,11 +25,7 @@ export class StateCache {
     this.#bytes = 0;
   }
 
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  #forget(key: string): void {
+  delete(key: string): void {
     const state = this.#states.get(key);
     if (!state) return;
     this.#states.delete(key);

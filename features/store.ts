@@ -35,6 +35,14 @@ export interface FoldResult {
   /** The states that changed. The arrays belong to the store from here on. */
   states: Map<string, Float64Array>;
   watermarkMs: number | null;
+  /** How long states matter: what lies this far behind the watermarks of all chains can be forgotten. Empty = for ever. */
+  retentions: readonly Retention[];
+}
+
+/** Concerns all states whose keys begin with `keyPrefix`. */
+export interface Retention {
+  keyPrefix: string;
+  retentionMs: number;
 }
 
 /** How far a chain was applied. */

@@ -11,7 +11,7 @@ export interface WindowLayout {
   fieldCount: number;
   /** Width of a pane. */
   resolutionMs: number;
-  /** Panes this much older than the newest one are dropped. */
+  /** How far behind the watermark a pane can still matter. */
   retentionMs: number;
   /** Cap on panes. Beyond it neighbours are merged where it blurs least: see `mergeOne`. */
   panesMax: number;
@@ -39,13 +39,10 @@ export class WindowState {
   /** Adds one event: `fields[from]` and the following numbers are what its fields add. Events may come in any order. */
   fold(eventTimeMs: number, fields: Float64Array, from: number): void {
     const time = roundDown(eventTimeMs, this.#layout.resolutionMs);
-    const newest = this.#count > 0 ? this.#timeOf(this.#count - 1) : -Infinity;
-    if (time <= newest - this.#layout.retentionMs) return;
     const pane = this.#paneAtOrBefore(time);
     const at = pane >= 0 && this.#timeOf(pane) === time ? this.#indexOf(pane) : this.#insert(pane + 1, time);
     this.#panes[at + 1]! += 1;
     for (let field = 0; field < this.#layout.fieldCount; field++) this.#panes[at + 2 + field]! += fields[from + field]!;
-    if (time > newest) this.#dropOlderThan(time - this.#layout.retentionMs);
     if (this.#count > this.#layout.panesMax) this.#mergeOne();
   }
 
@@ -63,6 +60,19 @@ export class WindowState {
     for (let at = this.#indexOf(first + 1); at < to; at += this.#stride) {
       for (let i = 1; i < this.#stride; i++) into[i - 1]! += this.#panes[at + i]!;
     }
+  }
+
+  /**
+   * Drops what lies further behind the watermark than the retention. To be called before each fold and read, so that what is seen
+   * never depends on when the store itself forgot a state.
+   */
+  forget(watermarkMs: number): void {
+    const limit = roundDown(watermarkMs, this.#layout.resolutionMs) - this.#layout.retentionMs;
+    let dropped = 0;
+    while (dropped < this.#count && this.#timeOf(dropped) <= limit) dropped++;
+    if (dropped === 0) return;
+    this.#panes.copyWithin(this.#indexOf(0), this.#indexOf(dropped), this.#indexOf(this.#count));
+    this.#count -= dropped;
   }
 
   /** The state as it is stored. A view: valid until the next fold. */
@@ -100,14 +110,6 @@ export class WindowState {
     this.#panes[at] = time;
     this.#count++;
     return at;
-  }
-
-  #dropOlderThan(limit: number): void {
-    let dropped = 0;
-    while (dropped < this.#count && this.#timeOf(dropped) <= limit) dropped++;
-    if (dropped === 0) return;
-    this.#panes.copyWithin(this.#indexOf(0), this.#indexOf(dropped), this.#indexOf(this.#count));
-    this.#count -= dropped;
   }
 
   /**

@@ -4,11 +4,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { decodeFeatures } from '../../contracts/features-frame.ts';
 import { compileFeatures, foldBatch, MemoryStore, openLmdbStore, type FeatureStore } from '../../features/index.ts';
 import { batchRecords, childLog } from './lmdb-log.ts';
-import { batchOf, eventsOf, payments } from './support.ts';
+import { applyRange, batchOf, eventsOf, payments, type Payment } from './support.ts';
 
 const plan = compileFeatures(payments);
 let dataDir: string;
@@ -147,6 +148,20 @@ describe('LMDB store', () => {
     } finally {
       await store.close();
     }
+  });
+
+  test('forgets the entities that went away', async () => {
+    const batches = 80;
+    const log: Payment[] = Array.from({ length: batches * batchRecords }, (_, i) => ({ id: `p${i}`, timeMs: i * 125, card: `card ${i}`, shop: 'shop', amount: 1 }));
+    const store = openLmdbStore({ dataDir });
+    for (let i = 0; i < batches; i++) await applyRange(store, plan, log, batchOf(i * batchRecords, (i + 1) * batchRecords));
+    await store.close();
+    const db = open({ path: join(dataDir, 'features', 'state.mdb'), encoding: 'binary', readOnly: true });
+    const states = db.getKeysCount({ start: 'state|', end: 'state|\uffff' });
+    await db.close();
+    // 480 cards lie within what a window can still see.
+    expect(states).toBeGreaterThan(480);
+    expect(states).toBeLessThan(1_500);
   });
 
   test('says which setting to mend when its folder cannot be used', async () => {

@@ -1,5 +1,8 @@
 import { latenessMs, type Payment } from './support.ts';
 
+/** How far back the windows of each entity reach. */
+const longestMs = { card: 40_000, shop: 35_000 };
+
 /**
  * The rows of a whole log, computed from the definition of each feature by looking at all earlier events again. Knows nothing of
  * panes or state. Times are whole seconds here, the resolution of the windows.
@@ -14,7 +17,9 @@ export function naiveRows(log: readonly Payment[]): { row: number[]; late: boole
     const within = (key: 'card' | 'shop', lengthMs: number, delayMs = 0) =>
       log.slice(0, i + 1).filter((other, j) => {
         const age = payment.timeMs - delayMs - other.timeMs;
-        return onTime[j] && other[key] === payment[key] && age >= 0 && age < lengthMs;
+        // Only a late event can ask for what was forgotten.
+        const forgotten = other.timeMs <= watermarkMs - longestMs[key] - latenessMs;
+        return onTime[j] && !forgotten && other[key] === payment[key] && age >= 0 && age < lengthMs;
       });
     const total = (payments: Payment[]) => payments.reduce((sum, { amount }) => sum + amount, 0);
     const cards = within('card', 10_000);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { packState, unpackState } from '../../features/pack-state.ts';
+import { newestTimeOf, packState, unpackState } from '../../features/pack-state.ts';
 
 const pane = fc.record({
   stepMs: fc.oneof(fc.integer({ min: 1, max: 100 }).map((seconds) => seconds * 1_000), fc.integer({ min: 1, max: 2 ** 42 })),
@@ -15,6 +15,7 @@ describe('packState', () => {
         let time = 0;
         const state = Float64Array.from([4, ...panes.flatMap(({ stepMs, count, sums }) => [(time += stepMs), count, ...sums])]);
         expect(unpackState(packState(state))).toEqual(state);
+        expect(newestTimeOf(packState(state))).toBe(panes.length > 0 ? time : -Infinity);
       }),
       { numRuns: 500 },
     );

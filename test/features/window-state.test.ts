@@ -31,9 +31,12 @@ describe('WindowState', () => {
     );
   });
 
-  test('keeps nothing older than its retention, and no event older than that', () => {
+  test('forgets what lies its retention behind the watermark, to the second', () => {
     const state = new WindowState(layout);
-    for (const seconds of [0, 50, 100, 150, 20]) state.fold(seconds * 1_000, one, 0);
+    for (const seconds of [0, 50, 51, 100, 150, 20]) state.fold(seconds * 1_000, one, 0);
+    state.forget(149_999);
+    expect(read(state, 200_000, 0, 200_000)).toEqual([4, 4]);
+    state.forget(151_999);
     expect([...state.toArray()]).toEqual([3, 100_000, 1, 1, 150_000, 1, 1]);
   });
 
@@ -45,10 +48,10 @@ describe('WindowState', () => {
       for (let seconds = 0; seconds < 40_000; seconds++) state.fold(seconds * 1_000, one, 0);
       expect(state.toArray().length).toBe(1 + 64 * 3);
       expect(read(state, 39_999_000, 0, 40_000_000)).toEqual([40_000, 40_000]);
-      state.fold(39_999_000 + 39_900_000, one, 0);
-      expect(read(state, 39_999_000 + 39_900_000, 0, 40_000_000)[0]).toBeLessThan(400);
-      state.fold(39_999_000 + 40_000_000, one, 0);
-      expect(read(state, 39_999_000 + 40_000_000, 0, 40_000_000)).toEqual([2, 2]);
+      state.forget(39_999_000 + 39_900_000);
+      expect(read(state, 39_999_000, 0, 40_000_000)[0]).toBeLessThan(400);
+      state.forget(39_999_000 + 40_000_000);
+      expect(read(state, 39_999_000, 0, 40_000_000)).toEqual([0, 0]);
     });
 
     test('blurs the edge of a window by a share of its length, the near ones least', () => {
