@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import { loadPipelines } from '../../pipelines/load.ts';
 import { defaultCacheDir } from '../../stack/servers/index.ts';
-import { endLeftovers, openDataFolder, StoppedError } from '../../stack/supervisor/index.ts';
+import { diskUseBytes, endLeftovers, openDataFolder, StoppedError } from '../../stack/supervisor/index.ts';
 import type { DataFolder } from '../../stack/supervisor/index.ts';
 import { choosePorts, embeddedServers } from './addresses.ts';
 import { Console } from './console.ts';
@@ -75,9 +75,10 @@ async function feed(options: UpOptions, plan: Plan, session: Session, console: C
   }
 }
 
-function tellUp(plan: Plan, session: Session, folder: DataFolder, options: UpOptions, console: Console, startedAt: number): void {
+async function tellUp(plan: Plan, folder: DataFolder, options: UpOptions, console: Console, startedAt: number): Promise<void> {
+  const bytes = await diskUseBytes(folder.root);
   console.line();
-  console.line(`Headrace is up after ${((Date.now() - startedAt) / 1_000).toFixed(1)} s. Data: ${folder.root} (${formatBytes(session.diskUseBytes())} of at most ${formatBytes(options.diskMax)})`);
+  console.line(`Headrace is up after ${((Date.now() - startedAt) / 1_000).toFixed(1)} s. Data: ${folder.root} (${formatBytes(bytes)} of at most ${formatBytes(options.diskMax)})`);
   for (const line of addressTable(plan.endpoints([]), { retentionHours: plan.retentionHours(), logsDir: `${folder.root}/logs` })) console.line(line);
   if (plan.withoutGenerator !== undefined) console.line(`  No generator: ${plan.withoutGenerator}`);
   console.line('Ctrl+C stops everything; the data stays.');
@@ -93,7 +94,7 @@ async function runSession(options: UpOptions, plan: Plan, folder: DataFolder, co
   try {
     await Promise.race([session.start(), stop.requested, session.supervisor.failed]);
     if (!stop.signal.aborted) {
-      tellUp(plan, session, folder, options, console, startedAt);
+      await tellUp(plan, folder, options, console, startedAt);
       if (options.events !== undefined) feeding = feed(options, plan, session, console);
       session.showFigures();
       await Promise.race([stop.requested, session.supervisor.failed]);

@@ -65,11 +65,6 @@ export class Session {
     }));
   }
 
-  /** Bytes that the data folder took at the last look. */
-  diskUseBytes(): number {
-    return this.#disk?.bytes() ?? 0;
-  }
-
   /** Stops everything in order, within ten seconds. */
   async stop(): Promise<void> {
     this.#stopping = true;
