@@ -1,0 +1,27 @@
+import type { Client } from '@temporalio/client';
+import { parseEventKey } from '../contracts/event-key.ts';
+import { workflowNames, type BatchMemo } from '../contracts/names.ts';
+
+/** A batch that is delivered everywhere. */
+export interface FinishedBatch {
+  partition: number;
+  position: number;
+  end: number;
+  count: number;
+  closedMs: number;
+}
+
+/** Every batch run of a namespace that has completed. */
+export async function finishedBatches(temporal: Client): Promise<FinishedBatch[]> {
+  const batches: FinishedBatch[] = [];
+  for await (const { workflowId, memo, closeTime } of temporal.workflow.list({ query: `WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus = 'Completed'` })) {
+    const { position, end, count } = memo as unknown as BatchMemo;
+    batches.push({ partition: parseEventKey(workflowId.replace(/^batch:/, '')).partition, position, end, count, closedMs: closeTime!.getTime() });
+  }
+  return batches;
+}
+
+/** How many batches are not delivered everywhere. */
+export async function openBatchCount(temporal: Client): Promise<number> {
+  return (await temporal.workflow.count(`WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus = 'Running'`)).count;
+}

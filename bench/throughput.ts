@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { measureBareLoop } from './bare-loop.ts';
+import { finishedBatches, openBatchCount } from './batch-runs.ts';
+import type { Bench, BenchContext } from './context.ts';
+import type { Figure } from './figures.ts';
+import { paymentMessage, simulatedPayments } from './payments.ts';
+import { loadAverage, UsageProbe } from './process-usage.ts';
+import { kafkaClient, startServers, temporalBytes } from './servers.ts';
+import { BenchSystem } from './system.ts';
+
+const partitions = 4;
+const topic = 'bench-throughput';
+const messagesPerSend = 4_000;
+const pollMs = 500;
+const tellEveryMs = 5_000;
+/** Without a further decision for this long the run has failed. */
+const stalledMsMax = 120_000;
+const mebibyte = 1_024 * 1_024;
+
+/** A backlog through every sink, and beside it what the same machine does without any of our promises. */
+export const throughput: Bench = {
+  name: 'throughput',
+  what: 'events/s from a backlog through all sinks, CPU per event of every process, memory, growth of Temporal, beside a bare loop',
+  async run(context) {
+    const servers = await startServers(context, ['temporal', 'kafka', 'postgres', 'model-server']);
+    const system = await BenchSystem.prepare(context, servers, { topic, partitions }).catch(async (error: unknown) => {
+      await servers.stop();
+      throw error;
+    });
+    try {
+      await system.start('worker');
+      await produceBacklog(context, system);
+      const bareBefore = await measureBareLoop(context, system);
+      const measured = await measureSystem(context, system);
+      const bareAfter = await measureBareLoop(context, system);
+      const bare = (bareBefore.eventsPerSecond + bareAfter.eventsPerSecond) / 2;
+      return [
+        ...measured.figures,
+        { name: 'bare loop (no features, no durability, no sinks)', value: bare, unit: 'events/s' },
+        { name: 'CPU of the bare loop', value: (bareBefore.cpuMicrosPerEvent + bareAfter.cpuMicrosPerEvent) / 2, unit: 'us/event' },
+        { name: 'throughput against the bare loop', value: measured.eventsPerSecond / bare, unit: '' },
+        { name: 'load of the machine at the end (1 min)', value: loadAverage(), unit: '' },
+      ];
+    } finally {
+      await system.stop();
+      await servers.stop();
+    }
+  },
+};
+
+async function produceBacklog({ events, tell }: BenchContext, system: BenchSystem): Promise<void> {
+  const producer = kafkaClient(system.servers).producer({ allowAutoTopicCreation: false });
+  await producer.connect();
+  const startedMs = performance.now();
+  let messages: { key: string; value: string }[] = [];
+  let sent = 0;
+  const send = async () => {
+    await producer.send({ topic, acks: -1, messages });
+    sent += messages.length;
+    messages = [];
+    if (sent % (messagesPerSend * 25) === 0) tell(`${sent} of ${events} events produced`);
+  };
+  try {
+    for (const payment of simulatedPayments(events)) {
+      messages.push(paymentMessage(payment));
+      if (messages.length === messagesPerSend) await send();
+    }
+    if (messages.length > 0) await send();
+  } finally {
+    await producer.disconnect();
+  }
+  tell(`${events} events produced in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
+}
+
+async function measureSystem(context: BenchContext, system: BenchSystem): Promise<{ eventsPerSecond: number; figures: Figure[] }> {
+  const { events, tell } = context;
+  const databaseBefore = temporalBytes(system.servers);
+  tell('bridge starts on the backlog');
+  await system.start('bridge');
+  const startedMs = Date.now();
+  const usage = new UsageProbe(system.pids);
+  let used: ReturnType<UsageProbe['stop']>;
+  try {
+    await untilDelivered(context, system);
+  } finally {
+    used = usage.stop();
+  }
+  const batches = await finishedBatches(system.temporal);
+  const seconds = (Math.max(...batches.map(({ closedMs }) => closedMs)) - startedMs) / 1_000;
+  const durable = system.logLines('worker').filter(({ msg }) => msg === 'a step goes on as a regular activity').length;
+  const deliveries = await system.metric('worker', 'headrace_deliveries_total', { result: 'ok' });
+  const perEvent = [...used.cpuMicros].map(([name, micros]): Figure => ({ name: `CPU of ${name}`, value: micros / events, unit: 'us/event' }));
+  const total = perEvent.reduce((sum, { value }) => sum + value, 0);
+  const memory = (name: string) => (used.rssAnonPeak.get(name) ?? Number.NaN) / mebibyte;
+  return {
+    eventsPerSecond: events / seconds,
+    figures: [
+      { name: 'throughput through all sinks', value: events / seconds, unit: 'events/s' },
+      { name: 'events', value: events, unit: '' },
+      { name: 'seconds, from bridge ready to the last batch completed', value: seconds, unit: 's' },
+      ...perEvent,
+      { name: 'CPU of all of them', value: total, unit: 'us/event' },
+      { name: 'cores used by them', value: (total * events) / (seconds * 1e6), unit: 'cores' },
+      { name: 'batches', value: batches.length, unit: '' },
+      { name: 'mean batch', value: events / batches.length, unit: 'events' },
+      { name: 'steps that went on as regular activities', value: durable / (batches.length * 2 + deliveries), unit: 'of all steps' },
+      { name: 'reviews started', value: (await system.temporal.workflow.count("WorkflowType = 'review'")).count, unit: '' },
+      { name: 'bridge RssAnon, peak', value: memory('bridge'), unit: 'MiB' },
+      { name: 'worker RssAnon, peak', value: memory('worker'), unit: 'MiB' },
+      { name: "growth of Temporal's database", value: ((temporalBytes(system.servers) - databaseBefore) / mebibyte / events) * 1e6, unit: 'MiB/million events' },
+    ],
+  };
+}
+
+/** Waits until every decision is in Postgres and no batch is open. */
+async function untilDelivered({ events, tell }: BenchContext, system: BenchSystem): Promise<void> {
+  let last = 0;
+  let progressMs = Date.now();
+  let toldMs = Date.now();
+  let toldCount = 0;
+  for (;;) {
+    const count = await system.decisionCount();
+    if (count >= events && (await openBatchCount(system.temporal)) === 0) return;
+    if (count > last) {
+      last = count;
+      progressMs = Date.now();
+    }
+    if (Date.now() - progressMs > stalledMsMax) throw new Error(`${count} of ${events} decisions, and none more for ${stalledMsMax / 1_000} s`);
+    if (Date.now() - toldMs >= tellEveryMs) {
+      tell(`${count} of ${events} decisions in Postgres, ${Math.round(((count - toldCount) / (Date.now() - toldMs)) * 1_000)} events/s`);
+      toldMs = Date.now();
+      toldCount = count;
+    }
+    await sleep(pollMs);
+  }
+}
