@@ -1,0 +1,56 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** What one file imports. */
+export interface Import {
+  /** As it is written. */
+  specifier: string;
+  /** Path from the root, for a relative import. */
+  path?: string;
+  /** True for `import type` and `export type`. */
+  typeOnly: boolean;
+}
+
+const importPattern = /(?:^|\n)\s*(import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?['"]([^'"\n]+)['"]/g;
+const laterPattern = /(?:\bimport\(\s*|\bnew URL\(\s*)['"]([^'"\n]+)['"]/g;
+
+/** Every file that git keeps or would keep, as paths from the root. */
+export function trackedFiles(): string[] {
+  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root, encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 });
+  return [...new Set(listed.split('\0'))].filter((path) => path !== '' && existsSync(join(root, path))).sort();
+}
+
+export function textOf(path: string): string {
+  return readFileSync(join(root, path), 'utf8');
+}
+
+/** Static and dynamic imports, re-exports, and files named by `new URL('./...', import.meta.url)`. */
+export function importsOf(path: string): Import[] {
+  const text = withoutComments(textOf(path));
+  const found = [
+    ...[...text.matchAll(importPattern)].map((match) => ({ specifier: match[3]!, typeOnly: match[2] !== undefined })),
+    ...[...text.matchAll(laterPattern)].map((match) => ({ specifier: match[1]!, typeOnly: false })),
+  ];
+  return found.map((each) => (each.specifier.startsWith('.') ? { ...each, path: relative(root, join(root, dirname(path), each.specifier)) } : each));
+}
+
+/** The files that a program reads when it runs, itself included: what it imports, what those import, and so on. */
+export function closureOf(entries: readonly string[]): Set<string> {
+  const seen = new Set<string>();
+  const open = [...entries];
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (seen.has(path) || !existsSync(join(root, path)) || !/\.(ts|mts|mjs|js)$/.test(path)) continue;
+    seen.add(path);
+    for (const { path: next, typeOnly } of importsOf(path)) if (next !== undefined && !typeOnly) open.push(next);
+  }
+  return seen;
+}
+
+/** Blanks comments out; good enough for code that is formatted like ours. */
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|\s)\/\/[^\n]*/g, '$1');
+}
