@@ -52,6 +52,7 @@ function decodeEvent(pipeline: AnyPipeline, record: KafkaRecord, recordIndex: nu
   if (!parsed.success) throw new Refused('SCHEMA_MISMATCH', parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.') || 'value'}: ${message}`).join('; '));
   const event = parsed.data;
   const { eventId, eventTimeMs, entityKeys } = describeEvent(pipeline, event);
+  if (eventTimeMs > record.timestampMs + pipeline.allowedAheadMs) throw new Refused('BAD_EVENT', `eventTimeMs lies more than ${pipeline.allowedAheadMs} ms after the record's own time`);
   return { recordIndex, offset: record.offset, recordTimeMs: record.timestampMs, event, eventId, eventTimeMs, entityKeys };
 }
 

@@ -1,10 +1,9 @@
-import { createInferenceClient, type InferenceClient } from '@headrace/inference-client';
+import type { InferenceClient } from '@headrace/inference-client';
 import type { Client } from '@temporalio/client';
 import type { Admin } from 'kafkajs';
 import { readFileSync } from 'node:fs';
 import type { Pool } from 'pg';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { Config } from '../contracts/schemas/config.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { countDecisions } from '../database/decisions.ts';
 import { migrate } from '../database/migrate.ts';
@@ -17,6 +16,7 @@ import { createPublisher } from '../runtime/publisher.ts';
 import { runMain } from '../runtime/run-main.ts';
 import { connectTemporal, dataConverter } from '../runtime/temporal.ts';
 import { createPayloadCodec } from '../runtime/payload-codec.ts';
+import { createTritonClient } from '../runtime/triton.ts';
 import { listen } from './listen.ts';
 import type { Check } from './readiness.ts';
 import { codecOrigins } from './routes-codec.ts';
@@ -39,7 +39,7 @@ await runMain('gateway', async (config, log) => {
   });
   const admin = kafka.admin();
   await admin.connect();
-  const triton = createTriton(config);
+  const triton = createTritonClient(config);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
 
@@ -76,15 +76,6 @@ await runMain('gateway', async (config, log) => {
     },
   };
 });
-
-function createTriton({ triton }: Config): InferenceClient {
-  const tls = triton.tls || triton.url.startsWith('grpcs://');
-  return createInferenceClient({
-    address: triton.url.replace(/^grpcs?:\/\//, ''),
-    tls: tls && (triton.tlsCaFile ? { ca: readFileSync(triton.tlsCaFile) } : true),
-    deadlineMs: triton.deadlineMs,
-  });
-}
 
 /** Each asks its server something small that only a working one answers. */
 function checksOf({ pool, temporal, admin, triton, namespace }: { pool: Pool; temporal: Client; admin: Admin; triton: InferenceClient; namespace: string }): Record<string, Check> {

@@ -5,17 +5,46 @@ import type { Feature, Pipeline, ValueFeature, WindowFeature } from '../contract
 /** What `definePipeline` takes: a pipeline, with the parts that have defaults left open. */
 export type PipelineDefinition<E, Outcome extends string, Entity extends string> = Omit<
   Pipeline<E>,
-  'event' | 'entities' | 'features' | 'outcomes' | 'decide' | 'allowedLatenessMs' | 'topic'
+  'event' | 'entities' | 'features' | 'outcomes' | 'decide' | 'allowedLatenessMs' | 'allowedAheadMs' | 'topic'
 > & {
   event: ZodType<E>;
   topic: { name: string; /** @default 4 */ partitions?: number };
   entities: Record<Entity, (event: E) => string>;
-  features: Record<string, ValueFeature<E> | (WindowFeature<E> & { entity: Entity })>;
+  /** The model's inputs in column order, made with the helpers that it is given. */
+  features(make: FeatureHelpers<E, Entity>): Record<string, Feature<E>>;
   outcomes: readonly Outcome[];
   decide(input: Parameters<Pipeline<E>['decide']>[0]): { outcome: Outcome; why: string };
   /** @default one day */
   allowedLatenessMs?: number;
+  /** @default one day */
+  allowedAheadMs?: number;
 };
+
+/** How far back a window reaches, and for which entity. */
+export interface WindowOptions<Entity extends string> {
+  entity: Entity;
+  lengthMs: number;
+  /** @default 0 */
+  delayMs?: number;
+}
+
+/** A number of the event that windows add up. Windows that add up the same thing share its name. */
+export interface Summand<E> {
+  name: string;
+  read(event: E): number;
+}
+
+/** Makes the features of a pipeline. */
+export interface FeatureHelpers<E, Entity extends string> {
+  /** A number of the event itself. */
+  value(of: (event: E) => number): ValueFeature<E>;
+  /** How many events of the entity lie in the window. */
+  count(window: WindowOptions<Entity>): WindowFeature<E>;
+  /** What a number of the entity's events in the window adds up to. */
+  sum(of: Summand<E>, window: WindowOptions<Entity>): WindowFeature<E>;
+  /** Its mean; 0 when there are none. */
+  mean(of: Summand<E>, window: WindowOptions<Entity>): WindowFeature<E>;
+}
 
 /** A definition that cannot work, with every problem in it. */
 export class PipelineDefinitionError extends Error {
@@ -36,48 +65,23 @@ export function definePipeline<E, const Outcome extends string, const Entity ext
   definition: PipelineDefinition<E, Outcome, Entity>,
 ): Pipeline<E> {
   const pipeline: Pipeline<E> = {
+    allowedLatenessMs: day,
+    allowedAheadMs: day,
     ...definition,
     topic: { partitions: 4, ...definition.topic },
-    allowedLatenessMs: definition.allowedLatenessMs ?? day,
+    features: typeof definition.features === 'function' ? definition.features(helpers) : {},
   };
   const problems = problemsOf(pipeline);
   if (problems.length > 0) throw new PipelineDefinitionError(String(definition.name), problems);
   return pipeline;
 }
 
-/** A feature that is a number of the event itself. */
-export function value<E>(of: (event: E) => number): ValueFeature<E> {
-  return { kind: 'value', of };
-}
-
-/** How far back a window reaches, and for which entity. */
-export interface WindowOptions<Entity extends string> {
-  entity: Entity;
-  lengthMs: number;
-  /** @default 0 */
-  delayMs?: number;
-}
-
-/** How many events of the entity lie in the window. */
-export function count<Entity extends string>(window: WindowOptions<Entity>): WindowFeature<any> & { entity: Entity } {
-  return { kind: 'window', aggregate: 'count', delayMs: 0, ...window };
-}
-
-/** What a field of the entity's events in the window adds up to. */
-export function sum<E, Entity extends string>(
-  of: { name: string; read(event: E): number },
-  window: WindowOptions<Entity>,
-): WindowFeature<E> & { entity: Entity } {
-  return { kind: 'window', aggregate: 'sum', of, delayMs: 0, ...window };
-}
-
-/** The mean of a field over the entity's events in the window; 0 when there are none. */
-export function mean<E, Entity extends string>(
-  of: { name: string; read(event: E): number },
-  window: WindowOptions<Entity>,
-): WindowFeature<E> & { entity: Entity } {
-  return { kind: 'window', aggregate: 'mean', of, delayMs: 0, ...window };
-}
+const helpers: FeatureHelpers<any, string> = {
+  value: (of) => ({ kind: 'value', of }),
+  count: (window) => ({ kind: 'window', aggregate: 'count', delayMs: 0, ...window }),
+  sum: (of, window) => ({ kind: 'window', aggregate: 'sum', of, delayMs: 0, ...window }),
+  mean: (of, window) => ({ kind: 'window', aggregate: 'mean', of, delayMs: 0, ...window }),
+};
 
 function problemsOf<E>(pipeline: Pipeline<E>): string[] {
   const problems: string[] = [];
@@ -93,8 +97,9 @@ function problemsOf<E>(pipeline: Pipeline<E>): string[] {
   }
   check(Object.keys(pipeline.entities ?? {}).length > 0, 'entities: at least one, e.g. { customer: (event) => event.customerId }');
   check(pipeline.allowedLatenessMs >= 0, 'allowedLatenessMs: not negative');
-  check(Object.keys(pipeline.features ?? {}).length > 0, 'features: at least one');
-  for (const [name, feature] of Object.entries(pipeline.features ?? {})) {
+  check(pipeline.allowedAheadMs >= 0, 'allowedAheadMs: not negative');
+  check(Object.keys(pipeline.features).length > 0, 'features: a function that returns at least one, e.g. ({ value }) => ({ amount: value((event) => event.amount) })');
+  for (const [name, feature] of Object.entries(pipeline.features)) {
     problems.push(...featureProblems(pipeline, name, feature));
   }
   check(new Set(pipeline.outcomes).size === pipeline.outcomes?.length && pipeline.outcomes.length > 0, 'outcomes: at least one, each once');

@@ -23,7 +23,7 @@ export class PublisherFullError extends Error {
 const sendBytesMax = 768 * 1024;
 
 /**
- * A plain producer with one request in flight at a time, which carries everything that was published meanwhile. Plain, because
+ * A plain producer with one request in flight at a time, which carries what was published to a topic meanwhile. Plain, because
  * kafkajs's idempotent producer is known to acknowledge records that it dropped; one in flight, so that retries keep the order.
  */
 export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 * 1024 }: { queueBytesMax?: number } = {}): Promise<Publisher> {
@@ -37,12 +37,7 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
     while (queue.length > 0) {
       const taken = take();
       try {
-        await producer.sendBatch({
-          acks: -1,
-          timeout: 10_000,
-          compression: CompressionTypes.None,
-          topicMessages: taken.map(({ topic, messages }) => ({ topic, messages })),
-        });
+        await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: taken[0]!.topic, messages: taken.flatMap(({ messages }) => messages) });
         for (const waiting of taken) waiting.resolve();
       } catch (error) {
         for (const waiting of taken) waiting.reject(error);
@@ -51,12 +46,23 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
     sending = undefined;
   }
 
+  /** What travels together: publications of one topic, because a topic that fails must not fail the others. */
   function take(): Waiting[] {
+    const { topic } = queue[0]!;
+    const taken: Waiting[] = [];
+    const left: Waiting[] = [];
     let bytes = 0;
-    let count = 0;
-    while (count < queue.length && (count === 0 || bytes + queue[count]!.bytes <= sendBytesMax)) bytes += queue[count++]!.bytes;
+    let full = false;
+    for (const waiting of queue) {
+      const fits = waiting.topic === topic && !full && (taken.length === 0 || bytes + waiting.bytes <= sendBytesMax);
+      (fits ? taken : left).push(waiting);
+      if (fits) bytes += waiting.bytes;
+      // What does not fit any more closes the request, so that a topic's messages keep their order.
+      else if (waiting.topic === topic) full = true;
+    }
+    queue.splice(0, queue.length, ...left);
     queueBytes -= bytes;
-    return queue.splice(0, count);
+    return taken;
   }
 
   return {

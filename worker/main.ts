@@ -18,13 +18,14 @@ import { runMain } from '../runtime/run-main.ts';
 import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
 import { connectTemporal, dataConverter, temporalConnectionOptions } from '../runtime/temporal.ts';
 import { ensureTopics } from '../runtime/topics.ts';
+import { createTritonClient } from '../runtime/triton.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
 import { ensureRollUpSchedule } from '../sinks/lake/schedule.ts';
 import { createSinks } from '../sinks/registry.ts';
 import { createReviewStarter } from '../sinks/temporal-reviews.ts';
 import { createActivityReports } from './metrics.ts';
 import { createRunHistory } from './run-history.ts';
-import { createTritonClient, createTritonModel, modelMismatch } from './triton-model.ts';
+import { createTritonModel, modelMismatch } from './triton-model.ts';
 
 const shutdownGraceMs = 5_000;
 
@@ -45,7 +46,7 @@ await runMain('worker', async (config, log) => {
   const triton = createTritonClient(config);
   await checkModels(triton, pipelines, log);
 
-  const store = openLmdbStore({ dataDir: join(resolve(config.dataDir), 'features') });
+  const store = openLmdbStore({ dataDir: resolve(config.dataDir) });
   const lakeRoot = config.lake.url ? fileURLToPath(config.lake.url) : join(resolve(config.dataDir), 'lake');
   const sinks = createSinks(pipelines, { pool, publisher, lakeRoot, startReview: createReviewStarter(temporal, { taskQueue: config.temporal.taskQueue }) });
   const activities = createActivities({

@@ -1,8 +1,6 @@
-import { createInferenceClient, InferenceError, type InferenceClient, type InferenceErrorCode, type Tensor } from '@headrace/inference-client';
-import { readFileSync } from 'node:fs';
+import { InferenceError, type InferenceClient, type InferenceErrorCode, type Tensor } from '@headrace/inference-client';
 import { HeadraceError, type FailureCode } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import type { Config } from '../contracts/schemas/config.ts';
 import type { ModelPort } from '../activities/ports.ts';
 
 /** What each of the client's codes means for a batch. Those not named here mean that a setting is wrong. */
@@ -30,16 +28,6 @@ export function createTritonModel(client: InferenceClient): ModelPort {
       }
     },
   };
-}
-
-/** A client from the configuration. */
-export function createTritonClient({ triton }: Config): InferenceClient {
-  const tls = triton.tls || triton.url.startsWith('grpcs://');
-  return createInferenceClient({
-    address: triton.url.replace(/^grpcs?:\/\//, ''),
-    tls: tls && (triton.tlsCaFile ? { ca: readFileSync(triton.tlsCaFile) } : true),
-    deadlineMs: triton.deadlineMs,
-  });
 }
 
 /**

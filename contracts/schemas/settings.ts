@@ -98,6 +98,9 @@ export const settings = {
     key: secret('HEADRACE_CODEC_KEY', text.regex(/^[\w-]{1,40}:[A-Za-z0-9+/]{43}=$/, 'must be <key id>:<32 bytes in base64>').optional(), 'Encrypts payloads (AES-256-GCM): <key id>:<32 bytes in base64>.'),
     oldKeys: secret('HEADRACE_CODEC_OLD_KEYS', list.optional(), 'Keys that can still be read, in the same form, comma-separated.'),
   },
+  simulator: {
+    rate: setting('HEADRACE_SIMULATOR_RATE', z.coerce.number().positive().max(1_000_000).default(50), 'Simulated events per second.'),
+  },
   metrics: {
     host: setting('HEADRACE_METRICS_HOST', text.default('127.0.0.1'), 'Address that /metrics of a process listens on.'),
     port: setting('HEADRACE_METRICS_PORT', port.default(0), 'Port of /metrics; 0 = any free one, printed at start.'),

@@ -1,4 +1,4 @@
-import { count, definePipeline, mean, value } from 'headrace';
+import { definePipeline } from 'headrace';
 import { z } from 'zod';
 
 const day = 86_400_000;
@@ -46,8 +46,10 @@ export default definePipeline({
   eventTimeMs,
   entities: { customer: (event) => event.customerId, terminal: (event) => event.terminalId },
   allowedLatenessMs: day,
-  features: {
-    amount: value((event: Payment) => event.amount),
+  // The simulation has its own calendar, and after some days of running it is ahead of ours.
+  allowedAheadMs: Infinity,
+  features: ({ value, count, mean }) => ({
+    amount: value((event) => event.amount),
     during_weekend: value(duringWeekend),
     during_night: value(duringNight),
     customer_count_1d: count(customer(1)),
@@ -62,7 +64,7 @@ export default definePipeline({
     terminal_mean_amount_1d: mean(amount, terminal(1)),
     terminal_mean_amount_7d: mean(amount, terminal(7)),
     terminal_mean_amount_30d: mean(amount, terminal(30)),
-  },
+  }),
   model: { name: 'fraud', input: 'features', outputs: { score: 1 } },
   outcomes: ['approve', 'review', 'block'],
   decide({ prediction }) {

@@ -5,17 +5,18 @@ import type { KafkaRecord } from '../../contracts/records-frame.ts';
 import { paymentsPipeline } from '../live/payments.ts';
 
 const pipeline = paymentsPipeline({ name: 'p', topic: 't' });
+const recordTimeMs = 1_700_000_000_500;
 const good = { id: 'e1', account: 'a1', amount: 5, at: 1_700_000_000_000 };
 
 function recordOf(value: Uint8Array | string | null, offset = 0): KafkaRecord {
-  return { offset, timestampMs: 1, key: null, value: typeof value === 'string' ? Buffer.from(value) : value };
+  return { offset, timestampMs: recordTimeMs, key: null, value: typeof value === 'string' ? Buffer.from(value) : value };
 }
 
 describe('decodeEvents', () => {
   test('gives an event its id, time and entity keys, and drops unknown fields', () => {
     const { events, rejections } = decodeEvents(pipeline, [recordOf(JSON.stringify({ ...good, extra: 1 }), 7)]);
     expect(rejections).toEqual([]);
-    expect(events).toEqual([{ recordIndex: 0, offset: 7, recordTimeMs: 1, event: good, eventId: 'e1', eventTimeMs: good.at, entityKeys: ['a1'] }]);
+    expect(events).toEqual([{ recordIndex: 0, offset: 7, recordTimeMs, event: good, eventId: 'e1', eventTimeMs: good.at, entityKeys: ['a1'] }]);
   });
 
   test.each<[string, Uint8Array | string | null, string]>([
@@ -35,6 +36,7 @@ describe('decodeEvents', () => {
     ['an empty event id', JSON.stringify({ ...good, id: '' }), 'BAD_EVENT'],
     ['an empty entity', JSON.stringify({ ...good, account: '' }), 'BAD_EVENT'],
     ['a time before 1970', JSON.stringify({ ...good, at: -1 }), 'BAD_EVENT'],
+    ['a time in the future', JSON.stringify({ ...good, at: recordTimeMs + 86_400_001 }), 'BAD_EVENT'],
     ['a time after the year 9999', JSON.stringify({ ...good, at: 1e15 }), 'BAD_EVENT'],
   ])('refuses %s, and its neighbours pass', (_, value, code) => {
     const { events, rejections } = decodeEvents(pipeline, [recordOf(JSON.stringify(good)), recordOf(value), recordOf(JSON.stringify(good))]);

@@ -7,7 +7,7 @@ import { paymentsPipeline } from '../live/payments.ts';
 const poison = 666;
 
 /** y = the first feature; refuses any call that holds `poison`, as a server does that validates content. */
-function fakeModel({ refuse = (x: number) => x === poison, version = () => '1' } = {}): ModelPort & { calls: number[] } {
+function fakeModel({ refuse = (x) => x === poison, version = () => '1' }: { refuse?: (x: number) => boolean; version?: () => string } = {}): ModelPort & { calls: number[] } {
   const calls: number[] = [];
   return {
     calls,

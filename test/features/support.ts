@@ -3,7 +3,7 @@ import type { BatchRef } from '../../contracts/event-key.ts';
 import { decodeFeatures, type Features } from '../../contracts/features-frame.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { foldBatch, type FeaturePlan, type FeatureStore, type FoldEvent } from '../../features/index.ts';
-import { count, definePipeline, mean, sum, value } from '../../index.ts';
+import { definePipeline } from '../../index.ts';
 
 export interface Payment {
   id: string;
@@ -25,14 +25,14 @@ export const payments: AnyPipeline = definePipeline({
   eventTimeMs: (payment) => payment.timeMs,
   entities: { card: (payment) => payment.card, shop: (payment) => payment.shop },
   allowedLatenessMs: latenessMs,
-  features: {
-    amount: value((payment: Payment) => payment.amount),
+  features: ({ value, count, sum, mean }) => ({
+    amount: value((payment) => payment.amount),
     card_count: count({ entity: 'card', lengthMs: 10_000 }),
     card_mean: mean(amount, { entity: 'card', lengthMs: 10_000 }),
     shop_sum: sum(amount, { entity: 'shop', lengthMs: 30_000, delayMs: 5_000 }),
     card_count_long: count({ entity: 'card', lengthMs: 40_000 }),
     shop_count: count({ entity: 'shop', lengthMs: 7_500 }),
-  },
+  }),
   model: { name: 'none', input: 'features', outputs: { score: 1 } },
   outcomes: ['ok'],
   decide: () => ({ outcome: 'ok', why: 'always' }),

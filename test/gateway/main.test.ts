@@ -13,13 +13,13 @@ const folder = mkdtempSync(join(tmpdir(), 'headrace-gateway-'));
 const topic = uniqueName('visits');
 
 const pipelineFile = `
-import { definePipeline, count } from 'headrace';
+import { definePipeline } from 'headrace';
 import { z } from 'zod';
 export default definePipeline({
   name: 'visits', topic: { name: '${topic}', partitions: 1 },
   event: z.object({ id: z.string(), page: z.string(), at: z.number() }),
   eventId: (event) => event.id, eventTimeMs: (event) => event.at, entities: { page: (event) => event.page },
-  features: { page_count_1h: count({ entity: 'page', lengthMs: 3_600_000 }) },
+  features: ({ count }) => ({ page_count_1h: count({ entity: 'page', lengthMs: 3_600_000 }) }),
   model: { name: 'visits', input: 'x', outputs: { score: 1 } },
   outcomes: ['ok'], decide: () => ({ outcome: 'ok', why: 'always' }), sinks: [{ sink: 'dashboard' }],
 });`;

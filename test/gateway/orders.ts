@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, definePipeline, value } from '../../pipelines/define.ts';
+import { definePipeline } from '../../pipelines/define.ts';
 
 /** A small pipeline for gateway tests. */
 export const orders = definePipeline({
@@ -9,7 +9,7 @@ export const orders = definePipeline({
   eventId: (event) => event.orderId,
   eventTimeMs: (event) => event.at,
   entities: { customer: (event) => event.customer },
-  features: { amount: value((event: { amount: number }) => event.amount), customer_count_1d: count({ entity: 'customer', lengthMs: 86_400_000 }) },
+  features: ({ value, count }) => ({ amount: value((event) => event.amount), customer_count_1d: count({ entity: 'customer', lengthMs: 86_400_000 }) }),
   model: { name: 'orders', input: 'features', outputs: { score: 1 } },
   outcomes: ['approve', 'review'],
   decide: ({ event }) => (event.amount > 100 ? { outcome: 'review', why: 'much' } : { outcome: 'approve', why: 'little' }),

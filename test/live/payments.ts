@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, definePipeline, sum, value } from '../../index.ts';
+import { definePipeline } from '../../index.ts';
 
 /** The event of the live tests' pipeline. */
 export interface Payment {
@@ -25,11 +25,11 @@ export function paymentsPipeline({ name, topic, partitions = 2, sinks = ['lake',
     eventId: (event) => event.id,
     eventTimeMs: (event) => event.at,
     entities: { account: (event) => event.account },
-    features: {
-      amount: value((event: Payment) => event.amount),
+    features: ({ value, count, sum }) => ({
+      amount: value((event) => event.amount),
       count_1h: count({ entity: 'account', lengthMs: windowMs }),
       sum_1h: sum(amount, { entity: 'account', lengthMs: windowMs }),
-    },
+    }),
     model: { name: 'linear', input: 'x', outputs: { y: 1 } },
     outcomes: ['approve', 'review', 'block'],
     decide: ({ prediction }) => decide(Number(prediction['y'])),

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { decodeFeatures } from '../../contracts/features-frame.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { compileFeatures, foldBatch, MemoryStore } from '../../features/index.ts';
-import { count } from '../../index.ts';
 import { trainingDays } from '../../models/fraud/training-table.ts';
 import pipeline from '../../pipelines/fraud/index.ts';
 import { toEvent } from '../../pipelines/fraud/simulator/payment-event.ts';
@@ -16,8 +15,8 @@ const withDelay: AnyPipeline = {
   ...pipeline,
   features: {
     ...pipeline.features,
-    delayed_count_7d: count({ entity: 'terminal', lengthMs: 7 * day, delayMs: 7 * day }),
-    delayed_count_30d: count({ entity: 'terminal', lengthMs: 30 * day, delayMs: 7 * day }),
+    delayed_count_7d: { kind: 'window', aggregate: 'count', entity: 'terminal', lengthMs: 7 * day, delayMs: 7 * day },
+    delayed_count_30d: { kind: 'window', aggregate: 'count', entity: 'terminal', lengthMs: 30 * day, delayMs: 7 * day },
   },
 };
 

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { collectDefaultMetrics, Counter, Registry } from 'prom-client';
-import { z } from 'zod';
 import { messageOf } from '../../../contracts/failures.ts';
 import { createKafka } from '../../../runtime/kafka.ts';
 import { startMetricsServer } from '../../../runtime/metrics-server.ts';
@@ -13,14 +12,12 @@ import { simulateDays } from './simulate.ts';
 import { streamPayments } from './stream.ts';
 import { bookWorld } from './world.ts';
 
-const rateSetting = z.coerce.number().positive().max(1_000_000).default(50);
 /** How long a publication that is under way may still take at the end. */
 const stopGraceMs = 1_500;
 
 /** Streams simulated card payments into Kafka, for ever, at HEADRACE_SIMULATOR_RATE events per second. */
 await runMain('simulator', async (config, log) => {
-  const rate = rateSetting.safeParse(process.env['HEADRACE_SIMULATOR_RATE'] || undefined);
-  if (!rate.success) throw new Error('HEADRACE_SIMULATOR_RATE: events per second, above 0 and at most 1000000');
+  const { rate } = config.simulator;
   const progress = openProgress(resolve(config.dataDir));
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -32,7 +29,7 @@ await runMain('simulator', async (config, log) => {
   const stopping = new AbortController();
   const streamed = streamPayments({
     days: simulateDays({ ...bookWorld, days: Infinity }),
-    rate: rate.data,
+    rate,
     publish: (events) => publisher.publish(pipeline.topic.name, events.map((event) => ({ key: event.customerId, value: JSON.stringify(event) }))),
     progress,
     onPublished: (count) => generated.inc({ pipeline: pipeline.name }, count),
@@ -40,7 +37,7 @@ await runMain('simulator', async (config, log) => {
     signal: stopping.signal,
   });
   return {
-    ready: { pipeline: pipeline.name, topic: pipeline.topic.name, rate: rate.data, begunBefore: progress.published(), metrics: metrics.address },
+    ready: { pipeline: pipeline.name, topic: pipeline.topic.name, rate, begunBefore: progress.published(), metrics: metrics.address },
     failed: streamed.then(() => new Promise<never>(() => {})),
     async stop() {
       stopping.abort();

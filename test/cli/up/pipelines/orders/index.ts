@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, definePipeline, value } from '../../../../../index.ts';
+import { definePipeline } from '../../../../../index.ts';
 
 const order = z.object({ id: z.string(), shop: z.string(), amount: z.number(), at: z.number() });
 
@@ -11,7 +11,7 @@ export default definePipeline({
   eventId: (event) => event.id,
   eventTimeMs: (event) => event.at,
   entities: { shop: (event) => event.shop },
-  features: { amount: value((event: z.output<typeof order>) => event.amount), orders: count({ entity: 'shop', lengthMs: 60_000 }) },
+  features: ({ value, count }) => ({ amount: value((event) => event.amount), orders: count({ entity: 'shop', lengthMs: 60_000 }) }),
   model: { name: 'absent', input: 'x', outputs: { score: 1 }, fallback: () => ({ score: 0.5 }) },
   outcomes: ['small', 'big'],
   decide: ({ event }) => ({ outcome: event.amount > 50 ? 'big' : 'small', why: 'amount' }),

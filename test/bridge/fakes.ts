@@ -1,0 +1,88 @@
+import type { BatchStart, Clock, Commit, Fetch, Source, SourceHandlers, StartAnswer, Starter } from '../../bridge/ports.ts';
+import type { BridgeReports } from '../../bridge/reports.ts';
+import type { KafkaRecord } from '../../contracts/records-frame.ts';
+
+export function recordAt(offset: number, text = `v${offset}`): KafkaRecord {
+  return { offset, timestampMs: 1_000 + offset, key: null, value: Buffer.from(text) };
+}
+
+/** A fetch of the records at these offsets. */
+export function fetchOf(fetchedOffset: number, records: KafkaRecord[], endOffset = (records.at(-1)?.offset ?? fetchedOffset - 1) + 1): Fetch {
+  return { partition: 0, fetchedOffset, endOffset, logEnd: endOffset, records };
+}
+
+/** A source that does nothing by itself and remembers what it was told. */
+export class FakeSource implements Source {
+  handlers: SourceHandlers | undefined;
+  commits: { offset: number; metadata: string }[] = [];
+  seeks: number[] = [];
+  paused = false;
+  stored: Commit = { offset: null, metadata: null };
+  log = { start: 0, end: 0 };
+  failCommits = false;
+
+  start(handlers: SourceHandlers): Promise<void> {
+    this.handlers = handlers;
+    return Promise.resolve();
+  }
+  stop(): Promise<void> {
+    this.handlers = undefined;
+    return Promise.resolve();
+  }
+  pause(): void {
+    this.paused = true;
+  }
+  resume(): void {
+    this.paused = false;
+  }
+  seek(_: number, offset: number): void {
+    this.seeks.push(offset);
+  }
+  commit(_: number, offset: number, metadata: string): Promise<void> {
+    if (this.failCommits) return Promise.reject(new Error('no commit'));
+    this.commits.push({ offset, metadata });
+    this.stored = { offset, metadata };
+    return Promise.resolve();
+  }
+  committed(): Promise<Map<number, Commit>> {
+    return Promise.resolve(new Map([[0, this.stored]]));
+  }
+  bounds(): Promise<Map<number, { start: number; end: number }>> {
+    return Promise.resolve(new Map([[0, this.log]]));
+  }
+  offsetAt(_: number, timeMs: number): Promise<number> {
+    return Promise.resolve(timeMs);
+  }
+}
+
+/** The server's side of starts: the first start at a position fixes its end. `answer` may stand in for it. */
+export class FakeStarter implements Starter {
+  readonly ends = new Map<number, number>();
+  readonly starts: BatchStart[] = [];
+  answer: ((start: BatchStart) => StartAnswer | undefined | Promise<StartAnswer | undefined>) | undefined;
+
+  async start(start: BatchStart): Promise<StartAnswer> {
+    this.starts.push(start);
+    const answer = await this.answer?.(start);
+    if (answer) return answer;
+    const end = this.ends.get(start.position) ?? start.end;
+    this.ends.set(start.position, end);
+    return { kind: 'scored', position: start.position, end, count: start.count };
+  }
+}
+
+/** Time that stands still; sleeping only lets others run. */
+export const instantClock: Clock & { slept: number[] } = {
+  slept: [],
+  nowMs: () => 0,
+  sleep(ms) {
+    this.slept.push(ms);
+    return new Promise((resolve) => setImmediate(resolve));
+  },
+};
+
+export function recordingReports(): BridgeReports & { events: { what: string; detail: unknown }[] } {
+  const events: { what: string; detail: unknown }[] = [];
+  const note = (what: string) => (_: unknown, detail?: unknown) => void events.push({ what, detail });
+  return { events, scored: note('scored'), lane: () => {}, logEnd: () => {}, lost: note('lost'), halted: note('halted'), waiting: () => {}, commitFailed: note('commitFailed'), revoked: note('revoked') };
+}

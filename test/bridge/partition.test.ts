@@ -1,0 +1,186 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { Budget } from '../../bridge/budget.ts';
+import { decodeCommitMetadata, encodeCommitMetadata, recordHash } from '../../bridge/commit-metadata.ts';
+import { Partition } from '../../bridge/partition.ts';
+import { decodeRecords } from '../../contracts/records-frame.ts';
+import { until } from '../live/wait.ts';
+import { FakeSource, FakeStarter, fetchOf, instantClock, recordAt, recordingReports } from './fakes.ts';
+
+const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0 };
+let source: FakeSource;
+let starter: FakeStarter;
+let reports: ReturnType<typeof recordingReports>;
+
+beforeEach(() => {
+  source = new FakeSource();
+  starter = new FakeStarter();
+  reports = recordingReports();
+});
+
+function createPartition(options: { laneBytesMax?: number; startAt?: string; epoch?: number } = {}): Partition {
+  return new Partition(
+    { source, starter, clock: instantClock, budget: new Budget(instantClock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports },
+    { chain, epoch: 0, startAt: 'earliest', caps: { recordsMax: 4, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000, ...options },
+  );
+}
+
+/** Runs a partition until it can take fetches. */
+async function running(options?: Parameters<typeof createPartition>[0]): Promise<Partition> {
+  const partition = createPartition(options);
+  void partition.run(() => source.committed());
+  await until('assigned', () => partition.position !== undefined && !source.paused, { everyMs: 1 });
+  return partition;
+}
+
+const positionIs = (partition: Partition, position: number) => until(`position ${position}`, () => partition.position === position, { everyMs: 1, timeoutMs: 5_000 });
+
+describe('a partition', () => {
+  test('commits its first position before anything is started, and marks the first batch as the head', async () => {
+    source.log = { start: 7, end: 20 };
+    const partition = await running();
+    expect(source.commits).toMatchObject([{ offset: 7 }]);
+    expect(decodeCommitMetadata(source.commits[0]!.metadata)).toEqual({ epoch: 0, head: true });
+    partition.fetched(fetchOf(7, [recordAt(7)]));
+    await positionIs(partition, 8);
+    partition.fetched(fetchOf(8, [recordAt(8)]));
+    await positionIs(partition, 9);
+    expect(starter.starts.map(({ position, head }) => [position, head])).toEqual([[7, true], [8, false]]);
+  });
+
+  test('goes on from its own commit, and checks the record before it', async () => {
+    const last = recordAt(9);
+    source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: { offset: 9, hash: recordHash(last) } }) };
+    const partition = await running();
+    expect(source.seeks).toEqual([9]);
+    expect(partition.fetched(fetchOf(9, [last, recordAt(10)]))).toBe(true);
+    await positionIs(partition, 11);
+    expect(starter.starts).toMatchObject([{ position: 10, end: 11, head: false }]);
+  });
+
+  test('halts when another record stands where the last one was', async () => {
+    source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: { offset: 9, hash: recordHash(recordAt(9)) } }) };
+    const partition = await running();
+    partition.fetched(fetchOf(9, [recordAt(9, 'another topic'), recordAt(10)]));
+    expect(reports.events).toMatchObject([{ what: 'halted', detail: expect.stringContaining('headrace epoch bump') as string }]);
+    expect(partition.fetched(fetchOf(10, [recordAt(10)]))).toBe(false);
+    expect(starter.starts).toEqual([]);
+  });
+
+  test('does not trust a commit that is not its own: the chain is walked again from the log start', async () => {
+    source.stored = { offset: 15, metadata: null };
+    source.log = { start: 2, end: 20 };
+    const partition = await running({ startAt: 'latest' });
+    expect(partition.position).toBe(2);
+  });
+
+  test('adopts the end of the run that exists, shorter or longer than its own cut', async () => {
+    starter.ends.set(0, 2);
+    starter.ends.set(2, 9);
+    const partition = await running();
+    partition.fetched(fetchOf(0, [0, 1, 2, 3].map((offset) => recordAt(offset))));
+    await positionIs(partition, 9);
+    expect(source.seeks.at(-1)).toBe(9);
+    expect(source.commits.map(({ offset }) => offset)).toEqual([0, 2, 9]);
+    partition.fetched(fetchOf(9, [recordAt(9)]));
+    await positionIs(partition, 10);
+  });
+
+  test('asks again with the same range when the answer is unknown, and commits nothing meanwhile', async () => {
+    let lost = true;
+    starter.answer = () => (lost ? { kind: 'unknown', reason: 'lost reply' } : undefined);
+    const partition = await running();
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await until('third try', () => starter.starts.length >= 3, { everyMs: 1 });
+    expect(source.commits).toHaveLength(1);
+    lost = false;
+    await positionIs(partition, 1);
+    expect(new Set(starter.starts.map(({ position, end }) => `${position}-${end}`))).toEqual(new Set(['0-1']));
+  });
+
+  test('stands still before a run that ended without completing, and goes on when it was re-driven', async () => {
+    let blocked = true;
+    starter.answer = () => (blocked ? { kind: 'blocked', reason: 'terminated' } : undefined);
+    const partition = await running();
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await until('halted', () => reports.events.some(({ what }) => what === 'halted'), { everyMs: 1 });
+    expect(partition.position).toBe(0);
+    blocked = false;
+    await positionIs(partition, 1);
+  });
+
+  test('a gap is asked for once more before it is believed, and is no loss while the log begins before it', async () => {
+    const partition = await running();
+    source.log = { start: 0, end: 10 };
+    expect(partition.fetched(fetchOf(5, [recordAt(5)]))).toBe(false);
+    await until('asked again', () => source.seeks.at(-1) === 0 && !source.paused, { everyMs: 1 });
+    expect(partition.fetched(fetchOf(5, [recordAt(5)]))).toBe(false);
+    await until('believed', () => source.seeks.at(-1) === 5 && !source.paused, { everyMs: 1 });
+    expect(partition.fetched(fetchOf(5, [recordAt(5)]))).toBe(true);
+    await positionIs(partition, 6);
+    expect(starter.starts).toMatchObject([{ position: 0, end: 6, count: 1 }]);
+    expect(reports.events.filter(({ what }) => what === 'lost')).toEqual([]);
+  });
+
+  test('what retention deleted is reported to the offset, and the chain has no hole', async () => {
+    const partition = await running();
+    source.log = { start: 40, end: 50 };
+    expect(partition.fetched(fetchOf(40, [recordAt(40)]))).toBe(false);
+    await until('lost', () => reports.events.some(({ what }) => what === 'lost'), { everyMs: 1 });
+    expect(reports.events).toContainEqual({ what: 'lost', detail: { from: 0, to: 40 } });
+    await until('seek', () => source.seeks.at(-1) === 40 && !source.paused, { everyMs: 1 });
+    partition.fetched(fetchOf(40, [recordAt(40)]));
+    await positionIs(partition, 41);
+    expect(starter.starts).toMatchObject([{ position: 0, end: 41 }]);
+  });
+
+  test('halts when the log ends below what was read', async () => {
+    const partition = await running();
+    partition.fetched(fetchOf(0, [recordAt(0), recordAt(1)]));
+    await positionIs(partition, 2);
+    source.log = { start: 0, end: 1 };
+    partition.fetched(fetchOf(0, [recordAt(0, 'new')]));
+    await until('halted', () => reports.events.some(({ what }) => what === 'halted'), { everyMs: 1 });
+    expect(partition.position).toBe(2);
+  });
+
+  test('pauses a full lane and resumes it when it has room', async () => {
+    let open = false;
+    starter.answer = () => (open ? undefined : { kind: 'unknown', reason: 'busy' });
+    const partition = await running({ laneBytesMax: 100 });
+    partition.fetched(fetchOf(0, [0, 1, 2, 3].map((offset) => recordAt(offset))));
+    expect(source.paused).toBe(true);
+    open = true;
+    await until('resumed', () => !source.paused, { everyMs: 1 });
+  });
+
+  test('an abandoned partition takes nothing and commits nothing', async () => {
+    let release = () => {};
+    starter.answer = () => new Promise((resolve) => { release = () => resolve(undefined); });
+    const partition = await running();
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await until('started', () => starter.starts.length === 1, { everyMs: 1 });
+    const done = partition.abandon();
+    release();
+    await done;
+    expect(partition.fetched(fetchOf(1, [recordAt(1)]))).toBe(false);
+    expect(source.commits).toHaveLength(1);
+  });
+
+  test('draining ends after the batch under way, with its commit', async () => {
+    const partition = await running();
+    partition.fetched(fetchOf(0, [0, 1, 2, 3, 4, 5].map((offset) => recordAt(offset))));
+    await until('started', () => starter.starts.length > 0, { everyMs: 1 });
+    await partition.drain();
+    expect(source.commits.at(-1)!.offset).toBe(starter.starts.at(-1)!.end);
+    expect(starter.starts.length).toBeLessThan(6);
+  });
+
+  test('the records of a start are those of its range', async () => {
+    const partition = await running();
+    partition.fetched(fetchOf(0, [recordAt(0), recordAt(3)], 6));
+    await positionIs(partition, 6);
+    const { batch, records } = decodeRecords(starter.starts[0]!.records);
+    expect(batch).toEqual({ ...chain, position: 0, end: 6, count: 2, head: true });
+    expect(records.map(({ offset }) => offset)).toEqual([0, 3]);
+  });
+});
