@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const keptLinesMax = 40;
+const keptLinesMax = 15;
+const linesMax = 500;
 
 function readPackages(file) {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).packages : undefined;
@@ -33,7 +34,13 @@ function countInstalled() {
   }
 }
 
-/** Runs `npm ci`, telling every few seconds how far it is. Rejects with npm's last lines. */
+/** What npm says went wrong, without the page on its usage that follows. */
+function essence(lines) {
+  const usage = lines.findIndex((line) => /^npm error (Clean install a project|Usage:)/.test(line));
+  return lines.slice(0, usage < 0 ? lines.length : usage).filter((line) => line.trim() !== 'npm error').slice(0, keptLinesMax).join('\n  ');
+}
+
+/** Runs `npm ci`, telling every few seconds how far it is. Rejects with what npm said. */
 export function install(env, print) {
   const total = Object.keys(readPackages(join(root, 'package-lock.json')) ?? {}).length;
   print(`installing about ${total} npm packages (600 MB on disk, a minute or two)`);
@@ -46,7 +53,7 @@ export function install(env, print) {
     const lines = [];
     const keep = (chunk) => {
       lines.push(...String(chunk).split('\n').filter((line) => line.trim() !== ''));
-      lines.splice(0, Math.max(0, lines.length - keptLinesMax));
+      lines.splice(linesMax);
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
@@ -61,7 +68,7 @@ export function install(env, print) {
         print(`npm packages installed in ${Math.round((Date.now() - startedAt) / 1_000)} s`);
         return resolve();
       }
-      return reject(new Error(`npm ci failed; its last lines:\n  ${lines.join('\n  ')}`));
+      return reject(new Error(`npm ci failed:\n  ${essence(lines)}`));
     });
   });
 }
