@@ -1,9 +1,13 @@
 import { Command, CommanderError } from 'commander';
+import { registerStatus } from './status.ts';
+import { registerSubmit } from './submit.ts';
 import { registerUp } from './up/index.ts';
 
 /** Every subcommand, one line each: a function that adds itself to the program. */
 const commands: ((program: Command) => void)[] = [
   registerUp,
+  registerSubmit,
+  registerStatus,
 ];
 
 const program = new Command('headrace')
