@@ -13,10 +13,12 @@ export interface Import {
   path?: string;
   /** True for `import type` and `export type`. */
   typeOnly: boolean;
+  /** True for a file that is only named, by `new URL('./...', import.meta.url)`. */
+  named: boolean;
 }
 
 const importPattern = /(?:^|\n)\s*(import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?['"]([^'"\n]+)['"]/g;
-const laterPattern = /(?:\bimport\(\s*|\bnew URL\(\s*)['"]([^'"\n]+)['"]/g;
+const laterPattern = /(\bimport\(\s*|\bnew URL\(\s*)['"]([^'"\n]+)['"]/g;
 
 /** Every file that git keeps or would keep, as paths from the root. */
 export function trackedFiles(): string[] {
@@ -32,8 +34,8 @@ export function textOf(path: string): string {
 export function importsOf(path: string): Import[] {
   const text = withoutComments(textOf(path));
   const found = [
-    ...[...text.matchAll(importPattern)].map((match) => ({ specifier: match[3]!, typeOnly: match[2] !== undefined })),
-    ...[...text.matchAll(laterPattern)].map((match) => ({ specifier: match[1]!, typeOnly: false })),
+    ...[...text.matchAll(importPattern)].map((match) => ({ specifier: match[3]!, typeOnly: match[2] !== undefined, named: false })),
+    ...[...text.matchAll(laterPattern)].map((match) => ({ specifier: match[2]!, typeOnly: false, named: match[1]!.startsWith('new') })),
   ];
   return found.map((each) => (each.specifier.startsWith('.') ? { ...each, path: relative(root, join(root, dirname(path), each.specifier)) } : each));
 }

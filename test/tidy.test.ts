@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { failures } from '../contracts/failures.ts';
+import { closureOf, importsOf, textOf, trackedFiles } from './source-tree.ts';
+
+/** Which folders the code of a folder may import, besides itself. Types alone may also come from `types`. */
+const house: Record<string, { imports: string[]; types?: string[] }> = {
+  contracts: { imports: [] },
+  'inference-client': { imports: [] },
+  database: { imports: ['contracts'] },
+  features: { imports: ['contracts'] },
+  sinks: { imports: ['contracts', 'database'] },
+  activities: { imports: ['contracts', 'database', 'features', 'sinks'] },
+  workflows: { imports: ['contracts'], types: ['activities', 'sinks'] },
+  runtime: { imports: ['contracts', 'pipelines'] },
+  pipelines: { imports: ['contracts', 'runtime'] },
+  bridge: { imports: ['contracts', 'pipelines', 'runtime'] },
+  gateway: { imports: ['contracts', 'database', 'pipelines', 'runtime'] },
+  worker: { imports: ['activities', 'contracts', 'database', 'features', 'pipelines', 'runtime', 'sinks'] },
+  stack: { imports: [] },
+  cli: { imports: ['contracts', 'database', 'pipelines', 'runtime', 'stack'] },
+  models: { imports: ['contracts', 'features', 'pipelines'] },
+  scripts: { imports: ['cli', 'contracts', 'stack'] },
+  bench: { imports: ['cli', 'contracts', 'database', 'pipelines', 'runtime', 'stack'] },
+  deploy: { imports: [] },
+};
+
+const files = trackedFiles();
+const sources = files.filter((path) => /\.(ts|mts|mjs|js)$/.test(path) && !path.startsWith('test/'));
+const isGenerated = (path: string) => path.split('/').includes('generated');
+const folderOf = (path: string) => (path.includes('/') ? path.split('/')[0]! : '');
+
+/** One line a violation, so that the failure lists them all. */
+function violations(of: (path: string) => string[], paths: readonly string[] = sources): string[] {
+  return paths.flatMap((path) => of(path).map((what) => `${path}: ${what}`));
+}
+
+describe('imports', () => {
+  it('every folder of code has its place in the house', () => {
+    expect([...new Set(sources.map(folderOf))].filter((folder) => folder !== '' && !(folder in house))).toEqual([]);
+  });
+
+  it('point one way', () => {
+    const found = violations((path) => {
+      const rule = house[folderOf(path)];
+      if (!rule) return [];
+      return importsOf(path).flatMap(({ path: target, typeOnly, named }) => {
+        const folder = folderOf(target ?? '');
+        if (target === undefined || named || folder === '' || folder === folderOf(path)) return [];
+        const allowed = typeOnly ? [...rule.imports, ...(rule.types ?? [])] : rule.imports;
+        return allowed.includes(folder) ? [] : [`imports ${target}`];
+      });
+    });
+    expect(found).toEqual([]);
+  });
+
+  it('never reach into another process: a main is started, not imported', () => {
+    expect(violations((path) => importsOf(path).flatMap(({ path: target, named }) => (target?.endsWith('/main.ts') && !named && path !== 'cli/headrace.mjs' ? [`imports ${target}`] : [])))).toEqual([]);
+  });
+
+  it('of pipelines reach the runtime only in a simulator', () => {
+    const paths = sources.filter((path) => path.startsWith('pipelines/') && !path.includes('/simulator/'));
+    expect(violations((path) => importsOf(path).flatMap(({ path: target }) => (target?.startsWith('runtime/') ? [`imports ${target}`] : [])), paths)).toEqual([]);
+  });
+
+  it('of workflow code, and of all that it reads, are only the workflow SDK and our own', () => {
+    const reached = closureOf(sources.filter((path) => path.startsWith('workflows/')));
+    expect(reached.size).toBeGreaterThan(5);
+    const found = violations((path) => importsOf(path).flatMap(({ specifier, typeOnly, path: target }) =>
+      target !== undefined || typeOnly || ['@temporalio/workflow', '@temporalio/common'].includes(specifier) ? [] : [`imports ${specifier}`]), [...reached]);
+    expect(found).toEqual([]);
+    expect(violations((path) => textOf(path).match(/\b(process\.|require\(|Buffer\.|setImmediate\()/g) ?? [], [...reached])).toEqual([]);
+  });
+
+  it('of contracts are free of zod and of anything else from outside, except in its schemas', () => {
+    const contracts = sources.filter((path) => path.startsWith('contracts/'));
+    const outside = (path: string) => importsOf(path).filter(({ path: target, typeOnly }) => target === undefined && !typeOnly).map(({ specifier }) => specifier);
+    expect(violations(outside, contracts.filter((path) => !path.startsWith('contracts/schemas/')))).toEqual([]);
+    expect(violations((path) => outside(path).filter((specifier) => specifier !== 'zod'), contracts)).toEqual([]);
+  });
+
+  it('of test code stay in test code', () => {
+    expect(violations((path) => importsOf(path).flatMap(({ path: target }) => (target?.startsWith('test/') ? [`imports ${target}`] : [])))).toEqual([]);
+  });
+});
+
+describe('processes', () => {
+  const mayReadEnvironment = (path: string) => /(^|\/)main\.ts$/.test(path) || path === 'runtime/run-main.ts' || /^(cli|scripts)\//.test(path);
+
+  it('read the environment only where they begin', () => {
+    expect(violations((path) => (textOf(path).includes('process.env') ? ['reads process.env'] : []), sources.filter((path) => !mayReadEnvironment(path)))).toEqual([]);
+  });
+
+  it('handle signals only where they begin', () => {
+    const paths = sources.filter((path) => !mayReadEnvironment(path) && !path.startsWith('bench/'));
+    expect(violations((path) => (/process\.(on|once)\(\s*['"`]SIG/.test(textOf(path)) ? ['handles signals'] : []), paths)).toEqual([]);
+  });
+});
+
+describe('files', () => {
+  it('are no longer than 400 lines', () => {
+    const code = files.filter((path) => /\.(ts|mts|mjs|js|py|sh|sql|proto)$/.test(path) && !isGenerated(path));
+    expect(violations((path) => {
+      const lines = textOf(path).split('\n').length - 1;
+      return lines > 400 ? [`has ${lines} lines`] : [];
+    }, code)).toEqual([]);
+  });
+
+  it('name no package registry and no folder of the machine they were written on', () => {
+    // Put together here, so that this file does not name them either.
+    const hosts = [
+      ['registry', 'npmjs', 'org'], ['registry', 'yarnpkg', 'com'], ['npm', 'pkg', 'github', 'com'], ['files', 'pythonhosted', 'org'], ['pypi', 'org'], ['proxy', 'golang', 'org'],
+      ['repo1', 'maven', 'org'], ['repo', 'maven', 'apache', 'org'], ['index', 'crates', 'io'], ['static', 'crates', 'io'],
+    ].map((parts) => parts.join('\\.'));
+    const folders = [['', 'work', '[\\w.-]+'], ['', 'tmp', 'scratch'], ['', 'root']].map((parts) => parts.join('/'));
+    const forbidden = new RegExp(`${hosts.join('|')}|(?<![\\w.\\-}/])(?:${folders.join('|')})(?![\\w-])`, 'g');
+    expect(`see ${['', 'work', 'main'].join('/')}/x, ${folders[2]}/.cache or https://${hosts[0]!.replaceAll('\\', '')}/y`.match(forbidden), 'the pattern finds such names').toHaveLength(3);
+    const texts = files.filter((path) => !/\.(onnx|png|ico|gz|woff2?|bin|pb|parquet|seg)$/.test(path));
+    expect(violations((path) => [...new Set(textOf(path).match(forbidden) ?? [])], texts)).toEqual([]);
+  });
+});
+
+describe('docs/failures.md', () => {
+  const rows = [...textOf('docs/failures.md').matchAll(/^\| `(\w+)` \| (\w+) \| (.+?) \| (.+?) \|$/gm)].map(([, code, kind, meaning, remedy]) => ({ code: code!, kind, meaning, remedy: remedy! }));
+
+  it('describes every failure code, and no other, in the words of the code', () => {
+    expect(rows.map(({ code, kind, meaning }) => ({ code, kind, meaning }))).toEqual(Object.entries(failures).map(([code, { kind, meaning }]) => ({ code, kind, meaning })));
+  });
+
+  it('says for each what to do', () => {
+    for (const { code, remedy } of rows) expect(remedy.length, code).toBeGreaterThan(20);
+  });
+
+  it('has every code that the source uses', () => {
+    const thrown = sources.flatMap((path) => [...textOf(path).matchAll(/new (?:HeadraceError|Refused)\(\s*'([A-Z_]+)'/g)].map((match) => match[1]!));
+    expect(thrown.length).toBeGreaterThan(10);
+    expect([...new Set(thrown)].filter((code) => !(code in failures))).toEqual([]);
+  });
+});
