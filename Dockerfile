@@ -5,7 +5,7 @@ FROM node:20-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY inference-client/package.json inference-client/package.json
-RUN npm ci --omit=dev && npm cache clean --force
+RUN npm install --no-save --omit=dev && npm cache clean --force
 
 FROM node:20-bookworm-slim
 # The authorities of Temporal Cloud, Confluent Cloud and the like.

@@ -40,14 +40,17 @@ function essence(lines) {
   return lines.slice(0, usage < 0 ? lines.length : usage).filter((line) => line.trim() !== 'npm error').slice(0, keptLinesMax).join('\n  ');
 }
 
-/** Runs `npm ci`, telling every few seconds how far it is. Rejects with what npm said. */
+/**
+ * Runs `npm install` as the lock file says, telling every few seconds how far it is. Rejects with what npm said. Not `npm ci`:
+ * it refuses a lock file made where the packages of some other platform could not be had. The lock file is left as it is.
+ */
 export function install(env, print) {
   const total = Object.keys(readPackages(join(root, 'package-lock.json')) ?? {}).length;
   print(`installing about ${total} npm packages (600 MB on disk, a minute or two)`);
   const npm = env.npm_execpath && env.npm_execpath.endsWith('.js') ? [process.execPath, env.npm_execpath] : [platform() === 'win32' ? 'npm.cmd' : 'npm'];
   const startedAt = Date.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(npm[0], [...npm.slice(1), 'ci', '--no-fund', '--no-audit', '--loglevel=error'], {
+    const child = spawn(npm[0], [...npm.slice(1), 'install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'], {
       cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], shell: platform() === 'win32',
     });
     const lines = [];
@@ -68,7 +71,7 @@ export function install(env, print) {
         print(`npm packages installed in ${Math.round((Date.now() - startedAt) / 1_000)} s`);
         return resolve();
       }
-      return reject(new Error(`npm ci failed:\n  ${essence(lines)}`));
+      return reject(new Error(`npm install failed:\n  ${essence(lines)}`));
     });
   });
 }
