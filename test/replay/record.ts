@@ -1,0 +1,190 @@
+/**
+ * Records the histories that `replay.test.ts` replays, from bridge and worker on real servers:
+ *
+ *     npx vitest run --config test/replay/record.config.ts
+ *
+ * Recorded histories stand for runs that are open in somebody's Temporal right now. They are only ever added, never made again
+ * and never removed: what exists is skipped. When one of them does not replay any more, the change of the workflow is wrong; keep
+ * its old path with `patched()`, and record a new history under a new name for the new path.
+ */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { batchWorkflowId, eventKey, reviewWorkflowId } from '../../contracts/event-key.ts';
+import { verdictName } from '../../contracts/names.ts';
+import { createReviewStarter } from '../../sinks/temporal-reviews.ts';
+import { freePort, startModelServer, type ModelServer } from '../../stack/servers/index.ts';
+import { linearModels, System } from '../live/system.ts';
+import { until } from '../live/wait.ts';
+import { isRecorded, record } from './histories.ts';
+
+const startMs = Date.UTC(2026, 0, 1);
+/** Amounts that the payments pipeline approves, sends to a person, and blocks, when they are the first of their account. */
+const usual = 20;
+const suspicious = 14_900;
+const excessive = 16_000;
+
+let folder: string;
+let models: ModelServer;
+let system: System;
+let events = 0;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'headrace-record-'));
+  cpSync(join(linearModels, 'linear'), join(folder, 'repository', 'linear'), { recursive: true });
+  models = await startModels(await freePort());
+  // The roll-up runs when a scenario asks for it, and at no other time.
+  system = await System.start({ partitions: 1, tritonUrl: models.address, env: { HEADRACE_LAKE_ROLL_UP_SECONDS: '86400' } });
+});
+afterAll(async () => {
+  await system?.stop();
+  await models?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function startModels(port: number): Promise<ModelServer> {
+  return startModelServer({ repository: join(folder, 'repository'), dataDir: join(folder, 'models'), port });
+}
+
+/** A payment of an account of its own. */
+function payment(amount: number): string {
+  const i = events++;
+  return JSON.stringify({ id: `e${i}`, account: `a${i}`, amount, at: startMs + i * 1_000 });
+}
+
+/** Sends the values as one Kafka record batch, and answers the run that takes them, and its position. */
+async function startBatch(values: string[]): Promise<{ batch: WorkflowHandle; position: number }> {
+  const [sent] = await system.producer.send({ topic: system.topic, acks: -1, messages: values.map((value) => ({ value })) });
+  const position = Number(sent!.baseOffset);
+  const batch = system.temporal.workflow.getHandle(batchWorkflowId(chain(), position));
+  await until('the batch is started', () => batch.describe().then(() => true, () => false), { detail: () => system.logs() });
+  return { batch, position };
+}
+
+function chain() {
+  return { deployment: 'test', pipeline: system.name, epoch: 0, topic: system.topic, partition: 0 };
+}
+
+function untilRetrying(batch: WorkflowHandle): Promise<unknown> {
+  return until('a regular activity is retried', async () => (await batch.describe()).raw.pendingActivities?.some(({ attempt }) => Number(attempt) > 1), { detail: () => system.logs() });
+}
+
+async function recordWhenDone(name: string, run: WorkflowHandle): Promise<void> {
+  await run.result();
+  record(name, await run.fetchHistory());
+}
+
+/** Starts a batch whose delivery to the dashboard hangs until the answer is called. */
+async function startBlockedBatch(): Promise<{ batch: WorkflowHandle; release: () => Promise<void> }> {
+  const blocker = await system.pool.connect();
+  await blocker.query('begin; lock table decisions in access exclusive mode');
+  const { batch } = await startBatch([payment(usual), payment(excessive)]);
+  await until('a delivery is pending', async () => (await batch.describe()).raw.pendingActivities?.length, { detail: () => system.logs() });
+  return {
+    batch,
+    async release() {
+      await blocker.query('commit');
+      blocker.release();
+    },
+  };
+}
+
+/** Starts the review of an event of its own. */
+async function startReview(timeoutMs: number): Promise<WorkflowHandle> {
+  const key = eventKey(chain(), 1_000_000 + events++);
+  await createReviewStarter(system.temporal, { taskQueue: 'headrace' })({
+    eventKey: key, eventId: `e${events}`, pipeline: system.name, title: 'payment', outcome: 'review', why: 'a lot', entities: { account: 'a' },
+    eventTimeMs: startMs, verdicts: ['fraud', 'legitimate'], timeoutMs,
+  }, AbortSignal.timeout(10_000));
+  return system.temporal.workflow.getHandle(reviewWorkflowId(key));
+}
+
+const scenario = (name: string, run: (name: string) => Promise<void>) => test.skipIf(isRecorded(name))(name, () => run(name));
+
+describe('batches', () => {
+  scenario('batch-delivered', async (name) => {
+    const { batch, position } = await startBatch([payment(usual), payment(suspicious), payment(excessive), payment(usual)]);
+    expect(await batch.result()).toMatchObject({ outcomes: { approve: 2, review: 1, block: 1 }, delivered: { lake: 4, dashboard: 4, decisions: 4, review: 1 } });
+    await recordWhenDone(name, batch);
+    await system.temporal.workflow.getHandle(reviewWorkflowId(eventKey(chain(), position + 1))).describe();
+  });
+
+  scenario('batch-dead-letters', async (name) => {
+    const { batch } = await startBatch([payment(usual), '{ "id": ', JSON.stringify({ id: 'e', account: 7 }), payment(usual)]);
+    expect(await batch.result()).toMatchObject({ outcomes: { approve: 2 }, delivered: { 'dead letters': 2 } });
+    await recordWhenDone(name, batch);
+  });
+
+  scenario('batch-only-dead-letters', async (name) => {
+    const { batch } = await startBatch(['no JSON']);
+    expect(await batch.result()).toEqual({ outcomes: {}, delivered: { 'dead letters': 1 } });
+    await recordWhenDone(name, batch);
+  });
+
+  scenario('batch-model-away', async (name) => {
+    const { address } = models;
+    await models.kill('SIGKILL');
+    await models.exited;
+    const { batch } = await startBatch([payment(usual), payment(usual)]);
+    await untilRetrying(batch);
+    models = await startModels(Number(address.split(':')[1]));
+    await recordWhenDone(name, batch);
+  });
+
+  scenario('batch-sink-away', async (name) => {
+    const { batch, release } = await startBlockedBatch();
+    await release();
+    await recordWhenDone(name, batch);
+  });
+
+  scenario('batch-worker-killed', async (name) => {
+    const { batch, release } = await startBlockedBatch();
+    await system.worker.kill();
+    system.startWorker();
+    await system.worker.ready;
+    await release();
+    await recordWhenDone(name, batch);
+  });
+});
+
+describe('reviews', () => {
+  const hourMs = 3_600_000;
+
+  scenario('review-update', async (name) => {
+    const review = await startReview(hourMs);
+    await review.executeUpdate(verdictName, { args: [{ verdict: 'fraud', reviewer: 'robin', comment: 'stolen card' }] });
+    await recordWhenDone(name, review);
+  });
+
+  scenario('review-signal', async (name) => {
+    const review = await startReview(hourMs);
+    await review.signal(verdictName, { verdict: 'maybe', reviewer: 'robin' });
+    await review.signal(verdictName, { verdict: 'legitimate', reviewer: 'robin' });
+    await recordWhenDone(name, review);
+  });
+
+  scenario('review-escalated', async (name) => {
+    const review = await startReview(200);
+    await until('it escalates', async () => ((await review.query('state')) as { status: string }).status === 'escalated');
+    await review.executeUpdate(verdictName, { args: [{ id: 'v1', verdict: 'fraud', reviewer: 'robin' }] });
+    await recordWhenDone(name, review);
+  });
+});
+
+describe('lake', () => {
+  scenario('roll-up-lake', async (name) => {
+    const { batch } = await startBatch([payment(usual)]);
+    await batch.result();
+    await system.temporal.schedule.getHandle('roll-up-lake:headrace').trigger();
+    const rolledUp = await until('a roll-up has written rows', async () => {
+      for await (const { workflowId, runId } of system.temporal.workflow.list({ query: `WorkflowType = 'rollUpLake' AND ExecutionStatus = 'Completed'` })) {
+        const run = system.temporal.workflow.getHandle(workflowId, runId);
+        if (((await run.result()) as { rows: number }).rows > 0) return run;
+      }
+      return undefined;
+    }, { detail: () => system.logs() });
+    await recordWhenDone(name, rolledUp);
+  });
+});
