@@ -43,6 +43,8 @@ export interface TemporalServer extends EmbeddedServer {
 const dynamicConfig = [
   'history.transferProcessorMaxPollRPS=300',
   'history.timerProcessorMaxPollRPS=300',
+  // A timer is put off by up to this much so that it is not read too early; by default a timer of 1 ms takes a second.
+  'history.timerProcessorMaxTimeShift="10ms"',
   'matching.numTaskqueueReadPartitions=1',
   'matching.numTaskqueueWritePartitions=1',
 ];
