@@ -39,15 +39,15 @@ export function parquetColumns(shape: SegmentHeader, rows: readonly RowPlace[]):
     at += width;
   }
   columns.push(...fields(shape, rows));
-  return { columns: [...columns.map(({ name, data }) => ({ name, data })), ...lists], schema: schemaOf(columns, lists) };
+  return { columns: [...columns.map(({ name, data, encoding, statistics }) => ({ name, data, encoding, statistics })), ...lists], schema: schemaOf(columns, lists) };
 }
 
 function provenance(rows: readonly RowPlace[]): ColumnSource[] {
   const texts = (of: (place: RowPlace) => string) => rows.map(of);
   const times = (of: (place: RowPlace) => number) => BigInt64Array.from(rows, (place) => BigInt(Math.trunc(of(place))));
   return [
-    required('event_key', 'STRING', texts(({ segment, row }) => eventKey(segment.header.batch, segment.offset[row]!))),
-    required('event_id', 'STRING', texts(({ segment, row }) => segment.eventIds[row]!)),
+    identities('event_key', rows, ({ segment, row }) => eventKey(segment.header.batch, segment.offset[row]!)),
+    identities('event_id', rows, ({ segment, row }) => segment.eventIds[row]!),
     required('event_time', 'TIMESTAMP', times(({ segment, row }) => segment.eventTimeMs[row]!)),
     required('record_time', 'TIMESTAMP', times(({ segment, row }) => segment.recordTimeMs[row]!)),
     required('deployment', 'STRING', texts(({ segment }) => segment.header.batch.deployment)),
@@ -102,8 +102,13 @@ function cell(kind: ColumnKind, value: unknown): string | number | boolean | big
   }
 }
 
+/** Texts that never repeat: written as they are, without looking for repetitions or bounds. */
+function identities(name: string, rows: readonly RowPlace[], of: (place: RowPlace) => string): ColumnSource {
+  return { ...required(name, 'STRING', rows.map((place) => Buffer.from(of(place)))), encoding: 'PLAIN', statistics: false };
+}
+
 function required(name: string, type: Type, data: ColumnSource['data']): ColumnSource {
-  return { name, type, data, nullable: false };
+  return { name, type, data, nullable: false, statistics: type !== 'STRING' };
 }
 
 /** The library makes the elements of plain columns; those of lists it leaves to its callers. */
