@@ -2,9 +2,9 @@ import type { Payload, PayloadCodec } from '@temporalio/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { messageOf } from '../contracts/failures.ts';
+import { placeholderPayload, readablePayload } from '../runtime/readable-payload.ts';
 import type { GatewayApp } from './app.ts';
 import { Problem, problemSchema } from './problems.ts';
-import { placeholderPayload, readablePayload } from './readable-payload.ts';
 
 const bodyBytesMax = 8 * 1024 * 1024;
 

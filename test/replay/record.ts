@@ -125,7 +125,7 @@ describe('batches', () => {
 
   scenario('batch-model-away', async (name) => {
     const { address } = models;
-    await models.kill('SIGKILL');
+    models.kill('SIGKILL');
     await models.exited;
     const { batch } = await startBatch([payment(usual), payment(usual)]);
     await untilRetrying(batch);

@@ -20,7 +20,7 @@ const expectedNames = [
 async function replayAll(workflowBundle: WorkflowBundleWithSourceMap, names: readonly string[]): Promise<Map<string, ReplayResult['error']>> {
   const histories = names.map((name) => ({ workflowId: name, history: readRecorded(name) }));
   const errors = new Map<string, ReplayResult['error']>();
-  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle, dataConverter: dataConverter({}) }, histories)) errors.set(workflowId, error);
+  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle, dataConverter: dataConverter({ key: undefined, oldKeys: undefined }) }, histories)) errors.set(workflowId, error);
   return errors;
 }
 

@@ -4,13 +4,13 @@ import { decodeFeatures } from '../contracts/features-frame.ts';
 import { decodeFrameHeader, isFrame } from '../contracts/frame.ts';
 import { decodeRecords } from '../contracts/records-frame.ts';
 
-/** How many rows of a frame are shown; totals stand beside them. */
+/** How many rows of a frame are shown in the Web UI; totals stand beside them. */
 const rowsShownMax = 50;
 
 /** A frame as a JSON payload that people can read in the Web UI; any other payload as it is. */
 export function readablePayload(payload: Payload): Payload {
   if (!payload.data || !isFrame(payload.data)) return payload;
-  return jsonPayload(readableFrame(payload.data));
+  return jsonPayload(readableFrame(payload.data, rowsShownMax));
 }
 
 /** What stands in the place of a payload that cannot be shown. */
@@ -22,17 +22,18 @@ function jsonPayload(value: unknown): Payload {
   return { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from(JSON.stringify(value)) };
 }
 
-function readableFrame(bytes: Uint8Array): unknown {
+/** A frame for people: its kind, totals, and at most `rowsMax` rows. Throws a RangeError when it was cut. */
+export function readableFrame(bytes: Uint8Array, rowsMax: number): { frame: string } & Record<string, unknown> {
   const { kind } = decodeFrameHeader(bytes);
-  if (kind === 'records') return readableRecords(bytes);
-  if (kind === 'features') return readableFeatures(bytes);
-  if (kind === 'decisions') return readableDecisions(bytes);
+  if (kind === 'records') return readableRecords(bytes, rowsMax);
+  if (kind === 'features') return readableFeatures(bytes, rowsMax);
+  if (kind === 'decisions') return readableDecisions(bytes, rowsMax);
   return { frame: kind, bytes: bytes.length };
 }
 
-function readableRecords(bytes: Uint8Array) {
+function readableRecords(bytes: Uint8Array, rowsMax: number) {
   const { batch, records } = decodeRecords(bytes);
-  const rows = records.slice(0, rowsShownMax).map(({ offset, timestampMs, key, value, headers, stub }) => ({
+  const rows = records.slice(0, rowsMax).map(({ offset, timestampMs, key, value, headers, stub }) => ({
     offset,
     time: new Date(timestampMs).toISOString(),
     key: textOf(key),
@@ -43,11 +44,11 @@ function readableRecords(bytes: Uint8Array) {
   return { frame: 'records', batch, total: records.length, shown: rows.length, rows };
 }
 
-function readableFeatures(bytes: Uint8Array) {
+function readableFeatures(bytes: Uint8Array, rowsMax: number) {
   const { header, recordIndex, values } = decodeFeatures(bytes);
   const { batch, names, rejections, duplicates, late, watermarkMs, commitSequence } = header;
   const lateRows = new Set(late);
-  const rows = Array.from(recordIndex.subarray(0, rowsShownMax), (record, row) => ({
+  const rows = Array.from(recordIndex.subarray(0, rowsMax), (record, row) => ({
     record,
     late: lateRows.has(row),
     features: Object.fromEntries(names.map((name, column) => [name, values[row * names.length + column]])),
@@ -56,15 +57,15 @@ function readableFeatures(bytes: Uint8Array) {
     frame: 'features', batch, total: recordIndex.length, shown: rows.length,
     totals: { rejected: rejections.length, duplicates: duplicates.length, late: late.length },
     watermark: watermarkMs === null ? null : new Date(watermarkMs).toISOString(),
-    commitSequence, rejections: rejections.slice(0, rowsShownMax), rows,
+    commitSequence, rejections: rejections.slice(0, rowsMax), rows,
   };
 }
 
-function readableDecisions(bytes: Uint8Array) {
+function readableDecisions(bytes: Uint8Array, rowsMax: number) {
   const { header, predictions, outcome, why, sinks, degraded } = decodeDecisions(bytes);
   const { batch, model, outputs, outcomes, whys, outcomeCounts, sinkCounts, degradedCount, rejectedCount, rejections } = header;
   const width = outputs.reduce((sum, output) => sum + output.width, 0);
-  const rows = Array.from(outcome.subarray(0, rowsShownMax), (index, row) => {
+  const rows = Array.from(outcome.subarray(0, rowsMax), (index, row) => {
     let column = row * width;
     const prediction = outputs.map(({ name, width: own }) => {
       const numbers = Array.from(predictions.subarray(column, (column += own)));
@@ -78,7 +79,7 @@ function readableDecisions(bytes: Uint8Array) {
   return {
     frame: 'decisions', batch, model, total: outcome.length, shown: rows.length,
     totals: { outcomes: outcomeCounts, sinks: sinkCounts, degraded: degradedCount, rejected: rejectedCount },
-    rejections: rejections.slice(0, rowsShownMax), rows,
+    rejections: rejections.slice(0, rowsMax), rows,
   };
 }
 
