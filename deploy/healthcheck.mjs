@@ -6,6 +6,6 @@ try {
   const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
   if (!response.ok) throw new Error(`answers ${response.status}`);
 } catch (error) {
-  console.error(`${url}: ${error.message}`);
+  process.stderr.write(`${url}: ${error.message}\n`);
   process.exit(1);
 }
