@@ -14,6 +14,8 @@ export interface BenchContext {
   rate: number;
   /** Length of the latency bench. */
   seconds: number;
+  /** Sinks of the measured pipeline; absent = all that it declares. */
+  sinks?: string[];
   /** Where bridge and worker leave CPU profiles. */
   profileDir?: string;
   /** Prints a progress line. */

@@ -10,7 +10,7 @@ import type { BenchContext } from './context.ts';
 import type { BenchServers } from './servers.ts';
 
 const root = join(import.meta.dirname, '..');
-const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH'];
+const inherited = ['NODE_OPTIONS', 'PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH'];
 const readyTimeoutMs = 60_000;
 
 /** Name of the measured pipeline: the shipped one, with a topic of the bench's own. */
@@ -38,11 +38,18 @@ export class BenchSystem {
     const shipped = pathToFileURL(join(root, 'pipelines', pipelineName, 'index.ts')).href;
     writeFileSync(
       join(pipelinesDir, pipelineName, 'index.ts'),
-      `import pipeline from ${JSON.stringify(shipped)};\nexport default { ...pipeline, topic: ${JSON.stringify({ name: topic, partitions })} };\n`,
+      [
+        `import pipeline from ${JSON.stringify(shipped)};`,
+        `const sinks = ${JSON.stringify(context.sinks ?? null)};`,
+        `export default { ...pipeline, topic: ${JSON.stringify({ name: topic, partitions })}, sinks: pipeline.sinks.filter(({ sink }) => !sinks || sinks.includes(sink)) };\n`,
+      ].join('\n'),
     );
+    const pool = new pg.Pool({ connectionString: servers.postgres.databaseUrl, max: 2 });
+    // An idle connection that breaks when the server stops is no failure of the bench.
+    pool.on('error', () => undefined);
     const connection = await Connection.connect({ address: servers.temporal.address });
     const temporal = new Client({ connection, namespace: servers.temporal.namespace, dataConverter: { payloadCodecs: [createPayloadCodec()] } });
-    return new BenchSystem(topic, servers, temporal, new pg.Pool({ connectionString: servers.postgres.databaseUrl, max: 2 }), context, {
+    return new BenchSystem(topic, servers, temporal, pool, context, {
       ...Object.fromEntries(inherited.map((name) => [name, context.env[name]])),
       HEADRACE_DEPLOYMENT: 'bench',
       HEADRACE_DATA_DIR: join(servers.dataDir, 'headrace'),

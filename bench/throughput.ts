@@ -87,7 +87,7 @@ async function measureSystem(context: BenchContext, system: BenchSystem): Promis
   }
   const batches = await finishedBatches(system.temporal);
   const seconds = (Math.max(...batches.map(({ closedMs }) => closedMs)) - startedMs) / 1_000;
-  const durable = system.logLines('worker').filter(({ msg }) => msg === 'a step goes on as a regular activity').length;
+  const durable = tellDurable(context, system);
   const deliveries = await system.metric('worker', 'headrace_deliveries_total', { result: 'ok' });
   const perEvent = [...used.cpuMicros].map(([name, micros]): Figure => ({ name: `CPU of ${name}`, value: micros / events, unit: 'us/event' }));
   const total = perEvent.reduce((sum, { value }) => sum + value, 0);
@@ -110,6 +110,13 @@ async function measureSystem(context: BenchContext, system: BenchSystem): Promis
       { name: "growth of Temporal's database", value: ((temporalBytes(system.servers) - databaseBefore) / mebibyte / events) * 1e6, unit: 'MiB/million events' },
     ],
   };
+}
+
+/** Counts the steps whose quick try failed, and says why. */
+function tellDurable({ tell }: BenchContext, system: BenchSystem): number {
+  const reasons = system.logLines('worker').filter(({ msg }) => String(msg).includes('goes on as a regular activity')).map(({ reason }) => String(reason));
+  for (const reason of new Set(reasons)) tell(`as a regular activity, ${reasons.filter((each) => each === reason).length} times: ${reason}`);
+  return reasons.length;
 }
 
 /** Waits until every decision is in Postgres and no batch is open. */
