@@ -6,7 +6,7 @@ import { decodeFeatures, type Features } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
 import type { DecisionRow } from '../sinks/port.ts';
-import { decodeEvents, type DecodedEvent } from './decode-event.ts';
+import { decodeEvents, type DecodedEvent } from '../pipelines/decode-event.ts';
 import { decisionRows, featureRecords } from './decision-rows.ts';
 import type { RunHistoryPort } from './ports.ts';
 

@@ -59,6 +59,8 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
       if (decided.sinks & (1 << i)) sinkCounts[sink] = (sinkCounts[sink] ?? 0) + 1;
     });
   }
+  // Its segments show the chain: one that is missing would be taken for a hole.
+  if (pipeline.sinks.some(({ sink }) => sink === 'lake')) sinkCounts['lake'] ??= 0;
   decisions.header.whys = [...whys.keys()];
   decisions.header.degradedCount = predicted.degraded ? rows - rejections.length : 0;
   decisions.header.rejectedCount = features.header.rejections.length + rejections.length;

@@ -7,7 +7,7 @@ import { createDeadLetter } from './dead-letter.ts';
 import { createDeliver } from './deliver.ts';
 import { createExtractFeatures } from './extract-features.ts';
 import { createInfer } from './infer.ts';
-import type { ActivityReports, DeadLetterPort, ModelPort, RunHistoryPort } from './ports.ts';
+import type { ActivityReports, DeadLetterPort, ModelPort, RecordsPort, RunHistoryPort } from './ports.ts';
 import { createReviewActivities, type ReviewActivities, type ReviewActivityOptions } from './project-review.ts';
 import { createRollUpActivities } from './roll-up-lake.ts';
 import { guardSink } from './sink-guard.ts';
@@ -20,6 +20,7 @@ export interface ActivityDependencies {
   sinks: readonly Sink[];
   deadLetters: DeadLetterPort;
   history: RunHistoryPort;
+  records: RecordsPort;
   reports: ActivityReports;
   limits: { batchCacheBytesMax: number; deliveriesPerSinkMax: number };
   pool: Pool;
@@ -29,7 +30,7 @@ export interface ActivityDependencies {
 
 /** Every activity of a worker, over what it was given. */
 export function createActivities(dependencies: ActivityDependencies): BatchActivities & LakeActivities & ReviewActivities {
-  const { pipelines, store, model, deadLetters, history, reports, limits, pool, publishLabel, lakeRoot } = dependencies;
+  const { pipelines, store, model, deadLetters, history, records, reports, limits, pool, publishLabel, lakeRoot } = dependencies;
   const batches = new Batches(new Map(pipelines.map((pipeline) => [pipeline.name, pipeline])), history, limits.batchCacheBytesMax);
   const sinks = new Map(
     dependencies.sinks.map((sink) => [
@@ -38,7 +39,7 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
     ]),
   );
   return {
-    extractFeatures: createExtractFeatures({ batches, store, reports }),
+    extractFeatures: createExtractFeatures({ batches, store, records, reports }),
     infer: createInfer({ batches, model, reports }),
     deliver: createDeliver({ batches, sinks, deadLetters, reports }),
     deadLetter: createDeadLetter({ batches, deadLetters, reports }),

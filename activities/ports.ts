@@ -29,6 +29,15 @@ export interface RecordedRun {
   decisions?: Uint8Array;
 }
 
+/** Where the records of a partition can be read again. */
+export interface RecordsPort {
+  /**
+   * Records of `[from, to)` in order, in pieces: each says up to which offset it reaches, so that gaps are covered too. Begins at
+   * the start of the log where that lies behind `from`. Gives the connection back when the loop over it ends.
+   */
+  read(topic: string, partition: number, from: number, to: number): AsyncIterable<{ end: number; records: KafkaRecord[] }>;
+}
+
 /** Where refused records are published. */
 export interface DeadLetterPort {
   /** Resolves once every dead letter is durable. Publishing one twice is harmless: it carries its event key. */

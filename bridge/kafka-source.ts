@@ -1,20 +1,17 @@
-import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
-import type { KafkaRecord } from '../contracts/records-frame.ts';
+import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import { toRecord } from '../runtime/kafka-record.ts';
 import type { Source, SourceHandlers } from './ports.ts';
 
 export interface KafkaSourceOptions {
   topic: string;
   groupId: string;
   sessionTimeoutMs: number;
-  /** Values above this travel as a stub: their beginning, size and reason. */
-  valueBytesMax: number;
 }
 
-const stubBytes = 64 * 1024;
 const newPartitionsMs = 30_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
-export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, valueBytesMax }: KafkaSourceOptions): Source {
+export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs }: KafkaSourceOptions): Source {
   const admin = kafka.admin();
   const consumer = kafka.consumer({
     groupId,
@@ -41,7 +38,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
         autoCommit: false,
         eachBatchAutoResolve: false,
         partitionsConsumedConcurrently: 64,
-        eachBatch: (payload) => onFetch(payload, handlers, valueBytesMax),
+        eachBatch: (payload) => onFetch(payload, handlers),
       });
     },
     async stop() {
@@ -79,37 +76,17 @@ function listen(consumer: Consumer, handlers: SourceHandlers, topic: string): vo
 }
 
 /** Hands the fetch on and returns at once; what was not taken will be polled again. */
-function onFetch({ batch, resolveOffset }: EachBatchPayload, handlers: SourceHandlers, valueBytesMax: number): Promise<void> {
+function onFetch({ batch, resolveOffset }: EachBatchPayload, handlers: SourceHandlers): Promise<void> {
   const lastOffset = batch.lastOffset();
   const taken = handlers.fetched({
     partition: batch.partition,
     fetchedOffset: Number((batch as unknown as { fetchedOffset: string }).fetchedOffset),
     endOffset: Number(lastOffset) + 1,
     logEnd: Number(batch.highWatermark),
-    records: batch.messages.map((message) => toRecord(message, valueBytesMax)),
+    records: batch.messages.map((message) => toRecord(message)),
   });
   // Resolving the last visible record also resolves control records behind it.
   const lastVisible = batch.messages.at(-1);
   if (taken && lastVisible) resolveOffset(lastVisible.offset);
   return Promise.resolve();
-}
-
-function toRecord({ offset, timestamp, key, value, headers }: KafkaMessage, valueBytesMax: number): KafkaRecord {
-  const record: KafkaRecord = { offset: Number(offset), timestampMs: Number(timestamp), key, value };
-  const texts = headerTexts(headers);
-  if (texts) record.headers = texts;
-  if (value && value.length > valueBytesMax) {
-    // A copy, so that the stub does not keep the whole poll's buffer alive.
-    record.value = Buffer.from(value.subarray(0, stubBytes));
-    record.stub = { valueBytes: value.length };
-  }
-  return record;
-}
-
-function headerTexts(headers: IHeaders | undefined): Record<string, string> | undefined {
-  const entries = Object.entries(headers ?? {}).flatMap(([name, value]): [string, string][] => {
-    const first = Array.isArray(value) ? value[0] : value;
-    return first === undefined ? [] : [[name, first.toString()]];
-  });
-  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
 }

@@ -15,8 +15,6 @@ import { countOpenBatches, OpenBatches } from './open-batches.ts';
 import { PipelineBridge } from './pipeline-bridge.ts';
 import { createTemporalStarter } from './temporal-starter.ts';
 
-/** The longest value that can travel at all: the start request of a batch must stay below Temporal's 2 MB per payload. */
-const valueBytesMax = 1.5 * 1024 * 1024;
 const startDeadlineMsMin = 1_500;
 
 await runMain('bridge', async (config, log) => {
@@ -44,7 +42,6 @@ await runMain('bridge', async (config, log) => {
         topic: topic.name,
         groupId: `${kafkaConfig.groupPrefix}.${deployment}.${name}`,
         sessionTimeoutMs: kafkaConfig.sessionTimeoutMs,
-        valueBytesMax,
       });
     const pipelineBridge = new PipelineBridge(
       { createSource, starter, clock: systemClock, budget, openBatches, reports, log: { info: (text) => log.info(text), error: (text) => log.error(text) } },

@@ -194,7 +194,7 @@ export class Partition {
     const expected = this.#expectedTail!;
     const record = fetch.records.find(({ offset }) => offset === expected.offset);
     if (record && recordHash(record) !== expected.hash) {
-      void this.#halt(`offset ${expected.offset} holds another record than the one that was scored: the topic was recreated. Run: headrace epoch bump --start earliest`);
+      this.#halt(`offset ${expected.offset} holds another record than the one that was scored: the topic was recreated. Run: headrace epoch bump --start earliest`);
       return false;
     }
     this.#expectedTail = undefined;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { chainId, type BatchRef } from '../contracts/event-key.ts';
+import { chainId, type BatchRef, type Chain } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { packState, unpackState } from './pack-state.ts';
 import { StateCache } from './state-cache.ts';
@@ -85,6 +85,10 @@ class LmdbStore implements FeatureStore {
     } finally {
       this.#underWay.delete(transaction);
     }
+  }
+
+  appliedTo(chain: Chain): number | null {
+    return this.#readJson<Marker>(`marker|${chainId(chain)}`)?.position ?? null;
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { chainId, type BatchRef } from '../contracts/event-key.ts';
+import { chainId, type BatchRef, type Chain } from '../contracts/event-key.ts';
 import { judgeBatch, markerAfter, type FeatureStore, type FoldContext, type FoldResult, type Marker } from './store.ts';
 
 /** A feature store that forgets everything when its process ends: for tests, and for computing features offline. */
@@ -24,6 +24,10 @@ export class MemoryStore implements FeatureStore {
     this.#chains.set(id, { marker: markerAfter(chain?.marker, batch, watermarkMs), result });
     this.#sequence = commitSequence;
     return result;
+  }
+
+  appliedTo(chain: Chain): number | null {
+    return this.#chains.get(chainId(chain))?.marker.position ?? null;
   }
 
   async close(): Promise<void> {

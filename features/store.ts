@@ -1,4 +1,4 @@
-import { chainId, type BatchRef } from '../contracts/event-key.ts';
+import { chainId, type BatchRef, type Chain } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 
 /** Where the feature state of every entity lives, and how far each chain was applied to it. */
@@ -14,6 +14,8 @@ export interface FeatureStore {
    * read or written, and whatever `fold` throws; nothing has changed then.
    */
   apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array>;
+  /** The offset from which on nothing of a chain was applied; null when the store knows nothing of the chain. */
+  appliedTo(chain: Chain): number | null;
   close(): Promise<void>;
 }
 

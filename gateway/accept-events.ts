@@ -1,4 +1,4 @@
-import { decodeEvents } from '../activities/decode-event.ts';
+import { decodeEvents } from '../pipelines/decode-event.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { ProblemEntry } from './problems.ts';

@@ -9,7 +9,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
   database: { imports: ['contracts'] },
   features: { imports: ['contracts'] },
   sinks: { imports: ['contracts', 'database'] },
-  activities: { imports: ['contracts', 'database', 'features', 'sinks'] },
+  activities: { imports: ['contracts', 'database', 'features', 'pipelines', 'sinks'] },
   workflows: { imports: ['contracts'], types: ['activities', 'sinks'] },
   runtime: { imports: ['contracts', 'pipelines'] },
   pipelines: { imports: ['contracts', 'runtime'] },

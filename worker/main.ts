@@ -11,12 +11,14 @@ import { createPool } from '../database/pool.ts';
 import { openLmdbStore } from '../features/index.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { createKafka } from '../runtime/kafka.ts';
+import { registerCompressionCodecs } from '../runtime/kafka-compression.ts';
 import type { Logger } from '../runtime/log.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
 import { createPublisher } from '../runtime/publisher.ts';
 import { runMain } from '../runtime/run-main.ts';
 import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
 import { connectTemporal, dataConverter, temporalConnectionOptions } from '../runtime/temporal.ts';
+import { readTopicRange } from '../runtime/topic-range.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { createTritonClient } from '../runtime/triton.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
@@ -40,6 +42,7 @@ await runMain('worker', async (config, log) => {
   const converter = dataConverter(config.codec);
   const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace worker', onIdleError: (error) => log.warn(`a database connection broke: ${error.message}`) });
   await migrate(pool);
+  await registerCompressionCodecs();
   const kafka = createKafka(config, log, 'worker');
   await ensureTopics(kafka, pipelines, config.kafka.replicationFactor);
   const publisher = await createPublisher(kafka);
@@ -55,6 +58,7 @@ await runMain('worker', async (config, log) => {
     model: createTritonModel(triton),
     sinks,
     deadLetters: createDeadLetters(publisher),
+    records: { read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to) },
     history: createRunHistory(temporal, converter.payloadCodecs ?? []),
     reports: createActivityReports(registry),
     limits: config.worker,
@@ -120,13 +124,14 @@ async function checkModels(triton: ReturnType<typeof createTritonClient>, pipeli
 }
 
 function temporalLogger(log: Logger): TemporalLogger {
-  const write = (level: 'trace' | 'debug' | 'info' | 'warn' | 'error', message: string, meta: { error?: unknown } = {}) => {
-    const { error, ...fields } = meta;
+  const write = (level: 'trace' | 'debug' | 'info' | 'warn' | 'error', message: string, meta: Record<string, unknown> = {}) => {
+    // What is the same in every line, or of use to nobody but the SDK, would only bury the rest.
+    const { error, taskToken: _, namespace: __, taskQueue: ___, sdkComponent: ____, ...fields } = meta;
     log[level](error === undefined ? fields : { ...fields, err: error }, message);
   };
-  const at = (level: Parameters<typeof write>[0]) => (message: string, meta?: object) => write(level, message, meta);
+  const at = (level: Parameters<typeof write>[0]) => (message: string, meta?: object) => write(level, message, meta as Record<string, unknown>);
   return {
-    log: (level, message, meta) => write(level.toLowerCase() as 'info', message, meta),
+    log: (level, message, meta) => write(level.toLowerCase() as 'info', message, meta as Record<string, unknown>),
     trace: at('trace'),
     debug: at('debug'),
     // The SDK tells of every start of a poller at this level.

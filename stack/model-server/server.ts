@@ -41,7 +41,7 @@ const serverMetadata = {
  * @throws Error with one sentence for each thing that is wrong: repository, configuration, model file, address
  */
 export async function startModelServer(options: ModelServerOptions): Promise<ModelServer> {
-  const { repositoryFolder, port, credentials = ServerCredentials.createInsecure(), requestsMax = 256, onBug = console.error } = options
+  const { repositoryFolder, port, credentials = ServerCredentials.createInsecure(), requestsMax = 256, onBug = (bug) => void process.stderr.write(`${String(bug)}\n`) } = options
   const { host: givenHost = '127.0.0.1' } = options
   const host = givenHost.includes(':') ? `[${givenHost}]` : givenHost
   const models = createModels(repositoryFolder)

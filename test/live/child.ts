@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 
 const readyTimeoutMs = 60_000;
 const stderrLinesMax = 20;
-const lineCharsMax = 400;
+const lineCharsMax = 1_000;
 
 /** One of our own processes, started from source as a child that the test may kill. */
 export class Child {

@@ -86,7 +86,7 @@ describe('models', () => {
     await produce(0, 200);
     await untilAllDelivered(200);
     const { address } = models;
-    await models.kill('SIGKILL');
+    models.kill('SIGKILL');
     await models.exited;
     await produce(200, 1_200);
     // The outage itself: what is checked is that it costs time and nothing else.

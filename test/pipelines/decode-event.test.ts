@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeEvents } from '../../activities/decode-event.ts';
+import { decodeEvents } from '../../pipelines/decode-event.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
 import { paymentsPipeline } from '../live/payments.ts';
 
