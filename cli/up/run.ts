@@ -14,6 +14,7 @@ import { commonEnv, makePlan } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { preparePrograms } from './prepare.ts';
 import { describeProgress } from './progress.ts';
+import { Refusals } from './refusals.ts';
 import { askTerminal, resetData } from './reset.ts';
 import { Session } from './session.ts';
 import { listenForStop } from './signals.ts';
@@ -58,13 +59,14 @@ async function planRun(options: UpOptions, env: NodeJS.ProcessEnv, folder: DataF
 }
 
 /** Feeds the file and tells how it went. */
-async function feed(options: UpOptions, plan: Plan, session: Session, console: Console): Promise<void> {
+async function feed(options: UpOptions, plan: Plan, session: Session, folder: DataFolder, console: Console): Promise<void> {
   const { gateway, pipelines } = plan.endpoints([]);
   const file = options.events as string;
+  const refusals = new Refusals(console, file, folder.logFile('refused'));
   try {
     const { accepted, refused } = await feedFile({
       file, gatewayUrl: gateway.url, pipeline: pipelines[0]!.name, rate: options.rate, signal: session.producing.signal,
-      onRefused: (line, reason) => console.line(`${file}:${line}: refused: ${reason}`),
+      onRefused: (line, reason) => refusals.add(line, reason),
       onProgress: (progress) => console.status('feed', `${file}: ${progress.accepted} events taken, ${progress.refused} refused`),
     });
     console.clear('feed');
@@ -95,7 +97,7 @@ async function runSession(options: UpOptions, plan: Plan, folder: DataFolder, co
     await Promise.race([session.start(), stop.requested, session.supervisor.failed]);
     if (!stop.signal.aborted) {
       await tellUp(plan, folder, options, console, startedAt);
-      if (options.events !== undefined) feeding = feed(options, plan, session, console);
+      if (options.events !== undefined) feeding = feed(options, plan, session, folder, console);
       session.showFigures();
       await Promise.race([stop.requested, session.supervisor.failed]);
     }
