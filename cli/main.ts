@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { registerReplay } from './replay.ts';
 import { registerStatus } from './status.ts';
 import { registerSubmit } from './submit.ts';
 import { registerUp } from './up/index.ts';
@@ -8,6 +9,7 @@ const commands: ((program: Command) => void)[] = [
   registerUp,
   registerSubmit,
   registerStatus,
+  registerReplay,
 ];
 
 const program = new Command('headrace')
