@@ -33,7 +33,8 @@ const shutdownGraceMs = 5_000;
 
 await runMain('worker', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
-  Runtime.install({ logger: temporalLogger(log) });
+  // Signals are ours: the SDK's own handling would shut workers down beside `stop`.
+  Runtime.install({ logger: temporalLogger(log), shutdownSignals: [] });
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
 
