@@ -20,14 +20,14 @@ export async function deliverToAll(batch: BatchRef, decided: DecisionsHeader): P
   const delivered = await Promise.all(
     targets.map(async (target) => {
       show(target, 'delivering');
+      const options = { summary: `to ${target}` };
+      const deliverBy = ({ deliver, deadLetter }: typeof deliverHere | typeof deliverDurably) =>
+        target === deadLetters ? deadLetter.executeWithOptions(options, [batch]) : deliver.executeWithOptions(options, [batch, target]);
       const rows = await hereOrDurably(
-        () => (target === deadLetters ? deliverHere.deadLetter(batch) : deliverHere.deliver(batch, target)),
+        () => deliverBy(deliverHere),
         () => {
           show(target, 'retrying');
-          const options = { summary: `to ${target}` };
-          return target === deadLetters
-            ? deliverDurably.deadLetter.executeWithOptions(options, [batch])
-            : deliverDurably.deliver.executeWithOptions(options, [batch, target]);
+          return deliverBy(deliverDurably);
         },
       );
       show(target, 'delivered');

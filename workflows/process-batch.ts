@@ -49,7 +49,7 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
     // 2. Let the lane go on. The timer ends this workflow task: an update is answered only when its task is, and the sinks'
     //    local activities would otherwise belong to it and hold the answer back.
     reply = { position: batch.position, end: batch.end, count: batch.count };
-    await sleep(1);
+    await sleep(1, { summary: 'ends the scoring task' });
 
     // 3. Every sink, side by side.
     const delivered = await deliverToAll(batch, decided);

@@ -56,10 +56,13 @@ describe('recorded histories', () => {
   });
 });
 
+/** The line that parts scoring from delivering. */
+const timer = "await sleep(1, { summary: 'ends the scoring task' });";
+
 describe('the check bites', () => {
   test.each([
-    { what: 'an extra timer', file: 'process-batch.ts', before: 'await sleep(1);', after: 'await sleep(1);\n    await sleep(1);', name: 'batch-delivered' },
-    { what: 'no timer', file: 'process-batch.ts', before: 'await sleep(1);', after: '', name: 'batch-delivered' },
+    { what: 'an extra timer', file: 'process-batch.ts', before: timer, after: `${timer} await sleep(1);`, name: 'batch-delivered' },
+    { what: 'no timer', file: 'process-batch.ts', before: timer, after: '', name: 'batch-delivered' },
     { what: 'one step less', file: 'review.ts', before: "upsertSearchAttributes([{ key: statusKey, value: 'decided' }]);", after: '', name: 'review-update' },
   ])('$what in $file fails on $name', async ({ file, before, after, name }) => {
     const errors = await replayAll(await bundleMutated(file, before, after), [name]);
@@ -68,7 +71,7 @@ describe('the check bites', () => {
   });
 
   test('a copy without a change does not fail', async () => {
-    const errors = await replayAll(await bundleMutated('process-batch.ts', 'await sleep(1);', 'await sleep(1); '), recordedNames());
+    const errors = await replayAll(await bundleMutated('process-batch.ts', timer, `${timer} `), recordedNames());
     expect([...errors.values()].filter(Boolean)).toEqual([]);
     expect(errors.size).toBe(recordedNames().length);
   });
