@@ -54,7 +54,7 @@ async function start({ cacheDir, temporalExecutable, env, tell }: BenchContext, 
 
 /** A Kafka client of the bench's own. */
 export function kafkaClient({ kafka }: BenchServers<'kafka'>): Kafka {
-  return new Kafka({ clientId: 'bench', brokers: [kafka.address], logLevel: logLevel.ERROR, requestTimeout: 30_000 });
+  return new Kafka({ clientId: 'bench', brokers: [kafka.address], logLevel: logLevel.NOTHING, requestTimeout: 30_000 });
 }
 
 /** What Temporal's database takes on disk, with its write-ahead log. */

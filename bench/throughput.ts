@@ -22,6 +22,7 @@ export const throughput: Bench = {
   name: 'throughput',
   what: 'events/s from a backlog through all sinks, CPU per event of every process, memory, growth of Temporal, beside a bare loop',
   async run(context) {
+    if (context.sinks?.includes('dashboard') === false) throw new Error('--sinks must name dashboard, because the bench counts decisions there');
     const servers = await startServers(context, ['temporal', 'kafka', 'postgres', 'model-server']);
     const system = await BenchSystem.prepare(context, servers, { topic, partitions }).catch(async (error: unknown) => {
       await servers.stop();

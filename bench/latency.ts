@@ -1,0 +1,99 @@
+import { finishedBatches, openBatchCount, type FinishedBatch } from './batch-runs.ts';
+import type { Bench, BenchContext } from './context.ts';
+import { quantile, type Figure } from './figures.ts';
+import { sendOnSchedule } from './open-loop.ts';
+import { loadAverage } from './process-usage.ts';
+import { startServers } from './servers.ts';
+import { BenchSystem } from './system.ts';
+import { poll } from './poll.ts';
+
+const partitionCounts = [2, 4];
+/** What is compiled and connected in the first seconds is no part of the steady state. */
+const warmUpSeconds = 5;
+const drainMsMax = 120_000;
+
+/** A range of offsets, and when it was done. */
+export interface DoneRange {
+  partition: number;
+  position: number;
+  end: number;
+  doneMs: number;
+}
+
+/** An event that was sent: where Kafka put it, and when it was due. */
+export interface SentEvent {
+  partition: number;
+  offset: number;
+  dueMs: number;
+}
+
+/** How long events take at a steady rate. The next event is sent when it is due, however long the earlier ones take. */
+export const latency: Bench = {
+  name: 'latency',
+  what: 'record time to scored and to all sinks at a steady rate, exact samples, on 2 and on 4 partitions',
+  async run(context) {
+    const figures: Figure[] = [];
+    for (const partitions of partitionCounts) figures.push(...(await measureLatency(context, partitions)));
+    return [...figures, { name: 'load of the machine at the end (1 min)', value: loadAverage(), unit: '' }];
+  },
+};
+
+async function measureLatency(context: BenchContext, partitions: number): Promise<Figure[]> {
+  const { rate, seconds, tell } = context;
+  const servers = await startServers(context, ['temporal', 'kafka', 'postgres', 'model-server']);
+  let system: BenchSystem | undefined;
+  try {
+    system = await BenchSystem.prepare(context, servers, { topic: `bench-latency-${partitions}`, partitions });
+    await system.start('worker');
+    // The bridge tells of each scored batch at this level, with its range.
+    await system.start('bridge', { HEADRACE_LOG_LEVEL: 'debug' });
+    const sent = await sendOnSchedule(context, system, rate, seconds + warmUpSeconds);
+    const steady = sent.slice(rate * warmUpSeconds);
+    await untilScored(system, sent);
+    const scored = latencies(steady, scoredRanges(system.logLines('bridge')));
+    const delivered = latencies(steady, (await deliveredBatches(system, sent.length)).map((batch) => ({ ...batch, doneMs: batch.closedMs })));
+    tell(`${partitions} partitions: ${steady.length} samples`);
+    const under = `${partitions} partitions, ${rate} events/s`;
+    return [
+      { name: `${under}: scored, p50`, value: quantile(scored, 0.5), unit: 'ms' },
+      { name: `${under}: scored, p99`, value: quantile(scored, 0.99), unit: 'ms' },
+      { name: `${under}: scored, worst`, value: quantile(scored, 1), unit: 'ms' },
+      { name: `${under}: all sinks, run completed, p50`, value: quantile(delivered, 0.5), unit: 'ms' },
+      { name: `${under}: all sinks, run completed, p99`, value: quantile(delivered, 0.99), unit: 'ms' },
+      { name: `${under}: all sinks, run completed, worst`, value: quantile(delivered, 1), unit: 'ms' },
+    ];
+  } finally {
+    await system?.stop();
+    await servers.stop();
+  }
+}
+
+/** The scored batches that the bridge logged. */
+export function scoredRanges(lines: readonly Record<string, unknown>[]): DoneRange[] {
+  return lines
+    .filter(({ msg }) => msg === 'scored')
+    .map(({ partition, position, end, time }) => ({ partition: Number(partition), position: Number(position), end: Number(end), doneMs: Date.parse(String(time)) }));
+}
+
+/** For each event the time from when it was due to when its range was done. Throws when one is in no range. */
+export function latencies(events: readonly SentEvent[], ranges: readonly DoneRange[]): Float64Array {
+  const byPartition = new Map<number, DoneRange[]>();
+  for (const range of ranges.toSorted((a, b) => a.position - b.position)) byPartition.set(range.partition, [...(byPartition.get(range.partition) ?? []), range]);
+  return Float64Array.from(events, ({ partition, offset, dueMs }) => {
+    const range = byPartition.get(partition)?.find(({ position, end }) => offset >= position && offset < end);
+    if (!range) throw new Error(`the event at offset ${offset} of partition ${partition} is in no finished batch`);
+    return range.doneMs - dueMs;
+  });
+}
+
+async function untilScored(system: BenchSystem, sent: readonly SentEvent[]): Promise<void> {
+  await poll('all events are scored', drainMsMax, async () => (await system.metric('bridge', 'headrace_bridge_records_total')) >= sent.length);
+}
+
+async function deliveredBatches(system: BenchSystem, events: number): Promise<FinishedBatch[]> {
+  return poll('all batches are completed', drainMsMax, async () => {
+    if ((await openBatchCount(system.temporal)) > 0) return undefined;
+    const batches = await finishedBatches(system.temporal);
+    return batches.reduce((sum, { count }) => sum + count, 0) >= events ? batches : undefined;
+  });
+}
