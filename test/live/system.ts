@@ -17,6 +17,8 @@ export interface SystemOptions {
   sinks?: string[];
   /** Address of a model server of the test's own; absent = the shared one with the `linear` model. */
   tritonUrl?: string;
+  /** Source text of a pipeline instead of the payments one; it has to use these names. */
+  pipelineSource?: (names: { name: string; topic: string; partitions: number }) => string;
   env?: Record<string, string>;
 }
 
@@ -40,7 +42,7 @@ export class System {
     readonly pool: pg.Pool,
   ) {}
 
-  static async start({ partitions = 2, sinks, tritonUrl, env = {} }: SystemOptions = {}): Promise<System> {
+  static async start({ partitions = 2, sinks, tritonUrl, pipelineSource, env = {} }: SystemOptions = {}): Promise<System> {
     const servers = await startLiveServers({ temporal: true, kafka: true, postgres: true, ...(tritonUrl ? {} : { models: linearModels }) });
     const name = uniqueName('payments');
     const topic = uniqueName('topic');
@@ -49,7 +51,8 @@ export class System {
     mkdirSync(join(pipelinesDir, 'payments'), { recursive: true });
     writeFileSync(
       join(pipelinesDir, 'payments', 'index.ts'),
-      `import { paymentsPipeline } from ${JSON.stringify(join(root, 'test/live/payments.ts'))};\nexport default paymentsPipeline(${JSON.stringify({ name, topic, partitions, sinks })});\n`,
+      pipelineSource?.({ name, topic, partitions }) ??
+        `import { paymentsPipeline } from ${JSON.stringify(join(root, 'test/live/payments.ts'))};\nexport default paymentsPipeline(${JSON.stringify({ name, topic, partitions, sinks })});\n`,
     );
     const namespace = await createNamespace(servers.temporal.address, Object.fromEntries(Object.values(searchAttributes).map(({ name: attribute, type }) => [attribute, attributeKinds[type]])));
     const databaseUrl = await createDatabase(servers.postgres.databaseUrl);
