@@ -1,4 +1,6 @@
-import { CompressionTypes, Partitioners, type Kafka, type Message, type Producer } from 'kafkajs';
+import { CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs';
+import { keyPartitioner } from './kafka-partitioner.ts';
+import { GroupedMessages, installRecordEncoder } from './kafka-produce.ts';
 
 export interface Publisher {
   /** Resolves once the brokers have all the messages in sync (acks -1). Throws when they do not take them in time. */
@@ -27,7 +29,8 @@ const sendBytesMax = 768 * 1024;
  * kafkajs's idempotent producer is known to acknowledge records that it dropped; one in flight, so that retries keep the order.
  */
 export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 * 1024 }: { queueBytesMax?: number } = {}): Promise<Publisher> {
-  const producer: Producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false, idempotent: false });
+  installRecordEncoder();
+  const producer: Producer = kafka.producer({ createPartitioner: keyPartitioner, allowAutoTopicCreation: false, idempotent: false });
   await producer.connect();
   const queue: Waiting[] = [];
   let queueBytes = 0;
@@ -37,7 +40,7 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
     while (queue.length > 0) {
       const taken = take();
       try {
-        await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: taken[0]!.topic, messages: taken.flatMap(({ messages }) => messages) });
+        await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: taken[0]!.topic, messages: GroupedMessages.join(taken.map(({ messages }) => messages)) });
         for (const waiting of taken) waiting.resolve();
       } catch (error) {
         for (const waiting of taken) waiting.reject(error);
