@@ -40,8 +40,8 @@ async function replay(source: string, options: ReplayOptions): Promise<void> {
   const config = configOf(options.dataDir);
   const converter = dataConverter(config.codec);
   const { history, workflowId } = isFileName(source) ? readHistoryFile(source) : await fetchHistory(source, options.runId, config);
-  const { verdict, localCalls } = await replayHistory(history, { workflowId, dataConverter: converter });
-  const run = await readRun(history, { readable: new Readable(converter.payloadCodecs ?? [], options.rows), localCalls, workflowId });
+  const { verdict, calls } = await replayHistory(history, { workflowId, dataConverter: converter });
+  const run = await readRun(history, { readable: new Readable(converter.payloadCodecs ?? [], options.rows), calls, workflowId });
   process.stdout.write(options.output === 'json' ? `${JSON.stringify({ ...run, verdict }, undefined, 2)}\n` : replayText(run, verdict));
   if (!verdict.replays) process.exitCode = 1;
 }

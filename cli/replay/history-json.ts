@@ -33,3 +33,17 @@ export function historyToJson(history: History): unknown {
   const { type, json } = historyJson();
   return json.toJson(type, type.fromObject(history));
 }
+
+/** The JSON in the marker that holds a local activity's result, as far as it is read here. */
+export interface LocalMarker {
+  seq: number;
+  attempt: number;
+  activity_type: string;
+  complete_time: { seconds: number; nanos: number } | null;
+}
+
+/** The marker of a local activity; undefined for any other event. The native part of the SDK writes it, and no codec touches it. */
+export function localMarkerOf({ markerRecordedEventAttributes: marker }: HistoryEvent): LocalMarker | undefined {
+  const data = marker?.markerName === 'core_local_activity' ? marker.details?.['data']?.payloads?.[0]?.data : undefined;
+  return data ? (JSON.parse(Buffer.from(data).toString()) as LocalMarker) : undefined;
+}

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
-import { NamespaceNotFoundError, ServiceError, WorkflowNotFoundError } from '@temporalio/client';
+import { status } from '@grpc/grpc-js';
+import { isGrpcServiceError } from '@temporalio/client';
 import { batchWorkflowId, parseEventKey } from '../../contracts/event-key.ts';
 import { messageOf } from '../../contracts/failures.ts';
 import { workflowNames } from '../../contracts/names.ts';
@@ -51,13 +52,11 @@ export async function fetchHistory(id: string, runId: string | undefined, config
     checkEvents(history, `workflow "${workflowId}"`);
     return { history, workflowId };
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) {
-      const run = runId ? ` with run id "${runId}"` : '';
-      throw new Error(`there is no workflow "${workflowId}"${run} in ${where}, or it is older than the namespace's retention; check the id, TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE`, { cause: error });
-    }
-    if (error instanceof NamespaceNotFoundError) throw new Error(`there is no ${where}; check TEMPORAL_NAMESPACE`, { cause: error });
-    if (error instanceof ServiceError) throw new Error(`the history of "${workflowId}" cannot be read from ${where}: ${messageOf(error.cause ?? error)}`, { cause: error });
-    throw error;
+    if (!isGrpcServiceError(error)) throw error;
+    if (error.code !== status.NOT_FOUND) throw new Error(`the history of "${workflowId}" cannot be read from ${where}: ${error.details}`, { cause: error });
+    if (/^namespace /i.test(error.details)) throw new Error(`there is no ${where}; check TEMPORAL_NAMESPACE`, { cause: error });
+    const run = runId ? ` with run id "${runId}"` : '';
+    throw new Error(`there is no workflow "${workflowId}"${run} in ${where}, or it is older than the namespace's retention; check the id, TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE`, { cause: error });
   } finally {
     await client.connection.close();
   }
@@ -97,9 +96,9 @@ function checkEvents({ events }: History, what: string) {
   const type = started.workflowType?.name ?? '';
   const ours: string[] = Object.values(workflowNames);
   if (!ours.includes(type)) throw new Error(`${what} is the history of a workflow "${type}", which is none of Headrace's: ${ours.join(', ')}`);
-  const records = started.input?.payloads?.[1];
-  if (type === workflowNames.processBatch && Buffer.from(records?.metadata?.['encoding'] ?? []).toString() === 'json/plain') {
-    throw new Error(`${what} was exported through the codec endpoint, so its frames are text for people; export it raw: without --codec-endpoint, in the Web UI with decoding switched off`);
+  const encodings = (started.input?.payloads ?? []).map(({ metadata }) => Buffer.from(metadata?.['encoding'] ?? []).toString());
+  if (encodings.includes('') || (type === workflowNames.processBatch && encodings[1] === 'json/plain')) {
+    throw new Error(`${what} was decoded when it was exported, so its payloads are text for people; export it raw: without --codec-endpoint, in the Web UI as "encoded"`);
   }
   return started;
 }

@@ -1,17 +1,9 @@
 import type { Payload } from '@temporalio/common';
-import type { History, HistoryEvent } from './history-json.ts';
+import { localMarkerOf, type History, type HistoryEvent } from './history-json.ts';
 import type { Readable } from './readable-value.ts';
 import type { Run, Step, StepKind } from './steps.ts';
 import { durationOf, timeMs } from './times.ts';
-import type { LocalCall } from './watch-run.ts';
-
-/** The JSON in a local activity's marker, as far as it is read here. */
-interface LocalMarker {
-  seq: number;
-  attempt: number;
-  activity_type: string;
-  complete_time: { seconds: number; nanos: number };
-}
+import type { Call } from './watch-run.ts';
 
 const closings: [keyof HistoryEvent, Run['status']][] = [
   ['workflowExecutionCompletedEventAttributes', 'completed'],
@@ -22,10 +14,10 @@ const closings: [keyof HistoryEvent, Run['status']][] = [
   ['workflowExecutionContinuedAsNewEventAttributes', 'continued as new'],
 ];
 
-/** Groups the events of a history into steps, decoded. `localCalls` adds what local activities were called with. */
-export async function readRun(history: History, { readable, localCalls, workflowId }: { readable: Readable; localCalls: ReadonlyMap<number, LocalCall>; workflowId?: string }): Promise<Run> {
+/** Groups the events of a history into steps, decoded. `calls` adds what local activities were called with. */
+export async function readRun(history: History, { readable, calls, workflowId }: { readable: Readable; calls: ReadonlyMap<number, Call>; workflowId?: string }): Promise<Run> {
   const events = history.events ?? [];
-  const reader = new StepReader(readable, localCalls);
+  const reader = new StepReader(readable, calls);
   for (const event of events) await reader.take(event);
   const started = events[0]!.workflowExecutionStartedEventAttributes!;
   const last = events.at(-1)!;
@@ -46,7 +38,7 @@ class StepReader {
 
   constructor(
     private readonly readable: Readable,
-    private readonly localCalls: ReadonlyMap<number, LocalCall>,
+    private readonly calls: ReadonlyMap<number, Call>,
   ) {}
 
   async take(event: HistoryEvent): Promise<void> {
@@ -92,14 +84,14 @@ class StepReader {
   async #marker(event: HistoryEvent): Promise<boolean> {
     const marker = event.markerRecordedEventAttributes;
     if (!marker) return false;
-    const { data, result } = marker.details ?? {};
-    if (marker.markerName !== 'core_local_activity') {
-      this.#add(event, marker.markerName === 'core_patch' ? 'patch' : 'event', marker.markerName ?? 'marker', { input: await this.readable.all(data) });
+    const local = localMarkerOf(event);
+    if (!local) {
+      this.#add(event, marker.markerName === 'core_patch' ? 'patch' : 'event', marker.markerName ?? 'marker', { input: await this.readable.all(marker.details?.['data']) });
       return true;
     }
-    const { seq, attempt, activity_type: name, complete_time: ended } = (await this.readable.first(data)) as LocalMarker;
-    const call = this.localCalls.get(seq);
-    const step = this.#add(event, 'local activity', name, { attempt, result: await this.readable.first(result), failure: this.readable.failure(marker.failure) });
+    const { seq, attempt, activity_type: name, complete_time: ended } = local;
+    const step = this.#add(event, 'local activity', name, { attempt, result: await this.readable.first(marker.details?.['result']), failure: this.readable.failure(marker.failure) });
+    const call = this.calls.get(seq);
     if (call) Object.assign(step, { atMs: call.atMs, durationMs: durationOf(call.atMs, timeMs(ended)), input: call.args.map((arg) => this.readable.value(arg)) });
     return true;
   }

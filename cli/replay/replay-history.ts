@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import type { DataConverter } from '@temporalio/common';
-import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker, type InjectedSinks } from '@temporalio/worker';
-import type { History } from './history-json.ts';
-import type { LocalCall, ReplaySinks } from './watch-run.ts';
+import { IllegalStateError, type DataConverter } from '@temporalio/common';
+import { bundleWorkflowCode, DefaultLogger, makeTelemetryFilterString, Runtime, Worker, type InjectedSinks, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { localMarkerOf, type History, type HistoryEvent } from './history-json.ts';
+import type { Call, ReplaySinks } from './watch-run.ts';
 
 const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
 const watchRunPath = fileURLToPath(new URL('./watch-run.ts', import.meta.url));
@@ -16,51 +16,66 @@ export interface Verdict {
 
 export interface Replayed {
   verdict: Verdict;
-  /** Calls of local activities up to where the replay came, by number. */
-  localCalls: ReadonlyMap<number, LocalCall>;
+  /** Calls of activities up to where the replay came, by number. */
+  calls: ReadonlyMap<number, Call>;
 }
 
 let installed = false;
+let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 
 /** The SDK's own log would say everything twice; only its errors are let through. Once a process. */
 function quietRuntime(): void {
   if (installed) return;
   installed = true;
-  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) } } });
+  try {
+    Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) } } });
+  } catch (error) {
+    // Whoever set the SDK up before in this process keeps that.
+    if (!(error instanceof IllegalStateError)) throw error;
+  }
 }
 
 /** Runs today's workflow code against a history, with every result taken from it: no activity runs. */
 export async function replayHistory(history: History, { workflowId, dataConverter }: { workflowId?: string; dataConverter: DataConverter }): Promise<Replayed> {
   quietRuntime();
-  const localCalls = new Map<number, LocalCall>();
+  const calls = new Map<number, Call>();
   const sinks: InjectedSinks<ReplaySinks> = {
-    replay: { localCall: { fn: (_, call) => void localCalls.set(call.seq, call), callDuringReplay: true } },
+    replay: { called: { fn: (_, call) => void calls.set(call.seq, call), callDuringReplay: true } },
   };
-  const options = { workflowsPath, dataConverter, sinks, interceptors: { workflowModules: [watchRunPath] } };
+  bundle ??= bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: [watchRunPath], logger: Runtime.instance().logger });
+  const options = { workflowBundle: await bundle, dataConverter, sinks, interceptors: { workflowModules: [watchRunPath] } };
   try {
     await Worker.runReplayHistory(options, history, workflowId);
-    return { verdict: { replays: true }, localCalls };
+    return { verdict: { replays: true }, calls };
   } catch (error) {
     if (!(error instanceof Error) || !['DeterminismViolationError', 'ReplayError'].includes(error.name)) throw error;
-    return { verdict: { replays: false, problem: problemOf(error, history) }, localCalls };
+    return { verdict: { replays: false, problem: problemOf(error, history, calls) }, calls };
   }
 }
 
-function problemOf(error: Error, history: History): Verdict['problem'] {
+function problemOf(error: Error, history: History, calls: ReadonlyMap<number, Call>): Verdict['problem'] {
   // The SDK hands on the debug form of the native part's failure; the innermost message is the one for people.
   const message = /message: "((?:[^"\\]|\\.)*)"/.exec(error.message)?.[1]?.replaceAll('\\"', '"') ?? error.message;
   const kind = error.name === 'DeterminismViolationError' || message.includes('Nondeterminism') ? 'diverged' : 'failed';
-  return { kind, message, eventId: eventIdIn(message, history) };
+  return { kind, message, eventId: eventIdOf(message, history, calls) };
 }
 
-/** The event that a message is about: some name it, others name the number of a local activity. */
-function eventIdIn(message: string, history: History): number | undefined {
+/** The event that a message is about: some name it, some name the number of an activity, some only say that activities differ. */
+function eventIdOf(message: string, history: History, calls: ReadonlyMap<number, Call>): number | undefined {
   const named = /HistoryEvent\(id: (\d+)/.exec(message)?.[1];
   if (named) return Number(named);
   const seq = /LocalActivity\((\d+)\)/.exec(message)?.[1];
-  const marker = seq && history.events?.find((event) => {
-    const data = event.markerRecordedEventAttributes?.details?.['data']?.payloads?.[0]?.data;
-    return data && (JSON.parse(Buffer.from(data).toString()) as { seq?: number }).seq === Number(seq);
-  });
-  return marker ? Number(marker.eventId) : undefined;
+  const recorded = (history.events ?? []).flatMap((event) => recordedCall(event) ?? []);
+  if (seq) return recorded.find((each) => each.seq === Number(seq))?.eventId;
+  if (!message.includes('does not match activity type')) return undefined;
+  return recorded.find((each) => calls.has(each.seq) && calls.get(each.seq)!.name !== each.name)?.eventId;
+}
+
+/** Number and name of the activity that an event records. */
+function recordedCall(event: HistoryEvent): { eventId: number; seq: number; name: string } | undefined {
+  const eventId = Number(event.eventId);
+  const { activityId, activityType } = event.activityTaskScheduledEventAttributes ?? {};
+  if (activityId) return { eventId, seq: Number(activityId), name: activityType?.name ?? '' };
+  const marker = localMarkerOf(event);
+  return marker && { eventId, seq: marker.seq, name: marker.activity_type };
 }

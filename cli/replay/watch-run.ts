@@ -1,19 +1,24 @@
-import { proxySinks, type LocalActivityInput, type WorkflowInterceptors } from '@temporalio/workflow';
+import { proxySinks, type ActivityInput, type LocalActivityInput, type WorkflowInterceptors } from '@temporalio/workflow';
 
 /** Runs inside the workflow while it is replayed, and changes nothing about it. */
 
-/** A local activity as the workflow asked for it. A history holds only its result. */
-export interface LocalCall {
-  /** Number of the call in its run; the result's marker carries it too. */
+/** An activity as the workflow asked for it. Of a local one the history holds only the result. */
+export interface Call {
+  /** Number of the call in its run. In history it is the activity id, and stands in a local activity's marker. */
   seq: number;
+  name: string;
   args: unknown[];
   /** Workflow time of the call. */
   atMs: number;
 }
 
-export type ReplaySinks = { replay: { localCall(call: LocalCall): void } };
+export type ReplaySinks = { replay: { called(call: Call): void } };
 
 const { replay } = proxySinks<ReplaySinks>();
+
+function watch({ seq, activityType: name, args }: ActivityInput | LocalActivityInput): void {
+  replay.called({ seq, name, args, atMs: Date.now() });
+}
 
 export function interceptors(): WorkflowInterceptors {
   return {
@@ -29,8 +34,12 @@ export function interceptors(): WorkflowInterceptors {
     ],
     outbound: [
       {
-        scheduleLocalActivity(input: LocalActivityInput, next) {
-          replay.localCall({ seq: input.seq, args: input.args, atMs: Date.now() });
+        scheduleActivity(input, next) {
+          watch(input);
+          return next(input);
+        },
+        scheduleLocalActivity(input, next) {
+          watch(input);
           return next(input);
         },
       },
