@@ -50,17 +50,18 @@ export class OpenBatches {
   admit(signal: AbortSignal): Promise<void> {
     if (!this.isFull() || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#waiting.add(resolve);
-      signal.addEventListener('abort', () => {
-        this.#waiting.delete(resolve);
+      const release = () => {
+        this.#waiting.delete(release);
+        signal.removeEventListener('abort', release);
         resolve();
-      }, { once: true });
+      };
+      this.#waiting.add(release);
+      signal.addEventListener('abort', release);
     });
   }
 
   #letGo(): void {
-    for (const resolve of this.#waiting) resolve();
-    this.#waiting.clear();
+    for (const release of [...this.#waiting]) release();
   }
 }
 
