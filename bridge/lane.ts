@@ -1,4 +1,5 @@
 import type { KafkaRecord } from '../contracts/records-frame.ts';
+import { contentBytes } from '../runtime/kafka-record.ts';
 import type { Fetch } from './ports.ts';
 
 /** Caps of one batch. */
@@ -24,9 +25,12 @@ export type Acceptance =
   /** It begins above the tail: something lies between that was not seen. Nothing was taken. */
   | 'above';
 
+/** Offset, time and lengths of a record in the frame. */
+const fixedBytes = 32;
+
 /** A record's share of a batch's cap. */
 export function recordBytes(record: KafkaRecord): number {
-  return (record.key?.length ?? 0) + (record.value?.length ?? 0) + 32;
+  return contentBytes(record) + fixedBytes;
 }
 
 /**
@@ -39,6 +43,8 @@ export function recordBytes(record: KafkaRecord): number {
  */
 export class Lane {
   #records: KafkaRecord[] = [];
+  /** `recordBytes` of each record; measured once, because headers have to be encoded for it. */
+  #sizes: number[] = [];
   #bytes = 0;
   #position: number;
   #tail: number;
@@ -58,6 +64,11 @@ export class Lane {
     return this.#tail;
   }
 
+  /** No record below this offset waits for a batch: behind the position, there may be offsets that hold none. */
+  get doneBelow(): number {
+    return this.isEmpty ? this.#tail : this.#position;
+  }
+
   get bytes(): number {
     return this.#bytes;
   }
@@ -70,8 +81,10 @@ export class Lane {
   accept(fetch: Fetch): Acceptance {
     if (fetch.fetchedOffset !== this.#tail) return fetch.fetchedOffset < this.#tail ? 'below' : 'above';
     for (const record of fetch.records) {
+      const bytes = recordBytes(record);
       this.#records.push(record);
-      this.#bytes += recordBytes(record);
+      this.#sizes.push(bytes);
+      this.#bytes += bytes;
     }
     this.#tail = Math.max(this.#tail, fetch.endOffset);
     return 'appended';
@@ -89,7 +102,7 @@ export class Lane {
     let count = 0;
     let bytes = 0;
     while (count < this.#records.length && count < recordsMax) {
-      bytes += recordBytes(this.#records[count]!);
+      bytes += this.#sizes[count]!;
       if (count > 0 && bytes > bytesMax) break;
       count++;
     }
@@ -106,8 +119,9 @@ export class Lane {
   advance(end: number): boolean {
     if (end <= this.#position) throw new RangeError(`a batch at ${this.#position} cannot end at ${end}`);
     let scored = 0;
-    while (scored < this.#records.length && this.#records[scored]!.offset < end) this.#bytes -= recordBytes(this.#records[scored++]!);
+    while (scored < this.#records.length && this.#records[scored]!.offset < end) this.#bytes -= this.#sizes[scored++]!;
     this.#records.splice(0, scored);
+    this.#sizes.splice(0, scored);
     this.#position = end;
     if (end <= this.#tail) return false;
     this.#tail = end;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Lane, recordBytes } from '../../bridge/lane.ts';
 import type { Fetch } from '../../bridge/ports.ts';
-import type { KafkaRecord } from '../../contracts/records-frame.ts';
+import { encodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
 
 const caps = { recordsMax: 100, bytesMax: 1_000_000 };
 
@@ -38,6 +38,28 @@ describe('Lane', () => {
     expect(lane.cut({ recordsMax: 10, bytesMax: 1_000 })).toMatchObject({ end: 1, records: [{ offset: 0 }] });
     lane.advance(1);
     expect(lane.cut({ recordsMax: 10, bytesMax: 1_000 })).toMatchObject({ position: 1, end: 2, records: [{ offset: 1 }] });
+  });
+
+  test('headers count: a batch of small records with long headers stays within the cap', () => {
+    const lane = new Lane(0);
+    const headers = { trace: 'x'.repeat(1_300) };
+    const records = Array.from({ length: 2_048 }, (_, offset) => ({ ...recordAt(offset), headers }));
+    lane.accept({ ...fetchOf(0, []), records, endOffset: 2_048 });
+    expect(lane.bytes).toBeGreaterThan(2_048 * 1_300);
+    const cut = lane.cut({ recordsMax: 2_048, bytesMax: 384 * 1024 })!;
+    const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0, position: 0, end: cut.end, count: cut.records.length };
+    expect(encodeRecords(batch, cut.records).length).toBeLessThan(400 * 1024);
+    expect(cut.records.length).toBeGreaterThan(200);
+  });
+
+  test('offsets without a record behind the position are done, and count as such only while no record waits', () => {
+    const lane = new Lane(0);
+    lane.accept(fetchOf(0, [], 5));
+    expect(lane).toMatchObject({ position: 0, tail: 5, doneBelow: 5 });
+    lane.accept(fetchOf(5, [5]));
+    expect(lane.doneBelow).toBe(0);
+    lane.advance(6);
+    expect(lane.doneBelow).toBe(6);
   });
 
   test('goes on from an adopted end that is shorter than what it had cut', () => {
