@@ -34,6 +34,7 @@ const memoryFactor = 8;
  */
 export class Batches {
   readonly #byRun = new Map<string, LoadedBatch>();
+  readonly #reading = new Map<string, Promise<LoadedBatch>>();
   #bytes = 0;
 
   constructor(
@@ -73,6 +74,7 @@ export class Batches {
   keepDecisions(loaded: LoadedBatch, decisions: Decisions): void {
     const { sinkCounts, rejectedCount } = decisions.header;
     loaded.decisions = decisions;
+    loaded.rows = undefined;
     loaded.undelivered = new Set([...Object.keys(sinkCounts), ...(rejectedCount > 0 ? [deadLettersTarget] : [])]);
   }
 
@@ -85,6 +87,13 @@ export class Batches {
       this.#byRun.set(run, known);
       return known;
     }
+    // One reading serves all steps that wait for it: after a restart every sink of a run asks at the same time.
+    const reading = this.#reading.get(run) ?? this.#readHistory(batch).finally(() => this.#reading.delete(run));
+    this.#reading.set(run, reading);
+    return reading;
+  }
+
+  async #readHistory(batch: BatchRef): Promise<LoadedBatch> {
     const { workflowId, runId } = activityInfo().workflowExecution!;
     const recorded = await this.history.read(workflowId, runId);
     if (!recorded.features) throw new HeadraceError('BATCH_UNKNOWN', `the features of ${workflowId} are not in history yet`);
@@ -95,14 +104,17 @@ export class Batches {
     return loaded;
   }
 
-  /** The current run's batch with its decisions. */
-  async loadDecided(batch: BatchRef): Promise<LoadedBatch & { decisions: Decisions; rows: DecisionRow[] }> {
+  /**
+   * The current run's batch with the decisions that its history holds. What this worker computed itself may not be what was
+   * recorded: a quick try that ran out of time may have answered after the durable one.
+   */
+  async loadDecided(batch: BatchRef, decisionsId: string | undefined): Promise<LoadedBatch & { decisions: Decisions; rows: DecisionRow[] }> {
     let loaded = await this.load(batch);
-    if (!loaded.decisions) {
+    if (!loaded.decisions || loaded.decisions.header.id !== decisionsId) {
       this.#forget(currentRun());
       loaded = await this.load(batch);
     }
-    if (!loaded.decisions) throw new HeadraceError('BATCH_UNKNOWN', `the decisions of ${activityInfo().workflowExecution!.workflowId} are not in history yet`);
+    if (!loaded.decisions || loaded.decisions.header.id !== decisionsId) throw new HeadraceError('BATCH_UNKNOWN', `the decisions of ${activityInfo().workflowExecution!.workflowId} are not in history yet`);
     loaded.rows ??= decisionRows(batch, loaded, loaded.decisions);
     return loaded as LoadedBatch & { decisions: Decisions; rows: DecisionRow[] };
   }

@@ -7,9 +7,9 @@ import type { BatchActivities } from './types.ts';
 
 /** Publishes a dead letter, with its reason, for each record that decoding or inference refused. */
 export function createDeadLetter({ batches, deadLetters, reports }: { batches: Batches; deadLetters: DeadLetterPort; reports: ActivityReports }): BatchActivities['deadLetter'] {
-  return async function deadLetter(batch) {
+  return async function deadLetter(batch, decisionsId) {
     return attempt(async () => {
-      const loaded = await batches.loadDecided(batch);
+      const loaded = await batches.loadDecided(batch, decisionsId);
       const { workflowId } = activityInfo().workflowExecution!;
       const rejections = [...loaded.features.header.rejections, ...loaded.decisions.header.rejections];
       await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId })));

@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
-import { messageOf, type FailureCode } from '../contracts/failures.ts';
+import type { FailureCode } from '../contracts/failures.ts';
 import type { AnyPipeline, DecideInput } from '../contracts/pipeline.ts';
-import type { Rejection } from '../contracts/rejection.ts';
+import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { LoadedBatch } from './batches.ts';
 import { predictionOf } from './decision-rows.ts';
 import type { RowPredictions } from './predict-rows.ts';
@@ -19,6 +20,7 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
   const decisions: Decisions = {
     header: {
       kind: 'decisions',
+      id: randomUUID(),
       batch,
       model: { name: pipeline.model.name, version: predicted.version },
       outputs,
@@ -74,12 +76,12 @@ function decideRow(pipeline: AnyPipeline, input: DecideInput<never>): DecidedRow
   try {
     const decision = pipeline.decide(input);
     const outcome = pipeline.outcomes.indexOf(decision.outcome);
-    if (outcome < 0) return { code: 'BAD_DECISION', reason: `decide returned an outcome that the pipeline does not declare: "${String(decision.outcome).slice(0, 100)}"` };
+    if (outcome < 0) return { code: 'BAD_DECISION', reason: 'decide returned an outcome that the pipeline does not declare' };
     const decided = { ...input, ...decision };
     const sinks = pipeline.sinks.reduce((mask, { when }, i) => (!when || when(decided) ? mask | (1 << i) : mask), 0);
     return { outcome, why: String(decision.why), sinks: sinks >>> 0 };
   } catch (error) {
-    return { code: 'BAD_DECISION', reason: `the decision policy failed: ${messageOf(error)}` };
+    return { code: 'BAD_DECISION', reason: `the decision policy failed (${nameOf(error)})` };
   }
 }
 

@@ -10,29 +10,38 @@ import type { ActivityReports, DeadLetterPort } from './ports.ts';
 import type { GuardedSink } from './sink-guard.ts';
 import type { BatchActivities } from './types.ts';
 
+export interface DeliverDependencies {
+  batches: Batches;
+  sinks: ReadonlyMap<string, GuardedSink>;
+  deadLetters: DeadLetterPort;
+  reports: ActivityReports;
+  /** Aborted when the worker stops: deliveries under way are given up, and made by the next worker. */
+  stopping: AbortSignal;
+}
+
 /** Below the time-out of the durable attempt, so that what hangs has ended before it is tried again. */
 const deliveryTimeoutMs = 50_000;
 
 /**
  * Delivers the selected rows to one sink. A row that the sink refuses for its content is found by halving, gets a dead letter,
- * and its neighbours go on; when the sink refuses both halves of a delivery, the sink is what is wrong, and nothing is drained.
+ * and its neighbours go on; when the sink refuses every row, the sink is what is wrong, and nothing is drained.
  */
-export function createDeliver({ batches, sinks, deadLetters, reports }: { batches: Batches; sinks: ReadonlyMap<string, GuardedSink>; deadLetters: DeadLetterPort; reports: ActivityReports }): BatchActivities['deliver'] {
+export function createDeliver({ batches, sinks, deadLetters, reports, stopping }: DeliverDependencies): BatchActivities['deliver'] {
   /** Deliveries under way in this worker, by run and sink. */
   const underWay = new Map<string, Promise<number>>();
 
-  return async function deliver(batch, sinkName) {
+  return async function deliver(batch, sinkName, decisionsId) {
     // The quick local try may have run out of time while its work goes on: the durable attempt then joins it here.
     const key = `${activityInfo().workflowExecution!.runId} ${sinkName}`;
-    const delivery = underWay.get(key) ?? deliverBatch(batch, sinkName).finally(() => underWay.delete(key));
+    const delivery = underWay.get(key) ?? deliverBatch(batch, sinkName, decisionsId).finally(() => underWay.delete(key));
     underWay.set(key, delivery);
     return attempt(() => delivery);
   };
 
-  async function deliverBatch(batch: BatchRef, sinkName: string): Promise<number> {
+  async function deliverBatch(batch: BatchRef, sinkName: string, decisionsId: string | undefined): Promise<number> {
     const startedMs = performance.now();
     try {
-      const rows = await deliverSelected(batch, sinkName);
+      const rows = await deliverSelected(batch, sinkName, decisionsId);
       reports.stage(batch.pipeline, sinkName, (performance.now() - startedMs) / 1_000);
       reports.delivery(batch.pipeline, sinkName, 'ok');
       return rows;
@@ -42,13 +51,17 @@ export function createDeliver({ batches, sinks, deadLetters, reports }: { batche
     }
   }
 
-  async function deliverSelected(batch: BatchRef, sinkName: string): Promise<number> {
+  async function deliverSelected(batch: BatchRef, sinkName: string, decisionsId: string | undefined): Promise<number> {
     const sink = sinks.get(sinkName);
     if (!sink) throw new HeadraceError('SINK_UNAVAILABLE', `this worker has no sink "${sinkName}"; it knows ${[...sinks.keys()].join(', ')}`);
-    const loaded = await batches.loadDecided(batch);
+    const loaded = await batches.loadDecided(batch, decisionsId);
     const rows = selectedRows(loaded.rows, loaded.decisions, sinkName);
-    const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId };
-    const refused = await deliverRows(sink, { ...delivery, rows });
+    const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId, duplicates: loaded.features.header.duplicates.map((index) => loaded.records[index]!.offset) };
+    // Not the activity's own signal: its work may outlive the quick try, and be joined by the durable one.
+    const signal = AbortSignal.any([AbortSignal.timeout(deliveryTimeoutMs), stopping]);
+    // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
+    setMaxListeners(0, signal);
+    const refused = await deliverRows(sink, { ...delivery, rows }, signal);
     if (refused.length > 0) {
       const rejections = refused.map((row): Rejection => ({ index: recordIndexOf(loaded, row), step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sinkName}" refuses this decision` }));
       await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId: delivery.workflowId })));
@@ -64,26 +77,26 @@ function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullab
   return rows.filter((_, row) => ((sinks[row]! >>> bit) & 1) === 1);
 }
 
-/** Answers the rows that the sink refuses for good. */
-async function deliverRows(sink: GuardedSink, delivery: Delivery): Promise<DecisionRow[]> {
+/** Answers the rows that the sink refuses for good. When it refuses every one, the sink is what is wrong. */
+async function deliverRows(sink: GuardedSink, delivery: Delivery, signal: AbortSignal): Promise<DecisionRow[]> {
+  const refused = await splitRefused(sink, delivery, signal);
+  if (refused.length > 1 && refused.length === delivery.rows.length) {
+    throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" refuses all of ${refused.length} rows, so the sink is what is wrong`);
+  }
+  return refused;
+}
+
+async function splitRefused(sink: GuardedSink, delivery: Delivery, signal: AbortSignal): Promise<DecisionRow[]> {
+  const { rows } = delivery;
   try {
-    // Not the activity's own signal: its work may outlive the quick try, and be joined by the durable one.
-    const signal = AbortSignal.timeout(deliveryTimeoutMs);
-    // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
-    setMaxListeners(0, signal);
     await sink.deliver(delivery, { local: activityInfo().isLocal, signal });
     return [];
   } catch (error) {
     if (!(error instanceof HeadraceError) || error.code !== 'SINK_REFUSED_ROW') throw error;
-    const { rows } = delivery;
     if (rows.length === 1) return [...rows];
     const middle = rows.length >> 1;
-    const first = await deliverRows(sink, { ...delivery, rows: rows.slice(0, middle) });
-    const second = await deliverRows(sink, { ...delivery, rows: rows.slice(middle) });
-    if (first.length + second.length === rows.length) {
-      throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" refuses all of ${rows.length} rows, so the sink is what is wrong: ${error.message}`, { cause: error });
-    }
-    return [...first, ...second];
+    const first = await splitRefused(sink, { ...delivery, rows: rows.slice(0, middle) }, signal);
+    return [...first, ...(await splitRefused(sink, { ...delivery, rows: rows.slice(middle) }, signal))];
   }
 }
 

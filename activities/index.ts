@@ -26,11 +26,13 @@ export interface ActivityDependencies {
   pool: Pool;
   publishLabel: ReviewActivityOptions['publishLabel'];
   lakeRoot: string;
+  /** Aborted when the worker stops. */
+  stopping: AbortSignal;
 }
 
 /** Every activity of a worker, over what it was given. */
 export function createActivities(dependencies: ActivityDependencies): BatchActivities & LakeActivities & ReviewActivities {
-  const { pipelines, store, model, deadLetters, history, records, reports, limits, pool, publishLabel, lakeRoot } = dependencies;
+  const { pipelines, store, model, deadLetters, history, records, reports, limits, pool, publishLabel, lakeRoot, stopping } = dependencies;
   const batches = new Batches(new Map(pipelines.map((pipeline) => [pipeline.name, pipeline])), history, limits.batchCacheBytesMax);
   const sinks = new Map(
     dependencies.sinks.map((sink) => [
@@ -41,7 +43,7 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
   return {
     extractFeatures: createExtractFeatures({ batches, store, records, reports }),
     infer: createInfer({ batches, model, reports }),
-    deliver: createDeliver({ batches, sinks, deadLetters, reports }),
+    deliver: createDeliver({ batches, sinks, deadLetters, reports, stopping }),
     deadLetter: createDeadLetter({ batches, deadLetters, reports }),
     ...createReviewActivities({ pool, publishLabel }),
     ...createRollUpActivities({ lakeRoot }),

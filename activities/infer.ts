@@ -1,11 +1,13 @@
 import { encodeDecisions, type Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { nameOf } from '../contracts/rejection.ts';
 import { attempt } from './attempt.ts';
 import type { Batches, LoadedBatch } from './batches.ts';
 import { decideRows } from './decide-rows.ts';
 import type { ActivityReports, ModelPort } from './ports.ts';
-import { predictRows, type RowPredictions } from './predict-rows.ts';
+import { outputWidthOf, predictRows, refuseWhatIsNotFinite, type RowPredictions } from './predict-rows.ts';
 import type { BatchActivities } from './types.ts';
 
 /**
@@ -32,14 +34,29 @@ async function predictOrFallBack(model: ModelPort, { pipeline, features, events,
   try {
     return await predictRows(model, pipeline, features.values, events.length);
   } catch (error) {
-    const { fallback, outputs } = pipeline.model;
-    if (!fallback || !(error instanceof HeadraceError) || error.code !== 'MODEL_UNAVAILABLE') throw error;
-    const answers = events.flatMap(({ event }, row) => {
-      const prediction = fallback({ event: event as never, features: featureRecords[row]! });
-      return Object.keys(outputs).flatMap((name) => prediction[name] ?? Number.NaN);
-    });
-    return { version: 'fallback', predictions: Float32Array.from(answers), refused: new Map(), degraded: true };
+    if (!pipeline.model.fallback || !(error instanceof HeadraceError) || error.code !== 'MODEL_UNAVAILABLE') throw error;
+    return fallBack(pipeline, events, featureRecords);
   }
+}
+
+/** The declared fallback for every row. One that throws, or answers in another form than the model, costs its own row only. */
+function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], featureRecords: LoadedBatch['featureRecords']): RowPredictions {
+  const width = outputWidthOf(pipeline);
+  const result: RowPredictions = { version: 'fallback', predictions: new Float32Array(events.length * width).fill(Number.NaN), refused: new Map(), degraded: true };
+  events.forEach(({ event }, row) => {
+    try {
+      const prediction = pipeline.model.fallback!({ event: event as never, features: featureRecords[row]! });
+      const numbers = Object.entries(pipeline.model.outputs).flatMap(([name, outputWidth]) => {
+        const answer = [prediction[name]].flat();
+        return answer.length === outputWidth ? answer : Array<number>(outputWidth).fill(Number.NaN);
+      });
+      result.predictions.set(numbers.map(Number), row * width);
+    } catch (error) {
+      result.refused.set(row, { code: 'BAD_PREDICTION', reason: `the fallback failed (${nameOf(error)})` });
+    }
+  });
+  refuseWhatIsNotFinite(result, pipeline, events.length);
+  return result;
 }
 
 function report(reports: ActivityReports, batch: BatchRef, { features }: LoadedBatch, { header }: Decisions): void {

@@ -20,34 +20,68 @@ export interface GuardOptions {
 
 /**
  * Limits how many deliveries of a sink are under way, and opens a breaker after failures in a row. An open breaker sends quick
- * tries straight to the durable path, so that a dead sink costs the others nothing; durable tries always go through, because
- * Temporal spaces them out, and the first one that succeeds closes the breaker.
+ * tries straight to the durable path, so that a dead sink costs the others nothing; after a while one quick try at a time may
+ * test the sink. Durable tries always go through, because Temporal spaces them out, and wait their turn at the limit; the first
+ * try that succeeds closes the breaker.
  */
 export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, openMs = 2_000, nowMs = Date.now, onBreaker }: GuardOptions): GuardedSink {
+  const waiting: (() => void)[] = [];
   let underWay = 0;
   let failuresInARow = 0;
   let openUntilMs = 0;
+  let testing = false;
+
+  /** Refuses a quick try that should not be made. Answers whether it is the one that tests the sink. */
+  function admitQuickTry(): boolean {
+    if (underWay >= deliveriesMax) throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" has ${underWay} deliveries under way, the most allowed`);
+    if (failuresInARow < failuresMax) return false;
+    if (testing || nowMs() < openUntilMs) throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" failed ${failuresInARow} times in a row; its breaker is open`);
+    return true;
+  }
+
+  async function turn(signal: AbortSignal): Promise<void> {
+    while (underWay >= deliveriesMax) {
+      await new Promise<void>((resolve) => {
+        const onAbort = () => {
+          waiting.splice(waiting.indexOf(wake), 1);
+          resolve();
+        };
+        const wake = () => {
+          signal.removeEventListener('abort', onAbort);
+          resolve();
+        };
+        waiting.push(wake);
+        signal.addEventListener('abort', onAbort, { once: true });
+      });
+      signal.throwIfAborted();
+    }
+  }
+
+  function failed(error: unknown): void {
+    if (error instanceof HeadraceError && error.code === 'SINK_REFUSED_ROW') return;
+    failuresInARow++;
+    openUntilMs = nowMs() + openMs;
+    if (failuresInARow === failuresMax) onBreaker?.(true);
+  }
+
   return {
     name: sink.name,
     async deliver(delivery, { local, signal }) {
-      if (local && failuresInARow >= failuresMax && nowMs() < openUntilMs) {
-        throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" failed ${failuresInARow} times in a row; its breaker is open`);
-      }
-      if (underWay >= deliveriesMax) throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" has ${underWay} deliveries under way, the most allowed`);
+      const isTest = local && admitQuickTry();
+      if (isTest) testing = true;
+      if (!local) await turn(signal);
       underWay++;
       try {
         await sink.deliver(delivery, signal);
         if (failuresInARow >= failuresMax) onBreaker?.(false);
         failuresInARow = 0;
       } catch (error) {
-        if (!(error instanceof HeadraceError && error.code === 'SINK_REFUSED_ROW')) {
-          failuresInARow++;
-          openUntilMs = nowMs() + openMs;
-          if (failuresInARow === failuresMax) onBreaker?.(true);
-        }
+        failed(error);
         throw error;
       } finally {
         underWay--;
+        if (isTest) testing = false;
+        waiting.shift()?.();
       }
     },
   };

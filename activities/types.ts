@@ -10,10 +10,13 @@ export interface BatchActivities {
   extractFeatures(batch: BatchRef, records: Uint8Array): Promise<Uint8Array>;
   /** Asks the model, then the policy. Returns a decisions frame. Needs what `extractFeatures` recorded. */
   infer(batch: BatchRef): Promise<Uint8Array>;
-  /** Delivers to one sink the rows that the decisions frame selects for it. Returns how many rows it delivered. */
-  deliver(batch: BatchRef, sink: string): Promise<number>;
+  /**
+   * Delivers to one sink the rows that the recorded decisions select for it. Returns how many rows it delivered.
+   * `decisionsId` names the recorded decisions frame: what a worker remembers may be another one.
+   */
+  deliver(batch: BatchRef, sink: string, decisionsId: string | undefined): Promise<number>;
   /** Publishes a dead letter for every record that a step refused. Returns how many. */
-  deadLetter(batch: BatchRef): Promise<number>;
+  deadLetter(batch: BatchRef, decisionsId: string | undefined): Promise<number>;
 }
 
 /** Activities of the lake's roll-up. */

@@ -5,6 +5,8 @@ import type { Rejection } from './rejection.ts';
 /** What `infer` records: a prediction, a decision and the selected sinks for each row of the features frame. */
 export interface DecisionsHeader extends FrameHeader {
   kind: 'decisions';
+  /** Tells this answer from any other that was computed for the same run and not recorded. Absent in old histories. */
+  id?: string;
   batch: BatchRef;
   model: { name: string; version: string };
   /** Prediction columns in order, with their widths (1 = one number per event). */

@@ -9,3 +9,8 @@ export interface Rejection {
   /** One sentence for people; names the field, never its value. */
   reason: string;
 }
+
+/** What may be said of an error that a pipeline's own code threw: its class. Its message could quote the event. */
+export function nameOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.name : typeof thrown;
+}

@@ -1,9 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { FailureCode } from '../contracts/failures.ts';
-import { messageOf } from '../contracts/failures.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
-import type { Rejection } from '../contracts/rejection.ts';
+import { nameOf, type Rejection } from '../contracts/rejection.ts';
 
 /** A record that passed its pipeline's schema, with what its functions say of it. */
 export interface DecodedEvent {
@@ -19,6 +18,7 @@ export interface DecodedEvent {
 
 const depthMax = 32;
 const idCharsMax = 256;
+const reasonCharsMax = 300;
 const lastEventTimeMs = Date.UTC(9999, 11, 31);
 const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -39,7 +39,7 @@ export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecor
     try {
       events.push(decodeEvent(pipeline, record, index));
     } catch (error) {
-      const refused = error instanceof Refused ? error : new Refused('BAD_EVENT', messageOf(error));
+      const refused = error instanceof Refused ? error : new Refused('BAD_EVENT', `the event cannot be read (${nameOf(error)})`);
       rejections.push({ index, step: 'decode', code: refused.code, reason: refused.message });
     }
   });
@@ -49,11 +49,17 @@ export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecor
 function decodeEvent(pipeline: AnyPipeline, record: KafkaRecord, recordIndex: number): DecodedEvent {
   if (record.stub) throw new Refused('RECORD_TOO_LARGE', `the value has ${record.stub.valueBytes} bytes, more than a batch may carry`);
   const parsed = pipeline.event.safeParse(parseValue(record.value));
-  if (!parsed.success) throw new Refused('SCHEMA_MISMATCH', parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.') || 'value'}: ${message}`).join('; '));
+  if (!parsed.success) throw new Refused('SCHEMA_MISMATCH', describeIssues(parsed.error.issues));
   const event = parsed.data;
   const { eventId, eventTimeMs, entityKeys } = describeEvent(pipeline, event);
   if (eventTimeMs > record.timestampMs + pipeline.allowedAheadMs) throw new Refused('BAD_EVENT', `eventTimeMs lies more than ${pipeline.allowedAheadMs} ms after the record's own time`);
   return { recordIndex, offset: record.offset, recordTimeMs: record.timestampMs, event, eventId, eventTimeMs, entityKeys };
+}
+
+/** Field and fault of the first issues. A path through a map of the event's own keys is cut, and unknown keys are not named. */
+function describeIssues(issues: readonly { path: PropertyKey[]; message: string; code: string }[]): string {
+  const texts = issues.slice(0, 5).map(({ path, message, code }) => `${path.slice(0, 4).join('.').slice(0, 100) || 'value'}: ${code === 'unrecognized_keys' ? 'unrecognized keys' : message}`);
+  return texts.join('; ').slice(0, reasonCharsMax);
 }
 
 /** What the pipeline's own functions say of an event. Throws when one of them fails or gives nothing usable. */
@@ -74,7 +80,7 @@ function own<T>(name: string, call: () => T): T {
   try {
     return call();
   } catch (error) {
-    throw new Refused('BAD_EVENT', `${name} failed: ${messageOf(error)}`);
+    throw new Refused('BAD_EVENT', `${name} failed (${nameOf(error)})`);
   }
 }
 

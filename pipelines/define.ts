@@ -13,7 +13,7 @@ export type PipelineDefinition<E, Outcome extends string, Entity extends string>
   /** The model's inputs in column order, made with the helpers that it is given. */
   features(make: FeatureHelpers<E, Entity>): Record<string, Feature<E>>;
   outcomes: readonly Outcome[];
-  decide(input: Parameters<Pipeline<E>['decide']>[0]): { outcome: Outcome; why: string };
+  decide(input: Parameters<Pipeline<E>['decide']>[0]): { outcome: NoInfer<Outcome>; why: string };
   /** @default one day */
   allowedLatenessMs?: number;
   /** @default one day */

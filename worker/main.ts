@@ -1,5 +1,6 @@
 import { NativeConnection, Runtime, Worker, type DataConverter, type Logger as TemporalLogger } from '@temporalio/worker';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createActivities } from '../activities/index.ts';
@@ -30,6 +31,9 @@ import { createRunHistory } from './run-history.ts';
 import { createTritonModel, modelMismatch } from './triton-model.ts';
 
 const shutdownGraceMs = 5_000;
+const retryMs = 5_000;
+/** How long deliveries under way may still take when the worker stops. */
+const deliveryGraceMs = 3_000;
 
 await runMain('worker', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
@@ -53,6 +57,7 @@ await runMain('worker', async (config, log) => {
   const store = openLmdbStore({ dataDir: resolve(config.dataDir) });
   const lakeRoot = config.lake.url ? fileURLToPath(config.lake.url) : join(resolve(config.dataDir), 'lake');
   const sinks = createSinks(pipelines, { pool, publisher, lakeRoot, startReview: createReviewStarter(temporal, { taskQueue: config.temporal.taskQueue }) });
+  const stopping = new AbortController();
   const activities = createActivities({
     pipelines,
     store,
@@ -69,11 +74,14 @@ await runMain('worker', async (config, log) => {
       await publisher.publish(topic, [message]);
     },
     lakeRoot,
+    stopping: stopping.signal,
   });
 
   const connection = await NativeConnection.connect({ ...temporalConnectionOptions(config), grpcCompression: { codec: isLoopback(config.temporal.address) ? 'none' : 'gzip' } });
   const worker = await createWorker(config, connection, converter, activities);
-  await ensureRollUpSchedule(temporal, { taskQueue: config.temporal.taskQueue, everySeconds: config.lake.rollUpSeconds });
+  const scheduled = keepTrying(stopping.signal, log, 'the schedule of the lake cannot be set', () =>
+    ensureRollUpSchedule(temporal, { taskQueue: config.temporal.taskQueue, everySeconds: config.lake.rollUpSeconds }),
+  );
   const metrics = await startMetricsServer(registry, config.metrics);
   const ran = worker.run();
   return {
@@ -81,18 +89,34 @@ await runMain('worker', async (config, log) => {
     failed: ran.then(() => new Promise<never>(() => {})),
     async stop() {
       worker.shutdown();
-      await ran;
-      await Promise.all(sinks.map((sink) => sink.close()));
-      await publisher.close();
-      await triton.close();
-      await store.close();
-      await pool.end();
-      await connection.close();
-      await temporal.connection.close();
-      await metrics.close();
+      const givingUp = setTimeout(() => stopping.abort(new Error('the worker stops')), deliveryGraceMs);
+      try {
+        await ran;
+      } finally {
+        clearTimeout(givingUp);
+        stopping.abort();
+        await scheduled;
+        await publisher.close();
+        await Promise.all([...sinks.map((sink) => sink.close()), triton.close(), store.close(), pool.end()]);
+        await connection.close();
+        await temporal.connection.close();
+        await metrics.close();
+      }
     },
   };
 });
+
+/** For what decisions do not depend on: it must not keep a worker from starting. Ends when it worked or the signal is aborted. */
+async function keepTrying(signal: AbortSignal, log: Logger, what: string, work: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      return await work();
+    } catch (error) {
+      log.warn(`${what}, trying again: ${messageOf(error)}`);
+      await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
 
 function createWorker(config: Config, connection: NativeConnection, converter: DataConverter, activities: object): Promise<Worker> {
   return Worker.create({

@@ -22,7 +22,7 @@ export async function deliverToAll(batch: BatchRef, decided: DecisionsHeader): P
       show(target, 'delivering');
       const options = { summary: `to ${target}` };
       const deliverBy = ({ deliver, deadLetter }: typeof deliverHere | typeof deliverDurably) =>
-        target === deadLetters ? deadLetter.executeWithOptions(options, [batch]) : deliver.executeWithOptions(options, [batch, target]);
+        target === deadLetters ? deadLetter.executeWithOptions(options, [batch, decided.id]) : deliver.executeWithOptions(options, [batch, target, decided.id]);
       const rows = await hereOrDurably(
         () => deliverBy(deliverHere),
         () => {

@@ -40,7 +40,8 @@ describe('predictRows', () => {
   test('splits no deeper than the logarithm of the rows', async () => {
     const model = fakeModel();
     await predictRows(model, pipeline(), rowsOf(Array.from({ length: 1_024 }, (_, i) => (i === 700 ? poison : 1))), 1_024);
-    expect(model.calls.length).toBeLessThanOrEqual(2 * 10 + 1 + 2);
+    // Each level: one refused half, one taken half, and one look whether the model is well.
+    expect(model.calls.length).toBeLessThanOrEqual(3 * 10 + 3);
   });
 
   test('refuses a row with an answer that is not finite', async () => {
@@ -61,12 +62,21 @@ describe('predictRows', () => {
     expect([...refused.keys()]).toEqual([0]);
   });
 
-  test('a server error of the moment costs no row', async () => {
-    let failures = 2;
-    const model = fakeModel({ refuse: () => failures-- > 0 });
-    const { refused, predictions } = await predictRows(model, pipeline(), rowsOf([7]), 1);
-    expect(refused.size).toBe(0);
-    expect([...predictions]).toEqual([7]);
+  test('a server that fails for a moment costs no row: either it was over at once, or the batch is tried again', async () => {
+    const shared = pipeline();
+    await predictRows(fakeModel(), shared, rowsOf([1]), 1);
+    for (const length of [1, 2, 3, 5, 20]) {
+      let failures = length;
+      const model = fakeModel({ refuse: () => failures-- > 0 });
+      const outcome = await predictRows(model, shared, rowsOf([7, 8, 9, 10]), 4).then(({ refused }) => refused.size, (error: HeadraceError) => error.code);
+      expect([0, 'MODEL_WRONG']).toContain(outcome);
+    }
+  });
+
+  test('a model that refuses everything is found out in a few calls', async () => {
+    const model = fakeModel({ refuse: () => true });
+    await expect(predictRows(model, pipeline(), rowsOf(Array.from({ length: 2_048 }, () => 1)), 2_048)).rejects.toMatchObject({ code: 'MODEL_WRONG' });
+    expect(model.calls.length).toBeLessThan(200);
   });
 
   test('never mixes two versions in one batch', async () => {

@@ -14,6 +14,8 @@ let folder: string;
 let repository: string;
 let models: ModelServer;
 let system: System;
+/** Gives back what a test has taken of the system. */
+let release = () => {};
 
 async function startModels(port: number): Promise<ModelServer> {
   return startModelServer({ repository, dataDir: join(folder, 'models'), port });
@@ -27,6 +29,7 @@ beforeEach(async () => {
   system = await System.start({ tritonUrl: models.address });
 });
 afterEach(async () => {
+  release();
   await system?.stop();
   await models?.stop();
   rmSync(folder, { recursive: true, force: true });
@@ -52,6 +55,10 @@ describe('models', () => {
 
     // The dashboard hangs, so the next batches are scored and delivered elsewhere, and not there.
     const blocker = await system.pool.connect();
+    release = () => {
+      release = () => {};
+      blocker.release(true);
+    };
     await blocker.query('begin; lock table decisions in access exclusive mode');
     await produce(200, 400);
     await until('scored by version 1', async () => {
@@ -67,7 +74,6 @@ describe('models', () => {
     system.startWorker();
     await system.worker.ready;
     await blocker.query('commit');
-    blocker.release();
     await produce(400, 600);
     await untilAllDelivered(600);
 

@@ -59,7 +59,7 @@ describe('decodeEvents', () => {
 
   test('what the pipeline itself throws becomes a rejection of that record', () => {
     const broken = { ...pipeline, eventId: () => { throw new Error('no id'); } };
-    expect(decodeEvents(broken, [recordOf(JSON.stringify(good))]).rejections).toMatchObject([{ code: 'BAD_EVENT', reason: 'eventId failed: no id' }]);
+    expect(decodeEvents(broken, [recordOf(JSON.stringify(good))]).rejections).toMatchObject([{ code: 'BAD_EVENT', reason: 'eventId failed (Error)' }]);
   });
 
   test('property: any bytes end as an event or a rejection, in order', () => {
