@@ -65,6 +65,8 @@ export type StartAnswer =
   | ({ kind: 'scored' } & ScoredReply)
   /** Nothing is known: the start may or may not be durable. Ask again with the same ids. */
   | { kind: 'unknown'; reason: string }
+  /** The server refused the request for its size: nothing was started, and the same request will never be taken. */
+  | { kind: 'too_large'; reason: string }
   /** A run at this position ended without completing: passing it would lose its records. */
   | { kind: 'blocked'; reason: string };
 

@@ -1,4 +1,5 @@
-import { WithStartWorkflowOperation, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import { status } from '@grpc/grpc-js';
+import { isGrpcServiceError, WithStartWorkflowOperation, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { batchWorkflowId } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
@@ -50,34 +51,43 @@ function startOperation({ chain, position, end, count, head, records, firstRecor
 
 /** A failed call says little about the run: ask for it, where the error says that one exists. */
 async function afterFailure(client: Client, workflowId: string, deadlineMs: number, error: unknown): Promise<StartAnswer> {
-  if (!saysThatRunExists(error)) return { kind: 'unknown', reason: messageOf(error) };
+  if (causesOf(error).some(isSizeRefusal)) return { kind: 'too_large', reason: messageOf(error) };
+  if (!causesOf(error).some(saysThatRunExists)) return { kind: 'unknown', reason: messageOf(error) };
   try {
     const run = await client.withDeadline(Date.now() + deadlineMs, () => client.workflow.getHandle(workflowId).describe());
-    return answerOf(run);
+    if (run.status.name === 'RUNNING') return { kind: 'unknown', reason: `${run.workflowId} is running and not scored yet` };
+    if (run.status.name !== 'COMPLETED') return { kind: 'blocked', reason: await howToRedrive(client, run, deadlineMs) };
+    const { position, end, count } = run.memo as unknown as BatchMemo;
+    return { kind: 'scored', position, end, count };
   } catch (describeError) {
     return { kind: 'unknown', reason: `${messageOf(error)}; and then: ${messageOf(describeError)}` };
   }
 }
 
-function answerOf(run: WorkflowExecutionDescription): StartAnswer {
-  switch (run.status.name) {
-    case 'COMPLETED': {
-      const { position, end, count } = run.memo as unknown as BatchMemo;
-      return { kind: 'scored', position, end, count };
-    }
-    case 'RUNNING':
-      return { kind: 'unknown', reason: `${run.workflowId} is running and not scored yet` };
-    default:
-      return {
-        kind: 'blocked',
-        reason: `${run.workflowId} ended as ${run.status.name} and its records were not all decided. Re-drive it: temporal workflow reset --workflow-id "${run.workflowId}" --run-id ${run.runId} --type FirstWorkflowTask --reason re-drive`,
-      };
-  }
+/**
+ * Names the reset that loses nothing: to the second workflow task, which keeps the features and decisions that are in history, or
+ * to the first one when the run ended before they were.
+ */
+async function howToRedrive(client: Client, run: WorkflowExecutionDescription, deadlineMs: number): Promise<string> {
+  const { workflowId, runId } = run;
+  const { events } = await client.withDeadline(Date.now() + deadlineMs, () => client.workflow.getHandle(workflowId, runId).fetchHistory());
+  const recorded = events?.findIndex((event) => event.workflowTaskCompletedEventAttributes) ?? -1;
+  const second = recorded < 0 ? undefined : events!.slice(recorded).find((event) => event.workflowTaskStartedEventAttributes)?.eventId;
+  const point = second ? `--event-id ${String(second)}` : '--type FirstWorkflowTask';
+  return `${workflowId} ended as ${run.status.name} and its records were not all decided. Re-drive it: temporal workflow reset --workflow-id "${workflowId}" --run-id ${runId} ${point} --reason re-drive`;
 }
 
-function saysThatRunExists(error: unknown): boolean {
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof WorkflowExecutionAlreadyStartedError || cause instanceof WorkflowNotFoundError || cause.name === 'WorkflowUpdateFailedError') return true;
-  }
-  return false;
+function saysThatRunExists(cause: Error): boolean {
+  return cause instanceof WorkflowExecutionAlreadyStartedError || cause instanceof WorkflowNotFoundError || cause.name === 'WorkflowUpdateFailedError';
+}
+
+/** Temporal has no code of its own for a payload or a request that is too large, only these words. */
+function isSizeRefusal(cause: Error): boolean {
+  return isGrpcServiceError(cause) && [status.INVALID_ARGUMENT, status.RESOURCE_EXHAUSTED].includes(cause.code) && /exceeds (size )?limit|larger than max/i.test(cause.message);
+}
+
+function causesOf(error: unknown): Error[] {
+  const causes: Error[] = [];
+  for (let cause = error; cause instanceof Error && causes.length < 10; cause = cause.cause) causes.push(cause);
+  return causes;
 }
