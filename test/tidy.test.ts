@@ -20,7 +20,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
   cli: { imports: ['contracts', 'database', 'pipelines', 'runtime', 'stack'] },
   models: { imports: ['contracts', 'features', 'pipelines'] },
   scripts: { imports: ['cli', 'contracts', 'stack'] },
-  bench: { imports: ['cli', 'contracts', 'database', 'pipelines', 'runtime', 'stack'] },
+  bench: { imports: ['cli', 'contracts', 'database', 'features', 'pipelines', 'runtime', 'sinks', 'stack'] },
   deploy: { imports: [] },
 };
 

@@ -92,18 +92,20 @@ export async function openBatches(system: System): Promise<number> {
 /** Rolls the lake up now, and reads its Parquet files with DuckDB until they hold this many rows. */
 export async function lakeRows(system: System, count: number): Promise<Found[]> {
   const files = join(system.dataDir, 'lake', `pipeline=${system.name}`, '**', '*.parquet');
-  await system.temporal.schedule.getHandle('roll-up-lake:headrace').trigger();
+  const schedule = system.temporal.schedule.getHandle('roll-up-lake:headrace');
   const connection = await (await DuckDBInstance.create(':memory:')).connect();
   try {
     return await until(
       `${count} rows in the lake`,
       async () => {
+        // A trigger is skipped while a run is under way, and that one may have planned before the last segment came.
+        await schedule.trigger();
         const rows = await connection
           .runAndReadAll(`select * from read_parquet('${files}', hive_partitioning = true, union_by_name = true)`)
           .then((result) => result.getRowObjectsJS() as Record<string, unknown>[], () => []);
         return rows.length >= count && rows.map(lakeRow);
       },
-      { everyMs: 500, detail: () => system.logs() },
+      { everyMs: 2_000, timeoutMs: 150_000, detail: () => system.logs() },
     );
   } finally {
     connection.closeSync();

@@ -77,5 +77,5 @@ test('streams payments keyed by customer, stops at once, and goes on where it st
 test('says which setting to mend', async () => {
   const wrongRate = start('fast');
   expect((await wrongRate.exited).code).toBe(1);
-  expect(wrongRate.log()).toContain('HEADRACE_SIMULATOR_RATE: events per second');
+  expect(wrongRate.log()).toContain('HEADRACE_SIMULATOR_RATE: Invalid input: expected number');
 });
