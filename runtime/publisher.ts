@@ -1,19 +1,29 @@
 import { CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs';
 import { keyPartitioner } from './kafka-partitioner.ts';
 import { GroupedMessages, installRecordEncoder } from './kafka-produce.ts';
+import { cutMessages } from './message-parts.ts';
 
 export interface Publisher {
-  /** Resolves once the brokers have all the messages in sync (acks -1). Throws when they do not take them in time. */
-  publish(topic: string, messages: Message[]): Promise<void>;
+  /**
+   * Resolves once the brokers have all the messages in sync (acks -1), however many sends that takes. Throws when they do not take
+   * them in time; some may be there then. Throws the signal's reason as soon as it aborts: what was not sent by then never is.
+   */
+  publish(topic: string, messages: Message[], signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
-interface Waiting {
+/** What one call wants published. It has all its messages in the queue as parts, which are sent one after another. */
+interface Publication {
+  partsLeft: number;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+interface Part {
+  publication: Publication;
   topic: string;
   messages: Message[];
   bytes: number;
-  resolve(): void;
-  reject(error: unknown): void;
 }
 
 /** The queue is full: the caller should answer "later". */
@@ -21,7 +31,7 @@ export class PublisherFullError extends Error {
   override readonly name = 'PublisherFullError';
 }
 
-/** How much one request carries at most; brokers refuse requests above about 1 MB by default. */
+/** How much one send carries at most. A topic takes 1,048,588 bytes per send and partition by default, and all may be for one. */
 const sendBytesMax = 768 * 1024;
 
 /**
@@ -32,52 +42,51 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
   installRecordEncoder();
   const producer: Producer = kafka.producer({ createPartitioner: keyPartitioner, allowAutoTopicCreation: false, idempotent: false });
   await producer.connect();
-  const queue: Waiting[] = [];
-  let queueBytes = 0;
+  const queue = new PartQueue();
   let sending: Promise<void> | undefined;
 
   async function sendAll(): Promise<void> {
-    while (queue.length > 0) {
-      const taken = take();
+    for (let parts = queue.take(); parts.length > 0; parts = queue.take()) {
       try {
-        await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: taken[0]!.topic, messages: GroupedMessages.join(taken.map(({ messages }) => messages)) });
-        for (const waiting of taken) waiting.resolve();
+        await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: parts[0]!.topic, messages: GroupedMessages.join(parts.map(({ messages }) => messages)) });
+        for (const { publication } of parts) if (--publication.partsLeft === 0) publication.resolve();
       } catch (error) {
-        for (const waiting of taken) waiting.reject(error);
+        for (const { publication } of parts) {
+          queue.remove(publication);
+          publication.reject(error);
+        }
       }
     }
     sending = undefined;
   }
 
-  /** What travels together: publications of one topic, because a topic that fails must not fail the others. */
-  function take(): Waiting[] {
-    const { topic } = queue[0]!;
-    const taken: Waiting[] = [];
-    const left: Waiting[] = [];
-    let bytes = 0;
-    let full = false;
-    for (const waiting of queue) {
-      const fits = waiting.topic === topic && !full && (taken.length === 0 || bytes + waiting.bytes <= sendBytesMax);
-      (fits ? taken : left).push(waiting);
-      if (fits) bytes += waiting.bytes;
-      // What does not fit any more closes the request, so that a topic's messages keep their order.
-      else if (waiting.topic === topic) full = true;
-    }
-    queue.splice(0, queue.length, ...left);
-    queueBytes -= bytes;
-    return taken;
-  }
-
   return {
-    publish(topic, messages) {
+    publish(topic, messages, signal) {
       if (messages.length === 0) return Promise.resolve();
-      const bytes = messages.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0) + 100, 0);
-      if (queueBytes + bytes > queueBytesMax && queue.length > 0) {
-        return Promise.reject(new PublisherFullError(`${queueBytes} bytes wait for Kafka already; try again later`));
+      if (signal?.aborted) return Promise.reject(signal.reason as Error);
+      const parts = cutMessages(messages, sendBytesMax);
+      const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+      if (queue.bytes > 0 && queue.bytes + bytes > queueBytesMax) {
+        return Promise.reject(new PublisherFullError(`${queue.bytes} bytes wait for Kafka already; try again later`));
       }
-      queueBytes += bytes;
-      return new Promise((resolve, reject) => {
-        queue.push({ topic, messages, bytes, resolve, reject });
+      return new Promise<void>((resolve, reject) => {
+        const publication: Publication = {
+          partsLeft: parts.length,
+          resolve: () => {
+            signal?.removeEventListener('abort', onAbort);
+            resolve();
+          },
+          reject: (error) => {
+            signal?.removeEventListener('abort', onAbort);
+            reject(error as Error);
+          },
+        };
+        function onAbort() {
+          queue.remove(publication);
+          reject(signal!.reason as Error);
+        }
+        signal?.addEventListener('abort', onAbort, { once: true });
+        for (const part of parts) queue.add({ publication, topic, ...part });
         sending ??= sendAll();
       });
     },
@@ -86,4 +95,43 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
       await producer.disconnect();
     },
   };
+}
+
+/** Parts in the order of their arrival. */
+class PartQueue {
+  #parts: Part[] = [];
+  bytes = 0;
+
+  add(part: Part): void {
+    this.#parts.push(part);
+    this.bytes += part.bytes;
+  }
+
+  /** Forgets what a publication still has here. */
+  remove(publication: Publication): void {
+    this.#keep(this.#parts.filter((part) => part.publication !== publication));
+  }
+
+  /** Takes what travels together: parts of one topic, because a topic that fails must not fail the others. */
+  take(): Part[] {
+    const topic = this.#parts[0]?.topic;
+    const taken: Part[] = [];
+    const left: Part[] = [];
+    let bytes = 0;
+    let full = false;
+    for (const part of this.#parts) {
+      const fits = part.topic === topic && !full && (taken.length === 0 || bytes + part.bytes <= sendBytesMax);
+      (fits ? taken : left).push(part);
+      if (fits) bytes += part.bytes;
+      // What does not fit any more closes the request, so that a topic's messages keep their order.
+      else if (part.topic === topic) full = true;
+    }
+    this.#keep(left);
+    return taken;
+  }
+
+  #keep(parts: Part[]): void {
+    this.#parts = parts;
+    this.bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+  }
 }

@@ -4,24 +4,25 @@ import type { DecisionRow, Sink } from './port.ts';
 
 /** What the sink needs of Kafka. */
 export interface PublishPort {
-  publish(topic: string, messages: { key: string; value: string; headers: Record<string, string> }[]): Promise<void>;
+  publish(topic: string, messages: { key: string; value: string; headers: Record<string, string> }[], signal?: AbortSignal): Promise<void>;
 }
 
 /**
  * Publishes each decision to `<pipeline>.decisions`, keyed by the first entity, with the event key in a header. At-least-once:
- * a reader that cannot bear a repeat de-duplicates by that header.
+ * a reader that cannot bear a repeat de-duplicates by that header. An aborted delivery stops waiting at once; what is on its way
+ * to Kafka then arrives or not.
  */
 export function createDecisionsTopicSink(publisher: PublishPort): Sink {
   return {
     name: 'decisions',
-    async deliver({ pipeline, rows }) {
+    async deliver({ pipeline, rows }, signal) {
       const messages = rows.map((row) => ({
         key: Object.values(row.entities)[0]!,
         value: JSON.stringify(decisionMessage(row)),
         headers: { [eventKeyHeader]: row.eventKey, 'headrace-outcome': row.outcome },
       }));
       try {
-        await publisher.publish(decisionsTopic(pipeline.name), messages);
+        await publisher.publish(decisionsTopic(pipeline.name), messages, signal);
       } catch (error) {
         throw new HeadraceError('SINK_UNAVAILABLE', `topic ${decisionsTopic(pipeline.name)}: ${messageOf(error)}`, { cause: error });
       }
