@@ -24,14 +24,17 @@ const corpus: [name: string, value: Buffer | string | null, code: string][] = [
   ['nested 10,000 deep', `{"deep":${'['.repeat(10_000)}${']'.repeat(10_000)},${JSON.stringify(payment).slice(1)}`, 'TOO_DEEP'],
   ['an empty id', JSON.stringify({ ...payment, id: '' }), 'BAD_EVENT'],
   ['year 12000', JSON.stringify({ ...payment, at: Date.UTC(12_000, 0, 1) }), 'BAD_EVENT'],
+  ['a wrong value of 900 KB', JSON.stringify({ ...payment, amount: 'much', note: 'x'.repeat(900_000) }), 'SCHEMA_MISMATCH'],
   ['a value of 3 MB', JSON.stringify({ ...payment, note: 'x'.repeat(3_000_000) }), 'RECORD_TOO_LARGE'],
 ];
 
 let system: System;
 beforeAll(async () => {
   system = await System.start();
-  await system.admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: system.topic, configEntries: [{ name: 'max.message.bytes', value: '4000000' }] }] });
-  await system.admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: `${system.name}.dead-letters`, configEntries: [{ name: 'max.message.bytes', value: '4000000' }] }] });
+  const limit = (topic: string, bytes: number) => ({ type: 2, name: topic, configEntries: [{ name: 'max.message.bytes', value: String(bytes) }] });
+  // What a broker takes by default, but for the records that the test itself sends.
+  const resources = [limit(system.topic, 4_000_000), limit(`${system.name}.dead-letters`, 1_048_588), limit(`${system.name}.decisions`, 1_048_588)];
+  await system.admin.alterConfigs({ validateOnly: false, resources });
 });
 afterAll(() => system?.stop());
 
@@ -53,6 +56,16 @@ describe('poison', () => {
     );
     const letters = await deadLetters(system);
     expect(Object.fromEntries([...letters].map(([key, codes]) => [poisoned.get(key), codes[0]]))).toEqual(Object.fromEntries(corpus.map(([name, , code]) => [name, code])));
+
+    // As they came, headers too; what is too long for a topic's usual limit is cut, and says so.
+    const published = [...(await readTopic(system, `${system.name}.dead-letters`)).values()].flat();
+    for (const [name, value] of corpus) {
+      const bytes = value === null ? undefined : Buffer.byteLength(value);
+      const letter = published.find(({ headers }) => headers['poison'] === name);
+      expect([name, letter?.key?.toString(), letter?.value?.length]).toEqual([name, 'a1', bytes !== undefined && bytes > 768 * 1024 ? 65_536 : bytes]);
+    }
+    const cut = published.flatMap(({ headers: { poison, 'headrace-value-bytes': valueBytes, 'headrace-record-bytes': recordBytes } }) => (valueBytes || recordBytes ? [[poison!, valueBytes ?? Number(recordBytes) > 3_000_000]] : []));
+    expect(Object.fromEntries(cut)).toEqual({ 'a value of 3 MB': true, 'a wrong value of 900 KB': '900070' });
 
     for (const [partition, list] of records) records.set(partition, list.filter(({ headers }) => !headers['poison']));
     expect(differences(recompute(system.name, system.topic, records), await dashboardRows(system))).toEqual([]);
