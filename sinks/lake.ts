@@ -15,8 +15,8 @@ export interface LakeSinkOptions {
 }
 
 /**
- * The data lake: one durable segment per batch, rolled up into Parquet later. A segment's name is its batch's range, so a second
- * delivery finds the file and is done. It never refuses a row: two halves of a batch would have one name.
+ * The data lake: one durable segment per batch, rolled up into Parquet later. A segment's name is its batch's range, without the
+ * duplicates, so a second delivery finds the file and is done. It never refuses a row: two halves of a batch would have one name.
  */
 export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink {
   const root = resolve(folder);
@@ -28,8 +28,11 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
   };
   return {
     name: 'lake',
-    async deliver({ batch, pipeline, workflowId, rows }, signal) {
-      const path = segmentPath(batch.pipeline, batch, batch);
+    async deliver({ batch, pipeline, workflowId, rows, duplicates }, signal) {
+      const own = ownRange(batch, duplicates);
+      // The earlier batch's segment is the one that the roll-up must wait for.
+      if (own.position >= own.end) return;
+      const path = segmentPath(batch.pipeline, batch, own);
       try {
         signal.throwIfAborted();
         if (await isDelivered(root, path, batch)) return;
@@ -41,6 +44,11 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
     // Nothing is held between deliveries.
     close: async () => undefined,
   };
+}
+
+/** What of a batch's range its segment answers for: the rows of duplicates are in the segment of an earlier batch, which may come later. */
+function ownRange({ position, end }: Delivery['batch'], duplicates: readonly number[] = []): { position: number; end: number } {
+  return { position: duplicates.reduce((from, offset) => Math.max(from, offset + 1), position), end };
 }
 
 /** True when the batch's segment is there, whole. One that is broken is written again. */

@@ -28,6 +28,11 @@ export interface Delivery {
   /** Temporal run that decides this batch, for links. */
   workflowId: string;
   rows: readonly DecisionRow[];
+  /**
+   * Offsets of the batch's records that an earlier batch of the chain has decided, and delivers. They have no rows here, and all lie
+   * before those that do. Absent = none.
+   */
+  duplicates?: readonly number[];
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
  * Where things lie in a lake:
  *
- *     segments/<pipeline>/<epoch>/<topic>/<partition>/<position>-<end>.seg     one batch, as it was delivered
+ *     segments/<pipeline>/<epoch>/<topic>/<partition>/<position>-<end>.seg     one batch, as it was delivered, but for the
+ *                                                                              duplicates at its beginning
  *     pipeline=<pipeline>/date=YYYY-MM-DD/hour=HH/<ranges>.parquet             what people read
  *     manifests/<pipeline>/<number>.json                                       which ranges are in Parquet
  *     tmp/                                                                     files under way; left-overs are swept
@@ -25,7 +26,7 @@ export function segmentFolder(pipeline: string, { epoch, topic, partition }: Lak
   return `${segmentsFolder}/${pipeline}/${epoch}/${topic}/${partition}`;
 }
 
-/** Path of a batch's segment, relative to the lake. */
+/** Path of the segment of these offsets, relative to the lake. */
 export function segmentPath(pipeline: string, chain: LakeChain, { position, end }: { position: number; end: number }): string {
   return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end)}.seg`;
 }

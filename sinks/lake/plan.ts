@@ -4,7 +4,7 @@ import type { StepHook } from './durable-file.ts';
 import { chainKey, updateManifest, type Manifest } from './manifest.ts';
 import { rangeOfSegment, segmentFolder, segmentPath, segmentsFolder, temporaryFolder, type LakeChain } from './paths.ts';
 import { holesBetween, mergeRanges, uncovered, type Range } from './ranges.ts';
-import { BrokenSegmentError, readSegment } from './segment.ts';
+import { BrokenSegmentError, readSegment, type SegmentHeader } from './segment.ts';
 import { holesShownMax, type LakeHole, type PlannedSegment, type RollUpPlan, type RollUpRound } from './types.ts';
 
 /** How much one roll-up takes at most; but it always takes a segment of each chain that has one. */
@@ -118,7 +118,7 @@ class Planner {
   /** True while a segment should wait for the one before it. When that took too long, says so and goes past the hole. */
   async #mustWait(chain: LakeChain, { position }: { position: number }, path: string, expected: number | undefined, mtimeMs: number): Promise<boolean> {
     try {
-      if (expected === undefined ? (await readSegment(path)).header.batch.head : position <= expected) return false;
+      if (expected === undefined ? isHead((await readSegment(path)).header, position) : position <= expected) return false;
     } catch (error) {
       if (!(error instanceof BrokenSegmentError)) throw error;
       this.options.onAlarm?.(error.message);
@@ -158,6 +158,11 @@ class Planner {
     }
     return chains;
   }
+}
+
+/** True for a segment that begins its chain: one of a first batch, and with all of its range. */
+function isHead({ batch }: SegmentHeader, position: number): boolean {
+  return batch.head === true && batch.position === position;
 }
 
 /** Removes what crashed writers left, once nobody can be writing it any more. */

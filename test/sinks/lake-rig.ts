@@ -17,6 +17,8 @@ export interface BatchParts {
   partition?: number;
   head?: boolean;
   pipeline?: AnyPipeline;
+  /** How many records at the beginning are duplicates. */
+  duplicates?: number;
   /** Replaces parts of the row at an offset; null leaves it out. */
   row?: (offset: number) => Partial<DecisionRow> | null;
 }
@@ -31,13 +33,15 @@ export class LakeRig {
   }
 
   /** Delivers the batch `[position, end)`, one row an offset. */
-  async deliver(position: number, end: number, { partition = 0, head = position === 0, pipeline = orders, row = () => ({}) }: BatchParts = {}): Promise<void> {
+  async deliver(position: number, end: number, { partition = 0, head = position === 0, pipeline = orders, duplicates: duplicateCount = 0, row = () => ({}) }: BatchParts = {}): Promise<void> {
     const batch = { ...chain, partition, pipeline: pipeline.name, position, end, count: end - position, head };
-    const rows = Array.from({ length: end - position }, (_, i) => position + i).flatMap((offset) => {
+    const offsets = Array.from({ length: end - position }, (_, i) => position + i);
+    const duplicates = offsets.slice(0, duplicateCount);
+    const rows = offsets.slice(duplicateCount).flatMap((offset) => {
       const parts = row(offset);
       return parts ? [decisionRow(offset, parts)] : [];
     });
-    await createLakeSink({ root: this.root }).deliver({ batch, pipeline, workflowId: `run-${partition}-${position}`, rows }, new AbortController().signal);
+    await createLakeSink({ root: this.root }).deliver({ batch, pipeline, workflowId: `run-${partition}-${position}`, rows, duplicates }, new AbortController().signal);
   }
 
   /** Plans and rolls up until nothing is left to do now. Answers the last round. */

@@ -78,6 +78,32 @@ describe('roll-up of the lake', () => {
     expect(alarms).toEqual([expect.stringContaining('overlaps')]);
   });
 
+  it('leaves duplicates to the segment that has their rows, whenever that comes', async () => {
+    await lake.deliver(0, 5);
+    // Walked again from 5 on: these batches hold nothing, or not all, of what lies in their ranges.
+    await lake.deliver(5, 12, { duplicates: 7 });
+    await lake.deliver(12, 25, { duplicates: 8 });
+    await lake.rollUpAll(minutesLater(6));
+    expect(await lake.visible()).toEqual([...keys(0, 5), ...keys(20, 25)]);
+    expect(alarms).toEqual([expect.stringMatching(/offsets 5 to 20/)]);
+    for (const position of [5, 10, 15]) await lake.deliver(position, position + 5);
+    await lake.rollUpAll({ onAlarm });
+    expect(await lake.visible()).toEqual(keys(0, 25));
+    expect(alarms).toHaveLength(1);
+    expect(await lake.segments()).toEqual([]);
+    expect((await readManifest(lake.root, 'orders')).covered).toEqual({ '0/orders/0': [[0, 25]] });
+  });
+
+  it('does not take a first batch that is walked again for the beginning of its chain', async () => {
+    await lake.deliver(0, 10, { duplicates: 4 });
+    await lake.rollUpAll({ onAlarm });
+    expect(await lake.visible()).toEqual([]);
+    await lake.deliver(0, 4, { head: true });
+    await lake.rollUpAll({ onAlarm });
+    expect(await lake.visible()).toEqual(keys(0, 10));
+    expect(alarms).toEqual([]);
+  });
+
   it('takes no more than its limits at once, from every chain its share', async () => {
     for (const partition of [0, 1]) for (let position = 0; position < 60; position += 10) await lake.deliver(position, position + 10, { partition });
     const limits = { segments: 4, rows: 1_000, bytes: 1e6 };
