@@ -1,4 +1,5 @@
 import type { Commit, Source } from './ports.ts';
+import { truncatedReason } from './out-of-place.ts';
 import { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from './commit-metadata.ts';
 
 /** Where a partition begins. */
@@ -39,6 +40,32 @@ export async function resolveStart(source: Source, partition: number, commit: Co
   const position = neverCommitted ? await resolveStartAt(source, partition, startAt) : (await boundsOf(source, partition)).start;
   await source.commit(partition, position, encodeCommitMetadata({ epoch, head: true }));
   return { position, head: true };
+}
+
+/** Where reading begins. */
+export interface ReadStart {
+  offset: number;
+  /** Reading begins at the chain's last record, which has to be verified. */
+  verify?: CommitMetadata['tail'];
+  /** Retention deleted what lies between the position and this offset. */
+  lostTo?: number;
+}
+
+const askEndMax = 5;
+
+/**
+ * Where to read from, so that kafkajs is never sent outside of the log: it would replace our commit by a default without
+ * metadata. The last record may have been deleted since, and then cannot be verified. `tries` counts the calls for this start: a new
+ * leader may name an end that is too low for a while.
+ */
+export async function resolveRead(source: Source, partition: number, { position, tail }: StartPosition, tries: number): Promise<ReadStart> {
+  const log = await boundsOf(source, partition);
+  if (log.end < position) {
+    const reason = truncatedReason(log.end, position);
+    throw tries < askEndMax ? new Error(reason) : new HaltError(reason);
+  }
+  if (log.start > position) return { offset: log.start, lostTo: log.start };
+  return tail && tail.offset >= log.start ? { offset: tail.offset, verify: tail } : { offset: position };
 }
 
 async function resolveStartAt(source: Source, partition: number, startAt: string): Promise<number> {

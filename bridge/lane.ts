@@ -14,6 +14,14 @@ export interface Cut {
   position: number;
   end: number;
   records: KafkaRecord[];
+  /** The record is too large even alone: only its stub can travel. */
+  asStub?: true;
+}
+
+/** What to try when a cut was refused for its size: half of it, then a stub of its only record. Undefined when that was refused too. */
+export function smallerCut(lane: Lane, cut: Cut): Cut | undefined {
+  if (cut.records.length > 1) return lane.cut({ recordsMax: Math.floor(cut.records.length / 2), bytesMax: Infinity });
+  return cut.asStub || cut.records[0]!.stub ? undefined : { ...cut, asStub: true };
 }
 
 /** What became of a fetch. */

@@ -13,6 +13,7 @@ let reports: ReturnType<typeof recordingReports>;
 
 beforeEach(() => {
   source = new FakeSource();
+  source.log = { start: 0, end: 100 };
   starter = new FakeStarter();
   reports = recordingReports();
 });
@@ -110,7 +111,6 @@ describe('a partition', () => {
 
   test('a gap is asked for once more before it is believed, and is no loss while the log begins before it', async () => {
     const partition = await running();
-    source.log = { start: 0, end: 10 };
     expect(partition.fetched(fetchOf(5, [recordAt(5)]))).toBe(false);
     await until('asked again', () => source.seeks.at(-1) === 0 && !source.paused, { everyMs: 1 });
     expect(partition.fetched(fetchOf(5, [recordAt(5)]))).toBe(false);
@@ -182,5 +182,142 @@ describe('a partition', () => {
     const { batch, records } = decodeRecords(starter.starts[0]!.records);
     expect(batch).toEqual({ ...chain, position: 0, end: 6, count: 2, head: true });
     expect(records.map(({ offset }) => offset)).toEqual([0, 3]);
+  });
+
+  const committedTail = { offset: 9, hash: recordHash(recordAt(9)) };
+
+  test('does not go below the log start to verify a record that retention deleted', async () => {
+    source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: committedTail }) };
+    source.log = { start: 10, end: 100 };
+    const partition = await running();
+    expect(source.seeks).toEqual([10]);
+    expect(partition.fetched(fetchOf(10, [recordAt(10)]))).toBe(true);
+    await positionIs(partition, 11);
+  });
+
+  test('a position that retention has passed is a loss, and the commit keeps what it says', async () => {
+    source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: committedTail }) };
+    source.log = { start: 40, end: 100 };
+    const partition = await running();
+    expect(source.seeks).toEqual([40]);
+    expect(reports.events).toContainEqual({ what: 'lost', detail: { from: 10, to: 40 } });
+    expect(source.commits.map(({ offset, metadata }) => [offset, decodeCommitMetadata(metadata)])).toEqual([[10, { epoch: 0, tail: committedTail }]]);
+    partition.fetched(fetchOf(40, [recordAt(40)]));
+    await positionIs(partition, 41);
+    expect(starter.starts).toMatchObject([{ position: 10, end: 41 }]);
+  });
+
+  test('a loss before the first batch leaves it the head of the chain', async () => {
+    const partition = await running();
+    source.log = { start: 40, end: 50 };
+    partition.fetched(fetchOf(40, [recordAt(40)]));
+    await until('seek', () => source.seeks.at(-1) === 40 && !source.paused, { everyMs: 1 });
+    expect(decodeCommitMetadata(source.commits.at(-1)!.metadata)).toEqual({ epoch: 0, head: true });
+  });
+
+  test('never sends the consumer behind the end of the log: it halts', async () => {
+    source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: committedTail }) };
+    source.log = { start: 0, end: 5 };
+    const partition = createPartition();
+    await partition.run(() => source.committed());
+    expect(reports.events).toMatchObject([{ what: 'halted', detail: expect.stringContaining('truncated or recreated') as string }]);
+    expect(source.seeks).toEqual([]);
+  });
+
+  test('what kafkajs did to the commit is put right when a fetch was out of place', async () => {
+    const partition = await running();
+    partition.fetched(fetchOf(0, [recordAt(0), recordAt(1)]));
+    await positionIs(partition, 2);
+    source.stored = { offset: -2, metadata: null };
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await until('committed again', () => source.stored.offset === 2, { everyMs: 1 });
+    expect(decodeCommitMetadata(source.stored.metadata)).toEqual({ epoch: 0, tail: { offset: 1, hash: recordHash(recordAt(1)) } });
+  });
+
+  test('a fetch that does not cover the last record is asked for once more, then the record counts as gone', async () => {
+    source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: committedTail }) };
+    const partition = await running();
+    expect(partition.fetched(fetchOf(10, [recordAt(10)]))).toBe(false);
+    expect(source.seeks).toEqual([9, 9]);
+    expect(partition.fetched(fetchOf(9, [recordAt(9, 'another'), recordAt(10)]))).toBe(false);
+    expect(reports.events).toMatchObject([{ what: 'halted' }]);
+
+    source.seeks = [];
+    const second = await running();
+    expect(second.fetched(fetchOf(10, [recordAt(10)]))).toBe(false);
+    expect(second.fetched(fetchOf(10, [recordAt(10)]))).toBe(true);
+    await positionIs(second, 11);
+  });
+
+  test('is not waiting any more once Kafka answers again', async () => {
+    let fails = true;
+    const partition = createPartition();
+    void partition.run(() => (fails ? Promise.reject(new Error('no broker')) : source.committed()));
+    await until('waiting', () => partition.isWaiting, { everyMs: 1 });
+    fails = false;
+    await until('assigned', () => partition.position !== undefined && !source.paused, { everyMs: 1 });
+    expect(partition.isWaiting).toBe(false);
+  });
+
+  test('a batch that is scored while a fetch is out of place does not resume the partition', async () => {
+    let release = () => {};
+    starter.answer = () => new Promise((resolve) => { release = () => resolve(undefined); });
+    const partition = await running();
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await until('started', () => starter.starts.length === 1, { everyMs: 1 });
+    let answerBounds = () => {};
+    source.bounds = () => new Promise((resolve) => { answerBounds = () => resolve(new Map([[0, source.log]])); });
+    expect(partition.fetched(fetchOf(5, [recordAt(5)]))).toBe(false);
+    release();
+    await positionIs(partition, 1);
+    expect(source.paused).toBe(true);
+    expect(partition.fetched(fetchOf(5, [recordAt(5)]))).toBe(false);
+    answerBounds();
+    await until('asked again', () => !source.paused, { everyMs: 1 });
+    expect(source.seeks.at(-1)).toBe(1);
+    expect(partition.position).toBe(1);
+  });
+
+  test('a fetch that came while the partition was paused is asked for again', async () => {
+    let open = false;
+    starter.answer = () => (open ? undefined : { kind: 'unknown', reason: 'busy' });
+    const partition = await running({ laneBytesMax: 100 });
+    partition.fetched(fetchOf(0, [0, 1, 2, 3].map((offset) => recordAt(offset))));
+    expect(partition.fetched(fetchOf(4, [], 9))).toBe(false);
+    open = true;
+    await until('resumed', () => !source.paused, { everyMs: 1 });
+    expect(source.seeks.at(-1)).toBe(4);
+    expect(partition.fetched(fetchOf(4, [], 9))).toBe(true);
+    expect(partition.doneBelow).toBe(9);
+  });
+
+  test('a run that needs a re-drive is shown as halted for as long as it does', async () => {
+    const shown: string[] = [];
+    reports.waiting = (_, reason) => void shown.push(reason);
+    let blocked = true;
+    starter.answer = () => (blocked ? { kind: 'blocked', reason: 'terminated' } : undefined);
+    const partition = await running();
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await until('looked again', () => starter.starts.length > 2, { everyMs: 1 });
+    expect(partition.isWaiting).toBe(true);
+    blocked = false;
+    await positionIs(partition, 1);
+    expect(shown).not.toContain('temporal');
+    expect(partition.isWaiting).toBe(false);
+  });
+
+  test('a batch refused for its size is halved, and a record too large alone goes as a stub', async () => {
+    starter.answer = ({ records }) => {
+      const { records: sent } = decodeRecords(records);
+      const tooLarge = sent.length > 1 || (sent[0]!.offset === 2 && !sent[0]!.stub);
+      return tooLarge ? { kind: 'too_large', reason: 'Blob data size exceeds limit.' } : undefined;
+    };
+    const partition = await running();
+    partition.fetched(fetchOf(0, [0, 1, 2, 3].map((offset) => recordAt(offset))));
+    await positionIs(partition, 4);
+    expect([...starter.ends]).toEqual([[0, 1], [1, 2], [2, 3], [3, 4]]);
+    const stubs = starter.starts.filter(({ position, end }) => end === position + 1).map(({ records }) => decodeRecords(records).records[0]!).filter(({ stub }) => stub);
+    expect(stubs).toMatchObject([{ offset: 2, stub: { valueBytes: 2 } }]);
+    expect(decodeCommitMetadata(source.commits.find(({ offset }) => offset === 3)!.metadata)!.tail).toEqual({ offset: 2, hash: recordHash(recordAt(2)) });
   });
 });

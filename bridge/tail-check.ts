@@ -1,0 +1,35 @@
+import { recordHash, type CommitMetadata } from './commit-metadata.ts';
+import type { Fetch } from './ports.ts';
+
+const askAgainMax = 1;
+
+/** What a fetch says about the last record of the chain. */
+export type TailVerdict =
+  /** It is the one that was committed. */
+  | 'same'
+  /** Another record stands at its offset. */
+  | 'other'
+  /** The fetch does not cover its offset; a stale answer looks like that. */
+  | 'ask_again'
+  /** Compaction or retention has taken it: nothing can be said. */
+  | 'gone';
+
+/** After an assignment, reading begins at the last record of the chain: it must be the one that was committed. */
+export class TailCheck {
+  #asked = 0;
+
+  constructor(private readonly expected: NonNullable<CommitMetadata['tail']>) {}
+
+  /** Where the first fetch must begin. */
+  get offset(): number {
+    return this.expected.offset;
+  }
+
+  judge(fetch: Fetch): TailVerdict {
+    const covered = fetch.fetchedOffset <= this.offset && fetch.endOffset > this.offset;
+    if (!covered) return this.#asked++ < askAgainMax ? 'ask_again' : 'gone';
+    const record = fetch.records.find(({ offset }) => offset === this.offset);
+    if (!record) return 'gone';
+    return recordHash(record) === this.expected.hash ? 'same' : 'other';
+  }
+}
