@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { chainId, type BatchRef, type Chain } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
+import { isActive, leastWatermark, withProgress, type ProgressMarker } from './chain-progress.ts';
 import { packState, unpackState } from './pack-state.ts';
 import { StateCache } from './state-cache.ts';
 import { judgeBatch, markerAfter, type FeatureStore, type FoldContext, type FoldResult, type Marker, type Retention } from './store.ts';
@@ -99,7 +100,7 @@ class LmdbStore implements FeatureStore {
   /** Reads and computes everything first and writes last, so that a fold that throws has written nothing. */
   #applyInTransaction(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Uint8Array {
     const chain = chainId(batch);
-    const marker = this.#readJson<Marker>(`marker|${chain}`);
+    const marker = this.#readJson<ProgressMarker>(`marker|${chain}`);
     const verdict = judgeBatch(marker, batch);
     if (verdict === 'repeat') return this.#read(`result|${chain}`)!;
     const sequence = this.#readJson<Sequence>(sequenceKey) ?? { number: 0, writer: '' };
@@ -119,11 +120,17 @@ class LmdbStore implements FeatureStore {
     if (verdict === 'answer') return result;
     for (const [key, state] of states) this.#write(stateKey(key), packState(state));
     this.#write(`result|${chain}`, bytesOf(result));
-    this.#writeJson(`marker|${chain}`, markerAfter(marker, batch, watermarkMs));
+    const chains = this.#chainsOf(batch);
+    const others = [...(chains.get(batch.epoch)?.entries() ?? [])].flatMap(([id, other]) => (id === chain ? [] : [other]));
+    const after = withProgress(markerAfter(marker, batch, watermarkMs), marker, others, commitSequence);
+    this.#writeJson(`marker|${chain}`, after);
     this.#writeJson(sequenceKey, { number: commitSequence, writer: this.#writer } satisfies Sequence);
     for (const [key, state] of states) this.#cache.set(key, state);
     this.#cachedNumber = commitSequence;
-    this.#forgetOldStates(batch, retentions, unknown);
+    this.#forgetOldStates([...others, after], commitSequence, retentions, sweptMin + unknown);
+    for (const [epoch, earlier] of chains) {
+      if (epoch < batch.epoch && ![...earlier.values()].some((each) => isActive(each, commitSequence))) this.#forget(`${scopeOf(batch)}${epoch}|`, Infinity, sweptMin);
+    }
     return result;
   }
 
@@ -131,27 +138,31 @@ class LmdbStore implements FeatureStore {
    * Entities come and go; without this the file would grow with every one that was ever seen. Each batch looks at more states than
    * it added, so that forgetting keeps up.
    */
-  #forgetOldStates(batch: BatchRef, retentions: readonly Retention[], added: number): void {
-    const watermarkMs = this.#leastWatermark(batch);
-    if (watermarkMs === null) return;
+  #forgetOldStates(chains: readonly ProgressMarker[], commit: number, retentions: readonly Retention[], count: number): void {
     for (const { keyPrefix, retentionMs } of retentions) {
-      for (const key of this.#sweep.step(stateKey(keyPrefix), watermarkMs - retentionMs, sweptMin + added)) {
-        void this.db.remove(key);
-        this.#cache.delete(key.slice(statePrefix.length));
-      }
+      const watermarkMs = leastWatermark(chains, commit, retentionMs);
+      if (watermarkMs !== null) this.#forget(keyPrefix, watermarkMs - retentionMs, count);
     }
   }
 
-  /** The slowest chain of the pipeline decides what is old. Null while one of them has seen no event. */
-  #leastWatermark({ deployment, pipeline, epoch }: BatchRef): number | null {
-    const prefix = `marker|${deployment}:${pipeline}:${epoch}:`;
-    let least = Infinity;
-    for (const { value } of this.db.getRange({ start: prefix, end: `${prefix}\uffff` })) {
-      const { watermarkMs } = parse<Marker>(value);
-      if (watermarkMs === null) return null;
-      least = Math.min(least, watermarkMs);
+  /** Looks at the next `count` states under a prefix and removes those without an event after `limitMs`. */
+  #forget(keyPrefix: string, limitMs: number, count: number): void {
+    for (const key of this.#sweep.step(stateKey(keyPrefix), limitMs, count)) {
+      void this.db.remove(key);
+      this.#cache.delete(key.slice(statePrefix.length));
     }
-    return Number.isFinite(least) ? least : null;
+  }
+
+  /** The markers of a pipeline's chains, by epoch and chain. As many as it has partitions, times its epochs. */
+  #chainsOf(batch: BatchRef): Map<number, Map<string, ProgressMarker>> {
+    const start = `marker|${scopeOf(batch)}`;
+    const chains = new Map<number, Map<string, ProgressMarker>>();
+    for (const { key, value } of this.db.getRange({ start, end: `${start}\uffff` })) {
+      const epoch = Number(key.slice(start.length, key.indexOf(':', start.length)));
+      if (!chains.has(epoch)) chains.set(epoch, new Map());
+      chains.get(epoch)!.set(key.slice('marker|'.length), parse<ProgressMarker>(value));
+    }
+    return chains;
   }
 
   #readState(key: string): Float64Array | undefined {
@@ -178,6 +189,11 @@ class LmdbStore implements FeatureStore {
   #writeJson(key: string, value: unknown): void {
     this.#write(key, Buffer.from(JSON.stringify(value)));
   }
+}
+
+/** What the ids of a pipeline's chains, and the keys of its states, begin with; the epoch follows. */
+function scopeOf({ deployment, pipeline }: BatchRef): string {
+  return `${deployment}:${pipeline}:`;
 }
 
 function stateKey(key: string): string {

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { decodeFeatures } from '../../contracts/features-frame.ts';
+import { activeCommits, idleMs } from '../../features/chain-progress.ts';
 import { compileFeatures, foldBatch, MemoryStore, openLmdbStore, type FeatureStore } from '../../features/index.ts';
 import { batchRecords, childLog } from './lmdb-log.ts';
 import { applyRange, batchOf, eventsOf, payments, type Payment } from './support.ts';
@@ -163,6 +164,28 @@ describe('LMDB store', () => {
     expect(states).toBeGreaterThan(480);
     expect(states).toBeLessThan(1_500);
   });
+
+  test('forgets though a partition is idle, one has only dead letters, and an earlier epoch has ended', async () => {
+    const days = 2;
+    const commits = activeCommits + 200;
+    const log: Payment[] = Array.from({ length: commits }, (_, i) => ({ id: `p${i}`, timeMs: (i * days * idleMs) / commits, card: `card ${i}`, shop: 'shop', amount: 1 }));
+    const store = openLmdbStore({ dataDir });
+    try {
+      await applyRange(store, plan, log, batchOf(0, 300));
+      await applyRange(store, plan, log, { ...batchOf(0, 1, { partition: 1 }), epoch: 1 });
+      const deadLetter = { ...batchOf(0, 1, { partition: 2 }), epoch: 1 };
+      await store.apply(deadLetter, foldBatch(plan, deadLetter, [0], [], [{ index: 0, step: 'decode', code: 'NOT_JSON', reason: 'none' }]));
+      for (let i = 0; i < commits; i++) await applyRange(store, plan, log, { ...batchOf(i, i + 1), epoch: 1 });
+    } finally {
+      await store.close();
+    }
+    const db = open({ path: join(dataDir, 'features', 'state.mdb'), encoding: 'binary', readOnly: true });
+    const states = [...db.getKeys({ start: 'state|', end: 'state|\uffff' })] as string[];
+    await db.close();
+    expect(states.filter((key) => key.startsWith('state|test:payments:0|'))).toEqual([]);
+    expect(states.length).toBeGreaterThan(1);
+    expect(states.length).toBeLessThan(200);
+  }, 60_000);
 
   test('says which setting to mend when its folder cannot be used', async () => {
     const file = join(dataDir, 'a-file');
