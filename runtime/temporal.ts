@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import { messageOf } from '../contracts/failures.ts';
@@ -7,10 +8,13 @@ import { createPayloadCodec, parseCodecKey } from './payload-codec.ts';
 
 const connectTimeoutMs = 10_000;
 
-/** Compression and encryption of everything that goes into histories. */
+/** Compresses what goes into histories; with a key, encrypts it too, failures included. */
 export function dataConverter(codec: Config['codec']): DataConverter {
   const key = codec.key ? parseCodecKey(codec.key) : undefined;
-  return { payloadCodecs: [createPayloadCodec({ key, oldKeys: codec.oldKeys?.map(parseCodecKey) })] };
+  return {
+    payloadCodecs: [createPayloadCodec({ key, oldKeys: codec.oldKeys?.map(parseCodecKey) })],
+    ...(key ? { failureConverterPath: fileURLToPath(new URL('./failure-converter.ts', import.meta.url)) } : {}),
+  };
 }
 
 /** TLS and API key, in the form that both the client's and the worker's connection take. */
