@@ -44,7 +44,7 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
       signal.throwIfAborted();
       const names = Object.keys(rows[0]!.features);
       const columns = columnsOf(rows);
-      const features = float4Array(rows.flatMap((row) => names.map((name) => row.features[name]!)));
+      const features = float4Array(featureMatrix(rows, names));
       try {
         const featureSet = await untilAborted(featureSets(names), signal);
         const values = [...columns, pipeline.name, batch.topic, batch.partition, workflowId, featureSet, features, names.length];
@@ -56,6 +56,14 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
     // The pool belongs to whoever made it.
     close: async () => undefined,
   };
+}
+
+/** Row-major, as one array: a list per row would be most of a delivery's garbage. */
+function featureMatrix(rows: Delivery['rows'], names: readonly string[]): Float32Array {
+  const matrix = new Float32Array(rows.length * names.length);
+  let at = 0;
+  for (const { features } of rows) for (const name of names) matrix[at++] = features[name]!;
+  return matrix;
 }
 
 /** Finds or makes the id of a list of names. Remembers them: a worker meets one list per pipeline. */
