@@ -1,4 +1,4 @@
-import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import { KafkaJSNonRetriableError, type Consumer, type ConsumerStartBatchProcessEvent, type EachBatchPayload, type Kafka } from 'kafkajs';
 import { toRecord } from '../runtime/kafka-record.ts';
 import type { Source, SourceHandlers } from './ports.ts';
 
@@ -42,12 +42,15 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
       });
     },
     async stop() {
-      await consumer.disconnect();
-      await admin.disconnect();
+      try {
+        await consumer.disconnect();
+      } finally {
+        await admin.disconnect();
+      }
     },
-    pause: (partition) => consumer.pause(at(partition)),
-    resume: (partition) => consumer.resume(at(partition)),
-    seek: (partition, offset) => consumer.seek({ topic, partition, offset: String(offset) }),
+    pause: (partition) => unlessBetweenRuns(() => consumer.pause(at(partition))),
+    resume: (partition) => unlessBetweenRuns(() => consumer.resume(at(partition))),
+    seek: (partition, offset) => unlessBetweenRuns(() => consumer.seek({ topic, partition, offset: String(offset) })),
     commit: (partition, offset, metadata) => consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }]),
     async committed() {
       const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
@@ -68,12 +71,41 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
   };
 }
 
+/** While kafkajs restarts a consumer there is nothing to steer, and it throws; the assignment after that begins anew. */
+function unlessBetweenRuns(steer: () => void): void {
+  try {
+    steer();
+  } catch (error) {
+    if (!(error instanceof KafkaJSNonRetriableError && error.message.startsWith('Consumer group was not initialized'))) throw error;
+  }
+}
+
 function listen(consumer: Consumer, handlers: SourceHandlers, topic: string): void {
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => handlers.assigned(payload.memberAssignment[topic] ?? []));
+  consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload }) => onFilteredFetch(payload, handlers));
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) handlers.crashed(payload.error);
   });
 }
+
+/**
+ * A poll whose records were all invisible (an aborted transaction, control records) never reaches `eachBatch`, and kafkajs goes on
+ * behind it. The event does not say which offset was asked for: where it begins is the first offset that the poll held.
+ */
+function onFilteredFetch({ partition, batchSize, firstOffset, lastOffset, highWatermark }: BatchProcessPayload, handlers: SourceHandlers): void {
+  if (batchSize > 0) return;
+  handlers.fetched({
+    partition,
+    // Without a first offset all that came lies below the offset that was asked for, and kafkajs names that one as the last.
+    fetchedOffset: Number((firstOffset as string | null) ?? lastOffset),
+    endOffset: Number(lastOffset) + 1,
+    logEnd: Number(highWatermark),
+    records: [],
+  });
+}
+
+/** What kafkajs says when it begins to handle a poll of one partition. */
+type BatchProcessPayload = ConsumerStartBatchProcessEvent['payload'];
 
 /** Hands the fetch on and returns at once; what was not taken will be polled again. */
 function onFetch({ batch, resolveOffset }: EachBatchPayload, handlers: SourceHandlers): Promise<void> {

@@ -36,7 +36,7 @@ await runMain('bridge', async (config, log) => {
       reports.openBatches(name, count);
       if (error) log.warn({ pipeline: name }, `open batches are not known: ${error}`);
     });
-    void openBatches.watch();
+    openBatches.watch().catch((error: unknown) => log.error({ pipeline: name }, `open batches are not counted any more: ${String(error)}`));
     const createSource = () =>
       createKafkaSource(kafka, {
         topic: topic.name,

@@ -61,7 +61,7 @@ export class OpenBatches {
   }
 
   #letGo(): void {
-    for (const release of [...this.#waiting]) release();
+    for (const release of this.#waiting) release();
   }
 }
 

@@ -17,6 +17,7 @@ const lagPollMs = 2_000;
 const stalledMsMax = 60_000;
 const rebuildMsMax = 10_000;
 const drainMsMax = 4_000;
+const stopMsMax = 10_000;
 
 /**
  * The bridge of one pipeline: a consumer, and a `Partition` for each partition that the group has given to this process. Every
@@ -26,7 +27,7 @@ export class PipelineBridge {
   #partitions = new Map<number, Partition>();
   #source: Source | undefined;
   #failures = 0;
-  /** When each partition last moved or had nothing to do. */
+  /** When each partition last moved or had nothing to do. An open transaction is nothing to do: the log's end is asked for as a reader of committed records. */
   readonly #progressMs = new Map<number, { position: number; atMs: number }>();
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
@@ -47,7 +48,7 @@ export class PipelineBridge {
     this.#stopping.abort();
     const partitions = [...this.#partitions.values()];
     await Promise.race([Promise.all(partitions.map((partition) => partition.drain())), this.ports.clock.sleep(drainMsMax)]);
-    for (const partition of partitions) void partition.abandon();
+    for (const partition of partitions) this.#abandon(partition);
     await this.#source?.stop();
     await this.#running;
   }
@@ -58,7 +59,7 @@ export class PipelineBridge {
     await source.start({
       assigned: (partitions) => this.#assigned(source, partitions),
       fetched: (fetch) => (source === this.#source && this.#partitions.get(fetch.partition)?.fetched(fetch)) || false,
-      crashed: (error) => void this.#rebuild(source, error.message),
+      crashed: (error) => this.#rebuildLater(source, error.message),
     });
   }
 
@@ -66,7 +67,7 @@ export class PipelineBridge {
   #assigned(source: Source, partitions: readonly number[]): void {
     if (source !== this.#source || this.#stopping.signal.aborted) return;
     for (const [number, partition] of this.#partitions) {
-      void partition.abandon();
+      this.#abandon(partition);
       if (!partitions.includes(number)) this.ports.reports.revoked({ ...this.options.chain, partition: number });
     }
     this.#progressMs.clear();
@@ -77,7 +78,7 @@ export class PipelineBridge {
         return [number, partition];
       }),
     );
-    for (const partition of this.#partitions.values()) void partition.run(commits);
+    for (const partition of this.#partitions.values()) partition.run(commits).catch((error: unknown) => this.#unexpected(error));
   }
 
   /** Makes a new consumer in place of one that ended for good, or that gets nowhere. */
@@ -85,9 +86,9 @@ export class PipelineBridge {
     if (dead !== this.#source || this.#stopping.signal.aborted) return;
     this.#source = undefined;
     this.ports.log.error(`the consumer of ${this.options.chain.topic} is built anew: ${reason}`);
-    for (const partition of this.#partitions.values()) void partition.abandon();
+    for (const partition of this.#partitions.values()) this.#abandon(partition);
     this.#partitions.clear();
-    await dead.stop().catch((error: unknown) => this.ports.log.error(`stopping the old consumer: ${messageOf(error)}`));
+    await this.#stopOld(dead);
     while (!this.#stopping.signal.aborted) {
       await this.ports.clock.sleep(Math.min(rebuildMsMax, 250 * 2 ** Math.min(this.#failures++, 6)), this.#stopping.signal);
       if (this.#stopping.signal.aborted) return;
@@ -96,9 +97,33 @@ export class PipelineBridge {
         return;
       } catch (error) {
         this.ports.log.error(`the consumer of ${this.options.chain.topic} does not start: ${messageOf(error)}`);
-        await (this.#source as Source | undefined)?.stop().catch(() => undefined);
+        const failed = this.#source as Source | undefined;
+        this.#source = undefined;
+        if (failed) await this.#stopOld(failed);
       }
     }
+  }
+
+  #rebuildLater(dead: Source, reason: string): void {
+    this.#rebuild(dead, reason).catch((error: unknown) => this.#unexpected(error));
+  }
+
+  /** Stops a consumer that is of no use any more. One that does not end, as kafkajs can when a broker is silent, is left behind. */
+  async #stopOld(source: Source): Promise<void> {
+    const stopped = source.stop().then(() => true).catch((error: unknown) => {
+      this.ports.log.error(`stopping the old consumer: ${messageOf(error)}`);
+      return true;
+    });
+    const isStopped = await Promise.race([stopped, this.ports.clock.sleep(stopMsMax, this.#stopping.signal).then(() => false)]);
+    if (!isStopped) this.ports.log.error(`the old consumer of ${this.options.chain.topic} did not end within ${stopMsMax / 1_000} s and is left behind`);
+  }
+
+  #abandon(partition: Partition): void {
+    partition.abandon().catch((error: unknown) => this.#unexpected(error));
+  }
+
+  #unexpected(error: unknown): void {
+    this.ports.log.error(`unexpected: ${messageOf(error)}`);
   }
 
   /** Reports the lag, and rebuilds a consumer that leaves records lying for a minute. */
@@ -118,7 +143,7 @@ export class PipelineBridge {
   }
 
   #checkProgress(source: Source, number: number, partition: Partition, logEnd: number | undefined): void {
-    const { position } = partition;
+    const position = partition.doneBelow;
     if (position === undefined || logEnd === undefined) return;
     this.ports.reports.logEnd({ ...this.options.chain, partition: number }, logEnd, position);
     const nowMs = this.ports.clock.nowMs();
@@ -127,7 +152,7 @@ export class PipelineBridge {
       this.#progressMs.set(number, { position, atMs: nowMs });
     } else if (nowMs - last.atMs > stalledMsMax) {
       this.#progressMs.clear();
-      void this.#rebuild(source, `partition ${number} has ${logEnd - position} records waiting and has not moved for ${stalledMsMax / 1_000} s`);
+      this.#rebuildLater(source, `partition ${number} has ${logEnd - position} records waiting and has not moved for ${stalledMsMax / 1_000} s`);
     }
   }
 }

@@ -1,0 +1,107 @@
+import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Budget } from '../../bridge/budget.ts';
+import { systemClock } from '../../bridge/clock.ts';
+import { createKafkaSource } from '../../bridge/kafka-source.ts';
+import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
+import type { Source } from '../../bridge/ports.ts';
+import { until } from '../live/wait.ts';
+import { startLiveServers, uniqueName } from '../stack/live.ts';
+import { FakeStarter, recordingReports } from './fakes.ts';
+
+let kafka: Kafka;
+let topic: string;
+let groupId: string;
+let cleanUps: (() => Promise<unknown>)[];
+
+beforeAll(async () => {
+  const servers = await startLiveServers({ kafka: true });
+  kafka = new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
+}, 120_000);
+beforeEach(async () => {
+  cleanUps = [];
+  topic = uniqueName('topic');
+  groupId = uniqueName('group');
+  const admin = kafka.admin();
+  await admin.connect();
+  cleanUps.push(() => admin.disconnect());
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
+});
+afterEach(async () => {
+  for (const cleanUp of cleanUps.reverse()) await cleanUp();
+});
+
+const newSource = () => createKafkaSource(kafka, { topic, groupId, sessionTimeoutMs: 10_000 });
+
+async function newProducer(transactionalId?: string) {
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false, ...(transactionalId ? { transactionalId, maxInFlightRequests: 1, idempotent: true } : {}) });
+  await producer.connect();
+  cleanUps.push(() => producer.disconnect());
+  return producer;
+}
+
+/** Runs a bridge on the topic and answers what it did. */
+async function startBridge(createSource: () => Source = newSource) {
+  const starter = new FakeStarter();
+  const reports = recordingReports();
+  let last: { logEnd: number; done: number } | undefined;
+  reports.logEnd = (_, logEnd, done) => (last = { logEnd, done });
+  const bridge = new PipelineBridge(
+    { createSource, starter, clock: systemClock, budget: new Budget(systemClock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports, log: { info: () => {}, error: () => {} } },
+    { chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic }, epoch: 0, startAt: 'earliest', caps: { recordsMax: 100, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000 },
+  );
+  cleanUps.push(() => bridge.stop());
+  await bridge.start();
+  return { starter, reports, last: () => last };
+}
+
+describe('the bridge on kafkajs', () => {
+  test('a log that ends in an aborted transaction is read to its end: no lag is left', async () => {
+    const plain = await newProducer();
+    await plain.send({ topic, messages: [{ value: 'a' }, { value: 'b' }] });
+    const { starter, last } = await startBridge();
+    await until('scored', () => starter.starts.some(({ end }) => end >= 2));
+    const transaction = await (await newProducer(uniqueName('tx'))).transaction();
+    await transaction.send({ topic, messages: [{ value: 'never' }, { value: 'seen' }] });
+    await transaction.abort();
+    await until('caught up with the aborted records and their marker', () => last()?.logEnd === 5 && last()?.done === 5, { detail: () => JSON.stringify(last()) });
+    await plain.send({ topic, messages: [{ value: 'c' }] });
+    await until('the next record', () => starter.starts.at(-1)?.end === 6);
+    expect(starter.starts.at(-1)).toMatchObject({ position: 2, count: 1 });
+  }, 60_000);
+
+  test('an open transaction is not part of the log yet', async () => {
+    await (await newProducer()).send({ topic, messages: [{ value: 'a' }] });
+    const transaction = await (await newProducer(uniqueName('tx'))).transaction();
+    await transaction.send({ topic, messages: [{ value: 'open' }] });
+    cleanUps.push(() => transaction.abort());
+    const source = newSource();
+    const handlers = { assigned: () => {}, fetched: () => false, crashed: () => {} };
+    await source.start(handlers);
+    cleanUps.push(() => source.stop());
+    expect((await source.bounds()).get(0)).toEqual({ start: 0, end: 1 });
+  }, 60_000);
+
+  test('a last record that retention deleted neither stops the chain nor loses its commit', async () => {
+    await (await newProducer()).send({ topic, messages: ['a', 'b', 'c', 'd'].map((value) => ({ value })) });
+    const first = await startBridge();
+    await until('scored', () => first.starter.starts.some(({ end }) => end === 4));
+    await cleanUps.pop()!();
+    const admin = kafka.admin();
+    await admin.connect();
+    cleanUps.push(() => admin.disconnect());
+    await (await newProducer()).send({ topic, messages: [{ value: 'e' }, { value: 'f' }] });
+    await admin.fetchTopicOffsets(topic);
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '5' }] });
+    const second = await startBridge();
+    await until('scored', () => second.starter.starts.some(({ end }) => end === 6));
+    expect(second.starter.starts).toMatchObject([{ position: 4, end: 6, count: 1, head: false }]);
+    expect(second.reports.events).toContainEqual({ what: 'lost', detail: { from: 4, to: 5 } });
+    await until('committed', async () => (await admin.fetchOffsets({ groupId, topics: [topic] }))[0]!.partitions[0]!.metadata?.includes('"tail":{"offset":5'));
+  }, 60_000);
+
+  test('steering a consumer that does not run is no error', () => {
+    const source = newSource();
+    for (const steer of [() => source.pause(0), () => source.resume(0), () => source.seek(0, 1)]) expect(steer).not.toThrow();
+  });
+});

@@ -1,0 +1,100 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Budget } from '../../bridge/budget.ts';
+import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
+import type { Clock } from '../../bridge/ports.ts';
+import { until } from '../live/wait.ts';
+import { FakeSource, FakeStarter, fetchOf, recordAt, recordingReports } from './fakes.ts';
+
+/** A clock on which every sleep takes a turn of the event loop, once it is let go. */
+class FastClock implements Clock {
+  #nowMs = 0;
+  isHeld = true;
+  nowMs = () => this.#nowMs;
+  async sleep(ms: number): Promise<void> {
+    do await new Promise((resolve) => setImmediate(resolve));
+    while (this.isHeld);
+    this.#nowMs += ms;
+  }
+}
+
+let sources: FakeSource[];
+let reports: ReturnType<typeof recordingReports>;
+let clock: FastClock;
+let bridge: PipelineBridge;
+let newSource: () => FakeSource;
+let done: number | undefined;
+const errors: string[] = [];
+
+beforeEach(async () => {
+  sources = [];
+  errors.length = 0;
+  done = undefined;
+  clock = new FastClock();
+  reports = recordingReports();
+  reports.logEnd = (_, __, doneBelow) => (done = doneBelow);
+  newSource = () => new FakeSource();
+  const createSource = () => {
+    const source = newSource();
+    source.log = { start: 0, end: 10 };
+    sources.push(source);
+    return source;
+  };
+  bridge = new PipelineBridge(
+    { createSource, starter: new FakeStarter(), clock, budget: new Budget(clock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports, log: { info: () => {}, error: (text) => errors.push(text) } },
+    { chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' }, epoch: 0, startAt: 'earliest', caps: { recordsMax: 100, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000 },
+  );
+  await bridge.start();
+});
+afterEach(() => {
+  clock.isHeld = false;
+  return bridge.stop();
+});
+
+/** Gives the first consumer its partition, and waits until it can take fetches. */
+async function assign(source: FakeSource): Promise<void> {
+  source.paused = true;
+  source.handlers!.assigned([0]);
+  await until('assigned', () => !source.paused, { everyMs: 1 });
+}
+
+describe('the bridge of a pipeline', () => {
+  test('builds a consumer anew that leaves records lying', async () => {
+    await assign(sources[0]!);
+    clock.isHeld = false;
+    await until('a new consumer', () => sources.length === 2, { everyMs: 1 });
+    expect(errors[0]).toContain('has 10 records waiting');
+    expect(clock.nowMs()).toBeGreaterThan(60_000);
+  });
+
+  test('leaves a consumer alone whose log ends in what no reader may see', async () => {
+    await assign(sources[0]!);
+    expect(sources[0]!.handlers!.fetched(fetchOf(0, [recordAt(0), recordAt(1)]))).toBe(true);
+    expect(sources[0]!.handlers!.fetched(fetchOf(2, [], 10))).toBe(true);
+    clock.isHeld = false;
+    await until('five minutes', () => clock.nowMs() > 300_000, { everyMs: 1 });
+    expect(done).toBe(10);
+    expect(sources).toHaveLength(1);
+  });
+
+  test('a consumer that never stops does not hold up the next one', async () => {
+    sources[0]!.stop = () => new Promise(() => {});
+    clock.isHeld = false;
+    sources[0]!.handlers!.crashed(new Error('gone'));
+    await until('a new consumer', () => sources.length === 2 && sources[1]!.handlers, { everyMs: 1, timeoutMs: 5_000 });
+    expect(errors).toContainEqual(expect.stringContaining('is left behind'));
+  });
+
+  test('a consumer that does not start is stopped, and another one is tried', async () => {
+    let stops = 0;
+    newSource = () => {
+      const source = new FakeSource();
+      if (sources.length === 1) source.start = () => Promise.reject(new Error('no broker'));
+      source.stop = () => Promise.resolve(void stops++);
+      return source;
+    };
+    clock.isHeld = false;
+    sources[0]!.handlers!.crashed(new Error('gone'));
+    await until('a third consumer', () => sources.length === 3 && sources[2]!.handlers, { everyMs: 1, timeoutMs: 5_000 });
+    expect(stops).toBe(1);
+  });
+});
