@@ -66,7 +66,7 @@ await runMain('worker', async (config, log) => {
     deadLetters: createDeadLetters(publisher),
     records: { read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to) },
     history: createRunHistory(temporal, converter.payloadCodecs ?? []),
-    reports: createActivityReports(registry),
+    reports: createActivityReports(registry, log),
     limits: config.worker,
     pool,
     publishLabel: async (label) => {

@@ -1,11 +1,13 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ActivityReports } from '../activities/ports.ts';
+import type { Logger } from '../runtime/log.ts';
 
 const stageSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
 const latencySeconds = [0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 /** Turns what the activities report into metrics. */
-export function createActivityReports(registry: Registry): ActivityReports {
+export function createActivityReports(registry: Registry, log: Logger): ActivityReports {
+  const told = new Set<string>();
   const registers = [registry];
   const metric = {
     stage: new Histogram({ name: 'headrace_stage_latency_seconds', help: 'Time a stage takes for one batch.', labelNames: ['pipeline', 'stage'], buckets: stageSeconds, registers }),
@@ -21,7 +23,12 @@ export function createActivityReports(registry: Registry): ActivityReports {
       for (const [outcome, count] of Object.entries(outcomeCounts)) metric.events.inc({ pipeline, outcome }, count);
     },
     rejected(pipeline, rejections) {
-      for (const { step, code } of rejections) metric.rejections.inc({ pipeline, step, code });
+      for (const { step, code, reason } of rejections) {
+        metric.rejections.inc({ pipeline, step, code });
+        if (told.has(`${pipeline} ${code}`)) continue;
+        told.add(`${pipeline} ${code}`);
+        log.warn({ pipeline, step, code }, `the first dead letter of its kind: ${reason}`);
+      }
     },
     delivery: (pipeline, sink, result) => metric.deliveries.inc({ pipeline, sink, result }),
     deliveredEverywhere(pipeline, recordTimesMs) {
