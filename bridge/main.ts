@@ -8,6 +8,7 @@ import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
 import { connectTemporal } from '../runtime/temporal.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { Budget } from './budget.ts';
+import { capsOf } from './caps.ts';
 import { systemClock } from './clock.ts';
 import { createKafkaSource } from './kafka-source.ts';
 import { createBridgeReports } from './metrics.ts';
@@ -31,7 +32,8 @@ await runMain('bridge', async (config, log) => {
   const budget = new Budget(systemClock, bridge.batchesPerSecond);
   const starter = createTemporalStarter(temporal, config.temporal.taskQueue);
 
-  const running = pipelines.map(({ name, topic }) => {
+  const running = pipelines.map((pipeline) => {
+    const { name, topic } = pipeline;
     const openBatches = new OpenBatches(systemClock, countOpenBatches(temporal, name), bridge.openBatchesMax, (count, error) => {
       reports.openBatches(name, count);
       if (error) log.warn({ pipeline: name }, `open batches are not known: ${error}`);
@@ -49,7 +51,7 @@ await runMain('bridge', async (config, log) => {
         chain: { deployment, pipeline: name, epoch, topic: topic.name },
         epoch,
         startAt: bridge.startAt,
-        caps: { recordsMax: bridge.batchRecordsMax, bytesMax: bridge.frameBytesMax },
+        caps: capsOf(pipeline, bridge),
         laneBytesMax: bridge.laneBytesMax,
         startDeadlineMs: Math.max(startDeadlineMsMin, Math.floor(kafkaConfig.sessionTimeoutMs / 6)),
       },
