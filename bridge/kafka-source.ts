@@ -1,4 +1,4 @@
-import { KafkaJSNonRetriableError, type Consumer, type ConsumerStartBatchProcessEvent, type EachBatchPayload, type Kafka } from 'kafkajs';
+import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { toRecord } from '../runtime/kafka-record.ts';
 import type { Source, SourceHandlers } from './ports.ts';
 
@@ -76,7 +76,7 @@ function unlessBetweenRuns(steer: () => void): void {
   try {
     steer();
   } catch (error) {
-    if (!(error instanceof KafkaJSNonRetriableError && error.message.startsWith('Consumer group was not initialized'))) throw error;
+    if (!(error instanceof Error && error.message.startsWith('Consumer group was not initialized'))) throw error;
   }
 }
 

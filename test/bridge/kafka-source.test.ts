@@ -4,7 +4,6 @@ import { Budget } from '../../bridge/budget.ts';
 import { systemClock } from '../../bridge/clock.ts';
 import { createKafkaSource } from '../../bridge/kafka-source.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
-import type { Source } from '../../bridge/ports.ts';
 import { until } from '../live/wait.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { FakeStarter, recordingReports } from './fakes.ts';
@@ -41,13 +40,12 @@ async function newProducer(transactionalId?: string) {
 }
 
 /** Runs a bridge on the topic and answers what it did. */
-async function startBridge(createSource: () => Source = newSource) {
-  const starter = new FakeStarter();
+async function startBridge(starter = new FakeStarter()) {
   const reports = recordingReports();
   let last: { logEnd: number; done: number } | undefined;
   reports.logEnd = (_, logEnd, done) => (last = { logEnd, done });
   const bridge = new PipelineBridge(
-    { createSource, starter, clock: systemClock, budget: new Budget(systemClock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports, log: { info: () => {}, error: () => {} } },
+    { createSource: newSource, starter, clock: systemClock, budget: new Budget(systemClock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports, log: { info: () => {}, error: () => {} } },
     { chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic }, epoch: 0, startAt: 'earliest', caps: { recordsMax: 100, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000 },
   );
   cleanUps.push(() => bridge.stop());
@@ -93,11 +91,19 @@ describe('the bridge on kafkajs', () => {
     await (await newProducer()).send({ topic, messages: [{ value: 'e' }, { value: 'f' }] });
     await admin.fetchTopicOffsets(topic);
     await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '5' }] });
-    const second = await startBridge();
+    const committed = async () => (await admin.fetchOffsets({ groupId, topics: [topic] }))[0]!.partitions[0]!;
+    const starter = new FakeStarter();
+    let atStart: Awaited<ReturnType<typeof committed>> | undefined;
+    starter.answer = async () => {
+      atStart = await committed();
+      return undefined;
+    };
+    const second = await startBridge(starter);
     await until('scored', () => second.starter.starts.some(({ end }) => end === 6));
     expect(second.starter.starts).toMatchObject([{ position: 4, end: 6, count: 1, head: false }]);
     expect(second.reports.events).toContainEqual({ what: 'lost', detail: { from: 4, to: 5 } });
-    await until('committed', async () => (await admin.fetchOffsets({ groupId, topics: [topic] }))[0]!.partitions[0]!.metadata?.includes('"tail":{"offset":5'));
+    expect(atStart).toMatchObject({ offset: '4', metadata: expect.stringContaining('"tail":{"offset":3') as string });
+    await until('committed', async () => (await committed()).metadata?.includes('"tail":{"offset":5'));
   }, 60_000);
 
   test('steering a consumer that does not run is no error', () => {

@@ -7,7 +7,8 @@ import { FakeSource, FakeStarter, fetchOf, recordAt, recordingReports } from './
 
 /** A clock on which every sleep takes a turn of the event loop, once it is let go. */
 class FastClock implements Clock {
-  #nowMs = 0;
+  // Late enough for a burst of the budget.
+  #nowMs = 1_000;
   isHeld = true;
   nowMs = () => this.#nowMs;
   async sleep(ms: number): Promise<void> {
@@ -69,6 +70,7 @@ describe('the bridge of a pipeline', () => {
   test('leaves a consumer alone whose log ends in what no reader may see', async () => {
     await assign(sources[0]!);
     expect(sources[0]!.handlers!.fetched(fetchOf(0, [recordAt(0), recordAt(1)]))).toBe(true);
+    await until('scored', () => reports.events.some(({ what }) => what === 'scored'), { everyMs: 1 });
     expect(sources[0]!.handlers!.fetched(fetchOf(2, [], 10))).toBe(true);
     clock.isHeld = false;
     await until('five minutes', () => clock.nowMs() > 300_000, { everyMs: 1 });
