@@ -10,7 +10,7 @@ export const failures = {
   FORBIDDEN_KEY: { kind: 'permanent', meaning: 'An object has a key such as __proto__ that could change other objects.' },
   TOO_DEEP: { kind: 'permanent', meaning: 'Objects or arrays are nested deeper than 32 levels.' },
   SCHEMA_MISMATCH: { kind: 'permanent', meaning: "The value does not fit the pipeline's event schema." },
-  RECORD_TOO_LARGE: { kind: 'permanent', meaning: 'The value is larger than a batch may be.' },
+  RECORD_TOO_LARGE: { kind: 'permanent', meaning: 'The record is larger than a batch may be.' },
   BAD_EVENT: { kind: 'permanent', meaning: "The pipeline's own functions (id, time, entities, features) failed on the event or gave no usable value." },
   BAD_PREDICTION: { kind: 'permanent', meaning: 'The model answered this row with a number that is not finite.' },
   MODEL_REFUSED_ROW: { kind: 'permanent', meaning: 'The model server refuses this row alone, and accepts its neighbours.' },

@@ -9,7 +9,7 @@ export interface KafkaRecord {
   key: Uint8Array | null;
   value: Uint8Array | null;
   headers?: Record<string, string>;
-  /** Set when the value was too large to travel: `value` then holds only its beginning. */
+  /** Set when the record was too large to travel: `value` then holds only its beginning, and `valueBytes` is the size of the whole record. */
   stub?: { valueBytes: number };
 }
 
