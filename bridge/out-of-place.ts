@@ -20,7 +20,10 @@ export function judgePlace(fetchedOffset: number, tail: number, log: { start: nu
   return { kind: 'ask_again' };
 }
 
+/** What an operator can do: all that the log holds then gets event keys, and effects, of its own. */
+export const beginAnew = 'To begin anew from the start of the log, raise HEADRACE_EPOCH by one and restart the bridge';
+
 /** Tells an operator about a log that ends below what was read. */
 export function truncatedReason(end: number, tail: number): string {
-  return `the log ends at ${end}, below offset ${tail} that was read already: the topic was truncated or recreated. Run: headrace epoch bump --start earliest|OFFSET`;
+  return `the log ends at ${end}, below offset ${tail} that was read already: the topic was truncated or recreated. ${beginAnew}`;
 }

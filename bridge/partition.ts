@@ -6,7 +6,7 @@ import { boundsOf, HaltError, resolveRead, resolveStart, type StartOptions } fro
 import type { Budget } from './budget.ts';
 import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-metadata.ts';
 import { Lane, smallerCut, type BatchCaps, type Cut } from './lane.ts';
-import { judgePlace } from './out-of-place.ts';
+import { beginAnew, judgePlace } from './out-of-place.ts';
 import type { BatchStart, Clock, Commit, Fetch, Source, StartAnswer, Starter } from './ports.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
 import { TailCheck } from './tail-check.ts';
@@ -220,7 +220,7 @@ export class Partition {
   #verifyTail(lane: Lane, check: TailCheck, fetch: Fetch): boolean {
     const verdict = check.judge(fetch);
     if (verdict === 'other') {
-      this.#halt(`offset ${check.offset} holds another record than the one that was scored: the topic was recreated. Run: headrace epoch bump --start earliest`);
+      this.#halt(`offset ${check.offset} holds another record than the one that was scored: the topic was recreated. ${beginAnew}`);
       return false;
     }
     if (verdict === 'ask_again') {

@@ -62,7 +62,7 @@ describe('a partition', () => {
     source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: { offset: 9, hash: recordHash(recordAt(9)) } }) };
     const partition = await running();
     partition.fetched(fetchOf(9, [recordAt(9, 'another topic'), recordAt(10)]));
-    expect(reports.events).toMatchObject([{ what: 'halted', detail: expect.stringContaining('headrace epoch bump') as string }]);
+    expect(reports.events).toMatchObject([{ what: 'halted', detail: expect.stringContaining('HEADRACE_EPOCH') as string }]);
     expect(partition.fetched(fetchOf(10, [recordAt(10)]))).toBe(false);
     expect(starter.starts).toEqual([]);
   });
