@@ -2,7 +2,7 @@ import { finishedBatches, openBatchCount, type FinishedBatch } from './batch-run
 import type { Bench, BenchContext } from './context.ts';
 import { quantile, type Figure } from './figures.ts';
 import { sendOnSchedule } from './open-loop.ts';
-import { loadAverage } from './process-usage.ts';
+import { loadAverage, UsageProbe } from './process-usage.ts';
 import { startServers } from './servers.ts';
 import { BenchSystem } from './system.ts';
 import { poll } from './poll.ts';
@@ -47,11 +47,14 @@ async function measureLatency(context: BenchContext, partitions: number): Promis
     await system.start('worker');
     // The bridge tells of each scored batch at this level, with its range.
     await system.start('bridge', { HEADRACE_LOG_LEVEL: 'debug' });
-    const sent = await sendOnSchedule(context, system, rate, seconds + warmUpSeconds);
+    const usage = new UsageProbe(system.pids);
+    const sent = await sendOnSchedule(context, system, rate, seconds + warmUpSeconds).finally(() => usage.stop());
+    const cores = [...usage.stop().cpuMicros].map(([name, micros]) => ({ name: `${partitions} partitions, ${rate} events/s: CPU of ${name}`, value: micros / ((seconds + warmUpSeconds) * 1e6), unit: 'cores' }));
     const steady = sent.slice(rate * warmUpSeconds);
     await untilScored(system, sent);
     const scored = latencies(steady, scoredRanges(system.logLines('bridge')));
-    const delivered = latencies(steady, (await deliveredBatches(system, sent.length)).map((batch) => ({ ...batch, doneMs: batch.closedMs })));
+    const batches = await deliveredBatches(system, sent.length);
+    const delivered = latencies(steady, batches.map((batch) => ({ ...batch, doneMs: batch.closedMs })));
     tell(`${partitions} partitions: ${steady.length} samples`);
     const under = `${partitions} partitions, ${rate} events/s`;
     return [
@@ -61,11 +64,21 @@ async function measureLatency(context: BenchContext, partitions: number): Promis
       { name: `${under}: all sinks, run completed, p50`, value: quantile(delivered, 0.5), unit: 'ms' },
       { name: `${under}: all sinks, run completed, p99`, value: quantile(delivered, 0.99), unit: 'ms' },
       { name: `${under}: all sinks, run completed, worst`, value: quantile(delivered, 1), unit: 'ms' },
+      { name: `${under}: batches`, value: batches.length / (seconds + warmUpSeconds), unit: '1/s' },
+      { name: `${under}: extracting features, mean`, value: await stageMs(system, 'extract_features'), unit: 'ms/batch' },
+      { name: `${under}: inference and decisions, mean`, value: await stageMs(system, 'infer'), unit: 'ms/batch' },
+      ...cores,
     ];
   } finally {
     await system?.stop();
     await servers.stop();
   }
+}
+
+/** How long a stage took for one batch, on average. */
+async function stageMs(system: BenchSystem, stage: string): Promise<number> {
+  const metric = 'headrace_stage_latency_seconds';
+  return ((await system.metric('worker', `${metric}_sum`, { stage })) / (await system.metric('worker', `${metric}_count`, { stage }))) * 1_000;
 }
 
 /** The scored batches that the bridge logged. */

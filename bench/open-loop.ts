@@ -6,7 +6,8 @@ import { paymentMessage, simulatedPayments } from './payments.ts';
 import { kafkaClient } from './servers.ts';
 import type { BenchSystem } from './system.ts';
 
-const tickMs = 2;
+/** What falls due meanwhile goes together, as a producer with this linger would send it; the wait counts as latency. */
+const tickMs = 5;
 const tellEverySeconds = 10;
 
 /**
