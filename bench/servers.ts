@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
@@ -6,8 +6,10 @@ import {
   prepareKafka, preparePostgres, prepareTemporal, startKafka, startModelServer, startPostgres, startTemporal,
 } from '../stack/servers/index.ts';
 import type { EmbeddedServer, KafkaServer, ModelServer, PostgresServer, ServerName, TemporalServer } from '../stack/servers/index.ts';
+import { startMarkOf } from '../stack/servers/identity.ts';
 import type { BenchContext } from './context.ts';
 
+const folderPrefix = 'headrace-bench-';
 const modelRepository = join(import.meta.dirname, '..', 'models', 'repository');
 
 interface ServerTypes {
@@ -22,7 +24,8 @@ export type BenchServers<Names extends ServerName> = Pick<ServerTypes, Names> & 
 
 /** Starts embedded servers as `npm start` does, with fresh data. What was started is stopped again when one of them fails. */
 export async function startServers<const Names extends ServerName>(context: BenchContext, names: readonly Names[]): Promise<BenchServers<Names>> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'headrace-bench-'));
+  removeLeftovers();
+  const dataDir = mkdtempSync(join(tmpdir(), `${folderPrefix}${process.pid}-`));
   const running = new Map<ServerName, EmbeddedServer>();
   const stop = async () => {
     await Promise.allSettled([...running.values()].map((server) => server.stop()));
@@ -36,6 +39,14 @@ export async function startServers<const Names extends ServerName>(context: Benc
     throw failed.reason;
   }
   return { ...(Object.fromEntries(running) as Pick<ServerTypes, Names>), dataDir, stop };
+}
+
+/** Folders of runs that were interrupted stay behind; the next run takes them away. */
+function removeLeftovers(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(folderPrefix) ? Number(name.slice(folderPrefix.length).split('-')[0]) : Number.NaN;
+    if (Number.isInteger(pid) && startMarkOf(pid) === undefined) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
 }
 
 async function start({ cacheDir, temporalExecutable, env, tell }: BenchContext, name: ServerName, dataDir: string): Promise<EmbeddedServer> {
