@@ -39,22 +39,21 @@ export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, openMs =
     return true;
   }
 
-  async function turn(signal: AbortSignal): Promise<void> {
-    while (underWay >= deliveriesMax) {
-      await new Promise<void>((resolve) => {
-        const onAbort = () => {
-          waiting.splice(waiting.indexOf(wake), 1);
-          resolve();
-        };
-        const wake = () => {
-          signal.removeEventListener('abort', onAbort);
-          resolve();
-        };
-        waiting.push(wake);
-        signal.addEventListener('abort', onAbort, { once: true });
-      });
-      signal.throwIfAborted();
-    }
+  /** Resolves when a delivery has ended; rejects when the signal is aborted. */
+  async function oneToEnd(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const onAbort = () => {
+        waiting.splice(waiting.indexOf(wake), 1);
+        resolve();
+      };
+      const wake = () => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      waiting.push(wake);
+      signal.addEventListener('abort', onAbort, { once: true });
+    });
+    signal.throwIfAborted();
   }
 
   function failed(error: unknown): void {
@@ -69,7 +68,8 @@ export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, openMs =
     async deliver(delivery, { local, signal }) {
       const isTest = local && admitQuickTry();
       if (isTest) testing = true;
-      if (!local) await turn(signal);
+      // Nothing may come between this look and the count below, or two would take the last place.
+      while (!local && underWay >= deliveriesMax) await oneToEnd(signal);
       underWay++;
       try {
         await sink.deliver(delivery, signal);

@@ -1,7 +1,6 @@
 import type { BatchRef } from '../contracts/event-key.ts';
-import { messageOf } from '../contracts/failures.ts';
 import { encodeFeatures, type FeaturesHeader } from '../contracts/features-frame.ts';
-import type { Rejection } from '../contracts/rejection.ts';
+import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { FeaturePlan, WindowGroup } from './plan.ts';
 import type { FoldContext, FoldResult } from './store.ts';
 import { WindowState } from './window-state.ts';
@@ -152,7 +151,7 @@ function readInput(name: string, read: (event: unknown) => number, event: unknow
   try {
     value = read(event);
   } catch (error) {
-    return `${name} failed: ${messageOf(error)}`;
+    return `${name} failed (${nameOf(error)})`;
   }
   if (typeof value !== 'number' || !Number.isFinite(Math.fround(value))) return `${name} must give a finite number that float32 can hold`;
   into[at] = value;

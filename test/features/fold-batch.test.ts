@@ -43,7 +43,7 @@ describe('foldBatch', () => {
   });
 
   test.each([
-    ['throws', () => { throw new Error('no amount'); }, 'features.amount failed: no amount'],
+    ['throws', () => { throw new Error('no amount'); }, 'features.amount failed (Error)'],
     ['gives NaN', () => NaN, 'features.amount must give a finite number that float32 can hold'],
     ['gives what float32 cannot hold', () => 1e39, 'features.amount must give a finite number that float32 can hold'],
     ['gives no number', () => '7' as never, 'features.amount must give a finite number that float32 can hold'],
