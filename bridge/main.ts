@@ -23,7 +23,7 @@ await runMain('bridge', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   await registerCompressionCodecs();
   const kafka = createKafka(config, log, 'bridge');
-  await ensureTopics(kafka, pipelines, kafkaConfig.replicationFactor);
+  await ensureTopics(kafka, pipelines, kafkaConfig);
   const temporal = await connectTemporal(config);
   await ensureSearchAttributes(temporal);
   const registry = new Registry();

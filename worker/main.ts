@@ -49,7 +49,7 @@ await runMain('worker', async (config, log) => {
   await migrate(pool);
   await registerCompressionCodecs();
   const kafka = createKafka(config, log, 'worker');
-  await ensureTopics(kafka, pipelines, config.kafka.replicationFactor);
+  await ensureTopics(kafka, pipelines, config.kafka);
   const publisher = await createPublisher(kafka);
   const triton = createTritonClient(config);
   await checkModels(triton, pipelines, log);

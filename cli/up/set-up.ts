@@ -9,10 +9,10 @@ import { createPool } from '../../database/pool.ts';
 import { createKafka } from '../../runtime/kafka.ts';
 import { createLogger } from '../../runtime/log.ts';
 import { connectTemporal } from '../../runtime/temporal.ts';
+import { ensureTopics } from '../../runtime/topics.ts';
 import { addSearchAttributes, querySearchAttributes } from '../../stack/servers/index.ts';
 import type { SearchAttributeKind, SearchAttributeKinds } from '../../stack/servers/index.ts';
 import type { Service } from '../../stack/supervisor/index.ts';
-import { createTopics, topicsOf } from './topics.ts';
 import type { Embedded } from './addresses.ts';
 
 const kinds: Record<string, SearchAttributeKind> = {
@@ -27,18 +27,8 @@ export function searchAttributeKinds(): SearchAttributeKinds {
 /** A dev server's namespace keeps closed runs this long, so topics keep records no longer. */
 const devRetentionHours = 24;
 
-async function setUpTopics(config: Config, pipelines: readonly AnyPipeline[], embedded: boolean): Promise<string[]> {
-  const admin = createKafka(config, createLogger('up', 'error'), 'up').admin();
-  try {
-    await admin.connect();
-  } catch (error) {
-    throw new Error(`no Kafka answers at ${config.kafka.brokers.join(', ')}; check KAFKA_BROKERS (${messageOf(error)})`, { cause: error });
-  }
-  try {
-    return await createTopics(admin, topicsOf(pipelines, { replicationFactor: config.kafka.replicationFactor, retentionHours: embedded ? devRetentionHours : undefined }));
-  } finally {
-    await admin.disconnect();
-  }
+function setUpTopics(config: Config, pipelines: readonly AnyPipeline[], embedded: boolean): Promise<string[]> {
+  return ensureTopics(createKafka(config, createLogger('up', 'error'), 'up'), pipelines, { ...config.kafka, retentionHours: embedded ? devRetentionHours : undefined });
 }
 
 async function setUpTables(config: Config): Promise<string[]> {
