@@ -6,8 +6,12 @@ export interface SubmitOptions {
   /** One JSON event per line; blank ones are skipped, but count. */
   lines: AsyncIterable<string>;
   signal: AbortSignal;
-  /** Told each line that was refused, in order within a request. */
+  /** Told each line that was refused, in the order of the lines. */
   onRefused: (refusal: Refusal) => void;
+  /** Told after each request's worth of lines how many of them were accepted. */
+  onAccepted?: (count: number) => void;
+  /** Lines that are sent together, at most 500. Fewer for a source that is slow on purpose. @default 500 */
+  linesMax?: number;
   /** Tries of one request while the gateway is away or busy. @default 30 (about half a minute) */
   triesMax?: number;
 }
@@ -29,28 +33,48 @@ interface ProblemBody {
   errors?: { index?: number; code?: string; reason: string }[];
 }
 
+/** Thrown when the gateway does not answer, or cannot take events, try after try. */
+export class GatewayAwayError extends Error {
+  override name = 'GatewayAwayError';
+}
+
 /** What the gateway takes in one request. */
-const linesMax = 500;
+const requestLinesMax = 500;
 const bytesMax = 700_000;
 const requestTimeoutMs = 30_000;
 const retryDelayMsMax = 1_000;
 
 /**
  * Sends lines through the gateway, in their order, and answers how many were accepted. The gateway takes all events of a request or
- * none: refused lines are reported and the rest is sent again. Rejects when the gateway cannot be reached or knows no such pipeline.
+ * none: refused lines are reported and the rest is sent again. Rejects with {@link GatewayAwayError} when the gateway cannot be
+ * reached, and with the gateway's words when it knows no such pipeline.
  */
 export async function submitLines(options: SubmitOptions): Promise<number> {
+  const { lines, linesMax = requestLinesMax, onRefused, onAccepted } = options;
   let accepted = 0;
-  for await (const group of groups(options.lines)) {
-    for (const line of group) {
-      if (!isJson(line)) options.onRefused({ line: line.number, code: 'NOT_JSON', reason: 'the line is no JSON text' });
+  for await (const group of groups(lines, Math.min(linesMax, requestLinesMax))) {
+    options.signal.throwIfAborted();
+    const refusals: Refusal[] = [];
+    const refuse = (refusal: Refusal): void => void refusals.push(refusal);
+    let count = 0;
+    try {
+      const good = group.filter((line) => {
+        const isGood = isJson(line);
+        if (!isGood) refuse({ line: line.number, code: 'NOT_JSON', reason: 'the line is no JSON text' });
+        return isGood;
+      });
+      count = await send(options, good, refuse);
+    } finally {
+      // Requests are split and sent again, so lines are refused in another order than they stand in.
+      for (const refusal of refusals.sort((a, b) => a.line - b.line)) onRefused(refusal);
     }
-    accepted += await send(options, group.filter(isJson));
+    accepted += count;
+    onAccepted?.(count);
   }
   return accepted;
 }
 
-async function* groups(lines: AsyncIterable<string>): AsyncGenerator<Line[]> {
+async function* groups(lines: AsyncIterable<string>, linesMax: number): AsyncGenerator<Line[]> {
   let group: Line[] = [];
   let bytes = 0;
   let number = 0;
@@ -58,29 +82,33 @@ async function* groups(lines: AsyncIterable<string>): AsyncGenerator<Line[]> {
     number += 1;
     if (text.trim() === '') continue;
     const size = Buffer.byteLength(text) + 1;
-    if (group.length === linesMax || (group.length > 0 && bytes + size > bytesMax)) {
+    if (group.length > 0 && bytes + size > bytesMax) {
       yield group;
       group = [];
       bytes = 0;
     }
     group.push({ number, text });
     bytes += size;
+    if (group.length < linesMax) continue;
+    yield group;
+    group = [];
+    bytes = 0;
   }
   if (group.length > 0) yield group;
 }
 
-async function send(options: SubmitOptions, lines: readonly Line[]): Promise<number> {
+async function send(options: SubmitOptions, lines: readonly Line[], refuse: (refusal: Refusal) => void): Promise<number> {
   if (lines.length === 0) return 0;
   const { status, problem } = await postUntilAnswered(options, lines);
   if (status === 202) return lines.length;
   const detail = problem.detail ?? `status ${status}`;
   if (status === 413 && lines.length === 1) {
-    options.onRefused({ line: lines[0]!.number, code: 'RECORD_TOO_LARGE', reason: detail });
+    refuse({ line: lines[0]!.number, code: 'RECORD_TOO_LARGE', reason: detail });
     return 0;
   }
   if (status === 413) {
     const middle = Math.ceil(lines.length / 2);
-    return (await send(options, lines.slice(0, middle))) + (await send(options, lines.slice(middle)));
+    return (await send(options, lines.slice(0, middle), refuse)) + (await send(options, lines.slice(middle), refuse));
   }
   const refused = new Map((problem.errors ?? []).map((error) => [error.index, error]));
   const rest = lines.filter((_, index) => !refused.has(index));
@@ -88,9 +116,9 @@ async function send(options: SubmitOptions, lines: readonly Line[]): Promise<num
   if (rest.length === lines.length) throw new Error(`the gateway does not take the events: ${detail}`);
   lines.forEach(({ number }, index) => {
     const error = refused.get(index);
-    if (error) options.onRefused({ line: number, code: error.code ?? 'REFUSED', reason: error.reason });
+    if (error) refuse({ line: number, code: error.code ?? 'REFUSED', reason: error.reason });
   });
-  return send(options, rest);
+  return send(options, rest, refuse);
 }
 
 /** Waits for a gateway that is away or busy. Events have ids, so one that arrives twice is known. */
@@ -106,7 +134,7 @@ async function postUntilAnswered(options: SubmitOptions, lines: readonly Line[])
       signal.throwIfAborted();
       reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
     }
-    if (tries >= triesMax) throw new Error(`no gateway takes events at ${gatewayUrl} (${reason}); start one with "headrace up", or name it with --gateway`);
+    if (tries >= triesMax) throw new GatewayAwayError(`no gateway takes events at ${gatewayUrl} (${reason})`);
     await delay(Math.min(retryDelayMsMax, 100 * tries), undefined, { signal });
   }
 }

@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { dataDirOf, findRunningSystem } from './running-system.ts';
-import { submitLines, type Refusal } from './submit-lines.ts';
+import { GatewayAwayError, submitLines, type Refusal } from './submit-lines.ts';
 
 interface SubmitCommandOptions {
-  pipeline: string;
+  pipeline?: string;
   gateway?: string;
   dataDir?: string;
   output: 'text' | 'json';
@@ -24,7 +24,7 @@ export function registerSubmit(program: Command): void {
     .command('submit')
     .description('Send events (one JSON object a line) through the gateway, and say which lines were refused and why.')
     .argument('[file]', 'file of JSON lines; "-" or nothing reads standard input', '-')
-    .requiredOption('--pipeline <name>', 'pipeline that the events are for')
+    .option('--pipeline <name>', 'pipeline that the events are for; always needed')
     .option('--gateway <url>', `address of the gateway (default: that of the running system, else ${defaultGatewayUrl})`)
     .option('--data-dir <dir>', 'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data)')
     .addOption(new Option('--output <form>', 'how to print').choices(['text', 'json']).default('text'))
@@ -32,6 +32,7 @@ export function registerSubmit(program: Command): void {
 }
 
 async function submit(file: string, { pipeline, gateway, dataDir, output }: SubmitCommandOptions): Promise<void> {
+  if (pipeline === undefined) throw new Error(pipelineMissing(dataDir));
   const gatewayUrl = gatewayUrlOf(gateway, dataDir);
   const input = await openInput(file);
   const refusals: Refusal[] = [];
@@ -46,10 +47,19 @@ async function submit(file: string, { pipeline, gateway, dataDir, output }: Subm
       if (output === 'text') process.stderr.write(`line ${refusal.line}: ${refusal.code}: ${refusal.reason}\n`);
       else if (refusals.length < refusalsListedMax) refusals.push(refusal);
     },
+  }).catch((error: unknown) => {
+    throw error instanceof GatewayAwayError ? new Error(`${error.message}; start one with "headrace up", or name it with --gateway`, { cause: error }) : error;
   });
   const summary = output === 'json' ? JSON.stringify({ pipeline, gateway: gatewayUrl, accepted, refused, refusals }) : `${accepted} events accepted, ${refused} lines refused`;
   process.stdout.write(`${summary}\n`);
   if (refused > 0) process.exitCode = 1;
+}
+
+/** Commander's own words would not say what there is to choose from. */
+function pipelineMissing(dataDir: string | undefined): string {
+  const names = findRunningSystem(dataDirOf(dataDir, process.env))?.pipelines.map(({ name }) => name) ?? [];
+  const choice = names.length > 0 ? `the running system has ${names.join(', ')}` : '"headrace status" shows those of a running system';
+  return `say which pipeline the events are for: add --pipeline <name> (${choice})`;
 }
 
 function gatewayUrlOf(option: string | undefined, dataDir: string | undefined): string {

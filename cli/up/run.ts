@@ -66,7 +66,7 @@ async function feed(options: UpOptions, plan: Plan, session: Session, folder: Da
   try {
     const { accepted, refused } = await feedFile({
       file, gatewayUrl: gateway.url, pipeline: pipelines[0]!.name, rate: options.rate, signal: session.producing.signal,
-      onRefused: (line, reason) => refusals.add(line, reason),
+      onRefused: ({ line, reason }) => refusals.add(line, reason),
       onProgress: (progress) => console.status('feed', `${file}: ${progress.accepted} events taken, ${progress.refused} refused`),
     });
     console.clear('feed');

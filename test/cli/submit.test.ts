@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,7 +73,7 @@ describe('submitLines', () => {
   });
 
   it('gives up in one sentence when nobody answers, or nobody knows the pipeline', async () => {
-    await expect(submit([line('a')], { gatewayUrl: 'http://127.0.0.1:1', triesMax: 2 })).rejects.toThrow(/no gateway takes events at http:\/\/127\.0\.0\.1:1 \(.*\); start one with/);
+    await expect(submit([line('a')], { gatewayUrl: 'http://127.0.0.1:1', triesMax: 2 })).rejects.toThrow(/no gateway takes events at http:\/\/127\.0\.0\.1:1 \(.*\)$/);
     await expect(submit([line('a')], { pipeline: 'nope' })).rejects.toThrow(/"nope" is none of orders, returns/);
     publish = () => Promise.reject(new Error('no broker'));
     await expect(submit([line('a')], { triesMax: 2 })).rejects.toThrow(/Kafka did not confirm the events/);
@@ -100,6 +100,22 @@ describe('headrace submit', () => {
     expect((await run(join(folder, 'missing.jsonl'))).error?.message).toMatch(/missing\.jsonl cannot be read \(ENOENT/);
     expect((await run(folder)).error?.message).toMatch(/cannot be read \(EISDIR/);
     expect((await run(file, '--gateway', 'nonsense')).error?.message).toMatch(/--gateway must be an address/);
+  });
+
+  it('asks for the pipeline, and names those that run', async () => {
+    const dataDir = join(folder, 'data');
+    const missing = () => runCommand(registerSubmit, ['submit', file, '--data-dir', dataDir]);
+    expect((await missing()).error?.message).toBe('say which pipeline the events are for: add --pipeline <name> ("headrace status" shows those of a running system)');
+    mkdirSync(join(dataDir, 'run'), { recursive: true });
+    writeFileSync(join(dataDir, 'run', 'endpoints.json'), JSON.stringify({ version: 1, supervisorPid: process.pid, pipelines: [{ name: 'orders' }, { name: 'returns' }] }));
+    expect((await missing()).error?.message).toMatch(/\(the running system has orders, returns\)$/);
+  });
+
+  it('names refused lines in the order in which they stand, whatever the order in which they were refused', async () => {
+    writeFileSync(file, [orderEvent('a', { amount: 'much' }), 'x', orderEvent('b'), orderEvent('c', { customer: '' }), 'y', orderEvent('d')].map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'));
+    const { stderr, stdout } = await run(file);
+    expect(stderr.match(/^line \d+/gm)).toEqual(['line 1', 'line 2', 'line 4', 'line 5']);
+    expect(stdout).toBe('2 events accepted, 4 lines refused\n');
   });
 
   it('reads standard input while it is being written', async () => {

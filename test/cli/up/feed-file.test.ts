@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { feedFile } from '../../../cli/up/feed-file.ts';
+import type { FeedProgress } from '../../../cli/up/feed-file.ts';
 import { temporaryFolder } from '../../stack/servers/trial.ts';
 
 interface Fake {
@@ -44,19 +45,24 @@ function fileOf(lines: string[]): string {
   return file;
 }
 
-async function feed(gateway: Fake, lines: string[], signal = new AbortController().signal) {
+async function feed(gateway: Fake, lines: string[], { signal = new AbortController().signal, rate }: { signal?: AbortSignal; rate?: number } = {}) {
   const refused: [number, string][] = [];
-  const result = feedFile({ file: fileOf(lines), gatewayUrl: gateway.url, pipeline: 'fraud', signal, onProgress: () => undefined, onRefused: (line, reason) => refused.push([line, reason]) });
-  return { result: await result, refused };
+  const told: FeedProgress[] = [];
+  const result = feedFile({
+    file: fileOf(lines), gatewayUrl: gateway.url, pipeline: 'fraud', rate, signal,
+    onProgress: (progress) => void told.push(progress), onRefused: ({ line, reason }) => void refused.push([line, reason]),
+  });
+  return { result: await result, refused, told };
 }
 
 describe('feeding a file', () => {
   it('takes the good lines in order and names the bad ones by their number in the file', async () => {
     const gateway = await fakeGateway();
-    const { result, refused } = await feed(gateway, ['{"n":1}', '', '{"n":-2}', 'nonsense', '{"n":3}\r', '{"n":-4}', '{"n":5}']);
+    const { result, refused, told } = await feed(gateway, ['{"n":1}', '', '{"n":-2}', 'nonsense', '{"n":3}\r', '{"n":-4}', '{"n":5}']);
     expect(gateway.taken).toEqual([{ n: 1 }, { n: 3 }, { n: 5 }]);
-    expect(refused.toSorted(([a], [b]) => a - b)).toEqual([[3, 'n: -2 is below 0'], [4, 'not JSON'], [6, 'n: -4 is below 0']]);
+    expect(refused).toEqual([[3, 'n: -2 is below 0'], [4, 'the line is no JSON text'], [6, 'n: -4 is below 0']]);
     expect(result).toEqual({ accepted: 3, refused: 3 });
+    expect(told).toEqual([{ accepted: 3, refused: 3 }]);
   });
 
   it('sends no more than the gateway takes at once', async () => {
@@ -80,10 +86,26 @@ describe('feeding a file', () => {
     expect(result).toEqual({ accepted: 1, refused: 1 });
   });
 
+  it('sends at the rate that was asked for, each line when it is due, and tells how far it is', async () => {
+    const gateway = await fakeGateway();
+    const startedAt = performance.now();
+    const { told } = await feed(gateway, Array.from({ length: 9 }, (_, n) => JSON.stringify({ n })), { rate: 40 });
+    // The last of nine lines is due after eight fortieths of a second: never earlier, however slow the machine is.
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(195);
+    expect(gateway.requests).toEqual([4, 4, 1]);
+    expect(told.map(({ accepted }) => accepted)).toEqual([4, 8, 9]);
+  });
+
+  it('says that a file cannot be read', async () => {
+    const signal = new AbortController().signal;
+    const options = { gatewayUrl: 'http://127.0.0.1:1', pipeline: 'fraud', signal, onProgress: () => undefined, onRefused: () => undefined };
+    await expect(feedFile({ ...options, file: '/nonexistent/events.jsonl' })).rejects.toThrow(/ENOENT/);
+  });
+
   it('ends with the gateway\'s words when it knows no such pipeline, and when it is told to stop', async () => {
     await expect(feed(await fakeGateway({ answerFirst: [404] }), ['{"n":1}'])).rejects.toThrow('told to answer 404');
     const stopped = new AbortController();
     stopped.abort();
-    await expect(feed(await fakeGateway(), ['{"n":1}'], stopped.signal)).rejects.toThrow(/abort/i);
+    await expect(feed(await fakeGateway(), ['{"n":1}'], { signal: stopped.signal })).rejects.toThrow(/abort/i);
   });
 });

@@ -75,7 +75,7 @@ describe('headrace up', () => {
 
     const first = up(dataDir, '--events', file);
     await says(first, /events\.jsonl: done, 100 events taken, 2 refused/);
-    expect(first.output()).toMatch(/events\.jsonl:2: refused: not JSON/);
+    expect(first.output()).toMatch(/events\.jsonl:2: refused: the line is no JSON text/);
     expect(first.output()).toMatch(/events\.jsonl:4: refused: .*shop/);
     expect(first.output()).toMatch(/Temporal Web UI {2}http:\/\/127\.0\.0\.1:\d+\/namespaces\/headrace\/workflows {2}\(closed runs are kept 24 h\)/);
     const endpoints = endpointsOf(dataDir);
