@@ -6,6 +6,7 @@ export interface PipelineCounts {
   topic: string;
   decisions?: Record<string, number>;
   openReviews?: number;
+  waitingReviews?: number;
   deadLetters?: number;
   lag?: { topic: string; partition: number; records: number }[];
 }

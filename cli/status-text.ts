@@ -27,12 +27,13 @@ export function statusText(report: StatusReport): string {
   ].join('\n');
 }
 
-function countRows({ decisions, openReviews, deadLetters, lag }: PipelineCounts): [string, string][] {
+function countRows({ decisions, openReviews, waitingReviews, deadLetters, lag }: PipelineCounts): [string, string][] {
   const byOutcome = Object.entries(decisions ?? {}).map(([outcome, count]) => `${outcome} ${count}`).join(', ');
   const byPartition = lag?.map(({ topic, partition, records }) => `${topic}-${partition}: ${records}`).join(', ');
   return [
     ['decisions', decisions ? byOutcome || 'none yet' : 'unknown'],
     ['open reviews', String(openReviews ?? 'unknown')],
+    ['reviews that wait to be opened', String(waitingReviews ?? 'unknown')],
     ['dead letters', String(deadLetters ?? 'unknown')],
     ['lag', byPartition ?? 'unknown'],
   ];

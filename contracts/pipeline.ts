@@ -90,4 +90,8 @@ export interface ReviewPolicy<E> {
   timeoutMs: number;
   /** One line that tells the reviewer what this is about. */
   title(event: E): string;
+  /** Reviews that may be open at once: what the reviewers can look at. The others wait. @default 1000 */
+  openMax?: number;
+  /** What it is worth to look at this one: of those that wait, the highest are opened first. @default all the same, oldest first */
+  value?(decided: DecideInput<E> & { outcome: string; why: string }): number;
 }

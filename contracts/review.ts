@@ -38,6 +38,9 @@ export interface AcceptedVerdict {
 
 export type ReviewStatus = 'open' | 'escalated' | 'decided';
 
+/** Of reviews in lists: one that waits has no workflow yet. */
+export const reviewStatuses = ['waiting', 'open', 'escalated', 'decided'] as const satisfies (ReviewStatus | 'waiting')[];
+
 /** Answer of the query `state`, and result of the run. */
 export interface ReviewState {
   status: ReviewStatus;

@@ -1,5 +1,7 @@
 import type { Pool } from 'pg';
-import type { ReviewStatus } from '../contracts/review.ts';
+import type { reviewStatuses } from '../contracts/review.ts';
+
+type Status = (typeof reviewStatuses)[number];
 
 /** A review as its projection shows it. */
 export interface StoredReview {
@@ -15,9 +17,11 @@ export interface StoredReview {
   entities: Record<string, string>;
   verdicts: string[];
   eventTime: Date;
-  status: ReviewStatus;
-  openedAt: Date;
-  dueAt: Date;
+  status: Status;
+  /** Null while it waits. */
+  openedAt: Date | null;
+  /** Null while it waits. */
+  dueAt: Date | null;
   escalatedAt: Date | null;
   decidedAt: Date | null;
   verdictId: string | null;
@@ -31,14 +35,14 @@ const columns = `id, ordinal::float8 as ordinal, event_key as "eventKey", event_
   verdict_id as "verdictId", verdict, reviewer, comment`;
 
 export interface ReviewFilter {
-  status?: ReviewStatus;
+  status?: Status;
   pipeline?: string;
   /** Only reviews after this ordinal. @default 0 */
   after?: number;
   limit: number;
 }
 
-/** Reviews in the order in which they were opened. */
+/** Reviews in the order in which they came. */
 export async function listReviews(pool: Pool, { status, pipeline, after = 0, limit }: ReviewFilter): Promise<StoredReview[]> {
   const conditions = ['ordinal > $1'];
   const values: unknown[] = [after, limit];
@@ -60,10 +64,11 @@ export async function findReviewsOfEvents(pool: Pool, eventKeys: readonly string
   return rows;
 }
 
-/** Reviews without a verdict (open or escalated), by pipeline. */
-export async function countOpenReviews(pool: Pool): Promise<{ pipeline: string; open: number }[]> {
-  const { rows } = await pool.query<{ pipeline: string; open: number }>(
-    `select pipeline, count(*)::int as open from reviews where status in ('open', 'escalated') group by 1 order by 1`,
+/** Reviews without a verdict, by pipeline: those that are open or escalated, and those that wait to be opened. */
+export async function countOpenReviews(pool: Pool): Promise<{ pipeline: string; open: number; waiting: number }[]> {
+  const { rows } = await pool.query<{ pipeline: string; open: number; waiting: number }>(
+    `select pipeline, (count(*) filter (where status <> 'waiting'))::int as open, (count(*) filter (where status = 'waiting'))::int as waiting
+     from reviews where status in ('waiting', 'open', 'escalated') group by 1 order by 1`,
   );
   return rows;
 }

@@ -9,7 +9,7 @@ const writeSql = `
     insert into reviews as review (id, event_key, event_id, pipeline, title, outcome, why, entities, verdicts, event_time, step, status,
       opened_at, due_at, escalated_at, decided_at, verdict_id, verdict, reviewer, comment)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
-    on conflict (id) do update set step = excluded.step, status = excluded.status,
+    on conflict (id) do update set step = excluded.step, status = excluded.status, opened_at = excluded.opened_at, due_at = excluded.due_at,
       escalated_at = coalesce(excluded.escalated_at, review.escalated_at), decided_at = excluded.decided_at,
       verdict_id = excluded.verdict_id, verdict = excluded.verdict, reviewer = excluded.reviewer, comment = excluded.comment
     where review.step < excluded.step

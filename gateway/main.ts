@@ -59,6 +59,7 @@ await runMain('gateway', async (config, log) => {
     gauges: {
       decisions: () => countDecisions(pool),
       openReviews: async () => (await countOpenReviews(pool)).map(({ pipeline, open }) => ({ pipeline, count: open })),
+      waitingReviews: async () => (await countOpenReviews(pool)).map(({ pipeline, waiting }) => ({ pipeline, count: waiting })),
       deadLetters: () => countDeadLetters(admin, pipelines.map(({ name }) => name)),
       lag: () => countLag(admin, pipelines.map(({ name, topic }) => ({ pipeline: name, topic: topic.name, groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}` }))),
     },

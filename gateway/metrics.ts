@@ -39,7 +39,8 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
       },
     });
   };
-  readGauge('headrace_reviews_open', 'Reviews without a verdict.', () => sources.openReviews());
+  readGauge('headrace_reviews_open', 'Reviews that wait for a verdict.', () => sources.openReviews());
+  readGauge('headrace_reviews_waiting', 'Reviews that wait to be opened.', () => sources.waitingReviews());
   readGauge('headrace_dead_letters', 'Dead letters in the topic.', () => sources.deadLetters());
   const missing = new Counter({ name: 'headrace_metrics_target_failures_total', help: 'Processes whose metrics could not be read.', labelNames: ['target'], registers: [registry] });
   return { targetMissing: (target) => missing.inc({ target }) };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { reviewStatuses } from '../contracts/review.ts';
 import type { StoredReview } from '../database/review-lists.ts';
 import { reviewPath, workflowUrl, type LinkOptions } from './links.ts';
 
@@ -9,9 +10,9 @@ export const reviewSchema = z
   .object({
     id: z.string(), eventKey: z.string(), eventId: z.string(), pipeline: z.string(), title: z.string(), outcome: z.string(), why: z.string(),
     entities: z.record(z.string(), z.string()), eventTime: z.string(),
-    status: z.enum(['open', 'escalated', 'decided']), verdicts: z.array(z.string()),
-    openedAt: z.string(), dueAt: z.string(), escalatedAt: z.string().optional(), decided: acceptedSchema.optional(),
-    links: z.object({ self: z.string(), workflow: z.string() }),
+    status: z.enum(reviewStatuses), verdicts: z.array(z.string()),
+    openedAt: z.string().optional(), dueAt: z.string().optional(), escalatedAt: z.string().optional(), decided: acceptedSchema.optional(),
+    links: z.object({ self: z.string(), workflow: z.string().optional() }),
   })
   .meta({ id: 'Review' });
 
@@ -23,11 +24,11 @@ export function reviewView(review: StoredReview, links: LinkOptions): z.output<t
   return {
     id, eventKey, eventId, pipeline, title, outcome, why, entities, status, verdicts,
     eventTime: review.eventTime.toISOString(),
-    openedAt: review.openedAt.toISOString(),
-    dueAt: review.dueAt.toISOString(),
+    openedAt: review.openedAt?.toISOString(),
+    dueAt: review.dueAt?.toISOString(),
     escalatedAt: review.escalatedAt?.toISOString(),
     decided: decidedView(review),
-    links: { self: reviewPath(id), workflow: workflowUrl(links, id) },
+    links: { self: reviewPath(id), workflow: status === 'waiting' ? undefined : workflowUrl(links, id) },
   };
 }
 

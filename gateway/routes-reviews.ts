@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { z } from 'zod';
-import { commentLengthMax, reviewerLengthMax } from '../contracts/review.ts';
+import { commentLengthMax, reviewerLengthMax, reviewStatuses } from '../contracts/review.ts';
 import { findReview, listReviews } from '../database/review-lists.ts';
 import type { GatewayApp } from './app.ts';
 import type { LinkOptions } from './links.ts';
@@ -13,7 +13,7 @@ import { createVerdictDesk, unknownReview } from './verdict-desk.ts';
 const idSchema = z.object({ id: z.string().min(1).max(1_000) });
 const listSchema = z.object({ reviews: z.array(reviewSchema), nextCursor: z.string().optional() }).meta({ id: 'Reviews' });
 const filterSchema = z.object({
-  status: z.enum(['open', 'escalated', 'decided']).optional(),
+  status: z.enum(reviewStatuses).optional(),
   pipeline: z.string().max(50).optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(100).optional(),
@@ -33,7 +33,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
 
   app.get('/v1/reviews', {
     schema: {
-      tags: ['reviews'], summary: 'Reviews, in the order in which they were opened', querystring: filterSchema,
+      tags: ['reviews'], summary: 'Reviews, in the order in which they came', querystring: filterSchema,
       response: { 200: listSchema, 400: problemSchema },
     },
     handler: async ({ query: { status, pipeline, limit, cursor } }) => {
@@ -59,7 +59,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
     schema: {
       tags: ['reviews'],
       summary: 'Decide a review',
-      description: 'The first verdict wins; a later one gets 409 with who was first and when.',
+      description: 'The first verdict wins; a later one gets 409 with who was first and when. So does one on a review that still waits to be opened.',
       params: idSchema,
       body: verdictSchema,
       response: { 200: decidedSchema, 400: problemSchema, 404: problemSchema, 409: problemSchema, 422: problemSchema, 503: problemSchema },

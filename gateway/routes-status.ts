@@ -15,6 +15,7 @@ const statusSchema = z
         topic: z.string(),
         decisions: z.record(z.string(), z.number()).optional(),
         openReviews: z.number().optional(),
+        waitingReviews: z.number().optional(),
         deadLetters: z.number().optional(),
         lag: z.array(z.object({ topic: z.string(), partition: z.number(), records: z.number() })).optional(),
       }),
@@ -38,9 +39,10 @@ export function registerStatusRoute(app: GatewayApp, { pipelines, gauges }: { pi
           return undefined;
         }
       };
-      const [decisions, openReviews, deadLetters, lag] = await Promise.all([
+      const [decisions, openReviews, waitingReviews, deadLetters, lag] = await Promise.all([
         read('decisions', () => gauges.decisions()),
         read('openReviews', () => gauges.openReviews()),
+        read('waitingReviews', () => gauges.waitingReviews()),
         read('deadLetters', () => gauges.deadLetters()),
         read('lag', () => gauges.lag()),
       ]);
@@ -50,6 +52,7 @@ export function registerStatusRoute(app: GatewayApp, { pipelines, gauges }: { pi
           topic: topic.name,
           decisions: decisions && Object.fromEntries(of(name, decisions).map(({ outcome, decisions: count }) => [outcome, count])),
           openReviews: openReviews && (of(name, openReviews)[0]?.count ?? 0),
+          waitingReviews: waitingReviews && (of(name, waitingReviews)[0]?.count ?? 0),
           deadLetters: deadLetters && (of(name, deadLetters)[0]?.count ?? 0),
           lag: lag && of(name, lag).map(({ topic: ofTopic, partition, records }) => ({ topic: ofTopic, partition, records })),
         })),

@@ -25,8 +25,10 @@ import type { SendVerdict } from './temporal-verdicts.ts';
 export interface GaugeSources {
   /** Decisions by pipeline and outcome. */
   decisions(): Promise<{ pipeline: string; outcome: string; decisions: number }[]>;
-  /** Reviews without a verdict, by pipeline. */
+  /** Open and escalated reviews, by pipeline. */
   openReviews(): Promise<{ pipeline: string; count: number }[]>;
+  /** Reviews that wait to be opened, by pipeline. */
+  waitingReviews(): Promise<{ pipeline: string; count: number }[]>;
   /** Dead letters in their topics, by pipeline. */
   deadLetters(): Promise<{ pipeline: string; count: number }[]>;
   /** Records that no started batch has, by partition. */

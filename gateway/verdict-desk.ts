@@ -61,8 +61,9 @@ function refuse({ verdict, reviewer, comment, decidedAtMs }: AcceptedVerdict): n
 async function explainClosed(database: PoolClient, reviewId: string, verdictId: string): Promise<AcceptedVerdict> {
   const decided = await findAcceptedVerdict(database, reviewId);
   if (decided) return decided.id === verdictId ? decided : refuse(decided);
-  const { rowCount } = await database.query('select from reviews where id = $1', [reviewId]);
-  if (rowCount === 0) throw unknownReview(reviewId);
+  const { rows } = await database.query<{ status: string }>('select status from reviews where id = $1', [reviewId]);
+  if (!rows[0]) throw unknownReview(reviewId);
+  if (rows[0].status === 'waiting') throw new Problem(409, 'not-open', 'The review is not open yet', 'it waits until others are decided, the most valuable first; raise review.openMax of its pipeline to open more at once');
   throw new Problem(409, 'not-running', 'The review does not run any more', 'it was ended without a verdict; an operator must start it again');
 }
 

@@ -1,8 +1,10 @@
-import { DatabaseError, type Pool } from 'pg';
+import type { Pool } from 'pg';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { boolArray, float4Array, int8Array, jsonbArray, textArray, timestamptzArray } from '../database/binary-array.ts';
 import { storableJson, storableText } from '../database/storable.ts';
+import { untilAborted } from '../database/until-aborted.ts';
 import type { DecisionRow, Delivery, Sink } from './port.ts';
+import { failureOf } from './postgres-failure.ts';
 
 /**
  * The rows that are new, and what they add to the minutes, in one statement and so in one transaction. Every delivery locks
@@ -104,25 +106,4 @@ function columnsOf(rows: Delivery['rows']): Buffer[] {
   } catch (error) {
     throw new HeadraceError('SINK_REFUSED_ROW', `the decision cannot be written as columns: ${messageOf(error)}`, { cause: error });
   }
-}
-
-/**
- * Classes 22 (data) and 23 (constraints) and the limit on index entries blame a row; all else blames the server or the way to it.
- * Only the code is told: Postgres quotes values in its messages, and those may be personal.
- */
-function failureOf(error: unknown): HeadraceError {
-  if (error instanceof HeadraceError) return error;
-  if (error instanceof DatabaseError && /^(22|23|54000)/.test(error.code ?? '')) {
-    return new HeadraceError('SINK_REFUSED_ROW', `Postgres refuses a value (SQLSTATE ${error.code})`, { cause: error });
-  }
-  return new HeadraceError('SINK_UNAVAILABLE', error instanceof DatabaseError ? `Postgres answers SQLSTATE ${error.code}` : messageOf(error), { cause: error });
-}
-
-/** The outcome of the work, or the signal's reason as soon as it aborts; the work then ends unobserved. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

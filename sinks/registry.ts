@@ -4,13 +4,12 @@ import { createDashboardSink } from './dashboard.ts';
 import { createDecisionsTopicSink, type PublishPort } from './decisions-topic.ts';
 import { createLakeSink } from './lake.ts';
 import type { Sink } from './port.ts';
-import { createReviewSink, type ReviewSinkOptions } from './review.ts';
+import { createReviewSink } from './review.ts';
 
 /** What sinks are made of. */
 export interface SinkDependencies {
   pool: Pool;
   publisher: PublishPort;
-  startReview: ReviewSinkOptions['startReview'];
   /** Folder of the lake. */
   lakeRoot: string;
 }
@@ -20,7 +19,7 @@ const registry: Record<string, (dependencies: SinkDependencies) => Sink> = {
   lake: ({ lakeRoot }) => createLakeSink({ root: lakeRoot }),
   dashboard: ({ pool }) => createDashboardSink({ pool }),
   decisions: ({ publisher }) => createDecisionsTopicSink(publisher),
-  review: ({ startReview }) => createReviewSink({ startReview }),
+  review: ({ pool }) => createReviewSink({ pool }),
 };
 
 /** Makes the sinks that the pipelines use. Throws with one sentence on a sink that does not exist. */

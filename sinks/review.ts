@@ -1,60 +1,62 @@
-import { HeadraceError, messageOf } from '../contracts/failures.ts';
-import type { ReviewInput } from '../contracts/review.ts';
+import type { Pool } from 'pg';
+import { HeadraceError } from '../contracts/failures.ts';
 import type { AnyPipeline, ReviewPolicy } from '../contracts/pipeline.ts';
+import { untilAborted } from '../database/until-aborted.ts';
+import { addWaitingReviews, type WaitingReview } from '../database/waiting-reviews.ts';
 import type { DecisionRow, Sink } from './port.ts';
+import { failureOf } from './postgres-failure.ts';
 
-export interface ReviewSinkOptions {
-  /** Starts the review of an event; a review that was started before is no error. Must respect the signal. */
-  startReview: (input: ReviewInput, signal: AbortSignal) => Promise<void>;
-  /** Starts under way at once, per delivery. @default 16 */
-  startsMax?: number;
-}
-
-/** Opens a review for each row. The event key is in the review's id, so there is at most one per event. */
-export function createReviewSink({ startReview, startsMax = 16 }: ReviewSinkOptions): Sink {
+/**
+ * Keeps a review for each row, at most one per event key. It waits in Postgres; the worker opens it when the reviewers have room
+ * (worker/open-reviews.ts).
+ */
+export function createReviewSink({ pool }: { pool: Pool }): Sink {
   return {
     name: 'review',
     async deliver({ pipeline, rows }, signal) {
-      const inputs = rows.map((row) => reviewInput(pipeline, row));
-      const waiting = inputs.values();
-      const startOneByOne = async () => {
-        for (const input of waiting) {
-          signal.throwIfAborted();
-          await startReview(input, signal);
-        }
-      };
+      const reviews = rows.map((row) => waitingReview(pipeline, row));
+      signal.throwIfAborted();
       try {
-        await Promise.all(Array.from({ length: Math.min(startsMax, inputs.length) }, startOneByOne));
+        await untilAborted(addWaitingReviews(pool, reviews), signal);
       } catch (error) {
-        throw new HeadraceError('SINK_UNAVAILABLE', `a review could not be started: ${messageOf(error)}`, { cause: error });
+        throw failureOf(error);
       }
     },
     close: async () => undefined,
   };
 }
 
-function reviewInput(pipeline: AnyPipeline, row: DecisionRow): ReviewInput {
+function waitingReview(pipeline: AnyPipeline, row: DecisionRow): WaitingReview {
   const policy = pipeline.review;
   if (!policy) throw new HeadraceError('SINK_UNAVAILABLE', `pipeline "${pipeline.name}" selects the review sink and has no "review"`);
   return {
-    eventKey: row.eventKey,
-    eventId: row.eventId,
-    pipeline: pipeline.name,
-    title: titleOf(pipeline.name, policy, row),
-    outcome: row.outcome,
-    why: row.why,
-    entities: row.entities,
-    eventTimeMs: row.eventTimeMs,
-    verdicts: policy.verdicts,
-    timeoutMs: policy.timeoutMs,
+    input: {
+      eventKey: row.eventKey,
+      eventId: row.eventId,
+      pipeline: pipeline.name,
+      outcome: row.outcome,
+      why: row.why,
+      entities: row.entities,
+      eventTimeMs: row.eventTimeMs,
+      verdicts: policy.verdicts,
+      timeoutMs: policy.timeoutMs,
+      title: String(ask(pipeline, 'title', () => policy.title(row.event))),
+    },
+    value: valueOf(pipeline, policy, row),
   };
 }
 
-/** The title is the pipeline's own code: when it throws, that is this row's content. */
-function titleOf(pipeline: string, policy: ReviewPolicy<any>, row: DecisionRow): string {
+function valueOf(pipeline: AnyPipeline, policy: ReviewPolicy<any>, row: DecisionRow): number {
+  const value = policy.value ? Number(ask(pipeline, 'value', () => policy.value!(row))) : 0;
+  if (!Number.isFinite(value)) throw new HeadraceError('SINK_REFUSED_ROW', `review.value of pipeline "${pipeline.name}" is no finite number`);
+  return value;
+}
+
+/** Both are the pipeline's own code: when it throws, that is this row's content. */
+function ask<T>(pipeline: AnyPipeline, what: string, read: () => T): T {
   try {
-    return String(policy.title(row.event));
+    return read();
   } catch (error) {
-    throw new HeadraceError('SINK_REFUSED_ROW', `review.title of pipeline "${pipeline}" failed`, { cause: error });
+    throw new HeadraceError('SINK_REFUSED_ROW', `review.${what} of pipeline "${pipeline.name}" failed`, { cause: error });
   }
 }

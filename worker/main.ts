@@ -25,8 +25,9 @@ import { createTritonClient } from '../runtime/triton.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
 import { ensureRollUpSchedule } from '../sinks/lake/schedule.ts';
 import { createSinks } from '../sinks/registry.ts';
-import { createReviewStarter } from '../sinks/temporal-reviews.ts';
 import { createActivityReports } from './metrics.ts';
+import { openReviews } from './open-reviews.ts';
+import { createReviewStarter } from './review-starter.ts';
 import { createRunHistory } from './run-history.ts';
 import { createTritonModel, modelMismatch } from './triton-model.ts';
 
@@ -56,7 +57,7 @@ await runMain('worker', async (config, log) => {
 
   const store = openLmdbStore({ dataDir: resolve(config.dataDir) });
   const lakeRoot = config.lake.url ? fileURLToPath(config.lake.url) : join(resolve(config.dataDir), 'lake');
-  const sinks = createSinks(pipelines, { pool, publisher, lakeRoot, startReview: createReviewStarter(temporal, { taskQueue: config.temporal.taskQueue }) });
+  const sinks = createSinks(pipelines, { pool, publisher, lakeRoot });
   const stopping = new AbortController();
   const activities = createActivities({
     pipelines,
@@ -82,6 +83,10 @@ await runMain('worker', async (config, log) => {
   const scheduled = keepTrying(stopping.signal, log, 'the schedule of the lake cannot be set', () =>
     ensureRollUpSchedule(temporal, { taskQueue: config.temporal.taskQueue, everySeconds: config.lake.rollUpSeconds }),
   );
+  const opening = openReviews({
+    pool, pipelines, log, startsPerSecond: config.worker.reviewStartsPerSecond, stopping: stopping.signal,
+    startReview: createReviewStarter(temporal, { taskQueue: config.temporal.taskQueue }),
+  });
   const metrics = await startMetricsServer(registry, config.metrics);
   const ran = worker.run();
   return {
@@ -95,7 +100,7 @@ await runMain('worker', async (config, log) => {
       } finally {
         clearTimeout(givingUp);
         stopping.abort();
-        await scheduled;
+        await Promise.all([scheduled, opening]);
         await publisher.close();
         await Promise.all([...sinks.map((sink) => sink.close()), triton.close(), store.close(), pool.end()]);
         await connection.close();

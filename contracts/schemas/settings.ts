@@ -88,6 +88,7 @@ export const settings = {
     batchCacheBytesMax: setting('HEADRACE_BATCH_CACHE_BYTES_MAX', whole(mib, 8192 * mib).default(64 * mib), 'Memory for batches whose deliveries are under way; a miss reads history.'),
     workflowsCachedMax: setting('HEADRACE_WORKFLOWS_CACHED_MAX', whole(1, 10_000).default(200), 'Workflow runs kept in memory.'),
     deliveriesPerSinkMax: setting('HEADRACE_DELIVERIES_PER_SINK_MAX', whole(1, 1_000).default(16), 'Deliveries of one sink under way at once in one worker.'),
+    reviewStartsPerSecond: setting('HEADRACE_REVIEW_STARTS_PER_SECOND', whole(1, 1_000).default(5), 'Reviews that one worker opens per second; the others wait in Postgres.'),
   },
   gateway: {
     host: setting('HEADRACE_GATEWAY_HOST', text.default('127.0.0.1'), 'Address the gateway listens on.'),

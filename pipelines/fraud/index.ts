@@ -83,5 +83,7 @@ export default definePipeline({
     verdicts: ['fraud', 'legitimate'],
     timeoutMs: 4 * hour,
     title: (event) => `Payment ${event.transactionId}, amount ${event.amount.toFixed(2)}`,
+    // What is lost, on average, when nobody looks.
+    value: ({ event, prediction }) => event.amount * (prediction['score'] as number),
   },
 });

@@ -18,6 +18,7 @@ const gateway = await testGateway({
   gauges: {
     decisions: () => Promise.resolve([{ pipeline: 'orders', outcome: 'approve', decisions: 12 }]),
     openReviews: () => Promise.resolve([{ pipeline: 'orders', count: 3 }]),
+    waitingReviews: () => Promise.resolve([{ pipeline: 'orders', count: 8 }]),
     deadLetters: () => Promise.reject(new Error('no broker')),
     lag: () => Promise.resolve([{ pipeline: 'orders', topic: 'orders', partition: 0, records: 4 }, { pipeline: 'orders', topic: 'orders', partition: 1, records: 0 }]),
   },
@@ -52,8 +53,8 @@ describe('headrace status', () => {
     expect(JSON.parse(stdout)).toEqual({
       ...endpoints,
       counts: [
-        { name: 'orders', topic: 'orders', decisions: { approve: 12 }, openReviews: 3, lag: [{ topic: 'orders', partition: 0, records: 4 }, { topic: 'orders', partition: 1, records: 0 }] },
-        { name: 'returns', topic: 'returns', decisions: {}, openReviews: 0, lag: [] },
+        { name: 'orders', topic: 'orders', decisions: { approve: 12 }, openReviews: 3, waitingReviews: 8, lag: [{ topic: 'orders', partition: 0, records: 4 }, { topic: 'orders', partition: 1, records: 0 }] },
+        { name: 'returns', topic: 'returns', decisions: {}, openReviews: 0, waitingReviews: 0, lag: [] },
       ],
       checks: [{ name: 'kafka', ready: true, latencyMs: expect.any(Number) }, { name: 'triton', ready: false, latencyMs: expect.any(Number), reason: 'gone' }],
       unknown: { deadLetters: 'no broker' },

@@ -64,11 +64,13 @@ describe('/metrics', () => {
         decisions: () => Promise.resolve([]),
         lag: () => Promise.resolve([]),
         openReviews: () => Promise.resolve([{ pipeline: 'orders', count: 5 }]),
+        waitingReviews: () => Promise.resolve([{ pipeline: 'orders', count: 9 }]),
         deadLetters: () => (fail ? Promise.reject(new Error('no broker')) : Promise.resolve([{ pipeline: 'orders', count: 2 }])),
       },
     });
     const { body } = await app.inject('/metrics');
     expect(body).toContain('headrace_reviews_open{pipeline="orders"} 5');
+    expect(body).toContain('headrace_reviews_waiting{pipeline="orders"} 9');
     expect(body).toContain('headrace_dead_letters{pipeline="orders"} 2');
     fail = true;
     const gauge = registry.getSingleMetric('headrace_dead_letters') as Gauge;

@@ -24,7 +24,7 @@ export function testGateway(parts: Partial<GatewayOptions>): Promise<GatewayApp>
     codecOrigins: new Set(),
     registry: new Registry(),
     metricsTargets: [],
-    gauges: { decisions: none, openReviews: none, deadLetters: none, lag: none },
+    gauges: { decisions: none, openReviews: none, waitingReviews: none, deadLetters: none, lag: none },
     log: createLogger('test', 'silent'),
     ...parts,
   });

@@ -48,14 +48,15 @@ describe('health, readiness, version, documentation', () => {
       gauges: {
         decisions: () => Promise.resolve([{ pipeline: 'orders', outcome: 'approve', decisions: 7 }, { pipeline: 'orders', outcome: 'review', decisions: 2 }]),
         openReviews: () => Promise.resolve([{ pipeline: 'orders', count: 2 }]),
+        waitingReviews: () => Promise.resolve([{ pipeline: 'orders', count: 6 }]),
         deadLetters: () => Promise.reject(new Error('no broker')),
         lag: () => Promise.resolve([{ pipeline: 'orders', topic: 'orders', partition: 1, records: 5 }]),
       },
     });
     expect((await app.inject('/v1/status')).json()).toEqual({
       pipelines: [
-        { name: 'orders', topic: 'orders', decisions: { approve: 7, review: 2 }, openReviews: 2, lag: [{ topic: 'orders', partition: 1, records: 5 }] },
-        { name: 'returns', topic: 'returns', decisions: {}, openReviews: 0, lag: [] },
+        { name: 'orders', topic: 'orders', decisions: { approve: 7, review: 2 }, openReviews: 2, waitingReviews: 6, lag: [{ topic: 'orders', partition: 1, records: 5 }] },
+        { name: 'returns', topic: 'returns', decisions: {}, openReviews: 0, waitingReviews: 0, lag: [] },
       ],
       unknown: { deadLetters: 'no broker' },
     });

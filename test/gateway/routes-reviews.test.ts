@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPool, type Pool } from '../../database/pool.ts';
+import { addWaitingReviews } from '../../database/waiting-reviews.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
 import { createVerdictSender, type SendVerdict } from '../../gateway/temporal-verdicts.ts';
 import { reviewInput, startReviewRig, type ReviewRig } from '../workflows/review-rig.ts';
@@ -130,7 +131,18 @@ describe('/v1/reviews', () => {
     }
   });
 
-  it('lists by status and pipeline, page by page, in the order of opening', async () => {
+  it('lists what waits to be opened, and takes no verdict on it yet', async () => {
+    const input = reviewInput(8, { pipeline: 'later' });
+    await addWaitingReviews(pool, [{ input, value: 1 }]);
+    const id = `review:${input.eventKey}`;
+    const { reviews } = await get('/v1/reviews?pipeline=later&status=waiting') as { reviews: object[] };
+    expect(reviews).toEqual([expect.objectContaining({ id, status: 'waiting', links: { self: path(id) } })]);
+    const response = await decide(id, { verdict: 'fraud', reviewer: 'Ann' });
+    expect(response.statusCode).toBe(409);
+    expect(response.json()).toMatchObject({ type: 'urn:headrace:problem:not-open' });
+  });
+
+  it('lists by status and pipeline, page by page, in the order of coming', async () => {
     for (let offset = 20; offset < 25; offset += 1) await opened(offset, { pipeline: 'listed' });
     const all = await get('/v1/reviews?pipeline=listed') as { reviews: { eventId: string }[]; nextCursor?: string };
     expect(all.reviews.map(({ eventId }) => eventId)).toEqual(['order-20', 'order-21', 'order-22', 'order-23', 'order-24']);

@@ -57,11 +57,10 @@ export async function decisionMessages(system: System): Promise<{ found: Found[]
   return { found: [...byKey.values()], repeats: total - byKey.size };
 }
 
-/** Event keys that have a review workflow. */
+/** Event keys that have a review, opened or waiting. */
 export async function reviewedKeys(system: System): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const { workflowId } of system.temporal.workflow.list({ query: "WorkflowType = 'review'" })) keys.push(workflowId.replace(/^review:/, ''));
-  return keys;
+  const { rows } = await system.pool.query<{ event_key: string }>('select event_key from reviews where pipeline = $1', [system.name]);
+  return rows.map(({ event_key }) => event_key);
 }
 
 /** The dead letters by event key: their codes, in the order they came. */

@@ -14,7 +14,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { batchWorkflowId, eventKey, reviewWorkflowId } from '../../contracts/event-key.ts';
 import { verdictName } from '../../contracts/names.ts';
-import { createReviewStarter } from '../../sinks/temporal-reviews.ts';
+import { createReviewStarter } from '../../worker/review-starter.ts';
 import { freePort, startModelServer, type ModelServer } from '../../stack/servers/index.ts';
 import { linearModels, System } from '../live/system.ts';
 import { until } from '../live/wait.ts';

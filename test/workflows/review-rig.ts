@@ -2,10 +2,9 @@ import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createReviewActivities } from '../../activities/project-review.ts';
 import { eventKey, reviewWorkflowId } from '../../contracts/event-key.ts';
-import { searchAttributes } from '../../contracts/names.ts';
 import type { ReviewInput, ReviewLabel } from '../../contracts/review.ts';
 import type { Pool } from '../../database/pool.ts';
-import { createReviewStarter } from '../../sinks/temporal-reviews.ts';
+import { createReviewStarter } from '../../worker/review-starter.ts';
 import { openDatabase } from '../database/open.ts';
 import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
 
@@ -39,9 +38,7 @@ export function reviewInput(offset: number, parts: Partial<ReviewInput> = {}): R
 export async function startReviewRig(): Promise<ReviewRig> {
   const { temporal } = await startLiveServers({ temporal: true });
   const { pool, url: databaseUrl } = await openDatabase();
-  const namespace = await createNamespace(temporal.address, {
-    [searchAttributes.pipeline.name]: 'Keyword', [searchAttributes.reviewStatus.name]: 'Keyword',
-  });
+  const namespace = await createNamespace(temporal.address);
   const taskQueue = uniqueName('reviews');
   const labels: ReviewLabel[] = [];
   const labelFailure: { error?: Error } = {};

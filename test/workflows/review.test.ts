@@ -88,9 +88,9 @@ describe('review', () => {
   it('escalates when nobody answers in time, never decides by itself, and can still be decided', async () => {
     const id = await rig.start(reviewInput(4, { timeoutMs: 50 }));
     await expect.poll(() => row(id), { timeout: 10_000 }).toMatchObject({ status: 'escalated', step: 2, verdict: null });
-    const { searchAttributes: found, status } = await run(id).describe();
-    expect(status.name).toBe('RUNNING');
-    expect(found[searchAttributes.reviewStatus.name]).toEqual(['escalated']);
+    // The row is written by a local activity: the attribute comes when its workflow task ends, a moment later.
+    await expect.poll(async () => (await run(id).describe()).searchAttributes[searchAttributes.reviewStatus.name], { timeout: 10_000 }).toEqual(['escalated']);
+    expect((await run(id).describe()).status.name).toBe('RUNNING');
     expect(await run(id).query(reviewStateQuery)).toMatchObject({ status: 'escalated', escalatedAtMs: expect.any(Number) });
     await update(id, 'genuine', 'Ann');
     await run(id).result();

@@ -2,14 +2,17 @@ import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/c
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import { searchAttributes, workflowNames } from '../contracts/names.ts';
-import type { ReviewSinkOptions } from './review.ts';
+import type { ReviewInput } from '../contracts/review.ts';
 
 const pipelineKey = defineSearchAttributeKey(searchAttributes.pipeline.name, SearchAttributeType.KEYWORD);
 const statusKey = defineSearchAttributeKey(searchAttributes.reviewStatus.name, SearchAttributeType.KEYWORD);
 const startTimeoutMs = 5_000;
 
+/** Starts the review of an event; a review that was started before is no error. Respects the signal. */
+export type StartReview = (input: ReviewInput, signal: AbortSignal) => Promise<void>;
+
 /** Starts reviews in Temporal. */
-export function createReviewStarter(client: Client, { taskQueue }: { taskQueue: string }): ReviewSinkOptions['startReview'] {
+export function createReviewStarter(client: Client, { taskQueue }: { taskQueue: string }): StartReview {
   return async (input, signal) => {
     const start = () =>
       client.workflow.start(workflowNames.review, {

@@ -1,0 +1,64 @@
+import type { Pool } from 'pg';
+import { reviewWorkflowId } from '../contracts/event-key.ts';
+import type { ReviewInput } from '../contracts/review.ts';
+import { jsonbArray, textArray, timestamptzArray } from './binary-array.ts';
+import { storableJson, storableText } from './storable.ts';
+
+/** A review that nobody has opened yet. */
+export interface WaitingReview {
+  input: ReviewInput;
+  /** What it is worth to look at this one: the highest are opened first. */
+  value: number;
+}
+
+const insertSql = `
+  insert into reviews (id, event_key, event_id, pipeline, title, outcome, why, entities, verdicts, event_time, timeout_ms, value, step, status)
+  select id, event_key, event_id, $10, title, outcome, why, entities, $11, event_time, $12, value, 0, 'waiting'
+  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[], $9::float8[])
+    as row (id, event_key, event_id, title, outcome, why, entities, event_time, value)
+  on conflict do nothing`;
+
+/** Keeps reviews of one pipeline until they are opened. One that exists already, in whatever state, is left as it is. */
+export async function addWaitingReviews(pool: Pool, reviews: readonly WaitingReview[]): Promise<void> {
+  const first = reviews[0]?.input;
+  if (!first) return;
+  const texts = (read: (input: ReviewInput) => string) => textArray(reviews.map(({ input }) => storableText(read(input))));
+  await pool.query({
+    name: 'review-add',
+    text: insertSql,
+    values: [
+      texts(({ eventKey }) => reviewWorkflowId(eventKey)), texts(({ eventKey }) => eventKey), texts(({ eventId }) => eventId), texts(({ title }) => title),
+      texts(({ outcome }) => outcome), texts(({ why }) => why), jsonbArray(reviews.map(({ input }) => storableJson(input.entities))),
+      timestamptzArray(reviews.map(({ input }) => input.eventTimeMs)), reviews.map(({ value }) => value), first.pipeline, first.verdicts, first.timeoutMs,
+    ],
+  });
+}
+
+/** A claim that did not lead to an open review in this time is given to the next one who asks. */
+const claimSeconds = 60;
+
+const claimSql = `
+  with taken as (
+    select count(*) as count from reviews
+    where pipeline = $1 and (status in ('open', 'escalated') or (status = 'waiting' and claimed_at > now() - interval '${claimSeconds} seconds'))
+  )
+  update reviews set claimed_at = now() where id in (
+    select id from reviews
+    where pipeline = $1 and status = 'waiting' and (claimed_at is null or claimed_at <= now() - interval '${claimSeconds} seconds')
+    order by value desc, ordinal
+    limit (select greatest(0, least($3, $2 - count)) from taken)
+    for update skip locked
+  )
+  returning event_key as "eventKey", event_id as "eventId", pipeline, title, outcome, why, entities, event_time as "eventTime", verdicts,
+    timeout_ms::float8 as "timeoutMs"`;
+
+type ClaimedRow = Omit<ReviewInput, 'eventTimeMs'> & { eventTime: Date };
+
+/**
+ * Takes up to `claimMax` waiting reviews of a pipeline, the most valuable first, while fewer than `openMax` are open. Several
+ * workers may ask at once: none gets what another one has, and together they may pass `openMax` by one claim each.
+ */
+export async function claimWaitingReviews(pool: Pool, pipeline: string, { openMax, claimMax }: { openMax: number; claimMax: number }): Promise<ReviewInput[]> {
+  const { rows } = await pool.query<ClaimedRow>({ name: 'review-claim', text: claimSql, values: [pipeline, openMax, claimMax] });
+  return rows.map(({ eventTime, ...row }) => ({ ...row, eventTimeMs: eventTime.getTime() }));
+}

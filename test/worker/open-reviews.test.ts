@@ -1,0 +1,79 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { AnyPipeline } from '../../contracts/pipeline.ts';
+import { addWaitingReviews, claimWaitingReviews } from '../../database/waiting-reviews.ts';
+import { createLogger } from '../../runtime/log.ts';
+import { openReviews } from '../../worker/open-reviews.ts';
+import { createReviewStarter, type StartReview } from '../../worker/review-starter.ts';
+import { reviewInput, startReviewRig, type ReviewRig } from '../workflows/review-rig.ts';
+
+const log = createLogger('test', 'error');
+
+describe('opening reviews', () => {
+  let rig: ReviewRig;
+  let pipelines = 0;
+  let stopping = new AbortController();
+  let opening: Promise<void> | undefined;
+  beforeAll(async () => {
+    rig = await startReviewRig();
+  }, 180_000);
+  afterEach(async () => {
+    stopping.abort();
+    await opening;
+    stopping = new AbortController();
+  });
+  afterAll(() => rig?.close(), 60_000);
+
+  /** A pipeline of the test's own, with reviews that wait; each is worth what the list says. */
+  async function waiting(values: number[], review: object = {}): Promise<AnyPipeline> {
+    const name = `shop${pipelines++}`;
+    await addWaitingReviews(rig.pool, values.map((value, i) => ({ value, input: { ...reviewInput(i, { pipeline: name }), eventKey: `local:${name}:0:orders:0:${i}` } })));
+    return { name, entities: { shop: () => '', customer: () => '' }, review } as unknown as AnyPipeline;
+  }
+  const statuses = async ({ name }: AnyPipeline) =>
+    (await rig.pool.query<{ status: string }>('select status from reviews where pipeline = $1 order by ordinal', [name])).rows.map(({ status }) => status);
+  const start = (pipeline: AnyPipeline, startsPerSecond = 100, startReview: StartReview = createReviewStarter(rig.client, { taskQueue: rig.taskQueue })) => {
+    opening = openReviews({ pool: rig.pool, pipelines: [pipeline], startReview, startsPerSecond, log, stopping: stopping.signal });
+  };
+
+  it('opens the most valuable ones, as many as the reviewers can take, and the next when one is decided', async () => {
+    const pipeline = await waiting([1, 5, 3, 5], { openMax: 2 });
+    start(pipeline);
+    await expect.poll(() => statuses(pipeline), { timeout: 10_000 }).toEqual(['waiting', 'open', 'waiting', 'open']);
+    await rig.client.workflow.getHandle(`review:local:${pipeline.name}:0:orders:0:1`).signal('verdict', { verdict: 'fraud', reviewer: 'Ann' });
+    await expect.poll(() => statuses(pipeline), { timeout: 10_000 }).toEqual(['waiting', 'decided', 'open', 'open']);
+    expect((await rig.client.workflow.count(`HeadracePipeline = '${pipeline.name}'`)).count).toBe(3);
+  });
+
+  it('starts a review with what its row holds, its entities in the order of the pipeline', async () => {
+    const pipeline = await waiting([1]);
+    const started: unknown[] = [];
+    start(pipeline, 100, async (input) => void started.push([input, Object.keys(input.entities)]));
+    await expect.poll(() => started.length, { timeout: 10_000 }).toBe(1);
+    expect(started[0]).toEqual([{ ...reviewInput(0, { pipeline: pipeline.name }), eventKey: `local:${pipeline.name}:0:orders:0:0` }, ['shop', 'customer']]);
+  });
+
+  it('goes on after Temporal was away, and opens what it had claimed once the claim has run out', async () => {
+    const pipeline = await waiting([1, 1]);
+    const real = createReviewStarter(rig.client, { taskQueue: rig.taskQueue });
+    let failures = 0;
+    start(pipeline, 1, (input, signal) => (failures++ === 0 ? Promise.reject(new Error('no frontend')) : real(input, signal)));
+    await expect.poll(() => statuses(pipeline), { timeout: 15_000 }).toEqual(['waiting', 'open']);
+    await rig.pool.query(`update reviews set claimed_at = claimed_at - interval '61 seconds' where pipeline = $1`, [pipeline.name]);
+    await expect.poll(() => statuses(pipeline), { timeout: 15_000 }).toEqual(['open', 'open']);
+  });
+
+  it('gives no review to two workers', async () => {
+    const pipeline = await waiting(Array.from({ length: 40 }, () => 1));
+    const claims = await Promise.all(Array.from({ length: 8 }, () => claimWaitingReviews(rig.pool, pipeline.name, { openMax: 1_000, claimMax: 5 })));
+    const keys = claims.flat().map(({ eventKey }) => eventKey);
+    expect(keys.length).toBeGreaterThanOrEqual(5);
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  it('ends when the worker stops, also while Postgres is silent', async () => {
+    const pipeline = await waiting([]);
+    opening = openReviews({ pool: { query: () => new Promise(() => {}) } as never, pipelines: [pipeline], startReview: () => Promise.resolve(), startsPerSecond: 1, log, stopping: stopping.signal });
+    stopping.abort();
+    await opening;
+  });
+});

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../contracts/failures.ts';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import type { ReviewInput } from '../contracts/review.ts';
+import { untilAborted } from '../database/until-aborted.ts';
+import { claimWaitingReviews } from '../database/waiting-reviews.ts';
+import type { Pool } from '../database/pool.ts';
+import type { Logger } from '../runtime/log.ts';
+import type { StartReview } from './review-starter.ts';
+
+export interface OpenReviewsOptions {
+  pool: Pool;
+  pipelines: readonly AnyPipeline[];
+  startReview: StartReview;
+  /** A review costs as much as a whole batch of events: opening many at once would starve the batches. */
+  startsPerSecond: number;
+  log: Logger;
+  /** Ends the work. */
+  stopping: AbortSignal;
+}
+
+const openMaxDefault = 1_000;
+const roundMs = 1_000;
+const retryMsMax = 30_000;
+
+/**
+ * Opens the reviews that the review sink keeps in Postgres, while their pipeline has fewer than `review.openMax` open, the most
+ * valuable first. Goes on until `stopping`. One that was claimed and not opened, because the worker died or Temporal was away, is
+ * claimed again after a minute; the review's workflow id keeps it from being opened twice.
+ */
+export async function openReviews(options: OpenReviewsOptions): Promise<void> {
+  const { pipelines, startsPerSecond, log, stopping } = options;
+  const reviewed = pipelines.filter(({ review }) => review);
+  if (reviewed.length === 0) return;
+  for (let failures = 0; !stopping.aborted; ) {
+    try {
+      let left = startsPerSecond;
+      for (const pipeline of reviewed) left -= await openSome(options, pipeline, left);
+      // The first in line would otherwise get all there is, as long as it has enough.
+      reviewed.push(reviewed.shift()!);
+      failures = 0;
+    } catch (error) {
+      if (stopping.aborted) return;
+      failures++;
+      log.warn(`reviews cannot be opened now, trying again: ${messageOf(error)}`);
+    }
+    await sleep(Math.min(retryMsMax, roundMs * 2 ** Math.min(failures, 10)), undefined, { signal: stopping }).catch(() => undefined);
+  }
+}
+
+/** Answers how many it opened. */
+async function openSome({ pool, startReview, stopping }: OpenReviewsOptions, pipeline: AnyPipeline, claimMax: number): Promise<number> {
+  const claimed = await untilAborted(claimWaitingReviews(pool, pipeline.name, { openMax: pipeline.review?.openMax ?? openMaxDefault, claimMax }), stopping);
+  for (const input of claimed) await startReview({ ...input, entities: inOrder(pipeline, input) }, stopping);
+  return claimed.length;
+}
+
+/** Postgres keeps entities in an order of its own; the first one is the key of the review's label. */
+function inOrder(pipeline: AnyPipeline, { entities }: ReviewInput): Record<string, string> {
+  return Object.fromEntries(Object.keys(pipeline.entities).map((name) => [name, entities[name]!]));
+}
