@@ -29,8 +29,11 @@ export const scoreDurably = proxyActivities<BatchActivities>({
   retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
 });
 
-/** One quick try, so that no slow sink holds the workflow task. */
-export const deliverHere = proxyLocalActivities<BatchActivities>({ startToCloseTimeout: '250ms', retry: { maximumAttempts: 1 } });
+/**
+ * One try, bounded so that no slow sink holds the workflow task for long: the lane has its answer by then, and the sinks run side
+ * by side. Under a backlog a healthy delivery takes up to a second, and going on as a regular activity costs more than waiting.
+ */
+export const deliverHere = proxyLocalActivities<BatchActivities>({ startToCloseTimeout: '2s', retry: { maximumAttempts: 1 } });
 
 export const deliverDurably = proxyActivities<BatchActivities>({
   startToCloseTimeout: '60s',
