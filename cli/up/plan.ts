@@ -10,7 +10,7 @@ import type { UpOptions } from './options.ts';
 import type { Programs } from './prepare.ts';
 import { processServices, simulatorOf } from './process-services.ts';
 import { serverServices } from './server-services.ts';
-import { searchAttributeKinds, setUpServices } from './set-up.ts';
+import { setUpServices } from './set-up.ts';
 
 /** Everything that is known before the first server starts. */
 export interface PlanInput {
@@ -88,7 +88,7 @@ export function makePlan(input: PlanInput): Plan {
   });
   const config = parseConfig(env());
   const servers = serverServices({
-    embedded, programs, folder, ports, env: input.baseEnv, namespace: config.temporal.namespace, searchAttributes: searchAttributeKinds(),
+    embedded, programs, folder, ports, env: input.baseEnv, namespace: config.temporal.namespace,
     uiCodecEndpoint: `${gatewayUrl}/codec`, modelsDir: embedded.modelServer ? modelsDirOf(options, config.pipelinesDir) : '',
     onDatabaseUrl: (url) => {
       databaseUrl = url;

@@ -1,5 +1,4 @@
 import { startKafka, startModelServer, startPostgres, startTemporal } from '../../stack/servers/index.ts';
-import type { SearchAttributeKinds } from '../../stack/servers/index.ts';
 import type { DataFolder, Service } from '../../stack/supervisor/index.ts';
 import type { Embedded, Ports } from './addresses.ts';
 import type { Programs } from './prepare.ts';
@@ -10,7 +9,6 @@ export interface ServerServicesOptions {
   folder: DataFolder;
   ports: Ports;
   namespace: string;
-  searchAttributes: SearchAttributeKinds;
   uiCodecEndpoint: string;
   modelsDir: string;
   env: NodeJS.ProcessEnv;
@@ -30,7 +28,7 @@ export function serverServices(options: ServerServicesOptions): Service[] {
       start: async (onLaunch) => {
         const server = await startTemporal({
           executable: programs.temporal as string, dataDir: folder.serverDir('temporal'), port: ports.temporal, uiPort: ports.temporalUi,
-          namespace: options.namespace, searchAttributes: options.searchAttributes, uiCodecEndpoint: options.uiCodecEndpoint, env, onLaunch,
+          namespace: options.namespace, uiCodecEndpoint: options.uiCodecEndpoint, env, onLaunch,
         });
         options.onRetention(server.retentionHours);
         return server;

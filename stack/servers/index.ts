@@ -3,8 +3,6 @@ export { prepareTemporal } from './temporal-binary.ts';
 export type { PrepareTemporalOptions } from './temporal-binary.ts';
 export { startTemporal } from './temporal.ts';
 export type { StartTemporalOptions, TemporalServer } from './temporal.ts';
-export { addSearchAttributes, querySearchAttributes } from './search-attributes.ts';
-export type { SearchAttributeKind, SearchAttributeKinds } from './search-attributes.ts';
 export { prepareKafka } from './kafka-jars.ts';
 export { startKafka } from './kafka.ts';
 export type { KafkaServer, StartKafkaOptions } from './kafka.ts';

@@ -5,22 +5,33 @@ export interface KafkaSettings {
   dataDir: string;
   /** The shortest session time-out that consumers may ask for. */
   groupMinSessionTimeoutMs: number;
+  /** A second listener, for clients that come through something in between (a proxy, a tunnel). */
+  via?: ViaListener;
+}
+
+/** Kafka tells its clients where to connect, so each way to it needs a listener of its own. */
+export interface ViaListener {
+  /** Where the broker listens. */
+  port: number;
+  /** Where its clients are told to connect, on this machine. */
+  advertisedPort: number;
 }
 
 /** Largest record a producer may send, in bytes. Above the pipeline's own cap, so that oversized records arrive and can be dead-lettered. */
 const messageBytesMax = 4 * 1024 * 1024;
 
 /** `server.properties` of a one-node KRaft broker on loopback. Escapes what a Java properties file would take for syntax. */
-export function serverProperties({ port, controllerPort, dataDir, groupMinSessionTimeoutMs }: KafkaSettings): string {
+export function serverProperties({ port, controllerPort, dataDir, groupMinSessionTimeoutMs, via }: KafkaSettings): string {
+  const viaAt = (viaPort: number | undefined) => (viaPort === undefined ? '' : `,VIA://127.0.0.1:${viaPort}`);
   const settings: Record<string, string | number | boolean> = {
     'process.roles': 'broker,controller',
     'node.id': 1,
     // A static quorum may move to another port between starts; a dynamic one stores its address in the data.
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${viaAt(via?.port)}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}${viaAt(via?.advertisedPort)}`,
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,VIA:PLAINTEXT',
     'log.dirs': dataDir,
     'auto.create.topics.enable': false,
     // After a SIGKILL the controller holds the old registration for one session: 2 s instead of 9.

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { runCommand } from './command.ts';
-import { log4jProperties, serverProperties } from './kafka-settings.ts';
+import { log4jProperties, serverProperties, type ViaListener } from './kafka-settings.ts';
 import { choosePort, freePort } from './ports.ts';
 import { launch } from './process.ts';
 import { waitUntilReady } from './ready.ts';
@@ -19,6 +19,8 @@ export interface StartKafkaOptions extends StartOptions {
   heapMegabytesMax?: number;
   /** The shortest session time-out that consumers may ask for. @default 1000 */
   groupMinSessionTimeoutMs?: number;
+  /** A second listener, for clients that come through a proxy. */
+  via?: ViaListener;
 }
 
 /** A running one-node broker. `address` is its bootstrap address. */
@@ -80,7 +82,7 @@ export async function startKafka(options: StartKafkaOptions): Promise<KafkaServe
   const settingsFile = join(dataDir, 'server.properties');
   const logSettingsFile = join(dataDir, 'log4j2.properties');
   writeFileSync(settingsFile, serverProperties({
-    port, controllerPort: await freePort(), dataDir: logsDir, groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000,
+    port, controllerPort: await freePort(), dataDir: logsDir, groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000, via: options.via,
   }));
   writeFileSync(logSettingsFile, log4jProperties);
   const classPath = join(options.jarsDir, '*');

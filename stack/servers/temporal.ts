@@ -4,8 +4,6 @@ import { Connection } from '@temporalio/client';
 import { choosePort, freePort } from './ports.ts';
 import { launch } from './process.ts';
 import { waitUntilReady } from './ready.ts';
-import { addSearchAttributes, querySearchAttributes } from './search-attributes.ts';
-import type { SearchAttributeKinds } from './search-attributes.ts';
 import { serverOf } from './types.ts';
 import type { EmbeddedServer, StartOptions } from './types.ts';
 
@@ -14,8 +12,6 @@ export interface StartTemporalOptions extends StartOptions {
   executable: string;
   /** @default 'headrace' */
   namespace?: string;
-  /** Attributes to register, by name. */
-  searchAttributes?: SearchAttributeKinds;
   preferredUiPort?: number;
   /** Exactly this port for the Web UI, for a restart. */
   uiPort?: number;
@@ -65,23 +61,18 @@ function arguments_(options: StartTemporalOptions, ports: { grpc: number; ui: nu
     for (const pragma of sqlitePragmas) args.push('--sqlite-pragma', pragma);
   }
   for (const value of dynamicConfig) args.push('--dynamic-config-value', value);
-  for (const [name, kind] of Object.entries(options.searchAttributes ?? {})) args.push('--search-attribute', `${name}=${kind}`);
   return args;
 }
 
 type Ready = { retentionHours: number };
 
-/**
- * Ready means: the namespace takes queries that name our attributes. An open port says neither. The server registers
- * the attributes of its command line only with a namespace that is new, so missing ones are added here.
- */
-async function probe(address: string, namespace: string, searchAttributes: SearchAttributeKinds): Promise<Ready> {
+/** Ready means: the namespace takes queries. An open port does not say that, and a described namespace neither. */
+async function probe(address: string, namespace: string): Promise<Ready> {
   const connection = await Connection.connect({ address, connectTimeout: probeTimeoutMs });
   try {
     return await connection.withDeadline(Date.now() + probeTimeoutMs, async () => {
       const described = await connection.workflowService.describeNamespace({ namespace });
-      await addSearchAttributes(connection, namespace, searchAttributes);
-      await querySearchAttributes(connection, namespace, searchAttributes);
+      await connection.workflowService.countWorkflowExecutions({ namespace });
       const seconds = Number(described.config?.workflowExecutionRetentionTtl?.seconds ?? 0);
       return { retentionHours: seconds / 3_600 };
     });
@@ -92,7 +83,7 @@ async function probe(address: string, namespace: string, searchAttributes: Searc
 
 /** Starts a Temporal dev server on a SQLite file in the data folder and waits until its namespace answers. */
 export async function startTemporal(options: StartTemporalOptions): Promise<TemporalServer> {
-  const { dataDir, namespace = 'headrace', readyTimeoutMs = 60_000, searchAttributes = {} } = options;
+  const { dataDir, namespace = 'headrace', readyTimeoutMs = 60_000 } = options;
   mkdirSync(dataDir, { recursive: true });
   const ports = {
     grpc: options.port ?? (await choosePort(options.preferredPort)), ui: options.uiPort ?? (await choosePort(options.preferredUiPort)),
@@ -104,7 +95,7 @@ export async function startTemporal(options: StartTemporalOptions): Promise<Temp
     onLaunch: options.onLaunch,
   });
   try {
-    const ready = await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, namespace, searchAttributes) });
+    const ready = await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, namespace) });
     return {
       ...serverOf('temporal', address, process), namespace, retentionHours: ready.retentionHours,
       uiUrl: options.headless === true ? undefined : `http://127.0.0.1:${ports.ui}`,

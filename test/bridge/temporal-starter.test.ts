@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BatchStart } from '../../bridge/ports.ts';
 import { createTemporalStarter } from '../../bridge/temporal-starter.ts';
 import { batchWorkflowId } from '../../contracts/event-key.ts';
-import { searchAttributes, workflowNames } from '../../contracts/names.ts';
+import { workflowNames } from '../../contracts/names.ts';
 import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
 
 const run = promisify(execFile);
@@ -18,7 +18,7 @@ let client: Client;
 
 beforeAll(async () => {
   ({ temporal: { address, executable } } = await startLiveServers({ temporal: true }));
-  namespace = await createNamespace(address, { [searchAttributes.pipeline.name]: 'Keyword' });
+  namespace = await createNamespace(address);
   connection = await Connection.connect({ address });
   client = new Client({ connection, namespace });
 }, 120_000);

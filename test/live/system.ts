@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { Kafka, logLevel, Partitioners, type Admin, type Producer } from 'kafkajs';
 import pg from 'pg';
-import { searchAttributes } from '../../contracts/names.ts';
 import { createPayloadCodec } from '../../runtime/payload-codec.ts';
 import { createDatabase, createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
 import { Child } from './child.ts';
@@ -21,8 +20,6 @@ export interface SystemOptions {
   pipelineSource?: (names: { name: string; topic: string; partitions: number }) => string;
   env?: Record<string, string>;
 }
-
-const attributeKinds = { KEYWORD: 'Keyword', KEYWORD_LIST: 'KeywordList', INT: 'Int', DATETIME: 'Datetime' } as const;
 
 /** Bridge and worker as child processes on real servers, with a topic, group, database, namespace and folder of their own. */
 export class System {
@@ -54,7 +51,7 @@ export class System {
       pipelineSource?.({ name, topic, partitions }) ??
         `import { paymentsPipeline } from ${JSON.stringify(join(root, 'test/live/payments.ts'))};\nexport default paymentsPipeline(${JSON.stringify({ name, topic, partitions, sinks })});\n`,
     );
-    const namespace = await createNamespace(servers.temporal.address, Object.fromEntries(Object.values(searchAttributes).map(({ name: attribute, type }) => [attribute, attributeKinds[type]])));
+    const namespace = await createNamespace(servers.temporal.address);
     const databaseUrl = await createDatabase(servers.postgres.databaseUrl);
     const kafka = new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
     const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false });

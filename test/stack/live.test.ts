@@ -16,14 +16,14 @@ describe('live servers', () => {
   });
 
   it('give a namespace that takes workflows with its search attributes at once', async () => {
-    const namespace = await createNamespace(live.temporal.address, { HeadracePipeline: 'Keyword', HeadraceEvents: 'Int' });
+    const namespace = await createNamespace(live.temporal.address);
     const connection = await Connection.connect({ address: live.temporal.address });
     try {
       const client = new Client({ connection, namespace });
       const handle = await client.workflow.start('nobodyRunsThis', {
-        taskQueue: uniqueName('queue'), workflowId: uniqueName('run'), searchAttributes: { HeadracePipeline: ['fraud'], HeadraceEvents: [3] },
+        taskQueue: uniqueName('queue'), workflowId: uniqueName('run'), searchAttributes: { HeadracePipeline: ['fraud'], HeadraceEventCount: [3] },
       });
-      expect((await handle.describe()).searchAttributes).toMatchObject({ HeadracePipeline: ['fraud'], HeadraceEvents: [3] });
+      expect((await handle.describe()).searchAttributes).toMatchObject({ HeadracePipeline: ['fraud'], HeadraceEventCount: [3] });
       await handle.terminate();
     } finally {
       await connection.close();

@@ -1,13 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { Connection } from '@temporalio/client';
-import pg from 'pg';
 import { afterAll, inject } from 'vitest';
-import { addSearchAttributes, querySearchAttributes } from '../../stack/servers/index.ts';
-import type { SearchAttributeKinds } from '../../stack/servers/index.ts';
 import { LiveServerPool } from './live-servers.ts';
 import type { LiveAddresses, LiveNeeds, LiveServerKind } from './live-servers.ts';
 import './live-setup.ts';
+
+export { createDatabase, createNamespace, uniqueName } from './of-ones-own.ts';
 
 let ownPool: LiveServerPool | undefined;
 
@@ -37,44 +33,4 @@ export async function startLiveServers<const N extends LiveNeeds>(needs: N): Pro
   const kinds = (Object.keys(needs) as LiveServerKind[]).filter((kind) => needs[kind] !== undefined);
   const entries = await Promise.all(kinds.map(async (kind) => [kind, await ask(kind, kind === 'models' ? needs.models : undefined)]));
   return Object.fromEntries(entries) as Pick<LiveAddresses, Extract<keyof N, LiveServerKind>>;
-}
-
-/** A short name that no other test has. */
-export function uniqueName(prefix: string): string {
-  return `${prefix}-${randomUUID().slice(0, 8)}`;
-}
-
-/** Creates an empty database and returns its URL. It goes with the server. */
-export async function createDatabase(databaseUrl: string): Promise<string> {
-  const name = uniqueName('test');
-  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
-  await client.connect();
-  try {
-    await client.query(`create database ${client.escapeIdentifier(name)}`);
-  } finally {
-    await client.end();
-  }
-  const url = new URL(databaseUrl);
-  url.pathname = `/${name}`;
-  return url.toString();
-}
-
-/** Creates a namespace with these search attributes, waits until it takes queries on them, and returns its name. */
-export async function createNamespace(address: string, searchAttributes: SearchAttributeKinds = {}): Promise<string> {
-  const namespace = uniqueName('test');
-  const connection = await Connection.connect({ address, connectTimeout: 10_000 });
-  try {
-    await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: 86_400 as never } });
-    for (const deadline = Date.now() + 30_000; ; await delay(50)) {
-      try {
-        await addSearchAttributes(connection, namespace, searchAttributes);
-        await querySearchAttributes(connection, namespace, searchAttributes);
-        return namespace;
-      } catch (error) {
-        if (Date.now() > deadline) throw error;
-      }
-    }
-  } finally {
-    await connection.close();
-  }
 }

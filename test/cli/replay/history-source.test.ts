@@ -12,7 +12,6 @@ import { historyToJson } from '../../../cli/replay/history-json.ts';
 import type { Run } from '../../../cli/replay/steps.ts';
 import { encodeDecisions } from '../../../contracts/decisions-frame.ts';
 import { batchWorkflowId } from '../../../contracts/event-key.ts';
-import { searchAttributes } from '../../../contracts/names.ts';
 import { encodeRecords } from '../../../contracts/records-frame.ts';
 import { dataConverter } from '../../../runtime/temporal.ts';
 import { freePort } from '../../../stack/servers/index.ts';
@@ -21,7 +20,6 @@ import { createNamespace, startLiveServers, uniqueName } from '../../stack/live.
 import { runCommand } from '../run-command.ts';
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
-const attributeKinds = { KEYWORD: 'Keyword', KEYWORD_LIST: 'KeywordList', INT: 'Int', DATETIME: 'Datetime' } as const;
 const chain = { deployment: 'test', pipeline: uniqueName('replay'), epoch: 0, topic: 'orders', partition: 0 };
 const batch = { ...chain, position: 5, end: 7, count: 2, head: true };
 const workflowId = batchWorkflowId(chain, 5);
@@ -50,7 +48,7 @@ describe('headrace replay of a workflow id', () => {
 
   beforeAll(async () => {
     ({ temporal: { address, executable } } = await startLiveServers({ temporal: true }));
-    namespace = await createNamespace(address, Object.fromEntries(Object.values(searchAttributes).map(({ name, type }) => [name, attributeKinds[type]])));
+    namespace = await createNamespace(address);
     const converter = dataConverter({ key: undefined, oldKeys: undefined });
     client = new Client({ connection: await Connection.connect({ address }), namespace, dataConverter: converter });
     const connection = await NativeConnection.connect({ address });
