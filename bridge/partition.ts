@@ -1,24 +1,15 @@
-import type { Chain } from '../contracts/event-key.ts';
-import { encodeRecords } from '../contracts/records-frame.ts';
-import { messageOf } from '../contracts/failures.ts';
-import { stubOf } from '../runtime/kafka-record.ts';
-import { boundsOf, HaltError, resolveRead, resolveStart, type StartOptions } from './assignment.ts';
+import { HaltError, resolveRead, resolveStart, type StartOptions } from './assignment.ts';
 import type { Budget } from './budget.ts';
 import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-metadata.ts';
-import { Lane, smallerCut, type BatchCaps, type Cut } from './lane.ts';
-import { beginAnew, judgePlace } from './out-of-place.ts';
-import type { BatchStart, Clock, Commit, Fetch, Source, StartAnswer, Starter } from './ports.ts';
-import type { BridgeReports, WaitReason } from './reports.ts';
-import { TailCheck } from './tail-check.ts';
+import { Intake, type IntakeOptions } from './intake.ts';
+import { Lane } from './lane.ts';
+import { PartitionStatus } from './partition-status.ts';
+import type { Clock, Commit, Fetch, Source, Starter } from './ports.ts';
+import { Reading } from './reading.ts';
+import type { BridgeReports } from './reports.ts';
+import { startBatch, type ScoredBatch, type StartBatchOptions } from './start-batch.ts';
 
-export interface PartitionOptions extends StartOptions {
-  chain: Chain;
-  caps: BatchCaps;
-  /** Bytes a lane holds before its partition is paused; it is resumed at half of that. */
-  laneBytesMax: number;
-  /** Bound on one start attempt. At most a sixth of the session time-out, so that the group never waits for Temporal. */
-  startDeadlineMs: number;
-}
+export interface PartitionOptions extends StartOptions, IntakeOptions, StartBatchOptions {}
 
 export interface PartitionPorts {
   source: Source;
@@ -30,10 +21,6 @@ export interface PartitionPorts {
   reports: BridgeReports;
 }
 
-const retryMsMin = 100;
-const retryMsMax = 5_000;
-const blockedMs = 10_000;
-
 /**
  * One assigned partition, from assignment until the group takes it away: fetches go into the lane, one batch at a time is started
  * from it, and what was scored is committed. After `abandon` nothing of it has an effect any more, except for a start that is
@@ -41,21 +28,13 @@ const blockedMs = 10_000;
  */
 export class Partition {
   #lane: Lane | undefined;
-  #tailCheck: TailCheck | undefined;
+  #intake: Intake | undefined;
   #head = false;
-  #paused = true;
-  /** A fetch is out of place, and the log is being asked: until that is known, nothing else may resume the partition. */
-  #placing = false;
-  /** What the consumer asks for next may not be what the lane needs next. */
-  #mustSeek = false;
-  #halted: string | undefined;
-  /** The tail that was asked for again; see `judgePlace`. */
-  #askedAgainAt = -1;
   #wake: () => void = () => {};
   /** The last record below the position, for the commit. */
   #tail: CommitMetadata['tail'];
-  #waitReason: WaitReason = 'none';
-  readonly #abandoned = new AbortController();
+  readonly #status: PartitionStatus;
+  readonly #reading: Reading;
   readonly #partition: number;
   #idle: Promise<void> = Promise.resolve();
   #lastCommit: Promise<void> = Promise.resolve();
@@ -66,11 +45,13 @@ export class Partition {
     private readonly options: PartitionOptions,
   ) {
     this.#partition = options.chain.partition;
+    this.#status = new PartitionStatus(ports, options.chain);
+    this.#reading = new Reading(ports.source, this.#partition);
   }
 
   /** True while what holds the partition up is known: it must not be mistaken for a consumer that gets nowhere. */
   get isWaiting(): boolean {
-    return this.#halted !== undefined || this.#waitReason !== 'none';
+    return this.#status.isWaiting;
   }
 
   get position(): number | undefined {
@@ -99,182 +80,74 @@ export class Partition {
 
   /** Stops for good. Resolves when no start of this partition is under way. */
   abandon(): Promise<void> {
-    this.#abandoned.abort();
+    this.#status.abandon();
     this.#wake();
     return this.#idle;
   }
 
   /** Takes a fetch. Answers whether the next poll may begin behind it. */
   fetched(fetch: Fetch): boolean {
-    const lane = this.#lane;
-    if (!lane || this.#isOver) return false;
-    if (this.#paused) {
-      // The consumer goes on by itself behind a fetch without visible records.
-      this.#mustSeek = true;
-      return false;
-    }
-    return this.#tailCheck ? this.#verifyTail(lane, this.#tailCheck, fetch) : this.#take(lane, fetch);
-  }
-
-  get #isOver(): boolean {
-    return this.#abandoned.signal.aborted || this.#halted !== undefined;
+    return !this.#status.isOver && (this.#intake?.fetched(fetch) ?? false);
   }
 
   async #run(commits: () => Promise<Map<number, Commit>>): Promise<void> {
     const { source } = this.ports;
-    const start = await this.#untilDone('kafka', async () => resolveStart(source, this.#partition, (await commits()).get(this.#partition), this.options));
-    const read = start && (await this.#untilDone('kafka', (tries) => resolveRead(source, this.#partition, start, tries)));
-    if (!read || this.#isOver) return;
-    this.#lane = new Lane(start.position);
+    const start = await this.#status.untilDone('kafka', async () => resolveStart(source, this.#partition, (await commits()).get(this.#partition), this.options));
+    const read = start && (await this.#status.untilDone('kafka', (tries) => resolveRead(source, this.#partition, start, tries)));
+    if (!read || this.#status.isOver) return;
+    const lane = new Lane(start.position);
+    this.#lane = lane;
     this.#head = start.head;
     this.#tail = start.tail;
-    if (read.lostTo !== undefined) this.#lost(this.#lane, read.lostTo);
-    this.#tailCheck = read.verify && new TailCheck(read.verify);
-    source.seek(this.#partition, read.offset);
-    this.#resume();
-    while (!this.#isOver && !this.#draining) await this.#nextBatch(this.#lane);
+    this.#intake = new Intake(lane, this.#reading, this.#status, this.ports, this.#intakeHandlers(lane), this.options);
+    this.#intake.begin(read);
+    while (!this.#status.isOver && !this.#draining) await this.#nextBatch(lane);
+  }
+
+  #intakeHandlers(lane: Lane) {
+    return {
+      filled: () => this.#wake(),
+      recommit: () => this.#commit(lane.position),
+      halt: (reason: string) => this.#halt(reason),
+      failed: (error: unknown) => this.#failed(error),
+    };
   }
 
   async #nextBatch(lane: Lane): Promise<void> {
     if (lane.isEmpty) return this.#untilWoken();
-    const { budget, openBatches } = this.ports;
+    const { budget, openBatches, starter } = this.ports;
+    const status = this.#status;
     if (openBatches.isFull()) {
-      this.#waiting('open_batches');
-      await openBatches.admit(this.#abandoned.signal);
-      this.#waiting('none');
+      status.waiting('open_batches');
+      await openBatches.admit(status.signal);
+      status.waiting('none');
     }
-    await budget.acquire(this.#abandoned.signal);
-    if (this.#isOver || this.#draining) return;
-    await this.#startBatch(lane);
+    await budget.acquire(status.signal);
+    if (status.isOver || this.#draining) return;
+    const scored = await startBatch(starter, lane, this.#head, status, this.options);
+    if (scored) this.#scored(lane, scored);
   }
 
-  /** Starts the next batch, however long that takes, and goes on from the end of the run that exists at its position. */
-  async #startBatch(lane: Lane): Promise<void> {
-    let cut = lane.cut(this.options.caps);
-    let start = cut && this.#startOf(cut);
-    for (let tries = 0; cut && start && !this.#isOver; tries++) {
-      const answer = await this.#tryStart(start);
-      if (this.#isOver) return;
-      const smaller: Cut | undefined = answer.kind === 'too_large' ? smallerCut(lane, cut) : undefined;
-      if (answer.kind === 'scored') return this.#scored(lane, cut, answer.end);
-      if (answer.kind === 'blocked') await this.#blocked(answer.reason);
-      else if (smaller) start = this.#startOf((cut = smaller));
-      else await this.#backOff('temporal', answer.reason, tries);
-    }
-  }
-
-  #tryStart(start: BatchStart): Promise<StartAnswer> {
-    return this.ports.starter.start(start, this.options.startDeadlineMs).catch((error: unknown) => ({ kind: 'unknown', reason: messageOf(error) }));
-  }
-
-  #startOf(cut: Cut): BatchStart {
-    const { chain } = this.options;
-    const range = { position: cut.position, end: cut.end, count: cut.records.length };
-    const records = encodeRecords({ ...chain, ...range, ...(this.#head ? { head: true } : {}) }, cut.asStub ? cut.records.map(stubOf) : cut.records);
-    return { chain, ...range, head: this.#head, records, firstRecordMs: cut.records[0]!.timestampMs };
-  }
-
-  /** An operator must re-drive the run; until then this partition stands still, and looks again now and then. */
-  async #blocked(reason: string): Promise<void> {
-    this.#waitReason = 'halted';
-    this.ports.reports.halted(this.options.chain, reason);
-    await this.ports.clock.sleep(blockedMs, this.#abandoned.signal);
-  }
-
-  #scored(lane: Lane, cut: Cut, end: number): void {
+  /** Goes on from the end of the run that exists, whatever end this lane had cut. */
+  #scored(lane: Lane, { cut, end }: ScoredBatch): void {
+    const { chain, laneBytesMax } = this.options;
     const scored = cut.records.filter((record) => record.offset < end);
     const last = end <= cut.end ? scored.at(-1) : undefined;
     this.#tail = last && { offset: last.offset, hash: recordHash(last) };
     this.#head = false;
     const mustSeek = lane.advance(end);
-    if (mustSeek) this.ports.source.seek(this.#partition, end);
+    if (mustSeek) this.#reading.seek(end);
     this.#commit(end);
-    this.ports.reports.scored(this.options.chain, { position: cut.position, end, adopted: end !== cut.end }, scored.map((record) => record.timestampMs));
-    this.ports.reports.lane(this.options.chain, lane);
-    this.#waiting('none');
-    if (lane.bytes <= this.options.laneBytesMax / 2) this.#resume();
+    this.ports.reports.scored(chain, { position: cut.position, end, adopted: end !== cut.end }, scored.map((record) => record.timestampMs));
+    this.ports.reports.lane(chain, lane);
+    this.#status.waiting('none');
+    if (lane.bytes <= laneBytesMax / 2) this.#intake?.resume();
   }
 
   /** Committing is not waited for: a commit that is lost only means that scored batches are found again. */
   #commit(offset: number): void {
     const metadata: CommitMetadata = { epoch: this.options.epoch, ...(this.#head ? { head: true } : {}), ...(this.#tail ? { tail: this.#tail } : {}) };
     this.#lastCommit = this.ports.source.commit(this.#partition, offset, encodeCommitMetadata(metadata)).catch((error: unknown) => this.ports.reports.commitFailed(this.options.chain, offset, error));
-  }
-
-  #take(lane: Lane, fetch: Fetch): boolean {
-    const acceptance = lane.accept(fetch);
-    if (acceptance !== 'appended') {
-      this.#pause();
-      this.#outOfPlace(lane, fetch.fetchedOffset).catch((error: unknown) => this.#failed(error));
-      return false;
-    }
-    this.#askedAgainAt = -1;
-    if (lane.bytes >= this.options.laneBytesMax) this.#pause();
-    this.ports.reports.lane(this.options.chain, lane);
-    this.ports.reports.logEnd(this.options.chain, fetch.logEnd, lane.doneBelow);
-    if (fetch.records.length > 0) this.#wake();
-    return true;
-  }
-
-  /** Takes what lies behind the chain's last record, once that record is known to be the one that was committed. */
-  #verifyTail(lane: Lane, check: TailCheck, fetch: Fetch): boolean {
-    const verdict = check.judge(fetch);
-    if (verdict === 'other') {
-      this.#halt(`offset ${check.offset} holds another record than the one that was scored: the topic was recreated. ${beginAnew}`);
-      return false;
-    }
-    if (verdict === 'ask_again') {
-      this.ports.source.seek(this.#partition, check.offset);
-      return false;
-    }
-    this.#tailCheck = undefined;
-    const reachesTail = fetch.fetchedOffset < lane.tail && fetch.endOffset >= lane.tail;
-    return this.#take(lane, reachesTail ? { ...fetch, fetchedOffset: lane.tail, records: fetch.records.filter(({ offset }) => offset >= lane.tail) } : fetch);
-  }
-
-  /** A fetch that does not continue the lane: the log is asked what lies between. */
-  async #outOfPlace(lane: Lane, fetchedOffset: number): Promise<void> {
-    this.#placing = true;
-    const log = await this.#untilDone('kafka', () => boundsOf(this.ports.source, this.#partition));
-    if (!log || this.#isOver) return;
-    // The tail may have moved meanwhile: a batch that was adopted can end behind it.
-    const verdict = judgePlace(fetchedOffset, lane.tail, log, this.#askedAgainAt === lane.tail);
-    if (verdict.kind === 'lost') this.#lost(lane, verdict.to);
-    // kafkajs replaces our commit by a default without metadata when it was sent outside of the log.
-    else this.#commit(lane.position);
-    if (verdict.kind === 'halt') return this.#halt(verdict.reason);
-    if (verdict.kind === 'skip') lane.skipTo(verdict.to);
-    if (verdict.kind === 'ask_again' && fetchedOffset > lane.tail) this.#askedAgainAt = lane.tail;
-    this.#placing = false;
-    this.#mustSeek = true;
-    if (lane.bytes < this.options.laneBytesMax) this.#resume();
-  }
-
-  /** Retention was faster: the chain goes on over what was deleted, and has no hole. */
-  #lost(lane: Lane, to: number): void {
-    this.ports.reports.lost(this.options.chain, { from: lane.tail, to });
-    lane.skipTo(to);
-    this.#commit(lane.position);
-  }
-
-  /** Tries until it succeeds or the partition is over, with back-off. A HaltError passes through. */
-  async #untilDone<T>(reason: WaitReason, attempt: (tries: number) => Promise<T>): Promise<T | undefined> {
-    for (let tries = 0; !this.#isOver; tries++) {
-      try {
-        const answer = await attempt(tries);
-        if (tries > 0) this.#waiting('none');
-        return answer;
-      } catch (error) {
-        if (error instanceof HaltError) throw error;
-        await this.#backOff(reason, error, tries);
-      }
-    }
-    return undefined;
-  }
-
-  async #backOff(reason: WaitReason, error: unknown, tries: number): Promise<void> {
-    this.#waiting(reason, error);
-    await this.ports.clock.sleep(Math.min(retryMsMax, retryMsMin * 2 ** Math.min(tries, 10)), this.#abandoned.signal);
   }
 
   #untilWoken(): Promise<void> {
@@ -288,29 +161,9 @@ export class Partition {
   }
 
   #halt(reason: string): void {
-    if (this.#abandoned.signal.aborted) return;
-    this.#halted = reason;
-    this.#pause();
+    if (this.#status.signal.aborted) return;
+    this.#reading.pause();
+    this.#status.halt(reason);
     this.#wake();
-    this.ports.reports.halted(this.options.chain, reason);
-  }
-
-  #waiting(reason: WaitReason, error?: unknown): void {
-    this.#waitReason = reason;
-    this.ports.reports.waiting(this.options.chain, reason, error);
-  }
-
-  #pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    this.ports.source.pause(this.#partition);
-  }
-
-  #resume(): void {
-    if (!this.#paused || this.#placing || this.#isOver) return;
-    if (this.#mustSeek && this.#lane) this.ports.source.seek(this.#partition, this.#tailCheck?.offset ?? this.#lane.tail);
-    this.#mustSeek = false;
-    this.#paused = false;
-    this.ports.source.resume(this.#partition);
   }
 }

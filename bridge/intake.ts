@@ -1,0 +1,120 @@
+import type { Chain } from '../contracts/event-key.ts';
+import { boundsOf, type ReadStart } from './assignment.ts';
+import type { Lane } from './lane.ts';
+import { beginAnew, judgePlace } from './out-of-place.ts';
+import type { PartitionStatus } from './partition-status.ts';
+import type { Fetch, Source } from './ports.ts';
+import type { Reading } from './reading.ts';
+import type { BridgeReports } from './reports.ts';
+import { TailCheck } from './tail-check.ts';
+
+/** What the partition does about fetches, besides taking them. */
+export interface IntakeHandlers {
+  /** There are records to start a batch with. */
+  filled(): void;
+  /** The position's commit may have been destroyed, or means more than before. */
+  recommit(): void;
+  halt(reason: string): void;
+  failed(error: unknown): void;
+}
+
+export interface IntakeOptions {
+  chain: Chain;
+  /** Bytes a lane holds before its partition is paused; it is resumed at half of that. */
+  laneBytesMax: number;
+}
+
+/** The way of fetches into the lane: only what continues it gets in, and what does not is judged by the log itself. */
+export class Intake {
+  #tailCheck: TailCheck | undefined;
+  /** The tail that was asked for again; see `judgePlace`. */
+  #askedAgainAt = -1;
+
+  constructor(
+    private readonly lane: Lane,
+    private readonly reading: Reading,
+    private readonly status: PartitionStatus,
+    private readonly ports: { source: Source; reports: BridgeReports },
+    private readonly handlers: IntakeHandlers,
+    private readonly options: IntakeOptions,
+  ) {}
+
+  /** Begins to read. */
+  begin({ offset, verify, lostTo }: ReadStart): void {
+    if (lostTo !== undefined) this.#lost(lostTo);
+    this.#tailCheck = verify && new TailCheck(verify);
+    this.reading.seek(offset);
+    this.resume();
+  }
+
+  /** Takes a fetch. Answers whether the next poll may begin behind it. */
+  fetched(fetch: Fetch): boolean {
+    if (this.reading.isPaused) {
+      // The consumer goes on by itself behind a fetch without visible records.
+      this.reading.lostItsPlace();
+      return false;
+    }
+    return this.#tailCheck ? this.#verifyTail(this.#tailCheck, fetch) : this.#take(fetch);
+  }
+
+  resume(): void {
+    if (!this.status.isOver) this.reading.resume(this.#tailCheck?.offset ?? this.lane.tail);
+  }
+
+  #take(fetch: Fetch): boolean {
+    const { lane } = this;
+    if (lane.accept(fetch) !== 'appended') {
+      this.reading.hold();
+      this.#outOfPlace(fetch.fetchedOffset).catch((error: unknown) => this.handlers.failed(error));
+      return false;
+    }
+    this.#askedAgainAt = -1;
+    if (lane.bytes >= this.options.laneBytesMax) this.reading.pause();
+    this.ports.reports.lane(this.options.chain, lane);
+    this.ports.reports.logEnd(this.options.chain, fetch.logEnd, lane.doneBelow);
+    if (fetch.records.length > 0) this.handlers.filled();
+    return true;
+  }
+
+  /** Takes what lies behind the chain's last record, once that record is known to be the one that was committed. */
+  #verifyTail(check: TailCheck, fetch: Fetch): boolean {
+    const verdict = check.judge(fetch);
+    if (verdict === 'other') {
+      this.handlers.halt(`offset ${check.offset} holds another record than the one that was scored: the topic was recreated. ${beginAnew}`);
+      return false;
+    }
+    if (verdict === 'ask_again') {
+      this.reading.seek(check.offset);
+      return false;
+    }
+    this.#tailCheck = undefined;
+    const { tail } = this.lane;
+    const reachesTail = fetch.fetchedOffset < tail && fetch.endOffset >= tail;
+    return this.#take(reachesTail ? { ...fetch, fetchedOffset: tail, records: fetch.records.filter(({ offset }) => offset >= tail) } : fetch);
+  }
+
+  /** A fetch that does not continue the lane: the log is asked what lies between, and until that is known nothing else resumes the partition. */
+  async #outOfPlace(fetchedOffset: number): Promise<void> {
+    const { lane, reading } = this;
+    const log = await this.status.untilDone('kafka', () => boundsOf(this.ports.source, this.options.chain.partition));
+    if (!log || this.status.isOver) return;
+    // The tail may have moved meanwhile: a batch that was adopted can end behind it.
+    const verdict = judgePlace(fetchedOffset, lane.tail, log, this.#askedAgainAt === lane.tail);
+    if (verdict.kind === 'lost') this.#lost(verdict.to);
+    // kafkajs replaces our commit by a default without metadata when it was sent outside of the log.
+    else this.handlers.recommit();
+    if (verdict.kind === 'halt') return this.handlers.halt(verdict.reason);
+    if (verdict.kind === 'skip') lane.skipTo(verdict.to);
+    if (verdict.kind === 'ask_again' && fetchedOffset > lane.tail) this.#askedAgainAt = lane.tail;
+    reading.release();
+    reading.lostItsPlace();
+    if (lane.bytes < this.options.laneBytesMax) this.resume();
+  }
+
+  /** Retention was faster: the chain goes on over what was deleted, and has no hole. */
+  #lost(to: number): void {
+    this.ports.reports.lost(this.options.chain, { from: this.lane.tail, to });
+    this.lane.skipTo(to);
+    this.handlers.recommit();
+  }
+}
