@@ -9,8 +9,8 @@ export interface KafkaRecord {
   key: Uint8Array | null;
   value: Uint8Array | null;
   headers?: Record<string, string>;
-  /** Set when the record was too large to travel: `value` then holds only its beginning, and `valueBytes` is the size of the whole record. */
-  stub?: { valueBytes: number };
+  /** Set when the record was too large to travel: `value` then holds only its beginning, and `recordBytes` is the size of the whole record. */
+  stub?: { recordBytes: number };
 }
 
 interface RecordsHeader extends FrameHeader {
@@ -29,7 +29,7 @@ export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[]):
       ...bytesColumns('key', records.map((record) => record.key)),
       ...bytesColumns('value', records.map((record) => record.value)),
       ...bytesColumns('headers', records.map((record) => headersBytes(record.headers))),
-      stubBytes: Uint32Array.from(records, (record) => record.stub?.valueBytes ?? 0),
+      stubBytes: Uint32Array.from(records, (record) => record.stub?.recordBytes ?? 0),
     },
   });
 }
@@ -48,7 +48,7 @@ export function decodeRecords(bytes: Uint8Array): { batch: BatchRef; records: Ka
     const record: KafkaRecord = { offset, timestampMs: timestamps[i]!, key: keys(), value: values() };
     const recordHeaders = headers();
     if (recordHeaders) record.headers = JSON.parse(decoder.decode(recordHeaders)) as Record<string, string>;
-    if (stubs[i]) record.stub = { valueBytes: stubs[i]! };
+    if (stubs[i]) record.stub = { recordBytes: stubs[i]! };
     return record;
   });
   return { batch: header.batch, records };

@@ -47,7 +47,7 @@ export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecor
 }
 
 function decodeEvent(pipeline: AnyPipeline, record: KafkaRecord, recordIndex: number): DecodedEvent {
-  if (record.stub) throw new Refused('RECORD_TOO_LARGE', `the record has ${record.stub.valueBytes} bytes, more than a batch may carry`);
+  if (record.stub) throw new Refused('RECORD_TOO_LARGE', `the record has ${record.stub.recordBytes} bytes, more than a batch may carry`);
   const parsed = pipeline.event.safeParse(parseValue(record.value));
   if (!parsed.success) throw new Refused('SCHEMA_MISMATCH', describeIssues(parsed.error.issues));
   const event = parsed.data;

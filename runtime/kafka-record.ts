@@ -29,7 +29,7 @@ export function stubOf(record: KafkaRecord): KafkaRecord {
     key: beginningOf(key),
     value: beginningOf(value),
     ...(headers && headerBytes(headers) <= stubBytes ? { headers } : {}),
-    stub: { valueBytes: contentBytes(record) },
+    stub: { recordBytes: contentBytes(record) },
   };
 }
 

@@ -39,7 +39,7 @@ function readableRecords(bytes: Uint8Array, rowsMax: number) {
     key: textOf(key),
     value: jsonOrText(value),
     ...(headers && { headers }),
-    ...(stub && { cutFromBytes: stub.valueBytes }),
+    ...(stub && { cutFromBytes: stub.recordBytes }),
   }));
   return { frame: 'records', batch, total: records.length, shown: rows.length, rows };
 }

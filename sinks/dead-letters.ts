@@ -4,7 +4,7 @@ import { deadLettersTopic, eventKeyHeader } from '../contracts/names.ts';
 /** A refused record with its origin. */
 export interface DeadLetterInput {
   batch: Parameters<typeof eventKey>[0];
-  record: { offset: number; timestampMs: number; key: Uint8Array | null; value: Uint8Array | null; headers?: Record<string, string>; stub?: { valueBytes: number } };
+  record: { offset: number; timestampMs: number; key: Uint8Array | null; value: Uint8Array | null; headers?: Record<string, string>; stub?: { recordBytes: number } };
   rejection: { step: string; code: string; reason: string };
   workflowId: string;
 }
@@ -62,7 +62,7 @@ function message({ batch, record, rejection, workflowId }: DeadLetterInput) {
       'headrace-offset': String(record.offset),
       'headrace-timestamp': String(record.timestampMs),
       'headrace-workflow': workflowId,
-      ...(record.stub ? { [recordBytesHeader]: String(record.stub.valueBytes) } : {}),
+      ...(record.stub ? { [recordBytesHeader]: String(record.stub.recordBytes) } : {}),
       ...(value.cutFrom === undefined ? {} : { [valueBytesHeader]: String(value.cutFrom) }),
       ...(key.cutFrom === undefined ? {} : { [keyBytesHeader]: String(key.cutFrom) }),
       ...(leftOut === 0 ? {} : { [leftOutHeader]: String(leftOut) }),

@@ -33,13 +33,13 @@ describe('toRecord', () => {
     ['all together', { key: Buffer.alloc(600_000), value: Buffer.alloc(600_000), headers: { large: Buffer.alloc(600_000, 'x') } }],
   ])('a record too large by its %s becomes a stub that travels, and says how large it was', (_, message) => {
     const record = toRecord(messageOf(message));
-    expect(record.stub!.valueBytes).toBeGreaterThan(recordBytesMax);
+    expect(record.stub!.recordBytes).toBeGreaterThan(recordBytesMax);
     expect(frameBytes(message)).toBeLessThan(256 * 1024);
   });
 
   test('a stub of a stub still names the first size', () => {
     const stub = stubOf(toRecord(messageOf({ value: Buffer.alloc(200_000) })));
-    expect(stub).toMatchObject({ stub: { valueBytes: 200_000 } });
+    expect(stub).toMatchObject({ stub: { recordBytes: 200_000 } });
     expect(stubOf(stub)).toBe(stub);
   });
 });

@@ -317,7 +317,7 @@ describe('a partition', () => {
     await positionIs(partition, 4);
     expect([...starter.ends]).toEqual([[0, 1], [1, 2], [2, 3], [3, 4]]);
     const stubs = starter.starts.filter(({ position, end }) => end === position + 1).map(({ records }) => decodeRecords(records).records[0]!).filter(({ stub }) => stub);
-    expect(stubs).toMatchObject([{ offset: 2, stub: { valueBytes: 2 } }]);
+    expect(stubs).toMatchObject([{ offset: 2, stub: { recordBytes: 2 } }]);
     expect(decodeCommitMetadata(source.commits.find(({ offset }) => offset === 3)!.metadata)!.tail).toEqual({ offset: 2, hash: recordHash(recordAt(2)) });
   });
 });

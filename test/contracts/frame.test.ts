@@ -6,7 +6,7 @@ import { decodeRecords, encodeRecords, type KafkaRecord } from '../../contracts/
 const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 1, position: 5, end: 50, count: 3 };
 const bytes = fc.option(fc.uint8Array({ maxLength: 40 }), { nil: null });
 const record: fc.Arbitrary<KafkaRecord> = fc.record(
-  { offset: fc.maxSafeNat(), timestampMs: fc.maxSafeNat(), key: bytes, value: bytes, headers: fc.dictionary(fc.string({ minLength: 1 }), fc.string(), { minKeys: 1 }), stub: fc.record({ valueBytes: fc.integer({ min: 1, max: 2 ** 31 }) }) },
+  { offset: fc.maxSafeNat(), timestampMs: fc.maxSafeNat(), key: bytes, value: bytes, headers: fc.dictionary(fc.string({ minLength: 1 }), fc.string(), { minKeys: 1 }), stub: fc.record({ recordBytes: fc.integer({ min: 1, max: 2 ** 31 }) }) },
   { requiredKeys: ['offset', 'timestampMs', 'key', 'value'], noNullPrototype: true },
 );
 

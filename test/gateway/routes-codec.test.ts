@@ -39,7 +39,7 @@ describe('/codec', () => {
   it('shows the records of a batch: all counted, the first 50 in full', async () => {
     const records = Array.from({ length: 80 }, (_, i) => ({
       offset: 100 + i, timestampMs: 1_760_000_000_000 + i, key: Buffer.from(`k${i}`), headers: i === 0 ? { source: 'test' } : undefined,
-      value: i === 1 ? null : Buffer.from(i === 2 ? '{broken' : JSON.stringify({ orderId: `order-${i}` })), stub: i === 3 ? { valueBytes: 2_000_000 } : undefined,
+      value: i === 1 ? null : Buffer.from(i === 2 ? '{broken' : JSON.stringify({ orderId: `order-${i}` })), stub: i === 3 ? { recordBytes: 2_000_000 } : undefined,
     }));
     const { encoding, json } = await shown(binary(encodeRecords(batch, records)));
     expect(encoding).toBe('json/plain');

@@ -46,7 +46,7 @@ describe('decodeEvents', () => {
   });
 
   test('refuses a stub, naming its size', () => {
-    const { rejections } = decodeEvents(pipeline, [{ ...recordOf('{"id"'), stub: { valueBytes: 3_000_000 } }]);
+    const { rejections } = decodeEvents(pipeline, [{ ...recordOf('{"id"'), stub: { recordBytes: 3_000_000 } }]);
     expect(rejections).toMatchObject([{ code: 'RECORD_TOO_LARGE', reason: expect.stringContaining('3000000') as string }]);
   });
 

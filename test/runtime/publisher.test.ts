@@ -113,7 +113,7 @@ describe('dead letters at the limit that topics have by default', () => {
       letter(pipeline, 0, { value: large }),
       letter(pipeline, 1, { value: Buffer.alloc(700_000, 'w') }),
       letter(pipeline, 2, { key: large, value: Buffer.alloc(700_000, 'w'), headers }),
-      letter(pipeline, 3, { value: large.subarray(0, 65_536), stub: { valueBytes: 3_000_000 } }),
+      letter(pipeline, 3, { value: large.subarray(0, 65_536), stub: { recordBytes: 3_000_000 } }),
     ]);
     expect(found.map(({ key, value, headers: { 'headrace-value-bytes': valueBytes, 'headrace-key-bytes': keyBytes, 'headrace-record-bytes': recordBytes } }) => [key!.length, value!.length, valueBytes, keyBytes, recordBytes])).toEqual([
       [3, 65_536, '1500000', undefined, undefined],
