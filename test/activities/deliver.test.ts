@@ -1,0 +1,121 @@
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { HeadraceError } from '../../contracts/failures.ts';
+import { paymentsPipeline } from '../live/payments.ts';
+import { until } from '../live/wait.ts';
+import { Rig, type FakeDeliver, type RigOptions } from './rig.ts';
+
+const model: RigOptions['model'] = { predict: (_pipeline, _features, rows) => Promise.resolve({ version: '1', predictions: new Float32Array(rows) }) };
+const rigOf = (amounts: readonly number[], deliver: FakeDeliver, deliveriesMax?: number) =>
+  new Rig({ pipeline: paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard'] }), amounts, model, deliver, deliveriesMax });
+
+/** A sink that keeps rows by offset, all of a call or none, and refuses calls with an amount that `refuse` says. */
+function keepingSink(refuse: (amount: number) => boolean) {
+  const kept = new Map<number, number>();
+  const calls: number[] = [];
+  const deliver: FakeDeliver = ({ rows }) => {
+    calls.push(rows.length);
+    if (rows.some(({ event }) => refuse(event['amount'] as number))) return Promise.reject(new HeadraceError('SINK_REFUSED_ROW', 'no'));
+    for (const { offset, event } of rows) kept.set(offset, event['amount'] as number);
+    return Promise.resolve();
+  };
+  return { kept, calls, deliver };
+}
+
+describe('rows that a sink refuses', () => {
+  test('get dead letters, also when they fill a whole half, and all their neighbours are delivered', async () => {
+    // The first half is refused altogether, and one row of the second: only all of them together would speak against the sink.
+    const amounts = [-1, -2, -3, -4, 5, 6, -7, 8];
+    const sink = keepingSink((amount) => amount < 0);
+    const rig = rigOf(amounts, sink.deliver);
+    const { worker, decisions } = await rig.score();
+    expect(await worker.deliver('dashboard', decisions.header.id)).toBe(3);
+    expect([...sink.kept]).toEqual([[4, 5], [5, 6], [7, 8]]);
+    expect(rig.deadLetters.map(({ record, rejection }) => [record.offset, rejection.index, rejection.step, rejection.code])).toEqual(
+      [0, 1, 2, 3, 6].map((offset) => [offset, offset, 'deliver', 'SINK_REFUSED_ROW']));
+    expect(rig.deliveries).toEqual(['ok']);
+  });
+
+  test('speak against the sink when they are all there is: nothing is drained, and it is tried again', async () => {
+    let isWrong = true;
+    const sink = keepingSink(() => isWrong);
+    const rig = rigOf([1, 2, 3, 4], sink.deliver);
+    const { worker, decisions } = await rig.score();
+    await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toMatchObject({
+      type: 'SINK_UNAVAILABLE', nonRetryable: false, message: expect.stringContaining('refuses all of 4 rows') as string,
+    });
+    expect(rig.deadLetters).toEqual([]);
+    isWrong = false;
+    expect(await worker.deliver('dashboard', decisions.header.id)).toBe(4);
+    expect(sink.kept.size).toBe(4);
+    expect(rig.deadLetters).toEqual([]);
+    expect(rig.deliveries).toEqual(['failed', 'ok']);
+  });
+
+  test('are found in as many calls as halving takes', async () => {
+    const sink = keepingSink((amount) => amount === 300);
+    const rig = rigOf(Array.from({ length: 512 }, (_, i) => i), sink.deliver);
+    const { worker, decisions } = await rig.score();
+    expect(await worker.deliver('dashboard', decisions.header.id)).toBe(511);
+    expect(rig.deadLetters.map(({ record }) => record.offset)).toEqual([300]);
+    expect(sink.calls).toHaveLength(1 + 2 * Math.log2(512));
+  });
+
+  test('are not looked for while the sink is away', async () => {
+    const calls: number[] = [];
+    const rig = rigOf([1, 2, 3, 4], ({ rows }) => (calls.push(rows.length), Promise.reject(new HeadraceError('SINK_UNAVAILABLE', 'away'))));
+    const { worker, decisions } = await rig.score();
+    await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE' });
+    expect(calls).toEqual([4]);
+  });
+});
+
+describe('a worker that stops', () => {
+  /** Hangs until its signal, and tells of it; delivers once it is quick. */
+  function slowSink() {
+    const sink = keepingSink(() => false);
+    const state = { ...sink, isSlow: true, underWay: 0, givenUp: 0 };
+    const deliver: FakeDeliver = async (delivery, signal) => {
+      if (!state.isSlow) return sink.deliver(delivery, signal);
+      state.underWay++;
+      await new Promise<never>((_, reject) => signal.addEventListener('abort', () => {
+        state.givenUp++;
+        reject(signal.reason as Error);
+      }));
+    };
+    return { state, deliver };
+  }
+
+  test('gives up deliveries under way, and the next worker makes them', async () => {
+    const { state, deliver } = slowSink();
+    const rig = rigOf([1, 2, 3], deliver);
+    const stopping = new AbortController();
+    const { worker, decisions } = await rig.score(rig.worker(stopping.signal));
+    const quick = worker.deliver('dashboard', decisions.header.id, true);
+    // The quick try has run out of time on the server's side; the durable one joins what is under way.
+    const durable = worker.deliver('dashboard', decisions.header.id);
+    await until('the delivery', () => state.underWay > 0, { everyMs: 1, timeoutMs: 5_000 });
+    stopping.abort(new Error('the worker stops'));
+    for (const given of [quick, durable]) await expect(given).rejects.toMatchObject({ nonRetryable: false, message: 'the worker stops' });
+    expect(state).toMatchObject({ underWay: 1, givenUp: 1 });
+    expect(rig.deadLetters).toEqual([]);
+
+    state.isSlow = false;
+    expect(await rig.worker().deliver('dashboard', decisions.header.id)).toBe(3);
+    expect([...state.kept]).toEqual([[0, 1], [1, 2], [2, 3]]);
+    expect(rig.deliveries).toEqual(['failed', 'ok']);
+  });
+
+  test('lets no delivery begin that waited for its turn', async () => {
+    const { state, deliver } = slowSink();
+    const rig = rigOf([1], deliver, 0);
+    const stopping = new AbortController();
+    const { worker, decisions } = await rig.score(rig.worker(stopping.signal));
+    const waiting = worker.deliver('dashboard', decisions.header.id);
+    // All that comes before the wait is in memory: a turn of the event loop later it waits.
+    await setImmediate();
+    stopping.abort(new Error('the worker stops'));
+    await expect(waiting).rejects.toThrow('the worker stops');
+    expect(state.underWay).toBe(0);
+  });
+});

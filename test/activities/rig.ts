@@ -1,0 +1,113 @@
+import { asyncLocalStorage, type Context } from '@temporalio/activity';
+import { Batches } from '../../activities/batches.ts';
+import { createDeadLetter } from '../../activities/dead-letter.ts';
+import { createDeliver } from '../../activities/deliver.ts';
+import { createExtractFeatures } from '../../activities/extract-features.ts';
+import { createInfer } from '../../activities/infer.ts';
+import type { ActivityReports, DeadLetter, ModelPort, RecordedRun } from '../../activities/ports.ts';
+import { guardSink } from '../../activities/sink-guard.ts';
+import type { BatchActivities } from '../../activities/types.ts';
+import { decodeDecisions, type Decisions } from '../../contracts/decisions-frame.ts';
+import { batchWorkflowId, type BatchRef } from '../../contracts/event-key.ts';
+import type { AnyPipeline } from '../../contracts/pipeline.ts';
+import { encodeRecords } from '../../contracts/records-frame.ts';
+import { MemoryStore } from '../../features/index.ts';
+import type { Sink } from '../../sinks/port.ts';
+import type { Payment } from '../live/payments.ts';
+
+/** A sink that tests can watch and break. */
+export type FakeDeliver = Sink['deliver'];
+
+export interface RigOptions {
+  pipeline: AnyPipeline;
+  /** One record per amount; the account is always the same. */
+  amounts: readonly number[];
+  model: ModelPort;
+  deliver: FakeDeliver;
+  deliveriesMax?: number;
+}
+
+/** A run of one batch, and workers that do its steps: real activities over fakes at our own ports. */
+export class Rig {
+  readonly batch: BatchRef;
+  /** What the server has of the run; `extractFeatures` and `infer` are recorded here by `score`. */
+  readonly recorded: RecordedRun;
+  readonly deadLetters: DeadLetter[] = [];
+  /** Deliveries as they were counted. */
+  readonly deliveries: ('ok' | 'failed')[] = [];
+  historyReads = 0;
+  readonly #options: RigOptions;
+
+  constructor(options: RigOptions) {
+    this.#options = options;
+    const { pipeline, amounts } = options;
+    this.batch = { deployment: 'local', pipeline: pipeline.name, epoch: 0, topic: pipeline.topic.name, partition: 0, position: 0, end: amounts.length, count: amounts.length, head: true };
+    const records = amounts.map((amount, offset) => {
+      const payment: Payment = { id: `p${offset}`, account: 'a', amount, at: 1_700_000_000_000 + offset };
+      return { offset, timestampMs: payment.at, key: null, value: Buffer.from(JSON.stringify(payment)) };
+    });
+    this.recorded = { records: encodeRecords(this.batch, records) };
+  }
+
+  /** A worker that has just started: it remembers nothing, and has guards of its own. */
+  worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
+    const { pipeline, model, deliver, deliveriesMax = 4 } = this.#options;
+    const reports: ActivityReports = {
+      stage: () => {}, decided: () => {}, rejected: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
+      delivery: (_pipeline, _sink, result) => void this.deliveries.push(result),
+    };
+    const read = () => {
+      this.historyReads++;
+      return Promise.resolve({ ...this.recorded });
+    };
+    const batches = new Batches(new Map([[pipeline.name, pipeline]]), { read }, 1_000_000);
+    const deadLetters = { publish: (letters: readonly DeadLetter[]) => Promise.resolve(void this.deadLetters.push(...letters)) };
+    const sinks = new Map(pipeline.sinks.map(({ sink: name }) => [name, guardSink({ name, deliver, close: () => Promise.resolve() }, { deliveriesMax })]));
+    const noRecords = { read: () => { throw new Error('nothing to catch up with'); } };
+    return new RigWorker(this, {
+      extractFeatures: createExtractFeatures({ batches, store: new MemoryStore(), records: noRecords, reports }),
+      infer: createInfer({ batches, model, reports }),
+      deliver: createDeliver({ batches, sinks, deadLetters, reports, stopping }),
+      deadLetter: createDeadLetter({ batches, deadLetters, reports }),
+    });
+  }
+
+  /** Does the first two steps in a new worker, and records what they answered. */
+  async score(worker = this.worker()): Promise<{ worker: RigWorker; decisions: Decisions }> {
+    this.recorded.features = await worker.extractFeatures();
+    this.recorded.decisions = await worker.infer();
+    return { worker, decisions: decodeDecisions(this.recorded.decisions) };
+  }
+}
+
+/** The steps of the rig's run in one worker. */
+class RigWorker {
+  constructor(
+    private readonly rig: Rig,
+    private readonly activities: BatchActivities,
+  ) {}
+
+  extractFeatures(): Promise<Uint8Array> {
+    return this.#inContext(true, () => this.activities.extractFeatures(this.rig.batch, this.rig.recorded.records));
+  }
+
+  infer(): Promise<Uint8Array> {
+    return this.#inContext(true, () => this.activities.infer(this.rig.batch));
+  }
+
+  /** @param local whether it is the one quick try */
+  deliver(sink: string, decisionsId: string | undefined, local = false): Promise<number> {
+    return this.#inContext(local, () => this.activities.deliver(this.rig.batch, sink, decisionsId));
+  }
+
+  deadLetter(decisionsId: string | undefined): Promise<number> {
+    return this.#inContext(false, () => this.activities.deadLetter(this.rig.batch, decisionsId));
+  }
+
+  #inContext<T>(isLocal: boolean, work: () => Promise<T>): Promise<T> {
+    const workflowExecution = { workflowId: batchWorkflowId(this.rig.batch, this.rig.batch.position), runId: 'run' };
+    const context = { info: { isLocal, workflowExecution }, heartbeat: () => {}, log: { error: () => {} } } as unknown as Context;
+    return asyncLocalStorage.run(context, work);
+  }
+}
+export type { RigWorker };
