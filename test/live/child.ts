@@ -16,10 +16,12 @@ export class Child {
     readonly name: string,
     main: string,
     env: Record<string, string>,
+    { cwd, onLine }: { cwd?: string; onLine?: (line: string) => void } = {},
   ) {
-    this.#process = spawn(process.execPath, ['--import', 'tsx', main], { env: { ...baseEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = spawn(process.execPath, ['--import', 'tsx', main], { cwd, env: { ...baseEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.exited = new Promise((resolve) => this.#process.once('exit', (code, signal) => resolve({ code, signal })));
     createInterface({ input: this.#process.stderr! }).on('line', (line) => {
+      onLine?.(line);
       this.#lastLines.push(line.slice(0, lineCharsMax));
       if (this.#lastLines.length > stderrLinesMax) this.#lastLines.shift();
     });

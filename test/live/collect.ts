@@ -7,8 +7,11 @@ import type { Found, Range } from './oracle.ts';
 import type { System } from './system.ts';
 import { until } from './wait.ts';
 
+/** What is needed of a system to look at what it has done. */
+export type Observed = Pick<System, 'name' | 'topic' | 'dataDir' | 'temporal' | 'kafka' | 'admin' | 'pool' | 'logs'>;
+
 /** Reads a whole topic up to its present end, with a group of its own. */
-export async function readTopic(system: System, topic: string): Promise<Map<number, (KafkaRecord & { headers: Record<string, string> })[]>> {
+export async function readTopic(system: Observed, topic: string): Promise<Map<number, (KafkaRecord & { headers: Record<string, string> })[]>> {
   const ends = new Map((await system.admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, Number(high)]));
   const records = new Map([...ends.keys()].map((partition) => [partition, [] as (KafkaRecord & { headers: Record<string, string> })[]]));
   const consumer = system.kafka.consumer({ groupId: `reader-${Math.random().toString(36).slice(2)}`, sessionTimeout: 10_000, maxWaitTimeInMs: 50 });
@@ -30,7 +33,7 @@ export async function readTopic(system: System, topic: string): Promise<Map<numb
 }
 
 /** The dashboard's rows. */
-export async function dashboardRows(system: System): Promise<Found[]> {
+export async function dashboardRows(system: Observed): Promise<Found[]> {
   const { rows } = await system.pool.query<{ event_key: string; event_id: string; entities: { account: string }; features: number[]; prediction: { y: number }; model_version: string; outcome: string }>('select * from decisions');
   return rows.map((row) => ({
     eventKey: row.event_key,
@@ -44,7 +47,7 @@ export async function dashboardRows(system: System): Promise<Found[]> {
 }
 
 /** The decisions topic, without the repeats that at-least-once allows. */
-export async function decisionMessages(system: System): Promise<{ found: Found[]; repeats: number }> {
+export async function decisionMessages(system: Observed): Promise<{ found: Found[]; repeats: number }> {
   const byKey = new Map<string, Found>();
   let total = 0;
   for (const records of (await readTopic(system, `${system.name}.decisions`)).values()) {
@@ -58,13 +61,13 @@ export async function decisionMessages(system: System): Promise<{ found: Found[]
 }
 
 /** Event keys that have a review, opened or waiting. */
-export async function reviewedKeys(system: System): Promise<string[]> {
+export async function reviewedKeys(system: Observed): Promise<string[]> {
   const { rows } = await system.pool.query<{ event_key: string }>('select event_key from reviews where pipeline = $1', [system.name]);
   return rows.map(({ event_key }) => event_key);
 }
 
 /** The dead letters by event key: their codes, in the order they came. */
-export async function deadLetters(system: System): Promise<Map<string, string[]>> {
+export async function deadLetters(system: Observed): Promise<Map<string, string[]>> {
   const byKey = new Map<string, string[]>();
   for (const records of (await readTopic(system, `${system.name}.dead-letters`)).values()) {
     for (const { headers } of records) byKey.set(headers[eventKeyHeader]!, [...(byKey.get(headers[eventKeyHeader]!) ?? []), headers['headrace-code']!]);
@@ -73,7 +76,7 @@ export async function deadLetters(system: System): Promise<Map<string, string[]>
 }
 
 /** The ranges of all batches that were started, by partition. */
-export async function batchRanges(system: System): Promise<Map<number, Range[]>> {
+export async function batchRanges(system: Observed): Promise<Map<number, Range[]>> {
   const ranges = new Map<number, Range[]>();
   for await (const run of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch'" })) {
     const { partition } = parseEventKey(run.workflowId.replace(/^batch:/, ''));
@@ -84,12 +87,12 @@ export async function batchRanges(system: System): Promise<Map<number, Range[]>>
 }
 
 /** How many batches are not finished. */
-export async function openBatches(system: System): Promise<number> {
+export async function openBatches(system: Observed): Promise<number> {
   return (await system.temporal.workflow.count("WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'")).count;
 }
 
 /** Rolls the lake up now, and reads its Parquet files with DuckDB until they hold this many rows. */
-export async function lakeRows(system: System, count: number): Promise<Found[]> {
+export async function lakeRows(system: Observed, count: number): Promise<Found[]> {
   const files = join(system.dataDir, 'lake', `pipeline=${system.name}`, '**', '*.parquet');
   const schedule = system.temporal.schedule.getHandle('roll-up-lake:headrace');
   const connection = await (await DuckDBInstance.create(':memory:')).connect();

@@ -22,12 +22,14 @@ const bias: Record<string, number> = { '1': 0.5, '2': 100.5 };
 export function recompute(pipeline: string, topic: string, partitions: ReadonlyMap<number, readonly KafkaRecord[]>): Map<string, Expected> {
   const expected = new Map<string, Expected>();
   for (const [partition, records] of partitions) {
-    const seen: Payment[] = [];
+    const seen = new Map<string, Payment[]>();
     for (const record of records) {
       const payment = paymentOf(record.value);
       if (!payment) continue;
-      seen.push(payment);
-      const window = seen.filter(({ account, at }) => account === payment.account && at > payment.at - windowMs && at <= payment.at);
+      const ofAccount = seen.get(payment.account) ?? [];
+      seen.set(payment.account, ofAccount);
+      ofAccount.push(payment);
+      const window = ofAccount.filter(({ at }) => at > payment.at - windowMs && at <= payment.at);
       const features: Expected['features'] = [Math.fround(payment.amount), window.length, Math.fround(window.reduce((sum, { amount }) => sum + amount, 0))];
       const key = eventKey({ deployment: 'test', pipeline, epoch: 0, topic, partition }, record.offset);
       expected.set(key, { eventKey: key, eventId: payment.id, account: payment.account, features, weighted: features[0] + 2 * features[1] + 4 * features[2] });

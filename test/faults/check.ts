@@ -1,0 +1,133 @@
+import { batchRanges, dashboardRows, decisionMessages, lakeRows, readTopic, reviewedKeys } from '../live/collect.ts';
+import { chainProblems, differences, recompute, type Expected, type Found } from '../live/oracle.ts';
+import { until } from '../live/wait.ts';
+import type { Ledger } from './ledger.ts';
+import type { SeenCommit } from './monitor.ts';
+import type { FaultSystem } from './system/fault-system.ts';
+
+/** What came out of comparing everything with everything. */
+export interface Verdict {
+  /** Events that the topic holds. */
+  events: number;
+  /** Effects that are missing in a sink. */
+  lost: number;
+  /** Effects that a sink has more than once, or that belong to no event. */
+  duplicated: number;
+  /** Every disagreement, in words. */
+  problems: string[];
+}
+
+export interface CheckOptions {
+  /** First position of each chain, when it is not 0. */
+  firstPosition?: (partition: number) => number;
+  /** Records that were deleted from the log before they could be read, by partition: no effect is expected of these. */
+  isExpected?: (partition: number, offset: number) => boolean;
+  /** Invariants that this row's faults make meaningless, with the reason in the row's text. */
+  skip?: readonly ('chain' | 'ledger' | 'lake')[];
+}
+
+const problemsMax = 50;
+
+/**
+ * Compares every sink with what the records alone say (I1, I2 and that all sinks agree), the chain (I3), the commits that were seen
+ * (I4), and the topic with what producers were told.
+ */
+export async function checkEverything(system: FaultSystem, ledger: Ledger, commits: readonly SeenCommit[], { isExpected = () => true, skip = [], firstPosition = () => 0 }: CheckOptions = {}): Promise<Verdict> {
+  const records = await readTopic(system, system.topic);
+  const expected = recompute(system.name, system.topic, records);
+  for (const key of expected.keys()) {
+    const [partition, offset] = key.split(':').slice(-2).map(Number);
+    if (!isExpected(partition!, offset!)) expected.delete(key);
+  }
+  const dashboard = await dashboardRows(system);
+  const decisions = (await decisionMessages(system)).found;
+  const lake = skip.includes('lake') ? undefined : await lakeRows(system, expected.size).catch((error: unknown) => String(error));
+  const bySink = [
+    ...named('dashboard', differences(expected, dashboard)),
+    ...named('decisions', differences(expected, decisions)),
+    ...(typeof lake === 'string' ? [`lake: ${lake.slice(0, 300)}`] : lake ? named('lake', differences(expected, lake)) : []),
+    ...named('reviews', await reviewProblems(system, dashboard)),
+    ...agreement(dashboard, { decisions, ...(Array.isArray(lake) ? { lake } : {}) }),
+  ];
+  const problems = [
+    ...bySink,
+    ...(skip.includes('chain') ? [] : named('chain', await rangeProblems(system, expected, commits, firstPosition))),
+    ...(skip.includes('ledger') ? [] : named('ledger', ledger.problems(records.values(), ({ value }) => idOf(value)))),
+  ];
+  const count = (pattern: RegExp) => bySink.filter((problem) => pattern.test(problem)).length;
+  return { events: expected.size, lost: count(/: (lost|not within)/), duplicated: count(/: (twice|not expected)/), problems: problems.slice(0, problemsMax) };
+}
+
+function named(where: string, problems: readonly string[]): string[] {
+  return problems.map((problem) => `${where}: ${problem}`);
+}
+
+/** One review for each decision that says so. A review may be kept a moment after its decision is shown. */
+async function reviewProblems(system: FaultSystem, dashboard: readonly Found[]): Promise<string[]> {
+  const wanted = new Set(dashboard.filter(({ outcome }) => outcome === 'review').map(({ eventKey }) => eventKey));
+  const found = await until('the reviews', async () => {
+    const keys = await reviewedKeys(system);
+    return keys.length >= wanted.size && keys;
+  }, { timeoutMs: 20_000 }).catch(() => reviewedKeys(system));
+  const seen = new Set(found);
+  return [
+    ...[...wanted].filter((key) => !seen.has(key)).map((key) => `${key}: lost`),
+    ...found.filter((key) => !wanted.has(key)).map((key) => `${key}: not expected`),
+    ...(seen.size === found.length ? [] : [`${found.length - seen.size} keys: twice`]),
+  ];
+}
+
+/** All sinks hold the same prediction, version and outcome of an event. */
+function agreement(dashboard: readonly Found[], others: Record<string, readonly Found[]>): string[] {
+  const said = ({ y, version, outcome }: Found) => `${Math.fround(y)} ${version} ${outcome}`;
+  const shown = new Map(dashboard.map((row) => [row.eventKey, said(row)]));
+  return Object.entries(others).flatMap(([name, rows]) =>
+    rows.filter((row) => shown.has(row.eventKey) && shown.get(row.eventKey) !== said(row)).map((row) => `${row.eventKey}: ${name} says ${said(row)}, the dashboard ${shown.get(row.eventKey)}`));
+}
+
+/** I3 and I4: no hole, no overlap, up to the last event, and no commit that was ahead of the last start. */
+async function rangeProblems(system: FaultSystem, expected: ReadonlyMap<string, Expected>, commits: readonly SeenCommit[], firstPosition: (partition: number) => number): Promise<string[]> {
+  const problems: string[] = [];
+  const lastOffsets = new Map<number, number>();
+  for (const key of expected.keys()) {
+    const [partition, offset] = key.split(':').slice(-2).map(Number);
+    lastOffsets.set(partition!, Math.max(lastOffsets.get(partition!) ?? -1, offset!));
+  }
+  const ranges = await batchRanges(system);
+  for (const [partition, list] of ranges) {
+    problems.push(...chainProblems(list).map((problem) => `partition ${partition}: ${problem}`));
+    const first = Math.min(...list.map(({ position }) => position));
+    if (first !== firstPosition(partition)) problems.push(`partition ${partition}: begins at ${first}, not at ${firstPosition(partition)}`);
+    const end = Math.max(...list.map((range) => range.end));
+    if (end <= (lastOffsets.get(partition) ?? -1)) problems.push(`partition ${partition}: ends at ${end}, and offset ${lastOffsets.get(partition)} holds an event`);
+  }
+  for (const partition of lastOffsets.keys()) if (!ranges.has(partition)) problems.push(`partition ${partition}: no batch`);
+  problems.push(...(await earlyCommits(system, commits, firstPosition)));
+  return problems;
+}
+
+/** I4: whatever was seen committed is where a batch ended that had been started by then, or the chain's first position. */
+async function earlyCommits(system: FaultSystem, commits: readonly SeenCommit[], firstPosition: (partition: number) => number): Promise<string[]> {
+  const startedMs = new Map<string, number>();
+  for await (const run of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch'" })) {
+    const partition = run.workflowId.split(':').at(-2);
+    const key = `${partition} ${(run.memo as { end: number }).end}`;
+    startedMs.set(key, Math.min(startedMs.get(key) ?? Infinity, run.startTime.getTime()));
+  }
+  return commits.flatMap(({ partition, offset, atMs }) => {
+    if (offset === firstPosition(partition)) return [];
+    const started = startedMs.get(`${partition} ${offset}`);
+    if (started === undefined) return [`partition ${partition}: ${offset} was committed, where no batch ends`];
+    return started <= atMs ? [] : [`partition ${partition}: ${offset} was committed ${started - atMs} ms before the batch was started`];
+  });
+}
+
+function idOf(value: Uint8Array | null): string | undefined {
+  if (!value) return undefined;
+  try {
+    const { id } = JSON.parse(Buffer.from(value).toString('utf8')) as { id?: unknown };
+    return typeof id === 'string' ? id : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Message } from 'kafkajs';
+import type { Payment } from '../live/payments.ts';
+import type { Ledger, ProduceOutcome } from './ledger.ts';
+import type { FaultSystem } from './system/fault-system.ts';
+
+const startMs = Date.UTC(2026, 0, 1);
+/** How many sends a second the rate is spread over. */
+const sendsPerSecond = 10;
+
+/** The `i`-th event of every run. After the first hours of event time some of them need a review, and few are blocked. */
+export function payment(i: number): Payment {
+  return { id: `e${i}`, account: `a${(i * 7) % 211}`, amount: (i * 37) % 1_000, at: startMs + i * 500 };
+}
+
+/** Payments that flow at a steady rate, whatever happens, until told to stop. Each is sent once and its outcome is kept. */
+export class Load {
+  #next = 0;
+  #stopping = false;
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly system: FaultSystem,
+    private readonly ledger: Ledger,
+    /** Events a second. */
+    private readonly rate: number,
+    private readonly eventOf: (i: number) => Payment = payment,
+  ) {}
+
+  get sent(): number {
+    return this.#next;
+  }
+
+  start(): void {
+    this.#stopping = false;
+    this.#done = this.#run();
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#done;
+  }
+
+  /** Sends this many more, as fast as Kafka takes them. */
+  async burst(count: number, perSend = 1_000): Promise<void> {
+    for (let left = count; left > 0; left -= perSend) await this.#send(Math.min(perSend, left));
+  }
+
+  async #run(): Promise<void> {
+    const everyMs = 1_000 / sendsPerSecond;
+    for (let dueMs = Date.now(); !this.#stopping; dueMs = Math.max(Date.now(), dueMs + everyMs)) {
+      await sleep(Math.max(0, dueMs - Date.now()));
+      await this.#send(Math.ceil(this.rate / sendsPerSecond));
+    }
+  }
+
+  async #send(count: number): Promise<void> {
+    const events = Array.from({ length: count }, () => this.eventOf(this.#next++));
+    const messages: Message[] = events.map((event) => ({ key: event.account, value: JSON.stringify(event) }));
+    const outcome = await this.system.producer.send({ topic: this.system.topic, acks: -1, messages }).then((): ProduceOutcome => 'ok', outcomeOf);
+    this.ledger.note(events.map(({ id }) => id), outcome);
+  }
+}
+
+/** Only where no connection was made is it known that nothing was sent. */
+function outcomeOf(error: unknown): ProduceOutcome {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause.name === 'KafkaJSConnectionError' && /ECONNREFUSED/.test(cause.message)) return 'failed';
+  }
+  return 'unknown';
+}

@@ -1,0 +1,54 @@
+import type { EmbeddedServer } from '../../../stack/servers/index.ts';
+import type { FaultProxy } from '../proxy/fault-proxy.ts';
+
+/** A real server behind a proxy. It can be killed and started again on its data, and its address stays. */
+export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
+  #isUp = true;
+
+  private constructor(
+    readonly name: string,
+    readonly proxy: FaultProxy,
+    private readonly launch: () => Promise<S>,
+    private server: S,
+  ) {}
+
+  /** @param launch starts the server, always on the same ports and data */
+  static async start<S extends EmbeddedServer>(name: string, proxy: FaultProxy, launch: () => Promise<S>): Promise<FaultServer<S>> {
+    return new FaultServer(name, proxy, launch, await launch());
+  }
+
+  /** The running server; its own address goes past the proxy. */
+  get direct(): S {
+    return this.server;
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** SIGKILL, and wait for the end. */
+  async kill(): Promise<void> {
+    this.#isUp = false;
+    this.server.kill('SIGKILL');
+    await this.server.exited;
+  }
+
+  /** The way an operator would stop it. */
+  async shutDown(): Promise<void> {
+    this.#isUp = false;
+    await this.server.stop();
+  }
+
+  /** Starts it again on its data, and waits until it answers. */
+  async restart(): Promise<void> {
+    if (this.#isUp) return;
+    this.server = await this.launch();
+    this.#isUp = true;
+  }
+
+  /** Ends it for good. */
+  async stop(): Promise<void> {
+    await this.proxy.stop();
+    await this.server.stop();
+  }
+}

@@ -1,0 +1,78 @@
+import { cpSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  defaultCacheDir, freePort, prepareKafka, preparePostgres, prepareTemporal, startKafka, startModelServer, startPostgres, startTemporal,
+  type KafkaServer, type ModelServer, type PostgresServer, type TemporalServer,
+} from '../../../stack/servers/index.ts';
+import { FaultProxy } from '../proxy/fault-proxy.ts';
+import { FaultServer } from './fault-server.ts';
+import { repositoryRoot } from './product.ts';
+
+/** Both versions of the model whose every prediction a test can recompute. */
+export const linearModels = join(repositoryRoot, 'test/inference-client/fixtures/repository');
+
+/** The four servers that Headrace stands on, each real, of this run's own, and behind a proxy. */
+export class FaultServers {
+  private constructor(
+    readonly kafka: FaultServer<KafkaServer>,
+    readonly temporal: FaultServer<TemporalServer>,
+    readonly postgres: FaultServer<PostgresServer>,
+    readonly models: FaultServer<ModelServer>,
+    /** The model repository, which a row may change. It begins with version 1 of `linear`. */
+    readonly repository: string,
+  ) {}
+
+  static async start(folder: string, env: NodeJS.ProcessEnv): Promise<FaultServers> {
+    const repository = join(folder, 'repository');
+    mkdirSync(repository, { recursive: true });
+    cpSync(join(linearModels, 'linear'), join(repository, 'linear'), { recursive: true, filter: (path) => !path.endsWith('/2') });
+    const started = await Promise.allSettled([startFaultyKafka(folder, env), startFaultyTemporal(folder, env), startFaultyPostgres(folder), startFaultyModels(folder, repository)]);
+    const failed = started.find((each) => each.status === 'rejected');
+    if (failed) {
+      await Promise.allSettled(started.flatMap((each) => (each.status === 'fulfilled' ? [each.value.stop()] : [])));
+      throw failed.reason;
+    }
+    const [kafka, temporal, postgres, models] = started.map((each) => (each as PromiseFulfilledResult<unknown>).value) as [FaultServer<KafkaServer>, FaultServer<TemporalServer>, FaultServer<PostgresServer>, FaultServer<ModelServer>];
+    return new FaultServers(kafka, temporal, postgres, models, repository);
+  }
+
+  get all(): FaultServer[] {
+    return [this.kafka, this.temporal, this.postgres, this.models];
+  }
+
+  /** Takes every fault away: proxies pass, and what is down is started. */
+  async heal(): Promise<void> {
+    await Promise.all(this.all.map((server) => server.proxy.heal()));
+    await Promise.all(this.all.map((server) => server.restart()));
+  }
+
+  async stop(): Promise<void> {
+    const results = await Promise.allSettled(this.all.map((server) => server.stop()));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+}
+
+async function startFaultyKafka(folder: string, env: NodeJS.ProcessEnv): Promise<FaultServer<KafkaServer>> {
+  const [port, viaPort] = [await freePort(), await freePort()];
+  const jarsDir = await prepareKafka({ cacheDir: defaultCacheDir(env) });
+  const proxy = await FaultProxy.start(viaPort);
+  // Kafka tells its clients where to connect: those that come through the proxy must be told the proxy.
+  return FaultServer.start('kafka', proxy, () => startKafka({ jarsDir, dataDir: join(folder, 'kafka'), port, via: { port: viaPort, advertisedPort: proxy.port } }));
+}
+
+async function startFaultyTemporal(folder: string, env: NodeJS.ProcessEnv): Promise<FaultServer<TemporalServer>> {
+  const port = await freePort();
+  const executable = await prepareTemporal({ cacheDir: defaultCacheDir(env), env, executable: env['TEMPORAL_EXECUTABLE'] || undefined });
+  return FaultServer.start('temporal', await FaultProxy.start(port), () => startTemporal({ executable, dataDir: join(folder, 'temporal'), port, headless: true }));
+}
+
+async function startFaultyPostgres(folder: string): Promise<FaultServer<PostgresServer>> {
+  const port = await freePort();
+  const binaries = await preparePostgres();
+  return FaultServer.start('postgres', await FaultProxy.start(port), () => startPostgres({ binaries, dataDir: join(folder, 'postgres'), port }));
+}
+
+async function startFaultyModels(folder: string, repository: string): Promise<FaultServer<ModelServer>> {
+  const port = await freePort();
+  return FaultServer.start('models', await FaultProxy.start(port), () => startModelServer({ repository, dataDir: join(folder, 'models'), port }));
+}
