@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import type { FailureCode } from '../contracts/failures.ts';
+import { ledgerTarget } from '../contracts/names.ts';
 import type { AnyPipeline, DecideInput } from '../contracts/pipeline.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { LoadedBatch } from './batches.ts';
@@ -63,6 +64,8 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
   }
   // Its segments show the chain: one that is missing would be taken for a hole.
   if (pipeline.sinks.some(({ sink }) => sink === 'lake')) sinkCounts['lake'] ??= 0;
+  // Also a batch without a single decision has taken its range.
+  sinkCounts[ledgerTarget] = 0;
   decisions.header.whys = [...whys.keys()];
   decisions.header.degradedCount = predicted.degraded ? rows - rejections.length : 0;
   decisions.header.rejectedCount = features.header.rejections.length + rejections.length;

@@ -74,6 +74,8 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
 
 function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullable<LoadedBatch['decisions']>, sinkName: string): DecisionRow[] {
   const bit = header.sinks.indexOf(sinkName);
+  // The range ledger is no sink that a row selects.
+  if (bit < 0) return [];
   return rows.filter((_, row) => ((sinks[row]! >>> bit) & 1) === 1);
 }
 

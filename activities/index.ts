@@ -11,6 +11,7 @@ import type { ActivityReports, DeadLetterPort, ModelPort, RecordsPort, RunHistor
 import { createReviewActivities, type ReviewActivities, type ReviewActivityOptions } from './project-review.ts';
 import { createRollUpActivities } from './roll-up-lake.ts';
 import { guardSink } from './sink-guard.ts';
+import { createSweepActivities, type SweepActivities, type SweepOptions } from './sweep.ts';
 import type { BatchActivities, LakeActivities } from './types.ts';
 
 export interface ActivityDependencies {
@@ -26,13 +27,14 @@ export interface ActivityDependencies {
   pool: Pool;
   publishLabel: ReviewActivityOptions['publishLabel'];
   lakeRoot: string;
+  sweep: SweepOptions;
   /** Aborted when the worker stops. */
   stopping: AbortSignal;
 }
 
 /** Every activity of a worker, over what it was given. */
-export function createActivities(dependencies: ActivityDependencies): BatchActivities & LakeActivities & ReviewActivities {
-  const { pipelines, store, model, deadLetters, history, records, reports, limits, pool, publishLabel, lakeRoot, stopping } = dependencies;
+export function createActivities(dependencies: ActivityDependencies): BatchActivities & LakeActivities & ReviewActivities & SweepActivities {
+  const { pipelines, store, model, deadLetters, history, records, reports, limits, pool, publishLabel, lakeRoot, sweep, stopping } = dependencies;
   const batches = new Batches(new Map(pipelines.map((pipeline) => [pipeline.name, pipeline])), history, limits.batchCacheBytesMax);
   const sinks = new Map(
     dependencies.sinks.map((sink) => [
@@ -47,5 +49,6 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
     deadLetter: createDeadLetter({ batches, deadLetters, reports }),
     ...createReviewActivities({ pool, publishLabel }),
     ...createRollUpActivities({ lakeRoot }),
+    ...createSweepActivities({ pool, ...sweep }),
   };
 }

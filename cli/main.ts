@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerStatus } from './status.ts';
 import { registerSubmit } from './submit.ts';
@@ -9,6 +10,7 @@ const commands: ((program: Command) => void)[] = [
   registerUp,
   registerSubmit,
   registerStatus,
+  registerRedrive,
   registerReplay,
 ];
 

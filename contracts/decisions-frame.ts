@@ -18,7 +18,7 @@ export interface DecisionsHeader extends FrameHeader {
   /** The pipeline's sinks; bit i of a row's `sinks` selects sink i. */
   sinks: string[];
   outcomeCounts: Record<string, number>;
-  /** How many rows each sink was selected for. Sinks that no row selects are left out, but for the lake, which keeps every batch. */
+  /** How many rows each sink was selected for. Sinks that no row selects are left out, but for the lake and the range ledger, which keep every batch. */
   sinkCounts: Record<string, number>;
   degradedCount: number;
   /** Records refused so far, by every step up to this one. */

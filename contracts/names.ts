@@ -4,6 +4,7 @@ export const workflowNames = {
   processBatch: 'processBatch',
   review: 'review',
   rollUpLake: 'rollUpLake',
+  sweep: 'sweep',
 } as const;
 
 /** Update of a batch run: answers with its range as soon as its decisions are in history. */
@@ -36,6 +37,9 @@ export const searchAttributes = {
   eventTimeMax: { name: 'HeadraceEventTimeMax', type: 'DATETIME' },
   reviewStatus: { name: 'HeadraceReviewStatus', type: 'KEYWORD' },
 } as const;
+
+/** The delivery that every batch makes beside those to its pipeline's sinks: its range goes into the range ledger. */
+export const ledgerTarget = 'ledger';
 
 /** Kafka header that carries the event key on everything we publish. */
 export const eventKeyHeader = 'headrace-event-key';

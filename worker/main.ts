@@ -11,24 +11,27 @@ import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
 import { openLmdbStore } from '../features/index.ts';
 import { loadPipelines } from '../pipelines/load.ts';
+import { createBatchRuns } from '../runtime/batch-runs.ts';
 import { createKafka } from '../runtime/kafka.ts';
 import { registerCompressionCodecs } from '../runtime/kafka-compression.ts';
 import type { Logger } from '../runtime/log.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
 import { createPublisher } from '../runtime/publisher.ts';
 import { runMain } from '../runtime/run-main.ts';
+import { ensureSchedule, type ScheduledWorkflow } from '../runtime/schedules.ts';
 import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
 import { connectTemporal, dataConverter, temporalConnectionOptions } from '../runtime/temporal.ts';
 import { readTopicRange } from '../runtime/topic-range.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { createTritonClient } from '../runtime/triton.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
-import { ensureRollUpSchedule } from '../sinks/lake/schedule.ts';
+import { createLedgerSink } from '../sinks/ledger.ts';
 import { createSinks } from '../sinks/registry.ts';
 import { createActivityReports } from './metrics.ts';
 import { openReviews } from './open-reviews.ts';
 import { createReviewStarter } from './review-starter.ts';
 import { createRunHistory } from './run-history.ts';
+import { createSweepMetrics } from './sweep-metrics.ts';
 import { createTritonModel, modelMismatch } from './triton-model.ts';
 
 const shutdownGraceMs = 5_000;
@@ -57,7 +60,7 @@ await runMain('worker', async (config, log) => {
 
   const store = openLmdbStore({ dataDir: resolve(config.dataDir) });
   const lakeRoot = config.lake.url ? fileURLToPath(config.lake.url) : join(resolve(config.dataDir), 'lake');
-  const sinks = createSinks(pipelines, { pool, publisher, lakeRoot });
+  const sinks = [...createSinks(pipelines, { pool, publisher, lakeRoot }), createLedgerSink({ pool })];
   const stopping = new AbortController();
   const activities = createActivities({
     pipelines,
@@ -75,14 +78,20 @@ await runMain('worker', async (config, log) => {
       await publisher.publish(topic, [message]);
     },
     lakeRoot,
+    sweep: {
+      deployment: config.deployment,
+      pipelines: pipelines.map(({ name }) => name),
+      runs: createBatchRuns(temporal, config.deployment),
+      onSwept: createSweepMetrics(registry, { everySeconds: config.worker.sweepSeconds }),
+    },
     stopping: stopping.signal,
   });
 
   const connection = await NativeConnection.connect({ ...temporalConnectionOptions(config), grpcCompression: { codec: isLoopback(config.temporal.address) ? 'none' : 'gzip' } });
   const worker = await createWorker(config, connection, converter, activities);
-  const scheduled = keepTrying(stopping.signal, log, 'the schedule of the lake cannot be set', () =>
-    ensureRollUpSchedule(temporal, { taskQueue: config.temporal.taskQueue, everySeconds: config.lake.rollUpSeconds }),
-  );
+  const schedule = (workflowType: ScheduledWorkflow, everySeconds: number) =>
+    keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () => ensureSchedule(temporal, { workflowType, taskQueue: config.temporal.taskQueue, everySeconds }));
+  const scheduled = Promise.all([schedule('rollUpLake', config.lake.rollUpSeconds), schedule('sweep', config.worker.sweepSeconds)]);
   const opening = openReviews({
     pool, pipelines, log, startsPerSecond: config.worker.reviewStartsPerSecond, stopping: stopping.signal,
     startReview: createReviewStarter(temporal, { taskQueue: config.temporal.taskQueue }),

@@ -44,7 +44,7 @@ export function batchDetails(batch: BatchRef, stage: string, decided?: Decisions
     rows.push(['model', `${decided.model.name}, version ${decided.model.version}${decided.degradedCount > 0 ? `, ${decided.degradedCount} degraded` : ''}`]);
     if (decided.rejectedCount > 0) rows.push(['dead letters', String(decided.rejectedCount)]);
   }
-  for (const [sink, state] of Object.entries(states)) rows.push([sink, `${state} ${decided?.sinkCounts[sink] ?? ''}`.trim()]);
+  for (const [sink, state] of Object.entries(states)) rows.push([sink, `${state} ${decided?.sinkCounts[sink] || ''}`.trim()]);
   return ['| | |', '| --- | --- |', ...rows.map(([name, text]) => `| ${name} | ${text} |`)].join('\n');
 }
 

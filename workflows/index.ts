@@ -2,3 +2,4 @@
 export { processBatch } from './process-batch.ts';
 export { review } from './review.ts';
 export { rollUpLake } from './roll-up-lake.ts';
+export { sweep } from './sweep.ts';

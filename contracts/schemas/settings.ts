@@ -89,6 +89,7 @@ export const settings = {
     workflowsCachedMax: setting('HEADRACE_WORKFLOWS_CACHED_MAX', whole(1, 10_000).default(200), 'Workflow runs kept in memory.'),
     deliveriesPerSinkMax: setting('HEADRACE_DELIVERIES_PER_SINK_MAX', whole(1, 1_000).default(16), 'Deliveries of one sink under way at once in one worker.'),
     reviewStartsPerSecond: setting('HEADRACE_REVIEW_STARTS_PER_SECOND', whole(1, 1_000).default(5), 'Reviews that one worker opens per second; the others wait in Postgres.'),
+    sweepSeconds: setting('HEADRACE_SWEEP_SECONDS', whole(1, 86_400).default(300), 'How often the chains are checked for holes, and for batches that ended without completing.'),
   },
   gateway: {
     host: setting('HEADRACE_GATEWAY_HOST', text.default('127.0.0.1'), 'Address the gateway listens on.'),

@@ -7,9 +7,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createRollUpActivities } from '../../activities/roll-up-lake.ts';
 import { workflowNames } from '../../contracts/names.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
-import { ensureRollUpSchedule, rollUpScheduleId } from '../../sinks/lake/schedule.ts';
 import { keys, LakeRig, orders } from '../sinks/lake-rig.ts';
 import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
+import { ensureSchedule, scheduleIdOf } from '../../runtime/schedules.ts';
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 const workflowsPath = new URL('../../workflows/roll-up-lake.ts', import.meta.url).pathname;
@@ -81,9 +81,9 @@ describe('rollUpLake', () => {
   }, 120_000);
 
   it('is started by a schedule, which can be made again with another interval', async () => {
-    await ensureRollUpSchedule(client, { taskQueue, everySeconds: 3_600 });
-    await ensureRollUpSchedule(client, { taskQueue, everySeconds: 1 });
-    const handle = client.schedule.getHandle(rollUpScheduleId(taskQueue));
+    await ensureSchedule(client, { workflowType: 'rollUpLake', taskQueue, everySeconds: 3_600 });
+    await ensureSchedule(client, { workflowType: 'rollUpLake', taskQueue, everySeconds: 1 });
+    const handle = client.schedule.getHandle(scheduleIdOf('rollUpLake', taskQueue));
     try {
       const { spec, policies, action } = await handle.describe();
       expect(spec.intervals).toMatchObject([{ every: 1_000 }]);

@@ -1,0 +1,64 @@
+import type { Command } from 'commander';
+import type { Client } from '@temporalio/client';
+import { batchWorkflowId, parseEventKey } from '../contracts/event-key.ts';
+import { messageOf } from '../contracts/failures.ts';
+import { createBatchRuns } from '../runtime/batch-runs.ts';
+import { redrive, type RedrivePoint } from '../runtime/redrive.ts';
+import { connectTemporal } from '../runtime/temporal.ts';
+import { systemConfig } from './system-config.ts';
+
+interface RedriveOptions {
+  all?: true;
+  dataDir?: string;
+}
+
+/** What `--all` takes at once; called again, it takes the next ones. */
+const allMax = 1_000;
+
+const kept: Record<RedrivePoint['keeps'], string> = {
+  decisions: 'its recorded decisions are delivered again, and each sink keeps one effect of each',
+  'first task': 'it goes on with what it had recorded; nothing had been delivered',
+  nothing: 'it begins anew; nothing had been delivered',
+};
+
+/** Adds `headrace redrive`: lets batches that were terminated, cancelled or failed do what is left of their work. */
+export function registerRedrive(program: Command): void {
+  program
+    .command('redrive')
+    .description('Re-drive batches that ended without completing ("headrace status --verify" names them), by the Temporal reset that neither loses nor doubles an effect.')
+    .argument('[run...]', 'workflow ids of batches, also without their "batch:"')
+    .option('--all', `every batch of the deployment that ended without completing, up to ${allMax} at once`)
+    .option('--data-dir <dir>', 'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data); TEMPORAL_ADDRESS goes before it')
+    .option('--verbose', 'show stacks of errors')
+    .action(redriveRuns);
+}
+
+async function redriveRuns(ids: string[], { all, dataDir }: RedriveOptions): Promise<void> {
+  if ((ids.length > 0) === (all === true)) throw new Error('name the batches to re-drive, or give --all');
+  const { config } = systemConfig(dataDir, process.env);
+  const client = await connectTemporal(config);
+  try {
+    const found = all ? await createBatchRuns(client, config.deployment).incomplete(allMax) : undefined;
+    const workflowIds = found?.runs.map(({ workflowId }) => workflowId) ?? ids.map(withPrefix);
+    for (const workflowId of workflowIds) await redriveOne(client, workflowId);
+    if (found) process.stdout.write(`${workflowIds.length} batches that ended without completing${found.more ? '; there are more: run the command again' : ''}\n`);
+  } finally {
+    await client.connection.close();
+  }
+}
+
+/** One that cannot be re-driven holds up no other. */
+async function redriveOne(client: Client, workflowId: string): Promise<void> {
+  try {
+    const { runId, point } = await redrive(client, workflowId);
+    process.stdout.write(`${workflowId} is re-driven as run ${runId}: ${kept[point.keeps]}\n`);
+  } catch (error) {
+    process.stderr.write(`${workflowId} is not re-driven: ${messageOf(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+function withPrefix(id: string): string {
+  const key = parseEventKey(id.replace(/^batch:/, ''));
+  return batchWorkflowId(key, key.offset);
+}

@@ -1,0 +1,70 @@
+import type { BatchRun, OffsetRange } from '../contracts/batch-runs.ts';
+import { redriveCommand } from '../contracts/redrive-command.ts';
+import type { ChainReport } from '../database/check-chains.ts';
+import type { VerifyReport } from './verify-report.ts';
+
+/** Of each kind of finding so many are printed; the JSON form has all. */
+const listedMax = 20;
+
+/** The report for people: one line a chain, then what is wrong with what to do about it. */
+export function verifyText({ ok, deployment, chains, without, incomplete, overdue }: VerifyReport): string {
+  const findings = [
+    ...chains.flatMap(chainFindings),
+    ...listed(incomplete.runs.map(({ workflowId, status, position, end }) => [`${workflowId} (offsets ${position} to ${end - 1}) ended as ${status}; its effects may be missing. Re-drive it:`, `    ${redriveCommand(workflowId)}`])),
+    ...(incomplete.more || incomplete.runs.length > listedMax ? ['more batches ended without completing. Re-drive all of them:', '    npx headrace redrive --all'] : []),
+    ...overdueFindings(overdue),
+  ];
+  return [
+    `Batches of deployment ${deployment}, from the range ledger, Temporal and Kafka:`,
+    '',
+    ...chains.map(chainLine),
+    ...without.map((pipeline) => `  pipeline ${pipeline}: no batch yet`),
+    '',
+    ...findings.map((line) => `  ${line}`),
+    ...(findings.length > 0 ? [''] : []),
+    ok ? 'Every record up to these offsets is in one batch, and every batch has completed or is on its way.' : 'Something is wrong: see above.',
+    '',
+  ].join('\n');
+}
+
+function chainLine({ chain, span, batches, records, committed, unwritten, doubled }: ChainReport): string {
+  const place = `${chain.topic}-${chain.partition}`;
+  const epoch = chain.epoch > 0 ? `, epoch ${chain.epoch}` : '';
+  const details = [
+    `${count(records)} records in ${count(batches)} ${batches === 1 ? 'batch' : 'batches'}`,
+    committed === undefined ? undefined : committed === null ? 'nothing committed' : `committed ${committed}`,
+    unwritten.length > 0 ? `${unwritten.length} more on their way` : undefined,
+    doubled > 0 ? `${count(doubled)} offsets were read twice, with one effect each` : undefined,
+  ];
+  return `  ${chain.pipeline}${epoch}  ${place}  offsets ${span.from} to ${span.to - 1}: ${details.filter(Boolean).join(', ')}`;
+}
+
+function chainFindings({ chain, holes, overlaps, skipped, unexamined, committed }: ChainReport): string[] {
+  const place = `of ${chain.topic}-${chain.partition} (pipeline ${chain.pipeline})`;
+  const each = (ranges: readonly OffsetRange[], tell: (range: OffsetRange) => string) => listed(ranges.map((range) => [tell(range)]));
+  return [
+    ...each(holes, (hole) => `hole: no batch has offsets ${offsets(hole)} ${place}. Either retention deleted these records before they were read (the bridge's log says so), or their run is gone from Temporal`),
+    ...each(overlaps, (overlap) => `overlap: two batches have offsets ${offsets(overlap)} ${place}. Each sink keeps one effect of them; they were read twice`),
+    ...(skipped ? [`skipped: offset ${String(committed)} is committed, and no batch has offsets ${offsets(skipped)} ${place}. Somebody else committed, or Temporal lost runs: stop the bridge, and set the group's offset back to ${skipped.from}`] : []),
+    ...each(unexamined, (range) => `not looked at: offsets ${offsets(range)} ${place}, because too many batches before them are not in the ledger; try again after the next sweep`),
+  ];
+}
+
+function overdueFindings({ total, olderThanSeconds, runs }: VerifyReport['overdue']): string[] {
+  if (total === 0) return [];
+  const shown = runs.flatMap((run: BatchRun) => [`    ${run.workflowId}, since ${new Date(run.startedAtMs).toISOString()}`, ...(run.waitsFor ?? []).map((reason) => `        ${reason}`)]);
+  return [`${count(total)} ${total === 1 ? 'batch has' : 'batches have'} been open for more than ${Math.round(olderThanSeconds / 60)} min. They go on by themselves once what they wait for works again:`, ...shown];
+}
+
+function listed(findings: readonly (readonly string[])[]): string[] {
+  const more = findings.length - listedMax;
+  return [...findings.slice(0, listedMax).flat(), ...(more > 0 ? [`... and ${count(more)} more (--output json lists them)`] : [])];
+}
+
+function offsets({ from, to }: OffsetRange): string {
+  return to - from === 1 ? String(from) : `${from} to ${to - 1}`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US');
+}

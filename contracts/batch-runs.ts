@@ -1,0 +1,32 @@
+import type { Chain } from './event-key.ts';
+
+/** Offsets `[from, to)`. */
+export interface OffsetRange {
+  from: number;
+  to: number;
+}
+
+/** What Temporal knows of one batch: the latest run of its workflow id. */
+export interface BatchRun {
+  workflowId: string;
+  runId: string;
+  chain: Chain;
+  position: number;
+  end: number;
+  count: number;
+  /** `RUNNING`, `COMPLETED`, or how it ended without completing: `TERMINATED`, `FAILED`, `CANCELLED`, `TIMED_OUT`. */
+  status: string;
+  startedAtMs: number;
+  /** Why its pending steps failed last; only where it was asked for. */
+  waitsFor?: string[];
+}
+
+/** The batches of one deployment, as Temporal shows them. Every call has a deadline. */
+export interface BatchRunsPort {
+  /** The batch at a position; undefined when Temporal has none (any more). */
+  at(chain: Chain, position: number): Promise<BatchRun | undefined>;
+  /** Batches that ended without completing, and were not re-driven since; `more` says that there may be others. */
+  incomplete(max: number): Promise<{ runs: BatchRun[]; more: boolean }>;
+  /** Batches that have been open since before that time: how many, and the first `max` of them. */
+  openSince(beforeMs: number, max: number): Promise<{ total: number; runs: BatchRun[] }>;
+}
