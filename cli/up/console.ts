@@ -7,10 +7,12 @@ export interface ConsoleTarget {
 
 /** How often a line that keeps changing is printed where there is no terminal to redraw it on. */
 const plainIntervalMs = 10_000;
+/** Back to the start of the line, over what the terminal has written there itself (the ^C of a Ctrl+C), and nothing below. */
+const eraseLine = '\r\u001b[J';
 
 /**
  * Lines that stay and, below them, lines that change in place (one per key). Without a terminal a changing line is
- * printed plainly at its first appearance and then every ten seconds.
+ * printed plainly at its first appearance and then every ten seconds, or as often as its writer says.
  */
 export class Console {
   readonly #target: ConsoleTarget;
@@ -29,14 +31,14 @@ export class Console {
     this.#redraw(`${text}\n`);
   }
 
-  /** Shows or changes the line of this key. */
-  status(key: string, text: string): void {
+  /** Shows or changes the line of this key. Without a terminal it is printed no more often than every `intervalMs`. */
+  status(key: string, text: string, intervalMs = plainIntervalMs): void {
     if (this.#target.columns() !== undefined) {
       this.#changing.set(key, text);
       return this.#redraw('');
     }
     const now = this.#now();
-    if (now - (this.#printedAt.get(key) ?? -Infinity) < plainIntervalMs) return;
+    if (now - (this.#printedAt.get(key) ?? -Infinity) < intervalMs) return;
     this.#printedAt.set(key, now);
     this.#target.write(`${text}\n`);
   }
@@ -60,9 +62,22 @@ export class Console {
       if (above !== '') this.#target.write(above);
       return;
     }
-    const erase = this.#drawn === 0 ? '' : `\u001b[${this.#drawn}A\u001b[J`;
-    const lines = [...this.#changing.values()].map((text) => (text.length < columns ? text : `${text.slice(0, Math.max(0, columns - 2))}…`));
+    const erase = this.#drawn === 0 ? eraseLine : `\u001b[${this.#drawn}A${eraseLine}`;
+    const lines = [...this.#changing.values()].flatMap((text) => folded(text, columns));
     this.#drawn = lines.length;
     this.#target.write(erase + above + lines.map((text) => `${text}\n`).join(''));
   }
+}
+
+const separator = ' | ';
+
+/** A text as lines that fit: broken between its parts, and what is too long by itself is cut. A line that the terminal wrapped could not be redrawn. */
+function folded(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const part of text.split(separator)) {
+    const joined = lines.length === 0 ? part : `${lines.at(-1)}${separator}${part}`;
+    if (lines.length > 0 && joined.length < columns) lines[lines.length - 1] = joined;
+    else lines.push(part);
+  }
+  return lines.map((line) => (line.length < columns ? line : `${line.slice(0, Math.max(0, columns - 2))}…`));
 }

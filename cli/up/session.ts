@@ -58,10 +58,11 @@ export class Session {
   /** Shows the live line until the end. */
   showFigures(): void {
     const { plan, console } = this.#options;
-    const { metrics } = plan.endpoints([]);
+    const { metrics, pipelines } = plan.endpoints([]);
+    const names = pipelines.map(({ name }) => name);
     this.#background.push(watchFigures({
       targets: metrics, signal: this.#ended.signal,
-      onFigures: (figures) => console.status('live', describeFigures(figures, this.supervisor.status())),
+      onFigures: (figures) => describeFigures(figures, this.supervisor.status(), names).forEach((line, index) => console.status(`live ${index}`, line)),
     }));
   }
 

@@ -16,13 +16,23 @@ export interface Figures {
   /** Record time to delivered by all sinks. */
   delivered?: Latency;
   lagRecords: number;
-  /** Decisions of this session by outcome. */
-  outcomes: Record<string, number>;
-  deadLetters: number;
-  reviewsOpen: number;
+  /** By name. */
+  pipelines: Record<string, PipelineFigures>;
   /** Partitions that wait, by reason. */
   waiting: Record<string, number>;
   eventsTotal: number;
+}
+
+/** What is counted for each pipeline. */
+export interface PipelineFigures {
+  /** Decisions of this session by outcome. */
+  outcomes: Record<string, number>;
+  /** Events of this session that came too late for their windows; undefined while nobody has counted. */
+  late?: number;
+  deadLetters: number;
+  reviewsOpen: number;
+  /** Reviews that wait to be opened. */
+  reviewsWaiting: number;
 }
 
 function samplesOf(snapshot: Snapshot, name: string): Sample[] {
@@ -62,10 +72,29 @@ export function figuresOf(oldest: Snapshot, newest: Snapshot): Figures {
     scored: latencyOf(oldest, newest, 'headrace_scored_latency_seconds'),
     delivered: latencyOf(oldest, newest, 'headrace_delivered_latency_seconds'),
     lagRecords: sum(samplesOf(newest, 'headrace_lag_records')),
-    outcomes: sumBy(events, 'outcome'),
-    deadLetters: sum(samplesOf(newest, 'headrace_dead_letters')),
-    reviewsOpen: sum(samplesOf(newest, 'headrace_reviews_open')),
+    pipelines: pipelinesOf(newest),
     waiting: sumBy(waiting, 'reason'),
     eventsTotal: sum(events),
   };
+}
+
+const countedMetrics = { events: 'headrace_events_total', late: 'headrace_late_events_total', deadLetters: 'headrace_dead_letters', open: 'headrace_reviews_open', waiting: 'headrace_reviews_waiting' } as const;
+
+function pipelineOf({ labels }: Sample): string {
+  return labels['pipeline'] ?? '';
+}
+
+function pipelinesOf(newest: Snapshot): Record<string, PipelineFigures> {
+  const names = new Set(Object.values(countedMetrics).flatMap((metric) => samplesOf(newest, metric).map(pipelineOf)));
+  return Object.fromEntries([...names].map((name) => {
+    const samples = (metric: keyof typeof countedMetrics) => samplesOf(newest, countedMetrics[metric]).filter((sample) => pipelineOf(sample) === name);
+    const late = samples('late');
+    return [name, {
+      outcomes: sumBy(samples('events'), 'outcome'),
+      late: late.length === 0 ? undefined : sum(late),
+      deadLetters: sum(samples('deadLetters')),
+      reviewsOpen: sum(samples('open')),
+      reviewsWaiting: sum(samples('waiting')),
+    }];
+  }));
 }

@@ -1,5 +1,5 @@
 import type { ServiceStatus } from '../../../stack/supervisor/index.ts';
-import type { Figures, Latency } from './figures.ts';
+import type { Figures, Latency, PipelineFigures } from './figures.ts';
 
 function whole(value: number): string {
   return Math.round(value).toLocaleString('en-US');
@@ -22,19 +22,34 @@ export function describeWaiting(figures: Figures | undefined, services: readonly
   return waiting;
 }
 
-/** The live line. */
-export function describeFigures(figures: Figures | undefined, services: readonly ServiceStatus[]): string {
+function describeCounts({ outcomes, late, deadLetters, reviewsOpen, reviewsWaiting }: PipelineFigures): string[] {
+  const decided = Object.entries(outcomes).map(([outcome, count]) => `${outcome} ${whole(count)}`);
+  return [
+    ...(decided.length > 0 ? [decided.join(' ')] : []),
+    ...(late === undefined ? [] : [`late ${whole(late)}`]),
+    `dead letters ${whole(deadLetters)}`,
+    `open reviews ${whole(reviewsOpen)}${reviewsWaiting > 0 ? ` (${whole(reviewsWaiting)} wait to be opened)` : ''}`,
+  ];
+}
+
+const nothingCounted: PipelineFigures = { outcomes: {}, deadLetters: 0, reviewsOpen: 0, reviewsWaiting: 0 };
+
+/**
+ * The live line; when several pipelines run, one for all of them together and one with the counts of each.
+ * @param pipelines names of those that run: the servers may know of others, too.
+ */
+export function describeFigures(figures: Figures | undefined, services: readonly ServiceStatus[], pipelines: readonly string[]): string[] {
   const waiting = describeWaiting(figures, services);
   const parts: string[] = [];
+  const countsOf = (name: string) => describeCounts(figures?.pipelines[name] ?? nothingCounted);
   if (figures !== undefined) {
     parts.push(`${whole(figures.eventsPerSecond)} events/s`);
     if (figures.scored !== undefined) parts.push(`scored ${latency(figures.scored)}`);
     if (figures.delivered !== undefined) parts.push(`all sinks ${latency(figures.delivered)}`);
     parts.push(`lag ${whole(figures.lagRecords)}`);
-    const outcomes = Object.entries(figures.outcomes).map(([outcome, count]) => `${outcome} ${whole(count)}`);
-    if (outcomes.length > 0) parts.push(outcomes.join(' '));
-    parts.push(`dead letters ${whole(figures.deadLetters)}`, `open reviews ${whole(figures.reviewsOpen)}`);
+    if (pipelines.length === 1) parts.push(...countsOf(pipelines[0]!));
   }
   if (waiting.length > 0) parts.push(`waiting for ${waiting.join(', ')}`);
-  return parts.join(' | ');
+  const each = figures === undefined || pipelines.length === 1 ? [] : pipelines.map((name) => `${name}: ${countsOf(name).join(' | ')}`);
+  return [parts.join(' | '), ...each];
 }

@@ -38,6 +38,26 @@ describe('the console without a terminal', () => {
   });
 });
 
+/** The lines that a terminal would show: knows only the sequences that the console uses. */
+function screenOf(first: string, second: () => string): string[] {
+  const lines = [''];
+  let [row, column] = [0, 0];
+  for (const [, up, control, text] of (first + second()).replaceAll('\u001b', '␛').matchAll(/␛\[(\d+)A|(␛\[J|\r|\n)|([^␛\r\n]+)/g)) {
+    if (up !== undefined) row -= Number(up);
+    else if (control === '\r') column = 0;
+    else if (control === '\n') [row, column] = [row + 1, 0];
+    else if (text === undefined) {
+      lines[row] = lines[row]!.slice(0, column);
+      lines.length = row + 1;
+    } else {
+      lines[row] = lines[row]!.slice(0, column).padEnd(column) + text + lines[row]!.slice(column + text.length);
+      column += text.length;
+    }
+    lines[row] ??= '';
+  }
+  return lines;
+}
+
 describe('the console on a terminal', () => {
   it('redraws its changing lines below those that stay', () => {
     const { console, take } = consoleOf(80);
@@ -45,14 +65,33 @@ describe('the console on a terminal', () => {
     console.status('b', 'second');
     take();
     console.line('stays');
-    expect(take()).toBe('\u001b[2A\u001b[Jstays\nfirst\nsecond\n');
+    expect(take()).toBe('\u001b[2A\r\u001b[Jstays\nfirst\nsecond\n');
     console.clear('a');
-    expect(take()).toBe('\u001b[2A\u001b[Jsecond\n');
+    expect(take()).toBe('\u001b[2A\r\u001b[Jsecond\n');
   });
 
-  it('cuts a line that would wrap', () => {
+  it('leaves nothing of its lines, nor of what the terminal echoes at a Ctrl+C', () => {
+    const { console, take } = consoleOf(80);
+    console.status('live', '50 events/s');
+    const shown = screenOf(`${take()}^C`, () => {
+      console.clearAll();
+      console.line('stopping');
+      return take();
+    });
+    expect(shown).toEqual(['stopping', '']);
+  });
+
+  it('breaks a line that would wrap between its parts, and redraws all of it', () => {
+    const { console, take } = consoleOf(20);
+    console.status('live', '50 events/s | lag 0 | approve 12 | late 0');
+    expect(take()).toBe('\r\u001b[J50 events/s | lag 0\napprove 12 | late 0\n');
+    console.status('live', 'x');
+    expect(take()).toBe('\u001b[2A\r\u001b[Jx\n');
+  });
+
+  it('cuts a part that would wrap', () => {
     const { console, take } = consoleOf(10);
     console.status('a', '0123456789');
-    expect(take()).toBe('01234567…\n');
+    expect(take()).toBe('\r\u001b[J01234567…\n');
   });
 });

@@ -38,9 +38,32 @@ describe('figures', () => {
     history.add(3_000, new Map([['a', await a.samples()], ['b', await b.samples()]]));
     const { oldest, newest } = history.span()!;
     const figures = figuresOf(oldest, newest);
-    expect(figures).toMatchObject({ eventsPerSecond: 20, lagRecords: 7, outcomes: { approve: 130, block: 10 }, waiting: { temporal: 1 }, eventsTotal: 140 });
+    expect(figures).toMatchObject({ eventsPerSecond: 20, lagRecords: 7, pipelines: { fraud: { outcomes: { approve: 130, block: 10 } } }, waiting: { temporal: 1 }, eventsTotal: 140 });
     expect(figures.scored?.p50Ms).toBeCloseTo(15, 5);
     expect(figures.delivered).toBeUndefined();
+  });
+
+  it('are counted by pipeline; what nobody counts is not known', async () => {
+    const registers = [new Registry()];
+    const events = new Counter({ name: 'headrace_events_total', help: 'h', labelNames: ['pipeline', 'outcome'], registers });
+    const late = new Counter({ name: 'headrace_late_events_total', help: 'h', labelNames: ['pipeline'], registers });
+    const open = new Gauge({ name: 'headrace_reviews_open', help: 'h', labelNames: ['pipeline'], registers });
+    const waiting = new Gauge({ name: 'headrace_reviews_waiting', help: 'h', labelNames: ['pipeline'], registers });
+    const dead = new Gauge({ name: 'headrace_dead_letters', help: 'h', labelNames: ['pipeline'], registers });
+    events.inc({ pipeline: 'a', outcome: 'approve' }, 3);
+    events.inc({ pipeline: 'b', outcome: 'approve' }, 4);
+    late.inc({ pipeline: 'a' }, 2);
+    open.set({ pipeline: 'a' }, 5);
+    waiting.set({ pipeline: 'b' }, 6);
+    dead.set({ pipeline: 'b' }, 7);
+    const history = new MetricsHistory();
+    history.add(0, new Map());
+    history.add(1_000, new Map([['p', parseMetrics(JSON.parse(JSON.stringify(await registers[0]!.getMetricsAsJSON())))]]));
+    const { oldest, newest } = history.span()!;
+    expect(figuresOf(oldest, newest).pipelines).toEqual({
+      a: { outcomes: { approve: 3 }, late: 2, deadLetters: 0, reviewsOpen: 5, reviewsWaiting: 0 },
+      b: { outcomes: { approve: 4 }, late: undefined, deadLetters: 7, reviewsOpen: 0, reviewsWaiting: 6 },
+    });
   });
 
   it('never fall when a process restarts or does not answer', async () => {
@@ -91,18 +114,29 @@ describe('quantiles', () => {
 describe('the live line', () => {
   const figures = {
     eventsPerSecond: 49.8, scored: { p50Ms: 21.4, p99Ms: 60 }, delivered: { p50Ms: 40, p99Ms: 91.6 }, lagRecords: 1234,
-    outcomes: { approve: 9812, block: 3 }, deadLetters: 2, reviewsOpen: 31, waiting: {}, eventsTotal: 9815,
+    pipelines: { fraud: { outcomes: { approve: 9812, block: 3 }, late: 17, deadLetters: 2, reviewsOpen: 31, reviewsWaiting: 0 } }, waiting: {}, eventsTotal: 9815,
   };
   const running = { name: 'worker', state: 'ready', pid: 1, logFile: undefined } as const;
 
   it('shows everything on one line', () => {
-    expect(describeFigures(figures, [running])).toBe(
-      '50 events/s | scored p50 21 p99 60 ms | all sinks p50 40 p99 92 ms | lag 1,234 | approve 9,812 block 3 | dead letters 2 | open reviews 31',
-    );
+    expect(describeFigures(figures, [running], ['fraud'])).toEqual([
+      '50 events/s | scored p50 21 p99 60 ms | all sinks p50 40 p99 92 ms | lag 1,234 | approve 9,812 block 3 | late 17 | dead letters 2 | open reviews 31',
+    ]);
+  });
+
+  it('has a line for the counts of each pipeline that runs, when there are several', () => {
+    const returns = { outcomes: { accept: 4 }, deadLetters: 1, reviewsOpen: 1_000, reviewsWaiting: 2_500 };
+    const more = { ...figures, pipelines: { ...figures.pipelines, returns, 'of an earlier run': returns } };
+    expect(describeFigures(more, [running], ['fraud', 'orders', 'returns'])).toEqual([
+      '50 events/s | scored p50 21 p99 60 ms | all sinks p50 40 p99 92 ms | lag 1,234',
+      'fraud: approve 9,812 block 3 | late 17 | dead letters 2 | open reviews 31',
+      'orders: dead letters 0 | open reviews 0',
+      'returns: accept 4 | dead letters 1 | open reviews 1,000 (2,500 wait to be opened)',
+    ]);
   });
 
   it('says what it waits for', () => {
-    expect(describeFigures(undefined, [running])).toBe('waiting for the first events');
-    expect(describeFigures({ ...figures, waiting: { temporal: 2 } }, [{ ...running, state: 'restarting' }])).toMatch(/waiting for worker \(restarting\), Temporal \(2 partitions\)$/);
+    expect(describeFigures(undefined, [running], ['fraud', 'orders'])).toEqual(['waiting for the first events']);
+    expect(describeFigures({ ...figures, waiting: { temporal: 2 } }, [{ ...running, state: 'restarting' }], ['fraud'])[0]).toMatch(/waiting for worker \(restarting\), Temporal \(2 partitions\)$/);
   });
 });
