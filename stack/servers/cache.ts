@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitForLock } from './lock.ts';
+import { makeFolder } from './make-folder.ts';
 import type { OnProgress, ServerName } from './types.ts';
 
 export interface CacheEntryOptions {
@@ -23,7 +24,11 @@ const lockTimeoutMs = 20 * 60_000;
 export async function cacheEntry({ cacheDir, server, entry, fill, onProgress }: CacheEntryOptions): Promise<string> {
   const path = join(cacheDir, entry);
   if (existsSync(path)) return path;
-  mkdirSync(cacheDir, { recursive: true });
+  try {
+    makeFolder(cacheDir);
+  } catch (error) {
+    throw new Error(`cache folder ${cacheDir} cannot be used (${(error as Error).message}): choose another with HEADRACE_CACHE_DIR`, { cause: error });
+  }
   const startedAt = Date.now();
   const lock = await waitForLock(join(cacheDir, `${entry}.lock`), lockTimeoutMs, (holder) => {
     onProgress?.({ server, what: `waiting for process ${holder?.pid ?? 'unknown'}, which is preparing ${entry}`, elapsedMs: Date.now() - startedAt });

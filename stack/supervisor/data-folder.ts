@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmSync, writ
 import { join, resolve } from 'node:path';
 import { acquireLock, LockedError } from '../servers/lock.ts';
 import type { FileLock } from '../servers/lock.ts';
+import { makeFolder } from '../servers/make-folder.ts';
 
 /** Where everything of one installation lives. */
 export interface DataFolder {
@@ -23,11 +24,11 @@ const lockName = 'headrace.lock';
 
 function createFolder(root: string): void {
   try {
-    mkdirSync(root, { recursive: true });
+    makeFolder(root);
     accessSync(root, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const reason = code === 'EACCES' || code === 'EPERM' ? 'this user may not write there' : code === 'EROFS' ? 'the file system is read-only' : (error as Error).message;
+    const reason = code === 'EACCES' || code === 'EPERM' ? 'this user may not write there' : code === 'EROFS' ? 'the file system is read-only' : code === 'ENOENT' ? 'no folder can be made there' : (error as Error).message;
     throw new Error(`data folder ${root} cannot be used: ${reason}. Choose another with --data-dir or HEADRACE_DATA_DIR`, { cause: error });
   }
 }

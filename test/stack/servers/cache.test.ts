@@ -62,6 +62,13 @@ describe('a cache entry', () => {
     expect(readdirSync(cacheDir)).toEqual(['thing-1']);
   });
 
+  it('names the setting when its folder cannot be made', async () => {
+    const file = join(temporaryFolder(), 'file');
+    writeFileSync(file, '');
+    const made = cacheEntry({ cacheDir: join(file, 'cache'), server: 'kafka', entry: 'x', fill: () => Promise.resolve() });
+    await expect(made).rejects.toThrow(/cache folder .* cannot be used \(.*file is no folder\): choose another with HEADRACE_CACHE_DIR/);
+  });
+
   it('leaves nothing behind when making it fails, and can be made afterwards', async () => {
     const cacheDir = temporaryFolder();
     const entry = { cacheDir, server: 'kafka', entry: 'thing-1' } as const;
