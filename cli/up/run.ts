@@ -17,6 +17,7 @@ import { describeProgress } from './progress.ts';
 import { Refusals } from './refusals.ts';
 import { askTerminal, resetData } from './reset.ts';
 import { Session } from './session.ts';
+import { setUpOwnServers } from './set-up.ts';
 import { listenForStop } from './signals.ts';
 import type { StopRequests } from './signals.ts';
 import { addressTable } from './table.ts';
@@ -46,6 +47,7 @@ async function planRun(options: UpOptions, env: NodeJS.ProcessEnv, folder: DataF
     if (pipelines.length > 1) throw new Error(`--events needs to know the pipeline: add --pipeline with one of ${pipelines.map(({ name }) => name).join(', ')}`);
   }
   const embedded = embeddedServers(env);
+  await setUpOwnServers({ env: () => commonEnv({ options, baseEnv: env, folder }), pipelines, embedded, onDone: (text) => console.line(text) });
   const programs = await preparePrograms({
     embedded, cacheDir: defaultCacheDir(env), env, signal: stop.signal,
     onProgress: (progress) => console.status(`prepare ${progress.server}`, describeProgress(progress)),

@@ -11,11 +11,21 @@ import { ensureTopics } from '../../runtime/topics.ts';
 import type { Service } from '../../stack/supervisor/index.ts';
 import type { Embedded } from './addresses.ts';
 
+export interface SetUpOptions {
+  /** Asked late: the addresses of the embedded servers are in it by then. */
+  env: () => NodeJS.ProcessEnv;
+  pipelines: readonly AnyPipeline[];
+  embedded: Embedded;
+  /** Told what was made. */
+  onDone: (text: string) => void;
+}
+
 /** A dev server's namespace keeps closed runs this long, so topics keep records no longer. */
 const devRetentionHours = 24;
 
 function setUpTopics(config: Config, pipelines: readonly AnyPipeline[], embedded: boolean): Promise<string[]> {
-  return ensureTopics(createKafka(config, createLogger('up', 'error'), 'up'), pipelines, { ...config.kafka, retentionHours: embedded ? devRetentionHours : undefined });
+  // What kafkajs would log on its way is in the error that it ends with.
+  return ensureTopics(createKafka(config, createLogger('up', 'silent'), 'up'), pipelines, { ...config.kafka, retentionHours: embedded ? devRetentionHours : undefined });
 }
 
 async function setUpTables(config: Config): Promise<string[]> {
@@ -36,31 +46,44 @@ async function setUpSearchAttributes(config: Config): Promise<void> {
   }
 }
 
-/** Tasks that run once between the servers and our processes. `env` is asked late: the servers' addresses are in it by then. */
-export function setUpServices(options: { env: () => NodeJS.ProcessEnv; pipelines: readonly AnyPipeline[]; embedded: Embedded; onDone: (text: string) => void }): Service[] {
-  const { env, pipelines, embedded, onDone } = options;
-  const topics: Service = {
-    name: 'topics', needs: embedded.kafka ? ['kafka'] : [],
+/**
+ * Sets up the servers that are the user's own, before anything is started: what is wrong with their settings is the first thing that
+ * is said, and not the last.
+ */
+export async function setUpOwnServers(options: SetUpOptions): Promise<void> {
+  const { kafka, postgres, temporal } = options.embedded;
+  const { topics, tables, attributes } = tasksOf(options);
+  await Promise.all([kafka ? undefined : topics(), postgres ? undefined : tables(), temporal ? undefined : attributes()]);
+}
+
+/** Tasks that run once between the embedded servers and our processes. */
+export function setUpServices(options: SetUpOptions): Service[] {
+  const { kafka, postgres, temporal } = options.embedded;
+  const { topics, tables, attributes } = tasksOf(options);
+  const service = (name: string, need: string, run: () => Promise<void>): Service => ({
+    name, needs: [need],
     start: async () => {
+      await run();
+      return undefined;
+    },
+  });
+  return [
+    ...(kafka ? [service('topics', 'kafka', topics)] : []),
+    ...(postgres ? [service('tables', 'postgres', tables)] : []),
+    ...(temporal ? [service('search-attributes', 'temporal', attributes)] : []),
+  ];
+}
+
+function tasksOf({ env, pipelines, embedded, onDone }: SetUpOptions): Record<'topics' | 'tables' | 'attributes', () => Promise<void>> {
+  return {
+    topics: async () => {
       const created = await setUpTopics(parseConfig(env()), pipelines, embedded.kafka);
       if (created.length > 0) onDone(`created topics ${created.join(', ')}`);
-      return undefined;
     },
-  };
-  const tables: Service = {
-    name: 'tables', needs: embedded.postgres ? ['postgres'] : [],
-    start: async () => {
+    tables: async () => {
       const ran = await setUpTables(parseConfig(env()));
       if (ran.length > 0) onDone(`created tables (${ran.join(', ')})`);
-      return undefined;
     },
+    attributes: () => setUpSearchAttributes(parseConfig(env())),
   };
-  const attributes: Service = {
-    name: 'search-attributes', needs: embedded.temporal ? ['temporal'] : [],
-    start: async () => {
-      await setUpSearchAttributes(parseConfig(env()));
-      return undefined;
-    },
-  };
-  return [topics, tables, attributes];
 }

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { platform } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -133,10 +134,31 @@ describe('headrace up refuses in one sentence', () => {
     expect(refused('--data-dir', dataDir, '--pipelines', pipelines, '--events', '/nonexistent.jsonl')).toMatch(/--events \/nonexistent\.jsonl cannot be read/);
   });
 
+  it('a server of the user\'s own that does not answer, before anything is started, and says nothing else', () => {
+    const refusedWith = (own: NodeJS.ProcessEnv) => spawnSync(process.execPath, [program, 'up', '--pipelines', pipelines, '--data-dir', join(temporaryFolder(), 'data')], { env: { ...env, ...own }, encoding: 'utf8', timeout: 120_000 });
+    const kafka = refusedWith({ KAFKA_BROKERS: '127.0.0.1:1' });
+    expect(kafka).toMatchObject({ status: 1, stdout: '' });
+    expect(kafka.stderr).toMatch(/^headrace: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS and its TLS and SASL settings \(.*\)\n$/);
+    const temporal = refusedWith({ TEMPORAL_ADDRESS: '127.0.0.1:1' });
+    expect(temporal).toMatchObject({ status: 1, stdout: '' });
+    expect(temporal.stderr).toMatch(/^headrace: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS \(.*\)\n$/);
+    const database = refusedWith({ DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/db' });
+    expect(database).toMatchObject({ status: 1, stdout: '' });
+    expect(database.stderr).toMatch(/^headrace: .*DATABASE_URL.*\n$/);
+    expect(database.stderr).not.toContain('secret');
+  });
+
   it('a data folder of somebody else', () => {
     const dataDir = temporaryFolder();
     writeFileSync(join(dataDir, 'thesis.txt'), '');
     expect(refused('--data-dir', dataDir)).toMatch(/is not empty and no data folder of Headrace/);
+  });
+
+  it('a data folder where none can be', () => {
+    const file = join(temporaryFolder(), 'file');
+    writeFileSync(file, '');
+    expect(refused('--data-dir', join(file, 'data'))).toBe(`headrace: data folder ${join(file, 'data')} cannot be used: ${file} is no folder. Choose another with --data-dir or HEADRACE_DATA_DIR\n`);
+    if (platform() === 'linux') expect(refused('--data-dir', '/proc/nothing/data')).toMatch(/cannot be used: no folder can be made there\. Choose/);
   });
 
   it('options that cannot be', () => {
