@@ -1,8 +1,11 @@
+import { eventKey } from '../../contracts/event-key.ts';
+import type { KafkaRecord } from '../../contracts/records-frame.ts';
 import { batchRanges, dashboardRows, decisionMessages, lakeRows, readTopic, reviewedKeys } from '../live/collect.ts';
 import { chainProblems, differences, recompute, type Expected, type Found } from '../live/oracle.ts';
 import { until } from '../live/wait.ts';
 import type { Ledger } from './ledger.ts';
 import type { SeenCommit } from './monitor.ts';
+import type { RowContext } from './row.ts';
 import type { FaultSystem } from './system/fault-system.ts';
 
 /** What came out of comparing everything with everything. */
@@ -18,12 +21,8 @@ export interface Verdict {
 }
 
 export interface CheckOptions {
-  /** First position of each chain, when it is not 0. */
-  firstPosition?: (partition: number) => number;
-  /** Records that were deleted from the log before they could be read, by partition: no effect is expected of these. */
-  isExpected?: (partition: number, offset: number) => boolean;
-  /** Invariants that this row's faults make meaningless, with the reason in the row's text. */
-  skip?: readonly ('chain' | 'ledger' | 'lake')[];
+  /** What this row's faults make meaningless. */
+  skip?: readonly ('chain' | 'ledger')[];
 }
 
 const problemsMax = 50;
@@ -32,30 +31,45 @@ const problemsMax = 50;
  * Compares every sink with what the records alone say (I1, I2 and that all sinks agree), the chain (I3), the commits that were seen
  * (I4), and the topic with what producers were told.
  */
-export async function checkEverything(system: FaultSystem, ledger: Ledger, commits: readonly SeenCommit[], { isExpected = () => true, skip = [], firstPosition = () => 0 }: CheckOptions = {}): Promise<Verdict> {
-  const records = await readTopic(system, system.topic);
-  const expected = recompute(system.name, system.topic, records);
-  for (const key of expected.keys()) {
-    const [partition, offset] = key.split(':').slice(-2).map(Number);
-    if (!isExpected(partition!, offset!)) expected.delete(key);
-  }
+export async function checkEverything(context: RowContext, ledger: Ledger, { skip = [] }: CheckOptions = {}): Promise<Verdict> {
+  const { system } = context;
+  const { expected, records } = await expectations(context);
   const dashboard = await dashboardRows(system);
   const decisions = (await decisionMessages(system)).found;
-  const lake = skip.includes('lake') ? undefined : await lakeRows(system, expected.size).catch((error: unknown) => String(error));
+  const lake = await lakeRows(system, expected.size).catch((error: unknown) => String(error));
   const bySink = [
     ...named('dashboard', differences(expected, dashboard)),
     ...named('decisions', differences(expected, decisions)),
-    ...(typeof lake === 'string' ? [`lake: ${lake.slice(0, 300)}`] : lake ? named('lake', differences(expected, lake)) : []),
+    ...(typeof lake === 'string' ? [`lake: ${lake.slice(0, 300)}`] : named('lake', differences(expected, lake))),
     ...named('reviews', await reviewProblems(system, dashboard)),
-    ...agreement(dashboard, { decisions, ...(Array.isArray(lake) ? { lake } : {}) }),
+    ...agreement(dashboard, { decisions, ...(typeof lake === 'string' ? {} : { lake }) }),
   ];
   const problems = [
     ...bySink,
-    ...(skip.includes('chain') ? [] : named('chain', await rangeProblems(system, expected, commits, firstPosition))),
+    ...(skip.includes('chain') ? [] : named('chain', await rangeProblems(system, expected, context.monitor.seen))),
     ...(skip.includes('ledger') ? [] : named('ledger', ledger.problems(records.values(), ({ value }) => idOf(value)))),
   ];
   const count = (pattern: RegExp) => bySink.filter((problem) => pattern.test(problem)).length;
   return { events: expected.size, lost: count(/: (lost|not within)/), duplicated: count(/: (twice|not expected)/), problems: problems.slice(0, problemsMax) };
+}
+
+/** Every event as the records alone say: those that the topic holds, and those that a row has kept aside before it deleted them. */
+async function expectations({ system, archive, lost, refused, epoch }: RowContext): Promise<{ expected: Map<string, Expected>; records: Map<number, readonly KafkaRecord[]> }> {
+  const present = await readTopic(system, system.topic);
+  if (epoch > 0) {
+    return { expected: new Map([...recompute(system.name, system.topic, archive), ...recompute(system.name, system.topic, present, epoch)]), records: present };
+  }
+  const records = new Map<number, readonly KafkaRecord[]>();
+  for (const [partition, list] of present) {
+    const kept = archive.get(partition) ?? [];
+    records.set(partition, [...kept.filter(({ offset }) => list.length === 0 || offset < list[0]!.offset), ...list]);
+  }
+  const read = [...records].map(([partition, list]) => {
+    const gone = lost.get(partition) ?? { from: 0, to: 0 };
+    const isEvent = (offset: number) => (offset < gone.from || offset >= gone.to) && !refused.has(eventKey({ deployment: 'test', pipeline: system.name, epoch, topic: system.topic, partition }, offset));
+    return [partition, list.filter(({ offset }) => isEvent(offset))] as const;
+  });
+  return { expected: recompute(system.name, system.topic, new Map(read)), records };
 }
 
 function named(where: string, problems: readonly string[]): string[] {
@@ -86,7 +100,7 @@ function agreement(dashboard: readonly Found[], others: Record<string, readonly 
 }
 
 /** I3 and I4: no hole, no overlap, up to the last event, and no commit that was ahead of the last start. */
-async function rangeProblems(system: FaultSystem, expected: ReadonlyMap<string, Expected>, commits: readonly SeenCommit[], firstPosition: (partition: number) => number): Promise<string[]> {
+async function rangeProblems(system: FaultSystem, expected: ReadonlyMap<string, Expected>, commits: readonly SeenCommit[]): Promise<string[]> {
   const problems: string[] = [];
   const lastOffsets = new Map<number, number>();
   for (const key of expected.keys()) {
@@ -97,17 +111,17 @@ async function rangeProblems(system: FaultSystem, expected: ReadonlyMap<string, 
   for (const [partition, list] of ranges) {
     problems.push(...chainProblems(list).map((problem) => `partition ${partition}: ${problem}`));
     const first = Math.min(...list.map(({ position }) => position));
-    if (first !== firstPosition(partition)) problems.push(`partition ${partition}: begins at ${first}, not at ${firstPosition(partition)}`);
+    if (first !== 0) problems.push(`partition ${partition}: begins at ${first}, not at 0`);
     const end = Math.max(...list.map((range) => range.end));
     if (end <= (lastOffsets.get(partition) ?? -1)) problems.push(`partition ${partition}: ends at ${end}, and offset ${lastOffsets.get(partition)} holds an event`);
   }
   for (const partition of lastOffsets.keys()) if (!ranges.has(partition)) problems.push(`partition ${partition}: no batch`);
-  problems.push(...(await earlyCommits(system, commits, firstPosition)));
+  problems.push(...(await earlyCommits(system, commits)));
   return problems;
 }
 
 /** I4: whatever was seen committed is where a batch ended that had been started by then, or the chain's first position. */
-async function earlyCommits(system: FaultSystem, commits: readonly SeenCommit[], firstPosition: (partition: number) => number): Promise<string[]> {
+async function earlyCommits(system: FaultSystem, commits: readonly SeenCommit[]): Promise<string[]> {
   const startedMs = new Map<string, number>();
   for await (const run of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch'" })) {
     const partition = run.workflowId.split(':').at(-2);
@@ -115,7 +129,7 @@ async function earlyCommits(system: FaultSystem, commits: readonly SeenCommit[],
     startedMs.set(key, Math.min(startedMs.get(key) ?? Infinity, run.startTime.getTime()));
   }
   return commits.flatMap(({ partition, offset, atMs }) => {
-    if (offset === firstPosition(partition)) return [];
+    if (offset === 0) return [];
     const started = startedMs.get(`${partition} ${offset}`);
     if (started === undefined) return [`partition ${partition}: ${offset} was committed, where no batch ends`];
     return started <= atMs ? [] : [`partition ${partition}: ${offset} was committed ${started - atMs} ms before the batch was started`];

@@ -2,14 +2,30 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runRow, type RowResult } from './run-row.ts';
+import { writeReport } from './report.ts';
+import { keepRun } from './results.ts';
+import type { Row } from './row.ts';
 import { rows } from './rows/index.ts';
+import { runRow, type RowResult, type RunOptions } from './run-row.ts';
 import { exportCommit, workingTree } from './system/product.ts';
+
+const usage = `npm run faults -- [options]
+  --list              shows the rows and ends
+  --row NAME          runs this row; may be given several times (default: all)
+  --seed N            fixes the schedule; the seed of a run is always printed (default: random)
+  --minutes M         goes on with further seeds until so much time has passed
+  --events N          events a run has at least (default 20000)
+  --rate N            events a second while faults go on (default 500)
+  --working-tree      tests the sources as they are, and keeps no figures; otherwise the last commit is tested
+  --dry               keeps no figures in docs/reliability.json
+  --keep              keeps the folder with all logs of a run that failed
+  --json              prints the results as JSON
+  --report            writes docs/reliability.md from docs/reliability.json and ends`;
 
 const { values } = parseArgs({
   options: {
     row: { type: 'string', multiple: true }, seed: { type: 'string' }, minutes: { type: 'string' }, rate: { type: 'string', default: '500' }, events: { type: 'string', default: '20000' },
-    list: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false }, 'working-tree': { type: 'boolean', default: false },
+    list: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, dry: { type: 'boolean' }, report: { type: 'boolean' }, help: { type: 'boolean' }, 'working-tree': { type: 'boolean' },
   },
 });
 
@@ -17,33 +33,57 @@ function print(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-if (values.list) {
-  for (const { name, about } of rows) process.stdout.write(`${name.padEnd(28)} ${about}\n`);
-  process.exit(0);
-}
-
-const folder = mkdtempSync(join(tmpdir(), 'headrace-faults-product-'));
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-const product = values['working-tree'] ? workingTree() : exportCommit(folder);
-const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
-const chosen = values.row ? values.row.map((name) => rows.find((row) => row.name === name) ?? fail(`there is no row "${name}"; --list shows them`)) : rows;
-print(`seed ${seed}, ${product.commit ? `commit ${product.commit.slice(0, 12)}` : 'working tree'}, ${chosen.length} rows`);
-
 function fail(message: string): never {
   print(message);
   process.exit(2);
 }
 
-const results: RowResult[] = [];
-for (const row of chosen) {
-  print(`== ${row.name}`);
+function numberOf(name: string, text: string): number {
+  const number = Number(text);
+  return Number.isFinite(number) && number >= 0 ? number : fail(`--${name} must be a number, and is "${text}"`);
+}
+
+function chosenRows(): readonly Row[] {
+  return values.row?.map((name) => rows.find((row) => row.name === name) ?? fail(`there is no row "${name}"; --list shows them`)) ?? rows;
+}
+
+/** Runs one row, tells about it, and keeps its figures. */
+async function runAndTell(row: Row, options: Omit<RunOptions, 'log'>): Promise<RowResult> {
+  print(`== ${row.name}, seed ${options.seed}`);
   const startedMs = Date.now();
   const log = (text: string) => print(`  ${((Date.now() - startedMs) / 1_000).toFixed(1).padStart(6)} s  ${text}`);
-  const result = await runRow(row, { product, seed, rate: Number(values.rate), eventsMin: Number(values.events), env: process.env, log, keepFailed: values.keep });
-  results.push(result);
+  const result = await runRow(row, { ...options, log });
   for (const { what, count } of result.sometimes) log(`${count} x ${what}`);
   for (const problem of result.problems) log(`WRONG: ${problem}`);
-  print(`== ${row.name}: ${result.passed ? 'passed' : 'FAILED'}; ${result.events} events, ${result.faults} faults, lost ${result.lost}, duplicated ${result.duplicated}, recovered in ${result.recoverSeconds.join(', ')} s`);
+  print(`== ${row.name}, seed ${options.seed}: ${result.passed ? 'passed' : 'FAILED'}; ${result.events} events, ${result.faults} faults, lost ${result.lost}, duplicated ${result.duplicated}, recovered in ${result.recoverSeconds.join(', ')} s`);
+  if (values.dry !== true) keepRun(result, Date.now());
+  return result;
 }
-if (values.json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}\n`);
-process.exit(results.every(({ passed }) => passed) ? 0 : 1);
+
+async function main(): Promise<void> {
+  if (values.help) return print(usage);
+  if (values.list) return void process.stdout.write(rows.map(({ name, about }) => `${name.padEnd(24)} ${about}\n`).join(''));
+  if (values.report) return writeReport();
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-faults-product-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const product = values['working-tree'] ? workingTree() : exportCommit(folder);
+  const firstSeed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : numberOf('seed', values.seed);
+  const chosen = chosenRows();
+  const endMs = Date.now() + numberOf('minutes', values.minutes ?? '0') * 60_000;
+  print(`seed ${firstSeed}, ${product.commit ? `product commit ${product.commit.slice(0, 12)}` : 'working tree'}, ${chosen.length} rows`);
+  const results: RowResult[] = [];
+  for (let seed = firstSeed; seed === firstSeed || Date.now() < endMs; seed++) {
+    for (const row of chosen) {
+      if (seed > firstSeed && Date.now() >= endMs) break;
+      results.push(await runAndTell(row, { product, seed, rate: numberOf('rate', values.rate), eventsMin: numberOf('events', values.events), env: process.env, keepFailed: values.keep }));
+    }
+  }
+  const failed = results.filter(({ passed }) => !passed);
+  print(`${results.length - failed.length} runs passed, ${failed.length} failed${failed.map(({ row, seed }) => `\n  npm run faults -- --row ${row} --seed ${seed}`).join('')}`);
+  if (values.json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}\n`);
+  process.exitCode = failed.length > 0 ? 1 : 0;
+}
+
+await main();
+// Nothing of ours is left; sockets of clients that were cut off may be.
+process.exit();

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { KafkaRecord } from '../../contracts/records-frame.ts';
 import { openBatches } from '../live/collect.ts';
 import { until } from '../live/wait.ts';
 import type { CheckOptions } from './check.ts';
@@ -33,6 +34,14 @@ export class RowContext {
   readonly recoverMs: number[] = [];
   readonly sometimes: Sometimes[] = [];
   readonly problems: string[] = [];
+  /** What partitions held before a row deleted it, so that it can be compared all the same. */
+  readonly archive = new Map<number, readonly KafkaRecord[]>();
+  /** Offsets that were deleted before they could be read, by partition: these have no effects. */
+  readonly lost = new Map<number, { from: number; to: number }>();
+  /** Event keys whose records were refused, rightly: they are no events. */
+  readonly refused = new Set<string>();
+  /** Above 0: the archive belongs to the epoch before, and what the topic holds to this one. */
+  epoch = 0;
 
   constructor(
     readonly system: FaultSystem,

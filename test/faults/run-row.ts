@@ -85,5 +85,5 @@ async function faultAndCheck(row: Row, context: RowContext, ledger: Ledger, { ev
   await monitor.stop();
   log(`drained; ${load.sent} events sent (${ledger.count('ok')} acknowledged, ${ledger.count('failed')} refused, ${ledger.count('unknown')} unknown); comparing`);
   context.problems.push(...((await row.verify?.(context)) ?? []));
-  return checkEverything(system, ledger, monitor.seen, row.check);
+  return checkEverything(context, ledger, row.check);
 }

@@ -78,9 +78,13 @@ export async function deadLetters(system: Observed): Promise<Map<string, string[
 /** The ranges of all batches that were started, by partition. */
 export async function batchRanges(system: Observed): Promise<Map<number, Range[]>> {
   const ranges = new Map<number, Range[]>();
+  const seen = new Set<string>();
   for await (const run of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch'" })) {
     const { partition } = parseEventKey(run.workflowId.replace(/^batch:/, ''));
     const { position, end } = run.memo as unknown as BatchMemo;
+    // A run that was reset has another one of the same batch behind it.
+    if (seen.has(run.workflowId)) continue;
+    seen.add(run.workflowId);
     ranges.set(partition, [...(ranges.get(partition) ?? []), { position, end }]);
   }
   return ranges;

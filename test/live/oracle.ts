@@ -19,7 +19,7 @@ const bias: Record<string, number> = { '1': 0.5, '2': 100.5 };
  * Recomputes every event from the records alone, in the plainest way: for each one, all earlier events of its account are looked
  * at again. Records that are no payment are left out.
  */
-export function recompute(pipeline: string, topic: string, partitions: ReadonlyMap<number, readonly KafkaRecord[]>): Map<string, Expected> {
+export function recompute(pipeline: string, topic: string, partitions: ReadonlyMap<number, readonly KafkaRecord[]>, epoch = 0): Map<string, Expected> {
   const expected = new Map<string, Expected>();
   for (const [partition, records] of partitions) {
     const seen = new Map<string, Payment[]>();
@@ -31,7 +31,7 @@ export function recompute(pipeline: string, topic: string, partitions: ReadonlyM
       ofAccount.push(payment);
       const window = ofAccount.filter(({ at }) => at > payment.at - windowMs && at <= payment.at);
       const features: Expected['features'] = [Math.fround(payment.amount), window.length, Math.fround(window.reduce((sum, { amount }) => sum + amount, 0))];
-      const key = eventKey({ deployment: 'test', pipeline, epoch: 0, topic, partition }, record.offset);
+      const key = eventKey({ deployment: 'test', pipeline, epoch, topic, partition }, record.offset);
       expected.set(key, { eventKey: key, eventId: payment.id, account: payment.account, features, weighted: features[0] + 2 * features[1] + 4 * features[2] });
     }
   }

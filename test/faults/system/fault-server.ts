@@ -1,9 +1,11 @@
 import type { EmbeddedServer } from '../../../stack/servers/index.ts';
-import type { FaultProxy } from '../proxy/fault-proxy.ts';
+import type { Fault, FaultProxy } from '../proxy/fault-proxy.ts';
 
 /** A real server behind a proxy. It can be killed and started again on its data, and its address stays. */
 export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
   #isUp = true;
+  /** What the proxy did before the server went down. */
+  #faultBefore: Fault = { kind: 'pass' };
 
   private constructor(
     readonly name: string,
@@ -26,17 +28,13 @@ export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
     return this.#isUp;
   }
 
-  /** SIGKILL, and wait for the end. */
+  /** SIGKILL, and wait for the end. Clients are refused, as they would be without the proxy. */
   async kill(): Promise<void> {
     this.#isUp = false;
     this.server.kill('SIGKILL');
     await this.server.exited;
-  }
-
-  /** The way an operator would stop it. */
-  async shutDown(): Promise<void> {
-    this.#isUp = false;
-    await this.server.stop();
+    this.#faultBefore = this.proxy.fault;
+    await this.proxy.set({ kind: 'refuse' });
   }
 
   /** Starts it again on its data, and waits until it answers. */
@@ -44,6 +42,7 @@ export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
     if (this.#isUp) return;
     this.server = await this.launch();
     this.#isUp = true;
+    await this.proxy.set(this.#faultBefore);
   }
 
   /** Ends it for good. */

@@ -42,8 +42,8 @@ export class FaultServers {
 
   /** Takes every fault away: proxies pass, and what is down is started. */
   async heal(): Promise<void> {
-    await Promise.all(this.all.map((server) => server.proxy.heal()));
     await Promise.all(this.all.map((server) => server.restart()));
+    await Promise.all(this.all.map((server) => server.proxy.heal()));
   }
 
   async stop(): Promise<void> {

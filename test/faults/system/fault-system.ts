@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { Kafka, logLevel, Partitioners, type Admin, type Producer } from 'kafkajs';
+import { Kafka, logLevel, Partitioners, type Admin, type Message, type Producer } from 'kafkajs';
 import pg from 'pg';
 import { createPayloadCodec } from '../../../runtime/payload-codec.ts';
 import { createDatabase, createNamespace, uniqueName } from '../../stack/of-ones-own.ts';
@@ -138,6 +138,26 @@ export class FaultSystem {
   /** Changes a setting of all members; it holds from their next start on. */
   configure(env: Record<string, string>): void {
     Object.assign(this.env, env);
+  }
+
+  /** Decisions in the dashboard. */
+  async countDecisions(): Promise<number> {
+    const { rows } = await this.pool.query<{ count: string }>('select count(*) from decisions');
+    return Number(rows[0]!.count);
+  }
+
+  /** Sends with a producer that has just learned of the topic's partitions, and may send again what fails. */
+  async sendAfresh(messages: Message[], options: { transactionalId?: string; abort?: boolean } = {}): Promise<void> {
+    const producer = this.kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false, ...(options.transactionalId ? { transactionalId: options.transactionalId, maxInFlightRequests: 1, idempotent: true } : {}) });
+    await producer.connect();
+    try {
+      if (!options.transactionalId) return void (await producer.send({ topic: this.topic, acks: -1, messages }));
+      const transaction = await producer.transaction();
+      await transaction.send({ topic: this.topic, acks: -1, messages });
+      await (options.abort ? transaction.abort() : transaction.commit());
+    } finally {
+      await producer.disconnect();
+    }
   }
 
   /** The last log lines of all members, for what went wrong. */

@@ -20,10 +20,11 @@ export function workingTree(): Product {
 /** The sources of the last commit in a folder of their own: runs take hours, and nobody should have to stop typing meanwhile. */
 export function exportCommit(folder: string): Product {
   const git = (...args: string[]) => execFileSync('git', args, { cwd: repositoryRoot, encoding: 'utf8' });
-  const commit = git('rev-parse', 'HEAD').trim();
+  // What only tests, documents or measures does not make another product.
+  const commit = git('rev-list', '-1', 'HEAD', '--', '.', ...['test', 'docs', 'bench', '*.md'].map((path) => `:(exclude)${path}`)).trim();
   mkdirSync(folder, { recursive: true });
   const archive = join(folder, 'product.tar');
-  git('archive', '--format=tar', `--output=${archive}`, commit);
+  git('archive', '--format=tar', `--output=${archive}`, 'HEAD');
   const root = join(folder, 'product');
   mkdirSync(root);
   execFileSync('tar', ['-xf', archive, '-C', root]);

@@ -1,0 +1,35 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { report } from './report.ts';
+import { keepRun, readRuns } from './results.ts';
+import type { RowResult } from './run-row.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'headrace-results-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const result: RowResult = { row: 'kill-bridge', seed: 7, commit: 'c1', passed: true, events: 1_000, faults: 6, lost: 0, duplicated: 0, recoverSeconds: [1, 9], sometimes: [], problems: [], seconds: 60 };
+
+describe('figures', () => {
+  test('add up over the runs of the commit that was tested last; a failed run is told', () => {
+    const file = join(folder, 'reliability.json');
+    const runs = [{ ...result, commit: 'c0', events: 5 }, result, { ...result, seed: 8, passed: false, lost: 2, recoverSeconds: [3], problems: ['dashboard: k: lost\nmore'] }];
+    for (const run of runs) keepRun(run, Date.UTC(2026, 0, 1), file);
+    const text = report(readRuns(file));
+    expect(text).toContain('**2,000 events, 12 faults, lost 2, duplicated 0**; 1 of 2 runs passed');
+    expect(text).toMatch(/\| kill-bridge \| .* \| 2 \| 1 \| 2,000 \| 12 \| 2 \| 0 \| 3 s \/ 9 s \| 7, 8 \|/);
+    expect(text).toContain('- `kill-bridge`, seed 8: dashboard: k: lost\n');
+    expect(text).toContain('| `c0` | 1 | 1 | 5 | 6 | 0 | 0 |');
+    expect(text).toContain('Not run on this commit:');
+  });
+
+  test('of sources that are no commit are not kept', () => {
+    const file = join(folder, 'reliability.json');
+    keepRun({ ...result, commit: undefined }, 0, file);
+    expect(readRuns(file)).toEqual([]);
+  });
+});

@@ -1,0 +1,88 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readRuns, type KeptRun } from './results.ts';
+import { rows } from './rows/index.ts';
+import { repositoryRoot } from './system/product.ts';
+
+const promise = `Headrace promises that nothing is lost and nothing happens twice: each record of a topic has its effect once in every sink that its
+decision selects, or a dead letter that says why, and all sinks agree, whatever crashes, freezes, is cut off or comes back. Kafka outputs are
+at-least-once with the event key on each message; readers de-duplicate by it, as the oracle here does.`;
+
+const method = `\`npm run faults\` starts real Kafka, Temporal, Postgres and model servers behind a TCP proxy of its own, two bridges and two workers as
+processes that it kills and freezes itself, and a producer that keeps an account of every send: acknowledged, refused, or unknown (in
+the topic once or not at all). One seed fixes each run's schedule. After the faults heal it waits until nothing is left to do, at most a minute or twice the outage, and then compares:
+
+- the dashboard, the decisions topic (de-duplicated), the lake's Parquet and the reviews with what the records alone say, recomputed in the plainest way: key, features, prediction, outcome, model version;
+- the sinks with each other;
+- the batches of each partition: their ranges merge into one span, without hole or overlap;
+- every committed offset that was seen, twice a second: a batch that was started by then ends there;
+- the topic with what producers were told.
+
+A run in which its faults never bit fails. \`npm run faults -- --mutants\` plants bugs in a copy of the sources and expects each to be caught. Which crash happens at which step is
+explored more finely, with thousands of schedules, by the simulation in \`test/simulation\`.`;
+
+const unproven = `- Power loss and lost disks: servers are killed, their files survive.
+- More than one broker, Temporal node or host; a partition of the network between them.
+- Clocks that step, and disks that fill up under Kafka, Temporal or Postgres.
+- Kafka 3.x and other brokers; the lake on S3; Triton itself (its wire protocol is tested elsewhere).
+- Outages longer than two minutes, and soaks of hours.`;
+
+/** Writes docs/reliability.md from docs/reliability.json. */
+export function writeReport(): void {
+  writeFileSync(join(repositoryRoot, 'docs', 'reliability.md'), report(readRuns()));
+}
+
+/** The page: what is promised, how it is tested, and what the runs of the commit that was tested last add up to. */
+export function report(runs: readonly KeptRun[]): string {
+  const commits = [...new Set(runs.map(({ commit }) => commit))];
+  const latest = commits.at(-1);
+  const ofLatest = runs.filter(({ commit }) => commit === latest);
+  return [
+    '# Reliability', '', 'Written from `docs/reliability.json` by `npm run faults -- --report`; please change neither by hand.', '',
+    '## What is promised', '', promise, '', '## How it is tested', '', method, '',
+    '## Figures', '', latest === undefined ? 'There are no runs yet.' : figures(latest, ofLatest), '',
+    ...(commits.length > 1 ? ['Earlier commits:', '', '| commit | runs | passed | events | faults | lost | duplicated |', '| --- | --- | --- | --- | --- | --- | --- |', ...commits.slice(0, -1).map((commit) => earlier(commit, runs)), ''] : []),
+    '## What is unproven', '', unproven, '',
+  ].join('\n');
+}
+
+function figures(commit: string, runs: readonly KeptRun[]): string {
+  const sum = totals(runs);
+  const untested = rows.filter(({ name }) => !runs.some(({ row }) => row === name)).map(({ name }) => `\`${name}\``);
+  return [
+    `Product commit \`${commit.slice(0, 12)}\`: **${number(sum.events)} events, ${number(sum.faults)} faults, lost ${number(sum.lost)}, duplicated ${number(sum.duplicated)}**; ${sum.passed} of ${runs.length} runs passed.`,
+    '', 'Recovery is the time from the end of a fault (or, where nobody heals it, from its beginning) until everything that Kafka held then is committed.', '',
+    '| row | what is done | runs | passed | events | faults | lost | duplicated | recovery p50 / p95 | seeds |', '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...rows.flatMap(({ name, about }) => rowFigures(name, about, runs.filter(({ row }) => row === name))),
+    ...(untested.length > 0 ? ['', `Not run on this commit: ${untested.join(', ')}.`] : []),
+    ...runs.filter(({ passed }) => !passed).flatMap(({ row, seed, problem }, i) => [...(i === 0 ? ['', 'What went wrong:', ''] : []), `- \`${row}\`, seed ${seed}: ${problem ?? 'unknown'}`]),
+  ].join('\n');
+}
+
+function rowFigures(name: string, about: string, runs: readonly KeptRun[]): string[] {
+  if (runs.length === 0) return [];
+  const { events, faults, lost, duplicated, passed } = totals(runs);
+  const seconds = runs.flatMap(({ recoverSeconds }) => recoverSeconds).toSorted((a, b) => a - b);
+  const recovery = seconds.length === 0 ? '' : `${percentile(seconds, 0.5)} s / ${percentile(seconds, 0.95)} s`;
+  return [`| ${name} | ${about} | ${runs.length} | ${passed} | ${number(events)} | ${faults} | ${lost} | ${duplicated} | ${recovery} | ${[...new Set(runs.map(({ seed }) => seed))].join(', ')} |`];
+}
+
+function earlier(commit: string, runs: readonly KeptRun[]): string {
+  const own = runs.filter((run) => run.commit === commit);
+  const { events, faults, lost, duplicated, passed } = totals(own);
+  return `| \`${commit.slice(0, 12)}\` | ${own.length} | ${passed} | ${number(events)} | ${faults} | ${lost} | ${duplicated} |`;
+}
+
+function totals(runs: readonly KeptRun[]) {
+  const add = (of: (run: KeptRun) => number) => runs.reduce((sum, run) => sum + of(run), 0);
+  return { events: add(({ events }) => events), faults: add(({ faults }) => faults), lost: add(({ lost }) => lost), duplicated: add(({ duplicated }) => duplicated), passed: runs.filter(({ passed }) => passed).length };
+}
+
+/** Nearest rank, of sorted numbers. */
+function percentile(sorted: readonly number[], share: number): number {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US');
+}

@@ -1,0 +1,39 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RowResult } from './run-row.ts';
+import { repositoryRoot } from './system/product.ts';
+
+/** A run as it is kept: what happened, without the words of what went wrong beyond the first. */
+export interface KeptRun {
+  commit: string;
+  row: string;
+  seed: number;
+  /** UTC, to the minute. */
+  at: string;
+  passed: boolean;
+  events: number;
+  faults: number;
+  lost: number;
+  duplicated: number;
+  recoverSeconds: number[];
+  /** The first thing that was wrong. */
+  problem?: string;
+}
+
+export const resultsFile = join(repositoryRoot, 'docs', 'reliability.json');
+const problemCharsMax = 300;
+
+export function readRuns(file = resultsFile): KeptRun[] {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as KeptRun[]) : [];
+}
+
+/** Appends a run of a commit; one line each, so that two branches' runs merge. Runs of uncommitted sources are nobody's figures. */
+export function keepRun(result: RowResult, nowMs: number, file = resultsFile): void {
+  if (result.commit === undefined) return;
+  const { commit, row, seed, passed, events, faults, lost, duplicated, recoverSeconds, problems } = result;
+  const at = new Date(nowMs).toISOString().slice(0, 16);
+  const kept: KeptRun = { commit, row, seed, at, passed, events, faults, lost, duplicated, recoverSeconds, ...(problems[0] ? { problem: problems[0].split('\n')[0]!.slice(0, problemCharsMax) } : {}) };
+  const text = `[\n${[...readRuns(file), kept].map((run) => JSON.stringify(run)).join(',\n')}\n]\n`;
+  writeFileSync(`${file}.draft`, text);
+  renameSync(`${file}.draft`, file);
+}

@@ -1,0 +1,143 @@
+import { openBatches } from '../../live/collect.ts';
+import { until } from '../../live/wait.ts';
+import type { Row, RowContext } from '../row.ts';
+import type { Fault } from '../proxy/fault-proxy.ts';
+import { retriedStep, seenBy, waitsForTemporal } from './kills.ts';
+
+/** Puts a proxy into a fault for a while, and waits until all is well again. */
+async function suffer(context: RowContext, which: 'kafka' | 'temporal' | 'postgres' | 'models', fault: Fault, ms: number): Promise<void> {
+  const { proxy } = context.system.servers[which];
+  context.fault(`${which}: ${fault.kind} for ${ms / 1_000} s`);
+  await proxy.set(fault);
+  await context.pause(ms);
+  await proxy.heal();
+  await context.recovered(ms);
+}
+
+export const temporalCutReplies: Row = {
+  name: 'temporal-cut-replies',
+  about: 'replies of Temporal are cut off, so that nobody knows whether a batch was started',
+  async run(context) {
+    const { system } = context;
+    const random = context.random.fork();
+    for (const bridge of system.bridges) bridge.watch(waitsForTemporal);
+    const { counts } = system.servers.temporal.proxy;
+    await suffer(context, 'temporal', { kind: 'cut_reply', chance: 0.02, random: () => random.next() }, 15_000);
+    await suffer(context, 'temporal', { kind: 'cut_reply', chance: 0.1, random: () => random.next() }, 15_000);
+    context.faults += counts.cutReplies;
+    context.mustHappen('a reply was cut off', counts.cutReplies, 10);
+    context.mustHappen('a bridge did not know and asked again', seenBy(system.bridges, waitsForTemporal));
+  },
+};
+
+export const temporalNetwork: Row = {
+  name: 'temporal-network',
+  about: 'the way to Temporal is refused, black-holed, silent, slow and sliced',
+  async run(context) {
+    for (const fault of context.random.shuffle<Fault>([{ kind: 'refuse' }, { kind: 'black_hole' }, { kind: 'silent' }, { kind: 'latency', ms: 300 }, { kind: 'slice', bytes: 400, everyMs: 2 }])) {
+      await suffer(context, 'temporal', fault, 10_000);
+    }
+    const { counts } = context.system.servers.temporal.proxy;
+    context.mustHappen('connections were reset, or bytes held back', counts.resets + counts.delayed, 10);
+  },
+};
+
+export const temporalDown: Row = {
+  name: 'temporal-down-120s',
+  about: 'Temporal is killed and stays away for 120 s; bridges keep their membership meanwhile',
+  async run(context) {
+    const { system } = context;
+    const joined = 'has joined the group';
+    for (const bridge of system.bridges) bridge.watch(joined);
+    await context.pause(500, 2_000);
+    await system.servers.temporal.kill();
+    context.fault('SIGKILL temporal for 120 s');
+    await context.pause(120_000);
+    const rebalances = seenBy(system.bridges, joined);
+    const ends = [...system.bridges, ...system.workers].flatMap(({ unexpectedEnds }) => unexpectedEnds);
+    if (rebalances > 0) context.problems.push(`the group was rebalanced ${rebalances} times while Temporal was away; ${ends.join('; ')}`);
+    context.mustHappen('events waited', context.monitor.lag, 20_000);
+    await system.servers.temporal.restart();
+    await context.recovered(120_000);
+  },
+};
+
+export const modelsNetwork: Row = {
+  name: 'models-network',
+  about: 'the model server refuses, is a black hole, accepts without ever answering, resets, and is slow',
+  async run(context) {
+    const { system } = context;
+    for (const worker of system.workers) worker.watch(retriedStep);
+    for (const fault of context.random.shuffle<Fault>([{ kind: 'refuse' }, { kind: 'black_hole' }, { kind: 'silent' }, { kind: 'latency', ms: 400 }])) {
+      await suffer(context, 'models', fault, 8_000);
+    }
+    context.mustHappen('inference was retried', seenBy(system.workers, retriedStep), 3);
+    context.mustHappen('a connection got no answer at all', system.servers.models.proxy.counts.silent);
+  },
+};
+
+export const postgresAtCommit: Row = {
+  name: 'postgres-at-commit',
+  about: 'replies of Postgres are cut off, so that nobody knows whether rows were committed; it is killed meanwhile',
+  async run(context) {
+    const { system } = context;
+    const random = context.random.fork();
+    for (const worker of system.workers) worker.watch(retriedStep);
+    const { postgres } = system.servers;
+    await suffer(context, 'postgres', { kind: 'cut_reply', chance: 0.1, random: () => random.next() }, 12_000);
+    await postgres.proxy.set({ kind: 'cut_reply', chance: 0.05, random: () => random.next() });
+    await context.pause(3_000);
+    await postgres.kill();
+    context.fault('SIGKILL postgres while replies are cut off');
+    await context.pause(1_000, 4_000);
+    await postgres.restart();
+    await postgres.proxy.heal();
+    await context.recovered(8_000);
+    context.faults += postgres.proxy.counts.cutReplies;
+    context.mustHappen('an answer of Postgres was cut off', postgres.proxy.counts.cutReplies, 20);
+    context.mustHappen('a delivery was retried', seenBy(system.workers, retriedStep), 5);
+  },
+};
+
+const openMax = 60;
+
+export const sinkDown: Row = {
+  name: 'sink-down',
+  about: `Postgres is away for 75 s: the other sinks go on, and open runs stay near their limit of ${openMax}`,
+  needs: { env: { HEADRACE_OPEN_BATCHES_MAX: String(openMax) } },
+  async run(context) {
+    const { system } = context;
+    const { proxy } = system.servers.postgres;
+    const decisionsEnd = async () => (await system.admin.fetchTopicOffsets(`${system.name}.decisions`)).reduce((sum, { high }) => sum + Number(high), 0);
+    await context.recovered();
+    const before = await decisionsEnd();
+    await proxy.set({ kind: 'refuse' });
+    context.fault('postgres: refuse for 75 s');
+    await until('other sinks go on', async () => (await decisionsEnd()) > before + 500, { detail: () => system.logs() });
+    let openMost = 0;
+    for (const endMs = Date.now() + 75_000; Date.now() < endMs; await context.pause(1_000)) openMost = Math.max(openMost, await openBatches(system));
+    await proxy.heal();
+    await context.recovered(75_000);
+    context.mustHappen('other sinks got decisions meanwhile', (await decisionsEnd()) - before, 500);
+    context.mustHappen('so many runs were open that the limit mattered', openMost, openMax);
+    // The count comes from visibility every 2 s: two bridges start at most 12 batches a second each meanwhile.
+    if (openMost > openMax + 100) context.problems.push(`${openMost} runs were open, far above the limit of ${openMax}`);
+  },
+};
+
+export const kafkaNetwork: Row = {
+  name: 'kafka-network',
+  about: 'the way to Kafka is refused, black-holed for less and for more than the session time-out, slow, sliced, and reset',
+  async run(context) {
+    const faults: [Fault, number][] = [[{ kind: 'refuse' }, 5_000], [{ kind: 'black_hole' }, 5_000], [{ kind: 'black_hole' }, 15_000], [{ kind: 'latency', ms: 200 }, 8_000], [{ kind: 'slice', bytes: 700, everyMs: 1 }, 8_000]];
+    for (const [fault, ms] of context.random.shuffle(faults)) {
+      await suffer(context, 'kafka', fault, ms);
+      context.system.servers.kafka.proxy.resetAll();
+      context.fault('kafka: all connections reset');
+    }
+    await context.recovered();
+    const { counts } = context.system.servers.kafka.proxy;
+    context.mustHappen('connections were reset', counts.resets, 10);
+    context.mustHappen('bytes were held back', counts.delayed, 10);
+  },
+};

@@ -1,0 +1,92 @@
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInferenceClient } from '@headrace/inference-client';
+import type { WorkflowExecutionInfo } from '@temporalio/client';
+import { openBatches } from '../../live/collect.ts';
+import { until } from '../../live/wait.ts';
+import { linearModels } from '../system/fault-servers.ts';
+import type { FaultSystem } from '../system/fault-system.ts';
+import type { Row, RowContext } from '../row.ts';
+
+/** Holds the dashboard up while work goes on, so that batches are decided and not delivered everywhere. */
+async function withDashboardHeld(context: RowContext, openLeast: number, work: () => Promise<void>): Promise<void> {
+  const { system } = context;
+  const blocker = await system.pool.connect();
+  try {
+    await blocker.query('begin; lock table decisions in access exclusive mode');
+    await until(`${openLeast} batches are decided and not delivered`, async () => (await openBatches(system)) >= openLeast, { detail: () => system.logs() });
+    await work();
+  } finally {
+    // Ends the connection, and with it the transaction.
+    blocker.release(true);
+  }
+}
+
+/** Makes a version of the model the latest one, or takes it away. */
+async function serveVersion2(system: FaultSystem, present: boolean): Promise<void> {
+  const folder = join(system.servers.repository, 'linear', '2');
+  if (present) cpSync(join(linearModels, 'linear', '2'), folder, { recursive: true });
+  else rmSync(folder, { recursive: true, force: true });
+  const client = createInferenceClient({ address: system.servers.models.direct.address });
+  try {
+    await client.loadModel('linear');
+  } finally {
+    await client.close();
+  }
+}
+
+export const modelChanges: Row = {
+  name: 'model-changes',
+  about: 'both workers are killed between inference and delivery while the model changes its version, 3 times: all sinks agree',
+  async run(context) {
+    const { system } = context;
+    for (const present of [true, false, true]) {
+      await withDashboardHeld(context, 8, async () => {
+        await Promise.all(system.workers.map((worker) => worker.kill()));
+        context.fault(`SIGKILL both workers; version ${present ? 2 : 1} is served from now on`);
+        context.mustHappen('decided batches were waiting for a sink', await openBatches(system), 8);
+        await serveVersion2(system, present);
+        for (const worker of system.workers) worker.start();
+        await Promise.all(system.workers.map((worker) => worker.ready()));
+        await context.pause(0, 3_000);
+      });
+      await context.recovered();
+    }
+    const { rows } = await system.pool.query<{ count: string }>('select count(distinct model_version) as count from decisions');
+    context.mustHappen('versions that decided', Number(rows[0]!.count), 2);
+  },
+};
+
+/** What an operator does with a run that was ended from outside: what is in its history stays, and what is not delivered is. */
+async function redrive(system: FaultSystem, { workflowId, runId }: WorkflowExecutionInfo): Promise<void> {
+  const { events } = await system.temporal.workflow.getHandle(workflowId, runId).fetchHistory();
+  const recorded = events?.findIndex((event) => event.workflowTaskCompletedEventAttributes) ?? -1;
+  const second = recorded < 0 ? undefined : events!.slice(recorded).find((event) => event.workflowTaskStartedEventAttributes)?.eventId;
+  const first = events?.find((event) => event.workflowTaskStartedEventAttributes)?.eventId;
+  await system.temporal.workflowService.resetWorkflowExecution({
+    namespace: system.temporal.options.namespace, workflowExecution: { workflowId, runId }, reason: 're-drive', requestId: `redrive-${runId}`,
+    workflowTaskFinishEventId: second ?? first!,
+  });
+}
+
+export const endedFromOutside: Row = {
+  name: 'ended-from-outside',
+  about: 'runs are cancelled (which has no effect), terminated and re-driven by a reset, and reset while they run',
+  async run(context) {
+    const { system, random } = context;
+    await withDashboardHeld(context, 30, async () => {
+      const open: WorkflowExecutionInfo[] = [];
+      for await (const run of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'" })) open.push(run);
+      const chosen = random.shuffle(open).slice(0, 24);
+      for (const [i, run] of chosen.entries()) {
+        const handle = system.temporal.workflow.getHandle(run.workflowId, run.runId);
+        if (i % 3 === 0) await handle.cancel();
+        if (i % 3 === 1) await handle.terminate('a fault');
+        if (i % 3 !== 0) await redrive(system, run);
+        context.fault(`${run.workflowId} was ${['cancelled', 'terminated and reset', 'reset while it ran'][i % 3]}`);
+      }
+      context.mustHappen('open runs were hit', chosen.length, 20);
+    });
+    await context.recovered();
+  },
+};
