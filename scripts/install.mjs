@@ -1,13 +1,14 @@
 // Installs npm packages when they are missing or the lock file has changed. No dependencies.
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { platform } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
+import { arch, platform } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const keptLinesMax = 15;
 const linesMax = 500;
+const tellEveryMs = 3_000;
 
 function readPackages(file) {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).packages : undefined;
@@ -26,12 +27,20 @@ export function isInstalled(folder = root) {
   });
 }
 
-function countInstalled() {
-  try {
-    return readdirSync(join(root, 'node_modules')).length;
-  } catch {
-    return 0;
-  }
+/** Folders of the packages that npm will surely put on this machine: optional ones stay away unless they are made for its system. */
+export function expectedFolders(packages, system = { os: platform(), cpu: arch() }) {
+  const fits = (wanted, own) => wanted === undefined || wanted.includes(own) || wanted.some((name) => name.startsWith('!') && name !== `!${own}`);
+  return Object.entries(packages)
+    .filter(([path, { link, optional, os, cpu, libc }]) => path.startsWith('node_modules/') && !link && fits(os, system.os) && fits(cpu, system.cpu) && !libc && (!optional || os))
+    .map(([path]) => path);
+}
+
+/** How far npm is, by what it has put in place: it says nothing itself until it is done. */
+export function describeInstall(placed, total, elapsedMs) {
+  const time = `${Math.round(elapsedMs / 1_000)} s`;
+  if (placed === 0) return `npm packages: asking for about ${total}, ${time}`;
+  if (placed < total) return `npm packages: downloading and unpacking, ${placed} of about ${total}, ${time}`;
+  return `npm packages: all are unpacked, running what some of them do at their installation, ${time}`;
 }
 
 /** What npm says went wrong, without the page on its usage that follows. */
@@ -45,8 +54,9 @@ function essence(lines) {
  * it refuses a lock file made where the packages of some other platform could not be had. The lock file is left as it is.
  */
 export function install(env, print) {
-  const total = Object.keys(readPackages(join(root, 'package-lock.json')) ?? {}).length;
-  print(`installing about ${total} npm packages (600 MB on disk, a minute or two)`);
+  const folders = expectedFolders(readPackages(join(root, 'package-lock.json')) ?? {});
+  const countPlaced = () => folders.filter((folder) => existsSync(join(root, folder, 'package.json'))).length;
+  print(`installing about ${folders.length} npm packages (600 MB on disk, a minute or two)`);
   const npm = env.npm_execpath && env.npm_execpath.endsWith('.js') ? [process.execPath, env.npm_execpath] : [platform() === 'win32' ? 'npm.cmd' : 'npm'];
   const startedAt = Date.now();
   return new Promise((resolve, reject) => {
@@ -60,7 +70,7 @@ export function install(env, print) {
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    const timer = setInterval(() => print(`installing npm packages: ${countInstalled()} folders, ${Math.round((Date.now() - startedAt) / 1_000)} s`), 5_000);
+    const timer = setInterval(() => print(describeInstall(countPlaced(), folders.length, Date.now() - startedAt)), tellEveryMs);
     child.once('error', (error) => {
       clearInterval(timer);
       reject(new Error(`npm cannot be run: ${error.message}`));

@@ -32,6 +32,7 @@ if (process.env.npm_lifecycle_event === 'start') {
   stopWithParent();
 }
 if (!args.includes('--help') && !args.includes('-h')) {
+  print('checking what this machine has');
   const { missing, work } = await checkRequirements(process.env);
   if (missing.length > 0) refuse(describeMissing(missing));
   for (const item of work) print(`the first start fetches ${item}`);

@@ -45,6 +45,7 @@ async function check(title, command) {
   print(`${title}: ${code === 0 ? 'passed' : 'FAILED'}`);
 }
 
+print('checking what this machine has');
 const { missing, work } = await checkRequirements(process.env);
 if (missing.length > 0) giveUp(describeMissing(missing));
 for (const item of work) print(`the first run fetches ${item}`);

@@ -22,6 +22,9 @@ import { listenForStop } from './signals.ts';
 import type { StopRequests } from './signals.ts';
 import { addressTable } from './table.ts';
 
+/** Whoever watches a download wants to see that it goes on. */
+const prepareIntervalMs = 5_000;
+
 function standardOutput(): Console {
   return new Console({
     write: (text) => void process.stdout.write(text),
@@ -50,7 +53,7 @@ async function planRun(options: UpOptions, env: NodeJS.ProcessEnv, folder: DataF
   await setUpOwnServers({ env: () => commonEnv({ options, baseEnv: env, folder }), pipelines, embedded, onDone: (text) => console.line(text) });
   const programs = await preparePrograms({
     embedded, cacheDir: defaultCacheDir(env), env, signal: stop.signal,
-    onProgress: (progress) => console.status(`prepare ${progress.server}`, describeProgress(progress)),
+    onProgress: (progress) => console.status(`prepare ${progress.server}`, describeProgress(progress), prepareIntervalMs),
   });
   for (const server of ['temporal', 'kafka', 'postgres']) console.clear(`prepare ${server}`);
   const ports = await choosePorts({

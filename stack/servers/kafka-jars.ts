@@ -27,17 +27,23 @@ const project = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 const mavenTimeoutMs = 10 * 60_000;
 /** Files that Maven fetches into an empty local repository: plug-ins, descriptions and 46 jars. */
 const filesExpected = 410;
+const jarsExpected = 46;
+const expectedMs = 15_000;
 
 async function fill(folder: string, { onProgress, signal }: PrepareOptions): Promise<void> {
   const startedAt = Date.now();
   let files = 0;
-  const report = (): void => onProgress?.({
-    server: 'kafka', what: `downloading Apache Kafka ${kafkaVersion} with Maven`, done: files, total: Math.max(files, filesExpected), unit: 'files',
-    elapsedMs: Date.now() - startedAt, expectedMs: 15_000,
-  });
+  let copied = 0;
+  const report = (): void => {
+    const step = { server: 'kafka', elapsedMs: Date.now() - startedAt, expectedMs } as const;
+    if (copied > 0) onProgress?.({ ...step, what: `putting Apache Kafka ${kafkaVersion} in place`, done: copied, total: Math.max(copied, jarsExpected), unit: 'files' });
+    else if (files > 0) onProgress?.({ ...step, what: `downloading Apache Kafka ${kafkaVersion} with Maven`, done: files, total: Math.max(files, filesExpected), unit: 'files' });
+    else onProgress?.({ ...step, what: `starting Maven, which fetches Apache Kafka ${kafkaVersion}` });
+  };
   const work = join(folder, 'maven');
   mkdirSync(work);
   writeFileSync(join(work, 'pom.xml'), project);
+  report();
   const timer = setInterval(report, 1_000);
   try {
     await runCommand({
@@ -46,6 +52,7 @@ async function fill(folder: string, { onProgress, signal }: PrepareOptions): Pro
       timeoutMs: mavenTimeoutMs, cwd: work, signal,
       onLine: (line) => {
         if (line.includes('Downloaded from')) files += 1;
+        if (/\bCopying \S+\.jar to\b/.test(line)) copied += 1;
       },
     });
   } catch (error) {

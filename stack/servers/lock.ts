@@ -96,18 +96,18 @@ export function acquireLock(path: string): FileLock {
   throw new LockedError(path, readHolder(path));
 }
 
-/** Takes the lock, waiting for a live holder up to `timeoutMs`; `onWait` is told once when there is one. */
+const triesPerSecond = 10;
+
+/** Takes the lock, waiting for a live holder up to `timeoutMs`; `onWait` is told of one at once and then every second. */
 export async function waitForLock(path: string, timeoutMs: number, onWait?: (holder: ProcessIdentity | undefined) => void): Promise<FileLock> {
   const deadline = Date.now() + timeoutMs;
-  let told = false;
-  for (;;) {
+  for (let tries = 0; ; tries += 1) {
     try {
       return acquireLock(path);
     } catch (error) {
       if (!(error instanceof LockedError) || Date.now() >= deadline) throw error;
-      if (!told) onWait?.(error.holder);
-      told = true;
-      await delay(100);
+      if (tries % triesPerSecond === 0) onWait?.(error.holder);
+      await delay(1_000 / triesPerSecond);
     }
   }
 }

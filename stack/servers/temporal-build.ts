@@ -37,6 +37,7 @@ export async function buildTemporal({ folder, version, onProgress, env, signal }
     if (packages === 0) onProgress?.({ ...step, what: 'building the Temporal server with Go: downloading modules', done: modules, unit: 'modules' });
     else onProgress?.({ ...step, what: 'building the Temporal server with Go: compiling', done: packages, total, unit: 'packages' });
   };
+  report();
   const timer = setInterval(report, 1_000);
   try {
     await runCommand({

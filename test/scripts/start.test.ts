@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 // @ts-expect-error -- plain JavaScript: it runs before there is a compiler
-import { isInstalled } from '../../scripts/install.mjs';
+import { describeInstall, expectedFolders, isInstalled } from '../../scripts/install.mjs';
 // @ts-expect-error -- plain JavaScript
 import { cacheDir, isAtLeast } from '../../scripts/requirements.mjs';
 // @ts-expect-error -- plain JavaScript
@@ -98,6 +98,23 @@ describe('installed packages', () => {
     expect(isInstalled(folder)).toBe(false);
     write('node_modules/.package-lock.json', { 'node_modules/b': { version: '2.0.0' } });
     expect(isInstalled(folder)).toBe(false);
+  });
+});
+
+describe('the progress of an installation', () => {
+  it('counts what this machine will get', () => {
+    const packages = {
+      '': {}, 'node_modules/a': {}, 'node_modules/a/node_modules/b': {}, 'node_modules/ours': { link: true }, 'inference-client': {},
+      'node_modules/linux': { os: ['linux'], cpu: ['x64', 'arm64'] }, 'node_modules/mac': { os: ['darwin'] }, 'node_modules/not-windows': { os: ['!win32'] }, 'node_modules/musl': { optional: true, os: ['linux'], libc: ['musl'] }, 'node_modules/wasm': { optional: true },
+      'node_modules/other-cpu': { os: ['linux'], cpu: ['s390x'] },
+    };
+    expect(expectedFolders(packages, { os: 'linux', cpu: 'x64' })).toEqual(['node_modules/a', 'node_modules/a/node_modules/b', 'node_modules/linux', 'node_modules/not-windows']);
+    expect(expectedFolders(packages, { os: 'win32', cpu: 'x64' })).toEqual(['node_modules/a', 'node_modules/a/node_modules/b']);
+  });
+  it('says what npm is doing and since when', () => {
+    expect(describeInstall(0, 420, 3_000)).toBe('npm packages: asking for about 420, 3 s');
+    expect(describeInstall(210, 420, 33_000)).toBe('npm packages: downloading and unpacking, 210 of about 420, 33 s');
+    expect(describeInstall(420, 420, 61_000)).toMatch(/^npm packages: all are unpacked, running .*, 61 s$/);
   });
 });
 

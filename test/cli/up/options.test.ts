@@ -33,6 +33,7 @@ describe('what is shown', () => {
   it('says what, of how much and how long', () => {
     const step = { server: 'kafka', what: 'downloading', elapsedMs: 4_200 } as const;
     expect(describeProgress({ ...step, done: 120, total: 410, unit: 'files', expectedMs: 15_000 })).toBe('kafka: downloading, 120 of 410 files, 4 s of about 15 s');
+    expect(describeProgress({ ...step, elapsedMs: 40_000, expectedMs: 15_000 })).toBe('kafka: downloading, 40 s (usually about 15 s; this machine or its network is slower)');
     expect(describeProgress({ ...step, done: 12, unit: 'modules' })).toBe('kafka: downloading, 12 modules, 4 s');
     expect(describeProgress({ ...step, elapsedMs: 0 })).toBe('kafka: downloading');
   });
