@@ -22,7 +22,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Starts one of our own processes and waits for its ready line: one JSON object with `"ready": true` on standard output. */
 export async function startNodeProcess(options: NodeProcessOptions): Promise<Running> {
   const child = await launch({
-    name: options.name, command: process.execPath, args: ['--import', 'tsx', options.main], cwd: root, env: options.env,
+    name: options.name, command: process.execPath, args: ['--import', 'tsx', options.main], cwd: root,
+    // Its output goes to a file: libraries that colour theirs without looking are asked not to (Temporal's native part is one).
+    env: { ...options.env, NO_COLOR: '1', FORCE_COLOR: undefined },
     logFile: options.logFile, onLaunch: options.onLaunch,
   });
   try {
