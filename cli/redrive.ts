@@ -9,6 +9,7 @@ import { systemConfig } from './system-config.ts';
 
 interface RedriveOptions {
   all?: true;
+  again?: true;
   dataDir?: string;
 }
 
@@ -28,19 +29,21 @@ export function registerRedrive(program: Command): void {
     .description('Re-drive batches that ended without completing ("headrace status --verify" names them), by the Temporal reset that neither loses nor doubles an effect.')
     .argument('[run...]', 'workflow ids of batches, also without their "batch:"')
     .option('--all', `every batch of the deployment that ended without completing, up to ${allMax} at once`)
+    .option('--again', 'also a batch that has completed: for a sink that has lost what it had taken')
     .option('--data-dir <dir>', 'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data); TEMPORAL_ADDRESS goes before it')
     .option('--verbose', 'show stacks of errors')
     .action(redriveRuns);
 }
 
-async function redriveRuns(ids: string[], { all, dataDir }: RedriveOptions): Promise<void> {
+async function redriveRuns(ids: string[], { all, again, dataDir }: RedriveOptions): Promise<void> {
   if ((ids.length > 0) === (all === true)) throw new Error('name the batches to re-drive, or give --all');
+  if (all && again) throw new Error('--all takes the batches that have not completed, and --again those that are named; give one of them');
   const { config } = systemConfig(dataDir, process.env);
   const client = await connectTemporal(config);
   try {
     const found = all ? await createBatchRuns(client, config.deployment).incomplete(allMax) : undefined;
     const workflowIds = found?.runs.map(({ workflowId }) => workflowId) ?? ids.map(withPrefix);
-    for (const workflowId of workflowIds) await redriveOne(client, workflowId);
+    for (const workflowId of workflowIds) await redriveOne(client, workflowId, again === true);
     if (found) process.stdout.write(`${workflowIds.length} batches that ended without completing${found.more ? '; there are more: run the command again' : ''}\n`);
   } finally {
     await client.connection.close();
@@ -48,9 +51,9 @@ async function redriveRuns(ids: string[], { all, dataDir }: RedriveOptions): Pro
 }
 
 /** One that cannot be re-driven holds up no other. */
-async function redriveOne(client: Client, workflowId: string): Promise<void> {
+async function redriveOne(client: Client, workflowId: string, again: boolean): Promise<void> {
   try {
-    const { runId, point } = await redrive(client, workflowId);
+    const { runId, point } = await redrive(client, workflowId, { again });
     process.stdout.write(`${workflowId} is re-driven as run ${runId}: ${kept[point.keeps]}\n`);
   } catch (error) {
     process.stderr.write(`${workflowId} is not re-driven: ${messageOf(error)}\n`);

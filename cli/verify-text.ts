@@ -43,10 +43,10 @@ function chainFindings({ chain, holes, overlaps, skipped, unexamined, committed 
   const place = `of ${chain.topic}-${chain.partition} (pipeline ${chain.pipeline})`;
   const each = (ranges: readonly OffsetRange[], tell: (range: OffsetRange) => string) => listed(ranges.map((range) => [tell(range)]));
   return [
-    ...each(holes, (hole) => `hole: no batch has offsets ${offsets(hole)} ${place}. Either retention deleted these records before they were read (the bridge's log says so), or their run is gone from Temporal`),
-    ...each(overlaps, (overlap) => `overlap: two batches have offsets ${offsets(overlap)} ${place}. Each sink keeps one effect of them; they were read twice`),
-    ...(skipped ? [`skipped: offset ${String(committed)} is committed, and no batch has offsets ${offsets(skipped)} ${place}. Somebody else committed, or Temporal lost runs: stop the bridge, and set the group's offset back to ${skipped.from}`] : []),
-    ...each(unexamined, (range) => `not looked at: offsets ${offsets(range)} ${place}, because too many batches before them are not in the ledger; try again after the next sweep`),
+    ...each(holes, (hole) => `hole: no batch has ${offsets(hole)} ${place}. Either retention deleted these records before they were read (the bridge's log says so), or their run is gone from Temporal`),
+    ...each(overlaps, (overlap) => `overlap: two batches have ${offsets(overlap)} ${place}. Each sink keeps one effect of them; they were read twice`),
+    ...(skipped ? [`skipped: offset ${String(committed)} is committed, and no batch has ${offsets(skipped)} ${place}. Somebody else committed, or Temporal lost runs: stop the bridge, and set the group's offset back to ${skipped.from}`] : []),
+    ...each(unexamined, (range) => `not looked at: ${offsets(range)} ${place}, because too many batches before them are not in the ledger; try again after the next sweep`),
   ];
 }
 
@@ -62,7 +62,7 @@ function listed(findings: readonly (readonly string[])[]): string[] {
 }
 
 function offsets({ from, to }: OffsetRange): string {
-  return to - from === 1 ? String(from) : `${from} to ${to - 1}`;
+  return to - from === 1 ? `offset ${from}` : `offsets ${from} to ${to - 1}`;
 }
 
 function count(value: number): string {

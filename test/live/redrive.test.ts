@@ -137,12 +137,23 @@ describe('a batch that is ended from outside', () => {
     await untilVerified();
   });
 
-  test('a batch that runs or has completed is not re-driven, nor one that never was', async () => {
+  test('one that has completed is re-driven only when that is asked for, and then has no effect twice', async () => {
     const [done, never] = [workflowIdAt(0), workflowIdAt(999_999)];
     const { stderr, exitCode } = await command(registerRedrive, 'redrive', done.replace('batch:', ''), never);
     expect(exitCode).toBe(1);
-    expect(stderr).toContain(`${done} is not re-driven: ${done} is completed: there is nothing to re-drive`);
-    expect(stderr).toContain(`${never} is not re-driven: there is no workflow`);
+    expect(stderr).toContain(`${done} is not re-driven: it has completed; --again`);
+    expect(stderr).toContain(`${never} is not re-driven: there is no such workflow`);
+    const before = (await system.temporal.workflow.getHandle(done).describe()).runId;
+    expect((await command(registerRedrive, 'redrive', '--again', done)).stdout).toContain('its recorded decisions are delivered again');
+    expect((await system.temporal.workflow.getHandle(done).describe()).runId).not.toBe(before);
+    await untilEnded(done, 'COMPLETED');
+    await checkEverySink();
+    await untilVerified();
+  });
+
+  test('is nothing that a command may guess', async () => {
+    expect((await command(registerRedrive, 'redrive')).error?.message).toBe('name the batches to re-drive, or give --all');
+    expect((await command(registerRedrive, 'redrive', 'something')).error?.message).toContain('"something" is no event key');
   });
 });
 
