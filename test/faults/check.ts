@@ -42,6 +42,7 @@ export async function checkEverything(context: RowContext, ledger: Ledger, { ski
     ...named('decisions', differences(expected, decisions)),
     ...(typeof lake === 'string' ? [`lake: ${lake.slice(0, 300)}`] : named('lake', differences(expected, lake))),
     ...named('reviews', await reviewProblems(system, dashboard)),
+    ...named('minutes', await minuteProblems(system)),
     ...agreement(dashboard, { decisions, ...(typeof lake === 'string' ? {} : { lake }) }),
   ];
   const problems = [
@@ -89,6 +90,16 @@ async function reviewProblems(system: FaultSystem, dashboard: readonly Found[]):
     ...found.filter((key) => !wanted.has(key)).map((key) => `${key}: not expected`),
     ...(seen.size === found.length ? [] : [`${found.length - seen.size} keys: twice`]),
   ];
+}
+
+/** The dashboard's minutes count what its decisions say, however often these were delivered. */
+async function minuteProblems(system: FaultSystem): Promise<string[]> {
+  const { rows } = await system.pool.query<{ minute: Date; counted: string | null; there: string | null }>(
+    `with there as (select date_trunc('minute', event_time, 'UTC') as minute, outcome, model_version, count(*) as decisions from decisions group by 1, 2, 3)
+     select minute, minutes.decisions as counted, there.decisions as there from decision_minutes as minutes full join there using (minute, outcome, model_version)
+     where minutes.decisions is distinct from there.decisions order by minute limit 10`,
+  );
+  return rows.map(({ minute, counted, there }) => `${minute.toISOString()}: counts ${counted}, and there are ${there} decisions`);
 }
 
 /** All sinks hold the same prediction, version and outcome of an event. */

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { mutants, plant } from './mutants.ts';
 import { writeReport } from './report.ts';
 import { keepRun } from './results.ts';
 import type { Row } from './row.ts';
@@ -20,12 +21,14 @@ const usage = `npm run faults -- [options]
   --dry               keeps no figures in docs/reliability.json
   --keep              keeps the folder with all logs of a run that failed
   --json              prints the results as JSON
+  --mutants           plants each known bug in a copy of the sources, and runs the row that has to catch it
+  --mutant NAME       only this one; may be given several times
   --report            writes docs/reliability.md from docs/reliability.json and ends`;
 
 const { values } = parseArgs({
   options: {
     row: { type: 'string', multiple: true }, seed: { type: 'string' }, minutes: { type: 'string' }, rate: { type: 'string', default: '500' }, events: { type: 'string', default: '20000' },
-    list: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, dry: { type: 'boolean' }, report: { type: 'boolean' }, help: { type: 'boolean' }, 'working-tree': { type: 'boolean' },
+    list: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, dry: { type: 'boolean' }, report: { type: 'boolean' }, help: { type: 'boolean' }, mutants: { type: 'boolean' }, mutant: { type: 'string', multiple: true }, 'working-tree': { type: 'boolean' },
   },
 });
 
@@ -60,12 +63,32 @@ async function runAndTell(row: Row, options: Omit<RunOptions, 'log'>): Promise<R
   return result;
 }
 
+/** Every planted bug has to be caught by its row, for the reason that it is wrong. */
+async function runMutants(folder: string, seed: number): Promise<void> {
+  const chosen = values.mutant?.map((name) => mutants.find((mutant) => mutant.name === name) ?? fail(`there is no mutant "${name}": ${mutants.map((each) => each.name).join(', ')}`)) ?? mutants;
+  const alive: string[] = [];
+  for (const mutant of chosen) {
+    const { root } = exportCommit(join(folder, mutant.name));
+    plant(mutant, root);
+    const row = rows.find(({ name }) => name === mutant.row)!;
+    print(`== mutant ${mutant.name}: ${mutant.about}`);
+    const { problems } = await runAndTell(row, { product: { root }, seed, rate: 200, eventsMin: 10_000, env: process.env });
+    const caught = problems.find((problem) => mutant.caughtBy.test(problem));
+    if (!caught) alive.push(mutant.name);
+    print(`== mutant ${mutant.name}: ${caught ? `caught: ${caught.split('\n')[0]!.slice(0, 200)}` : 'NOT CAUGHT'}`);
+    rmSync(root, { recursive: true, force: true });
+  }
+  print(`${chosen.length - alive.length} of ${chosen.length} mutants caught${alive.length > 0 ? `; alive: ${alive.join(', ')}` : ''}`);
+  process.exitCode = alive.length > 0 ? 1 : 0;
+}
+
 async function main(): Promise<void> {
   if (values.help) return print(usage);
   if (values.list) return void process.stdout.write(rows.map(({ name, about }) => `${name.padEnd(24)} ${about}\n`).join(''));
   if (values.report) return writeReport();
   const folder = mkdtempSync(join(tmpdir(), 'headrace-faults-product-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  if (values.mutants || values.mutant) return runMutants(folder, numberOf('seed', values.seed ?? '1'));
   const product = values['working-tree'] ? workingTree() : exportCommit(folder);
   const firstSeed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : numberOf('seed', values.seed);
   const chosen = chosenRows();

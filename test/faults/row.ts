@@ -40,6 +40,8 @@ export class RowContext {
   readonly lost = new Map<number, { from: number; to: number }>();
   /** Event keys whose records were refused, rightly: they are no events. */
   readonly refused = new Set<string>();
+  /** Verdicts that must have won, by event key. */
+  readonly decided = new Map<string, string>();
   /** Above 0: the archive belongs to the epoch before, and what the topic holds to this one. */
   epoch = 0;
 

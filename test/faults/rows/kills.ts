@@ -108,3 +108,23 @@ export const killKafka = killServer('kafka', 3, { role: 'bridges', text: 'Connec
 export const killTemporal = killServer('temporal', 4, { role: 'bridges', text: waitsForTemporal });
 export const killPostgres = killServer('postgres', 5, { role: 'workers', text: retriedStep });
 export const killModels = killServer('models', 5, { role: 'workers', text: retriedStep });
+
+export const killWithoutTemporal: Row = {
+  name: 'kill-without-temporal',
+  about: 'both bridges are killed while Temporal is away and their starts are under way, twice',
+  async run(context) {
+    const { system } = context;
+    for (let round = 0; round < 2; round++) {
+      await context.pause(500, 2_000);
+      await system.servers.temporal.kill();
+      context.fault('SIGKILL temporal');
+      await context.pause(2_000, 4_000);
+      await Promise.all(system.bridges.map((bridge) => bridge.kill()));
+      context.fault('SIGKILL both bridges');
+      await system.servers.temporal.restart();
+      for (const bridge of system.bridges) bridge.start();
+      await context.recovered();
+    }
+    context.mustHappen('events flowed meanwhile', context.load.sent, 8_500);
+  },
+};

@@ -1,0 +1,92 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** One place of the sources, and what stands there instead. */
+interface Change {
+  file: string;
+  from: string;
+  to: string;
+}
+
+/** A bug that somebody could write in good faith, and the row that must tell. */
+export interface Mutant {
+  name: string;
+  about: string;
+  changes: readonly Change[];
+  /** Row that has to fail. */
+  row: string;
+  /** What that row must find wrong: a run that fails for another reason has caught nothing. */
+  caughtBy: RegExp;
+}
+
+const wrongEffects = /lost|twice|not expected|recomputed|hole|overlap/;
+const localEnd: Change = { file: 'bridge/start-batch.ts', from: 'return { cut, end: answer.end };', to: 'return { cut, end: cut.end };' };
+
+/** The ten bugs that the oracle has to find. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'commit-before-start', about: 'the offset is committed before the batch is started', row: 'kill-without-temporal', caughtBy: /lost|before the batch was started|where no batch ends/,
+    changes: [{
+      file: 'bridge/partition.ts', from: '    const scored = await startBatch(',
+      to: '    const early = lane.cut(this.options.caps);\n    if (early) this.#commit(early.end);\n    const scored = await startBatch(',
+    }],
+  },
+  {
+    name: 'allow-duplicate', about: 'a position may be started again when its run is closed', row: 'group-deleted', caughtBy: /were started for records that had been decided/,
+    changes: [
+      { file: 'bridge/temporal-starter.ts', from: "workflowIdReusePolicy: 'REJECT_DUPLICATE'", to: "workflowIdReusePolicy: 'ALLOW_DUPLICATE'" },
+      { file: 'bridge/temporal-starter.ts', from: 'updateId: scoredUpdateName,', to: 'updateId: `${scoredUpdateName}-${Math.random()}`,' },
+    ],
+  },
+  { name: 'adopt-local-end', about: 'the lane goes on from the end that it has cut, not from that of the run that exists', row: 'kill-both-bridges', caughtBy: wrongEffects, changes: [localEnd] },
+  {
+    name: 'bare-increments', about: 'minutes count deliveries, not decisions', row: 'postgres-at-commit', caughtBy: /minutes: .* counts/,
+    changes: [{ file: 'sinks/dashboard.ts', from: 'from inserted group by', to: 'from delivered group by' }],
+  },
+  {
+    name: 'random-object-key', about: "a segment's name is not that of its range alone", row: 'kill-worker', caughtBy: /lake: /,
+    changes: [{ file: 'sinks/lake/paths.ts', from: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end)}.seg`;', to: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end + Math.floor(Math.random() * 50))}.seg`;' }],
+  },
+  {
+    name: 'dead-letter-skipped', about: 'refused records are dropped', row: 'poison', caughtBy: /neither decided nor a dead letter/,
+    changes: [{ file: 'activities/dead-letter.ts', from: 'await deadLetters.publish(', to: 'if (batch.count < 0) await deadLetters.publish(' }],
+  },
+  {
+    name: 'from-beginning-false', about: 'a partition without a commit begins at its end', row: 'partitions-added', caughtBy: /lost|not within|begins at/,
+    changes: [{ file: 'bridge/assignment.ts', from: "if (startAt === 'earliest') return (await boundsOf(source, partition)).start;", to: "if (startAt === 'earliest') return (await boundsOf(source, partition)).end;" }],
+  },
+  {
+    name: 'no-generation-guard', about: 'lanes of an earlier assignment go on, each from its own end', row: 'zombie-bridge-15s', caughtBy: wrongEffects,
+    changes: [
+      localEnd,
+      { file: 'bridge/pipeline-bridge.ts', from: 'source: fenced(source, isCurrent)', to: 'source: fenced(source, () => isCurrent !== undefined)' },
+      { file: 'bridge/pipeline-bridge.ts', from: '      this.#abandon(partition);\n      if (!partitions.includes(number))', to: '      if (!partitions.includes(number))' },
+    ],
+  },
+  {
+    name: 'signals-not-deduplicated', about: 'every verdict counts, the last one most', row: 'verdicts', caughtBy: /and the first was|label of|decisions in the audit/,
+    changes: [
+      { file: 'workflows/review.ts', from: '    if (!this.#state.accepted) {', to: '    if (verdict) {' },
+      { file: 'workflows/review.ts', from: 'if (!accepted || (verdict.id !== undefined && verdict.id === accepted.id)) return;', to: 'if (verdict || !accepted) return;' },
+    ],
+  },
+  {
+    name: 'features-reapplied', about: 'a batch that comes again is folded again', row: 'runs-and-group-deleted', caughtBy: /features are|recomputed|y is/,
+    changes: [
+      { file: 'features/store.ts', from: "marker.last.startId === startId) return 'repeat';", to: "marker.last.startId === startId) return 'apply';" },
+      { file: 'features/store.ts', from: "return end <= marker.position ? 'answer' : 'apply';", to: "return 'apply';" },
+      { file: 'features/fold-batch.ts', from: 'const begin = tx.markerPosition ?? -Infinity;', to: 'const begin = -Infinity;' },
+    ],
+  },
+];
+
+/** Writes the bug into a copy of the sources. Throws when a place is not there exactly once: the sources have moved, and the mutant must follow. */
+export function plant({ name, changes }: Mutant, root: string): void {
+  for (const { file, from, to } of changes) {
+    const path = join(root, file);
+    const text = readFileSync(path, 'utf8');
+    const places = text.split(from).length - 1;
+    if (places !== 1) throw new Error(`mutant ${name}: its place in ${file} is there ${places} times; write it anew for the sources of today: ${from}`);
+    writeFileSync(path, text.replace(from, () => to));
+  }
+}
