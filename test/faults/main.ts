@@ -8,6 +8,7 @@ import { keepRun } from './results.ts';
 import type { Row } from './row.ts';
 import { rows } from './rows/index.ts';
 import { runRow, type RowResult, type RunOptions } from './run-row.ts';
+import type { FaultSystem } from './system/fault-system.ts';
 import { exportCommit, workingTree } from './system/product.ts';
 
 const usage = `npm run faults -- [options]
@@ -32,6 +33,15 @@ const { values } = parseArgs({
   },
 });
 
+/** What runs now: it goes with this process. */
+let current: FaultSystem | undefined;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    print('stopping what runs');
+    void Promise.resolve(current?.stop()).finally(() => process.exit(130));
+  });
+}
+
 function print(text: string): void {
   process.stderr.write(`${text}\n`);
 }
@@ -55,7 +65,7 @@ async function runAndTell(row: Row, options: Omit<RunOptions, 'log'>): Promise<R
   print(`== ${row.name}, seed ${options.seed}`);
   const startedMs = Date.now();
   const log = (text: string) => print(`  ${((Date.now() - startedMs) / 1_000).toFixed(1).padStart(6)} s  ${text}`);
-  const result = await runRow(row, { ...options, log });
+  const result = await runRow(row, { ...options, log, onSystem: (system) => (current = system) });
   for (const { what, count } of result.sometimes) log(`${count} x ${what}`);
   for (const problem of result.problems) log(`WRONG: ${problem}`);
   print(`== ${row.name}, seed ${options.seed}: ${result.passed ? 'passed' : 'FAILED'}; ${result.events} events, ${result.faults} faults, lost ${result.lost}, duplicated ${result.duplicated}, recovered in ${result.recoverSeconds.join(', ')} s`);

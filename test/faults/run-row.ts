@@ -20,6 +20,8 @@ export interface RunOptions {
   log: (text: string) => void;
   /** Keep the folder with all logs when the row fails. */
   keepFailed?: boolean;
+  /** Told the system as soon as there is one, so that it can be stopped when this process has to end. */
+  onSystem?: (system: FaultSystem) => void;
 }
 
 /** One run of one row. It passed when nothing is wrong and everything that had to happen did. */
@@ -44,6 +46,7 @@ const warmUpEvents = 1_000;
 export async function runRow(row: Row, options: RunOptions): Promise<RowResult> {
   const startedMs = Date.now();
   const system = await FaultSystem.start(options.product, row.needs ?? {}, options.env);
+  options.onSystem?.(system);
   const ledger = new Ledger();
   const monitor = new Monitor(system);
   const context = new RowContext(system, new Load(system, ledger, options.rate), monitor, new Random(options.seed), options.log);
