@@ -9,77 +9,77 @@
  * It has no timer and reads only the clock that it is given.
  */
 
-export type BreakerState = 'closed' | 'open' | 'half-open'
+export type BreakerState = 'closed' | 'open' | 'half-open';
 
 export interface BreakerOptions {
   /** Failures in a row that open it. */
-  readonly failuresMax: number
+  readonly failuresMax: number;
   /** How long it stays open before it lets a probe through. */
-  readonly openMs: number
+  readonly openMs: number;
   /** Milliseconds that never go back. */
-  readonly nowMs: () => number
+  readonly nowMs: () => number;
 }
 
 /** Leave to make one call; the caller reports the outcome once. Reports of calls from before the last change of state are ignored. */
 export interface Permit {
-  succeeded(): void
-  failed(): void
+  succeeded(): void;
+  failed(): void;
   /** The call says nothing about the health of the server. */
-  abstained(): void
+  abstained(): void;
 }
 
 export interface Breaker {
-  readonly state: BreakerState
+  readonly state: BreakerState;
   /** A permit, or how many milliseconds until it is worth asking again (0 while a probe is out). */
-  acquire(): Permit | { readonly retryAfterMs: number }
+  acquire(): Permit | { readonly retryAfterMs: number };
 }
 
 /** Creates a breaker in state `closed`. */
 export function createBreaker({ failuresMax, openMs, nowMs }: BreakerOptions): Breaker {
-  let state: BreakerState = 'closed'
-  let failuresInRow = 0
-  let openUntilMs = 0
+  let state: BreakerState = 'closed';
+  let failuresInRow = 0;
+  let openUntilMs = 0;
   // Counts changes of state, so that a call which began before the last one cannot decide the present one.
-  let generation = 0
+  let generation = 0;
 
   function enter(next: BreakerState): void {
-    state = next
-    generation++
-    failuresInRow = 0
-    if (next === 'open') openUntilMs = nowMs() + openMs
+    state = next;
+    generation++;
+    failuresInRow = 0;
+    if (next === 'open') openUntilMs = nowMs() + openMs;
   }
 
   function permit(): Permit {
-    const issuedIn = generation
+    const issuedIn = generation;
     const report = (act: () => void) => () => {
-      if (issuedIn === generation) act()
-    }
+      if (issuedIn === generation) act();
+    };
     return {
       succeeded: report(() => (state === 'half-open' ? enter('closed') : (failuresInRow = 0))),
       failed: report(() => {
-        failuresInRow++
-        if (state === 'half-open' || failuresInRow >= failuresMax) enter('open')
+        failuresInRow++;
+        if (state === 'half-open' || failuresInRow >= failuresMax) enter('open');
       }),
       abstained: report(() => {
-        if (state !== 'half-open') return
-        enter('open')
-        openUntilMs = nowMs()
+        if (state !== 'half-open') return;
+        enter('open');
+        openUntilMs = nowMs();
       }),
-    }
+    };
   }
 
   return {
     get state() {
-      return state
+      return state;
     },
     acquire() {
-      if (state === 'half-open') return { retryAfterMs: 0 }
+      if (state === 'half-open') return { retryAfterMs: 0 };
       if (state === 'open') {
-        const retryAfterMs = openUntilMs - nowMs()
-        if (retryAfterMs > 0) return { retryAfterMs }
-        enter('half-open')
+        const retryAfterMs = openUntilMs - nowMs();
+        if (retryAfterMs > 0) return { retryAfterMs };
+        enter('half-open');
       }
-      return permit()
+      return permit();
     },
-  }
+  };
 }

@@ -5,110 +5,114 @@
  * on doing so when a healthy server takes the address over. So calls that run into their deadline are counted, and after
  * `deadlineHitsMax` of them in a row, with no answer of any kind in between, the next call goes through a new channel.
  */
-import { Client, credentials, Metadata, status as Status, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js'
-import { type ErrorPlace, InferenceError } from './errors.ts'
-import { nameOfMethod, type UnaryMethod } from './methods.ts'
-import type { ResolvedOptions, TlsOptions } from './options.ts'
-import { trackSockets } from './sockets.ts'
-import { fromServiceError } from './status.ts'
+import { Client, credentials, Metadata, status as Status, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js';
+import { type ErrorPlace, InferenceError } from './errors.ts';
+import { nameOfMethod, type UnaryMethod } from './methods.ts';
+import type { ResolvedOptions, TlsOptions } from './options.ts';
+import { trackSockets } from './sockets.ts';
+import { fromServiceError } from './status.ts';
 
 export interface CallOptions {
-  readonly deadlineMs: number
-  readonly signal?: AbortSignal | undefined
-  readonly metadata?: Readonly<Record<string, string>> | undefined
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
   /** For the error message. */
-  readonly model?: string | undefined
-  readonly version?: string | undefined
+  readonly model?: string | undefined;
+  readonly version?: string | undefined;
 }
 
 export interface Channel {
   /** Makes one call. Rejects with InferenceError, at the latest when the deadline is over. */
-  unary<Request, Response>(method: UnaryMethod<Request, Response>, request: Request, options: CallOptions): Promise<Response>
+  unary<Request, Response>(method: UnaryMethod<Request, Response>, request: Request, options: CallOptions): Promise<Response>;
   /** Refuses new calls at once, and resolves when the calls under way have ended; their deadlines bound that. */
-  close(): Promise<void>
+  close(): Promise<void>;
 }
 
 /** One grpc-js client; retired ones are closed when their last call has ended. */
 interface Connection {
-  readonly client: Client
-  readonly closeSockets: () => void
-  openCalls: number
-  deadlineHitsInRow: number
-  isRetired: boolean
+  readonly client: Client;
+  readonly closeSockets: () => void;
+  openCalls: number;
+  deadlineHitsInRow: number;
+  isRetired: boolean;
 }
 
-type ChannelOptions = Pick<ResolvedOptions, 'address' | 'tls' | 'metadata' | 'messageBytesMax' | 'deadlineHitsMax'> & { readonly onRebuild: () => void }
+type ChannelOptions = Pick<ResolvedOptions, 'address' | 'tls' | 'metadata' | 'messageBytesMax' | 'deadlineHitsMax'> & { readonly onRebuild: () => void };
 
 /** Creates a channel; it connects with the first call. */
 export function createChannel(options: ChannelOptions): Channel {
-  const { address, deadlineHitsMax, onRebuild } = options
-  let current = connect(options)
-  const open = new Set([current])
-  let isClosed = false
-  const onAllClosed: (() => void)[] = []
+  const { address, deadlineHitsMax, onRebuild } = options;
+  let current = connect(options);
+  const open = new Set([current]);
+  let isClosed = false;
+  const onAllClosed: (() => void)[] = [];
 
   function closeIfDone(connection: Connection): void {
-    if (!connection.isRetired || connection.openCalls > 0 || !open.delete(connection)) return
-    connection.client.close()
-    connection.closeSockets()
-    if (isClosed && open.size === 0) for (const resolve of onAllClosed.splice(0)) resolve()
+    if (!connection.isRetired || connection.openCalls > 0 || !open.delete(connection)) return;
+    connection.client.close();
+    connection.closeSockets();
+    if (isClosed && open.size === 0) for (const resolve of onAllClosed.splice(0)) resolve();
   }
 
   function retire(connection: Connection): void {
-    connection.isRetired = true
-    closeIfDone(connection)
+    connection.isRetired = true;
+    closeIfDone(connection);
   }
 
   function ended(connection: Connection, error: ServiceError | null): void {
-    connection.openCalls--
+    connection.openCalls--;
     // Any other outcome, a refused connection included, shows that the channel is not stuck.
-    connection.deadlineHitsInRow = error?.code === Status.DEADLINE_EXCEEDED ? connection.deadlineHitsInRow + 1 : 0
+    connection.deadlineHitsInRow = error?.code === Status.DEADLINE_EXCEEDED ? connection.deadlineHitsInRow + 1 : 0;
     if (connection.deadlineHitsInRow >= deadlineHitsMax && connection === current && !isClosed) {
-      current = connect(options)
-      open.add(current)
-      retire(connection)
-      onRebuild()
+      current = connect(options);
+      open.add(current);
+      retire(connection);
+      onRebuild();
     }
-    closeIfDone(connection)
+    closeIfDone(connection);
   }
 
   return {
     unary(method, request, call) {
-      const place: ErrorPlace = { address, method: nameOfMethod(method.path), ...(call.model !== undefined && { model: call.model }), ...(call.version && { version: call.version }) }
+      const place: ErrorPlace = { address, method: nameOfMethod(method.path), ...(call.model !== undefined && { model: call.model }), ...(call.version && { version: call.version }) };
       return new Promise((resolve, reject) => {
-        if (isClosed) return reject(new InferenceError('CLIENT_CLOSED', 'The client was closed', place))
-        if (call.signal?.aborted) return reject(new InferenceError('CANCELLED', 'Cancelled before it was sent', place, call.signal.reason))
-        const metadata = headers(options.metadata, call.metadata, place)
-        const connection = current
-        connection.openCalls++
-        const cancel = () => running.cancel()
+        if (isClosed) return reject(new InferenceError('CLIENT_CLOSED', 'The client was closed', place));
+        if (call.signal?.aborted) return reject(new InferenceError('CANCELLED', 'Cancelled before it was sent', place, call.signal.reason));
+        const metadata = headers(options.metadata, call.metadata, place);
+        const connection = current;
+        connection.openCalls++;
+        const cancel = () => running.cancel();
         const running = connection.client.makeUnaryRequest(
-          method.path, method.requestSerialize, method.responseDeserialize, request, metadata,
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          request,
+          metadata,
           { deadline: Date.now() + call.deadlineMs },
           (error, response) => {
-            call.signal?.removeEventListener('abort', cancel)
-            ended(connection, error)
-            if (error === null && response !== undefined) return resolve(response)
-            if (call.signal?.aborted && error?.code === Status.CANCELLED) return reject(new InferenceError('CANCELLED', 'Cancelled', place, call.signal.reason))
-            reject(error === null ? new InferenceError('BAD_RESPONSE', 'The answer was empty', place) : fromServiceError(error, place))
+            call.signal?.removeEventListener('abort', cancel);
+            ended(connection, error);
+            if (error === null && response !== undefined) return resolve(response);
+            if (call.signal?.aborted && error?.code === Status.CANCELLED) return reject(new InferenceError('CANCELLED', 'Cancelled', place, call.signal.reason));
+            reject(error === null ? new InferenceError('BAD_RESPONSE', 'The answer was empty', place) : fromServiceError(error, place));
           },
-        )
-        call.signal?.addEventListener('abort', cancel, { once: true })
-      })
+        );
+        call.signal?.addEventListener('abort', cancel, { once: true });
+      });
     },
 
     close() {
-      const allClosed = new Promise<void>((resolve) => (open.size === 0 ? resolve() : onAllClosed.push(resolve)))
-      isClosed = true
-      retire(current)
-      return allClosed
+      const allClosed = new Promise<void>((resolve) => (open.size === 0 ? resolve() : onAllClosed.push(resolve)));
+      isClosed = true;
+      retire(current);
+      return allClosed;
     },
-  }
+  };
 }
 
 function connect({ address, tls, messageBytesMax }: ChannelOptions): Connection {
-  const channelCredentials = credentialsOf(tls)
-  const closeSockets = trackSockets(channelCredentials)
+  const channelCredentials = credentialsOf(tls);
+  const closeSockets = trackSockets(channelCredentials);
   const client = new Client(address, channelCredentials, {
     'grpc.max_receive_message_length': messageBytesMax,
     'grpc.max_send_message_length': messageBytesMax,
@@ -124,29 +128,29 @@ function connect({ address, tls, messageBytesMax }: ChannelOptions): Connection 
     // From the global pool a new channel would get the very connection that hangs.
     'grpc.use_local_subchannel_pool': 1,
     ...(tls?.serverName !== undefined && { 'grpc.ssl_target_name_override': tls.serverName, 'grpc.default_authority': tls.serverName }),
-  })
-  return { client, closeSockets, openCalls: 0, deadlineHitsInRow: 0, isRetired: false }
+  });
+  return { client, closeSockets, openCalls: 0, deadlineHitsInRow: 0, isRetired: false };
 }
 
 function credentialsOf(tls: TlsOptions | undefined): ChannelCredentials {
-  if (tls === undefined) return credentials.createInsecure()
-  const buffer = (pem: Uint8Array | string | undefined) => (pem === undefined ? null : Buffer.from(pem))
+  if (tls === undefined) return credentials.createInsecure();
+  const buffer = (pem: Uint8Array | string | undefined) => (pem === undefined ? null : Buffer.from(pem));
   try {
-    return credentials.createSsl(buffer(tls.ca), buffer(tls.key), buffer(tls.cert))
+    return credentials.createSsl(buffer(tls.ca), buffer(tls.key), buffer(tls.cert));
   } catch (error) {
-    throw new InferenceError('INVALID_CONFIG', `tls: ${error instanceof Error ? error.message : String(error)}`, {}, error)
+    throw new InferenceError('INVALID_CONFIG', `tls: ${error instanceof Error ? error.message : String(error)}`, {}, error);
   }
 }
 
 function headers(always: ResolvedOptions['metadata'], once: CallOptions['metadata'], place: ErrorPlace): Metadata {
-  const metadata = new Metadata()
+  const metadata = new Metadata();
   for (const [key, value] of Object.entries({ ...always(), ...once })) {
     try {
-      metadata.set(key, value)
+      metadata.set(key, value);
     } catch {
       // No cause: grpc-js repeats the value, which may be a token.
-      throw new InferenceError('INVALID_CONFIG', `metadata: '${key}' or its value cannot travel as a gRPC header`, place)
+      throw new InferenceError('INVALID_CONFIG', `metadata: '${key}' or its value cannot travel as a gRPC header`, place);
     }
   }
-  return metadata
+  return metadata;
 }

@@ -2,11 +2,11 @@
 
 interface CodeMeaning {
   /** Whether the same request, sent again later and unchanged, can succeed without anybody doing anything. */
-  readonly retryable: boolean
+  readonly retryable: boolean;
   /** Whether it says that the server is unwell, so that the breaker counts it. */
-  readonly breaks: boolean
+  readonly breaks: boolean;
   /** What to do about it; ends the message. */
-  readonly advice: string
+  readonly advice: string;
 }
 
 /** All codes. The comments say why a code is retryable or not. */
@@ -41,49 +41,45 @@ export const inferenceErrorCodes = {
   CANCELLED: { retryable: false, breaks: false, advice: 'The caller gave the call up.' },
   CLIENT_CLOSED: { retryable: false, breaks: false, advice: 'Create a new client.' },
   INVALID_CONFIG: { retryable: false, breaks: false, advice: 'Correct the option.' },
-} as const satisfies Record<string, CodeMeaning>
+} as const satisfies Record<string, CodeMeaning>;
 
 /** A code of {@link InferenceError}. */
-export type InferenceErrorCode = keyof typeof inferenceErrorCodes
+export type InferenceErrorCode = keyof typeof inferenceErrorCodes;
 
 /** Where and for whom a call failed. */
 export interface ErrorPlace {
-  readonly address?: string
-  readonly model?: string
+  readonly address?: string;
+  readonly model?: string;
   /** Empty or absent: whichever version the server picks. */
-  readonly version?: string
+  readonly version?: string;
   /** The remote procedure, such as `ModelInfer`. */
-  readonly method?: string
+  readonly method?: string;
 }
 
 /** The one error class of this package. `message` starts with the code and says what was asked of whom, and what to do. */
 export class InferenceError extends Error {
-  override readonly name = 'InferenceError'
-  readonly code: InferenceErrorCode
+  override readonly name = 'InferenceError';
+  readonly code: InferenceErrorCode;
   /** Whether sending the same again later can help; a property of the code. */
-  readonly retryable: boolean
-  readonly address: string | undefined
-  readonly model: string | undefined
+  readonly retryable: boolean;
+  readonly address: string | undefined;
+  readonly model: string | undefined;
 
   constructor(code: InferenceErrorCode, reason: string, place: ErrorPlace = {}, cause?: unknown) {
-    super(`${code}: ${sentence(reason)}${describe(place)} ${inferenceErrorCodes[code].advice}`, cause === undefined ? {} : { cause })
-    this.code = code
-    this.retryable = inferenceErrorCodes[code].retryable
-    this.address = place.address
-    this.model = place.model
+    super(`${code}: ${sentence(reason)}${describe(place)} ${inferenceErrorCodes[code].advice}`, cause === undefined ? {} : { cause });
+    this.code = code;
+    this.retryable = inferenceErrorCodes[code].retryable;
+    this.address = place.address;
+    this.model = place.model;
   }
 }
 
 function sentence(reason: string): string {
-  const trimmed = reason.trim()
-  return /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`
+  const trimmed = reason.trim();
+  return /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
 }
 
 function describe({ address, model, version, method }: ErrorPlace): string {
-  const parts = [
-    method && `call ${method}`,
-    model !== undefined && `model '${model}'${version ? ` version ${version}` : ''}`,
-    address && `server ${address}`,
-  ].filter(Boolean)
-  return parts.length === 0 ? '' : ` (${parts.join(', ')})`
+  const parts = [method && `call ${method}`, model !== undefined && `model '${model}'${version ? ` version ${version}` : ''}`, address && `server ${address}`].filter(Boolean);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }

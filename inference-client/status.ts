@@ -4,16 +4,16 @@
  * Triton uses few statuses for many causes, so the text decides where the status alone does not. The texts are those of Triton 2.51 and of grpc-js
  * 1.14; a text that nobody recognises falls back to the last row of its status, which is the cautious reading.
  */
-import { status as Status, type ServiceError } from '@grpc/grpc-js'
-import { type ErrorPlace, InferenceError, type InferenceErrorCode } from './errors.ts'
+import { status as Status, type ServiceError } from '@grpc/grpc-js';
+import { type ErrorPlace, InferenceError, type InferenceErrorCode } from './errors.ts';
 
 interface Row {
-  readonly status: Status
+  readonly status: Status;
   /** Matches the text of the status. Absent: any text. */
-  readonly text?: RegExp
+  readonly text?: RegExp;
   /** Only for this remote procedure. Absent: any. */
-  readonly method?: string
-  readonly code: InferenceErrorCode
+  readonly method?: string;
+  readonly code: InferenceErrorCode;
 }
 
 /** The first row that matches wins. */
@@ -54,17 +54,15 @@ const rows: readonly Row[] = [
 
   // We did not cancel (that is decided before this table), so the other side dropped the call, as servers do when they stop.
   { status: Status.CANCELLED, code: 'SERVER_UNAVAILABLE' },
-]
+];
 
 /** The code for a status and its text. INTERNAL, UNKNOWN, ABORTED and all the rest are failures of the server that may pass. */
 export function codeOfStatus(status: Status, text: string, method?: string): InferenceErrorCode {
-  const row = rows.find((candidate) => candidate.status === status
-    && (candidate.method === undefined || candidate.method === method)
-    && (candidate.text === undefined || candidate.text.test(text)))
-  return row?.code ?? 'SERVER_ERROR'
+  const row = rows.find((candidate) => candidate.status === status && (candidate.method === undefined || candidate.method === method) && (candidate.text === undefined || candidate.text.test(text)));
+  return row?.code ?? 'SERVER_ERROR';
 }
 
 /** What grpc-js reported, as our error, with the original as its cause. */
 export function fromServiceError(error: ServiceError, place: ErrorPlace): InferenceError {
-  return new InferenceError(codeOfStatus(error.code, error.details, place.method), error.details || error.message, place, error)
+  return new InferenceError(codeOfStatus(error.code, error.details, place.method), error.details || error.message, place, error);
 }

@@ -1,22 +1,27 @@
-import { describe, expect, it } from 'vitest'
-import { createInferenceClient, type InferenceClientOptions } from '../../inference-client/index.ts'
-import { resolveOptions } from '../../inference-client/options.ts'
+import { describe, expect, it } from 'vitest';
+import { createInferenceClient, type InferenceClientOptions } from '../../inference-client/index.ts';
+import { resolveOptions } from '../../inference-client/options.ts';
 
 describe('options', () => {
   it('have the documented defaults', () => {
-    const { metadata, nowMs, ...rest } = resolveOptions({ address: 'localhost:8001' })
+    const { metadata, nowMs, ...rest } = resolveOptions({ address: 'localhost:8001' });
     expect(rest).toEqual({
-      address: 'localhost:8001', tls: undefined, deadlineMs: 2_000, loadDeadlineMs: 60_000, messageBytesMax: 67_108_864, deadlineHitsMax: 3,
+      address: 'localhost:8001',
+      tls: undefined,
+      deadlineMs: 2_000,
+      loadDeadlineMs: 60_000,
+      messageBytesMax: 67_108_864,
+      deadlineHitsMax: 3,
       breaker: { failuresMax: 5, openMs: 2_000 },
-    })
-    expect(metadata()).toEqual({})
-    expect(nowMs()).toBeTypeOf('number')
-    expect(resolveOptions({ address: 'h:1', breaker: false }).breaker).toBeUndefined()
-  })
+    });
+    expect(metadata()).toEqual({});
+    expect(nowMs()).toBeTypeOf('number');
+    expect(resolveOptions({ address: 'h:1', breaker: false }).breaker).toBeUndefined();
+  });
 
   it.each(['127.0.0.1:8001', '[::1]:8001', 'triton.svc.cluster.local:8001', 'dns:///triton:8001', 'unix:/run/triton.sock'])('take the address %s', (address) => {
-    expect(resolveOptions({ address }).address).toBe(address)
-  })
+    expect(resolveOptions({ address }).address).toBe(address);
+  });
 
   it.each([
     [{ address: '' }, 'address is empty'],
@@ -33,6 +38,6 @@ describe('options', () => {
     [{ address: 'h:1', tls: { cert: 'x' } }, 'tls.cert and tls.key must be given together'],
     [{ address: 'h:1', tls: { cert: 'x', key: 'y' } }, 'tls: '],
   ] as [InferenceClientOptions, string][])('refuse %j', (options, reason) => {
-    expect(() => createInferenceClient(options)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG', message: expect.stringContaining(reason) as string }))
-  })
-})
+    expect(() => createInferenceClient(options)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG', message: expect.stringContaining(reason) as string }));
+  });
+});

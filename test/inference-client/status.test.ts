@@ -1,6 +1,6 @@
-import { status as Status } from '@grpc/grpc-js'
-import { describe, expect, it } from 'vitest'
-import { codeOfStatus, inferenceErrorCodes } from '../../inference-client/index.ts'
+import { status as Status } from '@grpc/grpc-js';
+import { describe, expect, it } from 'vitest';
+import { codeOfStatus, inferenceErrorCodes } from '../../inference-client/index.ts';
 
 describe('status table', () => {
   it.each([
@@ -31,19 +31,19 @@ describe('status table', () => {
     [Status.PERMISSION_DENIED, '', 'ACCESS_DENIED'],
     [Status.DEADLINE_EXCEEDED, 'Deadline exceeded', 'DEADLINE_EXCEEDED'],
   ] as const)('%i "%s" is %s', (status, text, code) => {
-    expect(codeOfStatus(status, text)).toBe(code)
-  })
+    expect(codeOfStatus(status, text)).toBe(code);
+  });
 
   it('reads failures of a load by the call, whatever the status', () => {
     for (const status of [Status.INTERNAL, Status.INVALID_ARGUMENT, Status.NOT_FOUND]) {
-      expect(codeOfStatus(status, "failed to load 'm', failed to poll from model repository", 'RepositoryModelLoad')).toBe('MODEL_LOAD_FAILED')
+      expect(codeOfStatus(status, "failed to load 'm', failed to poll from model repository", 'RepositoryModelLoad')).toBe('MODEL_LOAD_FAILED');
     }
-  })
+  });
 
   it('takes what it does not know for a failure of the server that may pass', () => {
     for (const status of [Status.INTERNAL, Status.UNKNOWN, Status.ABORTED, Status.DATA_LOSS, Status.FAILED_PRECONDITION, 99 as Status]) {
-      expect(codeOfStatus(status, 'something new')).toBe('SERVER_ERROR')
+      expect(codeOfStatus(status, 'something new')).toBe('SERVER_ERROR');
     }
-    expect(inferenceErrorCodes.SERVER_ERROR.retryable).toBe(true)
-  })
-})
+    expect(inferenceErrorCodes.SERVER_ERROR.retryable).toBe(true);
+  });
+});
