@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RowResult } from './run-row.ts';
 import { repositoryRoot } from './system/product.ts';
@@ -33,7 +33,29 @@ export function keepRun(result: RowResult, nowMs: number, file = resultsFile): v
   const { commit, row, seed, passed, events, faults, lost, duplicated, recoverSeconds, problems } = result;
   const at = new Date(nowMs).toISOString().slice(0, 16);
   const kept: KeptRun = { commit, row, seed, at, passed, events, faults, lost, duplicated, recoverSeconds, ...(problems[0] ? { problem: problems[0].split('\n')[0]!.slice(0, problemCharsMax) } : {}) };
+  const lock = openLock(`${file}.lock`);
+  try {
+    append(file, kept);
+  } finally {
+    closeSync(lock);
+    rmSync(`${file}.lock`);
+  }
+}
+
+function append(file: string, kept: KeptRun): void {
   const text = `[\n${[...readRuns(file), kept].map((run) => JSON.stringify(run)).join(',\n')}\n]\n`;
   writeFileSync(`${file}.draft`, text);
   renameSync(`${file}.draft`, file);
+}
+
+/** Two runners may end at the same moment. What is left of one that was killed there has to be removed by hand; the error names it. */
+function openLock(path: string): number {
+  for (let tries = 0; ; tries++) {
+    try {
+      return openSync(path, 'wx');
+    } catch (error) {
+      if (tries >= 100) throw new Error(`another runner has held ${path} for 10 s; remove it if there is none`, { cause: error });
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
 }
