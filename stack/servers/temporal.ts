@@ -19,6 +19,8 @@ export interface StartTemporalOptions extends StartOptions {
   uiCodecEndpoint?: string;
   /** Keeps everything in memory: nothing survives the process. For tests. @default false */
   inMemory?: boolean;
+  /** More settings of the server, `key=value`. */
+  dynamicConfig?: readonly string[];
   /** Without the Web UI. @default false */
   headless?: boolean;
 }
@@ -60,7 +62,7 @@ function arguments_(options: StartTemporalOptions, ports: { grpc: number; ui: nu
     args.push('--db-filename', join(options.dataDir, 'temporal.db'));
     for (const pragma of sqlitePragmas) args.push('--sqlite-pragma', pragma);
   }
-  for (const value of dynamicConfig) args.push('--dynamic-config-value', value);
+  for (const value of [...dynamicConfig, ...(options.dynamicConfig ?? [])]) args.push('--dynamic-config-value', value);
   return args;
 }
 

@@ -1,18 +1,18 @@
 import type { Row } from '../row.ts';
 import { killBothBridges, killBridge, killKafka, killModels, killPostgres, killTemporal, killWithoutTemporal, killWorker } from './kills.ts';
 import { medley, swizzle } from './medley.ts';
-import { kafkaNetwork, modelsNetwork, postgresAtCommit, sinkDown, temporalCutReplies, temporalDown, temporalNetwork } from './network.ts';
+import { kafkaNetwork, modelsNetwork, postgresAtCommit, sinkDown, temporalCutReplies, temporalDown, temporalExhausted, temporalNetwork } from './network.ts';
 import { allWorkersDown, rebalanceStorm, rollingRestarts, smallCache, zombieLong, zombieShort, zombieWorker } from './processes.ts';
 import { compression, late, poison, transactions } from './records.ts';
 import { verdicts } from './reviews.ts';
 import { endedFromOutside, modelChanges } from './runs.ts';
-import { groupDeleted, partitionsAdded, rereadAfterExpiry, retention, topicRecreated } from './topic.ts';
+import { groupDeleted, partitionsAdded, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway } from './topic.ts';
 
 /** The matrix. */
 export const rows: readonly Row[] = [
   killBridge, killBothBridges, killWorker, killKafka, killTemporal, killPostgres, killModels, killWithoutTemporal, modelChanges,
   zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache,
-  temporalCutReplies, temporalNetwork, temporalDown, modelsNetwork, postgresAtCommit, sinkDown, kafkaNetwork,
-  groupDeleted, rereadAfterExpiry, retention, topicRecreated, partitionsAdded, endedFromOutside,
+  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, postgresAtCommit, sinkDown, kafkaNetwork,
+  groupDeleted, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
   transactions, compression, late, poison, verdicts, swizzle, medley,
 ];

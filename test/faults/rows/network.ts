@@ -30,6 +30,28 @@ export const temporalCutReplies: Row = {
   },
 };
 
+export const temporalExhausted: Row = {
+  name: 'temporal-exhausted',
+  about: 'Temporal answers most calls with RESOURCE_EXHAUSTED for 25 s',
+  async run(context) {
+    const { system } = context;
+    const { temporal, temporalSettings } = system.servers;
+    const exhausted = 'rate limit';
+    for (const bridge of system.bridges) bridge.watch(exhausted);
+    temporalSettings.push('frontend.namespaceRPS=12');
+    await temporal.kill();
+    context.fault('temporal: RESOURCE_EXHAUSTED for 25 s');
+    await temporal.restart();
+    await context.pause(25_000);
+    temporalSettings.length = 0;
+    await temporal.kill();
+    context.fault('SIGKILL temporal');
+    await temporal.restart();
+    await context.recovered(30_000);
+    context.mustHappen('a bridge was told that a limit is exceeded', seenBy(system.bridges, exhausted), 2);
+  },
+};
+
 export const temporalNetwork: Row = {
   name: 'temporal-network',
   about: 'the way to Temporal is refused, black-holed, silent, slow and sliced',

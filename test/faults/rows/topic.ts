@@ -111,32 +111,60 @@ export const rereadAfterExpiry: Row = {
   },
 };
 
-export const topicRecreated: Row = {
-  name: 'topic-recreated',
-  about: 'the topic is deleted and made again under running bridges: its partitions halt and say so, and a new epoch begins anew',
-  check: { skip: ['ledger', 'chain'] },
-  async run(context) {
-    const { system } = context;
-    for (const bridge of system.bridges) bridge.watch('halted: ');
-    await context.load.stop();
-    await context.drained();
-    for (const [partition, records] of await readTopic(system, system.topic)) context.archive.set(partition, records);
-    await system.admin.deleteTopics({ topics: [system.topic] });
-    context.fault('the topic was deleted and made again');
-    await until('the topic is made again', () => system.admin.createTopics({ waitForLeaders: true, topics: [{ topic: system.topic, numPartitions: system.partitions }] }).catch(() => false), { everyMs: 300 });
-    await system.sendAfresh(Array.from({ length: 100 }, (_, i) => ({ partition: i % system.partitions, key: `c${i}`, value: JSON.stringify({ id: `new-${i}`, account: `c${i}`, amount: i, at: Date.UTC(2026, 1, 1) }) })));
-    await until('every partition halts', () => system.bridges.reduce((sum, bridge) => sum + bridge.seen('halted: '), 0) >= system.partitions, { detail: () => system.logs() });
-    context.mustHappen('a partition halted', system.bridges.reduce((sum, bridge) => sum + bridge.seen('halted: '), 0), system.partitions);
-    const decided = await system.countDecisions();
-    if (decided !== context.load.sent) context.problems.push(`${decided} decisions while halted, of ${context.load.sent} events`);
-    // What the operator is told to do.
-    context.epoch = 1;
-    system.configure({ HEADRACE_EPOCH: '1' });
-    for (const member of [...system.bridges, ...system.workers]) {
-      await member.stop();
-      member.start();
-    }
-    await Promise.all([...system.bridges, ...system.workers].map((member) => member.ready()));
-    await until('the new records are decided', async () => (await system.countDecisions()) >= decided + 100, { detail: () => system.logs() });
-  },
-};
+const halted = 'halted: ';
+
+/** The topic is deleted and made again, with this many records in it. */
+async function recreate(context: RowContext, count: number): Promise<void> {
+  const { system, archive } = context;
+  for (const [partition, records] of await readTopic(system, system.topic)) archive.set(partition, records);
+  await system.admin.deleteTopics({ topics: [system.topic] });
+  await until('the topic is made again', () => system.admin.createTopics({ waitForLeaders: true, topics: [{ topic: system.topic, numPartitions: system.partitions }] }).catch(() => false), { everyMs: 300 });
+  const event = (i: number) => ({ id: `new-${i}`, account: `c${i % 97}`, amount: i % 500, at: Date.UTC(2026, 1, 1) + i });
+  for (let from = 0; from < count; from += 1_000) {
+    await system.sendAfresh(Array.from({ length: Math.min(1_000, count - from) }, (_, i) => ({ partition: (from + i) % system.partitions, key: event(from + i).account, value: JSON.stringify(event(from + i)) })));
+  }
+  context.log(`the topic was made again with ${count} records`);
+}
+
+/** What the operator is told to do: begin anew, in the next epoch. */
+async function raiseEpoch(context: RowContext): Promise<void> {
+  const { system } = context;
+  context.epoch = 1;
+  system.configure({ HEADRACE_EPOCH: '1' });
+  for (const bridge of system.bridges) {
+    await bridge.stop();
+    bridge.start();
+  }
+  await Promise.all(system.bridges.map((bridge) => bridge.ready()));
+}
+
+function topicRecreatedRow(name: string, about: string, away: boolean, countOf: (sent: number) => number): Row {
+  return {
+    name, about,
+    check: { skip: ['ledger', 'chain'] },
+    async run(context) {
+      const { system, load } = context;
+      for (const bridge of system.bridges) bridge.watch(halted);
+      await load.stop();
+      await context.drained();
+      const decided = await system.countDecisions();
+      const count = countOf(load.sent);
+      const work = () => recreate(context, count);
+      await (away ? withoutBridges(context, work) : work());
+      context.fault('the topic was deleted and made again');
+      const halts = () => system.bridges.reduce((sum, bridge) => sum + bridge.seen(halted), 0);
+      await until('every partition halts', () => halts() >= system.partitions, { detail: () => system.logs() });
+      context.mustHappen('a partition halted', halts(), system.partitions);
+      const more = (await system.countDecisions()) - decided;
+      if (more > 0) context.problems.push(`${more} decisions were made in a topic that is another one`);
+      await raiseEpoch(context);
+      await until('the new records are decided', async () => (await system.countDecisions()) >= decided + count, { timeoutMs: 90_000, detail: () => system.logs() });
+    },
+  };
+}
+
+export const topicRecreated = topicRecreatedRow(
+  'topic-recreated', 'the topic is deleted and made again under running bridges: its partitions halt and say so, and a new epoch begins anew', false, () => 100);
+
+export const topicRecreatedAway = topicRecreatedRow(
+  'topic-recreated-away', 'the same while no bridge runs, and the new topic has grown longer than the old one was before they are back', true, (sent) => 2 * sent);

@@ -18,6 +18,8 @@ export class FaultServers {
     readonly temporal: FaultServer<TemporalServer>,
     readonly postgres: FaultServer<PostgresServer>,
     readonly models: FaultServer<ModelServer>,
+    /** Settings that Temporal gets at its next start. */
+    readonly temporalSettings: string[],
     /** The model repository, which a row may change. It begins with version 1 of `linear`. */
     readonly repository: string,
   ) {}
@@ -26,14 +28,15 @@ export class FaultServers {
     const repository = join(folder, 'repository');
     mkdirSync(repository, { recursive: true });
     cpSync(join(linearModels, 'linear'), join(repository, 'linear'), { recursive: true, filter: (path) => !path.endsWith('/2') });
-    const started = await Promise.allSettled([startFaultyKafka(folder, env), startFaultyTemporal(folder, env), startFaultyPostgres(folder), startFaultyModels(folder, repository)]);
+    const temporalSettings: string[] = [];
+    const started = await Promise.allSettled([startFaultyKafka(folder, env), startFaultyTemporal(folder, env, temporalSettings), startFaultyPostgres(folder), startFaultyModels(folder, repository)]);
     const failed = started.find((each) => each.status === 'rejected');
     if (failed) {
       await Promise.allSettled(started.flatMap((each) => (each.status === 'fulfilled' ? [each.value.stop()] : [])));
       throw failed.reason;
     }
     const [kafka, temporal, postgres, models] = started.map((each) => (each as PromiseFulfilledResult<unknown>).value) as [FaultServer<KafkaServer>, FaultServer<TemporalServer>, FaultServer<PostgresServer>, FaultServer<ModelServer>];
-    return new FaultServers(kafka, temporal, postgres, models, repository);
+    return new FaultServers(kafka, temporal, postgres, models, temporalSettings, repository);
   }
 
   get all(): FaultServer[] {
@@ -60,10 +63,10 @@ async function startFaultyKafka(folder: string, env: NodeJS.ProcessEnv): Promise
   return FaultServer.start('kafka', proxy, () => startKafka({ jarsDir, dataDir: join(folder, 'kafka'), port, via: { port: viaPort, advertisedPort: proxy.port } }));
 }
 
-async function startFaultyTemporal(folder: string, env: NodeJS.ProcessEnv): Promise<FaultServer<TemporalServer>> {
+async function startFaultyTemporal(folder: string, env: NodeJS.ProcessEnv, dynamicConfig: readonly string[]): Promise<FaultServer<TemporalServer>> {
   const port = await freePort();
   const executable = await prepareTemporal({ cacheDir: defaultCacheDir(env), env, executable: env['TEMPORAL_EXECUTABLE'] || undefined });
-  return FaultServer.start('temporal', await FaultProxy.start(port), () => startTemporal({ executable, dataDir: join(folder, 'temporal'), port, headless: true }));
+  return FaultServer.start('temporal', await FaultProxy.start(port), () => startTemporal({ executable, dataDir: join(folder, 'temporal'), port, headless: true, dynamicConfig }));
 }
 
 async function startFaultyPostgres(folder: string): Promise<FaultServer<PostgresServer>> {

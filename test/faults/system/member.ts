@@ -6,6 +6,7 @@ import { Child } from '../../live/child.ts';
 export type Role = 'bridge' | 'worker';
 
 const restartMs = 500;
+const readyTimeoutMs = 120_000;
 
 /**
  * One bridge or worker that is kept running, as a supervisor of a production would: what ends by itself is started again. A test
@@ -64,7 +65,8 @@ export class Member {
 
   /** Resolves when the process says that it is ready, however often it has to be started for that. */
   async ready(): Promise<void> {
-    while (this.#isWanted) {
+    for (const endMs = Date.now() + readyTimeoutMs; this.#isWanted; ) {
+      if (Date.now() > endMs) throw new Error(`${this.name} was not ready within ${readyTimeoutMs / 1_000} s; its ends: ${this.unexpectedEnds.join('; ')}\n${this.log()}`);
       const child = this.#child;
       const isReady = await child?.ready.then(() => true, () => false);
       if (isReady && child === this.#child) return;
