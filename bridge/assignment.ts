@@ -22,24 +22,30 @@ export interface StartOptions {
   startAt: string;
 }
 
+/** Where the chain may have come to, if the commit does not say it. */
+export type LastStarted = () => Promise<{ position: number; head: boolean } | undefined>;
+
 /**
  * Finds where a newly assigned partition goes on. The first time, the position is committed before anything is started, so that
- * a crash between the two cannot begin the chain elsewhere. A commit that is not ours is not trusted: the chain is walked again
- * from the log's start, where existing runs answer with their ranges and the feature store refuses what it has seen.
+ * a crash between the two cannot begin the chain elsewhere. A commit that was deleted, or is not ours, says nothing: then the
+ * chain goes on at the last batch that was started, whose run answers with its range. When no run is known any more, the chain is
+ * walked again from the log's start, and the feature store refuses what it has seen.
  */
-export async function resolveStart(source: Source, partition: number, commit: Commit | undefined, { epoch, startAt }: StartOptions): Promise<StartPosition> {
+export async function resolveStart(source: Source, partition: number, commit: Commit | undefined, lastStarted: LastStarted, { epoch, startAt }: StartOptions): Promise<StartPosition> {
   const metadata = decodeCommitMetadata(commit?.metadata ?? null);
   const offset = commit?.offset ?? null;
-  if (metadata && metadata.epoch === epoch && offset !== null && offset >= 0) {
-    return { position: offset, head: metadata.head === true, tail: metadata.tail };
-  }
+  const isOurs = metadata !== undefined && metadata.epoch === epoch && offset !== null && offset >= 0;
+  if (isOurs && !metadata.head) return { position: offset, head: false, tail: metadata.tail };
   if (metadata && metadata.epoch > epoch) {
     throw new HaltError(`the group has committed epoch ${metadata.epoch}, and this bridge runs epoch ${epoch}; set HEADRACE_EPOCH to ${metadata.epoch}`);
   }
-  const neverCommitted = offset === null;
-  const position = neverCommitted ? await resolveStartAt(source, partition, startAt) : (await boundsOf(source, partition)).start;
-  await source.commit(partition, position, encodeCommitMetadata({ epoch, head: true }));
-  return { position, head: true };
+  const last = await lastStarted();
+  // A first position can come late, from an owner before who found another one: once there are runs, they tell.
+  if (isOurs && !last) return { position: offset, head: true };
+  const position = last?.position ?? (offset === null ? await resolveStartAt(source, partition, startAt) : (await boundsOf(source, partition)).start);
+  const head = last?.head ?? true;
+  await source.commit(partition, position, encodeCommitMetadata({ epoch, ...(head ? { head } : {}) }));
+  return { position, head };
 }
 
 /** Where reading begins. */

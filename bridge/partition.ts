@@ -1,6 +1,7 @@
 import { HaltError, resolveRead, resolveStart, type StartOptions } from './assignment.ts';
 import type { Budget } from './budget.ts';
 import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-metadata.ts';
+import { Committer } from './committer.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { Lane } from './lane.ts';
 import { PartitionStatus } from './partition-status.ts';
@@ -35,9 +36,9 @@ export class Partition {
   #tail: CommitMetadata['tail'];
   readonly #status: PartitionStatus;
   readonly #reading: Reading;
+  readonly #committer: Committer;
   readonly #partition: number;
   #idle: Promise<void> = Promise.resolve();
-  #lastCommit: Promise<void> = Promise.resolve();
   #draining = false;
 
   constructor(
@@ -47,6 +48,9 @@ export class Partition {
     this.#partition = options.chain.partition;
     this.#status = new PartitionStatus(ports, options.chain);
     this.#reading = new Reading(ports.source, this.#partition);
+    const send = (offset: number, text: string) => ports.source.commit(this.#partition, offset, text);
+    const failed = (offset: number, error: unknown) => ports.reports.commitFailed(options.chain, offset, error);
+    this.#committer = new Committer({ clock: ports.clock, send, failed }, this.#status.signal);
   }
 
   /** True while what holds the partition up is known: it must not be mistaken for a consumer that gets nowhere. */
@@ -75,7 +79,7 @@ export class Partition {
     this.#draining = true;
     this.#wake();
     await this.#idle;
-    await this.#lastCommit;
+    await this.#committer.settled();
   }
 
   /** Stops for good. Resolves when no start of this partition is under way. */
@@ -91,8 +95,10 @@ export class Partition {
   }
 
   async #run(commits: () => Promise<Map<number, Commit>>): Promise<void> {
-    const { source } = this.ports;
-    const start = await this.#status.untilDone('kafka', async () => resolveStart(source, this.#partition, (await commits()).get(this.#partition), this.options));
+    const { source, starter } = this.ports;
+    const { chain, startDeadlineMs } = this.options;
+    const lastStarted = () => starter.lastStarted(chain, startDeadlineMs);
+    const start = await this.#status.untilDone('kafka', async () => resolveStart(source, this.#partition, (await commits()).get(this.#partition), lastStarted, this.options));
     const read = start && (await this.#status.untilDone('kafka', (tries) => resolveRead(source, this.#partition, start, tries)));
     if (!read || this.#status.isOver) return;
     const lane = new Lane(start.position);
@@ -144,10 +150,9 @@ export class Partition {
     if (lane.bytes <= laneBytesMax / 2) this.#intake?.resume();
   }
 
-  /** Committing is not waited for: a commit that is lost only means that scored batches are found again. */
   #commit(offset: number): void {
     const metadata: CommitMetadata = { epoch: this.options.epoch, ...(this.#head ? { head: true } : {}), ...(this.#tail ? { tail: this.#tail } : {}) };
-    this.#lastCommit = this.ports.source.commit(this.#partition, offset, encodeCommitMetadata(metadata)).catch((error: unknown) => this.ports.reports.commitFailed(this.options.chain, offset, error));
+    this.#committer.commit(offset, encodeCommitMetadata(metadata));
   }
 
   #untilWoken(): Promise<void> {

@@ -33,8 +33,8 @@ export class PipelineBridge {
   #running: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly ports: PipelineBridgePorts,
-    private readonly options: PipelineBridgeOptions,
+    protected readonly ports: PipelineBridgePorts,
+    protected readonly options: PipelineBridgeOptions,
   ) {}
 
   /** Joins the group. Resolves once the consumer runs. */
@@ -74,11 +74,16 @@ export class PipelineBridge {
     const commits = onceUntilItFails(() => source.committed());
     this.#partitions = new Map(
       partitions.map((number) => {
-        const partition = new Partition({ ...this.ports, source: fenced(source, () => this.#partitions.get(number) === partition) }, { ...this.options, chain: { ...this.options.chain, partition: number } });
+        const partition: Partition = this.createPartition(source, number, () => this.#partitions.get(number) === partition);
         return [number, partition];
       }),
     );
     for (const partition of this.#partitions.values()) partition.run(commits).catch((error: unknown) => this.#unexpected(error));
+  }
+
+  /** What `source` is told by a partition has an effect only while the partition is the current one. */
+  protected createPartition(source: Source, partition: number, isCurrent: () => boolean): Partition {
+    return new Partition({ ...this.ports, source: fenced(source, isCurrent) }, { ...this.options, chain: { ...this.options.chain, partition } });
   }
 
   /** Makes a new consumer in place of one that ended for good, or that gets nowhere. */

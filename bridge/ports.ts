@@ -74,6 +74,8 @@ export type StartAnswer =
 export interface Starter {
   /** Starts the batch at its position, or finds the run that is there already, and waits until it is scored. One try. */
   start(start: BatchStart, deadlineMs: number): Promise<StartAnswer>;
+  /** The furthest batch of the chain that the server still knows; undefined when it knows none. Some seconds late. Throws when it does not answer. */
+  lastStarted(chain: Chain, deadlineMs: number): Promise<{ position: number; head: boolean } | undefined>;
 }
 
 /** Time, so that a simulation can own it. */

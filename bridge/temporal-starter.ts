@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { isGrpcServiceError, WithStartWorkflowOperation, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { batchWorkflowId } from '../contracts/event-key.ts';
+import { batchWorkflowId, batchWorkflowIdPrefix, type Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { scoredUpdateName, searchAttributes, workflowNames, type BatchMemo, type ScoredReply } from '../contracts/names.ts';
 import type { BatchStart, StartAnswer, Starter } from './ports.ts';
@@ -13,12 +14,12 @@ const pipelineKey = defineSearchAttributeKey(searchAttributes.pipeline.name, Sea
  * start at a position wins and fixes the batch's end; the update id is always the same, so that a repeated call, after a crash or
  * a lost reply, is answered for the run that exists, open or closed.
  */
-export function createTemporalStarter(client: Client, taskQueue: string): Starter {
+export function createTemporalStarter(client: Client, taskQueue: string, nowMs: () => number = Date.now): Starter {
   return {
     async start(start, deadlineMs) {
       const workflowId = batchWorkflowId(start.chain, start.position);
       try {
-        const reply = await client.withDeadline(Date.now() + deadlineMs, () =>
+        const reply = await client.withDeadline(nowMs() + deadlineMs, () =>
           client.workflow.executeUpdateWithStart<() => Promise<unknown>, ScoredReply, []>(scoredUpdateName, {
             updateId: scoredUpdateName,
             startWorkflowOperation: startOperation(start, workflowId, taskQueue),
@@ -26,10 +27,26 @@ export function createTemporalStarter(client: Client, taskQueue: string): Starte
         );
         return { kind: 'scored', ...reply };
       } catch (error) {
-        return afterFailure(client, workflowId, deadlineMs, error);
+        return afterFailure(client, workflowId, () => nowMs() + deadlineMs, error);
       }
     },
+    lastStarted: (chain, deadlineMs) => client.withDeadline(nowMs() + deadlineMs, () => lastStarted(client, chain)),
   };
+}
+
+/** Visibility gives the open runs first, then those that closed last: the furthest one is among the first so many. */
+const lookedThroughMax = 2_000;
+
+async function lastStarted(client: Client, chain: Chain): Promise<{ position: number; head: boolean } | undefined> {
+  let last: BatchMemo | undefined;
+  let seen = 0;
+  const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`;
+  for await (const { memo } of client.workflow.list({ query, pageSize: 1_000 })) {
+    const batch = memo as unknown as BatchMemo;
+    if (!last || batch.position > last.position) last = batch;
+    if (++seen >= lookedThroughMax) break;
+  }
+  return last && { position: last.position, head: last.head === true };
 }
 
 function startOperation({ chain, position, end, count, head, records, firstRecordMs }: BatchStart, workflowId: string, taskQueue: string) {
@@ -37,7 +54,7 @@ function startOperation({ chain, position, end, count, head, records, firstRecor
   const operation = new WithStartWorkflowOperation(workflowNames.processBatch, {
     workflowId,
     taskQueue,
-    args: [{ ...chain, ...memo }, records],
+    args: [{ ...chain, ...memo, startId: randomUUID() }, records],
     memo: memo as unknown as Record<string, unknown>,
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
     workflowIdConflictPolicy: 'USE_EXISTING',
@@ -50,13 +67,13 @@ function startOperation({ chain, position, end, count, head, records, firstRecor
 }
 
 /** A failed call says little about the run: ask for it, where the error says that one exists. */
-async function afterFailure(client: Client, workflowId: string, deadlineMs: number, error: unknown): Promise<StartAnswer> {
+async function afterFailure(client: Client, workflowId: string, deadline: () => number, error: unknown): Promise<StartAnswer> {
   if (causesOf(error).some(isSizeRefusal)) return { kind: 'too_large', reason: messageOf(error) };
   if (!causesOf(error).some(saysThatRunExists)) return { kind: 'unknown', reason: messageOf(error) };
   try {
-    const run = await client.withDeadline(Date.now() + deadlineMs, () => client.workflow.getHandle(workflowId).describe());
+    const run = await client.withDeadline(deadline(), () => client.workflow.getHandle(workflowId).describe());
     if (run.status.name === 'RUNNING') return { kind: 'unknown', reason: `${run.workflowId} is running and not scored yet` };
-    if (run.status.name !== 'COMPLETED') return { kind: 'blocked', reason: await howToRedrive(client, run, deadlineMs) };
+    if (run.status.name !== 'COMPLETED') return { kind: 'blocked', reason: await howToRedrive(client, run, deadline) };
     const { position, end, count } = run.memo as unknown as BatchMemo;
     return { kind: 'scored', position, end, count };
   } catch (describeError) {
@@ -68,9 +85,9 @@ async function afterFailure(client: Client, workflowId: string, deadlineMs: numb
  * Names the reset that loses nothing: to the second workflow task, which keeps the features and decisions that are in history, or
  * to the first one when the run ended before they were.
  */
-async function howToRedrive(client: Client, run: WorkflowExecutionDescription, deadlineMs: number): Promise<string> {
+async function howToRedrive(client: Client, run: WorkflowExecutionDescription, deadline: () => number): Promise<string> {
   const { workflowId, runId } = run;
-  const { events } = await client.withDeadline(Date.now() + deadlineMs, () => client.workflow.getHandle(workflowId, runId).fetchHistory());
+  const { events } = await client.withDeadline(deadline(), () => client.workflow.getHandle(workflowId, runId).fetchHistory());
   const recorded = events?.findIndex((event) => event.workflowTaskCompletedEventAttributes) ?? -1;
   const second = recorded < 0 ? undefined : events!.slice(recorded).find((event) => event.workflowTaskStartedEventAttributes)?.eventId;
   const point = second ? `--event-id ${String(second)}` : '--type FirstWorkflowTask';

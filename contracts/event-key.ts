@@ -19,6 +19,11 @@ export interface BatchRef extends Chain {
   count: number;
   /** Set on the first batch of a chain, which has no predecessor. */
   head?: boolean;
+  /**
+   * Drawn for each start, and part of the run's input: what tells a run that goes on, or was reset, from one that was started again
+   * at the same position after the first had passed Temporal's retention. Absent on batches of earlier versions.
+   */
+  startId?: string;
 }
 
 const namePattern = /^[A-Za-z0-9._-]{1,100}$/;
@@ -40,7 +45,12 @@ export function eventKey(chain: Chain, offset: number): string {
 
 /** Workflow id of the batch that starts at `position`. */
 export function batchWorkflowId(chain: Chain, position: number): string {
-  return `batch:${chainId(chain)}:${position}`;
+  return `${batchWorkflowIdPrefix(chain)}${position}`;
+}
+
+/** What the workflow ids of all batches of a chain begin with, and no others. */
+export function batchWorkflowIdPrefix(chain: Chain): string {
+  return `batch:${chainId(chain)}:`;
 }
 
 /** Workflow id of the review of one event. */

@@ -19,7 +19,7 @@ export interface FeatureStore {
   close(): Promise<void>;
 }
 
-/** What a fold sees of the store. A fold must be pure: a store may run it again. */
+/** What a fold sees of the store. But for the states it got, a fold must be pure: a store may run it again, with states as they were. */
 export interface FoldContext {
   /** Records with an offset below it were applied before; null on a chain's first batch. */
   markerPosition: number | null;
@@ -27,7 +27,7 @@ export interface FoldContext {
   commitSequence: number;
   /** Greatest event time of the chain so far. */
   watermarkMs: number | null;
-  /** A stored state. Must not be changed. */
+  /** A stored state. The fold may change it, and then has to answer it among the states that changed. */
   get(key: string): Float64Array | undefined;
 }
 
@@ -53,17 +53,20 @@ export interface Marker {
   position: number;
   watermarkMs: number | null;
   /** The batch whose result is kept. */
-  last: { position: number; end: number };
+  last: { position: number; end: number; startId?: string };
 }
 
-/** What a batch means to a chain: `repeat` the last result, `apply` it, or only `answer` it. Throws `PREDECESSOR_MISSING`. */
+/**
+ * What a batch means to a chain: `repeat` the last result, `apply` it, or only `answer` it. Throws `PREDECESSOR_MISSING`. Another
+ * start of the last batch is only answered: the first one had its effects, and a decision made again could be another one.
+ */
 export function judgeBatch(marker: Marker | undefined, batch: BatchRef): 'repeat' | 'apply' | 'answer' {
-  const { position, end } = batch;
+  const { position, end, startId } = batch;
   if (!marker) {
     if (batch.head) return 'apply';
     throw new HeadraceError('PREDECESSOR_MISSING', `batch [${position}, ${end}) of ${chainId(batch)} is not the first of its chain, and the feature store knows nothing of that chain; check that HEADRACE_DATA_DIR is the folder used so far`);
   }
-  if (marker.last.position === position && marker.last.end === end) return 'repeat';
+  if (marker.last.position === position && marker.last.end === end && marker.last.startId === startId) return 'repeat';
   if (position > marker.position) {
     throw new HeadraceError('PREDECESSOR_MISSING', `batch [${position}, ${end}) of ${chainId(batch)} came before the records from ${marker.position} on were applied to the feature store`);
   }
@@ -71,6 +74,6 @@ export function judgeBatch(marker: Marker | undefined, batch: BatchRef): 'repeat
 }
 
 /** The marker after a batch was applied. */
-export function markerAfter(marker: Marker | undefined, { position, end }: BatchRef, watermarkMs: number | null): Marker {
-  return { position: Math.max(marker?.position ?? 0, end), watermarkMs, last: { position, end } };
+export function markerAfter(marker: Marker | undefined, { position, end, startId }: BatchRef, watermarkMs: number | null): Marker {
+  return { position: Math.max(marker?.position ?? 0, end), watermarkMs, last: { position, end, ...(startId === undefined ? {} : { startId }) } };
 }

@@ -59,6 +59,7 @@ export class FakeSource implements Source {
 export class FakeStarter implements Starter {
   readonly ends = new Map<number, number>();
   readonly starts: BatchStart[] = [];
+  last: { position: number; head: boolean } | undefined;
   answer: ((start: BatchStart) => StartAnswer | undefined | Promise<StartAnswer | undefined>) | undefined;
 
   async start(start: BatchStart): Promise<StartAnswer> {
@@ -68,6 +69,10 @@ export class FakeStarter implements Starter {
     const end = this.ends.get(start.position) ?? start.end;
     this.ends.set(start.position, end);
     return { kind: 'scored', position: start.position, end, count: start.count };
+  }
+
+  lastStarted(): Promise<{ position: number; head: boolean } | undefined> {
+    return Promise.resolve(this.last);
   }
 }
 

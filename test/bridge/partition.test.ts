@@ -74,6 +74,34 @@ describe('a partition', () => {
     expect(partition.position).toBe(2);
   });
 
+  test('goes on at the last batch that was started when the commit was deleted, wherever a new chain would begin', async () => {
+    source.log = { start: 2, end: 90 };
+    starter.last = { position: 12, head: false };
+    starter.ends.set(12, 15);
+    const partition = await running({ startAt: 'latest' });
+    expect(source.commits.map(({ offset, metadata }) => [offset, decodeCommitMetadata(metadata)])).toEqual([[12, { epoch: 0 }]]);
+    partition.fetched(fetchOf(12, [12, 13, 14, 15].map((offset) => recordAt(offset))));
+    await positionIs(partition, 16);
+    expect(starter.starts.map(({ position, head }) => [position, head])).toEqual([[12, false], [15, false]]);
+  });
+
+  test('what retention deleted behind a chain whose commit is not its own is reported', async () => {
+    source.stored = { offset: -2, metadata: null };
+    source.log = { start: 40, end: 90 };
+    starter.last = { position: 12, head: true };
+    await running();
+    expect(reports.events).toContainEqual({ what: 'lost', detail: { from: 12, to: 40 } });
+  });
+
+  test('a first position is believed only while no batch was started', async () => {
+    source.stored = { offset: 5, metadata: encodeCommitMetadata({ epoch: 0, head: true }) };
+    const partition = await running();
+    expect(partition.position).toBe(5);
+    await partition.abandon();
+    starter.last = { position: 9, head: true };
+    expect((await running()).position).toBe(9);
+  });
+
   test('adopts the end of the run that exists, shorter or longer than its own cut', async () => {
     starter.ends.set(0, 2);
     starter.ends.set(2, 9);

@@ -49,6 +49,19 @@ describe('the Temporal starter', () => {
     expect(await starter.start(startOf(10), 500)).toMatchObject({ kind: 'unknown' });
   }, 30_000);
 
+  test('tells the furthest batch of a chain that was started, and knows none of another chain', async () => {
+    const taskQueue = uniqueName('queue');
+    const starter = createTemporalStarter(client, taskQueue);
+    const first = startOf(10);
+    const starts = [first, { ...first, position: 1, end: 5, head: false }, { ...first, position: 5, end: 12, head: false }];
+    for (const start of starts) await starter.start(start, 500);
+    const other = { ...first.chain, partition: 10 };
+    await starter.start({ ...first, chain: other, position: 70, end: 71 }, 500);
+    await expect.poll(() => starter.lastStarted(first.chain, 5_000), { timeout: 20_000 }).toEqual({ position: 5, head: false });
+    await expect.poll(() => starter.lastStarted(other, 5_000), { timeout: 20_000 }).toEqual({ position: 70, head: true });
+    expect(await starter.lastStarted({ ...first.chain, epoch: 1 }, 5_000)).toBeUndefined();
+  }, 60_000);
+
   test('a run that ended before anything was recorded is re-driven from its first workflow task', async () => {
     const taskQueue = uniqueName('queue');
     const start = startOf(10);

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HeadraceError } from '../../contracts/failures.ts';
-import { compileFeatures, MemoryStore, openLmdbStore, type FeatureStore, type FoldContext } from '../../features/index.ts';
+import { compileFeatures, foldBatch, MemoryStore, openLmdbStore, type FeatureStore, type FoldContext } from '../../features/index.ts';
 import { cuts, paymentLog } from './arbitrary.ts';
-import { applyRange, batchOf, payments, rowsByOffset, type Payment } from './support.ts';
+import { applyRange, batchOf, eventsOf, payments, rowsByOffset, type Payment } from './support.ts';
 
 const plan = compileFeatures(payments);
 const log: Payment[] = Array.from({ length: 12 }, (_, i) => ({ id: `p${i}`, timeMs: i * 1_000, card: `c${i % 2}`, shop: 's', amount: i }));
@@ -60,6 +60,31 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
     await expect(store.apply(batchOf(3, 6), fold)).resolves.toBeInstanceOf(Uint8Array);
     expect(await apply(3, 6)).toEqual(first);
     expect((await apply(6, 12)).header).toMatchObject({ commitSequence: 3, duplicates: [], watermarkMs: 11_000 });
+  });
+
+  test('another start of the last batch has no rows: the first one decided them', async () => {
+    await apply(0, 3);
+    const started = (startId: string) => applyRange(store, plan, log, { ...batchOf(3, 6), startId });
+    const first = await started('first');
+    store = await opened.reopen();
+    expect(await started('first')).toEqual(first);
+    const { header, recordIndex } = await started('second');
+    expect(header.duplicates).toEqual([0, 1, 2]);
+    expect(recordIndex).toHaveLength(0);
+    expect(await started('first')).toEqual(first);
+  });
+
+  test('a fold that throws after it has changed states has changed nothing', async () => {
+    const whole = rowsByOffset(await applyRange(new MemoryStore(), plan, log, batchOf(0, 12)));
+    const rows = [...rowsByOffset(await apply(0, 6))];
+    const events = eventsOf(log, batchOf(6, 12));
+    const fold = foldBatch(plan, batchOf(6, 12), events.map(({ offset }) => offset), events, []);
+    await expect(store.apply(batchOf(6, 12), (tx) => {
+      fold(tx);
+      throw new Error('too late');
+    })).rejects.toThrow('too late');
+    rows.push(...rowsByOffset(await apply(6, 12)));
+    expect(new Map(rows)).toEqual(whole);
   });
 
   test('gives the rows of an uninterrupted run after it was reopened', async () => {
