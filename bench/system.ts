@@ -5,6 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { createPayloadCodec } from '../runtime/payload-codec.ts';
 import { launch, type ManagedProcess } from '../stack/servers/process.ts';
+import { nodeArgs, nodeEnv } from '../stack/supervisor/index.ts';
 import { findJsonLine, waitUntilReady } from '../stack/servers/ready.ts';
 import type { BenchContext } from './context.ts';
 import type { BenchServers } from './servers.ts';
@@ -50,7 +51,7 @@ export class BenchSystem {
     const connection = await Connection.connect({ address: servers.temporal.address });
     const temporal = new Client({ connection, namespace: servers.temporal.namespace, dataConverter: { payloadCodecs: [createPayloadCodec()] } });
     return new BenchSystem(topic, servers, temporal, pool, context, {
-      ...Object.fromEntries(inherited.map((name) => [name, context.env[name]])),
+      ...Object.fromEntries(Object.entries(context.env).filter(([name]) => inherited.includes(name) || name.startsWith('HEADRACE_'))),
       HEADRACE_DEPLOYMENT: 'bench',
       HEADRACE_DATA_DIR: join(servers.dataDir, 'headrace'),
       HEADRACE_PIPELINES_DIR: pipelinesDir,
@@ -68,8 +69,8 @@ export class BenchSystem {
     const { profileDir } = this.context;
     const profiling = profileDir ? ['--cpu-prof', '--cpu-prof-interval', '1000', '--cpu-prof-dir', join(profileDir, name)] : [];
     const process_ = await launch({
-      name, command: process.execPath, args: [...profiling, '--import', 'tsx', join(root, name, 'main.ts')], cwd: root,
-      env: { ...this.env, ...env }, logFile: join(this.servers.dataDir, `${name}.log`),
+      name, command: process.execPath, args: [...profiling, ...nodeArgs(join(root, name, 'main.ts'))], cwd: root,
+      env: { ...nodeEnv, ...this.env, ...env }, logFile: join(this.servers.dataDir, `${name}.log`),
     });
     this.#processes.set(name, { process: process_, metrics: '' });
     const ready = await waitUntilReady({ process: process_, timeoutMs: readyTimeoutMs, probe: async () => findJsonLine(process_, (line) => (line['ready'] === true ? line : undefined)) });

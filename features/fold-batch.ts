@@ -87,7 +87,7 @@ class GroupFold {
   step(event: FoldEvent, watermarkMs: number, late: boolean, inputs: Float64Array, inputsFrom: number, row: Float32Array, rowFrom: number): void {
     const { group } = this;
     const entity = this.#entity(event.entityKeys[group.entityIndex]!);
-    entity.state.forget(watermarkMs);
+    if (entity.state.forget(watermarkMs)) entity.changed = true;
     if (!late) {
       entity.state.fold(event.eventTimeMs, inputs, inputsFrom + group.inputFrom);
       entity.changed = true;

@@ -106,6 +106,8 @@ class LmdbStore implements FeatureStore {
     const sequence = this.#readJson<Sequence>(sequenceKey) ?? { number: 0, writer: '' };
     if (sequence.number !== this.#cachedNumber || sequence.writer !== this.#writer) this.#cache.clear();
     const commitSequence = verdict === 'apply' ? sequence.number + 1 : sequence.number;
+    // Cached states are changed in place: until all is written the cache is ahead of the store, and no later transaction may trust it.
+    if (verdict === 'apply') this.#cachedNumber = -1;
     let unknown = 0;
     const { result, states, watermarkMs, retentions } = fold({
       markerPosition: marker?.position ?? null,

@@ -17,7 +17,8 @@ export class MemoryStore implements FeatureStore {
       markerPosition: chain?.marker.position ?? null,
       commitSequence,
       watermarkMs: chain?.marker.watermarkMs ?? null,
-      get: (key) => this.#states.get(key),
+      // A copy, so that a fold that throws has changed nothing.
+      get: (key) => this.#states.get(key)?.slice(),
     });
     if (verdict === 'answer') return result;
     for (const [key, state] of states) this.#states.set(key, state);

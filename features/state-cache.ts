@@ -1,19 +1,25 @@
-/** Decoded states of the most recently used entities, up to a number of bytes. */
+/** Decoded states, up to a number of bytes. Beyond it those that were kept first are forgotten: moving each to the end whenever it is used would cost more than reading some again. */
 export class StateCache {
-  readonly #states = new Map<string, Float64Array>();
+  readonly #states = new Map<string, { state: Float64Array; bytes: number }>();
   #bytes = 0;
 
   constructor(private readonly bytesMax: number) {}
 
   get(key: string): Float64Array | undefined {
-    return this.#states.get(key);
+    return this.#states.get(key)?.state;
   }
 
-  /** Keeps a state as the most recently used one, and forgets the least recently written ones beyond the cap. */
   set(key: string, state: Float64Array): void {
-    this.delete(key);
-    this.#states.set(key, state);
-    this.#bytes += bytesOf(key, state);
+    const bytes = bytesOf(key, state);
+    const known = this.#states.get(key);
+    if (known) {
+      this.#bytes += bytes - known.bytes;
+      known.state = state;
+      known.bytes = bytes;
+    } else {
+      this.#bytes += bytes;
+      this.#states.set(key, { state, bytes });
+    }
     for (const oldest of this.#states.keys()) {
       if (this.#bytes <= this.bytesMax) break;
       this.delete(oldest);
@@ -26,10 +32,10 @@ export class StateCache {
   }
 
   delete(key: string): void {
-    const state = this.#states.get(key);
-    if (!state) return;
+    const known = this.#states.get(key);
+    if (!known) return;
     this.#states.delete(key);
-    this.#bytes -= bytesOf(key, state);
+    this.#bytes -= known.bytes;
   }
 }
 

@@ -19,7 +19,7 @@ export interface WindowLayout {
 
 const panesSpare = 4;
 
-/** The panes of one entity while a batch is folded. Works on a copy: the array it was made from is never changed. */
+/** The panes of one entity while a batch is folded. Works in place: the array it was made from is its own from then on. */
 export class WindowState {
   readonly #layout: WindowLayout;
   readonly #stride: number;
@@ -31,8 +31,8 @@ export class WindowState {
     this.#layout = layout;
     this.#stride = 2 + layout.fieldCount;
     this.#count = stored ? (stored.length - 1) / this.#stride : 0;
-    this.#panes = new Float64Array(this.#indexOf(this.#count + panesSpare));
-    if (stored) this.#panes.set(stored);
+    // What `toArray` gave is a view at the start of a buffer that may have room for more.
+    this.#panes = stored ? new Float64Array(stored.buffer) : new Float64Array(this.#indexOf(panesSpare));
     this.#panes[0] = this.#stride;
   }
 
@@ -64,18 +64,19 @@ export class WindowState {
 
   /**
    * Drops what lies further behind the watermark than the retention. To be called before each fold and read, so that what is seen
-   * never depends on when the store itself forgot a state.
+   * never depends on when the store itself forgot a state. Answers whether anything was dropped.
    */
-  forget(watermarkMs: number): void {
+  forget(watermarkMs: number): boolean {
     const limit = roundDown(watermarkMs, this.#layout.resolutionMs) - this.#layout.retentionMs;
     let dropped = 0;
     while (dropped < this.#count && this.#timeOf(dropped) <= limit) dropped++;
-    if (dropped === 0) return;
+    if (dropped === 0) return false;
     this.#panes.copyWithin(this.#indexOf(0), this.#indexOf(dropped), this.#indexOf(this.#count));
     this.#count -= dropped;
+    return true;
   }
 
-  /** The state as it is stored. A view: valid until the next fold. */
+  /** The state as it is stored. A view: valid until the next fold or forgetting. */
   toArray(): Float64Array {
     return this.#panes.subarray(0, this.#indexOf(this.#count));
   }
@@ -101,7 +102,7 @@ export class WindowState {
     const at = this.#indexOf(pane);
     const used = this.#indexOf(this.#count);
     if (used + this.#stride > this.#panes.length) {
-      const grown = new Float64Array(this.#indexOf(this.#count * 2 + panesSpare));
+      const grown = new Float64Array(this.#indexOf(this.#count + (this.#count >> 2) + panesSpare));
       grown.set(this.#panes);
       this.#panes = grown;
     }

@@ -81,14 +81,14 @@ export const settings = {
     openBatchesMax: setting('HEADRACE_OPEN_BATCHES_MAX', whole(1, 100_000).default(1_000), 'Runs with undelivered sinks per pipeline; beyond it Kafka holds the backlog.'),
     batchRecordsMax: setting('HEADRACE_BATCH_RECORDS_MAX', whole(1, 16_384).default(2_048), 'Records per batch.'),
     frameBytesMax: setting('HEADRACE_FRAME_BYTES_MAX', whole(16_384, mib).default(384 * 1024), 'Bytes of keys, values and headers per batch, before the codec.'),
-    laneBytesMax: setting('HEADRACE_LANE_BYTES_MAX', whole(65_536, 1024 * mib).default(8 * mib), 'Bytes that one partition buffers before it is paused.'),
+    laneBytesMax: setting('HEADRACE_LANE_BYTES_MAX', whole(65_536, 1024 * mib).default(2 * mib), 'Bytes that one partition buffers before it is paused.'),
     startAt: setting('HEADRACE_START_AT', text.regex(/^(earliest|latest|\d{4}-\d\d-\d\dT.*)$/, 'must be earliest, latest or an ISO time').refine((value) => value === 'earliest' || value === 'latest' || !Number.isNaN(Date.parse(value)), 'is no time that exists').default('earliest'), 'Where a partition without a committed position begins.'),
   },
   worker: {
     batchCacheBytesMax: setting('HEADRACE_BATCH_CACHE_BYTES_MAX', whole(mib, 8192 * mib).default(64 * mib), 'Memory for batches whose deliveries are under way; a miss reads history.'),
     workflowsCachedMax: setting('HEADRACE_WORKFLOWS_CACHED_MAX', whole(1, 10_000).default(200), 'Workflow runs kept in memory.'),
     deliveriesPerSinkMax: setting('HEADRACE_DELIVERIES_PER_SINK_MAX', whole(1, 1_000).default(16), 'Deliveries of one sink under way at once in one worker.'),
-    reviewStartsPerSecond: setting('HEADRACE_REVIEW_STARTS_PER_SECOND', whole(1, 1_000).default(5), 'Reviews that one worker opens per second; the others wait in Postgres.'),
+    reviewStartsPerSecond: setting('HEADRACE_REVIEW_STARTS_PER_SECOND', whole(1, 1_000).default(2), 'Reviews that one worker opens per second; the others wait in Postgres.'),
     sweepSeconds: setting('HEADRACE_SWEEP_SECONDS', whole(1, 86_400).default(300), 'How often the chains are checked for holes, and for batches that ended without completing.'),
   },
   gateway: {

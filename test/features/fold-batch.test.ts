@@ -65,15 +65,17 @@ describe('foldBatch', () => {
     expect([states.size, watermarkMs]).toEqual([0, 77]);
   });
 
-  test('never changes a stored state in place: a fold may be rolled back or run again', () => {
-    const batch = batchOf(0, 1);
-    const events = eventsOf([payment(5)], batch);
-    const { states } = foldBatch(plan, batch, [0], events, [])(emptyContext);
-    const before = [...states].map(([key, state]) => [key, [...state]]);
-    const again = foldBatch(plan, batch, [0], events, []);
-    const context = { ...emptyContext, get: (key: string) => states.get(key) };
-    expect(again(context)).toEqual(again(context));
-    expect([...states].map(([key, state]) => [key, [...state]])).toEqual(before);
+  test('answers every state that it changed, also one that only forgot', () => {
+    const early = { ...payment(0), card: 'early' };
+    const later = { ...payment(0), timeMs: 500_000, card: 'later' };
+    const { states } = foldBatch(plan, batchOf(0, 1), [0], eventsOf([early], batchOf(0, 1)), [])(emptyContext);
+    const events = [later, early];
+    const after = foldBatch(plan, batchOf(1, 3), [1, 2], eventsOf([early, ...events], batchOf(1, 3)), [])({ ...emptyContext, markerPosition: 1, get: (key) => states.get(key) });
+    expect(decodeFeatures(after.result).header.late).toEqual([1]);
+    const of = (changed: Map<string, Float64Array>) => [...changed].filter(([key]) => key.endsWith('|early')).map(([, state]) => [...state]);
+    expect(of(states)[0]!.length).toBeGreaterThan(1);
+    // Nothing but the stride is left.
+    expect(of(after.states)).toEqual([[of(states)[0]![0]]]);
   });
 });
 
