@@ -53,7 +53,7 @@ export const swizzle: Row = {
 /** A short taste of the whole matrix, for every test run: each kind of fault once. */
 export const medley: Row = {
   name: 'medley',
-  about: 'one fault of each kind, one after the other: kills, a zombie, cut replies, black holes',
+  about: 'one fault of each kind, one after the other: kills, cut replies, a zombie',
   needs: { partitions: 3 },
   async run(context) {
     const { system, random } = context;

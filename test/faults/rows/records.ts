@@ -31,8 +31,10 @@ export const transactions: Row = {
     await context.load.burst(1_000);
     await context.recovered();
     context.mustHappen('transactions were aborted', aborted, 5);
+  },
+  async verify({ system }) {
     const { rows } = await system.pool.query<{ count: string }>("select count(*) from decisions where event_id like 'aborted%'");
-    if (Number(rows[0]!.count) > 0) context.problems.push(`${rows[0]!.count} events of aborted transactions were decided`);
+    return Number(rows[0]!.count) > 0 ? [`${rows[0]!.count} events of aborted transactions were decided`] : [];
   },
 };
 
@@ -47,8 +49,11 @@ export const compression: Row = {
       context.fault(`1,000 records in ${codec}`);
     }
     await context.recovered();
-    const { rows } = await system.pool.query<{ codec: string; count: string }>("select split_part(event_id, '-', 1) as codec, count(*) from decisions where event_id like '%-%' group by 1");
+  },
+  async verify(context) {
+    const { rows } = await context.system.pool.query<{ codec: string; count: string }>("select split_part(event_id, '-', 1) as codec, count(*) from decisions where event_id like '%-%' group by 1");
     for (const codec of ['snappy', 'lz4', 'zstd', 'gzip']) context.mustHappen(`events in ${codec} were decided`, Number(rows.find((row) => row.codec === codec)?.count ?? 0), 1_000);
+    return [];
   },
 };
 
