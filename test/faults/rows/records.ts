@@ -78,7 +78,7 @@ export const late: Row = {
         const number = round * 400 + i;
         const lateMs = random.next() < 0.05 ? 3_600_000 : 0;
         // Whole seconds: within one second windows do not tell before from after.
-        const at = Date.UTC(2026, 2, 1) + Math.floor(number / 4) * 1_000 - lateMs;
+        const at = Date.UTC(2026, 0, 1) + Math.floor(number / 4) * 1_000 - lateMs;
         return { id: `late-${number}`, account: `l${number % 29}`, amount: number % 500, at };
       });
       const shuffled = random.shuffle(events);
