@@ -62,8 +62,8 @@ async function expectations({ system, archive, lost, refused, epoch }: RowContex
   }
   const records = new Map<number, readonly KafkaRecord[]>();
   for (const [partition, list] of present) {
-    const kept = archive.get(partition) ?? [];
-    records.set(partition, [...kept.filter(({ offset }) => list.length === 0 || offset < list[0]!.offset), ...list]);
+    const byOffset = new Map([...(archive.get(partition) ?? []), ...list].map((record) => [record.offset, record]));
+    records.set(partition, [...byOffset.values()].toSorted((a, b) => a.offset - b.offset));
   }
   const read = [...records].map(([partition, list]) => {
     const gone = lost.get(partition) ?? { from: 0, to: 0 };

@@ -6,7 +6,7 @@ import { allWorkersDown, rebalanceStorm, rollingRestarts, smallCache, zombieLong
 import { compression, late, poison, transactions } from './records.ts';
 import { verdicts } from './reviews.ts';
 import { endedFromOutside, modelChanges } from './runs.ts';
-import { groupDeleted, partitionsAdded, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway } from './topic.ts';
+import { compaction, groupDeleted, partitionsAdded, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway } from './topic.ts';
 
 /** The matrix. */
 export const rows: readonly Row[] = [
@@ -14,5 +14,5 @@ export const rows: readonly Row[] = [
   zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache,
   temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, postgresAtCommit, sinkDown, kafkaNetwork,
   groupDeleted, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
-  transactions, compression, late, poison, verdicts, swizzle, medley,
+  transactions, compaction, compression, late, poison, verdicts, swizzle, medley,
 ];

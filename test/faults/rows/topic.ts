@@ -111,6 +111,39 @@ export const rereadAfterExpiry: Row = {
   },
 };
 
+/** Settings of a topic that are set while it is in use; all others go back to their defaults. */
+async function configure({ system }: RowContext, settings: Record<string, string>): Promise<void> {
+  const topicResource = 2;
+  await system.admin.alterConfigs({ validateOnly: false, resources: [{ type: topicResource, name: system.topic, configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })) }] });
+}
+
+export const compaction: Row = {
+  name: 'compacted-gaps',
+  about: 'while no bridge runs, compaction takes most records away that wait: the chain goes over the gaps, and what is left is decided',
+  async run(context) {
+    const { system, load } = context;
+    await load.stop();
+    await context.drained();
+    await withoutBridges(context, async () => {
+      for (const [partition, records] of await readTopic(system, system.topic)) context.archive.set(partition, records);
+      const before = [...context.archive.values()].reduce((sum, records) => sum + records.length, 0);
+      await configure(context, { 'cleanup.policy': 'compact', 'segment.ms': '1000', 'min.cleanable.dirty.ratio': '0.01', 'max.compaction.lag.ms': '1000' });
+      let sent = 0;
+      // A segment is closed by the first record that comes late enough, and only closed ones are compacted.
+      const left = await until('most of what waits is compacted away', async () => {
+        const events = Array.from({ length: 200 }, () => ({ id: `compacted-${sent}`, account: `c${sent % 40}`, amount: sent % 100, at: Date.UTC(2026, 0, 1) + sent++ * 100 }));
+        await system.sendAfresh(events.map((event) => ({ key: event.account, value: JSON.stringify(event) })));
+        const keys = [...(await readTopic(system, system.topic)).values()].flat().filter(({ key }) => key?.toString().startsWith('c')).length;
+        return keys < sent / 2 && { keys };
+      }, { timeoutMs: 90_000, everyMs: 1_500 });
+      await configure(context, { 'cleanup.policy': 'delete' });
+      context.fault(`of ${sent} records, ${left.keys} were left behind ${before} others`);
+      context.mustHappen('records were compacted away before they were read', sent - left.keys, 500);
+    });
+    await context.recovered();
+  },
+};
+
 const halted = 'halted: ';
 
 /** The topic is deleted and made again, with this many records in it. */
