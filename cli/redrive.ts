@@ -42,7 +42,8 @@ async function redriveRuns(ids: string[], { all, again, dataDir }: RedriveOption
   const client = await connectTemporal(config);
   try {
     const found = all ? await createBatchRuns(client, config.deployment).incomplete(allMax) : undefined;
-    const workflowIds = found?.runs.map(({ workflowId }) => workflowId) ?? ids.map(withPrefix);
+    // Batches of an older epoch are moot: their topic was read anew.
+    const workflowIds = found?.runs.filter(({ chain }) => chain.epoch >= config.epoch).map(({ workflowId }) => workflowId) ?? ids.map(withPrefix);
     for (const workflowId of workflowIds) await redriveOne(client, workflowId, again === true);
     if (found) process.stdout.write(`${workflowIds.length} batches that ended without completing${found.more ? '; there are more: run the command again' : ''}\n`);
   } finally {

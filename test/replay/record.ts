@@ -14,6 +14,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { batchWorkflowId, eventKey, reviewWorkflowId } from '../../contracts/event-key.ts';
 import { verdictName } from '../../contracts/names.ts';
+import { redrive } from '../../runtime/redrive.ts';
 import { createReviewStarter } from '../../worker/review-starter.ts';
 import { freePort, startModelServer, type ModelServer } from '../../stack/servers/index.ts';
 import { linearModels, System } from '../live/system.ts';
@@ -35,8 +36,8 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'headrace-record-'));
   cpSync(join(linearModels, 'linear'), join(folder, 'repository', 'linear'), { recursive: true });
   models = await startModels(await freePort());
-  // The roll-up runs when a scenario asks for it, and at no other time.
-  system = await System.start({ partitions: 1, tritonUrl: models.address, env: { HEADRACE_LAKE_ROLL_UP_SECONDS: '86400' } });
+  // Roll-up and sweep run when a scenario asks for them, and at no other time.
+  system = await System.start({ partitions: 1, tritonUrl: models.address, env: { HEADRACE_LAKE_ROLL_UP_SECONDS: '86400', HEADRACE_SWEEP_SECONDS: '86400' } });
 });
 afterAll(async () => {
   await system?.stop();
@@ -146,6 +147,32 @@ describe('batches', () => {
     await system.worker.ready;
     await release();
     await recordWhenDone(name, batch);
+  });
+});
+
+describe('a batch that was ended', () => {
+  scenario('batch-redriven', async (name) => {
+    const { batch, release } = await startBlockedBatch();
+    await batch.terminate('by a test');
+    await release();
+    const { runId } = await redrive(system.temporal, batch.workflowId);
+    const redriven = system.temporal.workflow.getHandle(batch.workflowId, runId);
+    expect(await redriven.result()).toMatchObject({ outcomes: { approve: 1, block: 1 }, delivered: { dashboard: 2, ledger: 0 } });
+    await recordWhenDone(name, redriven);
+  });
+});
+
+describe('sweep', () => {
+  scenario('sweep', async (name) => {
+    const { batch } = await startBatch([payment(usual)]);
+    await batch.result();
+    await system.temporal.schedule.getHandle('sweep:headrace').trigger();
+    const swept = await until('a sweep has seen the chain', async () => {
+      for await (const { workflowId, runId } of system.temporal.workflow.list({ query: `WorkflowType = 'sweep' AND ExecutionStatus = 'Completed'` })) return system.temporal.workflow.getHandle(workflowId, runId);
+      return undefined;
+    }, { detail: () => system.logs() });
+    expect(await swept.result()).toMatchObject({ chains: 1, incomplete: [], holes: [] });
+    await recordWhenDone(name, swept);
   });
 });
 

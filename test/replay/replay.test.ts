@@ -13,8 +13,8 @@ Runtime.install({ logger, telemetryOptions: { logging: { filter: makeTelemetryFi
 
 /** Every one that was ever recorded: a fixture that went missing fails here. */
 const expectedNames = [
-  'batch-dead-letters', 'batch-delivered', 'batch-model-away', 'batch-only-dead-letters', 'batch-sink-away', 'batch-worker-killed',
-  'review-escalated', 'review-signal', 'review-update', 'roll-up-lake',
+  'batch-dead-letters', 'batch-delivered', 'batch-model-away', 'batch-only-dead-letters', 'batch-redriven', 'batch-sink-away', 'batch-worker-killed',
+  'review-escalated', 'review-signal', 'review-update', 'roll-up-lake', 'sweep',
 ];
 
 async function replayAll(workflowBundle: WorkflowBundleWithSourceMap, names: readonly string[]): Promise<Map<string, ReplayResult['error']>> {
