@@ -6,7 +6,7 @@ import { ledgerTarget } from '../contracts/names.ts';
 import type { AnyPipeline, DecideInput } from '../contracts/pipeline.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { LoadedBatch } from './batches.ts';
-import { predictionOf } from './decision-rows.ts';
+import { predictionReader } from './decision-rows.ts';
 import type { RowPredictions } from './predict-rows.ts';
 
 /** Applies the pipeline's policy and sink conditions to every row. A row that they fail on gets a dead letter; its neighbours go on. */
@@ -41,12 +41,13 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
     sinks: new Uint32Array(rows),
     degraded: new Uint8Array(rows).fill(predicted.degraded ? 1 : 0),
   };
+  const predictionOf = predictionReader(outputs, predicted.predictions);
   for (let row = 0; row < rows; row++) {
     const refused = predicted.refused.get(row);
     const decided = refused ?? decideRow(pipeline, {
       event: events[row]!.event as never,
       features: featureRecords[row]!,
-      prediction: predictionOf(outputs, predicted.predictions, row),
+      prediction: predictionOf(row),
       degraded: predicted.degraded,
     });
     if ('code' in decided) {

@@ -15,16 +15,18 @@ export function featureRecords({ header, values, recordIndex }: Features): Recor
   });
 }
 
-/** Reads row `row` of a prediction matrix. */
-export function predictionOf(outputs: readonly { name: string; width: number }[], predictions: Float32Array, row: number): Prediction {
+/** Makes a reader of the rows of a prediction matrix. */
+export function predictionReader(outputs: readonly { name: string; width: number }[], predictions: Float32Array): (row: number) => Prediction {
   const widthOfAll = outputs.reduce((sum, { width }) => sum + width, 0);
-  let at = row * widthOfAll;
-  const prediction: Prediction = {};
-  for (const { name, width } of outputs) {
-    prediction[name] = width === 1 ? predictions[at]! : Array.from(predictions.subarray(at, at + width));
-    at += width;
-  }
-  return prediction;
+  return (row) => {
+    let at = row * widthOfAll;
+    const prediction: Prediction = {};
+    for (const { name, width } of outputs) {
+      prediction[name] = width === 1 ? predictions[at]! : Array.from(predictions.subarray(at, at + width));
+      at += width;
+    }
+    return prediction;
+  };
 }
 
 /** The rows of a batch as sinks see them: what was recorded, joined. */
@@ -32,16 +34,22 @@ export function decisionRows(batch: BatchRef, { pipeline, events, features, feat
   const names = Object.keys(pipeline.entities);
   const late = new Set(features.header.late);
   const { outputs, outcomes, whys, model } = decisions.header;
+  const predictionOf = predictionReader(outputs, decisions.predictions);
+  const entitiesOf = (keys: readonly string[]) => {
+    const entities: Record<string, string> = {};
+    for (let i = 0; i < names.length; i++) entities[names[i]!] = keys[i]!;
+    return entities;
+  };
   return events.map((decoded, row) => ({
     eventKey: eventKey(batch, decoded.offset),
     eventId: decoded.eventId,
     offset: decoded.offset,
     recordTimeMs: decoded.recordTimeMs,
     eventTimeMs: decoded.eventTimeMs,
-    entities: Object.fromEntries(names.map((name, i) => [name, decoded.entityKeys[i]!])),
+    entities: entitiesOf(decoded.entityKeys),
     event: decoded.event,
     features: records[row]!,
-    prediction: predictionOf(outputs, decisions.predictions, row),
+    prediction: predictionOf(row),
     model,
     degraded: decisions.degraded[row] === 1,
     late: late.has(row),

@@ -96,6 +96,7 @@ function problemsOf<E>(pipeline: Pipeline<E>): string[] {
     check(typeof pipeline[part] === 'function', `${part}: a function of the event`);
   }
   check(Object.keys(pipeline.entities ?? {}).length > 0, 'entities: at least one, e.g. { customer: (event) => event.customerId }');
+  for (const name of Object.keys(pipeline.entities ?? {})) check(/^[a-zA-Z][a-zA-Z0-9_]{0,62}$/.test(name), `entities.${name}: a name of letters, digits and "_", at most 63`);
   check(pipeline.allowedLatenessMs >= 0, 'allowedLatenessMs: not negative');
   check(pipeline.allowedAheadMs >= 0, 'allowedAheadMs: not negative');
   check(Object.keys(pipeline.features).length > 0, 'features: a function that returns at least one, e.g. ({ value }) => ({ amount: value((event) => event.amount) })');

@@ -78,7 +78,9 @@ export function encodeSegment({ batch, workflowId, events, plainJson, rows }: Se
     offset: Float64Array.from(rows, (row) => row.offset),
     recordTimeMs: Float64Array.from(rows, (row) => row.recordTimeMs),
     eventTimeMs: Float64Array.from(rows, (row) => row.eventTimeMs),
-    features: matrix(rows, features.length, (row, into, at) => features.forEach((name, i) => (into[at + i] = row.features[name]!))),
+    features: matrix(rows, features.length, (row, into, at) => {
+      for (let i = 0; i < features.length; i++) into[at + i] = row.features[features[i]!]!;
+    }),
     predictions: predictionMatrix(rows, outputs),
     model: models.index,
     outcome: outcomes.index,

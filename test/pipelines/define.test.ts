@@ -33,6 +33,8 @@ describe('definePipeline', () => {
     ['event', { event: {} }],
     ['eventId', { eventId: 'id' }],
     ['entities', { entities: {} }],
+    ['entities.card number: a name', { entities: { 'card number': (visit: { user: string }) => visit.user } }],
+    ['review.openMax', { review: { verdicts: ['yes'], timeoutMs: 1, title: () => '', openMax: 0 } }],
     ['features: a function', { features: {} }],
     ['features.visits: entity "nobody"', { features: () => ({ visits: { kind: 'window', aggregate: 'count', entity: 'nobody', lengthMs: 1, delayMs: 0 } }) }],
     ['features.total: a sum needs', { features: () => ({ total: { kind: 'window', aggregate: 'sum', entity: 'user', lengthMs: 1, delayMs: 0 } }) }],
