@@ -72,7 +72,8 @@ function rowProblems(want: Expected, row: Found): string[] {
   if (row.eventId !== want.eventId) problems.push(`event id is ${row.eventId}, expected ${want.eventId}`);
   if (row.account !== want.account) problems.push(`account is ${row.account}, expected ${want.account}`);
   if (row.outcome !== decide(row.y).outcome) problems.push(`outcome is ${row.outcome} for y = ${row.y}`);
-  if (row.features && row.features.some((value, i) => value !== want.features[i])) problems.push(`features are ${row.features.join(', ')}, recomputed ${want.features.join(', ')}`);
+  // Postgres writes a float32 with as few digits as tell it from its neighbours.
+  if (row.features && row.features.some((value, i) => Math.fround(value) !== want.features[i])) problems.push(`features are ${row.features.join(', ')}, recomputed ${want.features.join(', ')}`);
   return problems;
 }
 
