@@ -28,6 +28,7 @@ export class CatchUp {
     private readonly store: FeatureStore,
     private readonly records: RecordsPort,
     private readonly nowMs: () => number = Date.now,
+    private readonly alarm: (message: string, fields: Record<string, unknown>) => void = (message, fields) => log.error(message, fields),
   ) {}
 
   /** Answers whether the batch can be applied now. False = try again later. */
@@ -37,7 +38,7 @@ export class CatchUp {
     if (this.#waitedMs(key) < waitMs) return false;
     const endMs = this.nowMs() + workMs;
     let position = this.store.appliedTo(batch);
-    log.error('the feature store is behind its chain: folding records from the topic, without effects', { chain, from: position ?? 'the start of the log', to: batch.position });
+    this.alarm('the feature store is behind its chain: folding records from the topic, without effects', { chain, from: position ?? 'the start of the log', to: batch.position });
     for await (const { end, records } of this.records.read(batch.topic, batch.partition, position ?? 0, batch.position)) {
       const { deployment, pipeline, epoch, topic, partition } = batch;
       const from = position ?? records[0]?.offset ?? end - 1;

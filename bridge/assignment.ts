@@ -61,17 +61,20 @@ const askEndMax = 5;
 
 /**
  * Where to read from, so that kafkajs is never sent outside of the log: it would replace our commit by a default without
- * metadata. The last record may have been deleted since, and then cannot be verified. `tries` counts the calls for this start: a new
- * leader may name an end that is too low for a while.
+ * metadata. The last record may have been deleted since, and then cannot be verified. `tries` counts the calls for this start.
  */
 export async function resolveRead(source: Source, partition: number, { position, tail }: StartPosition, tries: number): Promise<ReadStart> {
-  const log = await boundsOf(source, partition);
-  if (log.end < position) {
-    const reason = truncatedReason(log.end, position);
-    throw tries < askEndMax ? new Error(reason) : new HaltError(reason);
-  }
+  const log = await boundsAround(source, partition, position, tries);
+  if (log.end < position) throw new HaltError(truncatedReason(log.end, position));
   if (log.start > position) return { offset: log.start, lostTo: log.start };
   return tail && tail.offset >= log.start ? { offset: tail.offset, verify: tail } : { offset: position };
+}
+
+/** The log, which should reach to an offset that was read: a new leader may name an end that is too low for a while, so the first tries throw then. */
+export async function boundsAround(source: Source, partition: number, offset: number, tries: number): Promise<{ start: number; end: number }> {
+  const log = await boundsOf(source, partition);
+  if (log.end < offset && tries < askEndMax) throw new Error(truncatedReason(log.end, offset));
+  return log;
 }
 
 async function resolveStartAt(source: Source, partition: number, startAt: string): Promise<number> {

@@ -1,5 +1,5 @@
 import type { Chain } from '../contracts/event-key.ts';
-import { boundsOf, type ReadStart } from './assignment.ts';
+import { boundsAround, type ReadStart } from './assignment.ts';
 import type { Lane } from './lane.ts';
 import { beginAnew, judgePlace } from './out-of-place.ts';
 import type { PartitionStatus } from './partition-status.ts';
@@ -96,7 +96,7 @@ export class Intake {
   /** A fetch that does not continue the lane: the log is asked what lies between, and until that is known nothing else resumes the partition. */
   async #outOfPlace(fetchedOffset: number): Promise<void> {
     const { lane, reading } = this;
-    const log = await this.status.untilDone('kafka', () => boundsOf(this.ports.source, this.options.chain.partition));
+    const log = await this.status.untilDone('kafka', (tries) => boundsAround(this.ports.source, this.options.chain.partition, lane.tail, tries));
     if (!log || this.status.isOver) return;
     // The tail may have moved meanwhile: a batch that was adopted can end behind it.
     const verdict = judgePlace(fetchedOffset, lane.tail, log, this.#askedAgainAt === lane.tail);

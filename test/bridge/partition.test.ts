@@ -171,6 +171,18 @@ describe('a partition', () => {
     expect(partition.position).toBe(2);
   });
 
+  test('an end that is too low for a while, as a new leader names it, halts nothing', async () => {
+    const partition = await running();
+    partition.fetched(fetchOf(0, [recordAt(0), recordAt(1)]));
+    await positionIs(partition, 2);
+    let asked = 0;
+    source.bounds = () => Promise.resolve(new Map([[0, { start: 0, end: ++asked < 4 ? 1 : 100 }]]));
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await until('reads on', () => asked === 4 && !source.paused, { everyMs: 1 });
+    expect(source.seeks.at(-1)).toBe(2);
+    expect(reports.events.filter(({ what }) => what === 'halted')).toEqual([]);
+  });
+
   test('pauses a full lane and resumes it when it has room', async () => {
     let open = false;
     starter.answer = () => (open ? undefined : { kind: 'unknown', reason: 'busy' });

@@ -1,0 +1,109 @@
+import { CatchUp } from '../../activities/catch-up.ts';
+import { chainId, type BatchRef } from '../../contracts/event-key.ts';
+import { HeadraceError } from '../../contracts/failures.ts';
+import { decodeFeatures } from '../../contracts/features-frame.ts';
+import type { AnyPipeline } from '../../contracts/pipeline.ts';
+import { decodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
+import type { Rejection } from '../../contracts/rejection.ts';
+import { foldBatch, type FoldEvent } from '../../features/fold-batch.ts';
+import { compileFeatures } from '../../features/plan.ts';
+import type { FoldContext } from '../../features/store.ts';
+import { poison } from './events.ts';
+import type { World } from './world.ts';
+
+/** What `extractFeatures` recorded. */
+export interface Extracted {
+  rows: { offset: number; feature: number }[];
+  /** Offsets that get a dead letter. */
+  rejected: number[];
+}
+
+/** What `infer` recorded. */
+export interface Decided {
+  rows: { offset: number; feature: number; modelVersion: number; outcome: 'approve' | 'review' }[];
+}
+
+const plan = compileFeatures({
+  entities: { account: () => 'account' },
+  features: { seen: { kind: 'window', entity: 'account', aggregate: 'count', lengthMs: 3_600_000, delayMs: 0 } },
+  allowedLatenessMs: 3_600_000,
+} as unknown as AnyPipeline);
+
+/** The key of the state in which a chain notes the offsets that were folded, in the order in which they were. */
+export const foldLogKey = (batch: BatchRef) => `folded:${chainId(batch)}`;
+
+/** The steps of a batch in one worker process: the real rules of features over the one store that all workers of a host share. */
+export class BatchSteps {
+  readonly #catchUp: CatchUp;
+
+  constructor(private readonly world: World) {
+    const { scheduler, store, logs } = world;
+    const records = {
+      async *read(_topic: string, partition: number, from: number, to: number) {
+        const log = logs[partition]!;
+        let next = Math.max(from, log.start);
+        if (next >= to) yield { end: to, records: [] };
+        while (next < to) {
+          const read = await Promise.resolve(log.read(next));
+          if (!read) throw new Error(`the log of partition ${partition} ends before ${to}`);
+          next = Math.min(to, read.endOffset);
+          yield { end: next, records: read.records.filter(({ offset }) => offset < to) };
+        }
+      },
+    };
+    this.#catchUp = new CatchUp(store, records, () => scheduler.nowMs, (message, fields) => this.#alarm(message, fields as { chain: string; from: number | string; to: number }));
+  }
+
+  /** As the activity does: only a durable attempt brings a store up that is behind. */
+  async extract(batch: BatchRef, frame: Uint8Array, isLocal: boolean): Promise<Extracted> {
+    const { records } = decodeRecords(frame);
+    try {
+      return await this.#apply(batch, records);
+    } catch (error) {
+      if (!(error instanceof HeadraceError) || error.code !== 'PREDECESSOR_MISSING') throw error;
+      this.world.trace.count('predecessor missing');
+      if (isLocal || !(await this.#bringUp(batch))) throw error;
+      this.world.trace.count('caught up');
+      return this.#apply(batch, records);
+    }
+  }
+
+  /** What was folded without effects, and is gone from the log, is a loss that this alarm reports. */
+  #alarm(message: string, { chain, from, to }: { chain: string; from: number | string; to: number }): void {
+    this.world.trace.tell(() => `worker: ${message}: ${chain} [${from}, ${to})`);
+    this.world.oracle.lost.push({ partition: Number(chain.split(':').at(-1)), from: typeof from === 'number' ? from : 0, to });
+  }
+
+  #bringUp(batch: BatchRef): Promise<boolean> {
+    return this.#catchUp.bringUpTo(batch, chainId(batch), (each, records) => this.#apply(each, records));
+  }
+
+  async #apply(batch: BatchRef, records: KafkaRecord[]): Promise<Extracted> {
+    const events: FoldEvent[] = [];
+    const rejections: Rejection[] = [];
+    records.forEach((record, recordIndex) => {
+      if (poison.equals(record.value!)) rejections.push({ index: recordIndex, step: 'decode', code: 'NOT_JSON', reason: 'poison' });
+      else events.push({ recordIndex, offset: record.offset, event: {}, eventTimeMs: record.timestampMs, entityKeys: [`account-${batch.partition}`] });
+    });
+    const fold = foldBatch(plan, batch, records.map(({ offset }) => offset), events, rejections);
+    const foldAndNote = (tx: FoldContext) => {
+      const result = fold(tx);
+      const begin = tx.markerPosition ?? -1;
+      const folded = events.flatMap(({ offset }) => (offset >= begin ? [offset] : []));
+      result.states.set(foldLogKey(batch), Float64Array.from([...(tx.get(foldLogKey(batch)) ?? []), ...folded]));
+      return result;
+    };
+    const { header, recordIndex, values } = decodeFeatures(await this.world.store.apply(batch, foldAndNote));
+    if (header.duplicates.length > 0) this.world.trace.count('duplicate records refused');
+    return {
+      rows: Array.from(recordIndex, (index, row) => ({ offset: records[index]!.offset, feature: values[row]! })),
+      rejected: header.rejections.map(({ index }) => records[index]!.offset),
+    };
+  }
+
+  /** The policy depends on the model's version: two decisions about the same event need not be the same. */
+  infer({ rows }: Extracted): Decided {
+    const { modelVersion } = this.world;
+    return { rows: rows.map((row) => ({ ...row, modelVersion, outcome: (row.offset * 7 + modelVersion) % 3 === 0 ? 'review' : 'approve' })) };
+  }
+}

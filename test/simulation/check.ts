@@ -1,0 +1,82 @@
+import { foldLogKey } from './batch-steps.ts';
+import { chainOf } from './events.ts';
+import { deadLetters, sinkNames } from './fake-sinks.ts';
+import type { World } from './world.ts';
+
+/** Nothing is left to do: the last record of each partition is committed, and every run is complete. */
+export function isDone({ isProduced, oracle, temporal, logs }: World): boolean {
+  if (!isProduced || temporal.open().length > 0 || temporal.closedIncomplete().length > 0) return false;
+  return logs.every(({ end }, partition) => oracle.committedTo.get(partition) === end);
+}
+
+/** What must hold once everything is healed and done. */
+export async function check(world: World): Promise<void> {
+  for (let partition = 0; partition < world.partitions; partition++) {
+    const base = world.oracle.firstPosition.get(partition);
+    if (base === undefined) {
+      // With `latest`, a partition may begin behind all that was written.
+      if (world.setting.startAt === 'earliest') world.oracle.violated('I7', `partition ${partition} was never begun`);
+      continue;
+    }
+    checkEffects(world, partition, base);
+    checkRanges(world, partition, base);
+    await checkFolds(world, partition, base);
+  }
+}
+
+/** I1 and I2: each record has its effect in every sink whose condition selects it, or a dead letter; and the sinks agree. */
+function checkEffects({ logs, sinks, oracle }: World, partition: number, base: number): void {
+  const log = logs[partition]!;
+  const isLost = (offset: number) => offset < log.start && oracle.lost.some(({ partition: where, from, to }) => where === partition && offset >= from && offset < to);
+  log.entries.forEach((entry, offset) => {
+    const [dashboard, lake, review] = sinkNames.map((sink) => sinks.effect(sink, partition, offset));
+    const letter = sinks.effect(deadLetters, partition, offset);
+    const what = `partition ${partition}, offset ${offset}`;
+    if (dashboard !== lake) oracle.violated('I2', `${what}: the dashboard has ${dashboard}, the lake has ${lake}`);
+    if (review !== (dashboard?.startsWith('review') ? dashboard : undefined)) oracle.violated('I2', `${what}: the dashboard has ${dashboard}, review has ${review}`);
+    if (dashboard !== undefined && letter !== undefined) oracle.violated('I2', `${what}: has an effect and a dead letter`);
+    if (entry.kind === 'control' || entry.kind === 'aborted') {
+      if (dashboard !== undefined || letter !== undefined) oracle.violated('I2', `${what}: no reader may see it, and it has an effect`);
+    }
+    if (entry.kind !== 'record' || offset < base) return;
+    if ((entry.isPoison ? letter : dashboard) === undefined && !isLost(offset)) oracle.violated('I1', `${what}: has no ${entry.isPoison ? 'dead letter' : 'effect'}`);
+  });
+}
+
+/** Faults after which a chain is walked again, or runs that exist are not found: batches may then overlap, and the markers make up for it. */
+const overlapCauses = ['commits deleted', 'foreign commit', 'offset out of range', 'closed run expired'];
+
+/** I3: the ranges of a partition merge into one span. */
+function checkRanges({ temporal, oracle, trace, logs }: World, partition: number, base: number): void {
+  const ranges = [...new Map(temporal.everStarted.filter((run) => run.partition === partition).map((run) => [`${run.memo.position}-${run.memo.end}`, run.memo])).values()];
+  ranges.sort((a, b) => a.position - b.position || a.end - b.end);
+  const mayOverlap = overlapCauses.some((cause) => trace.counts.has(cause));
+  let reached = Math.min(base, ranges[0]?.position ?? base);
+  for (const { position, end } of ranges) {
+    const isLost = oracle.lost.some((lost) => lost.partition === partition && lost.from <= reached && lost.to >= position);
+    if (position > reached && !isLost) oracle.violated('I3', `partition ${partition}: nothing was started for [${reached}, ${position})`);
+    if (position < reached && !mayOverlap) oracle.violated('I3', `partition ${partition}: [${position}, ${end}) overlaps with what reaches to ${reached}`);
+    reached = Math.max(reached, end);
+  }
+  if (reached < logs[partition]!.end) oracle.violated('I3', `partition ${partition}: the chain ends at ${reached}, the log at ${logs[partition]!.end}`);
+}
+
+/** I5 and I6: events were folded in offset order, exactly once, and each row saw what was folded before it. */
+async function checkFolds({ store, logs, oracle, sinks, trace }: World, partition: number, base: number): Promise<void> {
+  const chain = chainOf(partition);
+  const folded = [...(await store.read(chain, foldLogKey({ ...chain, position: 0, end: 0, count: 0 })))];
+  folded.forEach((offset, i) => {
+    if (i > 0 && offset <= folded[i - 1]!) oracle.violated('I5', `partition ${partition}: offset ${offset} is folded after ${folded[i - 1]}`);
+  });
+  const log = logs[partition]!;
+  const inFolded = new Set(folded);
+  log.entries.forEach((entry, offset) => {
+    if (entry.kind === 'record' && !entry.isPoison && offset >= base && offset >= log.start && !inFolded.has(offset)) oracle.violated('I5', `partition ${partition}: offset ${offset} is not folded`);
+  });
+  // After the store was put back, what is gone from the log cannot be folded again; and what lies before the chain's beginning is folded too.
+  if (trace.counts.has('batches taken back') && (base > 0 || trace.counts.has('retention') || trace.counts.has('compaction'))) return;
+  folded.forEach((offset, i) => {
+    const effect = sinks.effect('dashboard', partition, offset);
+    if (effect !== undefined && !effect.endsWith(`seen ${i + 1}`)) oracle.violated('I6', `partition ${partition}, offset ${offset}: ${effect}, but it is event ${i + 1} of its account`);
+  });
+}

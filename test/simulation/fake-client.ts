@@ -1,0 +1,79 @@
+import { WorkflowNotFoundError, WorkflowUpdateRPCTimeoutOrCancelledError, type Client, type WithStartWorkflowOperation } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import type { BatchRef } from '../../contracts/event-key.ts';
+import { workflowNames, type BatchMemo, type ScoredReply } from '../../contracts/names.ts';
+import { AlreadyStarted, type Run } from './fake-temporal.ts';
+import type { SimProcess } from './process.ts';
+import type { World } from './world.ts';
+
+/** The SDK's client in one process: what the bridge's starter uses of it, over a network that loses requests and replies. */
+export function createFakeClient(world: World, process: SimProcess): Client {
+  let deadlineMs = Infinity;
+  const call = <T>(act: (answer: (answer: T | Error) => void) => void) => callServer(world, process, deadlineMs, act);
+  const workflow = {
+    executeUpdateWithStart(_: string, { startWorkflowOperation }: { startWorkflowOperation: WithStartWorkflowOperation<any> }): Promise<ScoredReply> {
+      const { workflowId, memo, args } = startWorkflowOperation.options;
+      const [{ partition, startId }, records] = args as unknown as [BatchRef, Uint8Array];
+      const request = { workflowId, partition, memo: memo as unknown as BatchMemo, startId: world.mutant.namelessStarts ? '' : startId!, records };
+      return call<ScoredReply>((answer) => world.temporal.updateWithStart(request, answer)).catch((error: unknown) => {
+        if (error instanceof AlreadyStarted) throw new WorkflowExecutionAlreadyStartedError(error.message, workflowId, workflowNames.processBatch);
+        throw error instanceof LostCall ? new WorkflowUpdateRPCTimeoutOrCancelledError('deadline exceeded') : error;
+      });
+    },
+    /** Visibility: open runs first, then those that closed last. */
+    async *list({ query }: { query: string }) {
+      const prefix = /STARTS_WITH '([^']+)'/.exec(query)![1]!;
+      for (const run of await call<Run[]>((answer) => answer(world.temporal.visible(prefix)))) yield { memo: run.memo };
+    },
+    getHandle: (workflowId: string, runId?: string) => ({
+      describe: () => call<unknown>((answer) => answer(describe(world.temporal.current(workflowId)))),
+      fetchHistory: () => call<unknown>((answer) => answer({ events: historyOf(world.temporal.runs.get(workflowId)?.find((run) => run.runId === runId)) })),
+    }),
+  };
+  const client = {
+    workflow,
+    withDeadline<T>(atMs: number, act: () => T): T {
+      deadlineMs = atMs;
+      return act();
+    },
+  };
+  return client as unknown as Client;
+}
+
+class LostCall extends Error {}
+
+/** A call, whose request or reply may be lost: then it ends at its deadline. */
+function callServer<T>(world: World, process: SimProcess, deadlineMs: number, act: (answer: (answer: T | Error) => void) => void): Promise<T> {
+  const { scheduler, random, trace, faults } = world;
+  return new Promise((resolve, reject) => {
+    process.after(Math.max(0, deadlineMs - scheduler.nowMs), () => reject(new LostCall('deadline exceeded')));
+    const reply = (answer: T | Error) => {
+      if (random.chance(faults.replyLost)) return trace.count('reply lost');
+      process.after(random.whole(1, 20), () => (answer instanceof Error ? reject(answer) : resolve(answer)));
+    };
+    if (random.chance(faults.requestLost)) return trace.count('request lost');
+    // A request can be on its way for longer than the deadline, and longer than its sender lives.
+    const isSlow = random.chance(faults.requestSlow);
+    scheduler.after(isSlow ? random.whole(500, 6_000) : random.whole(1, 20), () => {
+      if (isSlow) trace.count('slow request');
+      if (world.temporal.isDown || random.chance(faults.exhausted)) {
+        trace.count('temporal refuses');
+        return reply(new Error('RESOURCE_EXHAUSTED: namespace rate limit'));
+      }
+      act(reply);
+    });
+  });
+}
+
+function describe(run: Run | undefined): unknown {
+  if (!run) return new WorkflowNotFoundError('workflow not found', '', undefined);
+  return { workflowId: run.workflowId, runId: run.runId, status: { name: run.status }, memo: run.memo };
+}
+
+/** Of a history, what tells where to reset to. */
+function historyOf(run: Run | undefined): unknown[] {
+  const events: unknown[] = [{ eventId: '1' }, { eventId: '2' }, { eventId: '3', workflowTaskStartedEventAttributes: {} }];
+  if (run?.isScored) events.push({ eventId: '4', workflowTaskCompletedEventAttributes: {} });
+  if (run?.secondTaskStarted) events.push({ eventId: '9', workflowTaskStartedEventAttributes: {} });
+  return events;
+}

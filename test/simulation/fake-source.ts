@@ -1,0 +1,225 @@
+import { decodeCommitMetadata } from '../../bridge/commit-metadata.ts';
+import type { Commit, Source, SourceHandlers } from '../../bridge/ports.ts';
+import type { LogRead } from './fake-log.ts';
+import type { SimProcess } from './process.ts';
+import type { World } from './world.ts';
+
+/** One assigned partition, as kafkajs keeps it. */
+interface Reader {
+  partition: number;
+  /** The offset that the next poll asks for, unless `seek` is set. */
+  resolved: number;
+  seek: number | undefined;
+  paused: boolean;
+  polling: boolean;
+  /** What the next fetch must begin at, if the bridge takes all that comes. */
+  expected: number;
+}
+
+/** kafkajs over the fake brokers, with its habits; see the comments for those that matter. */
+export class FakeSource implements Source {
+  #handlers: SourceHandlers | undefined;
+  #readers = new Map<number, Reader>();
+  /** The generation that kafkajs sends with its requests. It changes before our code hears of the new assignment. */
+  #generation = -1;
+  #stopped = false;
+  /** Per partition, the highest offset that the bridge has committed in the present assignment. */
+  readonly #committedHere = new Map<number, number>();
+
+  constructor(
+    private readonly world: World,
+    readonly process: SimProcess,
+    readonly name: string,
+  ) {}
+
+  async start(handlers: SourceHandlers): Promise<void> {
+    await this.#ask('start', () => undefined);
+    this.#handlers = handlers;
+    this.world.group.join(this);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#answer(() => this.world.group.leave(this));
+  }
+
+  /** The consumer ends for good: CRASH with restart false. */
+  crash(): void {
+    if (this.#stopped || !this.#handlers) return;
+    this.#stopped = true;
+    this.world.group.leave(this);
+    this.#handlers.crashed(new Error('the consumer crashed'));
+  }
+
+  /** Answers of the group reach a member when they reach it; one that was put out joins again. */
+  thawed(): void {
+    if (!this.#stopped && this.#handlers && !this.world.group.has(this)) this.process.after(this.world.random.whole(1, 500), () => !this.#stopped && this.world.group.join(this));
+  }
+
+  joined(generation: number, partitions: readonly number[]): void {
+    const { random } = this.world;
+    this.process.after(random.whole(0, 200), () => {
+      if (this.#stopped || generation < this.#generation) return;
+      this.#generation = generation;
+      this.process.after(random.whole(0, 60), () => this.#assigned(generation, partitions));
+    });
+  }
+
+  #assigned(generation: number, partitions: readonly number[]): void {
+    if (this.#stopped || generation !== this.#generation) return;
+    const { group, logs } = this.world;
+    this.#committedHere.clear();
+    this.#readers = new Map(
+      partitions.map((partition) => {
+        const commit = group.commits.get(partition);
+        const resolved = commit && commit.offset >= 0 ? commit.offset : this.#default(partition);
+        if (decodeCommitMetadata(commit?.metadata ?? null)?.head === undefined && commit?.metadata) this.#committedHere.set(partition, commit.offset);
+        return [partition, { partition, resolved: Math.max(resolved, logs[partition]!.start), seek: undefined, paused: false, polling: false, expected: 0 }];
+      }),
+    );
+    this.#handlers!.assigned(partitions);
+    for (const reader of this.#readers.values()) this.#poll(reader);
+  }
+
+  #default(partition: number): number {
+    const log = this.world.logs[partition]!;
+    return this.world.mutant.fromEnd ? log.end : log.start;
+  }
+
+  pause(partition: number): void {
+    const reader = this.#readers.get(partition);
+    if (reader) reader.paused = true;
+  }
+
+  resume(partition: number): void {
+    const reader = this.#readers.get(partition);
+    if (!reader) return;
+    reader.paused = false;
+    this.#poll(reader);
+  }
+
+  seek(partition: number, offset: number): void {
+    const reader = this.#readers.get(partition);
+    if (!reader) return;
+    reader.seek = offset;
+    reader.expected = offset;
+    this.#poll(reader);
+  }
+
+  #poll(reader: Reader): void {
+    if (reader.polling || reader.paused || this.#stopped) return;
+    reader.polling = true;
+    if (reader.seek !== undefined) reader.resolved = reader.seek;
+    reader.seek = undefined;
+    const asked = reader.resolved;
+    const { scheduler, logs, random } = this.world;
+    const log = logs[reader.partition]!;
+    const atBroker = () => {
+      if (this.world.kafkaIsDown) return scheduler.after(500, atBroker);
+      if (!log.contains(asked)) return this.process.run(() => this.#outOfRange(reader));
+      const read = log.read(asked);
+      if (read) this.process.after(random.whole(0, 15), () => this.#polled(reader, asked, read));
+      else this.#parked(reader);
+    };
+    scheduler.after(random.whole(1, 20), atBroker);
+  }
+
+  /** Nothing to read: the next poll comes with the next record, or when the bridge steers. */
+  #parked(reader: Reader): void {
+    reader.polling = false;
+    this.world.logs[reader.partition]!.onAppend(() => this.process.run(() => this.#readers.get(reader.partition) === reader && this.#poll(reader)));
+  }
+
+  /** kafkajs commits its default, without metadata, and goes on from there. */
+  #outOfRange(reader: Reader): void {
+    if (this.#readers.get(reader.partition) !== reader || this.#stopped) return;
+    this.world.trace.count('offset out of range');
+    try {
+      this.world.group.commit(this, this.#generation, reader.partition, this.world.mutant.fromEnd ? -1 : -2, null);
+    } catch {
+      // The next generation begins anew.
+    }
+    reader.resolved = this.#default(reader.partition);
+    reader.polling = false;
+    this.#poll(reader);
+  }
+
+  #polled(reader: Reader, asked: number, { records, firstOffset, endOffset }: LogRead): void {
+    const { random, trace, logs } = this.world;
+    const isCurrent = this.#readers.get(reader.partition) === reader;
+    reader.polling = false;
+    if (this.#stopped) return;
+    // What was read before a pause, a seek or a new assignment mostly does not come through, but it can.
+    const isStale = !isCurrent || reader.paused || reader.seek !== undefined;
+    if (isStale && (!this.#readers.has(reader.partition) || random.chance(0.6))) return isCurrent ? this.#poll(reader) : undefined;
+    if (isStale) trace.count('stale fetch');
+    const isFiltered = records.length === 0;
+    // The mutant takes what comes for what it asked for, as a consumer does that does not look at offsets.
+    const fetchedOffset = this.world.mutant.fromEnd ? reader.expected : isFiltered ? (firstOffset ?? asked) : asked;
+    trace.tell(() => `${this.name}: fetched ${reader.partition}@${fetchedOffset}..${endOffset} (${records.length} records)`);
+    const taken = this.#handlers!.fetched({ partition: reader.partition, fetchedOffset, endOffset, logEnd: logs[reader.partition]!.end, records });
+    if (!isCurrent) return;
+    if (taken) reader.expected = endOffset;
+    // Behind what no reader sees kafkajs goes on by itself.
+    if (taken || isFiltered) reader.resolved = endOffset;
+    this.#poll(reader);
+  }
+
+  /** Sent when kafkajs gets to it, with the generation that it then has: it can come late, and it can be lost. */
+  async commit(partition: number, offset: number, metadata: string): Promise<void> {
+    const { random, trace, oracle } = this.world;
+    // A first position may be put right once there are runs.
+    if (decodeCommitMetadata(metadata)?.head !== true) {
+      oracle.commitsOf(this.name, partition, this.#committedHere.get(partition), offset);
+      this.#committedHere.set(partition, offset);
+    }
+    const isLate = random.chance(this.world.faults.lateCommit);
+    if (isLate) await this.process.clock.sleep(random.whole(100, 4_000));
+    return this.#ask('commit', () => {
+      if (isLate) trace.count('late commit');
+      this.world.group.commit(this, this.#generation, partition, offset, metadata);
+    });
+  }
+
+  committed(): Promise<Map<number, Commit>> {
+    return this.#ask('committed', () => this.world.group.committed());
+  }
+
+  bounds(): Promise<Map<number, { start: number; end: number }>> {
+    return this.#ask('bounds', () => new Map(this.world.logs.map(({ start, shownEnd }, partition) => [partition, { start, end: shownEnd }])));
+  }
+
+  offsetAt(partition: number, timeMs: number): Promise<number> {
+    return this.#ask('offsetAt', () => {
+      const log = this.world.logs[partition]!;
+      const found = log.entries.findIndex((entry, offset) => offset >= log.start && entry.kind === 'record' && entry.record.timestampMs >= timeMs);
+      return found < 0 ? log.end : found;
+    });
+  }
+
+  #ask<T>(what: string, act: () => T): Promise<T> {
+    return this.#answer(() => {
+      const { random, trace, faults, kafkaIsDown } = this.world;
+      if (kafkaIsDown || random.chance(faults.kafkaFails)) {
+        trace.count('kafka refuses');
+        throw new Error(`no broker answers (${what})`);
+      }
+      return act();
+    });
+  }
+
+  #answer<T>(act: () => T): Promise<T> {
+    const { scheduler, random } = this.world;
+    return new Promise((resolve, reject) => {
+      scheduler.after(random.whole(1, 20), () => {
+        if (this.process.isDead) return;
+        try {
+          const answer = act();
+          this.process.after(random.whole(0, 20), () => resolve(answer));
+        } catch (error) {
+          this.process.after(random.whole(0, 20), () => reject(error as Error));
+        }
+      });
+    });
+  }
+}

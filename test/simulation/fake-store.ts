@@ -1,0 +1,69 @@
+import type { BatchRef, Chain } from '../../contracts/event-key.ts';
+import { HeadraceError } from '../../contracts/failures.ts';
+import { MemoryStore } from '../../features/memory-store.ts';
+import type { FeatureStore, FoldContext, FoldResult } from '../../features/store.ts';
+import type { World } from './world.ts';
+
+/** The real memory store behind a door that fails, before or after the transaction; and that can be put back to an older state. */
+export class FakeStore implements FeatureStore {
+  #store = new MemoryStore();
+  /** What changed the store, in order: its older states are made by doing it again. */
+  #applied: { batch: BatchRef; fold: (tx: FoldContext) => FoldResult }[] = [];
+
+  constructor(private readonly world: World) {}
+
+  async apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
+    const { random, trace, faults, mutant } = this.world;
+    if (random.chance(faults.storeFails)) throw new HeadraceError('STORE_UNAVAILABLE', 'before the transaction');
+    const before = this.#store.appliedTo(batch);
+    const result = await this.#store.apply(mutant.reapply ? this.#anew(batch) : batch, (tx) => fold(mutant.reapply ? { ...tx, markerPosition: null } : tx));
+    if (this.#store.appliedTo(batch) !== before) {
+      this.#applied.push({ batch, fold });
+      trace.tell(() => `store: applies [${batch.position}, ${batch.end}) of partition ${batch.partition}`);
+    } else trace.count('repeated batch answered');
+    if (random.chance(faults.storeFails)) {
+      trace.count('store commit unknown');
+      throw new HeadraceError('STORE_UNAVAILABLE', 'after the transaction');
+    }
+    return result;
+  }
+
+  /** For the mutant without marker rules: every batch looks like the next one of its chain. */
+  #anew(batch: BatchRef): BatchRef {
+    const position = this.#store.appliedTo(batch);
+    return position === null ? { ...batch, head: true } : { ...batch, position, end: position + 1 };
+  }
+
+  appliedTo(chain: Chain): number | null {
+    return this.#store.appliedTo(chain);
+  }
+
+  /** Puts back a state in which each chain is at least as far as `least` says. Answers how many batches were taken back. */
+  async restore(share: number, least: (chain: Chain) => number): Promise<number> {
+    const required = this.#applied.findLastIndex(({ batch }) => batch.position < least(batch)) + 1;
+    const kept = Math.max(required, Math.floor(this.#applied.length * share));
+    const takenBack = this.#applied.length - kept;
+    this.#applied = this.#applied.slice(0, kept);
+    const store = new MemoryStore();
+    this.#store = store;
+    for (const { batch, fold } of this.#applied) await store.apply(batch, fold);
+    return takenBack;
+  }
+
+  /** A stored state, read as any fold reads it. */
+  async read(chain: Chain, key: string): Promise<Float64Array> {
+    let state: Float64Array | undefined;
+    const position = this.appliedTo(chain);
+    if (position === null) return new Float64Array();
+    await this.#store.apply({ ...chain, position: position - 0.75, end: position - 0.5, count: 0 }, (tx) => {
+      state = tx.get(key);
+      return { result: new Uint8Array(), states: new Map(), watermarkMs: null, retentions: [] };
+    });
+    return state ?? new Float64Array();
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close();
+  }
+
+}

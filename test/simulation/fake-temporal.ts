@@ -1,0 +1,153 @@
+import type { BatchMemo, ScoredReply } from '../../contracts/names.ts';
+import type { Decided, Extracted } from './batch-steps.ts';
+import type { World } from './world.ts';
+
+export type RunStatus = 'RUNNING' | 'COMPLETED' | 'TERMINATED';
+
+/** One run, with what its history holds: that alone outlives the workers. */
+export interface Run {
+  workflowId: string;
+  runId: string;
+  partition: number;
+  memo: BatchMemo;
+  startId: string;
+  records: Uint8Array;
+  status: RunStatus;
+  /** Recorded results. */
+  extracted?: Extracted;
+  decided?: Decided;
+  /** The update `scored` was answered. */
+  isScored: boolean;
+  secondTaskStarted: boolean;
+  delivered: Set<string>;
+  /** The attempt that the server waits for; what others answer is dropped. */
+  attempt: number;
+  /** When visibility shows it. */
+  visibleMs: number;
+  /** Updates that were admitted and not answered: they live in the server's memory only. */
+  waiting: ((answer: ScoredReply | Error) => void)[];
+}
+
+/** What Update-with-Start is asked for. */
+export interface UpdateWithStart {
+  workflowId: string;
+  partition: number;
+  memo: BatchMemo;
+  startId: string;
+  records: Uint8Array;
+}
+
+export class AlreadyStarted extends Error {}
+export class UpdateNotFound extends Error {}
+
+/** The Temporal server as far as batches see it: starts as compare-and-set, updates, closed runs and their retention, resets. */
+export class FakeTemporal {
+  /** The runs of each workflow id, the newest last. */
+  readonly runs = new Map<string, Run[]>();
+  /** Every run that ever was, also those whose retention is over. */
+  readonly everStarted: Run[] = [];
+  isDown = false;
+  #runIds = 0;
+
+  constructor(private readonly world: World) {}
+
+  /** One Update-with-Start with the update id `scored`, reuse REJECT_DUPLICATE and conflict USE_EXISTING. */
+  updateWithStart(request: UpdateWithStart, answer: (answer: ScoredReply | Error) => void): void {
+    const { trace, oracle, mutant } = this.world;
+    const known = this.runs.get(request.workflowId)?.at(-1);
+    const startsAnew = known === undefined || (mutant.allowDuplicate === true && known.status !== 'RUNNING');
+    const run = startsAnew ? this.#start(request) : known;
+    if (startsAnew) {
+      oracle.started(run);
+      trace.tell(() => `temporal: starts ${run.workflowId} [${run.memo.position}, ${run.memo.end})${run.memo.head ? ' head' : ''} as ${run.runId}`);
+    } else {
+      trace.count('start found a run');
+      if (run.memo.end !== request.memo.end) trace.count(run.memo.end < request.memo.end ? 'adopted a shorter batch' : 'adopted a longer batch');
+    }
+    if (run.isScored) return answer(rangeOf(run));
+    if (run.status !== 'RUNNING') {
+      trace.count('start found a closed run');
+      return answer(new AlreadyStarted('Workflow execution already started'));
+    }
+    run.waiting.push(answer);
+  }
+
+  #start({ workflowId, partition, memo, startId, records }: UpdateWithStart): Run {
+    const run: Run = { workflowId, runId: `run-${++this.#runIds}`, partition, memo, startId, records, status: 'RUNNING', isScored: false, secondTaskStarted: false, delivered: new Set(), attempt: 0, visibleMs: this.world.scheduler.nowMs + this.world.random.whole(0, 2_000), waiting: [] };
+    const runs = this.runs.get(workflowId) ?? [];
+    runs.push(run);
+    this.runs.set(workflowId, runs);
+    this.everStarted.push(run);
+    this.world.workers.firstTask(run);
+    return run;
+  }
+
+  /** The first workflow task is in history: what it computed holds for ever. */
+  scored(run: Run, extracted: Extracted, decided: Decided): void {
+    run.extracted = extracted;
+    run.decided = decided;
+    run.isScored = true;
+    for (const answer of run.waiting.splice(0)) answer(rangeOf(run));
+  }
+
+  complete(run: Run): void {
+    run.status = 'COMPLETED';
+    this.world.trace.tell(() => `temporal: ${run.runId} [${run.memo.position}, ${run.memo.end}) of ${run.workflowId} is complete`);
+  }
+
+  terminate(run: Run): void {
+    if (run.status !== 'RUNNING') return;
+    this.world.trace.count(run.isScored ? 'terminated after scored' : 'terminated before scored');
+    this.world.trace.tell(() => `temporal: ${run.runId} of ${run.workflowId} is terminated`);
+    run.status = 'TERMINATED';
+    run.attempt++;
+    for (const answer of run.waiting.splice(0)) answer(new UpdateNotFound('workflow execution already completed'));
+  }
+
+  /** `temporal workflow reset`: a new run that keeps what was in history at that point. */
+  reset(run: Run, toSecondTask: boolean): void {
+    if (run.status === 'RUNNING' || this.runs.get(run.workflowId)?.at(-1) !== run) return;
+    this.world.trace.count(toSecondTask ? 'reset to the second task' : 'reset to the first task');
+    this.world.trace.tell(() => `temporal: resets ${run.runId} of ${run.workflowId} to its ${toSecondTask ? 'second' : 'first'} task`);
+    const again: Run = { ...run, runId: `run-${++this.#runIds}`, status: 'RUNNING', secondTaskStarted: false, delivered: new Set(), attempt: 0, waiting: [] };
+    if (!toSecondTask) Object.assign(again, { extracted: undefined, decided: undefined, isScored: false });
+    this.runs.get(run.workflowId)!.push(again);
+    this.everStarted.push(again);
+    if (toSecondTask) this.world.workers.secondTask(again);
+    else this.world.workers.firstTask(again);
+  }
+
+  /** The namespace's retention takes closed runs. */
+  expire(isExpired: (run: Run) => boolean): void {
+    for (const [workflowId, runs] of this.runs) {
+      const run = runs.at(-1)!;
+      if (run.status !== 'COMPLETED' || !isExpired(run)) continue;
+      this.world.trace.count('closed run expired');
+      this.world.trace.tell(() => `temporal: retention takes ${workflowId}`);
+      this.runs.delete(workflowId);
+    }
+  }
+
+  current(workflowId: string): Run | undefined {
+    return this.runs.get(workflowId)?.at(-1);
+  }
+
+  /** What visibility shows of a chain. It is late for all runs but the first one of the chain; see docs/decisions/0010. */
+  visible(prefix: string): Run[] {
+    const nowMs = this.world.scheduler.nowMs;
+    return [...this.runs.values()].map((runs) => runs.at(-1)!).filter(({ workflowId, visibleMs, memo }) => workflowId.startsWith(prefix) && (memo.head === true || visibleMs <= nowMs));
+  }
+
+  open(): Run[] {
+    return [...this.runs.values()].map((runs) => runs.at(-1)!).filter(({ status }) => status === 'RUNNING');
+  }
+
+  /** Runs that closed without completing: what a sweeper finds. */
+  closedIncomplete(): Run[] {
+    return [...this.runs.values()].map((runs) => runs.at(-1)!).filter(({ status }) => status === 'TERMINATED');
+  }
+}
+
+function rangeOf({ memo: { position, end, count } }: Run): ScoredReply {
+  return { position, end, count };
+}

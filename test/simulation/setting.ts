@@ -1,0 +1,71 @@
+import type { Random } from './random.ts';
+
+/** How probable it is, each time, that something goes wrong by itself. */
+export interface Faults {
+  requestLost: number;
+  replyLost: number;
+  requestSlow: number;
+  exhausted: number;
+  kafkaFails: number;
+  lateCommit: number;
+  storeFails: number;
+  modelFails: number;
+  sinkFails: number;
+  answerLost: number;
+  slowStep: number;
+}
+
+/** What one schedule runs with; all of it drawn from its seed. */
+export interface Setting {
+  partitions: number;
+  startAt: 'earliest' | 'latest';
+  batchRecordsMax: number;
+  laneBytesMax: number;
+  batchesPerSecond: number;
+  openBatchesMax: number;
+  /** Share of records that can never become events. */
+  poison: number;
+  /** Share of appends that are transactions, with control records and aborted ones. */
+  transactions: number;
+  /** Records that are written per partition, about. */
+  records: number;
+  /** How many things happen on purpose. */
+  blows: number;
+  faults: Faults;
+}
+
+/** Often none of a kind, sometimes some, seldom many: each schedule has its own troubles. */
+function drawFault(random: Random, most: number): number {
+  const draw = random.next();
+  return draw < 0.5 ? 0 : draw < 0.85 ? most / 5 : most;
+}
+
+export function drawSetting(random: Random): Setting {
+  return {
+    partitions: random.pick([1, 1, 2]),
+    startAt: random.chance(0.3) ? 'latest' : 'earliest',
+    batchRecordsMax: random.whole(1, 6),
+    laneBytesMax: random.pick([80, 200, 1_000_000]),
+    batchesPerSecond: random.pick([2, 5, 20]),
+    openBatchesMax: random.pick([1, 2, 5, 100]),
+    poison: random.pick([0, 0.1]),
+    transactions: random.pick([0, 0.3]),
+    records: random.whole(6, 15),
+    blows: random.whole(2, 7),
+    faults: {
+      requestLost: drawFault(random, 0.25),
+      replyLost: drawFault(random, 0.25),
+      requestSlow: drawFault(random, 0.25),
+      exhausted: drawFault(random, 0.3),
+      kafkaFails: drawFault(random, 0.2),
+      lateCommit: drawFault(random, 0.5),
+      storeFails: drawFault(random, 0.2),
+      modelFails: drawFault(random, 0.2),
+      sinkFails: drawFault(random, 0.3),
+      answerLost: drawFault(random, 0.2),
+      slowStep: drawFault(random, 0.2),
+    },
+  };
+}
+
+export const noFaults: Faults = { requestLost: 0, replyLost: 0, requestSlow: 0, exhausted: 0, kafkaFails: 0, lateCommit: 0, storeFails: 0, modelFails: 0, sinkFails: 0, answerLost: 0, slowStep: 0 };
