@@ -1,4 +1,4 @@
-import type { Pool, PoolClient } from 'pg';
+import { DatabaseError, type Pool, type PoolClient } from 'pg';
 import type { OffsetRange } from '../contracts/batch-runs.ts';
 import type { Chain } from '../contracts/event-key.ts';
 import { mergeTouching, type LedgerRow } from './merge-ranges.ts';
@@ -57,14 +57,24 @@ export function createRangeWriter(pool: Pool): AddRange {
   };
 }
 
-/** Where the last batch of a chain ends, as far as the ledger knows; null when it has none. No batch below it was skipped. */
+const undefinedTable = '42P01';
+
+/**
+ * Where the last batch of a chain ends, as far as the ledger knows; null when it has none, or when no worker has made its tables
+ * yet. No batch below it was skipped: none is started before the one before it is scored.
+ */
 export async function findChainEnd(pool: Pool, { deployment, pipeline, epoch, topic, partition }: Chain): Promise<number | null> {
-  const { rows } = await pool.query<{ end: number | null }>(
-    `select max("end")::float8 as end from batch_ranges
-     where chain = (select id from chains where (deployment, pipeline, epoch, topic, partition) = ($1, $2, $3, $4, $5))`,
-    [deployment, pipeline, epoch, topic, partition],
-  );
-  return rows[0]!.end;
+  try {
+    const { rows } = await pool.query<{ end: number | null }>(
+      `select max("end")::float8 as end from batch_ranges
+       where chain = (select id from chains where (deployment, pipeline, epoch, topic, partition) = ($1, $2, $3, $4, $5))`,
+      [deployment, pipeline, epoch, topic, partition],
+    );
+    return rows[0]!.end;
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code === undefinedTable) return null;
+    throw error;
+  }
 }
 
 const chainsSql = `

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Chain } from '../../contracts/event-key.ts';
-import type { Pool } from '../../database/pool.ts';
+import { createPool, type Pool } from '../../database/pool.ts';
 import { createRangeWriter, findChainEnd, mergeOldRanges, readLedger, type AddRange } from '../../database/ranges.ts';
-import { uniqueName } from '../stack/live.ts';
+import { createDatabase, startLiveServers, uniqueName } from '../stack/live.ts';
 import { openDatabase } from './open.ts';
 
 let pool: Pool;
@@ -54,6 +54,16 @@ describe('the range ledger', () => {
     await addAll(chain, [0, 10], [30, 40]);
     expect(await findChainEnd(pool, chain)).toBe(40);
     expect(await findChainEnd(pool, { ...chain, partition: 1 })).toBeNull();
+  });
+
+  it('has nothing in a database that no worker has seen yet', async () => {
+    const { postgres } = await startLiveServers({ postgres: true });
+    const empty = await createPool(await createDatabase(postgres.databaseUrl), { max: 1, applicationName: 'test' });
+    try {
+      expect(await findChainEnd(empty, newChain())).toBeNull();
+    } finally {
+      await empty.end();
+    }
   });
 
   it('merges old rows that touch, and knows what they stood for', async () => {
