@@ -45,6 +45,8 @@ export class PartitionStatus {
   }
 
   waiting(reason: WaitReason, error?: unknown): void {
+    // Whoever has the partition now tells what it waits for.
+    if (this.signal.aborted) return;
     this.#waitReason = reason;
     this.ports.reports.waiting(this.chain, reason, error);
   }

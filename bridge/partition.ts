@@ -95,10 +95,8 @@ export class Partition {
   }
 
   async #run(commits: () => Promise<Map<number, Commit>>): Promise<void> {
-    const { source, starter } = this.ports;
-    const { chain, startDeadlineMs } = this.options;
-    const lastStarted = () => starter.lastStarted(chain, startDeadlineMs);
-    const start = await this.#status.untilDone('kafka', async () => resolveStart(source, this.#partition, (await commits()).get(this.#partition), lastStarted, this.options));
+    const { source } = this.ports;
+    const start = await this.#status.untilDone('kafka', async () => resolveStart(source, this.#partition, (await commits()).get(this.#partition), () => this.#lastStarted(), this.options));
     const read = start && (await this.#status.untilDone('kafka', (tries) => resolveRead(source, this.#partition, start, tries)));
     if (!read || this.#status.isOver) return;
     const lane = new Lane(start.position);
@@ -108,6 +106,13 @@ export class Partition {
     this.#intake = new Intake(lane, this.#reading, this.#status, this.ports, this.#intakeHandlers(lane), this.options);
     this.#intake.begin(read);
     while (!this.#status.isOver && !this.#draining) await this.#nextBatch(lane);
+  }
+
+  async #lastStarted(): Promise<{ position: number; head: boolean } | undefined> {
+    const { chain, startDeadlineMs } = this.options;
+    const last = await this.#status.untilDone('temporal', () => this.ports.starter.lastStarted(chain, startDeadlineMs));
+    if (this.#status.isOver) throw new Error('the partition was given away meanwhile');
+    return last;
   }
 
   #intakeHandlers(lane: Lane) {
