@@ -122,7 +122,7 @@ export async function readSegment(path: string): Promise<Segment> {
     return decodeSegment(bytes);
   } catch (error) {
     if (!(error instanceof BrokenSegmentError)) throw error;
-    throw new BrokenSegmentError(`segment ${path} ${error.message}; reset its batch's workflow to its second workflow task, and it is written again`, { cause: error });
+    throw new BrokenSegmentError(`segment ${path} ${error.message}; re-drive its batch (npx headrace redrive --again <batch id>), and it is written again`, { cause: error });
   }
 }
 

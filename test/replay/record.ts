@@ -120,7 +120,7 @@ describe('batches', () => {
 
   scenario('batch-only-dead-letters', async (name) => {
     const { batch } = await startBatch(['no JSON']);
-    expect(await batch.result()).toEqual({ outcomes: {}, delivered: { 'dead letters': 1 } });
+    expect(await batch.result()).toEqual({ outcomes: {}, delivered: { lake: 0, ledger: 0, 'dead letters': 1 } });
     await recordWhenDone(name, batch);
   });
 

@@ -138,7 +138,7 @@ describe('roll-up of the lake', () => {
     const whole = readFileSync(join(lake.root, path!));
     writeFileSync(join(lake.root, path!), Buffer.from(whole).fill(7, 30, 31));
     await lake.rollUpAll({ onAlarm });
-    expect(alarms).toEqual([expect.stringMatching(/0000000000000000-0000000000000010\.seg was cut or changed.*second workflow task/)]);
+    expect(alarms).toEqual([expect.stringMatching(/0000000000000000-0000000000000010\.seg was cut or changed.*npx headrace redrive --again <batch id>/)]);
     await lake.deliver(0, 10);
     await lake.rollUpAll();
     expect(await lake.visible()).toEqual(keys(0, 10));
