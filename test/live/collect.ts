@@ -96,7 +96,7 @@ export async function openBatches(system: Observed): Promise<number> {
 }
 
 /** Rolls the lake up now, and reads its Parquet files with DuckDB until they hold this many rows. */
-export async function lakeRows(system: Observed, count: number): Promise<Found[]> {
+export async function lakeRows(system: Observed, count: number, timeoutMs = 150_000): Promise<Found[]> {
   const files = join(system.dataDir, 'lake', `pipeline=${system.name}`, '**', '*.parquet');
   const schedule = system.temporal.schedule.getHandle('roll-up-lake:headrace');
   const connection = await (await DuckDBInstance.create(':memory:')).connect();
@@ -111,7 +111,7 @@ export async function lakeRows(system: Observed, count: number): Promise<Found[]
           .then((result) => result.getRowObjectsJS() as Record<string, unknown>[], () => []);
         return rows.length >= count && rows.map(lakeRow);
       },
-      { everyMs: 2_000, timeoutMs: 150_000, detail: () => system.logs() },
+      { everyMs: 2_000, timeoutMs, detail: () => system.logs() },
     );
   } finally {
     connection.closeSync();

@@ -23,6 +23,7 @@ export const groupDeleted: Row = {
     const { system } = context;
     const started = async () => (await system.temporal.workflow.count("WorkflowType = 'processBatch'")).count;
     for (let round = 0; round < 2; round++) {
+      await context.pause(4_000);
       await context.load.stop();
       await context.drained();
       const before = await started();
@@ -35,7 +36,6 @@ export const groupDeleted: Row = {
       if (anew > 0) context.problems.push(`${anew} batches were started for records that had been decided`);
       context.mustHappen('batches were there to be found again', before, 20);
       context.load.start();
-      await context.pause(2_000);
     }
   },
 };
@@ -88,6 +88,7 @@ export const rereadAfterExpiry: Row = {
   about: 'all closed runs and the group are deleted, as after their retention, and everything is read again: no sink gets anything twice',
   async run(context) {
     const { system } = context;
+    await context.pause(4_000);
     await context.load.stop();
     await context.drained();
     const before = new Set<string>();
