@@ -7,7 +7,7 @@ import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { isActive, leastWatermark, withProgress, type ProgressMarker } from './chain-progress.ts';
 import { packState, unpackState } from './pack-state.ts';
 import { StateCache } from './state-cache.ts';
-import { judgeBatch, markerAfter, type FeatureStore, type FoldContext, type FoldResult, type Marker, type Retention } from './store.ts';
+import { judgeBatch, markerAfter, resultName, type AppliedBatch, type FeatureStore, type FoldContext, type FoldResult, type Marker, type Retention } from './store.ts';
 import { StateSweep } from './state-sweep.ts';
 
 export interface LmdbStoreOptions {
@@ -103,6 +103,7 @@ class LmdbStore implements FeatureStore {
     const marker = this.#readJson<ProgressMarker>(`marker|${chain}`);
     const verdict = judgeBatch(marker, batch);
     if (verdict === 'repeat') return this.#read(`result|${chain}`)!;
+    if (verdict === 'repeat_overlapped') return this.#read(overlappedKey(chain, batch))!;
     const sequence = this.#readJson<Sequence>(sequenceKey) ?? { number: 0, writer: '' };
     if (sequence.number !== this.#cachedNumber || sequence.writer !== this.#writer) this.#cache.clear();
     const commitSequence = verdict === 'apply' ? sequence.number + 1 : sequence.number;
@@ -121,10 +122,13 @@ class LmdbStore implements FeatureStore {
     });
     if (verdict === 'answer') return result;
     for (const [key, state] of states) this.#write(stateKey(key), packState(state));
+    const { marker: next, overlapped, dropped } = markerAfter(marker, batch, watermarkMs);
+    if (overlapped) this.#write(overlappedKey(chain, overlapped), Buffer.from(this.#read(`result|${chain}`)!));
+    for (const each of dropped) void this.db.remove(overlappedKey(chain, each));
     this.#write(`result|${chain}`, bytesOf(result));
     const chains = this.#chainsOf(batch);
     const others = [...(chains.get(batch.epoch)?.entries() ?? [])].flatMap(([id, other]) => (id === chain ? [] : [other]));
-    const after = withProgress(markerAfter(marker, batch, watermarkMs), marker, others, commitSequence);
+    const after = withProgress(next, marker, others, commitSequence);
     this.#writeJson(`marker|${chain}`, after);
     this.#writeJson(sequenceKey, { number: commitSequence, writer: this.#writer } satisfies Sequence);
     for (const [key, state] of states) this.#cache.set(key, state);
@@ -191,6 +195,11 @@ class LmdbStore implements FeatureStore {
   #writeJson(key: string, value: unknown): void {
     this.#write(key, Buffer.from(JSON.stringify(value)));
   }
+}
+
+/** Under which a chain keeps the result of a batch that another one overlapped with. */
+function overlappedKey(chain: string, batch: AppliedBatch): string {
+  return `overlapped|${chain}|${resultName(batch)}`;
 }
 
 /** What the ids of a pipeline's chains, and the keys of its states, begin with; the epoch follows. */

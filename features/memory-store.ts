@@ -1,10 +1,10 @@
 import { chainId, type BatchRef, type Chain } from '../contracts/event-key.ts';
-import { judgeBatch, markerAfter, type FeatureStore, type FoldContext, type FoldResult, type Marker } from './store.ts';
+import { judgeBatch, markerAfter, resultName, type FeatureStore, type FoldContext, type FoldResult, type Marker } from './store.ts';
 
 /** A feature store that forgets everything when its process ends: for tests, and for computing features offline. */
 export class MemoryStore implements FeatureStore {
   readonly #states = new Map<string, Float64Array>();
-  readonly #chains = new Map<string, { marker: Marker; result: Uint8Array }>();
+  readonly #chains = new Map<string, { marker: Marker; result: Uint8Array; overlapped: Map<string, Uint8Array> }>();
   #sequence = 0;
 
   async apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
@@ -12,6 +12,7 @@ export class MemoryStore implements FeatureStore {
     const chain = this.#chains.get(id);
     const verdict = judgeBatch(chain?.marker, batch);
     if (verdict === 'repeat') return chain!.result;
+    if (verdict === 'repeat_overlapped') return chain!.overlapped.get(resultName(batch))!;
     const commitSequence = verdict === 'apply' ? this.#sequence + 1 : this.#sequence;
     const { result, states, watermarkMs } = fold({
       markerPosition: chain?.marker.position ?? null,
@@ -22,7 +23,11 @@ export class MemoryStore implements FeatureStore {
     });
     if (verdict === 'answer') return result;
     for (const [key, state] of states) this.#states.set(key, state);
-    this.#chains.set(id, { marker: markerAfter(chain?.marker, batch, watermarkMs), result });
+    const after = markerAfter(chain?.marker, batch, watermarkMs);
+    const overlapped = new Map(chain?.overlapped);
+    if (after.overlapped) overlapped.set(resultName(after.overlapped), chain!.result);
+    for (const each of after.dropped) overlapped.delete(resultName(each));
+    this.#chains.set(id, { marker: after.marker, result, overlapped });
     this.#sequence = commitSequence;
     return result;
   }

@@ -53,27 +53,54 @@ export interface Marker {
   position: number;
   watermarkMs: number | null;
   /** The batch whose result is kept. */
-  last: { position: number; end: number; startId?: string };
+  last: AppliedBatch;
+  /**
+   * Batches that another one overlapped with before it is known that their runs have recorded their results: those are kept too. This
+   * takes a chain that was walked again after Temporal had forgotten it. Oldest first; absent = none.
+   */
+  overlapped?: AppliedBatch[];
+}
+
+/** A batch that changed the store. */
+export interface AppliedBatch {
+  position: number;
+  end: number;
+  startId?: string;
+}
+
+/** Owners of a partition that can have cut the chain differently at the same time, and one more. */
+const overlappedMax = 4;
+
+/** Tells apart the results that are kept of one chain. */
+export function resultName({ position, end, startId }: AppliedBatch): string {
+  return `${position}-${end}-${startId ?? ''}`;
 }
 
 /**
- * What a batch means to a chain: `repeat` the last result, `apply` it, or only `answer` it. Throws `PREDECESSOR_MISSING`. Another
- * start of the last batch is only answered: the first one had its effects, and a decision made again could be another one.
+ * What a batch means to a chain: `repeat` the last result, or the one of an overlapped batch, `apply` it, or only `answer` it. Throws
+ * `PREDECESSOR_MISSING`. Another start of the last batch is only answered: the first one had its effects, and a decision made again
+ * could be another one.
  */
-export function judgeBatch(marker: Marker | undefined, batch: BatchRef): 'repeat' | 'apply' | 'answer' {
-  const { position, end, startId } = batch;
+export function judgeBatch(marker: Marker | undefined, batch: BatchRef): 'repeat' | 'repeat_overlapped' | 'apply' | 'answer' {
+  const { position, end } = batch;
   if (!marker) {
     if (batch.head) return 'apply';
     throw new HeadraceError('PREDECESSOR_MISSING', `batch [${position}, ${end}) of ${chainId(batch)} is not the first of its chain, and the feature store knows nothing of that chain; check that HEADRACE_DATA_DIR is the folder used so far`);
   }
-  if (marker.last.position === position && marker.last.end === end && marker.last.startId === startId) return 'repeat';
+  const name = resultName(batch);
+  if (resultName(marker.last) === name) return 'repeat';
+  if (marker.overlapped?.some((each) => resultName(each) === name)) return 'repeat_overlapped';
   if (position > marker.position) {
     throw new HeadraceError('PREDECESSOR_MISSING', `batch [${position}, ${end}) of ${chainId(batch)} came before the records from ${marker.position} on were applied to the feature store`);
   }
   return end <= marker.position ? 'answer' : 'apply';
 }
 
-/** The marker after a batch was applied. */
-export function markerAfter(marker: Marker | undefined, { position, end, startId }: BatchRef, watermarkMs: number | null): Marker {
-  return { position: Math.max(marker?.position ?? 0, end), watermarkMs, last: { position, end, ...(startId === undefined ? {} : { startId }) } };
+/** The marker after a batch was applied, and whose results have to be kept or dropped with that. */
+export function markerAfter(marker: Marker | undefined, { position, end, startId }: BatchRef, watermarkMs: number | null): { marker: Marker; overlapped?: AppliedBatch; dropped: AppliedBatch[] } {
+  const overlapped = marker && position < marker.position ? marker.last : undefined;
+  const all = [...(marker?.overlapped ?? []), ...(overlapped ? [overlapped] : [])];
+  const after: Marker = { position: Math.max(marker?.position ?? 0, end), watermarkMs, last: { position, end, ...(startId === undefined ? {} : { startId }) } };
+  if (all.length > 0) after.overlapped = all.slice(-overlappedMax);
+  return { marker: after, overlapped, dropped: all.slice(0, -overlappedMax) };
 }

@@ -87,6 +87,26 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
     expect(new Map(rows)).toEqual(whole);
   });
 
+  test('keeps the result of a batch that another one overlaps with: its run may not have recorded it', async () => {
+    const started = (position: number, end: number, startId: string) => applyRange(store, plan, log, { ...batchOf(position, end), startId });
+    await started(0, 3, 'a');
+    const overlapped = await started(3, 6, 'b');
+    expect((await started(4, 8, 'c')).header.duplicates).toEqual([0, 1]);
+    await started(8, 10, 'd');
+    store = await opened.reopen();
+    expect(await started(3, 6, 'b')).toEqual(overlapped);
+    expect((await started(3, 6, 'e')).recordIndex).toHaveLength(0);
+  });
+
+  test('keeps only so many overlapped results', async () => {
+    const started = (position: number, end: number) => applyRange(store, plan, log, { ...batchOf(position, end), startId: `${end}` });
+    await started(0, 2);
+    for (let end = 3; end <= 9; end++) await started(end - 2, end);
+    expect((await started(7, 8 + 1)).recordIndex).toHaveLength(1);
+    for (const end of [8, 7, 6, 5]) expect((await started(end - 2, end)).recordIndex, `the batch to ${end}`).toHaveLength(1);
+    expect((await started(2, 4)).recordIndex, 'one too many').toHaveLength(0);
+  });
+
   test('gives the rows of an uninterrupted run after it was reopened', async () => {
     const whole = rowsByOffset(await applyRange(new MemoryStore(), plan, log, batchOf(0, 12)));
     const rows = [];

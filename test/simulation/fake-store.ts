@@ -1,7 +1,7 @@
 import type { BatchRef, Chain } from '../../contracts/event-key.ts';
 import { HeadraceError } from '../../contracts/failures.ts';
 import { MemoryStore } from '../../features/memory-store.ts';
-import type { FeatureStore, FoldContext, FoldResult } from '../../features/store.ts';
+import { resultName, type FeatureStore, type FoldContext, type FoldResult } from '../../features/store.ts';
 import type { World } from './world.ts';
 
 /** The real memory store behind a door that fails, before or after the transaction; and that can be put back to an older state. */
@@ -10,14 +10,23 @@ export class FakeStore implements FeatureStore {
   /** What changed the store, in order: its older states are made by doing it again. */
   #applied: { batch: BatchRef; fold: (tx: FoldContext) => FoldResult }[] = [];
 
+  /** Batches that another one overlapped with: the mutant has lost their results. */
+  readonly #overlapped = new Set<string>();
+
   constructor(private readonly world: World) {}
 
   async apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
     const { random, trace, faults, mutant } = this.world;
     if (random.chance(faults.storeFails)) throw new HeadraceError('STORE_UNAVAILABLE', 'before the transaction');
     const before = this.#store.appliedTo(batch);
-    const result = await this.#store.apply(mutant.reapply ? this.#anew(batch) : batch, (tx) => fold(mutant.reapply ? { ...tx, markerPosition: null } : tx));
+    const asked = mutant.reapply ? this.#anew(batch) : mutant.oneResult && this.#overlapped.has(resultName(batch)) ? { ...batch, startId: 'lost' } : batch;
+    const result = await this.#store.apply(asked, (tx) => fold(mutant.reapply ? { ...tx, markerPosition: null } : tx));
     if (this.#store.appliedTo(batch) !== before) {
+      const last = this.#applied.findLast((each) => each.batch.partition === batch.partition);
+      if (last && batch.position < last.batch.end) {
+        trace.count('overlapping batch applied');
+        this.#overlapped.add(resultName(last.batch));
+      }
       this.#applied.push({ batch, fold });
       trace.tell(() => `store: applies [${batch.position}, ${batch.end}) of partition ${batch.partition}`);
     } else trace.count('repeated batch answered');

@@ -21,6 +21,8 @@ export interface Mutant {
   forgetsRuns?: true;
   /** Starts have no ids of their own. They once had none. */
   namelessStarts?: true;
+  /** The store keeps the last result of a chain only, also when batches overlap. It once did. */
+  oneResult?: true;
 }
 
 export function mutateStarter(mutant: Mutant, starter: Starter, source: () => Source): Starter {

@@ -32,6 +32,7 @@ export const sometimes: Readonly<Record<string, number>> = {
   'store commit unknown': 500,
   'repeated batch answered': 1_000,
   'duplicate records refused': 100,
+  'overlapping batch applied': 20,
   'batches taken back': 200,
   'predecessor missing': 500,
   'caught up': 100,
