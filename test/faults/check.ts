@@ -25,7 +25,8 @@ export interface CheckOptions {
   skip?: readonly ('chain' | 'ledger')[];
 }
 
-const problemsMax = 50;
+/** Of one kind: a lost batch is hundreds of lost events, and must not hide what else is wrong. */
+const problemsMax = 8;
 
 /**
  * Compares every sink with what the records alone say (I1, I2 and that all sinks agree), the chain (I3), the commits that were seen
@@ -45,7 +46,7 @@ export async function checkEverything(context: RowContext, ledger: Ledger, { ski
     ...(typeof lake === 'string' ? [`lake: ${lake.slice(0, 300)}`] : named('lake', differences(expected, lake))),
     ...named('reviews', await reviewProblems(system, dashboard)),
     ...named('minutes', await minuteProblems(system)),
-    ...agreement(dashboard, { decisions, ...(typeof lake === 'string' ? {} : { lake }) }),
+    ...named('agreement', agreement(dashboard, { decisions, ...(typeof lake === 'string' ? {} : { lake }) })),
   ];
   const problems = [
     ...bySink,
@@ -53,7 +54,7 @@ export async function checkEverything(context: RowContext, ledger: Ledger, { ski
     ...(skip.includes('ledger') ? [] : named('ledger', ledger.problems(records.values(), ({ value }) => idOf(value)))),
   ];
   const count = (pattern: RegExp) => bySink.filter((problem) => pattern.test(problem)).length;
-  return { events: expected.size, lost: count(/: (lost|not within)/), duplicated: count(/: (twice|not expected)/), problems: problems.slice(0, problemsMax) };
+  return { events: expected.size, lost: count(/: (lost|not within)/), duplicated: count(/: (twice|not expected)/), problems: briefly(problems) };
 }
 
 /** Every event as the records alone say: those that the topic holds, and those that a row has kept aside before it deleted them. */
@@ -73,6 +74,16 @@ async function expectations({ system, archive, lost, refused, epoch }: RowContex
     return [partition, list.filter(({ offset }) => isEvent(offset))] as const;
   });
   return { expected: recompute(system.name, system.topic, new Map(read)), records };
+}
+
+/** The first problems of each place, and how many more there are. */
+function briefly(problems: readonly string[]): string[] {
+  const byPlace = new Map<string, string[]>();
+  for (const problem of problems) {
+    const place = problem.split(':')[0]!;
+    byPlace.set(place, [...(byPlace.get(place) ?? []), problem]);
+  }
+  return [...byPlace].flatMap(([place, all]) => (all.length > problemsMax ? [...all.slice(0, problemsMax), `${place}: and ${all.length - problemsMax} more`] : all));
 }
 
 function named(where: string, problems: readonly string[]): string[] {

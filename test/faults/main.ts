@@ -82,7 +82,7 @@ async function runMutants(folder: string, seed: number): Promise<void> {
     plant(mutant, root);
     const row = rows.find(({ name }) => name === mutant.row)!;
     print(`== mutant ${mutant.name}: ${mutant.about}`);
-    const { problems } = await runAndTell(row, { product: { root }, seed, rate: 200, eventsMin: 10_000, env: process.env });
+    const { problems } = await runAndTell(row, { product: { root }, seed, rate: 200, eventsMin: 10_000, env: process.env, brief: true });
     const caught = problems.find((problem) => mutant.caughtBy.test(problem));
     if (!caught) alive.push(mutant.name);
     print(`== mutant ${mutant.name}: ${caught ? `caught: ${caught.split('\n')[0]!.slice(0, 200)}` : 'NOT CAUGHT'}`);

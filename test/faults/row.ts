@@ -51,7 +51,14 @@ export class RowContext {
     readonly monitor: Monitor,
     readonly random: Random,
     readonly log: (text: string) => void,
+    /** Do less of the same, where a bug was planted that shows soon. */
+    private readonly brief = false,
   ) {}
+
+  /** How often to do something that a whole run does so often. */
+  rounds(count: number): number {
+    return this.brief ? Math.ceil(count / 3) : count;
+  }
 
   /** Says that this has to have happened so often; checked when the row is over. */
   mustHappen(what: string, count: number, least = 1): void {

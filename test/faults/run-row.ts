@@ -20,6 +20,8 @@ export interface RunOptions {
   log: (text: string) => void;
   /** Keep the folder with all logs when the row fails. */
   keepFailed?: boolean;
+  /** Fewer rounds, for planted bugs. */
+  brief?: boolean;
   /** Told the system as soon as there is one, so that it can be stopped when this process has to end. */
   onSystem?: (system: FaultSystem) => void;
 }
@@ -49,7 +51,7 @@ export async function runRow(row: Row, options: RunOptions): Promise<RowResult> 
   options.onSystem?.(system);
   const ledger = new Ledger();
   const monitor = new Monitor(system);
-  const context = new RowContext(system, new Load(system, ledger, options.rate), monitor, new Random(options.seed), options.log);
+  const context = new RowContext(system, new Load(system, ledger, options.rate), monitor, new Random(options.seed), options.log, options.brief);
   let verdict: Verdict = { events: 0, lost: 0, duplicated: 0, problems: [] };
   options.log(`system is up after ${((Date.now() - startedMs) / 1_000).toFixed(1)} s`);
   try {

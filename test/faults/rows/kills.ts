@@ -21,7 +21,7 @@ export const killBridge: Row = {
   async run(context) {
     const { system, random } = context;
     let takenOver = 0;
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < context.rounds(6); round++) {
       await context.pause(500, 4_000);
       const bridge = random.pick(system.bridges);
       await bridge.kill();
@@ -45,7 +45,7 @@ export const killBothBridges: Row = {
   async run(context) {
     const { system } = context;
     for (const bridge of system.bridges) bridge.watch(adoptedRange);
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < context.rounds(8); round++) {
       await context.load.burst(1_000, 50);
       await context.pause(0, 1_500);
       await Promise.all(system.bridges.map((bridge) => bridge.kill()));
@@ -65,7 +65,7 @@ export const killWorker: Row = {
   async run(context) {
     const { system, random } = context;
     for (const worker of system.workers) worker.watch(retriedStep);
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < context.rounds(6); round++) {
       await context.pause(500, 4_000);
       const worker = random.pick(system.workers);
       await worker.kill();
@@ -95,7 +95,7 @@ function killServer(which: 'kafka' | 'temporal' | 'postgres' | 'models', rounds:
       const { system } = context;
       const server: FaultServer = (system.servers as FaultServers)[which];
       for (const member of system[bit.role]) member.watch(bit.text);
-      for (let round = 0; round < rounds; round++) {
+      for (let round = 0; round < context.rounds(rounds); round++) {
         await context.pause(500, 3_000);
         await outage(context, server, 0, 8_000);
       }
@@ -114,7 +114,7 @@ export const killWithoutTemporal: Row = {
   about: 'both bridges are killed while Temporal is away and their starts are under way, twice',
   async run(context) {
     const { system } = context;
-    for (let round = 0; round < 2; round++) {
+    for (let round = 0; round < context.rounds(2); round++) {
       await context.pause(500, 2_000);
       await system.servers.temporal.kill();
       context.fault('SIGKILL temporal');

@@ -12,7 +12,7 @@ function zombieBridge(frozenMs: number): Row {
       const { system, random } = context;
       const zombie = random.pick(system.bridges);
       let takenOver = 0;
-      for (let round = 0; round < (frozenMs > 20_000 ? 1 : 3); round++) {
+      for (let round = 0; round < context.rounds(frozenMs > 20_000 ? 1 : 3); round++) {
         await context.pause(500, 2_000);
         const fromMs = Date.now();
         zombie.freeze();

@@ -22,7 +22,7 @@ export const groupDeleted: Row = {
   async run(context) {
     const { system } = context;
     const started = async () => (await system.temporal.workflow.count("WorkflowType = 'processBatch'")).count;
-    for (let round = 0; round < 2; round++) {
+    for (let round = 0; round < context.rounds(2); round++) {
       await context.pause(4_000);
       await context.load.stop();
       await context.drained();
