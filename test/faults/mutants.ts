@@ -73,7 +73,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'features-reapplied', about: 'a batch that comes again is folded again', row: 'runs-and-group-deleted', caughtBy: /features are|recomputed|y is/,
     changes: [
-      { file: 'features/store.ts', from: "marker.last.startId === startId) return 'repeat';", to: "marker.last.startId === startId) return 'apply';" },
+      { file: 'features/store.ts', from: "if (resultName(marker.last) === name) return 'repeat';", to: "if (resultName(marker.last) === name) return 'apply';" },
       { file: 'features/store.ts', from: "return end <= marker.position ? 'answer' : 'apply';", to: "return 'apply';" },
       { file: 'features/fold-batch.ts', from: 'const begin = tx.markerPosition ?? -Infinity;', to: 'const begin = -Infinity;' },
     ],
