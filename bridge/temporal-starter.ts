@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
-import { isGrpcServiceError, WithStartWorkflowOperation, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
+import { isGrpcServiceError, WithStartWorkflowOperation, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { batchWorkflowId, batchWorkflowIdPrefix, type Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
+import { redriveCommand } from '../contracts/redrive-command.ts';
 import { scoredUpdateName, searchAttributes, workflowNames, type BatchMemo, type ScoredReply } from '../contracts/names.ts';
 import type { BatchStart, StartAnswer, Starter } from './ports.ts';
 
@@ -73,25 +74,12 @@ async function afterFailure(client: Client, workflowId: string, deadline: () => 
   try {
     const run = await client.withDeadline(deadline(), () => client.workflow.getHandle(workflowId).describe());
     if (run.status.name === 'RUNNING') return { kind: 'unknown', reason: `${run.workflowId} is running and not scored yet` };
-    if (run.status.name !== 'COMPLETED') return { kind: 'blocked', reason: await howToRedrive(client, run, deadline) };
+    if (run.status.name !== 'COMPLETED') return { kind: 'blocked', reason: `${workflowId} ended as ${run.status.name} and its records were not all decided; re-drive it: ${redriveCommand(workflowId)}` };
     const { position, end, count } = run.memo as unknown as BatchMemo;
     return { kind: 'scored', position, end, count };
   } catch (describeError) {
     return { kind: 'unknown', reason: `${messageOf(error)}; and then: ${messageOf(describeError)}` };
   }
-}
-
-/**
- * Names the reset that loses nothing: to the second workflow task, which keeps the features and decisions that are in history, or
- * to the first one when the run ended before they were.
- */
-async function howToRedrive(client: Client, run: WorkflowExecutionDescription, deadline: () => number): Promise<string> {
-  const { workflowId, runId } = run;
-  const { events } = await client.withDeadline(deadline(), () => client.workflow.getHandle(workflowId, runId).fetchHistory());
-  const recorded = events?.findIndex((event) => event.workflowTaskCompletedEventAttributes) ?? -1;
-  const second = recorded < 0 ? undefined : events!.slice(recorded).find((event) => event.workflowTaskStartedEventAttributes)?.eventId;
-  const point = second ? `--event-id ${String(second)}` : '--type FirstWorkflowTask';
-  return `${workflowId} ended as ${run.status.name} and its records were not all decided. Re-drive it: temporal workflow reset --workflow-id "${workflowId}" --run-id ${runId} ${point} --reason re-drive`;
 }
 
 function saysThatRunExists(cause: Error): boolean {
