@@ -1,7 +1,9 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createPool } from '../database/pool.ts';
+import { findChainEnd } from '../database/ranges.ts';
 import { loadPipelines } from '../pipelines/load.ts';
-import { createKafka } from '../runtime/kafka.ts';
 import { registerCompressionCodecs } from '../runtime/kafka-compression.ts';
+import { createKafka } from '../runtime/kafka.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
 import { runMain } from '../runtime/run-main.ts';
 import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
@@ -11,6 +13,7 @@ import { Budget } from './budget.ts';
 import { capsOf } from './caps.ts';
 import { systemClock } from './clock.ts';
 import { createKafkaSource } from './kafka-source.ts';
+import { withLedger, type ChainEnd } from './ledger-starter.ts';
 import { createBridgeReports } from './metrics.ts';
 import { countOpenBatches, OpenBatches } from './open-batches.ts';
 import { PipelineBridge } from './pipeline-bridge.ts';
@@ -30,7 +33,12 @@ await runMain('bridge', async (config, log) => {
   collectDefaultMetrics({ register: registry });
   const reports = createBridgeReports(registry, log);
   const budget = new Budget(systemClock, bridge.batchesPerSecond);
-  const starter = createTemporalStarter(temporal, config.temporal.taskQueue);
+  // Asked only when a commit says nothing: the bridge does not hold connections for it, and starts without Postgres.
+  const chainEnd: ChainEnd = async (chain) => {
+    const pool = await createPool(config.database.url, { max: 1, applicationName: 'headrace bridge' });
+    return findChainEnd(pool, chain).finally(() => pool.end());
+  };
+  const starter = withLedger(createTemporalStarter(temporal, config.temporal.taskQueue), chainEnd);
 
   const running = pipelines.map((pipeline) => {
     const { name, topic } = pipeline;

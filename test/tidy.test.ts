@@ -13,7 +13,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
   workflows: { imports: ['contracts'], types: ['activities', 'sinks'] },
   runtime: { imports: ['contracts', 'pipelines'] },
   pipelines: { imports: ['contracts', 'runtime'] },
-  bridge: { imports: ['contracts', 'pipelines', 'runtime'] },
+  bridge: { imports: ['contracts', 'database', 'pipelines', 'runtime'] },
   gateway: { imports: ['contracts', 'database', 'pipelines', 'runtime'] },
   worker: { imports: ['activities', 'contracts', 'database', 'features', 'pipelines', 'runtime', 'sinks'] },
   stack: { imports: [] },
