@@ -82,11 +82,12 @@ async function faultAndCheck(row: Row, context: RowContext, ledger: Ledger, { ev
   await until('the first decisions', () => monitor.lag === 0 && [...monitor.committed.values()].reduce((sum, offset) => sum + offset, 0) >= warmUpEvents, { timeoutMs: 90_000, detail: () => system.logs() });
   load.start();
   log(`events flow; ${row.about}`);
-  await row.run(context);
+  await row.run(context).catch((error: unknown) => context.problems.push(error instanceof Error ? error.message : String(error)));
   await system.heal();
   await load.stop();
   if (load.sent < eventsMin) await load.burst(eventsMin - load.sent);
-  await context.drained();
+  // What is stuck has broken a promise, and is compared all the same: it may have broken more.
+  await context.drained().catch((error: unknown) => context.problems.push(error instanceof Error ? error.message : String(error)));
   await monitor.stop();
   log(`drained; ${load.sent} events sent (${ledger.count('ok')} acknowledged, ${ledger.count('failed')} refused, ${ledger.count('unknown')} unknown); comparing`);
   context.problems.push(...((await row.verify?.(context)) ?? []));
