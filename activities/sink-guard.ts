@@ -12,6 +12,8 @@ export interface GuardOptions {
   deliveriesMax: number;
   /** Failures in a row that open the breaker. @default 3 */
   failuresMax?: number;
+  /** A quick try that takes longer counts as failed: nobody waits for it any more. @default 2000 */
+  quickMs?: number;
   /** How long the breaker stays open before one quick try may test the sink. @default 2000 */
   openMs?: number;
   nowMs?: () => number;
@@ -24,7 +26,7 @@ export interface GuardOptions {
  * test the sink. Durable tries always go through, because Temporal spaces them out, and wait their turn at the limit; the first
  * try that succeeds closes the breaker.
  */
-export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, openMs = 2_000, nowMs = Date.now, onBreaker }: GuardOptions): GuardedSink {
+export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, quickMs = 2_000, openMs = 2_000, nowMs = Date.now, onBreaker }: GuardOptions): GuardedSink {
   const waiting: (() => void)[] = [];
   let underWay = 0;
   let failuresInARow = 0;
@@ -71,14 +73,20 @@ export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, openMs =
       // Nothing may come between this look and the count below, or two would take the last place.
       while (!local && underWay >= deliveriesMax) await oneToEnd(signal);
       underWay++;
+      let slow = false;
+      const watch = local ? setTimeout(() => {
+        slow = true;
+        failed(undefined);
+      }, quickMs) : undefined;
       try {
         await sink.deliver(delivery, signal);
         if (failuresInARow >= failuresMax) onBreaker?.(false);
         failuresInARow = 0;
       } catch (error) {
-        failed(error);
+        if (!slow) failed(error);
         throw error;
       } finally {
+        clearTimeout(watch);
         underWay--;
         if (isTest) testing = false;
         waiting.shift()?.();

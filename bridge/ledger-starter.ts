@@ -9,15 +9,23 @@ export type ChainEnd = (chain: Chain) => Promise<number | null>;
  * no batch is started before the one before it is scored. Where Temporal knows a run, the ledger being away holds nothing up.
  */
 export function withLedger(starter: Starter, chainEnd: ChainEnd): Starter {
+  async function lastStarted(chain: Chain, deadlineMs: number) {
+    const last = await starter.lastStarted(chain, deadlineMs);
+    const end = await chainEnd(chain).catch((error: unknown) => {
+      if (last) return null;
+      throw error;
+    });
+    return end !== null && end > (last?.position ?? -1) ? { position: end, head: false } : last;
+  }
+
+  let looking: Promise<unknown> = Promise.resolve();
   return {
     start: (start, deadlineMs) => starter.start(start, deadlineMs),
-    async lastStarted(chain, deadlineMs) {
-      const last = await starter.lastStarted(chain, deadlineMs);
-      const end = await chainEnd(chain).catch((error: unknown) => {
-        if (last) return null;
-        throw error;
-      });
-      return end !== null && end > (last?.position ?? -1) ? { position: end, head: false } : last;
+    // One partition at a time: a bridge may get many at once, and each looks through many runs.
+    lastStarted(chain, deadlineMs) {
+      const found = looking.then(() => lastStarted(chain, deadlineMs));
+      looking = found.catch(() => undefined);
+      return found;
     },
   };
 }

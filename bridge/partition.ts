@@ -22,6 +22,9 @@ export interface PartitionPorts {
   reports: BridgeReports;
 }
 
+/** Nobody waits for the answer but this partition, and a busy server may have many runs to look through. */
+const lookUpDeadlineMs = 30_000;
+
 /**
  * One assigned partition, from assignment until the group takes it away: fetches go into the lane, one batch at a time is started
  * from it, and what was scored is committed. After `abandon` nothing of it has an effect any more, except for a start that is
@@ -109,8 +112,7 @@ export class Partition {
   }
 
   async #lastStarted(): Promise<{ position: number; head: boolean } | undefined> {
-    const { chain, startDeadlineMs } = this.options;
-    const last = await this.#status.untilDone('temporal', () => this.ports.starter.lastStarted(chain, startDeadlineMs));
+    const last = await this.#status.untilDone('temporal', () => this.ports.starter.lastStarted(this.options.chain, lookUpDeadlineMs));
     if (this.#status.isOver) throw new Error('the partition was given away meanwhile');
     return last;
   }

@@ -42,12 +42,18 @@ async function lastStarted(client: Client, chain: Chain): Promise<{ position: nu
   let last: BatchMemo | undefined;
   let seen = 0;
   const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`;
-  for await (const { memo } of client.workflow.list({ query, pageSize: 1_000 })) {
+  for await (const { memo } of client.workflow.list({ query, pageSize: 200 })) {
     const batch = memo as unknown as BatchMemo;
-    if (!last || batch.position > last.position) last = batch;
+    if (!last || isFurther(batch, last)) last = batch;
     if (++seen >= lookedThroughMax) break;
   }
   return last && { position: last.position, head: last.head === true };
+}
+
+/** Two owners can have begun a chain, before either knew of the other: then it is the first beginning that counts, and what goes on. */
+function isFurther(batch: BatchMemo, than: BatchMemo): boolean {
+  if ((batch.head === true) !== (than.head === true)) return than.head === true;
+  return batch.head ? batch.position < than.position : batch.position > than.position;
 }
 
 function startOperation({ chain, position, end, count, head, records, firstRecordMs }: BatchStart, workflowId: string, taskQueue: string) {

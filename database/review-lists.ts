@@ -64,11 +64,10 @@ export async function findReviewsOfEvents(pool: Pool, eventKeys: readonly string
   return rows;
 }
 
-/** Reviews without a verdict, by pipeline: those that are open or escalated, and those that wait to be opened. */
-export async function countOpenReviews(pool: Pool): Promise<{ pipeline: string; open: number; waiting: number }[]> {
-  const { rows } = await pool.query<{ pipeline: string; open: number; waiting: number }>(
-    `select pipeline, (count(*) filter (where status <> 'waiting'))::int as open, (count(*) filter (where status = 'waiting'))::int as waiting
-     from reviews where status in ('waiting', 'open', 'escalated') group by 1 order by 1`,
+/** Reviews in one of these states, by pipeline. */
+export async function countReviews(pool: Pool, statuses: readonly Status[]): Promise<{ pipeline: string; count: number }[]> {
+  const { rows } = await pool.query<{ pipeline: string; count: number }>(
+    'select pipeline, count(*)::int as count from reviews where status = any($1) group by 1 order by 1', [statuses],
   );
   return rows;
 }

@@ -37,28 +37,42 @@ export async function addWaitingReviews(pool: Pool, reviews: readonly WaitingRev
 /** A claim that did not lead to an open review in this time is given to the next one who asks. */
 const claimSeconds = 60;
 
+/** An array of ids, and not a subselect: joined with the table that it locks, it could be asked again and give more than its limit. */
 const claimSql = `
   with taken as (
-    select count(*) as count from reviews
-    where pipeline = $1 and (status in ('open', 'escalated') or (status = 'waiting' and claimed_at > now() - interval '${claimSeconds} seconds'))
+    select (select count(*) from reviews where pipeline = $1 and status in ('open', 'escalated') and starts_with(event_key, $4))
+      + (select count(*) from reviews where pipeline = $1 and status = 'waiting' and claimed_at > now() - interval '${claimSeconds} seconds'
+          and starts_with(event_key, $4)) as count
+  ), claimed as (
+    update reviews set claimed_at = now() where id = any(array(
+      select id from reviews
+      where pipeline = $1 and status = 'waiting' and (claimed_at is null or claimed_at <= now() - interval '${claimSeconds} seconds')
+        and starts_with(event_key, $4)
+      order by value desc, ordinal
+      limit (select greatest(0, least($3, $2 - count)) from taken)
+      for update skip locked
+    ))
+    returning *
   )
-  update reviews set claimed_at = now() where id in (
-    select id from reviews
-    where pipeline = $1 and status = 'waiting' and (claimed_at is null or claimed_at <= now() - interval '${claimSeconds} seconds')
-    order by value desc, ordinal
-    limit (select greatest(0, least($3, $2 - count)) from taken)
-    for update skip locked
-  )
-  returning event_key as "eventKey", event_id as "eventId", pipeline, title, outcome, why, entities, event_time as "eventTime", verdicts,
-    timeout_ms::float8 as "timeoutMs"`;
+  select event_key as "eventKey", event_id as "eventId", pipeline, title, outcome, why, entities, event_time as "eventTime", verdicts,
+    timeout_ms::float8 as "timeoutMs" from claimed order by value desc, ordinal`;
 
 type ClaimedRow = Omit<ReviewInput, 'eventTimeMs'> & { eventTime: Date };
 
+export interface ReviewClaim {
+  /** Deployments may share a database: each opens its own. */
+  deployment: string;
+  pipeline: string;
+  /** Reviews that may be open at once. */
+  openMax: number;
+  claimMax: number;
+}
+
 /**
- * Takes up to `claimMax` waiting reviews of a pipeline, the most valuable first, while fewer than `openMax` are open. Several
- * workers may ask at once: none gets what another one has, and together they may pass `openMax` by one claim each.
+ * Takes waiting reviews of a pipeline, the most valuable first, while fewer than `openMax` are open. Several workers may ask at
+ * once: none gets what another one has, and together they may pass `openMax` by one claim each.
  */
-export async function claimWaitingReviews(pool: Pool, pipeline: string, { openMax, claimMax }: { openMax: number; claimMax: number }): Promise<ReviewInput[]> {
-  const { rows } = await pool.query<ClaimedRow>({ name: 'review-claim', text: claimSql, values: [pipeline, openMax, claimMax] });
+export async function claimWaitingReviews(pool: Pool, { deployment, pipeline, openMax, claimMax }: ReviewClaim): Promise<ReviewInput[]> {
+  const { rows } = await pool.query<ClaimedRow>({ name: 'review-claim', text: claimSql, values: [pipeline, openMax, claimMax, `${deployment}:`] });
   return rows.map(({ eventTime, ...row }) => ({ ...row, eventTimeMs: eventTime.getTime() }));
 }

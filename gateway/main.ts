@@ -8,7 +8,7 @@ import { messageOf } from '../contracts/failures.ts';
 import { countDecisions } from '../database/decisions.ts';
 import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
-import { countOpenReviews } from '../database/review-lists.ts';
+import { countReviews } from '../database/review-lists.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { createKafka } from '../runtime/kafka.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
@@ -58,8 +58,8 @@ await runMain('gateway', async (config, log) => {
     metricsTargets: config.metrics.targets,
     gauges: {
       decisions: () => countDecisions(pool),
-      openReviews: async () => (await countOpenReviews(pool)).map(({ pipeline, open }) => ({ pipeline, count: open })),
-      waitingReviews: async () => (await countOpenReviews(pool)).map(({ pipeline, waiting }) => ({ pipeline, count: waiting })),
+      openReviews: () => countReviews(pool, ['open', 'escalated']),
+      waitingReviews: () => countReviews(pool, ['waiting']),
       deadLetters: () => countDeadLetters(admin, pipelines.map(({ name }) => name)),
       lag: () => countLag(admin, pipelines.map(({ name, topic }) => ({ pipeline: name, topic: topic.name, groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}` }))),
     },

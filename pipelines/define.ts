@@ -111,7 +111,7 @@ function problemsOf<E>(pipeline: Pipeline<E>): string[] {
   const sinks = pipeline.sinks.map((binding) => binding.sink);
   check(new Set(sinks).size === sinks.length && sinks.length <= 32, 'sinks: each once, at most 32');
   check(!sinks.includes('review') || pipeline.review !== undefined, 'review: the review sink needs { verdicts, timeoutMs, title }');
-  check(pipeline.review === undefined || (pipeline.review.verdicts.length > 0 && pipeline.review.timeoutMs > 0), 'review: verdicts and a positive timeoutMs');
+  check(pipeline.review === undefined || (pipeline.review.verdicts.length > 0 && isPositiveInteger(pipeline.review.timeoutMs)), 'review: verdicts, and timeoutMs as a whole number above 0');
   check(pipeline.review?.openMax === undefined || isPositiveInteger(pipeline.review.openMax), 'review.openMax: a whole number above 0');
   return problems;
 }

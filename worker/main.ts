@@ -93,8 +93,8 @@ await runMain('worker', async (config, log) => {
     keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () => ensureSchedule(temporal, { workflowType, taskQueue: config.temporal.taskQueue, everySeconds }));
   const scheduled = Promise.all([schedule('rollUpLake', config.lake.rollUpSeconds), schedule('sweep', config.worker.sweepSeconds)]);
   const opening = openReviews({
-    pool, pipelines, log, startsPerSecond: config.worker.reviewStartsPerSecond, stopping: stopping.signal,
-    startReview: createReviewStarter(temporal, { taskQueue: config.temporal.taskQueue }),
+    pool, deployment: config.deployment, pipelines, log, startsPerSecond: config.worker.reviewStartsPerSecond, stopping: stopping.signal,
+    startReview: createReviewStarter(temporal, { taskQueue: config.temporal.taskQueue, log }),
   });
   const metrics = await startMetricsServer(registry, config.metrics);
   const ran = worker.run();

@@ -10,6 +10,7 @@ import type { StartReview } from './review-starter.ts';
 
 export interface OpenReviewsOptions {
   pool: Pool;
+  deployment: string;
   pipelines: readonly AnyPipeline[];
   startReview: StartReview;
   /** A review costs as much as a whole batch of events: opening many at once would starve the batches. */
@@ -49,8 +50,9 @@ export async function openReviews(options: OpenReviewsOptions): Promise<void> {
 }
 
 /** Answers how many it opened. */
-async function openSome({ pool, startReview, stopping }: OpenReviewsOptions, pipeline: AnyPipeline, claimMax: number): Promise<number> {
-  const claimed = await untilAborted(claimWaitingReviews(pool, pipeline.name, { openMax: pipeline.review?.openMax ?? openMaxDefault, claimMax }), stopping);
+async function openSome({ pool, deployment, startReview, stopping }: OpenReviewsOptions, pipeline: AnyPipeline, claimMax: number): Promise<number> {
+  const openMax = pipeline.review?.openMax ?? openMaxDefault;
+  const claimed = await untilAborted(claimWaitingReviews(pool, { deployment, pipeline: pipeline.name, openMax, claimMax }), stopping);
   for (const input of claimed) await startReview({ ...input, entities: inOrder(pipeline, input) }, stopping);
   return claimed.length;
 }

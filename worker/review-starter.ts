@@ -3,34 +3,44 @@ import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } 
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import { searchAttributes, workflowNames } from '../contracts/names.ts';
 import type { ReviewInput } from '../contracts/review.ts';
+import type { Logger } from '../runtime/log.ts';
 
 const pipelineKey = defineSearchAttributeKey(searchAttributes.pipeline.name, SearchAttributeType.KEYWORD);
 const statusKey = defineSearchAttributeKey(searchAttributes.reviewStatus.name, SearchAttributeType.KEYWORD);
-const startTimeoutMs = 5_000;
+const deadlineMs = 5_000;
 
-/** Starts the review of an event; a review that was started before is no error. Respects the signal. */
+/** Starts the review of an event; one that is under way is no error. Respects the signal. */
 export type StartReview = (input: ReviewInput, signal: AbortSignal) => Promise<void>;
 
-/** Starts reviews in Temporal. */
-export function createReviewStarter(client: Client, { taskQueue }: { taskQueue: string }): StartReview {
+/**
+ * Starts reviews in Temporal. A run that has ended, though its review was never opened in Postgres (it was terminated, or the
+ * database is an older copy), is started again: nobody could decide the review otherwise.
+ */
+export function createReviewStarter(client: Client, { taskQueue, log }: { taskQueue: string; log: Pick<Logger, 'warn'> }): StartReview {
   return async (input, signal) => {
-    const start = () =>
-      client.workflow.start(workflowNames.review, {
+    const workflowId = reviewWorkflowId(input.eventKey);
+    const soon = <T>(work: () => Promise<T>) => client.withAbortSignal(signal, () => client.withDeadline(Date.now() + deadlineMs, work));
+    const start = (workflowIdReusePolicy: 'REJECT_DUPLICATE' | 'ALLOW_DUPLICATE') =>
+      soon(() => client.workflow.start(workflowNames.review, {
         taskQueue,
-        workflowId: reviewWorkflowId(input.eventKey),
+        workflowId,
         args: [input],
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        workflowIdReusePolicy,
         workflowIdConflictPolicy: 'FAIL',
         staticSummary: `${input.pipeline}, ${input.outcome}, ${new Date(input.eventTimeMs).toISOString()}`,
         typedSearchAttributes: new TypedSearchAttributes([
           { key: pipelineKey, value: input.pipeline },
           { key: statusKey, value: 'open' },
         ]),
-      });
+      }));
     try {
-      await client.withAbortSignal(signal, () => client.withDeadline(Date.now() + startTimeoutMs, start));
+      await start('REJECT_DUPLICATE');
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      const { status } = await soon(() => client.workflow.getHandle(workflowId).describe());
+      if (status.name === 'RUNNING') return;
+      log.warn(`${workflowId} ended as ${status.name} and its review is not open; it is started again`);
+      await start('ALLOW_DUPLICATE');
     }
   };
 }

@@ -11,3 +11,4 @@ alter table reviews
   add constraint reviews_waiting_check check (case status when 'waiting' then timeout_ms is not null else opened_at is not null and due_at is not null end);
 
 create index reviews_waiting on reviews (pipeline, value desc, ordinal) where status = 'waiting';
+create index reviews_claimed on reviews (pipeline, claimed_at) where status = 'waiting' and claimed_at is not null;

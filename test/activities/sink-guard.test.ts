@@ -29,6 +29,18 @@ describe('guardSink', () => {
     expect(states).toEqual([true, false]);
   });
 
+  test('a sink that hangs opens the breaker before its deliveries end, and one that ends well closes it', async () => {
+    const ends: (() => void)[] = [];
+    const states: boolean[] = [];
+    const guarded = guardSink(sinkOf(() => new Promise((resolve) => { ends.push(resolve); })), { deliveriesMax: 9, quickMs: 5, onBreaker: (open) => states.push(open) });
+    const hanging = [1, 2, 3].map(() => guarded.deliver(delivery, here));
+    await until('the breaker', () => states.length > 0, { everyMs: 1, timeoutMs: 5_000 });
+    await expect(guarded.deliver(delivery, here)).rejects.toThrow('breaker');
+    for (const end of ends) end();
+    await Promise.all(hanging);
+    expect(states).toEqual([true, false]);
+  });
+
   test('what content is to blame for does not open the breaker', async () => {
     const guarded = guardSink(sinkOf(() => Promise.reject(new HeadraceError('SINK_REFUSED_ROW', 'row'))), { deliveriesMax: 4 });
     for (let i = 0; i < 5; i++) await expect(guarded.deliver(delivery, here)).rejects.toThrow('row');

@@ -34,6 +34,7 @@ describe('definePipeline', () => {
     ['eventId', { eventId: 'id' }],
     ['entities', { entities: {} }],
     ['entities.card number: a name', { entities: { 'card number': (visit: { user: string }) => visit.user } }],
+    ['review: verdicts, and timeoutMs', { review: { verdicts: ['yes'], timeoutMs: 1.1 * 3_600_000, title: () => '' } }],
     ['review.openMax', { review: { verdicts: ['yes'], timeoutMs: 1, title: () => '', openMax: 0 } }],
     ['features: a function', { features: {} }],
     ['features.visits: entity "nobody"', { features: () => ({ visits: { kind: 'window', aggregate: 'count', entity: 'nobody', lengthMs: 1, delayMs: 0 } }) }],

@@ -31,8 +31,8 @@ describe('opening reviews', () => {
   }
   const statuses = async ({ name }: AnyPipeline) =>
     (await rig.pool.query<{ status: string }>('select status from reviews where pipeline = $1 order by ordinal', [name])).rows.map(({ status }) => status);
-  const start = (pipeline: AnyPipeline, startsPerSecond = 100, startReview: StartReview = createReviewStarter(rig.client, { taskQueue: rig.taskQueue })) => {
-    opening = openReviews({ pool: rig.pool, pipelines: [pipeline], startReview, startsPerSecond, log, stopping: stopping.signal });
+  const start = (pipeline: AnyPipeline, startsPerSecond = 100, startReview: StartReview = createReviewStarter(rig.client, { taskQueue: rig.taskQueue, log })) => {
+    opening = openReviews({ deployment: 'local', pool: rig.pool, pipelines: [pipeline], startReview, startsPerSecond, log, stopping: stopping.signal });
   };
 
   it('opens the most valuable ones, as many as the reviewers can take, and the next when one is decided', async () => {
@@ -54,7 +54,7 @@ describe('opening reviews', () => {
 
   it('goes on after Temporal was away, and opens what it had claimed once the claim has run out', async () => {
     const pipeline = await waiting([1, 1]);
-    const real = createReviewStarter(rig.client, { taskQueue: rig.taskQueue });
+    const real = createReviewStarter(rig.client, { taskQueue: rig.taskQueue, log });
     let failures = 0;
     start(pipeline, 1, (input, signal) => (failures++ === 0 ? Promise.reject(new Error('no frontend')) : real(input, signal)));
     await expect.poll(() => statuses(pipeline), { timeout: 15_000 }).toEqual(['waiting', 'open']);
@@ -64,15 +64,42 @@ describe('opening reviews', () => {
 
   it('gives no review to two workers', async () => {
     const pipeline = await waiting(Array.from({ length: 40 }, () => 1));
-    const claims = await Promise.all(Array.from({ length: 8 }, () => claimWaitingReviews(rig.pool, pipeline.name, { openMax: 1_000, claimMax: 5 })));
+    const claims = await Promise.all(Array.from({ length: 8 }, () => claimWaitingReviews(rig.pool, { deployment: 'local', pipeline: pipeline.name, openMax: 1_000, claimMax: 5 })));
     const keys = claims.flat().map(({ eventKey }) => eventKey);
     expect(keys.length).toBeGreaterThanOrEqual(5);
     expect(new Set(keys).size).toBe(keys.length);
   });
 
+  it('leaves alone what belongs to another deployment of the same pipeline', async () => {
+    const { name } = await waiting([1, 2]);
+    await addWaitingReviews(rig.pool, [{ value: 9, input: { ...reviewInput(0, { pipeline: name }), eventKey: `elsewhere:${name}:0:orders:0:0` } }]);
+    await rig.pool.query(`update reviews set status = 'open', opened_at = now(), due_at = now() where pipeline = $1 and event_key like 'elsewhere:%'`, [name]);
+    const claim = (deployment: string, openMax: number) => claimWaitingReviews(rig.pool, { deployment, pipeline: name, openMax, claimMax: 5 });
+    expect((await claim('elsewhere', 5)).map(({ eventKey }) => eventKey)).toEqual([]);
+    // The other one's open review takes none of our places.
+    expect((await claim('local', 1)).map(({ eventKey }) => eventKey)).toEqual([`local:${name}:0:orders:0:1`]);
+    expect(await claim('local', 1)).toEqual([]);
+  });
+
+  it('gives the most valuable first, and never more than was asked for', async () => {
+    const { name } = await waiting(Array.from({ length: 30 }, (_, i) => i % 10));
+    const claimed = await claimWaitingReviews(rig.pool, { deployment: 'local', pipeline: name, openMax: 100, claimMax: 4 });
+    expect(claimed.map(({ eventId }) => eventId)).toEqual(['order-9', 'order-19', 'order-29', 'order-8']);
+  });
+
+  it('starts a review again whose run has ended though it was never opened', async () => {
+    const pipeline = await waiting([1]);
+    const id = `review:local:${pipeline.name}:0:orders:0:0`;
+    // Nobody takes this task queue, so the run cannot open its review.
+    await rig.client.workflow.start('review', { workflowId: id, taskQueue: 'nobody', args: [reviewInput(0)] });
+    await rig.client.workflow.getHandle(id).terminate('test');
+    start(pipeline);
+    await expect.poll(() => statuses(pipeline), { timeout: 10_000 }).toEqual(['open']);
+  });
+
   it('ends when the worker stops, also while Postgres is silent', async () => {
     const pipeline = await waiting([]);
-    opening = openReviews({ pool: { query: () => new Promise(() => {}) } as never, pipelines: [pipeline], startReview: () => Promise.resolve(), startsPerSecond: 1, log, stopping: stopping.signal });
+    opening = openReviews({ deployment: 'local', pool: { query: () => new Promise(() => {}) } as never, pipelines: [pipeline], startReview: () => Promise.resolve(), startsPerSecond: 1, log, stopping: stopping.signal });
     stopping.abort();
     await opening;
   });

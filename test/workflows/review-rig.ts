@@ -52,7 +52,7 @@ export async function startReviewRig(): Promise<ReviewRig> {
   const running = worker.run();
   const clientConnection = await Connection.connect({ address: temporal.address });
   const client = new Client({ connection: clientConnection, namespace });
-  const startReview = createReviewStarter(client, { taskQueue });
+  const startReview = createReviewStarter(client, { taskQueue, log: { warn: () => undefined } });
   return {
     client, pool, databaseUrl, taskQueue, address: temporal.address, labels, labelFailure,
     async start(input) {
