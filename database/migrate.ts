@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pool, PoolClient, QueryConfig } from 'pg';
 import { messageOf } from '../contracts/failures.ts';
+import { withClient } from './with-client.ts';
 
 /** One numbered file of SQL. */
 export interface Migration {
@@ -29,9 +30,7 @@ export function readMigrations(folder = join(import.meta.dirname, 'migrations'))
  * migrated further is left as it is.
  */
 export async function migrate(pool: Pool, migrations: readonly Migration[] = readMigrations()): Promise<string[]> {
-  const client = await pool.connect();
-  let failed = true;
-  try {
+  return withClient(pool, async (client) => {
     await run(client, 'begin');
     await run(client, `set local statement_timeout = ${statementTimeoutMs}`);
     await run(client, `select pg_advisory_xact_lock(${lockKey})`);
@@ -46,12 +45,8 @@ export async function migrate(pool: Pool, migrations: readonly Migration[] = rea
       await client.query('insert into headrace_migrations (name) values ($1)', [name]);
     }
     await run(client, 'commit');
-    failed = false;
     return pending.map((migration) => migration.name);
-  } finally {
-    // Closing the connection rolls back whatever it had begun.
-    client.release(failed);
-  }
+  });
 }
 
 /** Runs one text with the long time-out on our side too; pg's types do not know that a query may carry its own. */

@@ -2,6 +2,7 @@ import { DatabaseError, type Pool, type PoolClient } from 'pg';
 import type { OffsetRange } from '../contracts/batch-runs.ts';
 import type { Chain } from '../contracts/event-key.ts';
 import { mergeTouching, type LedgerRow } from './merge-ranges.ts';
+import { withClient } from './with-client.ts';
 
 /** What a batch has taken of its partition. */
 export interface BatchRange {
@@ -124,9 +125,7 @@ export async function mergeOldRanges(pool: Pool, olderThanSeconds: number): Prom
 }
 
 async function mergeChain(pool: Pool, chain: number, olderThanSeconds: number): Promise<number> {
-  const client = await pool.connect();
-  let failed = true;
-  try {
+  return withClient(pool, async (client) => {
     await client.query('begin');
     const old = await takeOld(client, chain, olderThanSeconds);
     const merged = mergeTouching(old);
@@ -139,12 +138,8 @@ async function mergeChain(pool: Pool, chain: number, olderThanSeconds: number): 
       [chain, column((row) => row.position), column((row) => row.end), column((row) => row.count), column((row) => row.batches), column((row) => row.doubled), column((row) => row.atSeconds)],
     );
     await client.query(old.length > merged.length ? 'commit' : 'rollback');
-    failed = false;
     return old.length - merged.length;
-  } finally {
-    // Closing the connection rolls back whatever it had begun.
-    client.release(failed);
-  }
+  });
 }
 
 async function takeOld(client: PoolClient, chain: number, olderThanSeconds: number): Promise<LedgerRow[]> {

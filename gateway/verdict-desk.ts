@@ -1,6 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
 import type { AcceptedVerdict, VerdictInput } from '../contracts/review.ts';
 import { findAcceptedVerdict } from '../database/reviews.ts';
+import { withClient } from '../database/with-client.ts';
 import { Problem } from './problems.ts';
 import type { SendVerdict } from './temporal-verdicts.ts';
 
@@ -74,15 +75,21 @@ export function unknownReview(reviewId: string): Problem {
 
 /** The work gets the connection that holds the lock: asking the pool for a second one could wait for ever. */
 async function withLock<T>(pool: Pool, name: string, work: (database: PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
+  let settled: PromiseSettledResult<T> | undefined;
   try {
-    await client.query('begin');
-    await client.query(`set local lock_timeout = ${lockTimeoutMs}`);
-    await client.query(`select pg_advisory_xact_lock(hashtextextended('headrace verdict ' || $1, 0))`, [name]);
-    return await work(client);
-  } finally {
-    await client.query('rollback').then(() => client.release(), (error: Error) => client.release(error));
+    await withClient(pool, async (client) => {
+      await client.query('begin');
+      await client.query(`set local lock_timeout = ${lockTimeoutMs}`);
+      await client.query(`select pg_advisory_xact_lock(hashtextextended('headrace verdict ' || $1, 0))`, [name]);
+      [settled] = await Promise.allSettled([work(client)]);
+      await client.query('rollback');
+    });
+  } catch (error) {
+    // What came of the work holds also when the connection broke before the lock was given back: closing it gives it back.
+    if (!settled) throw error;
   }
+  if (settled!.status === 'rejected') throw settled!.reason;
+  return settled!.value;
 }
 
 /** Hands out turns in order; each is ended by calling what it gave. */
