@@ -52,7 +52,7 @@ export class RowContext {
     readonly random: Random,
     readonly log: (text: string) => void,
     /** Do less of the same, where a bug was planted that shows soon. */
-    private readonly brief = false,
+    readonly brief = false,
   ) {}
 
   /** How often to do something that a whole run does so often. */

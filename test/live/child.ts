@@ -27,9 +27,13 @@ export class Child {
     });
     this.ready = new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`${name} was not ready within ${readyTimeoutMs} ms\n${this.log()}`)), readyTimeoutMs);
-      createInterface({ input: this.#process.stdout! }).once('line', (line) => {
+      createInterface({ input: this.#process.stdout! }).on('line', (line) => {
+        onLine?.(line);
+        // Libraries may print lines of their own.
+        const said = line.startsWith('{') ? (JSON.parse(line) as Record<string, unknown>) : {};
+        if (said['ready'] !== true) return;
         clearTimeout(timer);
-        resolve(JSON.parse(line) as Record<string, unknown>);
+        resolve(said);
       });
       void this.exited.then(({ code, signal }) => {
         clearTimeout(timer);
