@@ -189,10 +189,11 @@ function topicRecreatedRow(name: string, about: string, away: boolean, countOf: 
       await (away ? withoutBridges(context, work) : work());
       context.fault('the topic was deleted and made again');
       const halts = () => system.bridges.reduce((sum, bridge) => sum + bridge.seen(halted), 0);
-      await until('every partition halts', () => halts() >= system.partitions, { detail: () => system.logs() });
-      context.mustHappen('a partition halted', halts(), system.partitions);
+      await until('every partition halts', () => halts() >= system.partitions, { timeoutMs: 30_000 }).catch(() => {
+        context.problems.push(`${halts()} of ${system.partitions} partitions halted: the others go on behind records that they take for known ones`);
+      });
       const more = (await system.countDecisions()) - decided;
-      if (more > 0) context.problems.push(`${more} decisions were made in a topic that is another one`);
+      if (more > 0) context.problems.push(`${more} of ${count} records were decided as if the topic were the old one`);
       await raiseEpoch(context);
       await until('the new records are decided', async () => (await system.countDecisions()) >= decided + count, { timeoutMs: 90_000, detail: () => system.logs() });
     },
