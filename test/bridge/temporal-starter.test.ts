@@ -2,7 +2,7 @@ import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BatchStart } from '../../bridge/ports.ts';
 import { createTemporalStarter } from '../../bridge/temporal-starter.ts';
-import { batchWorkflowId } from '../../contracts/event-key.ts';
+import { batchWorkflowId, batchWorkflowIdPrefix } from '../../contracts/event-key.ts';
 import { workflowNames } from '../../contracts/names.ts';
 import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
 
@@ -39,6 +39,8 @@ describe('the Temporal starter', () => {
     for (const start of starts) await starter.start(start, 500);
     const other = { ...first.chain, partition: 10 };
     await starter.start({ ...first, chain: other, position: 70, end: 71 }, 500);
+    await starter.start({ ...first, chain: other, position: 75, end: 76 }, 500);
+    await expect.poll(() => client.workflow.count(`WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(other)}'`).then(({ count }) => count), { timeout: 20_000 }).toBe(2);
     await expect.poll(() => starter.lastStarted(first.chain, 5_000), { timeout: 20_000 }).toEqual({ position: 5, head: false });
     await expect.poll(() => starter.lastStarted(other, 5_000), { timeout: 20_000 }).toEqual({ position: 70, head: true });
     expect(await starter.lastStarted({ ...first.chain, epoch: 1 }, 5_000)).toBeUndefined();

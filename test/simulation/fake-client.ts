@@ -71,9 +71,9 @@ function describe(run: Run | undefined): unknown {
 }
 
 /** Of a history, what tells where to reset to. */
-function historyOf(run: Run | undefined): unknown[] {
-  const events: unknown[] = [{ eventId: '1' }, { eventId: '2' }, { eventId: '3', workflowTaskStartedEventAttributes: {} }];
-  if (run?.isScored) events.push({ eventId: '4', workflowTaskCompletedEventAttributes: {} });
-  if (run?.secondTaskStarted) events.push({ eventId: '9', workflowTaskStartedEventAttributes: {} });
+export function historyOf(run: Run | undefined): unknown[] {
+  const events: unknown[] = [{ eventId: 1 }, { eventId: 2, workflowTaskScheduledEventAttributes: {} }, { eventId: 3, workflowTaskStartedEventAttributes: {} }];
+  if (run?.isScored) events.push({ eventId: 4, workflowTaskCompletedEventAttributes: {} });
+  if (run?.secondTaskStarted) events.push({ eventId: 7, timerFiredEventAttributes: {} }, { eventId: 8, workflowTaskScheduledEventAttributes: {} }, { eventId: 9, workflowTaskStartedEventAttributes: {} });
   return events;
 }

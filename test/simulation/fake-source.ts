@@ -73,7 +73,6 @@ export class FakeSource implements Source {
       partitions.map((partition) => {
         const commit = group.commits.get(partition);
         const resolved = commit && commit.offset >= 0 ? commit.offset : this.#default(partition);
-        if (decodeCommitMetadata(commit?.metadata ?? null)?.head === undefined && commit?.metadata) this.#committedHere.set(partition, commit.offset);
         return [partition, { partition, resolved: Math.max(resolved, logs[partition]!.start), seek: undefined, paused: false, polling: false, expected: 0 }];
       }),
     );

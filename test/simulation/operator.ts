@@ -1,25 +1,31 @@
+import { redrivePoint } from '../../runtime/redrive.ts';
+import { historyOf } from './fake-client.ts';
 import type { World } from './world.ts';
 
-/** Who runs the commands that the bridge prints, after a while; and, in the end, does what the sweeper finds. */
+/** Who runs the command that the bridge prints, after a while; and, in the end, what the sweep names. */
 export class Operator {
-  #told = new Set<string>();
+  readonly #told = new Set<string>();
 
   constructor(private readonly world: World) {}
 
   /** Reads the command of a halted partition. */
   told(reason: string): void {
-    const found = /workflow reset --workflow-id "([^"]+)" --run-id (\S+) (--event-id|--type)/.exec(reason);
-    if (!found || this.#told.has(found[2]!)) return;
-    const [, workflowId, runId, point] = found;
-    this.#told.add(runId!);
+    const workflowId = /headrace redrive ['"]?(batch:[\w:.-]+)/.exec(reason)?.[1];
+    if (!workflowId || this.#told.has(workflowId)) return;
+    this.#told.add(workflowId);
     this.world.scheduler.after(this.world.random.whole(500, 8_000), () => {
-      const run = this.world.temporal.runs.get(workflowId!)?.find((each) => each.runId === runId);
-      if (run) this.world.temporal.reset(run, point === '--event-id');
+      this.#told.delete(workflowId);
+      this.#redrive(workflowId);
     });
   }
 
-  /** Every run that closed without completing is re-driven: with its decisions, when a sink may have seen them. */
+  /** Every run that closed without completing is re-driven. */
   sweep(): void {
-    for (const run of this.world.temporal.closedIncomplete()) this.world.temporal.reset(run, run.secondTaskStarted);
+    for (const { workflowId } of this.world.temporal.closedIncomplete()) this.#redrive(workflowId);
+  }
+
+  #redrive(workflowId: string): void {
+    const run = this.world.temporal.current(workflowId);
+    if (run?.status === 'TERMINATED') this.world.temporal.reset(run, redrivePoint(historyOf(run) as never).keeps === 'decisions');
   }
 }
