@@ -61,5 +61,6 @@ function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], featureR
 
 function report(reports: ActivityReports, batch: BatchRef, { features }: LoadedBatch, { header }: Decisions): void {
   reports.decided(batch.pipeline, header.outcomeCounts);
+  reports.late(batch.pipeline, features.header.late.length);
   reports.rejected(batch.pipeline, [...features.header.rejections, ...header.rejections]);
 }

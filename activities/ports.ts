@@ -55,6 +55,8 @@ export interface DeadLetter {
 export interface ActivityReports {
   stage(pipeline: string, stage: string, seconds: number): void;
   decided(pipeline: string, outcomeCounts: Record<string, number>): void;
+  /** Events of a decided batch that came too late for their windows; 0 is told, too. */
+  late(pipeline: string, count: number): void;
   rejected(pipeline: string, rejections: readonly Rejection[]): void;
   delivery(pipeline: string, sink: string, result: 'ok' | 'failed'): void;
   /** Record time to the last sink, for each event of a batch. */

@@ -90,7 +90,7 @@ export function refuseWhatIsNotFinite({ predictions, refused }: RowPredictions, 
     const numbers = predictions.subarray(row * width, (row + 1) * width);
     if (numbers.every(Number.isFinite)) continue;
     numbers.fill(0);
-    refused.set(row, { code: 'BAD_PREDICTION', reason: 'the answer for this row is missing or no finite number' });
+    if (!refused.has(row)) refused.set(row, { code: 'BAD_PREDICTION', reason: 'the answer for this row is missing or no finite number' });
   }
 }
 

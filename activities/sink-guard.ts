@@ -43,6 +43,8 @@ export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, quickMs 
 
   /** Resolves when a delivery has ended; rejects when the signal is aborted. */
   async function oneToEnd(signal: AbortSignal): Promise<void> {
+    // A signal that is aborted already calls no listener any more.
+    signal.throwIfAborted();
     await new Promise<void>((resolve) => {
       const onAbort = () => {
         waiting.splice(waiting.indexOf(wake), 1);

@@ -1,4 +1,4 @@
-import { NativeConnection, Runtime, Worker, type DataConverter, type Logger as TemporalLogger } from '@temporalio/worker';
+import { makeTelemetryFilterString, NativeConnection, Runtime, Worker, type DataConverter, type Logger as TemporalLogger } from '@temporalio/worker';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -42,7 +42,8 @@ const deliveryGraceMs = 3_000;
 await runMain('worker', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   // Signals are ours: the SDK's own handling would shut workers down beside `stop`.
-  Runtime.install({ logger: temporalLogger(log), shutdownSignals: [] });
+  // The native part's lines become ours, too: it would colour its own.
+  Runtime.install({ logger: temporalLogger(log), shutdownSignals: [], telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } } });
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
 

@@ -12,6 +12,7 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
   const metric = {
     stage: new Histogram({ name: 'headrace_stage_latency_seconds', help: 'Time a stage takes for one batch.', labelNames: ['pipeline', 'stage'], buckets: stageSeconds, registers }),
     events: new Counter({ name: 'headrace_events_total', help: 'Events decided.', labelNames: ['pipeline', 'outcome'], registers }),
+    late: new Counter({ name: 'headrace_late_events_total', help: 'Events decided that came too late for their windows.', labelNames: ['pipeline'], registers }),
     rejections: new Counter({ name: 'headrace_rejections_total', help: 'Records that got a dead letter.', labelNames: ['pipeline', 'step', 'code'], registers }),
     deliveries: new Counter({ name: 'headrace_deliveries_total', help: 'Deliveries of one batch to one sink.', labelNames: ['pipeline', 'sink', 'result'], registers }),
     delivered: new Histogram({ name: 'headrace_delivered_latency_seconds', help: 'Record time to the last sink.', labelNames: ['pipeline'], buckets: latencySeconds, registers }),
@@ -22,6 +23,7 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
     decided(pipeline, outcomeCounts) {
       for (const [outcome, count] of Object.entries(outcomeCounts)) metric.events.inc({ pipeline, outcome }, count);
     },
+    late: (pipeline, count) => metric.late.inc({ pipeline }, count),
     rejected(pipeline, rejections) {
       for (const { step, code, reason } of rejections) {
         metric.rejections.inc({ pipeline, step, code });

@@ -43,7 +43,7 @@ class Review {
     this.#opened = true;
     // 2. Wait for a verdict; when none comes in time, escalate and go on waiting.
     let step = 2;
-    if (!(await condition(() => this.#state.accepted !== undefined, this.#input.timeoutMs))) {
+    if (!(await condition(() => this.#state.accepted !== undefined, this.#input.timeoutMs, { summary: 'until it escalates' }))) {
       const atMs = Date.now();
       Object.assign(this.#state, { status: 'escalated', escalatedAtMs: atMs });
       this.#show();

@@ -53,7 +53,7 @@ export class Rig {
   worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
     const { pipeline, model, deliver, deliveriesMax = 4 } = this.#options;
     const reports: ActivityReports = {
-      stage: () => {}, decided: () => {}, rejected: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
+      stage: () => {}, decided: () => {}, late: () => {}, rejected: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
       delivery: (_pipeline, _sink, result) => void this.deliveries.push(result),
     };
     const read = () => {

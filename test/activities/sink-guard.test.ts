@@ -57,6 +57,7 @@ describe('guardSink', () => {
     const third = guarded.deliver(delivery, durable);
     givenUp.abort(new Error('gave up'));
     await expect(second).rejects.toThrow('gave up');
+    await expect(guarded.deliver(delivery, { local: false, signal: givenUp.signal })).rejects.toThrow('gave up');
     finish();
     await first;
     await until('the third', () => sink.calls === 2, { everyMs: 1, timeoutMs: 5_000 });
