@@ -26,6 +26,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
   });
   const at = (partition: number) => [{ topic, partitions: [partition] }];
+  const firstPoll = new FirstPoll(consumer, (partition) => unlessBetweenRuns(() => consumer.resume(at(partition))));
 
   return {
     async start(handlers) {
@@ -48,8 +49,11 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
         await admin.disconnect();
       }
     },
-    pause: (partition) => unlessBetweenRuns(() => consumer.pause(at(partition))),
-    resume: (partition) => unlessBetweenRuns(() => consumer.resume(at(partition))),
+    pause: (partition) => {
+      firstPoll.forget(partition);
+      unlessBetweenRuns(() => consumer.pause(at(partition)));
+    },
+    resume: (partition) => firstPoll.resume(partition),
     seek: (partition, offset) => unlessBetweenRuns(() => consumer.seek({ topic, partition, offset: String(offset) })),
     commit: (partition, offset, metadata) => consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }]),
     async committed() {
@@ -69,6 +73,50 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
       return Number(found.offset);
     },
   };
+}
+
+/**
+ * Holds back what is resumed until the first poll after an assignment has ended. kafkajs takes up seeks at the beginning of a poll, in
+ * the first one then asks for the committed offsets, and only after that looks which partitions are paused: a seek and a resume that
+ * come in between would make it read from the committed offset. Where that lies outside of the log, it replaces our commit.
+ */
+class FirstPoll {
+  #isOver = false;
+  readonly #held = new Set<number>();
+  /** Brokers whose poll has begun and not ended. */
+  readonly #polling = new Set<number>();
+
+  constructor(
+    consumer: Consumer,
+    private readonly resumeNow: (partition: number) => void,
+  ) {
+    const { GROUP_JOIN, FETCH_START, FETCH } = consumer.events;
+    consumer.on(GROUP_JOIN, () => {
+      this.#isOver = false;
+      this.#held.clear();
+      this.#polling.clear();
+    });
+    consumer.on(FETCH_START, ({ payload }) => void this.#polling.add(payload.nodeId));
+    consumer.on(FETCH, ({ payload }) => {
+      this.#polling.delete(payload.nodeId);
+      if (!this.#isOver && this.#polling.size === 0) this.#end();
+    });
+  }
+
+  resume(partition: number): void {
+    if (this.#isOver) this.resumeNow(partition);
+    else this.#held.add(partition);
+  }
+
+  forget(partition: number): void {
+    this.#held.delete(partition);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    for (const partition of this.#held) this.resumeNow(partition);
+    this.#held.clear();
+  }
 }
 
 /** While kafkajs restarts a consumer there is nothing to steer, and it throws; the assignment after that begins anew. */
