@@ -63,10 +63,13 @@ export class Load {
   }
 }
 
-/** Only where no connection was made is it known that nothing was sent. */
+/** What a broker answers that does not take the records at all. */
+const refusals = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE', 'TOPIC_AUTHORIZATION_FAILED', 'MESSAGE_TOO_LARGE']);
+
+/** Only a broker's own refusal says that nothing is there: "connection refused" can come from looking for a broker after the records went out. */
 function outcomeOf(error: unknown): ProduceOutcome {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause.name === 'KafkaJSConnectionError' && /ECONNREFUSED/.test(cause.message)) return 'failed';
+    if (refusals.has(String((cause as { type?: unknown }).type))) return 'failed';
   }
   return 'unknown';
 }
