@@ -1,4 +1,5 @@
 import { parseConfig, type Config } from '../contracts/schemas/config.ts';
+import type { Endpoints } from '../stack/supervisor/endpoints.ts';
 import { dataDirOf, findRunningSystem } from './running-system.ts';
 
 /** Settings of the system that a command is about, and its pipelines as far as they are known. */
@@ -7,9 +8,13 @@ export interface SystemConfig {
   pipelines: string[];
 }
 
+/** What says which servers are meant. They belong together: the ledger of one system says nothing of the batches of another. */
+const addressNames = ['TEMPORAL_ADDRESS', 'KAFKA_BROKERS', 'DATABASE_URL'] as const;
+
 /**
- * The settings of the environment; where they say nothing of a server, that of the system which runs on the data folder. Throws
- * one sentence when there is neither.
+ * The settings of the system that runs on the data folder, or of the one whose servers the environment names: never some of both.
+ * Deployment and namespace alone may be others on the servers that run. Throws one sentence when it is not clear which system is
+ * meant.
  */
 export function systemConfig(dataDir: string | undefined, env: NodeJS.ProcessEnv): SystemConfig {
   const config = parseConfig(env);
@@ -18,7 +23,13 @@ export function systemConfig(dataDir: string | undefined, env: NodeJS.ProcessEnv
   const running = findRunningSystem(folder);
   if (!running) {
     if (isSet('TEMPORAL_ADDRESS')) return { config, pipelines: config.pipelines ?? [] };
-    throw new Error(`no Headrace runs on the data folder ${folder}; name another folder with --data-dir, or set TEMPORAL_ADDRESS, KAFKA_BROKERS and DATABASE_URL`);
+    throw new Error(`no Headrace runs on the data folder ${folder}; name another folder with --data-dir, or set ${listOf(addressNames)}`);
+  }
+  const other = addressNames.filter((name) => isSet(name) && !isSame[name](config, running));
+  if (other.length > 0) {
+    const unset = addressNames.filter((name) => !isSet(name));
+    if (unset.length === 0) return { config, pipelines: config.pipelines ?? [] };
+    throw new Error(`${listOf(other)} ${other.length === 1 ? 'names a server' : 'name servers'} of another system than the one that runs on the data folder ${folder}; set ${listOf(unset)} too, or unset ${listOf(other)}`);
   }
   const { temporal, kafka, database, deployment } = running;
   return {
@@ -26,13 +37,19 @@ export function systemConfig(dataDir: string | undefined, env: NodeJS.ProcessEnv
     config: {
       ...config,
       deployment: isSet('HEADRACE_DEPLOYMENT') ? config.deployment : deployment,
-      temporal: {
-        ...config.temporal,
-        address: isSet('TEMPORAL_ADDRESS') ? config.temporal.address : temporal.address,
-        namespace: isSet('TEMPORAL_NAMESPACE') ? config.temporal.namespace : temporal.namespace,
-      },
-      kafka: { ...config.kafka, brokers: isSet('KAFKA_BROKERS') ? config.kafka.brokers : kafka.brokers },
-      database: { ...config.database, url: isSet('DATABASE_URL') ? config.database.url : database.url },
+      temporal: { ...config.temporal, address: temporal.address, namespace: isSet('TEMPORAL_NAMESPACE') ? config.temporal.namespace : temporal.namespace },
+      kafka: { ...config.kafka, brokers: kafka.brokers },
+      database: { ...config.database, url: database.url },
     },
   };
+}
+
+const isSame: Record<(typeof addressNames)[number], (config: Config, running: Endpoints) => boolean> = {
+  TEMPORAL_ADDRESS: ({ temporal }, running) => temporal.address === running.temporal.address,
+  KAFKA_BROKERS: ({ kafka }, running) => kafka.brokers.toSorted().join() === running.kafka.brokers.toSorted().join(),
+  DATABASE_URL: ({ database }, running) => database.url === running.database.url,
+};
+
+function listOf(names: readonly string[]): string {
+  return [names.slice(0, -1).join(', '), names.at(-1)].filter(Boolean).join(' and ');
 }
