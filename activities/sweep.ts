@@ -1,14 +1,14 @@
 import { heartbeat } from '@temporalio/activity';
 import type { BatchRun, BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import type { Chain } from '../contracts/event-key.ts';
-import { checkChain, withoutSuperseded, type ChainReport } from '../database/check-chains.ts';
+import { checkChain, supersededBy, type ChainReport } from '../database/check-chains.ts';
 import type { Pool } from '../database/pool.ts';
 import { createRangeWriter, mergeOldRanges, readLedger } from '../database/ranges.ts';
 import { toApplicationFailure } from './failure.ts';
 
 /** The activity of the sweep, as its workflow sees it. */
 export interface SweepActivities {
-  /** Checks every chain, adds to the range ledger what it lacks, and merges its old rows. Re-drives nothing. */
+  /** Merges old rows of the range ledger, checks every chain, and adds what the ledger lacks. Re-drives nothing. */
   sweepChains(): Promise<SweepResult>;
 }
 
@@ -18,7 +18,11 @@ export interface SweepResult {
   /** Batches that ended without completing. */
   incomplete: { workflowId: string; status: string }[];
   moreIncomplete: boolean;
+  /** So many runs ended, re-driven ones among them, that not all could be looked at. Absent in histories of earlier versions. */
+  unexaminedIncomplete?: boolean;
   holes: (Chain & OffsetRange)[];
+  /** How many others there are, those among them that were not looked up in Temporal. Absent in histories of earlier versions. */
+  moreHoles?: number;
   overlaps: (Chain & OffsetRange)[];
   /** Batches that the ledger lacked, and has now. */
   added: number;
@@ -51,24 +55,29 @@ export function createSweepActivities({ pool, deployment, pipelines, runs, onSwe
   const addRange = createRangeWriter(pool);
 
   async function sweep(): Promise<SweepResult> {
-    const closed = await runs.incomplete(incompleteMax);
+    // Before anything is asked of Temporal: the ledger must not grow for as long as look-ups fail.
+    const merged = await mergeOldRanges(pool, mergedAfterSeconds);
     const ledger = await readLedger(pool, deployment);
+    const closed = await runs.incomplete(incompleteMax, supersededBy(ledger));
     const reports: ChainReport[] = [];
     for (const chain of ledger) reports.push(await checkChain(chain, runs));
     const completed = reports.flatMap(({ unwritten }) => unwritten).filter(({ status }) => status === 'COMPLETED');
     for (const { chain, position, end, count } of completed) await addRange(chain, { position, end, count });
-    const merged = await mergeOldRanges(pool, mergedAfterSeconds);
 
-    const incomplete = distinct([...withoutSuperseded(closed.runs, ledger), ...reports.flatMap((report) => report.incomplete)]);
+    const incomplete = distinct([...closed.runs, ...reports.flatMap((report) => report.incomplete)]);
     const placed = (of: (report: ChainReport) => OffsetRange[]) => reports.flatMap((report) => of(report).map((range) => ({ ...report.chain, ...range })));
     const holes = placed((report) => report.holes);
     const overlaps = placed((report) => report.overlaps);
-    onSwept(countByPipeline(pipelines, { incomplete: incomplete.map(({ chain }) => chain), holes, overlaps }));
+    const counts = countByPipeline(pipelines, { incomplete: incomplete.map(({ chain }) => chain), holes, overlaps });
+    for (const { chain, moreHoles } of reports) if (moreHoles > 0) counts.get(chain.pipeline)!.holes += moreHoles;
+    onSwept(counts);
     return {
       chains: ledger.length,
       incomplete: incomplete.slice(0, listedMax).map(({ workflowId, status }) => ({ workflowId, status })),
       moreIncomplete: closed.more || incomplete.length > listedMax,
+      unexaminedIncomplete: closed.unexamined,
       holes: holes.slice(0, listedMax),
+      moreHoles: reports.reduce((sum, { moreHoles }) => sum + moreHoles, Math.max(0, holes.length - listedMax)),
       overlaps: overlaps.slice(0, listedMax),
       added: completed.length,
       merged,

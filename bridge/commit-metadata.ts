@@ -1,40 +1,7 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 
-/**
- * What we store beside a committed offset. A commit without it is not ours: kafkajs, for one, replaces commits by its default
- * when an offset is out of range.
- */
-export interface CommitMetadata {
-  epoch: number;
-  /** The offset is the chain's first position: no batch was started yet. */
-  head?: true;
-  /** The last record below the offset, so that a recreated or truncated topic is noticed. Absent when it was not at hand. */
-  tail?: { offset: number; hash: string };
-}
-
-const schema = z.object({
-  epoch: z.number().int(),
-  head: z.literal(true).optional(),
-  tail: z.object({ offset: z.number().int(), hash: z.string() }).optional(),
-});
-
-const prefix = 'headrace:';
-
-export function encodeCommitMetadata(metadata: CommitMetadata): string {
-  return prefix + JSON.stringify(metadata);
-}
-
-/** Reads commit metadata back; undefined when it is not ours. */
-export function decodeCommitMetadata(text: string | null): CommitMetadata | undefined {
-  if (!text?.startsWith(prefix)) return undefined;
-  try {
-    return schema.parse(JSON.parse(text.slice(prefix.length)));
-  } catch {
-    return undefined;
-  }
-}
+export { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
 
 /** Tells one record from another at the same offset. */
 export function recordHash(record: KafkaRecord): string {

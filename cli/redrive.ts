@@ -1,7 +1,12 @@
 import type { Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { batchWorkflowId, parseEventKey } from '../contracts/event-key.ts';
+import type { IncompleteRuns } from '../contracts/batch-runs.ts';
 import { messageOf } from '../contracts/failures.ts';
+import { supersededBy } from '../database/check-chains.ts';
+import { createPool } from '../database/pool.ts';
+import { readLedger } from '../database/ranges.ts';
+import type { Config } from '../contracts/schemas/config.ts';
 import { createBatchRuns } from '../runtime/batch-runs.ts';
 import { redrive, type RedrivePoint } from '../runtime/redrive.ts';
 import { connectTemporal } from '../runtime/temporal.ts';
@@ -30,7 +35,7 @@ export function registerRedrive(program: Command): void {
     .argument('[run...]', 'workflow ids of batches, also without their "batch:"')
     .option('--all', `every batch of the deployment that ended without completing, up to ${allMax} at once`)
     .option('--again', 'also a batch that has completed: for a sink that has lost what it had taken')
-    .option('--data-dir <dir>', 'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data); TEMPORAL_ADDRESS goes before it')
+    .option('--data-dir <dir>', 'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data), unless the environment names the servers of another')
     .option('--verbose', 'show stacks of errors')
     .action(redriveRuns);
 }
@@ -41,13 +46,23 @@ async function redriveRuns(ids: string[], { all, again, dataDir }: RedriveOption
   const { config } = systemConfig(dataDir, process.env);
   const client = await connectTemporal(config);
   try {
-    const found = all ? await createBatchRuns(client, config.deployment).incomplete(allMax) : undefined;
-    // Batches of an older epoch are moot: their topic was read anew.
-    const workflowIds = found?.runs.filter(({ chain }) => chain.epoch >= config.epoch).map(({ workflowId }) => workflowId) ?? ids.map(withPrefix);
+    const found = all ? await findAll(client, config) : undefined;
+    const workflowIds = found?.runs.map(({ workflowId }) => workflowId) ?? ids.map(withPrefix);
     for (const workflowId of workflowIds) await redriveOne(client, workflowId, again === true);
     if (found) process.stdout.write(`${workflowIds.length} batches that ended without completing${found.more ? '; there are more: run the command again' : ''}\n`);
+    if (found?.unexamined) throw new Error('more runs have ended without completing than can be looked at, most of them re-driven, so others may be left; a shorter retention of the namespace makes them fewer');
   } finally {
     await client.connection.close();
+  }
+}
+
+/** Batches of an epoch that a newer one replaced are moot, and which those are the ledger says: a shell may have any HEADRACE_EPOCH. */
+async function findAll(client: Client, { database, deployment }: Config): Promise<IncompleteRuns> {
+  const pool = await createPool(database.url, { max: 1, applicationName: 'headrace redrive' });
+  try {
+    return await createBatchRuns(client, deployment).incomplete(allMax, supersededBy(await readLedger(pool, deployment)));
+  } finally {
+    await pool.end();
   }
 }
 

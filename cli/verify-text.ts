@@ -1,28 +1,32 @@
 import type { BatchRun, OffsetRange } from '../contracts/batch-runs.ts';
 import { redriveCommand } from '../contracts/redrive-command.ts';
 import type { ChainReport } from '../database/check-chains.ts';
+import type { WithoutChain } from './commits.ts';
 import type { VerifyReport } from './verify-report.ts';
 
 /** Of each kind of finding so many are printed; the JSON form has all. */
 const listedMax = 20;
 
 /** The report for people: one line a chain, then what is wrong with what to do about it. */
-export function verifyText({ ok, deployment, chains, without, incomplete, overdue }: VerifyReport): string {
+export function verifyText({ ok, deployment, chains, without, withoutChain, incomplete, overdue }: VerifyReport): string {
   const findings = [
     ...chains.flatMap(chainFindings),
+    ...listed(withoutChain.flatMap(({ unbatched, ...place }) => (unbatched ? [[neverStarted(place, unbatched)]] : []))),
     ...listed(incomplete.runs.map(({ workflowId, status, position, end }) => [`${workflowId} (offsets ${position} to ${end - 1}) ended as ${status}; its effects may be missing. Re-drive it:`, `    ${redriveCommand(workflowId)}`])),
     ...(incomplete.more || incomplete.runs.length > listedMax ? ['more batches ended without completing. Re-drive all of them:', '    npx headrace redrive --all'] : []),
+    ...(incomplete.unexamined ? ['more runs have ended without completing than can be looked at, most of them re-driven: others may be missing here. A shorter retention of the namespace makes them fewer'] : []),
     ...overdueFindings(overdue),
   ];
   return [
     `Batches of deployment ${deployment}, from the range ledger, Temporal and Kafka:`,
     '',
     ...chains.map(chainLine),
+    ...withoutChain.map(({ pipeline, topic, partition, committed }) => `  ${pipeline}  ${topic}-${partition}  committed ${committed}, no batch in the ledger`),
     ...without.map((pipeline) => `  pipeline ${pipeline}: no batch yet`),
     '',
     ...findings.map((line) => `  ${line}`),
     ...(findings.length > 0 ? [''] : []),
-    ok ? 'Every record up to these offsets is in one batch, and every batch has completed or is on its way.' : 'Something is wrong: see above.',
+    ok ? 'Every record up to these offsets is in a batch, and every batch has completed or is on its way.' : 'Something is wrong: see above.',
     '',
   ].join('\n');
 }
@@ -39,15 +43,21 @@ function chainLine({ chain, span, batches, records, committed, unwritten, double
   return `  ${chain.pipeline}${epoch}  ${place}  offsets ${span.from} to ${span.to - 1}: ${details.filter(Boolean).join(', ')}`;
 }
 
-function chainFindings({ chain, holes, overlaps, skipped, unexamined, committed }: ChainReport): string[] {
+function chainFindings({ chain, holes, moreHoles, overlaps, moreOverlaps, skipped, unexamined, committed }: ChainReport): string[] {
   const place = `of ${chain.topic}-${chain.partition} (pipeline ${chain.pipeline})`;
   const each = (ranges: readonly OffsetRange[], tell: (range: OffsetRange) => string) => listed(ranges.map((range) => [tell(range)]));
   return [
     ...each(holes, (hole) => `hole: no batch has ${offsets(hole)} ${place}. Either retention deleted these records before they were read (the bridge's log says so), or their run is gone from Temporal`),
-    ...each(overlaps, (overlap) => `overlap: two batches have ${offsets(overlap)} ${place}. Each sink keeps one effect of them; they were read twice`),
+    ...(moreHoles > 0 ? [`${count(moreHoles)} more holes ${place} were not looked at`] : []),
+    ...each(overlaps, (overlap) => `overlap: two batches have ${offsets(overlap)} ${place}. Each sink keeps one effect of them; they were read twice, and there is nothing to do`),
+    ...(moreOverlaps > 0 ? [`${count(moreOverlaps)} more overlaps ${place}`] : []),
     ...(skipped ? [`skipped: offset ${String(committed)} is committed, and no batch has ${offsets(skipped)} ${place}. Somebody else committed, or Temporal lost runs: stop the bridge, and set the group's offset back to ${skipped.from}`] : []),
     ...each(unexamined, (range) => `not looked at: ${offsets(range)} ${place}, because too many batches before them are not in the ledger; try again after the next sweep`),
   ];
+}
+
+function neverStarted({ pipeline, topic, partition, committed }: Omit<WithoutChain, 'unbatched'>, unbatched: OffsetRange): string {
+  return `never started: offset ${committed} is committed, and neither the ledger nor Temporal has any batch of ${topic}-${partition} (pipeline ${pipeline}), so ${offsets(unbatched)} may be without effect. Check that DATABASE_URL and HEADRACE_DEPLOYMENT are those of the workers; if they are, somebody else committed: stop the bridge, and set the group's offset back to ${unbatched.from}`;
 }
 
 function overdueFindings({ total, olderThanSeconds, runs }: VerifyReport['overdue']): string[] {

@@ -19,7 +19,7 @@ export async function verifySystem({ config, pipelines }: SystemConfig, overdueS
     const admin = await connectAdmin(config);
     opened.push(() => admin.disconnect());
     return await verify({
-      deployment, pipelines, pool, admin, overdueSeconds,
+      deployment, epoch: config.epoch, pipelines, pool, admin, overdueSeconds,
       runs: createBatchRuns(temporal, deployment),
       groupOf: (pipeline) => `${groupPrefix}.${deployment}.${pipeline}`,
     });

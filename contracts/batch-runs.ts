@@ -21,12 +21,23 @@ export interface BatchRun {
   waitsFor?: string[];
 }
 
+/** What was found of the batches that ended without completing. */
+export interface IncompleteRuns {
+  runs: BatchRun[];
+  /** There are others that ended without completing. */
+  more: boolean;
+  /** So many runs ended, re-driven ones among them, that not all could be looked at: whether there are others is not known. */
+  unexamined: boolean;
+}
+
 /** The batches of one deployment, as Temporal shows them. Every call has a deadline. */
 export interface BatchRunsPort {
   /** The batch at a position; undefined when Temporal has none (any more). */
   at(chain: Chain, position: number): Promise<BatchRun | undefined>;
-  /** Batches that ended without completing, and were not re-driven since; `more` says that there may be others. */
-  incomplete(max: number): Promise<{ runs: BatchRun[]; more: boolean }>;
+  /** Up to `max` batches that ended without completing, and were not re-driven since; of no chain that is moot. */
+  incomplete(max: number, isMoot: (chain: Chain) => boolean): Promise<IncompleteRuns>;
+  /** True when Temporal lists any batch of a chain, however it is or ended. */
+  hasAny(chain: Chain): Promise<boolean>;
   /** Batches that have been open since before that time: how many, and the first `max` of them. */
   openSince(beforeMs: number, max: number): Promise<{ total: number; runs: BatchRun[] }>;
 }

@@ -57,14 +57,14 @@ async function lookUp({ from, to }: OffsetRange, chain: Chain, runs: Pick<BatchR
   return undefined;
 }
 
-/** True when something of the chain is not as it must be. */
-export function isBroken({ holes, overlaps, skipped, incomplete, unexamined }: ChainReport): boolean {
-  return holes.length + overlaps.length + incomplete.length + unexamined.length > 0 || skipped !== undefined;
+/** True when something of the chain is not as it must be. An overlap is: each sink keeps one effect of it. */
+export function isBroken({ holes, moreHoles, skipped, incomplete, unexamined }: ChainReport): boolean {
+  return holes.length + moreHoles + incomplete.length + unexamined.length > 0 || skipped !== undefined;
 }
 
-/** Batches that a newer epoch of their topic has made moot are left out. */
-export function withoutSuperseded(runs: readonly BatchRun[], ledger: readonly LedgerChain[]): BatchRun[] {
+/** Says which chains a newer epoch of their topic has made moot, as the ledger has it. */
+export function supersededBy(ledger: readonly LedgerChain[]): (chain: Chain) => boolean {
   const topicOf = ({ pipeline, topic }: Chain) => `${pipeline}:${topic}`;
   const newest = new Map(ledger.map(({ chain }) => [topicOf(chain), chain.epoch]));
-  return runs.filter(({ chain }) => chain.epoch >= (newest.get(topicOf(chain)) ?? 0));
+  return (chain) => chain.epoch < (newest.get(topicOf(chain)) ?? 0);
 }

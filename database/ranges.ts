@@ -20,12 +20,15 @@ export interface LedgerChain {
   records: number;
   /** Offsets that more than one of the older batches had. */
   doubled: number;
-  /** Between two ranges, in order; at most `breaksMax` holes and overlaps of all chains are read. */
+  /** Between two ranges: the first ones in order, and how many more there are. */
   holes: OffsetRange[];
+  moreHoles: number;
   overlaps: OffsetRange[];
+  moreOverlaps: number;
 }
 
-const breaksMax = 1_000;
+/** Holes, and apart from them overlaps, that are read of one chain: more are not looked up either. */
+const breaksPerChainMax = 200;
 /** More chains than one ledger ever has; at 1,000 partitions it is 10 pipelines. */
 const chainsMax = 10_000;
 /** Rows of one chain that one round of merging takes: at 30 batches a second, a dozen minutes of one partition. */
@@ -58,7 +61,7 @@ export function createRangeWriter(pool: Pool): AddRange {
   };
 }
 
-const undefinedTable = '42P01';
+const isUndefinedTable = (error: unknown) => error instanceof DatabaseError && error.code === '42P01';
 
 /**
  * Where the last batch of a chain ends, as far as the ledger knows; null when it has none, or when no worker has made its tables
@@ -73,7 +76,7 @@ export async function findChainEnd(pool: Pool, { deployment, pipeline, epoch, to
     );
     return rows[0]!.end;
   } catch (error) {
-    if (error instanceof DatabaseError && error.code === undefinedTable) return null;
+    if (isUndefinedTable(error)) return null;
     throw error;
   }
 }
@@ -85,30 +88,56 @@ const chainsSql = `
   where deployment = $1 and epoch = (select max(epoch) from chains newest where (newest.deployment, newest.pipeline, newest.topic) = (chains.deployment, chains.pipeline, chains.topic))
   group by id order by pipeline, topic, partition limit ${chainsMax}`;
 
+/**
+ * Every chain that is broken gives its first breaks before any gives its next ones, and so does each kind: a limit on all of them
+ * that is no lower than the number of chains hides none. `total` is how many of its kind the chain has.
+ */
 const breaksSql = `
-  select chain as id, covered::float8, position::float8, "end"::float8 as end
-  from (
+  with ranged as (
     select chain, position, "end", max("end") over (partition by chain order by position, "end" rows between unbounded preceding and 1 preceding) as covered
     from batch_ranges where chain = any($1)
-  ) ranged
-  where covered <> position order by chain, position limit ${breaksMax}`;
+  ), numbered as (
+    select *, covered < position as is_hole, row_number() over (partition by chain, covered < position order by position, "end") as nth, count(*) over (partition by chain, covered < position) as total
+    from ranged where covered <> position
+  ), ranked as (
+    select *, row_number() over (partition by is_hole order by nth, chain) as rank from numbered where nth <= ${breaksPerChainMax}
+  )
+  select chain as id, is_hole as "isHole", covered::float8, position::float8, "end"::float8 as end, total::int
+  from ranked where rank <= ${chainsMax} order by chain, position, "end"`;
 
 type ChainRow = Chain & OffsetRange & { id: number; batches: number; records: number; doubled: number };
+type BreakRow = { id: number; isHole: boolean; covered: number; position: number; end: number; total: number };
 
-/** Every chain of a deployment with what breaks it; of a topic that was begun anew only the newest epoch. */
+/**
+ * Every chain of a deployment with what breaks it; of a topic that was begun anew only the newest epoch. Throws one sentence when no
+ * worker has made the ledger's tables yet.
+ */
 export async function readLedger(pool: Pool, deployment: string): Promise<LedgerChain[]> {
-  const { rows } = await pool.query<ChainRow>(chainsSql, [deployment]);
-  const { rows: breaks } = await pool.query<{ id: number; covered: number; position: number; end: number }>(breaksSql, [rows.map(({ id }) => id)]);
+  const { rows } = await pool.query<ChainRow>(chainsSql, [deployment]).catch((error: unknown) => {
+    if (!isUndefinedTable(error)) throw error;
+    throw new Error('the database has no range ledger: no worker has made its tables there yet; start one, or check that DATABASE_URL names the database of the workers', { cause: error });
+  });
+  const { rows: breaks } = await pool.query<BreakRow>(breaksSql, [rows.map(({ id }) => id)]);
+  const breaksOf = new Map<string, BreakRow[]>();
+  for (const each of breaks) {
+    const key = `${each.id}:${each.isHole}`;
+    const own = breaksOf.get(key);
+    if (own) own.push(each);
+    else breaksOf.set(key, [each]);
+  }
   return rows.map(({ id, from, to, batches, records, doubled, ...chain }) => {
-    const own = breaks.filter((each) => each.id === id);
+    const holes = breaksOf.get(`${id}:true`) ?? [];
+    const overlaps = breaksOf.get(`${id}:false`) ?? [];
     return {
       chain,
       span: { from, to },
       batches,
       records,
       doubled,
-      holes: own.filter(({ covered, position }) => covered < position).map(({ covered, position }) => ({ from: covered, to: position })),
-      overlaps: own.filter(({ covered, position }) => covered > position).map(({ covered, position, end }) => ({ from: position, to: Math.min(covered, end) })),
+      holes: holes.map(({ covered, position }) => ({ from: covered, to: position })),
+      moreHoles: (holes[0]?.total ?? 0) - holes.length,
+      overlaps: overlaps.map(({ covered, position, end }) => ({ from: position, to: Math.min(covered, end) })),
+      moreOverlaps: (overlaps[0]?.total ?? 0) - overlaps.length,
     };
   });
 }

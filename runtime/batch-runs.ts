@@ -1,15 +1,14 @@
 import { status } from '@grpc/grpc-js';
 import { isGrpcServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo } from '@temporalio/client';
 import type { BatchRun, BatchRunsPort } from '../contracts/batch-runs.ts';
-import { batchWorkflowId, parseEventKey } from '../contracts/event-key.ts';
+import { batchWorkflowId, batchWorkflowIdPrefix, parseEventKey } from '../contracts/event-key.ts';
 import { workflowNames, type BatchMemo } from '../contracts/names.ts';
+import { findIncomplete, type ListedRun, type RunLists } from './incomplete-runs.ts';
 
 const deadlineMs = 10_000;
 const pageSize = 200;
-/** Runs that ended without completing are looked at up to here, re-driven ones among them. */
-const lookedAtMax = 2_000;
-/** Described side by side. */
-const describedAtOnce = 16;
+/** As many runs as Temporal gives in one answer: some of a page's workflow ids may have several. */
+const answerMax = 1_000;
 const reasonLengthMax = 200;
 
 /** The batches of a deployment in the client's namespace. Lists come from visibility, a moment late; single runs are exact. */
@@ -18,40 +17,48 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
   const soon = <T>(work: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + deadlineMs, work);
   const latest = (workflowId: string) => soon(() => describeLatest(client, workflowId));
 
-  async function list(query: string, max: number): Promise<{ runs: WorkflowExecutionInfo[]; more: boolean }> {
+  async function list(query: string, max: number): Promise<WorkflowExecutionInfo[]> {
     const runs: WorkflowExecutionInfo[] = [];
-    const read = async () => {
-      for await (const run of client.workflow.list({ query, pageSize: Math.min(pageSize, max + 1) })) {
-        if (runs.length === max) return true;
-        runs.push(run);
-      }
-      return false;
-    };
-    return { more: await soon(read), runs };
+    for await (const run of client.workflow.list({ query, pageSize: Math.min(pageSize, max) })) {
+      if (runs.push(run) >= max) break;
+    }
+    return runs;
   }
+
+  async function listOnce(query: string, pageSizeMax: number, nextPageToken?: Uint8Array): Promise<{ runs: ListedRun[]; next?: Uint8Array }> {
+    const request = { namespace: client.options.namespace, query, pageSize: pageSizeMax, ...(nextPageToken && { nextPageToken }) };
+    const { executions, nextPageToken: next } = await soon(() => client.workflowService.listWorkflowExecutions(request));
+    const runs = executions.map(({ execution, closeTime }) => ({ workflowId: execution!.workflowId!, closedAtMs: closeTime ? Number(closeTime.seconds) * 1_000 + Number(closeTime.nanos) / 1e6 : Infinity }));
+    return { runs, ...(next.length > 0 && { next }) };
+  }
+
+  const lists: RunLists = {
+    ended: (page) => listOnce(`${ours} AND ExecutionStatus IN ('Terminated', 'Failed', 'Canceled', 'TimedOut')`, pageSize, page),
+    async well(workflowIds) {
+      const query = `WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus IN ('Running', 'Completed') AND WorkflowId IN (${workflowIds.map((id) => `'${id}'`).join(', ')})`;
+      return (await listOnce(query, answerMax)).runs;
+    },
+    async incompleteAt(workflowId) {
+      const run = await latest(workflowId);
+      return run && isIncomplete(run.status.name) ? batchRunOf(run) : undefined;
+    },
+  };
 
   return {
     async at(chain, position) {
       const run = await latest(batchWorkflowId(chain, position));
       return run && batchRunOf(run);
     },
-    async incomplete(max) {
-      const { runs, more } = await list(`${ours} AND ExecutionStatus IN ('Terminated', 'Failed', 'Canceled', 'TimedOut')`, lookedAtMax);
-      const ids = [...new Set(runs.map(({ workflowId }) => workflowId))];
-      const incomplete: BatchRun[] = [];
-      for (let i = 0; i < ids.length; i += describedAtOnce) {
-        for (const run of await Promise.all(ids.slice(i, i + describedAtOnce).map(latest))) {
-          if (run && isIncomplete(run.status.name)) incomplete.push(batchRunOf(run));
-        }
-        if (incomplete.length > max) break;
-      }
-      return { runs: incomplete.slice(0, max), more: more || incomplete.length > max };
+    incomplete: (max, isMoot) => findIncomplete(lists, max, isMoot),
+    async hasAny(chain) {
+      const { count } = await soon(() => client.workflow.count(`WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`));
+      return count > 0;
     },
     async openSince(beforeMs, max) {
       const query = `${ours} AND ExecutionStatus = 'Running' AND StartTime < '${new Date(beforeMs).toISOString()}'`;
       const { count: total } = await soon(() => client.workflow.count(query));
       if (total === 0) return { total, runs: [] };
-      const { runs } = await list(query, max);
+      const runs = await soon(() => list(query, max));
       const described = await Promise.all(runs.map(({ workflowId }) => latest(workflowId)));
       return { total, runs: described.flatMap((run) => (run ? [{ ...batchRunOf(run), waitsFor: waitsFor(run) }] : [])) };
     },

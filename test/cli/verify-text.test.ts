@@ -8,10 +8,10 @@ import type { ChainReport } from '../../database/check-chains.ts';
 const chain: Chain = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 3 };
 const run = (position: number, more: Partial<BatchRun> = {}): BatchRun => ({ workflowId: batchWorkflowId(chain, position), runId: 'r', chain, position, end: position + 10, count: 10, status: 'TERMINATED', startedAtMs: 0, ...more });
 const chainReport = (more: Partial<ChainReport> = {}): ChainReport => ({
-  chain, span: { from: 0, to: 12_000 }, batches: 1_024, records: 11_990, doubled: 0, committed: 12_000, holes: [], overlaps: [], unwritten: [], incomplete: [], unexamined: [], ...more,
+  chain, span: { from: 0, to: 12_000 }, batches: 1_024, records: 11_990, doubled: 0, committed: 12_000, holes: [], moreHoles: 0, overlaps: [], moreOverlaps: 0, unwritten: [], incomplete: [], unexamined: [], ...more,
 });
 const report = (more: Partial<VerifyReport> = {}): VerifyReport => ({
-  deployment: 'local', ok: true, chains: [chainReport()], without: [], incomplete: { runs: [], more: false }, overdue: { total: 0, olderThanSeconds: 600, runs: [] }, ...more,
+  deployment: 'local', ok: true, chains: [chainReport()], without: [], withoutChain: [], incomplete: { runs: [], more: false, unexamined: false }, overdue: { total: 0, olderThanSeconds: 600, runs: [] }, ...more,
 });
 
 describe('verifyText', () => {
@@ -21,7 +21,7 @@ describe('verifyText', () => {
   orders  orders-3  offsets 0 to 11999: 11,990 records in 1,024 batches, committed 12000
   pipeline returns: no batch yet
 
-Every record up to these offsets is in one batch, and every batch has completed or is on its way.
+Every record up to these offsets is in a batch, and every batch has completed or is on its way.
 `);
   });
 
@@ -35,7 +35,7 @@ Every record up to these offsets is in one batch, and every batch has completed 
     const text = verifyText(report({
       ok: false,
       chains: [chainReport({ holes: [{ from: 5, to: 6 }], overlaps: [{ from: 10, to: 20 }], skipped: { from: 12_000, to: 12_050 }, committed: 12_050, unexamined: [{ from: 30, to: 40 }] })],
-      incomplete: { runs: [run(40, { status: 'CANCELLED' })], more: false },
+      incomplete: { runs: [run(40, { status: 'CANCELLED' })], more: false, unexamined: false },
       overdue: { total: 7, olderThanSeconds: 600, runs: [run(60, { startedAtMs: Date.UTC(2026, 0, 1), waitsFor: ['deliver, attempt 12: SINK_UNAVAILABLE: gone'] })] },
     }));
     for (const line of [
@@ -48,9 +48,15 @@ Every record up to these offsets is in one batch, and every batch has completed 
 
   it('lists so many of a kind, and counts the rest', () => {
     const runs = Array.from({ length: 25 }, (_, i) => run(i * 10));
-    const text = verifyText(report({ ok: false, incomplete: { runs, more: false } }));
+    const text = verifyText(report({ ok: false, incomplete: { runs, more: false, unexamined: false } }));
     expect(text.match(/npx headrace redrive batch:/g)).toHaveLength(20);
     expect(text).toContain('... and 5 more (--output json lists them)');
     expect(text).toContain('    npx headrace redrive --all\n');
+  });
+
+  it('says how many breaks of a chain it leaves out', () => {
+    const text = verifyText(report({ ok: false, chains: [chainReport({ moreHoles: 1_234, moreOverlaps: 5 })] }));
+    expect(text).toContain('1,234 more holes of orders-3 (pipeline orders) were not looked at\n');
+    expect(text).toContain('5 more overlaps of orders-3 (pipeline orders)\n');
   });
 });

@@ -18,6 +18,15 @@ const newChain = (more: Partial<Chain> = {}): Chain => ({ deployment: uniqueName
 const addAll = async (chain: Chain, ...ranges: [position: number, end: number][]) => {
   for (const [position, end] of ranges) await add(chain, { position, end, count: end - position });
 };
+/** The same in one statement. */
+const addMany = async (chain: Chain, ranges: readonly [position: number, end: number][]) => {
+  await addAll(chain, ranges[0]!);
+  await pool.query(
+    `insert into batch_ranges (chain, position, "end", count)
+     select id, position, "end", 1 from chains, unnest($3::int8[], $4::int8[]) as row (position, "end") where deployment = $1 and partition = $2 on conflict do nothing`,
+    [chain.deployment, chain.partition, ranges.map(([position]) => position), ranges.map(([, end]) => end)],
+  );
+};
 const rowsOf = async ({ deployment }: Chain) =>
   (await pool.query<{ position: number; end: number; batches: number }>(`select position::int, "end"::int as end, batches::int from batch_ranges join chains on id = chain where deployment = $1 order by partition, position`, [deployment])).rows;
 const makeOld = ({ deployment }: Chain, below: number) =>
@@ -29,8 +38,8 @@ describe('the range ledger', () => {
     await addAll(chain, [0, 10], [10, 25], [30, 40], [35, 50], [50, 60]);
     await addAll({ ...chain, partition: 1 }, [7, 9]);
     expect(await readLedger(pool, chain.deployment)).toEqual([
-      { chain, span: { from: 0, to: 60 }, batches: 5, records: 60, doubled: 0, holes: [{ from: 25, to: 30 }], overlaps: [{ from: 35, to: 40 }] },
-      { chain: { ...chain, partition: 1 }, span: { from: 7, to: 9 }, batches: 1, records: 2, doubled: 0, holes: [], overlaps: [] },
+      { chain, span: { from: 0, to: 60 }, batches: 5, records: 60, doubled: 0, holes: [{ from: 25, to: 30 }], moreHoles: 0, overlaps: [{ from: 35, to: 40 }], moreOverlaps: 0 },
+      { chain: { ...chain, partition: 1 }, span: { from: 7, to: 9 }, batches: 1, records: 2, doubled: 0, holes: [], moreHoles: 0, overlaps: [], moreOverlaps: 0 },
     ]);
   });
 
@@ -48,6 +57,22 @@ describe('the range ledger', () => {
     expect((await readLedger(pool, chain.deployment)).map(({ chain: { epoch }, holes }) => ({ epoch, holes }))).toEqual([{ epoch: 1, holes: [] }]);
   });
 
+  it('hides no hole behind overlaps, nor one chain behind another, and says how many it leaves out', async () => {
+    const chain = newChain();
+    // 1,500 overlaps come before the first hole.
+    const overlapping = Array.from({ length: 1_501 }, (_, i): [number, number] => [i * 10, i * 10 + 15]);
+    const apart = Array.from({ length: 251 }, (_, i): [number, number] => [20_000 + i * 10, 20_000 + i * 10 + 5]);
+    for (const partition of [0, 1]) await addMany({ ...chain, partition }, [...overlapping, ...apart]);
+    await addMany({ ...chain, partition: 2 }, [[0, 10], [12, 20]]);
+    const [first, second, third] = await readLedger(pool, chain.deployment);
+    for (const each of [first!, second!]) {
+      expect(each).toMatchObject({ holes: { length: 200 }, moreHoles: 51, overlaps: { length: 200 }, moreOverlaps: 1_300 });
+      expect(each.holes.slice(0, 2)).toEqual([{ from: 15_015, to: 20_000 }, { from: 20_005, to: 20_010 }]);
+      expect(each.overlaps[0]).toEqual({ from: 10, to: 15 });
+    }
+    expect(third).toMatchObject({ holes: [{ from: 10, to: 12 }], moreHoles: 0, overlaps: [], moreOverlaps: 0 });
+  });
+
   it('says where a chain ends', async () => {
     const chain = newChain();
     expect(await findChainEnd(pool, chain)).toBeNull();
@@ -61,6 +86,7 @@ describe('the range ledger', () => {
     const empty = await createPool(await createDatabase(postgres.databaseUrl), { max: 1, applicationName: 'test' });
     try {
       expect(await findChainEnd(empty, newChain())).toBeNull();
+      await expect(readLedger(empty, 'local')).rejects.toThrow('the database has no range ledger: no worker has made its tables there yet');
     } finally {
       await empty.end();
     }

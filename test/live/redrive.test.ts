@@ -109,7 +109,8 @@ describe('a batch that is ended from outside', () => {
     expect((await verify()).exitCode).toBe(1);
     expect(await sweep()).toMatchObject({ incomplete: [{ workflowId, status: 'TERMINATED' }], moreIncomplete: false, holes: [], overlaps: [] });
     expect(await metric('headrace_runs_closed_incomplete')).toBe(1);
-    expect(system.worker.log()).toContain(`re-drive it: npx headrace redrive ${workflowId}`);
+    // What a workflow logs comes out of its worker a moment after its result.
+    await until('the sweep has logged the command', async () => system.worker.log().includes(`re-drive it: npx headrace redrive ${workflowId}`), { detail: () => system.logs() });
 
     expect(await runPrinted(stdout)).toContain('its recorded decisions are delivered again');
     await untilEnded(workflowId, 'COMPLETED');
@@ -128,11 +129,14 @@ describe('a batch that is ended from outside', () => {
     await produce(10);
     system.startWorker();
     await system.worker.ready;
-    const { stdout } = await until('verify names it', async () => {
-      const said = await verify();
-      return said.stdout.includes(`${workflowId} (offsets`) && said;
-    });
-    expect(await runPrinted(stdout)).toContain('it begins anew');
+    await until('verify names it', async () => (await verify()).stdout.includes(`${workflowId} (offsets`));
+    // Temporal still lists the batch of the test above as terminated. Which epochs are over the ledger says, and not the shell.
+    vi.stubEnv('HEADRACE_EPOCH', '9');
+    const { stdout } = await command(registerRedrive, 'redrive', '--all');
+    expect(stdout).toMatch(/^1 batches that ended without completing$/m);
+    expect(stdout).toContain(`${workflowId} is re-driven`);
+    expect(stdout).toContain('it begins anew');
+    vi.unstubAllEnvs();
     await checkEverySink();
     await untilVerified();
   });
@@ -165,7 +169,7 @@ describe('the range ledger', () => {
     const before = (await ranges()).rows;
     expect(before.length).toBeGreaterThan(2);
     await system.pool.query('delete from batch_ranges where position = $1', [before[1].position]);
-    expect((await verifyJson())).toMatchObject({ ok: true, chains: [{ unwritten: [{ position: Number(before[1].position) }] }] });
+    expect((await verifyJson())).toMatchObject({ ok: true, withoutChain: [], chains: [{ committed: events, unwritten: [{ position: Number(before[1].position) }] }] });
     expect(await sweep()).toMatchObject({ added: 1, holes: [] });
     expect((await ranges()).rows).toEqual(before);
   });

@@ -1,0 +1,68 @@
+import type { Admin } from 'kafkajs';
+import type { BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
+import { decodeCommitMetadata, type CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
+import type { Chain } from '../contracts/event-key.ts';
+
+/** What the group of a pipeline has committed of one partition. */
+export interface Commit {
+  pipeline: string;
+  topic: string;
+  partition: number;
+  offset: number;
+  /** Absent when somebody else than the bridge committed. */
+  metadata?: CommitMetadata;
+}
+
+/** A partition that is committed, and of which the ledger has no batch. */
+export interface WithoutChain {
+  pipeline: string;
+  topic: string;
+  partition: number;
+  committed: number;
+  /** Records below the commit that are still in the log, although no batch of the partition is known to Temporal either. */
+  unbatched?: OffsetRange;
+}
+
+/** Everything that the groups of these pipelines have committed, of topics that are not in the ledger too. */
+export async function readCommits(pipelines: readonly string[], admin: Pick<Admin, 'fetchOffsets'>, groupOf: (pipeline: string) => string): Promise<Commit[]> {
+  const commits: Commit[] = [];
+  for (const pipeline of pipelines) {
+    for (const { topic, partitions } of await admin.fetchOffsets({ groupId: groupOf(pipeline) })) {
+      for (const { partition, offset, metadata } of partitions) {
+        if (Number(offset) >= 0) commits.push({ pipeline, topic, partition, offset: Number(offset), metadata: decodeCommitMetadata(metadata) });
+      }
+    }
+  }
+  return commits;
+}
+
+export interface WithoutChainOptions {
+  deployment: string;
+  /** Of commits that do not say theirs. */
+  epoch: number;
+  runs: Pick<BatchRunsPort, 'hasAny'>;
+  admin: Pick<Admin, 'listTopics' | 'fetchTopicOffsets'>;
+  isMoot: (chain: Chain) => boolean;
+}
+
+/**
+ * What is to be said of commits without a chain. The bridge commits where it begins before it starts a batch, so most of them are
+ * no error. It is one when records were committed that no batch has.
+ */
+export async function explainWithoutChain(commits: readonly Commit[], { deployment, epoch, runs, admin, isMoot }: WithoutChainOptions): Promise<WithoutChain[]> {
+  if (commits.length === 0) return [];
+  // Kafka keeps commits of topics that are gone for a while.
+  const topics = new Set(await admin.listTopics());
+  const explained: WithoutChain[] = [];
+  for (const topic of new Set(commits.map((commit) => commit.topic))) {
+    const bounds = topics.has(topic) ? await admin.fetchTopicOffsets(topic) : [];
+    for (const { pipeline, partition, offset: committed, metadata } of commits.filter((commit) => commit.topic === topic)) {
+      const log = bounds.find((each) => each.partition === partition);
+      const below = log && { from: Number(log.low), to: Math.min(committed, Number(log.high)) };
+      const chain: Chain = { deployment, pipeline, epoch: metadata?.epoch ?? epoch, topic, partition };
+      const isSound = metadata?.head === true || !below || below.to <= below.from || isMoot(chain) || (await runs.hasAny(chain));
+      explained.push({ pipeline, topic, partition, committed, ...(!isSound && { unbatched: below }) });
+    }
+  }
+  return explained;
+}

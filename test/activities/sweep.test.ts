@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createSweepActivities, type SweepCounts } from '../../activities/sweep.ts';
+import type { BatchRunsPort } from '../../contracts/batch-runs.ts';
+import type { Chain } from '../../contracts/event-key.ts';
+import type { Pool } from '../../database/pool.ts';
+import { createRangeWriter, readLedger } from '../../database/ranges.ts';
+import { uniqueName } from '../stack/live.ts';
+import { openDatabase } from '../database/open.ts';
+
+let pool: Pool;
+beforeAll(async () => {
+  ({ pool } = await openDatabase());
+}, 180_000);
+afterAll(() => pool?.end());
+
+const nothing: BatchRunsPort = {
+  at: async () => undefined,
+  hasAny: async () => false,
+  incomplete: async () => ({ runs: [], more: false, unexamined: false }),
+  openSince: async () => ({ total: 0, runs: [] }),
+};
+
+/** A chain of a deployment of its own, whose ranges came hours ago. */
+async function oldChain(...ranges: [position: number, end: number][]): Promise<Chain> {
+  const chain: Chain = { deployment: uniqueName('d'), pipeline: 'orders', epoch: 2, topic: 'orders', partition: 0 };
+  const add = createRangeWriter(pool);
+  for (const [position, end] of ranges) await add(chain, { position, end, count: 1 });
+  await pool.query(`update batch_ranges set at = now() - interval '2 hours' where chain = (select id from chains where deployment = $1)`, [chain.deployment]);
+  return chain;
+}
+const rowsOf = async ({ deployment }: Chain) => (await pool.query('select from batch_ranges join chains on id = chain where deployment = $1', [deployment])).rowCount;
+
+function sweeper({ deployment }: Chain, runs: Partial<BatchRunsPort>) {
+  const counts: Record<string, SweepCounts>[] = [];
+  const activities = createSweepActivities({ pool, deployment, pipelines: ['orders', 'returns'], runs: { ...nothing, ...runs }, onSwept: (found) => void counts.push(Object.fromEntries(found)) });
+  return { sweep: () => activities.sweepChains(), counts };
+}
+
+describe('the sweep', () => {
+  it.each(['incomplete', 'at'] as const)('merges the ledger also when Temporal does not answer (%s)', async (call) => {
+    const chain = await oldChain([0, 10], [10, 20], [20, 30], [40, 50]);
+    const { sweep, counts } = sweeper(chain, { [call]: () => Promise.reject(new Error('deadline exceeded')) });
+    await expect(sweep()).rejects.toThrow('deadline exceeded');
+    expect(await rowsOf(chain)).toBe(2);
+    expect(await readLedger(pool, chain.deployment)).toMatchObject([{ batches: 4, holes: [{ from: 30, to: 40 }] }]);
+    expect(counts).toEqual([]);
+  });
+
+  it('counts holes that are too many to be looked up', async () => {
+    const chain = await oldChain(...Array.from({ length: 231 }, (_, i): [number, number] => [i * 10, i * 10 + 5]));
+    const { sweep, counts } = sweeper(chain, {});
+    expect(await sweep()).toMatchObject({ holes: { length: 20 }, moreHoles: 210, unexaminedIncomplete: false });
+    expect(counts).toEqual([{ orders: { incomplete: 0, holes: 230, overlaps: 0 }, returns: { incomplete: 0, holes: 0, overlaps: 0 } }]);
+  });
+
+  it('asks for no batch of an epoch that is over', async () => {
+    const chain = await oldChain([0, 10]);
+    const asked: boolean[] = [];
+    const { sweep } = sweeper(chain, {
+      incomplete: async (_, isMoot) => {
+        asked.push(isMoot({ ...chain, epoch: 1 }), isMoot(chain));
+        return { runs: [], more: false, unexamined: true };
+      },
+    });
+    expect(await sweep()).toMatchObject({ moreIncomplete: false, unexaminedIncomplete: true });
+    expect(asked).toEqual([true, false]);
+  });
+});
