@@ -90,7 +90,8 @@ export async function startKafka(options: StartKafkaOptions): Promise<KafkaServe
   const process = await launch({
     name: 'kafka', command: options.java ?? 'java', logFile: join(dataDir, 'kafka.log'), env: options.env, cwd: dataDir,
     onLaunch: options.onLaunch,
-    args: [`-Xmx${options.heapMegabytesMax ?? 512}m`, '-XX:+ExitOnOutOfMemoryError', `-Dlog4j2.configurationFile=${logSettingsFile}`,
+    // For a broker of one machine: what the better compiler and the parallel collector gain later, they cost now, on cores that others need.
+    args: [`-Xmx${options.heapMegabytesMax ?? 512}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError', `-Dlog4j2.configurationFile=${logSettingsFile}`,
       '-cp', classPath, 'kafka.Kafka', settingsFile],
   });
   try {
