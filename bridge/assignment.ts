@@ -1,4 +1,4 @@
-import type { Commit, Source } from './ports.ts';
+import type { Commit, LastStarted, Source } from './ports.ts';
 import { truncatedReason } from './out-of-place.ts';
 import { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from './commit-metadata.ts';
 
@@ -22,16 +22,13 @@ export interface StartOptions {
   startAt: string;
 }
 
-/** Where the chain may have come to, if the commit does not say it. */
-export type LastStarted = () => Promise<{ position: number; head: boolean } | undefined>;
-
 /**
  * Finds where a newly assigned partition goes on. The first time, the position is committed before anything is started, so that
  * a crash between the two cannot begin the chain elsewhere. A commit that was deleted, or is not ours, says nothing: then the
  * chain goes on at the last batch that was started, whose run answers with its range. When no run is known any more, the chain is
  * walked again from the log's start, and the feature store refuses what it has seen.
  */
-export async function resolveStart(source: Source, partition: number, commit: Commit | undefined, lastStarted: LastStarted, { epoch, startAt }: StartOptions): Promise<StartPosition> {
+export async function resolveStart(source: Source, partition: number, commit: Commit | undefined, lastStarted: () => Promise<LastStarted | undefined>, { epoch, startAt }: StartOptions): Promise<StartPosition> {
   const metadata = decodeCommitMetadata(commit?.metadata ?? null);
   const offset = commit?.offset ?? null;
   const isOurs = metadata !== undefined && metadata.epoch === epoch && offset !== null && offset >= 0;
@@ -44,14 +41,15 @@ export async function resolveStart(source: Source, partition: number, commit: Co
   if (isOurs && !last) return { position: offset, head: true };
   const position = last?.position ?? (offset === null ? await resolveStartAt(source, partition, startAt) : (await boundsOf(source, partition)).start);
   const head = last?.head ?? true;
-  await source.commit(partition, position, encodeCommitMetadata({ epoch, ...(head ? { head } : {}) }));
-  return { position, head };
+  const tail = last?.first;
+  await source.commit(partition, position, encodeCommitMetadata({ epoch, ...(head ? { head } : {}), ...(tail ? { tail } : {}) }));
+  return { position, head, tail };
 }
 
 /** Where reading begins. */
 export interface ReadStart {
   offset: number;
-  /** Reading begins at the chain's last record, which has to be verified. */
+  /** A record that has to be verified before anything is taken; reading begins at or below it. */
   verify?: CommitMetadata['tail'];
   /** Retention deleted what lies between the position and this offset. */
   lostTo?: number;
@@ -67,7 +65,7 @@ export async function resolveRead(source: Source, partition: number, { position,
   const log = await boundsAround(source, partition, position, tries);
   if (log.end < position) throw new HaltError(truncatedReason(log.end, position));
   if (log.start > position) return { offset: log.start, lostTo: log.start };
-  return tail && tail.offset >= log.start ? { offset: tail.offset, verify: tail } : { offset: position };
+  return tail && tail.offset >= log.start ? { offset: Math.min(tail.offset, position), verify: tail } : { offset: position };
 }
 
 /** The log, which should reach to an offset that was read: a new leader may name an end that is too low for a while, so the first tries throw then. */

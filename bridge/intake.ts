@@ -42,7 +42,7 @@ export class Intake {
   /** Begins to read. */
   begin({ offset, verify, lostTo }: ReadStart): void {
     if (lostTo !== undefined) this.#lost(lostTo);
-    this.#tailCheck = verify && new TailCheck(verify);
+    this.#tailCheck = verify && new TailCheck(verify, offset);
     this.reading.seek(offset);
     this.resume();
   }
@@ -58,7 +58,7 @@ export class Intake {
   }
 
   resume(): void {
-    if (!this.status.isOver) this.reading.resume(this.#tailCheck?.offset ?? this.lane.tail);
+    if (!this.status.isOver) this.reading.resume(this.#tailCheck?.readFrom ?? this.lane.tail);
   }
 
   #take(fetch: Fetch): boolean {
@@ -76,15 +76,15 @@ export class Intake {
     return true;
   }
 
-  /** Takes what lies behind the chain's last record, once that record is known to be the one that was committed. */
+  /** Takes nothing before the record that was marked is known to be there still. */
   #verifyTail(check: TailCheck, fetch: Fetch): boolean {
     const verdict = check.judge(fetch);
     if (verdict === 'other') {
-      this.handlers.halt(`offset ${check.offset} holds another record than the one that was scored: the topic was recreated. ${beginAnew}`);
+      this.handlers.halt(`offset ${check.offset} holds another record than the one that a batch had: the topic was recreated. ${beginAnew}`);
       return false;
     }
     if (verdict === 'ask_again') {
-      this.reading.seek(check.offset);
+      this.reading.seek(check.readFrom);
       return false;
     }
     this.#tailCheck = undefined;

@@ -15,7 +15,8 @@ export function withLedger(starter: Starter, chainEnd: ChainEnd): Starter {
       if (last) return null;
       throw error;
     });
-    return end !== null && end > (last?.position ?? -1) ? { position: end, head: false } : last;
+    // A run that Temporal knows is better, as far as it reaches: its first record shows whether the topic is still the same.
+    return end !== null && end > (last?.end ?? -1) ? { position: end, end, head: false } : last;
   }
 
   let looking: Promise<unknown> = Promise.resolve();

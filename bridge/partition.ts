@@ -5,7 +5,7 @@ import { Committer } from './committer.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { Lane } from './lane.ts';
 import { PartitionStatus } from './partition-status.ts';
-import type { Clock, Commit, Fetch, Source, Starter } from './ports.ts';
+import type { Clock, Commit, Fetch, LastStarted, Source, Starter } from './ports.ts';
 import { Reading } from './reading.ts';
 import type { BridgeReports } from './reports.ts';
 import { startBatch, type ScoredBatch, type StartBatchOptions } from './start-batch.ts';
@@ -111,7 +111,7 @@ export class Partition {
     while (!this.#status.isOver && !this.#draining) await this.#nextBatch(lane);
   }
 
-  async #lastStarted(): Promise<{ position: number; head: boolean } | undefined> {
+  async #lastStarted(): Promise<LastStarted | undefined> {
     const last = await this.#status.untilDone('temporal', () => this.ports.starter.lastStarted(this.options.chain, lookUpDeadlineMs));
     if (this.#status.isOver) throw new Error('the partition was given away meanwhile');
     return last;

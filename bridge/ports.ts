@@ -1,5 +1,5 @@
 import type { Chain } from '../contracts/event-key.ts';
-import type { ScoredReply } from '../contracts/names.ts';
+import type { BatchMemo, RecordMark, ScoredReply } from '../contracts/names.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 
 /** What one Kafka poll returned for one partition. */
@@ -56,6 +56,8 @@ export interface BatchStart {
   head: boolean;
   /** The records frame. */
   records: Uint8Array;
+  /** The first of the records. */
+  first: RecordMark;
   /** Record time of the first record; shown in the Web UI. */
   firstRecordMs: number;
 }
@@ -70,12 +72,15 @@ export type StartAnswer =
   /** A run at this position ended without completing: passing it would lose its records. */
   | { kind: 'blocked'; reason: string };
 
+/** The furthest known batch of a chain. */
+export type LastStarted = Pick<BatchMemo, 'position' | 'end' | 'first'> & { head: boolean };
+
 /** Starts batches. */
 export interface Starter {
   /** Starts the batch at its position, or finds the run that is there already, and waits until it is scored. One try. */
   start(start: BatchStart, deadlineMs: number): Promise<StartAnswer>;
   /** The furthest batch of the chain that the server still knows; undefined when it knows none. Some seconds late. Throws when it does not answer. */
-  lastStarted(chain: Chain, deadlineMs: number): Promise<{ position: number; head: boolean } | undefined>;
+  lastStarted(chain: Chain, deadlineMs: number): Promise<LastStarted | undefined>;
 }
 
 /** Time, so that a simulation can own it. */

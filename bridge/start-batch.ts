@@ -2,6 +2,7 @@ import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { encodeRecords } from '../contracts/records-frame.ts';
 import { stubOf } from '../runtime/kafka-record.ts';
+import { recordHash } from './commit-metadata.ts';
 import { smallerCut, type BatchCaps, type Cut, type Lane } from './lane.ts';
 import type { PartitionStatus } from './partition-status.ts';
 import type { BatchStart, StartAnswer, Starter } from './ports.ts';
@@ -45,5 +46,6 @@ function tryStart(starter: Starter, start: BatchStart, deadlineMs: number): Prom
 function startOf(chain: Chain, cut: Cut, head: boolean): BatchStart {
   const range = { position: cut.position, end: cut.end, count: cut.records.length };
   const records = encodeRecords({ ...chain, ...range, ...(head ? { head: true } : {}) }, cut.asStub ? cut.records.map(stubOf) : cut.records);
-  return { chain, ...range, head, records, firstRecordMs: cut.records[0]!.timestampMs };
+  const first = cut.records[0]!;
+  return { chain, ...range, head, records, first: { offset: first.offset, hash: recordHash(first) }, firstRecordMs: first.timestampMs };
 }

@@ -3,9 +3,9 @@ import type { Fetch } from './ports.ts';
 
 const askAgainMax = 1;
 
-/** What a fetch says about the last record of the chain. */
+/** What a fetch says about that record. */
 export type TailVerdict =
-  /** It is the one that was committed. */
+  /** It is the one that it was. */
   | 'same'
   /** Another record stands at its offset. */
   | 'other'
@@ -14,13 +14,16 @@ export type TailVerdict =
   /** Compaction or retention has taken it: nothing can be said. */
   | 'gone';
 
-/** After an assignment, reading begins at the last record of the chain: it must be the one that was committed. */
+/** After an assignment, a record that a batch of the chain had must still be where it was. */
 export class TailCheck {
   #asked = 0;
 
-  constructor(private readonly expected: NonNullable<CommitMetadata['tail']>) {}
+  constructor(
+    private readonly expected: NonNullable<CommitMetadata['tail']>,
+    /** Where the first fetch must begin. */
+    readonly readFrom: number,
+  ) {}
 
-  /** Where the first fetch must begin. */
   get offset(): number {
     return this.expected.offset;
   }

@@ -6,7 +6,7 @@ import { batchWorkflowId, batchWorkflowIdPrefix, type Chain } from '../contracts
 import { messageOf } from '../contracts/failures.ts';
 import { redriveCommand } from '../contracts/redrive-command.ts';
 import { scoredUpdateName, searchAttributes, workflowNames, type BatchMemo, type ScoredReply } from '../contracts/names.ts';
-import type { BatchStart, StartAnswer, Starter } from './ports.ts';
+import type { BatchStart, LastStarted, StartAnswer, Starter } from './ports.ts';
 
 const pipelineKey = defineSearchAttributeKey(searchAttributes.pipeline.name, SearchAttributeType.KEYWORD);
 
@@ -38,7 +38,7 @@ export function createTemporalStarter(client: Client, taskQueue: string, nowMs: 
 /** Visibility gives the open runs first, then those that closed last: the furthest one is among the first so many. */
 const lookedThroughMax = 2_000;
 
-async function lastStarted(client: Client, chain: Chain): Promise<{ position: number; head: boolean } | undefined> {
+async function lastStarted(client: Client, chain: Chain): Promise<LastStarted | undefined> {
   let last: BatchMemo | undefined;
   let seen = 0;
   const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`;
@@ -47,7 +47,9 @@ async function lastStarted(client: Client, chain: Chain): Promise<{ position: nu
     if (!last || isFurther(batch, last)) last = batch;
     if (++seen >= lookedThroughMax) break;
   }
-  return last && { position: last.position, head: last.head === true };
+  if (!last) return undefined;
+  const { position, end, first } = last;
+  return { position, end, first, head: last.head === true };
 }
 
 /** Two owners can have begun a chain, before either knew of the other: then it is the first beginning that counts, and what goes on. */
@@ -56,12 +58,13 @@ function isFurther(batch: BatchMemo, than: BatchMemo): boolean {
   return batch.head ? batch.position < than.position : batch.position > than.position;
 }
 
-function startOperation({ chain, position, end, count, head, records, firstRecordMs }: BatchStart, workflowId: string, taskQueue: string) {
-  const memo: BatchMemo = { position, end, count, ...(head ? { head } : {}) };
+function startOperation({ chain, position, end, count, head, records, first, firstRecordMs }: BatchStart, workflowId: string, taskQueue: string) {
+  const range = { position, end, count, ...(head ? { head } : {}) };
+  const memo: BatchMemo = { ...range, first };
   const operation = new WithStartWorkflowOperation(workflowNames.processBatch, {
     workflowId,
     taskQueue,
-    args: [{ ...chain, ...memo, startId: randomUUID() }, records],
+    args: [{ ...chain, ...range, startId: randomUUID() }, records],
     memo: memo as unknown as Record<string, unknown>,
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
     workflowIdConflictPolicy: 'USE_EXISTING',

@@ -18,7 +18,17 @@ export interface ScoredReply {
 }
 
 /** Memo of a batch run; lets anybody read its range without its input. */
-export type BatchMemo = { position: number; end: number; count: number; head?: boolean };
+export type BatchMemo = {
+  position: number;
+  end: number;
+  count: number;
+  head?: boolean;
+  /** The batch's first record: when another one stands at its offset, the topic is not the one that was read. Absent on earlier versions' runs. */
+  first?: RecordMark;
+};
+
+/** Tells one record from another at the same offset: its hash covers offset, time, key and value. */
+export type RecordMark = { offset: number; hash: string };
 
 /** Signal and update of a review run; both carry a verdict. */
 export const verdictName = 'verdict';

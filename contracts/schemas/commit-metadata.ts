@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { RecordMark } from '../names.ts';
 
 /**
  * What we store beside a committed offset. A commit without it is not ours: kafkajs, for one, replaces commits by its default
@@ -8,8 +9,11 @@ export interface CommitMetadata {
   epoch: number;
   /** The offset is the chain's first position: no batch was started yet. */
   head?: true;
-  /** The last record below the offset, so that a recreated or truncated topic is noticed. Absent when it was not at hand. */
-  tail?: { offset: number; hash: string };
+  /**
+   * A record that must still be there, so that a recreated or truncated topic is noticed: the last one below the offset, or the first one
+   * of the batch that begins at it. Absent when none was at hand.
+   */
+  tail?: RecordMark;
 }
 
 const schema = z.object({

@@ -1,4 +1,4 @@
-import type { BatchStart, Clock, Commit, Fetch, Source, SourceHandlers, StartAnswer, Starter } from '../../bridge/ports.ts';
+import type { BatchStart, Clock, Commit, Fetch, LastStarted, Source, SourceHandlers, StartAnswer, Starter } from '../../bridge/ports.ts';
 import type { BridgeReports } from '../../bridge/reports.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
 
@@ -59,7 +59,7 @@ export class FakeSource implements Source {
 export class FakeStarter implements Starter {
   readonly ends = new Map<number, number>();
   readonly starts: BatchStart[] = [];
-  last: { position: number; head: boolean } | undefined;
+  last: LastStarted | undefined;
   answer: ((start: BatchStart) => StartAnswer | undefined | Promise<StartAnswer | undefined>) | undefined;
 
   async start(start: BatchStart): Promise<StartAnswer> {
@@ -71,7 +71,7 @@ export class FakeStarter implements Starter {
     return { kind: 'scored', position: start.position, end, count: start.count };
   }
 
-  lastStarted(): Promise<{ position: number; head: boolean } | undefined> {
+  lastStarted(): Promise<LastStarted | undefined> {
     return Promise.resolve(this.last);
   }
 }

@@ -76,7 +76,7 @@ describe('a partition', () => {
 
   test('goes on at the last batch that was started when the commit was deleted, wherever a new chain would begin', async () => {
     source.log = { start: 2, end: 90 };
-    starter.last = { position: 12, head: false };
+    starter.last = { position: 12, end: 15, head: false };
     starter.ends.set(12, 15);
     const partition = await running({ startAt: 'latest' });
     expect(source.commits.map(({ offset, metadata }) => [offset, decodeCommitMetadata(metadata)])).toEqual([[12, { epoch: 0 }]]);
@@ -85,10 +85,32 @@ describe('a partition', () => {
     expect(starter.starts.map(({ position, head }) => [position, head])).toEqual([[12, false], [15, false]]);
   });
 
+  test('a topic that was made again while the group was deleted halts, also when the bridge crashed before it saw that', async () => {
+    source.log = { start: 0, end: 90 };
+    const first = recordAt(13);
+    starter.last = { position: 12, end: 15, head: false, first: { offset: 13, hash: recordHash(first) } };
+    const partition = await running();
+    expect(source.seeks.at(-1)).toBe(12);
+    partition.fetched(fetchOf(12, [recordAt(12), { ...first, timestampMs: first.timestampMs + 1 }, recordAt(14)]));
+    expect(reports.events).toMatchObject([{ what: 'halted', detail: expect.stringContaining('the topic was recreated') as string }]);
+    expect(starter.starts).toEqual([]);
+    await partition.abandon();
+    source.stored = source.commits.at(-1)!;
+    const again = await running();
+    again.fetched(fetchOf(12, [recordAt(14)]));
+    again.fetched(fetchOf(12, [{ ...first, timestampMs: first.timestampMs + 1 }]));
+    expect(starter.starts).toEqual([]);
+    await again.abandon();
+    const same = await running();
+    same.fetched(fetchOf(12, [first, recordAt(14)]));
+    await positionIs(same, 15);
+    expect(starter.starts[0]).toMatchObject({ position: 12, first: { offset: 13, hash: recordHash(first) } });
+  });
+
   test('what retention deleted behind a chain whose commit is not its own is reported', async () => {
     source.stored = { offset: -2, metadata: null };
     source.log = { start: 40, end: 90 };
-    starter.last = { position: 12, head: true };
+    starter.last = { position: 12, end: 15, head: true };
     await running();
     expect(reports.events).toContainEqual({ what: 'lost', detail: { from: 12, to: 40 } });
   });
@@ -98,7 +120,7 @@ describe('a partition', () => {
     const partition = await running();
     expect(partition.position).toBe(5);
     await partition.abandon();
-    starter.last = { position: 9, head: true };
+    starter.last = { position: 9, end: 10, head: true };
     expect((await running()).position).toBe(9);
   });
 

@@ -21,7 +21,7 @@ afterAll(() => connection?.close());
 
 function startOf(bytes: number): BatchStart {
   const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: uniqueName('t'), partition: 0 };
-  return { chain, position: 0, end: 1, count: 1, head: true, records: new Uint8Array(bytes), firstRecordMs: 1 };
+  return { chain, position: 0, end: 1, count: 1, head: true, records: new Uint8Array(bytes), first: { offset: 0, hash: 'h' }, firstRecordMs: 1 };
 }
 
 describe('the Temporal starter', () => {
@@ -41,8 +41,8 @@ describe('the Temporal starter', () => {
     await starter.start({ ...first, chain: other, position: 70, end: 71 }, 500);
     await starter.start({ ...first, chain: other, position: 75, end: 76 }, 500);
     await expect.poll(() => client.workflow.count(`WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(other)}'`).then(({ count }) => count), { timeout: 20_000 }).toBe(2);
-    await expect.poll(() => starter.lastStarted(first.chain, 5_000), { timeout: 20_000 }).toEqual({ position: 5, head: false });
-    await expect.poll(() => starter.lastStarted(other, 5_000), { timeout: 20_000 }).toEqual({ position: 70, head: true });
+    await expect.poll(() => starter.lastStarted(first.chain, 5_000), { timeout: 20_000 }).toEqual({ position: 5, end: 12, head: false, first: { offset: 0, hash: 'h' } });
+    await expect.poll(() => starter.lastStarted(other, 5_000), { timeout: 20_000 }).toEqual({ position: 70, end: 71, head: true, first: { offset: 0, hash: 'h' } });
     expect(await starter.lastStarted({ ...first.chain, epoch: 1 }, 5_000)).toBeUndefined();
   }, 60_000);
 
