@@ -102,8 +102,10 @@ const blows: Record<string, Blow> = {
     trace.tell(() => 'group: commits are deleted');
     group.rebalance();
   },
-  'foreign commit': ({ random, group, logs, trace }) => {
+  'foreign commit': (world) => {
+    const { random, group, logs, trace } = world;
     const partition = random.whole(0, logs.length - 1);
+    if (isUnknown(world, partition)) return;
     const offset = random.whole(logs[partition]!.start, logs[partition]!.end);
     trace.tell(() => `group: somebody else commits ${partition}@${offset}`);
     group.commits.set(partition, { offset, metadata: null });
