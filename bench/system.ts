@@ -104,6 +104,12 @@ export class BenchSystem {
     return Number(rows[0]!.sum ?? 0);
   }
 
+  /** Reviews in Postgres, opened or waiting. */
+  async reviewCount(): Promise<number> {
+    const { rows } = await this.pool.query<{ count: string }>('select count(*) from reviews');
+    return Number(rows[0]!.count);
+  }
+
   /** Stops what runs, the bridge first. */
   async stop(): Promise<void> {
     for (const name of ['bridge', 'worker'] as const) await this.#processes.get(name)?.process.stop();
