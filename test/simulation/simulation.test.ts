@@ -17,11 +17,14 @@ async function failureOf({ seed, violations }: Outcome): Promise<string> {
 }
 
 describe('the simulation', () => {
-  test.runIf(onlySeed)('one schedule, told', async () => {
-    const outcome = await simulate(Number(onlySeed), { isTold: true });
-    process.stdout.write(`${outcome.lines.join('\n')}\n`);
-    expect(outcome.violations).toEqual([]);
-  });
+  // Not a skipped test where no seed is given: those are counted as not run.
+  if (onlySeed) {
+    test('one schedule, told', async () => {
+      const outcome = await simulate(Number(onlySeed), { isTold: true });
+      process.stdout.write(`${outcome.lines.join('\n')}\n`);
+      expect(outcome.violations).toEqual([]);
+    });
+  }
 
   test.skipIf(onlySeed).each(regressionSeeds)('seed $seed: $showed', async ({ seed, mutant }) => {
     expect(await failureOf(await simulate(seed))).toBe('');
