@@ -13,6 +13,8 @@ export interface RowPredictions {
 
 /** Refusals after which a model that has taken no row at all is given up for now. */
 const refusalsMax = 64;
+/** Few, so that no model's limit cuts the call in two, of which another server may answer each. */
+const suspectsPerCall = 62;
 
 /**
  * Predicts all rows with one model version. When the model refuses the rows for their content, they are split in halves until
@@ -23,6 +25,7 @@ const refusalsMax = 64;
 export async function predictRows(model: ModelPort, pipeline: AnyPipeline, features: Float32Array, rows: number): Promise<RowPredictions> {
   const result: RowPredictions = { version: '', predictions: new Float32Array(rows * outputWidthOf(pipeline)), refused: new Map(), degraded: false };
   if (rows > 0) await new Prediction(model, pipeline, features, result).predictAll(rows);
+  // What is left of it now is the rows' own doing.
   refuseWhatIsNotFinite(result, pipeline, rows);
   if (rows > 0 && result.refused.size === rows && !(await takesRow(model, pipeline, knownRow(pipeline)))) throw modelWrong(pipeline);
   rememberTakenRow(pipeline, features, result.refused, rows);
@@ -42,8 +45,42 @@ class Prediction {
     this.#width = Object.keys(pipeline.features).length;
   }
 
-  predictAll(rows: number): Promise<void> {
-    return this.#predict(0, rows);
+  async predictAll(rows: number): Promise<void> {
+    await this.#predict(0, rows);
+    const suspects = this.#rowsThatAre('not finite', rows);
+    for (let from = 0; from < suspects.length; from += suspectsPerCall) await this.#askAgain(suspects.slice(from, from + suspectsPerCall), rows);
+  }
+
+  /**
+   * An answer that is not finite may be of the moment, too: one broken server among several answers so. The rows are asked for again
+   * between two that the model took before, in one call, so that the answer tells whether it is the rows or the model.
+   */
+  async #askAgain(suspects: readonly number[], rows: number): Promise<void> {
+    const { model, pipeline, result } = this;
+    const known = takenRows.get(pipeline) ?? this.#featuresOf(this.#rowsThatAre('finite', rows)[0]) ?? knownRow(pipeline);
+    const call = [known, ...suspects.map((row) => this.#featuresOf(row)!), known];
+    const features = new Float32Array(call.length * this.#width);
+    call.forEach((row, i) => features.set(row, i * this.#width));
+    const answer = await model.predict(pipeline, features, call.length).catch((error: unknown) => {
+      // It took each of these before.
+      throw isRefusal(error) ? modelWrong(pipeline) : error;
+    });
+    this.#assertSameVersion(answer.version);
+    const width = outputWidthOf(pipeline);
+    const answerOf = (i: number) => answer.predictions.subarray(i * width, (i + 1) * width);
+    if (![0, call.length - 1].every((i) => answerOf(i).every(Number.isFinite))) throw modelWrong(pipeline);
+    suspects.forEach((row, i) => result.predictions.set(answerOf(i + 1), row * width));
+  }
+
+  #rowsThatAre(what: 'finite' | 'not finite', rows: number): number[] {
+    const { predictions, refused } = this.result;
+    const width = outputWidthOf(this.pipeline);
+    const isFinite = (row: number) => predictions.subarray(row * width, (row + 1) * width).every(Number.isFinite);
+    return Array.from({ length: rows }, (_, row) => row).filter((row) => !refused.has(row) && isFinite(row) === (what === 'finite'));
+  }
+
+  #featuresOf(row: number | undefined): Float32Array | undefined {
+    return row === undefined ? undefined : this.features.subarray(row * this.#width, (row + 1) * this.#width);
   }
 
   async #predict(from: number, to: number): Promise<void> {
@@ -64,7 +101,7 @@ class Prediction {
     const { model, pipeline, result } = this;
     try {
       const answer = await model.predict(pipeline, this.features.subarray(from * this.#width, to * this.#width), to - from);
-      if (result.version && answer.version !== result.version) throw new HeadraceError('MODEL_UNAVAILABLE', `model "${pipeline.model.name}" changed from version ${result.version} to ${answer.version} within a batch`);
+      this.#assertSameVersion(answer.version);
       result.version = answer.version;
       result.predictions.set(answer.predictions, from * outputWidthOf(pipeline));
       return true;
@@ -73,6 +110,11 @@ class Prediction {
       this.#refusals++;
       return false;
     }
+  }
+
+  #assertSameVersion(version: string): void {
+    const { pipeline, result } = this;
+    if (result.version && version !== result.version) throw new HeadraceError('MODEL_UNAVAILABLE', `model "${pipeline.model.name}" changed from version ${result.version} to ${version} within a batch`);
   }
 
   async #assertModelIsWell(): Promise<void> {
@@ -129,5 +171,5 @@ function isRefusal(error: unknown): boolean {
 }
 
 function modelWrong({ model }: AnyPipeline): HeadraceError {
-  return new HeadraceError('MODEL_WRONG', `model "${model.name}" refuses rows, and a harmless one too; check the model, its version and the server's log`);
+  return new HeadraceError('MODEL_WRONG', `model "${model.name}" refuses rows or answers no finite numbers, and for a harmless one too; check the model, its version and the server's log`);
 }

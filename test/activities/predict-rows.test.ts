@@ -73,6 +73,36 @@ describe('predictRows', () => {
     }
   });
 
+  test('one broken server among several, which answers no finite numbers, costs no row', async () => {
+    const shared = pipeline();
+    await predictRows(fakeModel(), shared, rowsOf([1]), 1);
+    const firsts = Array.from({ length: 200 }, (_, i) => i + 1);
+    for (const broken of [[0], [1], [0, 1], [0, 2], [0, 1, 2, 3, 4, 5]]) {
+      let calls = 0;
+      const well = fakeModel();
+      const model: ModelPort = {
+        predict: async (...asked) => {
+          const answer = await well.predict(...asked);
+          return broken.includes(calls++) ? { ...answer, predictions: answer.predictions.fill(NaN) } : answer;
+        },
+      };
+      const outcome = await predictRows(model, shared, rowsOf(firsts), 200).then(({ refused, predictions }) => (predictions.every((y, i) => y === firsts[i]) ? refused.size : 'other numbers'), (error: HeadraceError) => error.code);
+      expect([broken, outcome]).toEqual([broken, broken.includes(0) && broken.length > 1 ? 'MODEL_WRONG' : 0]);
+    }
+  });
+
+  test('a server that answers half of a batch wrongly drains nothing, also in the first batch of a worker', async () => {
+    let calls = 0;
+    const well = fakeModel();
+    const model: ModelPort = {
+      predict: async (...asked) => {
+        const answer = await well.predict(...asked);
+        return calls++ === 0 ? { ...answer, predictions: answer.predictions.map((y, i) => (i < 2 ? y : NaN)) } : answer;
+      },
+    };
+    expect(await predictRows(model, pipeline(), rowsOf([1, 2, 3, 4]), 4)).toMatchObject({ predictions: Float32Array.of(1, 2, 3, 4), refused: new Map() });
+  });
+
   test('a model that refuses everything is found out in a few calls', async () => {
     const model = fakeModel({ refuse: () => true });
     await expect(predictRows(model, pipeline(), rowsOf(Array.from({ length: 2_048 }, () => 1)), 2_048)).rejects.toMatchObject({ code: 'MODEL_WRONG' });
