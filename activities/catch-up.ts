@@ -27,7 +27,7 @@ export class CatchUp {
   constructor(
     private readonly store: FeatureStore,
     private readonly records: RecordsPort,
-    private readonly nowMs: () => number = Date.now,
+    private readonly nowMs: () => number = () => performance.now(),
     private readonly alarm: (message: string, fields: Record<string, unknown>) => void = (message, fields) => log.error(message, fields),
   ) {}
 

@@ -16,6 +16,7 @@ export interface GuardOptions {
   quickMs?: number;
   /** How long the breaker stays open before one quick try may test the sink. @default 2000 */
   openMs?: number;
+  /** Milliseconds that never go back. @default performance.now */
   nowMs?: () => number;
   onBreaker?: (open: boolean) => void;
 }
@@ -26,7 +27,7 @@ export interface GuardOptions {
  * test the sink. Durable tries always go through, because Temporal spaces them out, and wait their turn at the limit; the first
  * try that succeeds closes the breaker.
  */
-export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, quickMs = 2_000, openMs = 2_000, nowMs = Date.now, onBreaker }: GuardOptions): GuardedSink {
+export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, quickMs = 2_000, openMs = 2_000, nowMs = () => performance.now(), onBreaker }: GuardOptions): GuardedSink {
   const waiting: (() => void)[] = [];
   let underWay = 0;
   let failuresInARow = 0;

@@ -1,4 +1,5 @@
 import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
+import { watchClock } from './clock-watch.ts';
 import { toRecord } from '../runtime/kafka-record.ts';
 import type { Source, SourceHandlers } from './ports.ts';
 
@@ -26,6 +27,9 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
   });
   const at = (partition: number) => [{ topic, partitions: [partition] }];
+  // kafkajs sends a heartbeat when the wall clock says so: after that was set back by an hour it sends none for an hour, and the group goes
+  // on without this consumer, which does not notice. A new one begins by the new time.
+  let unwatchClock = () => {};
   const firstPoll = new FirstPoll(consumer, (partition) => unlessBetweenRuns(() => consumer.resume(at(partition))));
 
   return {
@@ -33,6 +37,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
       await admin.connect();
       await consumer.connect();
       listen(consumer, handlers, topic);
+      unwatchClock = watchClock((byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)), { leastMs: sessionTimeoutMs / 3 });
       // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
       await consumer.subscribe({ topic, fromBeginning: true });
       await consumer.run({
@@ -43,6 +48,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
       });
     },
     async stop() {
+      unwatchClock();
       try {
         await consumer.disconnect();
       } finally {

@@ -54,8 +54,8 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
     waiting(chain, reason, error) {
       show(chain, reason);
       const key = `${chain.pipeline} ${chain.partition} ${reason}`;
-      if (error === undefined || Date.now() - (lastLogMs.get(key) ?? 0) < logEveryMs) return;
-      lastLogMs.set(key, Date.now());
+      if (error === undefined || performance.now() - (lastLogMs.get(key) ?? -Infinity) < logEveryMs) return;
+      lastLogMs.set(key, performance.now());
       log.warn({ ...labels(chain) }, `waiting for ${reason}: ${messageOf(error)}`);
     },
     commitFailed: (chain, offset, error) => log.warn({ ...labels(chain), offset }, `commit failed, the next one will do: ${messageOf(error)}`),

@@ -85,6 +85,7 @@ export interface Starter {
 
 /** Time, so that a simulation can own it. */
 export interface Clock {
+  /** Milliseconds since some beginning; they never go back. */
   nowMs(): number;
   /** Resolves after the time, or at once when the signal is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;

@@ -35,7 +35,7 @@ const describedAtOnce = 16;
  * described. `isMoot` says which chains are of no interest.
  */
 export async function findIncomplete(lists: RunLists, max: number, isMoot: (chain: Chain) => boolean, limits: LookingLimits = {}): Promise<IncompleteRuns> {
-  const { lookedAtMax = 50_000, lookingMaxMs = 120_000, nowMs = Date.now } = limits;
+  const { lookedAtMax = 50_000, lookingMaxMs = 120_000, nowMs = () => performance.now() } = limits;
   const endMs = nowMs() + lookingMaxMs;
   const runs: BatchRun[] = [];
   const described = new Set<string>();

@@ -5,7 +5,7 @@ import type { SweepCounts, SweepOptions } from '../activities/sweep.ts';
  * Shows what the last sweep found. The next one may run in another worker, so a figure goes when it is two intervals old: take the
  * maximum over the workers.
  */
-export function createSweepMetrics(registry: Registry, { everySeconds, nowMs = Date.now }: { everySeconds: number; nowMs?: () => number }): SweepOptions['onSwept'] {
+export function createSweepMetrics(registry: Registry, { everySeconds, nowMs = () => performance.now() }: { everySeconds: number; nowMs?: () => number }): SweepOptions['onSwept'] {
   let last: { counts: ReadonlyMap<string, SweepCounts>; atMs: number } | undefined;
   const gauge = (name: string, help: string, of: (counts: SweepCounts) => number) =>
     new Gauge({
