@@ -70,6 +70,12 @@ export class FaultProxy {
     return this.set({ kind: 'pass' });
   }
 
+  /** Takes clients to another server from now on. Those that are connected are reset, and come again. */
+  retarget(port: number): void {
+    this.targetPort = port;
+    this.resetAll();
+  }
+
   /** Resets every open connection, once. */
   resetAll(): void {
     for (const link of this.#links) {

@@ -1,6 +1,7 @@
 import type { Row } from '../row.ts';
 import { killBothBridges, killBridge, killKafka, killModels, killPostgres, killTemporal, killWithoutTemporal, killWorker } from './kills.ts';
 import { medley, swizzle } from './medley.ts';
+import { modelsWrong } from './models-wrong.ts';
 import { kafkaNetwork, modelsNetwork, postgresAtCommit, sinkDown, temporalCutReplies, temporalDown, temporalExhausted, temporalNetwork } from './network.ts';
 import { allWorkersDown, rebalanceStorm, rollingRestarts, smallCache, zombieLong, zombieShort, zombieWorker } from './processes.ts';
 import { compression, late, poison, transactions } from './records.ts';
@@ -12,7 +13,7 @@ import { compaction, groupDeleted, partitionsAdded, rereadAfterExpiry, retention
 export const rows: readonly Row[] = [
   killBridge, killBothBridges, killWorker, killKafka, killTemporal, killPostgres, killModels, killWithoutTemporal, modelChanges,
   zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache,
-  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, postgresAtCommit, sinkDown, kafkaNetwork,
+  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, postgresAtCommit, sinkDown, kafkaNetwork,
   groupDeleted, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
   transactions, compaction, compression, late, poison, verdicts, swizzle, medley,
 ];
