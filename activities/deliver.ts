@@ -6,6 +6,7 @@ import type { Rejection } from '../contracts/rejection.ts';
 import type { DecisionRow, Delivery } from '../sinks/port.ts';
 import { attempt } from './attempt.ts';
 import type { Batches, LoadedBatch } from './batches.ts';
+import { withOwnSignal } from './own-signal.ts';
 import type { ActivityReports, DeadLetterPort } from './ports.ts';
 import type { GuardedSink } from './sink-guard.ts';
 import type { BatchActivities } from './types.ts';
@@ -58,10 +59,11 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
     const rows = selectedRows(loaded.rows, loaded.decisions, sinkName);
     const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId, duplicates: loaded.features.header.duplicates.map((index) => loaded.records[index]!.offset) };
     // Not the activity's own signal: its work may outlive the quick try, and be joined by the durable one.
-    const signal = AbortSignal.any([AbortSignal.timeout(deliveryTimeoutMs), stopping]);
-    // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
-    setMaxListeners(0, signal);
-    const refused = await deliverRows(sink, { ...delivery, rows }, signal);
+    const refused = await withOwnSignal(stopping, (signal) => {
+      // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
+      setMaxListeners(0, signal);
+      return deliverRows(sink, { ...delivery, rows }, signal);
+    }, { timeoutMs: deliveryTimeoutMs });
     if (refused.length > 0) {
       const rejections = refused.map((row): Rejection => ({ index: recordIndexOf(loaded, row), step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sinkName}" refuses this decision` }));
       await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId: delivery.workflowId })));

@@ -1,5 +1,6 @@
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
+import { withOwnSignal } from '../activities/own-signal.ts';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import { searchAttributes, workflowNames } from '../contracts/names.ts';
 import type { ReviewInput } from '../contracts/review.ts';
@@ -19,7 +20,8 @@ export type StartReview = (input: ReviewInput, signal: AbortSignal) => Promise<v
 export function createReviewStarter(client: Client, { taskQueue, log }: { taskQueue: string; log: Pick<Logger, 'warn'> }): StartReview {
   return async (input, signal) => {
     const workflowId = reviewWorkflowId(input.eventKey);
-    const soon = <T>(work: () => Promise<T>) => client.withAbortSignal(signal, () => client.withDeadline(Date.now() + deadlineMs, work));
+    const soon = <T>(work: () => Promise<T>) =>
+      withOwnSignal(signal, (own) => client.withAbortSignal(own, () => client.withDeadline(Date.now() + deadlineMs, work)));
     const start = (workflowIdReusePolicy: 'REJECT_DUPLICATE' | 'ALLOW_DUPLICATE') =>
       soon(() => client.workflow.start(workflowNames.review, {
         taskQueue,

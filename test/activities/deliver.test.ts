@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { HeadraceError } from '../../contracts/failures.ts';
@@ -117,5 +118,16 @@ describe('a worker that stops', () => {
     stopping.abort(new Error('the worker stops'));
     await expect(waiting).rejects.toThrow('the worker stops');
     expect(state.underWay).toBe(0);
+  });
+
+  test('keeps nothing of the deliveries that have ended in the signal of its end', async () => {
+    const rig = rigOf([1], () => Promise.resolve());
+    const { signal: stopping } = new AbortController();
+    const { worker, decisions } = await rig.score(rig.worker(stopping));
+    for (let i = 0; i < 20; i++) await worker.deliver('dashboard', decisions.header.id);
+    // What AbortSignal.any makes of a signal is noted there by Node, and never removed.
+    const dependants = Object.getOwnPropertySymbols(stopping).find(({ description }) => description === 'kDependantSignals');
+    expect((dependants && (stopping as unknown as Record<symbol, Set<unknown> | undefined>)[dependants]?.size) ?? 0).toBe(0);
+    expect(getEventListeners(stopping, 'abort')).toHaveLength(1);
   });
 });

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { addWaitingReviews, claimWaitingReviews } from '../../database/waiting-reviews.ts';
@@ -95,6 +96,14 @@ describe('opening reviews', () => {
     await rig.client.workflow.getHandle(id).terminate('test');
     start(pipeline);
     await expect.poll(() => statuses(pipeline), { timeout: 10_000 }).toEqual(['open']);
+  });
+
+  it('leaves nothing of a review that it opened in the signal of the worker', async () => {
+    const pipeline = await waiting(Array.from({ length: 15 }, () => 1));
+    start(pipeline);
+    await expect.poll(() => statuses(pipeline), { timeout: 20_000 }).toEqual(Array.from({ length: 15 }, () => 'open'));
+    // One for all the calls to Temporal together, one for the pause or the statement under way.
+    expect(getEventListeners(stopping.signal, 'abort').length).toBeLessThanOrEqual(2);
   });
 
   it('ends when the worker stops, also while Postgres is silent', async () => {
