@@ -16,6 +16,7 @@ COPY --from=packages /app/node_modules node_modules
 COPY package.json tsconfig.json index.ts LICENSE ./
 COPY inference-client inference-client
 COPY contracts contracts
+COPY files files
 COPY database database
 COPY runtime runtime
 COPY features features

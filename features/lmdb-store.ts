@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { chainId, type BatchRef, type Chain } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
+import { makeFolder } from '../files/make-folder.ts';
 import { isActive, leastWatermark, withProgress, type ProgressMarker } from './chain-progress.ts';
 import { packState, unpackState } from './pack-state.ts';
 import { StateCache } from './state-cache.ts';
@@ -34,7 +34,7 @@ const keyBytesMax = 1_900;
 export function openLmdbStore({ dataDir, cacheBytesMax = 64 * 1024 * 1024 }: LmdbStoreOptions): FeatureStore {
   const folder = join(dataDir, 'features');
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const db = open<Buffer, string>(join(folder, 'state.mdb'), {
       encoding: 'binary',
       // Overlapping sync loses resolved transactions when another process opens the same file.

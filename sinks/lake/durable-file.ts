@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { temporaryFolder } from './paths.ts';
 
@@ -44,11 +44,30 @@ export async function writeDurably(root: string, path: string, bytes: Uint8Array
   }
 }
 
-/** Makes a folder and those above it, and syncs each parent, so that no later file can vanish with its folder. */
+/**
+ * Makes a folder and those above it, and syncs each parent, so that no later file can vanish with its folder. One level at a time,
+ * like `makeFolder`, because Node's recursive way can go on for ever; but without holding up the event loop.
+ */
 export async function ensureFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+  if (await makeLevel(folder)) return;
+  // A drive that is not there has no folder above it.
+  if (dirname(folder) !== folder) await ensureFolder(dirname(folder));
+  if (!(await makeLevel(folder))) throw new Error(`no folder ${folder} can be made`);
+}
+
+/** Makes one folder, unless it is there. Answers false when the one above it is missing. */
+async function makeLevel(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    // What mkdir says of a folder that is there differs from system to system.
+    const isFolder = await stat(folder).then((found) => found.isDirectory(), () => false);
+    if (isFolder) return true;
+    throw error;
+  }
+  await syncFolder(dirname(folder));
+  return true;
 }
 
 /** Makes renames and removals in a folder durable. */

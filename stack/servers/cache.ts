@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../files/make-folder.ts';
 import { waitForLock } from './lock.ts';
-import { makeFolder } from './make-folder.ts';
 import type { OnProgress, ServerName } from './types.ts';
 
 export interface CacheEntryOptions {

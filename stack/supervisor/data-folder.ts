@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { makeFolder } from '../../files/make-folder.ts';
 import { acquireLock, LockedError } from '../servers/lock.ts';
 import type { FileLock } from '../servers/lock.ts';
-import { makeFolder } from '../servers/make-folder.ts';
 
 /** Where everything of one installation lives. */
 export interface DataFolder {

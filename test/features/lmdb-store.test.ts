@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { open } from 'lmdb';
@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { decodeFeatures } from '../../contracts/features-frame.ts';
 import { activeCommits, idleMs } from '../../features/chain-progress.ts';
 import { compileFeatures, foldBatch, MemoryStore, openLmdbStore, type FeatureStore } from '../../features/index.ts';
+import { printedBy } from '../files/child.ts';
 import { batchRecords, childLog } from './lmdb-log.ts';
 import { applyRange, batchOf, eventsOf, payments, type Payment } from './support.ts';
 
@@ -186,6 +187,11 @@ describe('LMDB store', () => {
     expect(states.length).toBeGreaterThan(1);
     expect(states.length).toBeLessThan(200);
   }, 60_000);
+
+  test.runIf(platform() === 'linux')('ends where no folder can be made, and says which setting to mend', () => {
+    const code = `import { openLmdbStore } from './features/index.ts'; try { openLmdbStore({ dataDir: '/proc/nothing' }); } catch (error) { console.log(error.message); }`;
+    expect(printedBy(code)).toMatch(/^STORE_UNAVAILABLE: the feature store in \/proc\/nothing\/features cannot be opened \(ENOENT.*\); HEADRACE_DATA_DIR must name a local folder.*\n$/);
+  });
 
   test('says which setting to mend when its folder cannot be used', async () => {
     const file = join(dataDir, 'a-file');

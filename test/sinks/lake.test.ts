@@ -1,11 +1,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { segmentPath } from '../../sinks/lake/paths.ts';
 import { decodeSegment } from '../../sinks/lake/segment.ts';
 import { createLakeSink } from '../../sinks/lake.ts';
+import { printedBy } from '../files/child.ts';
 import { chain, decisionRow, deliveryOf } from './rows.ts';
 
 const orders = z.object({ orderId: z.string(), amount: z.number(), note: z.string(), at: z.date().optional(), items: z.array(z.string()).optional() });
@@ -110,6 +111,15 @@ describe('lake sink', () => {
     await expect(createLakeSink({ root: join(root, 'file', 'lake') }).deliver(delivery(), never)).rejects.toMatchObject({
       code: 'SINK_UNAVAILABLE', message: expect.stringMatching(/LAKE_URL \(or HEADRACE_DATA_DIR\).*ENOTDIR/),
     });
+  });
+
+  it.runIf(platform() === 'linux')('ends where no folder can be made, and names the setting', () => {
+    const code = `
+      import { createLakeSink } from './sinks/lake.ts';
+      import { decisionRow, deliveryOf } from './test/sinks/rows.ts';
+      const sink = createLakeSink({ root: '/proc/nothing/lake' });
+      await sink.deliver(deliveryOf([decisionRow(0)]), new AbortController().signal).catch((error) => console.log(error.message));`;
+    expect(printedBy(code)).toMatch(/^SINK_UNAVAILABLE: the lake at \/proc\/nothing\/lake cannot be written: check that LAKE_URL \(or HEADRACE_DATA_DIR\) .*\(no folder \/proc\/nothing can be made\)\n$/);
   });
 
   it('refuses to share a lake between deployments', async () => {

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../../contracts/failures.ts';
+import { makeFolder } from '../../../files/make-folder.ts';
 
 /** Remembers how many payments were published, so that a restart goes on instead of repeating. */
 export interface Progress {
@@ -13,7 +14,7 @@ export function openProgress(dataDir: string): Progress {
   const folder = join(dataDir, 'simulator');
   const file = join(folder, 'fraud.json');
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     let published = readPublished(file);
     return {
       published: () => published,

@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import pipeline from '../../../pipelines/fraud/index.ts';
@@ -8,6 +8,7 @@ import { openProgress } from '../../../pipelines/fraud/simulator/progress.ts';
 import { simulateDays } from '../../../pipelines/fraud/simulator/simulate.ts';
 import { streamPayments, type StreamOptions } from '../../../pipelines/fraud/simulator/stream.ts';
 import { bookWorld } from '../../../pipelines/fraud/simulator/world.ts';
+import { printedBy } from '../../files/child.ts';
 
 const world = { ...bookWorld, customers: 50, terminals: 100, days: 5, radius: 20 };
 const total = [...simulateDays(world)].flat().length;
@@ -74,6 +75,11 @@ describe('the stream of simulated payments', () => {
     }));
     expect(tries).toEqual(['tx-0', 'tx-0']);
     expect(failures).toEqual([new Error('no broker')]);
+  });
+
+  test.runIf(platform() === 'linux')('ends where no folder can be made for its progress, and says which setting to mend', () => {
+    const code = `import { openProgress } from './pipelines/fraud/simulator/progress.ts'; try { openProgress('/proc/nothing'); } catch (error) { console.log(error.message); }`;
+    expect(printedBy(code)).toMatch(/^the simulator cannot keep its progress in \/proc\/nothing\/.* check HEADRACE_DATA_DIR/);
   });
 
   test('says which file to mend when its progress cannot be read', async () => {

@@ -7,7 +7,11 @@ import { dirname, resolve } from 'node:path';
  */
 export function makeFolder(path: string): void {
   const missing: string[] = [];
-  for (let folder = resolve(path); !isFolder(folder); folder = dirname(folder)) missing.push(folder);
+  for (let folder = resolve(path); !isFolder(folder); folder = dirname(folder)) {
+    missing.push(folder);
+    // A drive that is not there has no folder above it.
+    if (dirname(folder) === folder) break;
+  }
   for (const folder of missing.reverse()) {
     try {
       mkdirSync(folder);
