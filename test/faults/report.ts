@@ -23,9 +23,9 @@ explored more finely, with thousands of schedules, by the simulation in \`test/s
 
 const unproven = `- Power loss and lost disks: servers are killed, their files survive.
 - More than one broker, Temporal node or host; a partition of the network between them.
-- Clocks that step, and disks that fill up under Kafka, Temporal or Postgres.
+- Clocks of whole machines that step (rows set that of single processes, inside the process), and disks that fill up under Kafka, Temporal or Postgres.
 - Kafka 3.x and other brokers; the lake on S3; Triton itself (its wire protocol is tested elsewhere).
-- Outages longer than two minutes, and soaks of hours.`;
+- Outages longer than five minutes, and soaks of hours.`;
 
 /** Writes docs/reliability.md from docs/reliability.json. */
 export function writeReport(): void {

@@ -1,19 +1,23 @@
 import type { Row } from '../row.ts';
 import { killBothBridges, killBridge, killKafka, killModels, killPostgres, killTemporal, killWithoutTemporal, killWorker } from './kills.ts';
+import { producerDuplicates } from './duplicates.ts';
+import { lakeDiskFull } from './lake.ts';
 import { medley, swizzle } from './medley.ts';
 import { modelsWrong } from './models-wrong.ts';
-import { kafkaNetwork, modelsNetwork, postgresAtCommit, sinkDown, temporalCutReplies, temporalDown, temporalExhausted, temporalNetwork } from './network.ts';
+import { kafkaNetwork, modelsNetwork, postgresAtCommit, temporalCutReplies, temporalDown, temporalExhausted, temporalNetwork } from './network.ts';
 import { allWorkersDown, rebalanceStorm, rollingRestarts, smallCache, zombieLong, zombieShort, zombieWorker } from './processes.ts';
 import { compression, late, poison, transactions } from './records.ts';
 import { verdicts } from './reviews.ts';
+import { sinkDown, sinkDownLong } from './sink-down.ts';
 import { endedFromOutside, modelChanges } from './runs.ts';
+import { storeShared } from './store.ts';
 import { compaction, groupDeleted, partitionsAdded, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway } from './topic.ts';
 
 /** The matrix. */
 export const rows: readonly Row[] = [
   killBridge, killBothBridges, killWorker, killKafka, killTemporal, killPostgres, killModels, killWithoutTemporal, modelChanges,
-  zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache,
-  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, postgresAtCommit, sinkDown, kafkaNetwork,
+  zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache, storeShared,
+  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, postgresAtCommit, sinkDown, sinkDownLong, lakeDiskFull, kafkaNetwork,
   groupDeleted, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
-  transactions, compaction, compression, late, poison, verdicts, swizzle, medley,
+  transactions, compaction, compression, late, producerDuplicates, poison, verdicts, swizzle, medley,
 ];

@@ -1,5 +1,3 @@
-import { eventKeyHeader } from '../../../contracts/names.ts';
-import { openBatches, readTopic } from '../../live/collect.ts';
 import type { Row, RowContext } from '../row.ts';
 import type { Fault } from '../proxy/fault-proxy.ts';
 import { retriedStep, seenBy, waitsForTemporal } from './kills.ts';
@@ -58,11 +56,16 @@ export const temporalNetwork: Row = {
   name: 'temporal-network',
   about: 'the way to Temporal is refused, black-holed, silent, slow and sliced',
   async run(context) {
+    const { system } = context;
+    for (const bridge of system.bridges) bridge.watch(waitsForTemporal);
     for (const fault of context.random.shuffle<Fault>([{ kind: 'refuse' }, { kind: 'black_hole' }, { kind: 'silent' }, { kind: 'latency', ms: 300 }, { kind: 'slice', bytes: 400, everyMs: 2 }])) {
       await suffer(context, 'temporal', fault, 10_000);
     }
-    const { counts } = context.system.servers.temporal.proxy;
-    context.mustHappen('connections were reset, or bytes held back', counts.resets + counts.delayed, 10);
+    const { counts } = system.servers.temporal.proxy;
+    context.mustHappen('connections were reset', counts.resets, 4);
+    context.mustHappen('a connection got no answer at all', counts.silent);
+    context.mustHappen('bytes were held back', counts.delayed, 10);
+    context.mustHappen('a bridge had to wait for Temporal', seenBy(system.bridges, waitsForTemporal), 2);
   },
 };
 
@@ -122,58 +125,6 @@ export const postgresAtCommit: Row = {
     context.mustHappen('a delivery was retried', seenBy(system.workers, retriedStep), 5);
   },
 };
-
-const openMax = 300;
-
-export const sinkDown: Row = {
-  name: 'sink-down',
-  about: `Postgres is away for 75 s: the other sinks go on as before until ${openMax} runs are open, and then Kafka holds the backlog`,
-  needs: { env: { HEADRACE_OPEN_BATCHES_MAX: String(openMax) } },
-  async run(context) {
-    const { system } = context;
-    const { proxy } = system.servers.postgres;
-    await context.recovered();
-    const fromMs = Date.now();
-    await context.pause(8_000);
-    const awayMs = Date.now();
-    await proxy.set({ kind: 'refuse' });
-    context.fault('postgres: refuse for 75 s');
-    let openMost = 0;
-    let fullMs = Infinity;
-    while (Date.now() < awayMs + 75_000) {
-      const open = await openBatches(system);
-      openMost = Math.max(openMost, open);
-      if (open >= openMax) fullMs = Math.min(fullMs, Date.now());
-      await context.pause(500);
-    }
-    await proxy.heal();
-    await context.recovered(75_000);
-    const [before, during] = [await decisionLatencies(context, fromMs, awayMs), await decisionLatencies(context, awayMs, fullMs)];
-    context.log(`median latency of the decisions topic: ${median(before)} ms before, ${median(during)} ms while Postgres was away and less than ${openMax} runs were open`);
-    context.mustHappen('other sinks got decisions meanwhile', during.length, 500);
-    context.mustHappen('so many runs were open that the limit mattered', openMost, openMax);
-    // The count comes from visibility every 2 s: two bridges start at most 12 batches a second each meanwhile.
-    if (openMost > openMax + 120) context.problems.push(`${openMost} runs were open, far above the limit of ${openMax}`);
-  },
-};
-
-/** Time from a record to its decision in the decisions topic, in milliseconds, of records that came in `[fromMs, toMs)`. */
-async function decisionLatencies({ system }: RowContext, fromMs: number, toMs: number): Promise<number[]> {
-  const cameMs = new Map<string, number>();
-  for (const [partition, records] of await readTopic(system, system.topic)) for (const { offset, timestampMs } of records) cameMs.set(`${partition}:${offset}`, timestampMs);
-  const latencies: number[] = [];
-  for (const records of (await readTopic(system, `${system.name}.decisions`)).values()) {
-    for (const { headers, timestampMs } of records) {
-      const came = cameMs.get(headers[eventKeyHeader]!.split(':').slice(-2).join(':'))!;
-      if (came >= fromMs && came < toMs) latencies.push(timestampMs - came);
-    }
-  }
-  return latencies;
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
-}
 
 export const kafkaNetwork: Row = {
   name: 'kafka-network',

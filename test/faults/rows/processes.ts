@@ -39,7 +39,7 @@ export const zombieWorker: Row = {
   async run(context) {
     const { system, random } = context;
     for (const worker of system.workers) worker.watch(retriedStep);
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < context.rounds(3); round++) {
       await context.pause(500, 2_000);
       const worker = random.pick(system.workers);
       worker.freeze();

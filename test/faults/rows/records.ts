@@ -4,6 +4,7 @@ import type { Message } from 'kafkajs';
 import type { Random } from '../random.ts';
 import type { Row } from '../row.ts';
 import { payment } from '../load.ts';
+import { poisonCorpus } from '../poison-corpus.ts';
 
 /** Events of accounts that no other producer of the run uses, so that only the order of their own sends matters. */
 function ownEvents(prefix: string, from: number, count: number): Message[] {
@@ -109,13 +110,17 @@ function mutated(random: Random, number: number): Buffer {
 
 export const poison: Row = {
   name: 'poison',
-  about: '10,000 mutated records among good ones: each is decided or gets a dead letter, never both and never neither',
+  about: '200 hand-made and 10,000 mutated records among good ones: each is decided or gets a dead letter, never both and never neither, and the hand-made ones one that says why',
   async run(context) {
     const { system, random } = context;
     for (let from = 0; from < 10_000; from += 500) {
       await system.sendAfresh(Array.from({ length: 500 }, (_, i) => ({ partition: 0, key: `p${(from + i) % 7}`, value: mutated(random, from + i), headers: { poison: '1' } })));
     }
     context.fault('10,000 mutated records');
+    for (const { name, value } of random.shuffle(poisonCorpus)) {
+      await system.producer.send({ topic: system.topic, acks: -1, messages: [{ partition: 0, key: 'p0', value, headers: { poison: name } }] });
+    }
+    context.fault(`${poisonCorpus.length} hand-made records`);
     await context.recovered();
   },
   async verify(context) {
@@ -124,18 +129,21 @@ export const poison: Row = {
     const letters = await deadLetters(system);
     const { rows } = await system.pool.query<{ event_key: string }>('select event_key from decisions');
     const decided = new Set(rows.map(({ event_key }) => event_key));
+    const codes = new Map(poisonCorpus.map(({ name, code }) => [name, code]));
     const problems = [...letters.keys()].filter((key) => decided.has(key)).map((key) => `${key}: decided, and a dead letter`);
     for (const [partition, records] of await readTopic(system, system.topic)) {
       for (const { offset, headers } of records) {
         const key = `test:${system.name}:0:${system.topic}:${partition}:${offset}`;
         if (!decided.has(key) && !letters.has(key)) problems.push(`${key}: neither decided nor a dead letter`);
         if (!headers['poison'] && letters.has(key)) problems.push(`${key}: a good neighbour got a dead letter`);
+        const code = codes.get(headers['poison'] ?? '');
+        if (code && letters.get(key)?.[0] !== code) problems.push(`${key}: ${headers['poison']} has to be ${code}, and is ${letters.get(key)?.[0]}`);
         // What was refused is no event for the comparison of sinks.
         if (letters.has(key)) context.refused.add(key);
       }
     }
     context.mustHappen('records got a dead letter', letters.size, 5_000);
-    context.mustHappen('mutated records were decided', 10_000 - letters.size, 100);
+    context.mustHappen('mutated records were decided', 10_000 + poisonCorpus.length - letters.size, 100);
     return problems;
   },
 };

@@ -16,6 +16,8 @@ async function deleteGroup({ system }: RowContext): Promise<void> {
   await system.admin.deleteGroups([system.groupId]);
 }
 
+const foundLeast = 20;
+
 export const groupDeleted: Row = {
   name: 'group-deleted',
   about: 'the group and its offsets are deleted, twice: every batch is found again, and none is started anew',
@@ -23,7 +25,9 @@ export const groupDeleted: Row = {
     const { system } = context;
     const started = async () => (await system.temporal.workflow.count("WorkflowType = 'processBatch'")).count;
     for (let round = 0; round < context.rounds(2); round++) {
-      await context.pause(4_000);
+      // How many batches the same events make depends on how busy the machine is.
+      await until(`${foundLeast} batches were started`, async () => (await started()) >= foundLeast, { everyMs: 500 });
+      await context.pause(2_000);
       await context.load.stop();
       await context.drained();
       const before = await started();
@@ -34,7 +38,7 @@ export const groupDeleted: Row = {
       await context.drained();
       const anew = (await started()) - before;
       if (anew > 0) context.problems.push(`${anew} batches were started for records that had been decided`);
-      context.mustHappen('batches were there to be found again', before, 20);
+      context.mustHappen('batches were there to be found again', before, foundLeast);
       context.load.start();
     }
   },
@@ -107,7 +111,7 @@ export const rereadAfterExpiry: Row = {
     await context.drained();
     let anew = 0;
     for await (const { runId } of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch'" })) if (!before.has(runId)) anew++;
-    context.mustHappen('batches were started anew for records that had been decided', anew, 5);
+    context.mustHappen('batches were started anew for records that had been decided', anew, system.partitions);
     context.load.start();
     await context.pause(3_000);
   },
@@ -118,6 +122,8 @@ async function configure({ system }: RowContext, settings: Record<string, string
   const topicResource = 2;
   await system.admin.alterConfigs({ validateOnly: false, resources: [{ type: topicResource, name: system.topic, configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })) }] });
 }
+
+const compactedLeast = 500;
 
 export const compaction: Row = {
   name: 'compacted-gaps',
@@ -136,11 +142,11 @@ export const compaction: Row = {
         const events = Array.from({ length: 200 }, () => ({ id: `compacted-${sent}`, account: `c${sent % 40}`, amount: sent % 100, at: Date.UTC(2026, 0, 1) + sent++ * 1_000 }));
         await system.sendAfresh(events.map((event) => ({ key: event.account, value: JSON.stringify(event) })));
         const keys = [...(await readTopic(system, system.topic)).values()].flat().filter(({ key }) => key?.toString().startsWith('c')).length;
-        return keys < sent / 2 && { keys };
+        return keys < sent / 2 && sent - keys >= compactedLeast && { keys };
       }, { timeoutMs: 90_000, everyMs: 1_500 });
       await configure(context, { 'cleanup.policy': 'delete' });
       context.fault(`of ${sent} records, ${left.keys} were left behind ${before} others`);
-      context.mustHappen('records were compacted away before they were read', sent - left.keys, 500);
+      context.mustHappen('records were compacted away before they were read', sent - left.keys, compactedLeast);
     });
     await context.recovered();
   },

@@ -10,6 +10,7 @@ import { createDatabase, createNamespace, uniqueName } from '../../stack/of-ones
 import { FaultServers } from './fault-servers.ts';
 import { Member, type Role } from './member.ts';
 import { repositoryRoot, type Product } from './product.ts';
+import { SmallDisk } from './small-disk.ts';
 
 /** What a row needs of the system besides what all have. */
 export interface SystemNeeds {
@@ -21,6 +22,8 @@ export interface SystemNeeds {
   env?: Record<string, string>;
   /** Settings of the topic, made before anything else makes it. */
   topicConfig?: Record<string, string>;
+  /** The lake on a file system of its own of this size; see `SmallDisk`. */
+  lakeMegabytes?: number;
 }
 
 export const sessionTimeoutMs = 10_000;
@@ -32,6 +35,8 @@ export const sessionTimeoutMs = 10_000;
 export class FaultSystem {
   readonly bridges: Member[] = [];
   readonly workers: Member[] = [];
+  /** Where the lake is, if the row wanted a file system of its own. */
+  lakeDisk: SmallDisk | undefined;
 
   private constructor(
     readonly servers: FaultServers,
@@ -53,9 +58,14 @@ export class FaultSystem {
   static async start(product: Product, needs: SystemNeeds, env: NodeJS.ProcessEnv): Promise<FaultSystem> {
     const folder = mkdtempSync(join(tmpdir(), `headrace-faults-${process.pid}-`));
     const servers = await FaultServers.start(folder, env);
+    let disk: SmallDisk | undefined;
     try {
-      return await FaultSystem.#on(servers, folder, product, needs);
+      if (needs.lakeMegabytes !== undefined) disk = SmallDisk.mount(lakeOf(dataOf(folder)), needs.lakeMegabytes);
+      const system = await FaultSystem.#on(servers, folder, product, needs);
+      system.lakeDisk = disk;
+      return system;
     } catch (error) {
+      disk?.unmount();
       await servers.stop();
       throw error;
     }
@@ -65,7 +75,7 @@ export class FaultSystem {
     const { partitions = 4, sinks, env = {} } = needs;
     const name = uniqueName('payments');
     const topic = uniqueName('topic');
-    const dataDir = join(folder, 'data');
+    const dataDir = dataOf(folder);
     writePipeline(product, join(dataDir, 'pipelines'), { name, topic, partitions, sinks });
     const namespace = await createNamespace(servers.temporal.direct.address);
     const databaseUrl = await createDatabase(servers.postgres.direct.databaseUrl);
@@ -133,6 +143,10 @@ export class FaultSystem {
     return this.env['HEADRACE_DATA_DIR']!;
   }
 
+  get lakeDir(): string {
+    return lakeOf(this.dataDir);
+  }
+
   get groupId(): string {
     return `headrace.test.${this.name}`;
   }
@@ -182,9 +196,13 @@ export class FaultSystem {
     await Promise.all(this.#members.map((member) => member.end()));
     await Promise.allSettled([this.producer.disconnect(), this.admin.disconnect(), this.pool.end(), this.temporal.connection.close()]);
     await this.servers.stop();
+    this.lakeDisk?.unmount();
     if (!keep) rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
+
+const dataOf = (folder: string) => join(folder, 'data');
+const lakeOf = (dataDir: string) => join(dataDir, 'lake');
 
 /** The payments pipeline of the tested sources, under names of this run's own. */
 function writePipeline(product: Product, folder: string, names: { name: string; topic: string; partitions: number; sinks?: string[] }): void {
