@@ -4,13 +4,12 @@ import type { Admin } from 'kafkajs';
 import { readFileSync } from 'node:fs';
 import type { Pool } from 'pg';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { messageOf } from '../contracts/failures.ts';
 import { countDecisions } from '../database/decisions.ts';
 import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
 import { countReviews } from '../database/review-lists.ts';
 import { loadPipelines } from '../pipelines/load.ts';
-import { createKafka } from '../runtime/kafka.ts';
+import { connectKafka } from '../runtime/kafka.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
 import { createPublisher } from '../runtime/publisher.ts';
 import { runMain } from '../runtime/run-main.ts';
@@ -33,10 +32,8 @@ await runMain('gateway', async (config, log) => {
   const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace gateway', onIdleError });
   await migrate(pool);
   const temporal = await connectTemporal(config);
-  const kafka = createKafka(config, log, 'gateway');
-  const publisher = await createPublisher(kafka).catch((error: unknown) => {
-    throw new Error(`no Kafka broker answers at ${config.kafka.brokers.join(',')}; check KAFKA_BROKERS (${messageOf(error)})`, { cause: error });
-  });
+  const kafka = await connectKafka(config, log, 'gateway');
+  const publisher = await createPublisher(kafka);
   const admin = kafka.admin();
   await admin.connect();
   const triton = createTritonClient(config);

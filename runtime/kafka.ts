@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Kafka, logLevel, type KafkaConfig, type logCreator, type SASLOptions } from 'kafkajs';
+import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import type { Logger } from './log.ts';
 
@@ -11,11 +12,41 @@ const pinoLevels = {
   [logLevel.DEBUG]: 'trace',
 } as const;
 
+/** A broker that is just starting may take so long. */
+const connectTimeoutMs = 15_000;
+
+/**
+ * A client of brokers of which one answers. Throws one sentence that names the setting when none does; the lines that kafkajs logs
+ * about each of its tries would only bury it.
+ */
+export async function connectKafka(config: Config, log: Logger, role: string): Promise<Kafka> {
+  const admin = newKafka(config, () => () => undefined, role).admin();
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${connectTimeoutMs / 1_000} s`)), connectTimeoutMs);
+  });
+  try {
+    // Where a server is silent, kafkajs's own connecting ends well; only an answer proves a broker.
+    await Promise.race([admin.connect().then(() => admin.describeCluster()), tooLate]);
+  } catch (error) {
+    throw new Error(`no Kafka answers at ${config.kafka.brokers.join(', ')}; check KAFKA_BROKERS and its TLS and SASL settings (${messageOf(error)})`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+    // Nobody has to wait for it, and with a silent server it takes its time.
+    void admin.disconnect().catch(() => undefined);
+  }
+  return createKafka(config, log, role);
+}
+
 /**
  * A kafkajs client from the configuration. Requests time out (kafkajs leaves that off by default) and its own retries are few,
  * because every caller of ours has a retry loop that knows more.
  */
-export function createKafka({ kafka }: Config, log: Logger, role: string): Kafka {
+export function createKafka(config: Config, log: Logger, role: string): Kafka {
+  return newKafka(config, kafkaLog(log), role);
+}
+
+function newKafka({ kafka }: Config, creator: logCreator, role: string): Kafka {
   const options: KafkaConfig = {
     clientId: `${kafka.clientId}-${role}`,
     brokers: [...kafka.brokers],
@@ -24,7 +55,7 @@ export function createKafka({ kafka }: Config, log: Logger, role: string): Kafka
     requestTimeout: 10_000,
     enforceRequestTimeout: true,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
-    logCreator: kafkaLog(log),
+    logCreator: creator,
   };
   if (kafka.tls) {
     options.ssl = {

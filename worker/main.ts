@@ -12,7 +12,7 @@ import { createPool } from '../database/pool.ts';
 import { openLmdbStore } from '../features/index.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { createBatchRuns } from '../runtime/batch-runs.ts';
-import { createKafka } from '../runtime/kafka.ts';
+import { connectKafka } from '../runtime/kafka.ts';
 import { registerCompressionCodecs } from '../runtime/kafka-compression.ts';
 import type { Logger } from '../runtime/log.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
@@ -53,7 +53,7 @@ await runMain('worker', async (config, log) => {
   const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace worker', onIdleError: (error) => log.warn(`a database connection broke: ${error.message}`) });
   await migrate(pool);
   await registerCompressionCodecs();
-  const kafka = createKafka(config, log, 'worker');
+  const kafka = await connectKafka(config, log, 'worker');
   await ensureTopics(kafka, pipelines, config.kafka);
   const publisher = await createPublisher(kafka);
   const triton = createTritonClient(config);

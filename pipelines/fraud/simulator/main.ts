@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { collectDefaultMetrics, Counter, Registry } from 'prom-client';
 import { messageOf } from '../../../contracts/failures.ts';
-import { createKafka } from '../../../runtime/kafka.ts';
+import { connectKafka } from '../../../runtime/kafka.ts';
 import { startMetricsServer } from '../../../runtime/metrics-server.ts';
-import { createPublisher, type Publisher } from '../../../runtime/publisher.ts';
+import { createPublisher } from '../../../runtime/publisher.ts';
 import { runMain } from '../../../runtime/run-main.ts';
 import pipeline from '../index.ts';
 import { openProgress } from './progress.ts';
@@ -23,7 +23,7 @@ await runMain('simulator', async (config, log) => {
   collectDefaultMetrics({ register: registry });
   const generated = new Counter({ name: 'headrace_generated_total', help: 'Events that the simulator published.', labelNames: ['pipeline'], registers: [registry] });
   generated.inc({ pipeline: pipeline.name }, 0);
-  const publisher = await connect(config.kafka.brokers, () => createPublisher(createKafka(config, log, 'simulator')));
+  const publisher = await createPublisher(await connectKafka(config, log, 'simulator'));
   const metrics = await startMetricsServer(registry, config.metrics);
 
   const stopping = new AbortController();
@@ -46,11 +46,3 @@ await runMain('simulator', async (config, log) => {
     },
   };
 });
-
-async function connect(brokers: readonly string[], open: () => Promise<Publisher>): Promise<Publisher> {
-  try {
-    return await open();
-  } catch (error) {
-    throw new Error(`Kafka at ${brokers.join(', ')} cannot be reached (${messageOf(error)}); check KAFKA_BROKERS and that it runs`, { cause: error });
-  }
-}

@@ -1,0 +1,75 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { root } from '../source-tree.ts';
+import { createDatabase, createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'headrace-addresses-'));
+const pipelineFile = `
+import { definePipeline } from 'headrace';
+import { z } from 'zod';
+export default definePipeline({
+  name: 'visits', topic: { name: '${uniqueName('visits')}', partitions: 1 },
+  event: z.object({ id: z.string(), page: z.string(), at: z.number() }),
+  eventId: (event) => event.id, eventTimeMs: (event) => event.at, entities: { page: (event) => event.page },
+  features: ({ count }) => ({ page_count_1h: count({ entity: 'page', lengthMs: 3_600_000 }) }),
+  model: { name: 'visits', input: 'x', outputs: { score: 1 } },
+  outcomes: ['ok'], decide: () => ({ outcome: 'ok', why: 'always' }), sinks: [{ sink: 'dashboard' }],
+});`;
+
+/** Something that takes connections and says nothing, as a wrong port can. */
+let silent: Server;
+let env: Record<string, string>;
+const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  const live = await startLiveServers({ kafka: true, postgres: true, temporal: true });
+  mkdirSync(join(folder, 'pipelines', 'visits'), { recursive: true });
+  writeFileSync(join(folder, 'pipelines', 'visits', 'index.ts'), pipelineFile);
+  silent = createServer((socket) => socket.on('error', () => undefined).resume());
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  env = {
+    PATH: process.env['PATH']!, HEADRACE_PIPELINES_DIR: join(folder, 'pipelines'), HEADRACE_GATEWAY_PORT: '0', HEADRACE_DATA_DIR: join(folder, 'data'),
+    KAFKA_BROKERS: live.kafka.brokers.join(), DATABASE_URL: await createDatabase(live.postgres.databaseUrl),
+    TEMPORAL_ADDRESS: live.temporal.address, TEMPORAL_NAMESPACE: await createNamespace(live.temporal.address), TRITON_URL: '127.0.0.1:1',
+  };
+}, 180_000);
+afterAll(() => {
+  for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
+  silent?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** All that a process says until it ends by itself. */
+function saidBy(main: string, more: Record<string, string>): Promise<{ code: number | null; said: string }> {
+  const child = spawn(process.execPath, ['--import', 'tsx', main], { cwd: root, env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+  children.push(child);
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (said += data.toString()));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, said })));
+}
+
+const nobody = '127.0.0.1:1';
+const database = `postgres://ann:s3cret@${nobody}/shop`;
+const wrong: [string, string, () => Record<string, string>, RegExp][] = [
+  ['bridge', 'KAFKA_BROKERS', () => ({ KAFKA_BROKERS: nobody }), /^bridge: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS .*ECONNREFUSED.*\n$/],
+  ['bridge', 'KAFKA_BROKERS of a silent server', () => ({ KAFKA_BROKERS: `127.0.0.1:${(silent.address() as AddressInfo).port}` }), /^bridge: no Kafka answers at 127\.0\.0\.1:\d+; check KAFKA_BROKERS .*\n$/],
+  ['bridge', 'TEMPORAL_ADDRESS', () => ({ TEMPORAL_ADDRESS: nobody }), /^bridge: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/],
+  ['worker', 'KAFKA_BROKERS', () => ({ KAFKA_BROKERS: nobody }), /^worker: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS .*\n$/],
+  ['worker', 'TEMPORAL_ADDRESS', () => ({ TEMPORAL_ADDRESS: nobody }), /^worker: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/],
+  ['worker', 'DATABASE_URL', () => ({ DATABASE_URL: database }), /^worker: no usable Postgres at 127\.0\.0\.1:1\/shop; check DATABASE_URL .*\n$/],
+  ['gateway', 'TEMPORAL_ADDRESS', () => ({ TEMPORAL_ADDRESS: nobody }), /^gateway: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/],
+];
+
+describe('a process with a wrong address', () => {
+  // Most of them wait for a time-out, so they wait together.
+  it.concurrent.each(wrong)('%s: says in one sentence that %s is wrong, and ends', async (name, _, more, sentence) => {
+    const { code, said } = await saidBy(`${name}/main.ts`, more());
+    expect(said).toMatch(sentence);
+    expect(said).not.toContain('s3cret');
+    expect(code).toBe(1);
+  });
+});
