@@ -1,5 +1,6 @@
 import type { Row } from '../row.ts';
 import { killBothBridges, killBridge, killKafka, killModels, killPostgres, killTemporal, killWithoutTemporal, killWorker } from './kills.ts';
+import { clockSteps } from './clock.ts';
 import { producerDuplicates } from './duplicates.ts';
 import { lakeDiskFull } from './lake.ts';
 import { medley, swizzle } from './medley.ts';
@@ -16,7 +17,7 @@ import { compaction, groupDeleted, partitionsAdded, rereadAfterExpiry, retention
 /** The matrix. */
 export const rows: readonly Row[] = [
   killBridge, killBothBridges, killWorker, killKafka, killTemporal, killPostgres, killModels, killWithoutTemporal, modelChanges,
-  zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache, storeShared,
+  zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache, storeShared, clockSteps,
   temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, postgresAtCommit, sinkDown, sinkDownLong, lakeDiskFull, kafkaNetwork,
   groupDeleted, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
   transactions, compaction, compression, late, producerDuplicates, poison, verdicts, swizzle, medley,
