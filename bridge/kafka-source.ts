@@ -1,18 +1,21 @@
 import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { watchClock } from './clock-watch.ts';
 import { toRecord } from '../runtime/kafka-record.ts';
+import { Commits } from './commits.ts';
 import type { Source, SourceHandlers } from './ports.ts';
 
 export interface KafkaSourceOptions {
   topic: string;
   groupId: string;
   sessionTimeoutMs: number;
+  /** For a commit. @default 20000 */
+  commitDeadlineMs?: number;
 }
 
 const newPartitionsMs = 30_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
-export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs }: KafkaSourceOptions): Source {
+export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs }: KafkaSourceOptions): Source {
   const admin = kafka.admin();
   const consumer = kafka.consumer({
     groupId,
@@ -26,6 +29,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     allowAutoTopicCreation: false,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
   });
+  const commits = new Commits(async (partition, offset, metadata) => consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }]), commitDeadlineMs);
   const at = (partition: number) => [{ topic, partitions: [partition] }];
   // kafkajs sends a heartbeat when the wall clock says so: after that was set back by an hour it sends none for an hour, and the group goes
   // on without this consumer, which does not notice. A new one begins by the new time.
@@ -36,6 +40,8 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     async start(handlers) {
       await admin.connect();
       await consumer.connect();
+      // Before the handlers hear of the new assignment, which commits anew.
+      consumer.on(consumer.events.GROUP_JOIN, () => commits.dropWaiting());
       listen(consumer, handlers, topic);
       unwatchClock = watchClock((byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)), { leastMs: sessionTimeoutMs / 3 });
       // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
@@ -61,7 +67,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     },
     resume: (partition) => firstPoll.resume(partition),
     seek: (partition, offset) => unlessBetweenRuns(() => consumer.seek({ topic, partition, offset: String(offset) })),
-    commit: (partition, offset, metadata) => consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }]),
+    commit: (partition, offset, metadata) => commits.commit(partition, offset, metadata),
     async committed() {
       const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
       return new Map(

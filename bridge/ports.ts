@@ -30,6 +30,7 @@ export interface Source {
   resume(partition: number): void;
   /** The next poll of the partition asks for this offset. */
   seek(partition: number, offset: number): void;
+  /** One that fails may have its effect even so, though not after a later one of the same partition. */
   commit(partition: number, offset: number, metadata: string): Promise<void>;
   committed(): Promise<Map<number, Commit>>;
   /** First and next offset of each partition's log. */

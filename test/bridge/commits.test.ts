@@ -1,0 +1,114 @@
+import type { Kafka } from 'kafkajs';
+import { describe, expect, test } from 'vitest';
+import { Commits } from '../../bridge/commits.ts';
+import { Committer } from '../../bridge/committer.ts';
+import { createKafkaSource } from '../../bridge/kafka-source.ts';
+import { until } from '../live/wait.ts';
+import { instantClock } from './fakes.ts';
+
+/** Brokers that answer commits when they are told to. */
+function silentBrokers() {
+  const sent: { partition: number; offset: number; answer(error?: Error): void }[] = [];
+  const send = (partition: number, offset: number) =>
+    new Promise<void>((resolve, reject) => void sent.push({ partition, offset, answer: (error) => (error ? reject(error) : resolve()) }));
+  return { sent, send, offsets: () => sent.map(({ offset }) => offset) };
+}
+
+describe('a commit', () => {
+  test('without an answer fails in time, and the next one is handed over when it has ended', async () => {
+    const { send, sent, offsets } = silentBrokers();
+    const commits = new Commits(send, 5);
+    await expect(commits.commit(0, 1, '')).rejects.toThrow('no answer within 0.005 s');
+    // It waits for its turn as long, and is then never sent.
+    await expect(commits.commit(0, 2, '')).rejects.toThrow('no answer within 0.005 s');
+    expect(offsets()).toEqual([1]);
+    sent[0]!.answer();
+    const third = commits.commit(0, 3, '');
+    await until('the third', () => sent.length === 2, { everyMs: 1 });
+    sent[1]!.answer();
+    await third;
+    expect(offsets()).toEqual([1, 3]);
+  });
+
+  test('waits for no other partition', async () => {
+    const { send, sent } = silentBrokers();
+    const commits = new Commits(send, 60_000);
+    void commits.commit(0, 1, '').catch(() => undefined);
+    const other = commits.commit(1, 7, '');
+    expect(sent.map(({ partition }) => partition)).toEqual([0, 1]);
+    for (const { answer } of sent) answer();
+    await other;
+  });
+
+  test.each([[undefined], [new Error('no broker')]])('that waits is handed over when the one before it ends with %s', async (error) => {
+    const { send, sent, offsets } = silentBrokers();
+    const commits = new Commits(send, 60_000);
+    const [first, second] = [commits.commit(0, 1, ''), commits.commit(0, 2, '')];
+    expect(offsets()).toEqual([1]);
+    sent[0]!.answer(error);
+    if (error) await expect(first).rejects.toThrow('no broker');
+    else await first;
+    await until('the second', () => sent.length === 2, { everyMs: 1 });
+    sent[1]!.answer();
+    await second;
+  });
+
+  test('is made again by the partition until it is through, the last one only', async () => {
+    const { send, sent, offsets } = silentBrokers();
+    const commits = new Commits(send, 5);
+    const failed: number[] = [];
+    const committer = new Committer({ clock: instantClock, send: (offset, text) => commits.commit(0, offset, text), failed: (offset) => void failed.push(offset) }, new AbortController().signal);
+    committer.commit(1, '');
+    await until('given up', () => failed.length > 0, { everyMs: 1 });
+    committer.commit(2, '');
+    committer.commit(3, '');
+    sent[0]!.answer();
+    await until('the last', () => offsets().includes(3), { everyMs: 1 });
+    for (const { answer } of sent) answer();
+    await committer.settled();
+    expect(offsets().at(-1)).toBe(3);
+    expect(offsets()).not.toContain(2);
+  });
+});
+
+describe('the commits of a consumer', () => {
+  /** kafkajs with a coordinator that does not answer commits. */
+  function silentCoordinator() {
+    const { send, sent, offsets } = silentBrokers();
+    const listeners = new Map<string, ((event: unknown) => void)[]>();
+    const consumer = {
+      events: { GROUP_JOIN: 'join', FETCH_START: 'fetch_start', FETCH: 'fetch', START_BATCH_PROCESS: 'batch', CRASH: 'crash' },
+      on: (name: string, listener: (event: unknown) => void) => listeners.set(name, [...(listeners.get(name) ?? []), listener]),
+      connect: () => Promise.resolve(), subscribe: () => Promise.resolve(), run: () => Promise.resolve(), disconnect: () => Promise.resolve(),
+      commitOffsets: ([{ partition, offset }]: [{ partition: number; offset: string }]) => send(partition, Number(offset)),
+    };
+    const admin = { connect: () => Promise.resolve(), disconnect: () => Promise.resolve() };
+    const kafka = { consumer: () => consumer, admin: () => admin } as unknown as Kafka;
+    const join = () => listeners.get('join')!.forEach((listener) => listener({ payload: { memberAssignment: { t: [0] } } }));
+    return { kafka, sent, offsets, join };
+  }
+  const options = { topic: 't', groupId: 'g', sessionTimeoutMs: 10_000 };
+
+  test('have a deadline of our own', async () => {
+    const { kafka } = silentCoordinator();
+    await expect(createKafkaSource(kafka, { ...options, commitDeadlineMs: 5 }).commit(0, 1, '')).rejects.toThrow('no answer within 0.005 s');
+  });
+
+  test('that still wait for their turn are dropped with a new assignment, and never sent', async () => {
+    const { kafka, sent, offsets, join } = silentCoordinator();
+    const source = createKafkaSource(kafka, options);
+    await source.start({ assigned: () => {}, fetched: () => true, crashed: () => {} });
+    const first = source.commit(0, 1, '');
+    const second = source.commit(0, 2, '');
+    join();
+    await expect(second).rejects.toThrow('gave its partitions out anew');
+    sent[0]!.answer();
+    await first;
+    const third = source.commit(0, 3, '');
+    await until('the third', () => sent.length === 2, { everyMs: 1 });
+    sent[1]!.answer();
+    await third;
+    expect(offsets()).toEqual([1, 3]);
+    await source.stop();
+  });
+});
