@@ -1,5 +1,5 @@
 import { until } from '../../live/wait.ts';
-import { sessionTimeoutMs } from '../system/fault-system.ts';
+import { sessionTimeoutMs, type FaultSystem } from '../system/fault-system.ts';
 import type { Row } from '../row.ts';
 import { retriedStep, seenBy } from './kills.ts';
 
@@ -33,21 +33,38 @@ function zombieBridge(frozenMs: number): Row {
 export const zombieShort = zombieBridge(15_000);
 export const zombieLong = zombieBridge(45_000);
 
+/** Runs that are not finished, at most so many. */
+async function openRuns({ temporal }: FaultSystem, most: number): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { workflowId } of temporal.workflow.list({ query: "WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'" })) if (ids.push(workflowId) === most) break;
+  return ids;
+}
+
+/** How many of these runs had a task with a worker that did not answer in time. */
+async function timedOut({ temporal }: FaultSystem, ids: readonly string[]): Promise<number> {
+  const histories = await Promise.all(ids.map((id) => temporal.workflow.getHandle(id).fetchHistory()));
+  return histories.filter(({ events }) => events?.some((event) => event.workflowTaskTimedOutEventAttributes || event.activityTaskTimedOutEventAttributes)).length;
+}
+
 export const zombieWorker: Row = {
   name: 'zombie-worker',
   about: 'a worker is frozen for 12 s, 3 times, in the middle of its activities, and wakes up',
   async run(context) {
     const { system, random } = context;
-    for (const worker of system.workers) worker.watch(retriedStep);
+    let hit = 0;
     for (let round = 0; round < context.rounds(3); round++) {
       await context.pause(500, 2_000);
       const worker = random.pick(system.workers);
       worker.freeze();
       context.fault(`SIGSTOP ${worker.name}`);
-      await context.pause(12_000);
+      await context.pause(1_000);
+      const open = await openRuns(system, 50);
+      await context.pause(11_000);
       worker.thaw();
       await context.recovered(12_000);
+      hit += await timedOut(system, open);
     }
+    context.mustHappen('a batch had a task with the frozen worker, and got it elsewhere', hit, context.rounds(3));
   },
 };
 

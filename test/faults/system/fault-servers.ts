@@ -1,11 +1,12 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  defaultCacheDir, freePort, prepareKafka, preparePostgres, prepareTemporal, startKafka, startModelServer, startPostgres, startTemporal,
+  defaultCacheDir, prepareKafka, preparePostgres, prepareTemporal, startKafka, startModelServer, startPostgres, startTemporal,
   type KafkaServer, type ModelServer, type PostgresServer, type TemporalServer,
 } from '../../../stack/servers/index.ts';
 import { FaultProxy } from '../proxy/fault-proxy.ts';
 import { FaultServer } from './fault-server.ts';
+import { quietPort } from './quiet-port.ts';
 import { repositoryRoot } from './product.ts';
 
 /** Both versions of the model whose every prediction a test can recompute. */
@@ -56,26 +57,26 @@ export class FaultServers {
 }
 
 async function startFaultyKafka(folder: string, env: NodeJS.ProcessEnv): Promise<FaultServer<KafkaServer>> {
-  const [port, viaPort] = [await freePort(), await freePort()];
+  const [port, viaPort] = [await quietPort(), await quietPort()];
   const jarsDir = await prepareKafka({ cacheDir: defaultCacheDir(env) });
-  const proxy = await FaultProxy.start(viaPort);
+  const proxy = await FaultProxy.start(viaPort, await quietPort());
   // Kafka tells its clients where to connect: those that come through the proxy must be told the proxy.
   return FaultServer.start('kafka', proxy, () => startKafka({ jarsDir, dataDir: join(folder, 'kafka'), port, via: { port: viaPort, advertisedPort: proxy.port } }));
 }
 
 async function startFaultyTemporal(folder: string, env: NodeJS.ProcessEnv, dynamicConfig: readonly string[]): Promise<FaultServer<TemporalServer>> {
-  const port = await freePort();
+  const port = await quietPort();
   const executable = await prepareTemporal({ cacheDir: defaultCacheDir(env), env, executable: env['TEMPORAL_EXECUTABLE'] || undefined });
-  return FaultServer.start('temporal', await FaultProxy.start(port), () => startTemporal({ executable, dataDir: join(folder, 'temporal'), port, headless: true, dynamicConfig }));
+  return FaultServer.start('temporal', await FaultProxy.start(port, await quietPort()), () => startTemporal({ executable, dataDir: join(folder, 'temporal'), port, headless: true, dynamicConfig }));
 }
 
 async function startFaultyPostgres(folder: string): Promise<FaultServer<PostgresServer>> {
-  const port = await freePort();
+  const port = await quietPort();
   const binaries = await preparePostgres();
-  return FaultServer.start('postgres', await FaultProxy.start(port), () => startPostgres({ binaries, dataDir: join(folder, 'postgres'), port }));
+  return FaultServer.start('postgres', await FaultProxy.start(port, await quietPort()), () => startPostgres({ binaries, dataDir: join(folder, 'postgres'), port }));
 }
 
 async function startFaultyModels(folder: string, repository: string): Promise<FaultServer<ModelServer>> {
-  const port = await freePort();
-  return FaultServer.start('models', await FaultProxy.start(port), () => startModelServer({ repository, dataDir: join(folder, 'models'), port }));
+  const port = await quietPort();
+  return FaultServer.start('models', await FaultProxy.start(port, await quietPort()), () => startModelServer({ repository, dataDir: join(folder, 'models'), port }));
 }
