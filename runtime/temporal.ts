@@ -4,9 +4,11 @@ import { Client, Connection } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
+import { boundHandshake } from './grpc-handshake.ts';
 import { createPayloadCodec, parseCodecKey } from './payload-codec.ts';
 
 const connectTimeoutMs = 10_000;
+const handshakeTimeoutMs = 4_000;
 
 /** Compresses what goes into histories; with a key, encrypts it too, failures included. */
 export function dataConverter(codec: Config['codec']): DataConverter {
@@ -30,10 +32,19 @@ export function temporalConnectionOptions({ temporal }: Config) {
   };
 }
 
+const channelArgs = {
+  // The default grows to two minutes: a server that was away that long would be missed for as long again.
+  'grpc.max_reconnect_backoff_ms': 5_000,
+  // The global pool would share a connection with clients whose handshake is not bounded.
+  'grpc.use_local_subchannel_pool': 1,
+};
+
 /** Connects a Temporal client; says which setting to look at when that fails. */
 export async function connectTemporal(config: Config): Promise<Client> {
   try {
-    const connection = await Connection.connect({ ...temporalConnectionOptions(config), connectTimeout: connectTimeoutMs });
+    const connection = Connection.lazy({ ...temporalConnectionOptions(config), connectTimeout: connectTimeoutMs, channelArgs });
+    boundHandshake(connection.options.credentials, handshakeTimeoutMs);
+    await connection.ensureConnected();
     return new Client({ connection, namespace: config.temporal.namespace, dataConverter: dataConverter(config.codec) });
   } catch (error) {
     throw new Error(`no Temporal server answers at ${config.temporal.address}; check TEMPORAL_ADDRESS (${messageOf(error)})`, { cause: error });
