@@ -4,7 +4,7 @@ import { clockSteps } from './clock.ts';
 import { producerDuplicates } from './duplicates.ts';
 import { lakeDiskFull } from './lake.ts';
 import { medley, swizzle } from './medley.ts';
-import { modelsWrong } from './models-wrong.ts';
+import { modelsReload, modelsWrong } from './models-wrong.ts';
 import { kafkaNetwork, modelsNetwork, postgresAtCommit, temporalCutReplies, temporalDown, temporalExhausted, temporalNetwork } from './network.ts';
 import { oversizeAndFiveSinks } from './oversize.ts';
 import { allWorkersDown, rebalanceStorm, rollingRestarts, smallCache, zombieLong, zombieShort, zombieWorker } from './processes.ts';
@@ -19,7 +19,7 @@ import { compaction, groupDeleted, partitionsAdded, rereadAfterExpiry, retention
 export const rows: readonly Row[] = [
   killBridge, killBothBridges, killWorker, killKafka, killTemporal, killPostgres, killModels, killWithoutTemporal, modelChanges,
   zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache, storeShared, clockSteps,
-  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, postgresAtCommit, sinkDown, sinkDownLong, lakeDiskFull, oversizeAndFiveSinks, kafkaNetwork,
+  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, modelsReload, postgresAtCommit, sinkDown, sinkDownLong, lakeDiskFull, oversizeAndFiveSinks, kafkaNetwork,
   groupDeleted, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
   transactions, compaction, compression, late, producerDuplicates, poison, verdicts, swizzle, medley,
 ];

@@ -1,7 +1,9 @@
+import { createInferenceClient } from '@headrace/inference-client';
 import { deadLetters } from '../../live/collect.ts';
 import type { Row, RowContext } from '../row.ts';
+import type { FaultSystem } from '../system/fault-system.ts';
 import { wrongAnswers, WrongModels } from '../system/wrong-models.ts';
-import { seenBy } from './kills.ts';
+import { retriedStep, seenBy } from './kills.ts';
 
 const eachMs = 2_500;
 /** What workers log of a step that failed because of the model itself. */
@@ -39,7 +41,35 @@ export const modelsWrong: Row = {
     }
     context.mustHappen('a worker said that the model is wrong', seenBy(system.workers, modelWrong), 10);
   },
-  async verify({ system }) {
-    return [...(await deadLetters(system))].map(([key, codes]) => `${key}: a dead letter for a good record (${codes.join(', ')})`);
+  verify: ({ system }) => blamedRows(system),
+};
+
+async function blamedRows(system: FaultSystem): Promise<string[]> {
+  return [...(await deadLetters(system))].map(([key, codes]) => `${key}: a dead letter for a good record (${codes.join(', ')})`);
+}
+
+export const modelsReload: Row = {
+  name: 'models-reload',
+  about: 'the model is unloaded and loaded again, or loaded anew while it answers, 24 times: batches wait, no row is blamed',
+  async run(context) {
+    const { system, random } = context;
+    for (const worker of system.workers) worker.watch(retriedStep);
+    const client = createInferenceClient({ address: system.servers.models.direct.address });
+    try {
+      for (let round = 0; round < context.rounds(24); round++) {
+        const away = random.next() < 0.5;
+        if (away) await client.unloadModel('linear');
+        context.fault(`the model is ${away ? 'unloaded for a while' : 'loaded anew'}`);
+        await context.pause(100, 1_200);
+        await client.loadModel('linear');
+        await context.pause(100, 800);
+      }
+    } finally {
+      await client.loadModel('linear');
+      await client.close();
+    }
+    await context.recovered();
+    context.mustHappen('inference was retried', seenBy(system.workers, retriedStep), 3);
   },
+  verify: ({ system }) => blamedRows(system),
 };
