@@ -14,6 +14,8 @@ export interface BenchContext {
   rate: number;
   /** Length of the latency bench. */
   seconds: number;
+  /** Partitions of the topic, for each run of the latency bench. */
+  partitions: number[];
   /** Sinks of the measured pipeline; absent = all that it declares. */
   sinks?: string[];
   /** Where bridge and worker leave CPU profiles. */

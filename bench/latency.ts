@@ -7,7 +7,6 @@ import { startServers } from './servers.ts';
 import { BenchSystem } from './system.ts';
 import { poll } from './poll.ts';
 
-const partitionCounts = [2, 4];
 /** What is compiled and connected in the first seconds is no part of the steady state. */
 const warmUpSeconds = 5;
 const drainMsMax = 120_000;
@@ -33,7 +32,7 @@ export const latency: Bench = {
   what: 'record time to scored and to all sinks at a steady rate, exact samples, on 2 and on 4 partitions',
   async run(context) {
     const figures: Figure[] = [];
-    for (const partitions of partitionCounts) figures.push(...(await measureLatency(context, partitions)));
+    for (const partitions of context.partitions) figures.push(...(await measureLatency(context, partitions)));
     return [...figures, { name: 'load of the machine at the end (1 min)', value: loadAverage(), unit: '' }];
   },
 };

@@ -9,6 +9,7 @@ interface Options {
   seconds: number;
   output: 'table' | 'json';
   sinks?: string[];
+  partitions: number[];
   profile?: string;
 }
 
@@ -25,7 +26,7 @@ async function run(names: string[], options: Options): Promise<void> {
   const tell = (line: string) => process.stderr.write(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(7)} s  ${line}\n`);
   const context = {
     cacheDir: defaultCacheDir(process.env), temporalExecutable: process.env['TEMPORAL_EXECUTABLE'] || undefined, env: process.env, tell,
-    events: options.events, rate: options.rate, seconds: options.seconds, sinks: options.sinks, profileDir: options.profile,
+    events: options.events, rate: options.rate, seconds: options.seconds, sinks: options.sinks, partitions: options.partitions, profileDir: options.profile,
   };
   const results: BenchResult[] = [];
   for (const bench of benches.filter(({ name }) => names.length === 0 || names.includes(name))) {
@@ -41,6 +42,7 @@ const program = new Command('bench')
   .option('--events <count>', 'events of the throughput bench', positive, 500_000)
   .option('--rate <events>', 'events per second of the latency bench', positive, 200)
   .option('--seconds <seconds>', 'length of the latency bench', positive, 60)
+  .option('--partitions <counts>', 'partitions of the topic in the runs of the latency bench, comma-separated', (text) => text.split(',').map(positive), [2, 4])
   .addOption(new Option('--output <form>', 'form of the result').choices(['table', 'json']).default('table'))
   .option('--sinks <names>', 'only these sinks of the pipeline, comma-separated', (text) => text.split(','))
   .addOption(new Option('--profile <folder>', 'leave CPU profiles of bridge and worker there').hideHelp())
