@@ -5,6 +5,7 @@ import type { Sink } from '../sinks/port.ts';
 import { Batches } from './batches.ts';
 import { createDeadLetter } from './dead-letter.ts';
 import { createDeliver } from './deliver.ts';
+import { createDeliverTogether } from './deliver-together.ts';
 import { createExtractFeatures } from './extract-features.ts';
 import { createInfer } from './infer.ts';
 import type { ActivityReports, DeadLetterPort, ModelPort, RecordsPort, RunHistoryPort } from './ports.ts';
@@ -42,11 +43,14 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
       guardSink(sink, { deliveriesMax: limits.deliveriesPerSinkMax, onBreaker: (open) => reports.breaker(sink.name, open) }),
     ]),
   );
+  const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });
+  const deadLetter = createDeadLetter({ batches, deadLetters, reports });
   return {
     extractFeatures: createExtractFeatures({ batches, store, records, reports }),
     infer: createInfer({ batches, model, reports }),
-    deliver: createDeliver({ batches, sinks, deadLetters, reports, stopping }),
-    deadLetter: createDeadLetter({ batches, deadLetters, reports }),
+    deliver,
+    deadLetter,
+    deliverTogether: createDeliverTogether({ deliver, deadLetter }),
     ...createReviewActivities({ pool, publishLabel }),
     ...createRollUpActivities({ lakeRoot }),
     ...createSweepActivities({ pool, ...sweep }),

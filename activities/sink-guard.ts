@@ -1,6 +1,9 @@
 import { HeadraceError } from '../contracts/failures.ts';
 import type { Delivery, Sink } from '../sinks/port.ts';
 
+/** How long a quick try may take: nobody waits for it any more after that. */
+export const quickTryMs = 2_000;
+
 /** A sink with its policy around it. */
 export interface GuardedSink {
   readonly name: string;
@@ -12,7 +15,7 @@ export interface GuardOptions {
   deliveriesMax: number;
   /** Failures in a row that open the breaker. @default 3 */
   failuresMax?: number;
-  /** A quick try that takes longer counts as failed: nobody waits for it any more. @default 2000 */
+  /** A quick try that takes longer counts as failed. @default 2000 */
   quickMs?: number;
   /** How long the breaker stays open before one quick try may test the sink. @default 2000 */
   openMs?: number;
@@ -27,7 +30,7 @@ export interface GuardOptions {
  * test the sink. Durable tries always go through, because Temporal spaces them out, and wait their turn at the limit; the first
  * try that succeeds closes the breaker.
  */
-export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, quickMs = 2_000, openMs = 2_000, nowMs = () => performance.now(), onBreaker }: GuardOptions): GuardedSink {
+export function guardSink(sink: Sink, { deliveriesMax, failuresMax = 3, quickMs = quickTryMs, openMs = 2_000, nowMs = () => performance.now(), onBreaker }: GuardOptions): GuardedSink {
   const waiting: (() => void)[] = [];
   let underWay = 0;
   let failuresInARow = 0;

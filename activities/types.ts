@@ -1,6 +1,14 @@
 import type { BatchRef } from '../contracts/event-key.ts';
 import type { RollUpPlan, RollUpResult, RollUpRound } from '../sinks/lake/types.ts';
 
+/** What became of the quick try of a batch's deliveries. */
+export interface QuickTry {
+  /** How many rows each target took. */
+  delivered: Record<string, number>;
+  /** Why the others have not taken theirs. */
+  missing: Record<string, string>;
+}
+
 /**
  * The activities of a batch, as workflows see them. Each is idempotent: a local activity may run again until its workflow task
  * completes, and any activity may run again after a crash.
@@ -15,6 +23,11 @@ export interface BatchActivities {
    * `decisionsId` names the recorded decisions frame: what a worker remembers may be another one.
    */
   deliver(batch: BatchRef, sink: string, decisionsId: string | undefined): Promise<number>;
+  /**
+   * Tries every target once, side by side, for at most two seconds: sinks, and the dead letters. What the answer misses is for
+   * `deliver` and `deadLetter`.
+   */
+  deliverTogether(batch: BatchRef, targets: readonly string[], decisionsId: string | undefined): Promise<QuickTry>;
   /** Publishes a dead letter for every record that a step refused. Returns how many. */
   deadLetter(batch: BatchRef, decisionsId: string | undefined): Promise<number>;
 }

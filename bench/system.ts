@@ -11,7 +11,7 @@ import type { BenchContext } from './context.ts';
 import type { BenchServers } from './servers.ts';
 
 const root = join(import.meta.dirname, '..');
-const inherited = ['TEMPORAL_DEBUG', 'NODE_OPTIONS', 'PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH'];
+const inherited = ['NODE_OPTIONS', 'PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH'];
 const readyTimeoutMs = 60_000;
 
 /** Name of the measured pipeline: the shipped one, with a topic of the bench's own. */

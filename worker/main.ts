@@ -33,6 +33,7 @@ import { createReviewStarter } from './review-starter.ts';
 import { createRunHistory } from './run-history.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
 import { createTritonModel, modelMismatch } from './triton-model.ts';
+import { withLeanWorkflowThread } from './workflow-thread.ts';
 
 const shutdownGraceMs = 5_000;
 const retryMs = 5_000;
@@ -89,7 +90,7 @@ await runMain('worker', async (config, log) => {
   });
 
   const connection = await NativeConnection.connect({ ...temporalConnectionOptions(config), grpcCompression: { codec: isLoopback(config.temporal.address) ? 'none' : 'gzip' } });
-  const worker = await createWorker(config, connection, converter, activities);
+  const worker = await withLeanWorkflowThread(() => createWorker(config, connection, converter, activities));
   const schedule = (workflowType: ScheduledWorkflow, everySeconds: number) =>
     keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () => ensureSchedule(temporal, { workflowType, taskQueue: config.temporal.taskQueue, everySeconds }));
   const scheduled = Promise.all([schedule('rollUpLake', config.lake.rollUpSeconds), schedule('sweep', config.worker.sweepSeconds)]);

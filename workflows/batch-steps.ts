@@ -35,6 +35,9 @@ export const scoreDurably = proxyActivities<BatchActivities>({
  */
 export const deliverHere = proxyLocalActivities<BatchActivities>({ startToCloseTimeout: '2s', retry: { maximumAttempts: 1 } });
 
+/** The same for all sinks in one step. It ends by itself within those two seconds; a busy worker may be late to notice. */
+export const deliverTogetherHere = proxyLocalActivities<Pick<BatchActivities, 'deliverTogether'>>({ startToCloseTimeout: '4s', retry: { maximumAttempts: 1 } });
+
 export const deliverDurably = proxyActivities<BatchActivities>({
   startToCloseTimeout: '60s',
   heartbeatTimeout,

@@ -44,7 +44,8 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
       () => scoreDurably.infer(batch),
     );
     const decided = decodeFrameHeader<DecisionsHeader>(decisions);
-    upsertSearchAttributes(batchAttributes(decided));
+    // Runs of before told visibility here; see deliverToAll.
+    if (!decided.deliverTogether) upsertSearchAttributes(batchAttributes(decided));
 
     // 2. Let the lane go on. The timer ends this workflow task: an update is answered only when its task is, and the sinks'
     //    local activities would otherwise belong to it and hold the answer back.

@@ -2,11 +2,12 @@ import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { Batches } from '../../activities/batches.ts';
 import { createDeadLetter } from '../../activities/dead-letter.ts';
 import { createDeliver } from '../../activities/deliver.ts';
+import { createDeliverTogether } from '../../activities/deliver-together.ts';
 import { createExtractFeatures } from '../../activities/extract-features.ts';
 import { createInfer } from '../../activities/infer.ts';
 import type { ActivityReports, DeadLetter, ModelPort, RecordedRun } from '../../activities/ports.ts';
 import { guardSink } from '../../activities/sink-guard.ts';
-import type { BatchActivities } from '../../activities/types.ts';
+import type { BatchActivities, QuickTry } from '../../activities/types.ts';
 import { decodeDecisions, type Decisions } from '../../contracts/decisions-frame.ts';
 import { batchWorkflowId, type BatchRef } from '../../contracts/event-key.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
@@ -16,7 +17,7 @@ import type { Sink } from '../../sinks/port.ts';
 import type { Payment } from '../live/payments.ts';
 
 /** A sink that tests can watch and break. */
-export type FakeDeliver = Sink['deliver'];
+export type FakeDeliver = (...of: [...Parameters<Sink['deliver']>, sink?: string]) => Promise<void>;
 
 export interface RigOptions {
   pipeline: AnyPipeline;
@@ -25,6 +26,8 @@ export interface RigOptions {
   model: ModelPort;
   deliver: FakeDeliver;
   deliveriesMax?: number;
+  /** How long the quick try of all deliveries may take. */
+  quickMs?: number;
 }
 
 /** A run of one batch, and workers that do its steps: real activities over fakes at our own ports. */
@@ -51,7 +54,7 @@ export class Rig {
 
   /** A worker that has just started: it remembers nothing, and has guards of its own. */
   worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
-    const { pipeline, model, deliver, deliveriesMax = 4 } = this.#options;
+    const { pipeline, model, deliver, deliveriesMax = 4, quickMs } = this.#options;
     const reports: ActivityReports = {
       stage: () => {}, decided: () => {}, late: () => {}, rejected: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
       delivery: (_pipeline, _sink, result) => void this.deliveries.push(result),
@@ -62,13 +65,16 @@ export class Rig {
     };
     const batches = new Batches(new Map([[pipeline.name, pipeline]]), { read }, 1_000_000);
     const deadLetters = { publish: (letters: readonly DeadLetter[]) => Promise.resolve(void this.deadLetters.push(...letters)) };
-    const sinks = new Map(pipeline.sinks.map(({ sink: name }) => [name, guardSink({ name, deliver, close: () => Promise.resolve() }, { deliveriesMax })]));
+    const sinks = new Map(pipeline.sinks.map(({ sink: name }) => [name, guardSink({ name, deliver: (delivery, signal) => deliver(delivery, signal, name), close: () => Promise.resolve() }, { deliveriesMax })]));
     const noRecords = { read: () => { throw new Error('nothing to catch up with'); } };
+    const deliverOne = createDeliver({ batches, sinks, deadLetters, reports, stopping });
+    const deadLetter = createDeadLetter({ batches, deadLetters, reports });
     return new RigWorker(this, {
       extractFeatures: createExtractFeatures({ batches, store: new MemoryStore(), records: noRecords, reports }),
       infer: createInfer({ batches, model, reports }),
-      deliver: createDeliver({ batches, sinks, deadLetters, reports, stopping }),
-      deadLetter: createDeadLetter({ batches, deadLetters, reports }),
+      deliver: deliverOne,
+      deadLetter,
+      deliverTogether: createDeliverTogether({ deliver: deliverOne, deadLetter }, { quickMs }),
     });
   }
 
@@ -98,6 +104,10 @@ class RigWorker {
   /** @param local whether it is the one quick try */
   deliver(sink: string, decisionsId: string | undefined, local = false): Promise<number> {
     return this.#inContext(local, () => this.activities.deliver(this.rig.batch, sink, decisionsId));
+  }
+
+  deliverTogether(targets: readonly string[], decisionsId: string | undefined): Promise<QuickTry> {
+    return this.#inContext(true, () => this.activities.deliverTogether(this.rig.batch, targets, decisionsId));
   }
 
   deadLetter(decisionsId: string | undefined): Promise<number> {

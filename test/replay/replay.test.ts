@@ -14,6 +14,8 @@ Runtime.install({ logger, telemetryOptions: { logging: { filter: makeTelemetryFi
 /** Every one that was ever recorded: a fixture that went missing fails here. */
 const expectedNames = [
   'batch-dead-letters', 'batch-delivered', 'batch-model-away', 'batch-only-dead-letters', 'batch-redriven', 'batch-sink-away', 'batch-worker-killed',
+  'batch-dead-letters-together', 'batch-delivered-together', 'batch-model-away-together', 'batch-only-dead-letters-together', 'batch-redriven-together',
+  'batch-sink-away-together', 'batch-worker-killed-together',
   'review-escalated', 'review-signal', 'review-update', 'roll-up-lake', 'sweep',
 ];
 
@@ -62,6 +64,7 @@ const timer = "await sleep(1, { summary: 'ends the scoring task' });";
 describe('the check bites', () => {
   test.each([
     { what: 'an extra timer', file: 'process-batch.ts', before: timer, after: `${timer} await sleep(1);`, name: 'batch-delivered' },
+    { what: 'a step of each sink\'s own', file: 'deliver-to-all.ts', before: 'decided.deliverTogether ?', after: '!decided.deliverTogether ?', name: 'batch-delivered-together' },
     { what: 'no timer', file: 'process-batch.ts', before: timer, after: '', name: 'batch-delivered' },
     { what: 'one step less', file: 'review.ts', before: "upsertSearchAttributes([{ key: statusKey, value: 'decided' }]);", after: '', name: 'review-update' },
   ])('$what in $file fails on $name', async ({ file, before, after, name }) => {
