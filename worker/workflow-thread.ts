@@ -1,8 +1,6 @@
 import workerThreads from 'node:worker_threads';
 
 const setup = new URL('workflow-thread-setup.mjs', import.meta.url).href;
-/** MiB of young objects in the thread: it keeps little, and half of such a space lies idle. */
-const maxYoungGenerationSizeMb = 16;
 
 /**
  * Creates the SDK's worker with a leaner workflow thread: see `workflow-thread-setup.mjs` for what is turned off there, and why. The
@@ -13,7 +11,7 @@ export async function withLeanWorkflowThread<T>(createWorker: () => Promise<T>):
   const { Worker } = workerThreads;
   workerThreads.Worker = class extends Worker {
     constructor(file: string | URL, options: workerThreads.WorkerOptions = {}) {
-      super(file, { ...options, execArgv: ['--import', setup], resourceLimits: { maxYoungGenerationSizeMb } });
+      super(file, { ...options, execArgv: ['--import', setup] });
     }
   };
   try {
