@@ -4,8 +4,8 @@ import type { FaultServer } from '../system/fault-server.ts';
 import type { FaultServers } from '../system/fault-servers.ts';
 import type { Row, RowContext } from '../row.ts';
 
-/** What the workers log when a step did not succeed at its first, local try. */
-export const retriedStep = 'a step goes on as a regular activity';
+/** What the workers log when a step, or a delivery, did not succeed at its first, local try. */
+export const retriedStep = 'goes on as a regular activity';
 /** What a bridge logs when Temporal did not answer a start. */
 export const waitsForTemporal = 'waiting for temporal';
 /** What a bridge logs of a batch that it had cut otherwise than the run that exists. */
