@@ -4,6 +4,7 @@ import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { decodeFeatures, type Features } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { deadLettersTarget } from '../contracts/names.ts';
 import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
 import type { DecisionRow } from '../sinks/port.ts';
 import { decodeEvents, type DecodedEvent } from '../pipelines/decode-event.ts';
@@ -141,9 +142,6 @@ export class Batches {
     this.#byRun.delete(run);
   }
 }
-
-/** The name under which the dead letters of a batch are counted as a delivery. */
-export const deadLettersTarget = 'dead letters';
 
 function currentRun(): string {
   return activityInfo().workflowExecution!.runId;

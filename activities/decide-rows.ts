@@ -30,7 +30,6 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
       sinks: pipeline.sinks.map(({ sink }) => sink),
       outcomeCounts,
       sinkCounts,
-      deliverTogether: true,
       degradedCount: 0,
       rejectedCount: 0,
       rejections,

@@ -1,5 +1,5 @@
 import { messageOf } from '../contracts/failures.ts';
-import { deadLettersTarget } from './batches.ts';
+import { deadLettersTarget } from '../contracts/names.ts';
 import { quickTryMs } from './sink-guard.ts';
 import type { BatchActivities, QuickTry } from './types.ts';
 

@@ -15,12 +15,13 @@ import type { BatchActivities } from './types.ts';
  * is recorded data, whatever the pipeline's code says by then.
  */
 export function createInfer({ batches, model, reports }: { batches: Batches; model: ModelPort; reports: ActivityReports }): BatchActivities['infer'] {
-  return async function infer(batch) {
+  return async function infer(batch, asked = {}) {
     const startedMs = performance.now();
     return attempt(async () => {
       const loaded = await batches.load(batch);
       const predicted = await predictOrFallBack(model, loaded);
       const decisions = decideRows(batch, loaded, predicted);
+      if (asked.deliverTogether) decisions.header.deliverTogether = true;
       batches.keepDecisions(loaded, decisions);
       report(reports, batch, loaded, decisions);
       reports.stage(batch.pipeline, 'infer', (performance.now() - startedMs) / 1_000);

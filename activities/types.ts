@@ -16,8 +16,11 @@ export interface QuickTry {
 export interface BatchActivities {
   /** Decodes the records and applies them to the feature state once, in chain order. Returns a features frame. */
   extractFeatures(batch: BatchRef, records: Uint8Array): Promise<Uint8Array>;
-  /** Asks the model, then the policy. Returns a decisions frame. Needs what `extractFeatures` recorded. */
-  infer(batch: BatchRef): Promise<Uint8Array>;
+  /**
+   * Asks the model, then the policy. Returns a decisions frame, which repeats what was asked for. Needs what `extractFeatures`
+   * recorded.
+   */
+  infer(batch: BatchRef, asked?: { deliverTogether?: true }): Promise<Uint8Array>;
   /**
    * Delivers to one sink the rows that the recorded decisions select for it. Returns how many rows it delivered.
    * `decisionsId` names the recorded decisions frame: what a worker remembers may be another one.

@@ -20,7 +20,7 @@ export interface DecisionsHeader extends FrameHeader {
   outcomeCounts: Record<string, number>;
   /** How many rows each sink was selected for. Sinks that no row selects are left out, but for the lake and the range ledger, which keep every batch. */
   sinkCounts: Record<string, number>;
-  /** All deliveries are tried together, in one step. Absent in old histories, where each target had one of its own. */
+  /** The run asked for it: all deliveries are tried together, in one step. Absent in runs of before, where each target had one of its own. */
   deliverTogether?: true;
   degradedCount: number;
   /** Records refused so far, by every step up to this one. */

@@ -51,6 +51,9 @@ export const searchAttributes = {
 /** The delivery that every batch makes beside those to its pipeline's sinks: its range goes into the range ledger. */
 export const ledgerTarget = 'ledger';
 
+/** The delivery of a batch's dead letters, beside those to its sinks. */
+export const deadLettersTarget = 'dead letters';
+
 /** Kafka header that carries the event key on everything we publish. */
 export const eventKeyHeader = 'headrace-event-key';
 

@@ -25,8 +25,8 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
     new Gauge({
       name, help, labelNames: ['pipeline'], registers: [registry],
       async collect() {
-        if (Date.now() - readAtMs < cacheMs) return;
-        readAtMs = Date.now();
+        if (performance.now() - readAtMs < cacheMs) return;
+        readAtMs = performance.now();
         try {
           const counts = await within(readTimeoutMs, read());
           this.reset();

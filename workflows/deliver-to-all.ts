@@ -2,10 +2,9 @@ import { log, setCurrentDetails, upsertSearchAttributes } from '@temporalio/work
 import type { QuickTry } from '../activities/types.ts';
 import type { DecisionsHeader } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
+import { deadLettersTarget } from '../contracts/names.ts';
 import { deliverDurably, deliverHere, deliverTogetherHere, hereOrDurably } from './batch-steps.ts';
 import { batchAttributes, batchDetails, type DeliveryStates } from './batch-view.ts';
-
-const deadLetters = 'dead letters';
 
 /**
  * Delivers to every sink that the decisions select, and the dead letters, side by side: none delays another. Each is tried once,
@@ -13,7 +12,7 @@ const deadLetters = 'dead letters';
  * many rows each took.
  */
 export async function deliverToAll(batch: BatchRef, decided: DecisionsHeader): Promise<Record<string, number>> {
-  const targets = [...Object.keys(decided.sinkCounts), ...(decided.rejectedCount > 0 ? [deadLetters] : [])];
+  const targets = [...Object.keys(decided.sinkCounts), ...(decided.rejectedCount > 0 ? [deadLettersTarget] : [])];
   const states: DeliveryStates = Object.fromEntries(targets.map((target) => [target, 'delivering']));
   const show = () => {
     const isDone = Object.values(states).every((state) => state === 'delivered');
@@ -43,7 +42,7 @@ export async function deliverToAll(batch: BatchRef, decided: DecisionsHeader): P
 
 function deliverBy({ deliver, deadLetter }: typeof deliverHere | typeof deliverDurably, batch: BatchRef, target: string, { id }: DecisionsHeader): Promise<number> {
   const options = { summary: `to ${target}` };
-  return target === deadLetters ? deadLetter.executeWithOptions(options, [batch, id]) : deliver.executeWithOptions(options, [batch, target, id]);
+  return target === deadLettersTarget ? deadLetter.executeWithOptions(options, [batch, id]) : deliver.executeWithOptions(options, [batch, target, id]);
 }
 
 async function tryTogether(batch: BatchRef, targets: string[], { id }: DecisionsHeader): Promise<QuickTry> {

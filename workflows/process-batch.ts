@@ -39,9 +39,11 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
       () => scoreDurably.extractFeatures(batch, records),
     );
     setCurrentDetails(batchDetails(batch, 'asking the model'));
+    // Recorded with the decisions: which way a run goes on is what its own code asked for, whatever version of a worker answers.
+    const asked = { deliverTogether: true } as const;
     const decisions = await hereOrDurably(
-      () => scoreHere.infer(batch),
-      () => scoreDurably.infer(batch),
+      () => scoreHere.infer(batch, asked),
+      () => scoreDurably.infer(batch, asked),
     );
     const decided = decodeFrameHeader<DecisionsHeader>(decisions);
     // Runs of before told visibility here; see deliverToAll.

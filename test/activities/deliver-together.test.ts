@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { deadLettersTarget } from '../../activities/batches.ts';
+import { deadLettersTarget } from '../../contracts/names.ts';
 import { HeadraceError } from '../../contracts/failures.ts';
 import { paymentsPipeline } from '../live/payments.ts';
 import { Rig, type FakeDeliver } from './rig.ts';
@@ -22,7 +22,7 @@ const targets = ['dashboard', 'decisions', deadLettersTarget];
 test('every target takes its rows in one step', async () => {
   const { rig, taken } = rigOf(() => Promise.resolve());
   const { worker, decisions } = await rig.score();
-  expect(decisions.header).toMatchObject({ deliverTogether: true, rejectedCount: 1 });
+  expect(decisions.header).toMatchObject({ rejectedCount: 1 });
   expect(await worker.deliverTogether(targets, decisions.header.id)).toEqual({ delivered: { dashboard: 2, decisions: 2, [deadLettersTarget]: 1 }, missing: {} });
   expect(taken.toSorted((a, b) => a!.localeCompare(b!))).toEqual(['dashboard', 'decisions']);
   expect(rig.deadLetters.map(({ record }) => record.offset)).toEqual([1]);

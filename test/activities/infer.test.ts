@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { decodeDecisions } from '../../contracts/decisions-frame.ts';
 import { HeadraceError, type FailureCode } from '../../contracts/failures.ts';
 import type { Prediction } from '../../contracts/pipeline.ts';
 import type { DecisionRow } from '../../sinks/port.ts';
@@ -25,6 +26,12 @@ function rigWith(code: FailureCode | undefined, amounts: readonly number[]) {
   });
   return { rig, delivered };
 }
+
+test('repeats what the run asked for, and nothing that it did not: the run may be of an older version', async () => {
+  const { worker } = await rigWith(undefined, [5]).rig.score();
+  expect(decodeDecisions(await worker.infer()).header).not.toHaveProperty('deliverTogether');
+  expect(decodeDecisions(await worker.infer({ deliverTogether: true })).header).toMatchObject({ deliverTogether: true });
+});
 
 describe('the fallback', () => {
   test('decides while the model is away, and all it decides is marked degraded, in every sink', async () => {

@@ -97,8 +97,8 @@ class RigWorker {
     return this.#inContext(true, () => this.activities.extractFeatures(this.rig.batch, this.rig.recorded.records));
   }
 
-  infer(): Promise<Uint8Array> {
-    return this.#inContext(true, () => this.activities.infer(this.rig.batch));
+  infer(asked?: { deliverTogether?: true }): Promise<Uint8Array> {
+    return this.#inContext(true, () => this.activities.infer(this.rig.batch, asked));
   }
 
   /** @param local whether it is the one quick try */

@@ -98,6 +98,13 @@ describe('models', () => {
     // The outage itself: what is checked is that it costs time and nothing else.
     await sleep(20_000);
     expect(await system.countDecisions()).toBe(200);
+    let waiting = 0;
+    for await (const { workflowId } of system.temporal.workflow.list({ query: `WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'` })) {
+      // The workflow thread is the lean one: see worker/workflow-thread.ts.
+      await expect(system.temporal.workflow.getHandle(workflowId).query('__stack_trace')).rejects.toThrow('stack traces are not enabled');
+      waiting++;
+    }
+    expect(waiting).toBeGreaterThan(0);
     models = await startModels(Number(address.split(':')[1]));
     await untilAllDelivered(1_200);
 

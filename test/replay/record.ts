@@ -56,12 +56,12 @@ function payment(amount: number): string {
 }
 
 /** Sends the values as one Kafka record batch, and answers the run that takes them. */
-async function startBatch(values: string[]): Promise<{ batch: WorkflowHandle }> {
+async function startBatch(values: string[]): Promise<WorkflowHandle> {
   const [sent] = await system.producer.send({ topic: system.topic, acks: -1, messages: values.map((value) => ({ value })) });
   const position = Number(sent!.baseOffset);
   const batch = system.temporal.workflow.getHandle(batchWorkflowId(chain(), position));
   await until('the batch is started', () => batch.describe().then(() => true, () => false), { detail: () => system.logs() });
-  return { batch };
+  return batch;
 }
 
 function chain() {
@@ -81,7 +81,7 @@ async function recordWhenDone(name: string, run: WorkflowHandle): Promise<void> 
 async function startBlockedBatch(): Promise<{ batch: WorkflowHandle; release: () => Promise<void> }> {
   const blocker = await system.pool.connect();
   await blocker.query('begin; lock table decisions in access exclusive mode');
-  const { batch } = await startBatch([payment(usual), payment(excessive)]);
+  const batch = await startBatch([payment(usual), payment(excessive)]);
   await until('a delivery is pending', async () => (await batch.describe()).raw.pendingActivities?.length, { detail: () => system.logs() });
   return {
     batch,
@@ -106,19 +106,19 @@ const scenario = (name: string, run: (name: string) => Promise<void>) => test.sk
 
 describe('batches', () => {
   scenario('batch-delivered-together', async (name) => {
-    const { batch } = await startBatch([payment(usual), payment(suspicious), payment(excessive), payment(usual)]);
+    const batch = await startBatch([payment(usual), payment(suspicious), payment(excessive), payment(usual)]);
     expect(await batch.result()).toMatchObject({ outcomes: { approve: 2, review: 1, block: 1 }, delivered: { lake: 4, dashboard: 4, decisions: 4, review: 1 } });
     await recordWhenDone(name, batch);
   });
 
   scenario('batch-dead-letters-together', async (name) => {
-    const { batch } = await startBatch([payment(usual), '{ "id": ', JSON.stringify({ id: 'e', account: 7 }), payment(usual)]);
+    const batch = await startBatch([payment(usual), '{ "id": ', JSON.stringify({ id: 'e', account: 7 }), payment(usual)]);
     expect(await batch.result()).toMatchObject({ outcomes: { approve: 2 }, delivered: { 'dead letters': 2 } });
     await recordWhenDone(name, batch);
   });
 
   scenario('batch-only-dead-letters-together', async (name) => {
-    const { batch } = await startBatch(['no JSON']);
+    const batch = await startBatch(['no JSON']);
     expect(await batch.result()).toEqual({ outcomes: {}, delivered: { lake: 0, ledger: 0, 'dead letters': 1 } });
     await recordWhenDone(name, batch);
   });
@@ -127,7 +127,7 @@ describe('batches', () => {
     const { address } = models;
     models.kill('SIGKILL');
     await models.exited;
-    const { batch } = await startBatch([payment(usual), payment(usual)]);
+    const batch = await startBatch([payment(usual), payment(usual)]);
     await untilRetrying(batch);
     models = await startModels(Number(address.split(':')[1]));
     await recordWhenDone(name, batch);
@@ -163,7 +163,7 @@ describe('a batch that was ended', () => {
 
 describe('sweep', () => {
   scenario('sweep', async (name) => {
-    const { batch } = await startBatch([payment(usual)]);
+    const batch = await startBatch([payment(usual)]);
     await batch.result();
     await system.temporal.schedule.getHandle('sweep:headrace').trigger();
     const swept = await until('a sweep has seen the chain', async () => {
@@ -201,7 +201,7 @@ describe('reviews', () => {
 
 describe('lake', () => {
   scenario('roll-up-lake', async (name) => {
-    const { batch } = await startBatch([payment(usual)]);
+    const batch = await startBatch([payment(usual)]);
     await batch.result();
     await system.temporal.schedule.getHandle('roll-up-lake:headrace').trigger();
     const rolledUp = await until('a roll-up has written rows', async () => {
