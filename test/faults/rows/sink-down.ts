@@ -16,7 +16,7 @@ const openBeyond = 60;
 function sinkDownRow(name: string, seconds: number, { openMax, batchesPerSecond }: { openMax: number; batchesPerSecond: number }): Row {
   return {
     name,
-    about: `Postgres is away for ${seconds} s: the other sinks go on, no more than ${latencyFactorMax} times as slow as usual, until ${openMax} runs are open, and then Kafka holds the backlog`,
+    about: `Postgres is away for ${seconds} s: the other sinks go on, no more than ${latencyFactorMax} times as slow as usual (or ${latencyFloorMs} ms slower, where that is more), until ${openMax} runs are open, and then Kafka holds the backlog`,
     needs: { env: { HEADRACE_OPEN_BATCHES_MAX: String(openMax), HEADRACE_BATCHES_PER_SECOND: String(batchesPerSecond) } },
     async run(context) {
       const { system } = context;
