@@ -4,10 +4,17 @@ type Send = (partition: number, offset: number, metadata: string) => Promise<voi
 /** Longer than one request of kafkajs may take, so that it can try again. */
 const deadlineMsDefault = 20_000;
 
+/** Longer than kafkajs tries again while brokers answer at all. One that takes longer may never end, and its partition would never commit again. */
+const stuckMs = 60_000;
+
 /**
  * Commits with a deadline of our own, in order. One that has no answer in time fails for whoever waits for it, and kafkajs may still be
- * at it: the partition's next one is handed over only when that has ended, so that no commit can overtake a later one. Whatever still
- * waits when the group gives partitions out anew is dropped: it would be sent under the new generation.
+ * at it: the partition's next one is handed over only when that has ended, so that no commit of this consumer can overtake a later one
+ * of its own. Whatever still waits when the group gives partitions out anew is dropped: it would be sent under the new generation.
+ *
+ * That is all it can promise: what kafkajs is at when the group gives partitions out anew it may send once more under the new generation, and
+ * then it can come after a later commit of another consumer. The group's position goes back by that, and whoever begins there finds
+ * the same batches scored already; on a topic that has fallen silent it shows as lag until the next commit.
  */
 export class Commits {
   readonly #underWay = new Set<number>();
@@ -17,6 +24,8 @@ export class Commits {
   constructor(
     private readonly send: Send,
     private readonly deadlineMs = deadlineMsDefault,
+    /** Told when kafkajs is at a commit for over a minute: only a new consumer gets the partition going again. */
+    private readonly onStuck: (error: Error) => void = () => {},
   ) {}
 
   /** Rejects when it failed, had no answer in time, or was dropped. It may have its effect even so, unless it was dropped. */
@@ -32,8 +41,11 @@ export class Commits {
         begin: () => {
           this.#waiting.delete(partition);
           this.#underWay.add(partition);
+          const stuck = setTimeout(() => this.onStuck(new Error(`a commit of partition ${partition} has been under way for ${stuckMs / 1_000} s`)), stuckMs);
+          stuck.unref();
           this.send(partition, offset, metadata).then(resolve, reject).finally(() => {
             clearTimeout(timer);
+            clearTimeout(stuck);
             this.#underWay.delete(partition);
             this.#waiting.get(partition)?.begin();
           }).catch(() => undefined);

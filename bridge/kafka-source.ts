@@ -29,7 +29,12 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     allowAutoTopicCreation: false,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
   });
-  const commits = new Commits(async (partition, offset, metadata) => consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }]), commitDeadlineMs);
+  let crashed: SourceHandlers['crashed'] = () => {};
+  const commits = new Commits(
+    async (partition, offset, metadata) => consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }]),
+    commitDeadlineMs,
+    (error) => crashed(error),
+  );
   const at = (partition: number) => [{ topic, partitions: [partition] }];
   // kafkajs sends a heartbeat when the wall clock says so: after that was set back by an hour it sends none for an hour, and the group goes
   // on without this consumer, which does not notice. A new one begins by the new time.
@@ -38,6 +43,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
 
   return {
     async start(handlers) {
+      crashed = (error) => handlers.crashed(error);
       await admin.connect();
       await consumer.connect();
       // Before the handlers hear of the new assignment, which commits anew.
@@ -55,6 +61,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     },
     async stop() {
       unwatchClock();
+      crashed = () => {};
       try {
         await consumer.disconnect();
       } finally {

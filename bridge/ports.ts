@@ -30,7 +30,10 @@ export interface Source {
   resume(partition: number): void;
   /** The next poll of the partition asks for this offset. */
   seek(partition: number, offset: number): void;
-  /** One that fails may have its effect even so, though not after a later one of the same partition. */
+  /**
+   * One that fails may have its effect even so, though not after a later one that this consumer made for the same partition. It can come after
+   * one of another consumer: a rebalance in between does not stop what is under way.
+   */
   commit(partition: number, offset: number, metadata: string): Promise<void>;
   committed(): Promise<Map<number, Commit>>;
   /** First and next offset of each partition's log. */
@@ -44,7 +47,7 @@ export interface SourceHandlers {
   assigned(partitions: readonly number[]): void;
   /** Must not wait: a slow handler would hold back all other partitions of the same broker. Answers whether the poll may go on behind it. */
   fetched(fetch: Fetch): boolean;
-  /** The consumer ended for good and must be rebuilt. */
+  /** The consumer ended for good, or is of no use any more, and must be rebuilt. */
   crashed(error: Error): void;
 }
 

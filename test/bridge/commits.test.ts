@@ -1,5 +1,5 @@
 import type { Kafka } from 'kafkajs';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Commits } from '../../bridge/commits.ts';
 import { Committer } from '../../bridge/committer.ts';
 import { createKafkaSource } from '../../bridge/kafka-source.ts';
@@ -71,7 +71,7 @@ describe('a commit', () => {
   });
 });
 
-describe('the commits of a consumer', () => {
+describe('a consumer and its commits', () => {
   /** kafkajs with a coordinator that does not answer commits. */
   function silentCoordinator() {
     const { send, sent, offsets } = silentBrokers();
@@ -110,5 +110,62 @@ describe('the commits of a consumer', () => {
     await third;
     expect(offsets()).toEqual([1, 3]);
     await source.stop();
+  });
+
+  describe('when time passes', () => {
+    afterEach(() => void vi.useRealTimers());
+
+    /** A consumer that has started, and what it says of having crashed. */
+    async function started() {
+      vi.useFakeTimers({ toFake: ['Date', 'performance', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+      const { kafka, sent } = silentCoordinator();
+      const source = createKafkaSource(kafka, options);
+      const crashes: string[] = [];
+      await source.start({ assigned: () => {}, fetched: () => true, crashed: ({ message }) => void crashes.push(message) });
+      return { source, sent, crashes };
+    }
+    const setBackByAnHour = () => vi.setSystemTime(Date.now() - 3_600_000);
+
+    test('one that never ends makes the consumer crash: its partition would never commit again', async () => {
+      const { source, sent, crashes } = await started();
+      const [first, other] = [source.commit(0, 1, ''), source.commit(1, 1, '')];
+      sent[1]!.answer();
+      await other;
+      const failed = expect(first).rejects.toThrow('no answer');
+      await vi.advanceTimersByTimeAsync(59_000);
+      await failed;
+      expect(crashes).toEqual([]);
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect(crashes).toEqual(['a commit of partition 0 has been under way for 60 s']);
+      await source.stop();
+    });
+
+    test('one that never ends says nothing of a consumer that was stopped', async () => {
+      const { source, crashes } = await started();
+      const failed = expect(source.commit(0, 1, '')).rejects.toThrow('no answer');
+      await source.stop();
+      await vi.advanceTimersByTimeAsync(120_000);
+      await failed;
+      expect(crashes).toEqual([]);
+    });
+
+    test('a wall clock that is set back makes the consumer crash: kafkajs sends no heartbeats until it has caught up', async () => {
+      const { source, crashes } = await started();
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect(crashes).toEqual([]);
+      setBackByAnHour();
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(crashes).toEqual(['the clock was set back by 3600 s']);
+      await source.stop();
+    });
+
+    test('nobody watches the wall clock for a consumer that was stopped', async () => {
+      const { source, crashes } = await started();
+      await source.stop();
+      expect(vi.getTimerCount()).toBe(0);
+      setBackByAnHour();
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(crashes).toEqual([]);
+    });
   });
 });
