@@ -10,6 +10,8 @@ export interface ModelPort {
    * and outputs do not fit) or `MODEL_REFUSED_ROW` (the content of at least one row is to blame).
    */
   predict(pipeline: AnyPipeline, features: Float32Array, rows: number): Promise<ModelAnswer>;
+  /** As many rows `predict` asks for in one piece, at least 1. More are cut in parts, of which another server may answer each. Throws as `predict` does. */
+  rowsMax(pipeline: AnyPipeline): Promise<number>;
 }
 
 export interface ModelAnswer {

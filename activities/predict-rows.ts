@@ -13,8 +13,10 @@ export interface RowPredictions {
 
 /** Refusals after which a model that has taken no row at all is given up for now. */
 const refusalsMax = 64;
-/** Few, so that no model's limit cuts the call in two, of which another server may answer each. */
-const suspectsPerCall = 62;
+/** Few, and fewer for a model that takes fewer: the call must not be cut in parts, of which another server may answer each. */
+const suspectsPerCallMax = 62;
+/** How often a row that stands alone in its call must be answered wrongly between right answers. */
+const roundsAlone = 3;
 
 /**
  * Predicts all rows with one model version. When the model refuses the rows for their content, they are split in halves until
@@ -48,17 +50,45 @@ class Prediction {
   async predictAll(rows: number): Promise<void> {
     await this.#predict(0, rows);
     const suspects = this.#rowsThatAre('not finite', rows);
-    for (let from = 0; from < suspects.length; from += suspectsPerCall) await this.#askAgain(suspects.slice(from, from + suspectsPerCall), rows);
+    if (suspects.length === 0) return;
+    const known = this.#knownRow(rows);
+    const suspectsPerCall = Math.min(suspectsPerCallMax, (await this.#rowsMax()) - 2);
+    if (suspectsPerCall < 1) for (const row of suspects) await this.#askAlone(row, known);
+    else for (let from = 0; from < suspects.length; from += suspectsPerCall) await this.#askBetween(suspects.slice(from, from + suspectsPerCall), known);
   }
 
   /**
    * An answer that is not finite may be of the moment, too: one broken server among several answers so. The rows are asked for again
    * between two that the model took before, in one call, so that the answer tells whether it is the rows or the model.
    */
-  async #askAgain(suspects: readonly number[], rows: number): Promise<void> {
-    const { model, pipeline, result } = this;
-    const known = takenRows.get(pipeline) ?? this.#featuresOf(this.#rowsThatAre('finite', rows)[0]) ?? knownRow(pipeline);
-    const call = [known, ...suspects.map((row) => this.#featuresOf(row)!), known];
+  async #askBetween(suspects: readonly number[], known: Float32Array): Promise<void> {
+    const answers = await this.#answersTo([known, ...suspects.map((row) => this.#featuresOf(row)), known]);
+    if (![answers.at(0)!, answers.at(-1)!].every(isFiniteAnswer)) throw modelWrong(this.pipeline);
+    suspects.forEach((row, i) => this.#keep(row, answers[i + 1]!));
+  }
+
+  /**
+   * For a model that does not take three rows at once. Another server may answer each call, so one answer proves little: the row is asked for
+   * again and again between calls for the known one, each time once more, so that no order in which servers take turns falls in with it.
+   */
+  async #askAlone(suspect: number, known: Float32Array): Promise<void> {
+    const ask = async (row: Float32Array) => (await this.#answersTo([row]))[0]!;
+    const assertKnown = async () => {
+      if (!isFiniteAnswer(await ask(known))) throw modelWrong(this.pipeline);
+    };
+    await assertKnown();
+    for (let round = 1; round <= roundsAlone; round++) {
+      for (let time = 0; time < round; time++) {
+        const answer = await ask(this.#featuresOf(suspect));
+        if (isFiniteAnswer(answer)) return this.#keep(suspect, answer);
+      }
+      await assertKnown();
+    }
+  }
+
+  /** One answer for each row, all in one call. */
+  async #answersTo(call: readonly Float32Array[]): Promise<Float32Array[]> {
+    const { model, pipeline } = this;
     const features = new Float32Array(call.length * this.#width);
     call.forEach((row, i) => features.set(row, i * this.#width));
     const answer = await model.predict(pipeline, features, call.length).catch((error: unknown) => {
@@ -67,20 +97,35 @@ class Prediction {
     });
     this.#assertSameVersion(answer.version);
     const width = outputWidthOf(pipeline);
-    const answerOf = (i: number) => answer.predictions.subarray(i * width, (i + 1) * width);
-    if (![0, call.length - 1].every((i) => answerOf(i).every(Number.isFinite))) throw modelWrong(pipeline);
-    suspects.forEach((row, i) => result.predictions.set(answerOf(i + 1), row * width));
+    return call.map((_, i) => answer.predictions.subarray(i * width, (i + 1) * width));
+  }
+
+  async #rowsMax(): Promise<number> {
+    return this.model.rowsMax(this.pipeline).catch((error: unknown) => {
+      // No row was asked for, so none is to blame.
+      throw isRefusal(error) ? modelWrong(this.pipeline) : error;
+    });
+  }
+
+  #keep(row: number, answer: Float32Array): void {
+    this.result.predictions.set(answer, row * outputWidthOf(this.pipeline));
   }
 
   #rowsThatAre(what: 'finite' | 'not finite', rows: number): number[] {
     const { predictions, refused } = this.result;
     const width = outputWidthOf(this.pipeline);
-    const isFinite = (row: number) => predictions.subarray(row * width, (row + 1) * width).every(Number.isFinite);
+    const isFinite = (row: number) => isFiniteAnswer(predictions.subarray(row * width, (row + 1) * width));
     return Array.from({ length: rows }, (_, row) => row).filter((row) => !refused.has(row) && isFinite(row) === (what === 'finite'));
   }
 
-  #featuresOf(row: number | undefined): Float32Array | undefined {
-    return row === undefined ? undefined : this.features.subarray(row * this.#width, (row + 1) * this.#width);
+  /** A row that the model took before, best of all in another call than this one. */
+  #knownRow(rows: number): Float32Array {
+    const answered = this.#rowsThatAre('finite', rows)[0];
+    return takenRows.get(this.pipeline) ?? (answered === undefined ? knownRow(this.pipeline) : this.#featuresOf(answered));
+  }
+
+  #featuresOf(row: number): Float32Array {
+    return this.features.subarray(row * this.#width, (row + 1) * this.#width);
   }
 
   async #predict(from: number, to: number): Promise<void> {
@@ -164,6 +209,10 @@ async function takesRow(model: ModelPort, pipeline: AnyPipeline, row: Float32Arr
     if (!isRefusal(error)) throw error;
     return false;
   }
+}
+
+function isFiniteAnswer(numbers: Float32Array): boolean {
+  return numbers.every(Number.isFinite);
 }
 
 function isRefusal(error: unknown): boolean {

@@ -37,6 +37,8 @@ export interface InferenceClient {
   modelMetadata(model: string, options?: ModelCallOptions): Promise<ModelMetadataResponse>;
   /** The configuration that the server uses; dims without the row dimension when `maxBatchSize` is above 0. */
   modelConfig(model: string, options?: ModelCallOptions): Promise<ModelConfig>;
+  /** The most rows that the model takes in one request, as `inferRows` cuts by it; Infinity where it names no limit. */
+  rowsMax(model: string, options?: ModelCallOptions): Promise<number>;
   /** One request, sent as it is. */
   infer(request: InferRequest): Promise<InferResult>;
   /**
@@ -98,6 +100,7 @@ export function createInferenceClient(options: InferenceClientOptions): Inferenc
     modelReady: async (model, per) => (await caller.call(methods.modelReady, { name: model, version: per?.version ?? '' }, about(model, per))).ready,
     modelMetadata: async (model, per) => caller.call(methods.modelMetadata, { name: model, version: per?.version ?? '' }, about(model, per)),
     modelConfig,
+    rowsMax: async (model, per) => limits.of(model, about(model, per)),
     infer,
     async inferRows(request, { rowsMax } = {}) {
       const startedMs = nowMs();

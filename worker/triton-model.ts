@@ -23,11 +23,23 @@ export function createTritonModel(client: InferenceClient): ModelPort {
         const { version, outputs } = await client.inferRows(request(pipeline, features, rows));
         return { version, predictions: interleave(pipeline, outputs, rows) };
       } catch (error) {
-        if (!(error instanceof InferenceError)) throw error;
-        throw new HeadraceError(failureCodes[error.code] ?? 'MODEL_WRONG', error.message, { cause: error });
+        throw forBatch(error);
+      }
+    },
+    async rowsMax({ model }) {
+      try {
+        return await client.rowsMax(model.name, { ...(model.version && { version: model.version }) });
+      } catch (error) {
+        throw forBatch(error);
       }
     },
   };
+}
+
+/** What the client threw, in the words of the port. */
+function forBatch(error: unknown): unknown {
+  if (!(error instanceof InferenceError)) return error;
+  return new HeadraceError(failureCodes[error.code] ?? 'MODEL_WRONG', error.message, { cause: error });
 }
 
 /**

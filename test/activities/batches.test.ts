@@ -18,7 +18,7 @@ describe('decisions of a run', () => {
       pipeline: paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard'] }),
       amounts: [1, 2, 3],
       // Another version answers each call: the model was changed between two tries.
-      model: { predict: (_pipeline, _features, rows) => Promise.resolve({ version: String(++calls), predictions: new Float32Array(rows).fill(calls * 1_000) }) },
+      model: { rowsMax: () => Promise.resolve(Infinity), predict: (_pipeline, _features, rows) => Promise.resolve({ version: String(++calls), predictions: new Float32Array(rows).fill(calls * 1_000) }) },
       deliver: ({ rows }) => Promise.resolve(void delivered.push([...rows])),
     });
     const scored = await rig.score();

@@ -9,7 +9,7 @@ function rigOf(decisions: FakeDeliver, quickMs?: number) {
   const taken: (string | undefined)[] = [];
   const rig = new Rig({
     pipeline: paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard', 'decisions'] }), amounts: [1, 2, 3], quickMs,
-    model: { predict: (_pipeline, _features, rows) => Promise.resolve({ version: '1', predictions: Float32Array.from({ length: rows }, (_, row) => (row === 1 ? Number.NaN : 0)) }) },
+    model: { rowsMax: () => Promise.resolve(Infinity), predict: (_pipeline, _features, rows) => Promise.resolve({ version: '1', predictions: Float32Array.from({ length: rows }, (_, row) => (row === 1 ? Number.NaN : 0)) }) },
     async deliver(delivery, signal, sink) {
       if (sink === 'decisions') await decisions(delivery, signal, sink);
       taken.push(sink);

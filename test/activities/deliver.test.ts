@@ -6,7 +6,7 @@ import { paymentsPipeline } from '../live/payments.ts';
 import { until } from '../live/wait.ts';
 import { Rig, type FakeDeliver, type RigOptions } from './rig.ts';
 
-const model: RigOptions['model'] = { predict: (_pipeline, _features, rows) => Promise.resolve({ version: '1', predictions: new Float32Array(rows) }) };
+const model: RigOptions['model'] = { rowsMax: () => Promise.resolve(Infinity), predict: (_pipeline, _features, rows) => Promise.resolve({ version: '1', predictions: new Float32Array(rows) }) };
 const rigOf = (amounts: readonly number[], deliver: FakeDeliver, deliveriesMax?: number) =>
   new Rig({ pipeline: paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard'] }), amounts, model, deliver, deliveriesMax });
 

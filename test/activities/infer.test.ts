@@ -21,7 +21,7 @@ function rigWith(code: FailureCode | undefined, amounts: readonly number[]) {
   const rig = new Rig({
     pipeline: { ...pipeline, model: { ...pipeline.model, fallback } },
     amounts,
-    model: { predict: (_pipeline, _features, rows) => (code ? Promise.reject(new HeadraceError(code, 'away')) : Promise.resolve({ version: '7', predictions: new Float32Array(rows) })) },
+    model: { rowsMax: () => Promise.resolve(Infinity), predict: (_pipeline, _features, rows) => (code ? Promise.reject(new HeadraceError(code, 'away')) : Promise.resolve({ version: '7', predictions: new Float32Array(rows) })) },
     deliver: ({ rows }) => Promise.resolve(void delivered.push(...rows)),
   });
   return { rig, delivered };

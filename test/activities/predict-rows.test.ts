@@ -11,6 +11,7 @@ function fakeModel({ refuse = (x) => x === poison, version = () => '1' }: { refu
   const calls: number[] = [];
   return {
     calls,
+    rowsMax: () => Promise.resolve(Infinity),
     predict(_, features, rows) {
       calls.push(rows);
       const firsts = Array.from({ length: rows }, (_row, row) => features[row * 3]!);
@@ -81,6 +82,7 @@ describe('predictRows', () => {
       let calls = 0;
       const well = fakeModel();
       const model: ModelPort = {
+        rowsMax: well.rowsMax,
         predict: async (...asked) => {
           const answer = await well.predict(...asked);
           return broken.includes(calls++) ? { ...answer, predictions: answer.predictions.fill(NaN) } : answer;
@@ -91,10 +93,51 @@ describe('predictRows', () => {
     }
   });
 
+  /** A model that takes so many rows at once, on servers that take turns with the parts of a call; broken ones answer no finite numbers. */
+  function modelOnServers(rowsMax: number, servers: number, isBroken: (part: number) => boolean): ModelPort {
+    const well = fakeModel();
+    let part = 0;
+    return {
+      rowsMax: () => Promise.resolve(rowsMax),
+      async predict(asked, features, rows) {
+        const answers: number[] = [];
+        for (let from = 0; from < rows; from += rowsMax) {
+          const count = Math.min(rowsMax, rows - from);
+          const { predictions } = await well.predict(asked, features.subarray(from * 3, (from + count) * 3), count);
+          answers.push(...(isBroken(part++ % servers) ? predictions.fill(NaN) : predictions));
+        }
+        return { version: '1', predictions: Float32Array.from(answers) };
+      },
+    };
+  }
+
+  test.each([1, 2, 3, 4, 8, 63])('one broken server among several costs no row of a model that takes %i at once', async (rowsMax) => {
+    const firsts = Array.from({ length: 200 }, (_, i) => i + 1);
+    for (const servers of [2, 3, 5]) {
+      for (let broken = 0; broken < servers; broken++) {
+        const shared = pipeline();
+        await predictRows(fakeModel(), shared, rowsOf([1]), 1);
+        const outcome = await predictRows(modelOnServers(rowsMax, servers, (server) => server === broken), shared, rowsOf(firsts), 200).then(
+          ({ refused, predictions }) => (predictions.every((y, i) => y === firsts[i]) ? refused.size : 'other numbers'),
+          (error: HeadraceError) => error.code,
+        );
+        expect([0, 'MODEL_WRONG'], `${broken} of ${servers}`).toContain(outcome);
+      }
+    }
+  });
+
+  test.each([1, 2, 3, 64])('a row whose answer is not finite is to blame also with a model that takes %i at once', async (rowsMax) => {
+    const firsts = Array.from({ length: 100 }, (_, i) => (i % 9 === 4 ? NaN : i));
+    const { predictions, refused } = await predictRows(modelOnServers(rowsMax, 1, () => false), pipeline(), rowsOf(firsts), 100);
+    expect([...refused.keys()]).toEqual(firsts.flatMap((x, i) => (Number.isNaN(x) ? [i] : [])));
+    expect([...predictions]).toEqual(firsts.map((x) => (Number.isNaN(x) ? 0 : x)));
+  });
+
   test('a server that answers half of a batch wrongly drains nothing, also in the first batch of a worker', async () => {
     let calls = 0;
     const well = fakeModel();
     const model: ModelPort = {
+      rowsMax: well.rowsMax,
       predict: async (...asked) => {
         const answer = await well.predict(...asked);
         return calls++ === 0 ? { ...answer, predictions: answer.predictions.map((y, i) => (i < 2 ? y : NaN)) } : answer;
@@ -116,7 +159,7 @@ describe('predictRows', () => {
   });
 
   test('passes on what is not about content', async () => {
-    const model: ModelPort = { predict: () => Promise.reject(new HeadraceError('MODEL_UNAVAILABLE', 'away')) };
+    const model: ModelPort = { rowsMax: () => Promise.resolve(Infinity), predict: () => Promise.reject(new HeadraceError('MODEL_UNAVAILABLE', 'away')) };
     await expect(predictRows(model, pipeline(), rowsOf([1]), 1)).rejects.toMatchObject({ code: 'MODEL_UNAVAILABLE' });
   });
 });

@@ -126,6 +126,10 @@ function describeInference({ client }: Context): void {
     expect([...y]).toEqual(scores(part, 1));
   });
 
+  it('tells how many rows each model takes at once', async () => {
+    expect(await Promise.all(['linear', 'picky', 'identity'].map((model) => client().rowsMax(model)))).toEqual([2_048, 4, Infinity]);
+  });
+
   it('splits rows beyond the limit of the model and joins the answers in order', async () => {
     const data = features(5_000);
     const result = await client().inferRows(linear(data));
