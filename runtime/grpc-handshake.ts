@@ -17,7 +17,7 @@ export function boundHandshake(credentials: ChannelCredentials, timeoutMs: numbe
     const connect = connector.connect.bind(connector);
     connector.connect = async (socket) => {
       /** What gRPC reads from: the connection itself, or TLS on top of it. */
-      let readFrom: Socket | undefined;
+      let readFrom: Socket | undefined = undefined;
       const timer = setTimeout(() => {
         if (!readFrom?.bytesRead) socket.destroy(new Error(`connected, and no answer within ${timeoutMs} ms`));
       }, timeoutMs);

@@ -131,9 +131,9 @@ describe('a consumer and its commits', () => {
       const [first, other] = [source.commit(0, 1, ''), source.commit(1, 1, '')];
       sent[1]!.answer();
       await other;
-      const failed = expect(first).rejects.toThrow('no answer');
+      const failed = first.catch((error: Error) => error.message);
       await vi.advanceTimersByTimeAsync(59_000);
-      await failed;
+      expect(await failed).toContain('no answer');
       expect(crashes).toEqual([]);
       await vi.advanceTimersByTimeAsync(2_000);
       expect(crashes).toEqual(['a commit of partition 0 has been under way for 60 s']);
@@ -142,10 +142,10 @@ describe('a consumer and its commits', () => {
 
     test('one that never ends says nothing of a consumer that was stopped', async () => {
       const { source, crashes } = await started();
-      const failed = expect(source.commit(0, 1, '')).rejects.toThrow('no answer');
+      const failed = source.commit(0, 1, '').catch((error: Error) => error.message);
       await source.stop();
       await vi.advanceTimersByTimeAsync(120_000);
-      await failed;
+      expect(await failed).toContain('no answer');
       expect(crashes).toEqual([]);
     });
 
