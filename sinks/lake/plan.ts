@@ -26,7 +26,7 @@ export interface PlanOptions {
   onStep?: StepHook;
 }
 
-const defaultLimits: RollUpLimits = { segments: 1_024, rows: 65_536, bytes: 32 * 1024 * 1024 };
+const defaultLimits: RollUpLimits = { segments: 1_024, rows: 32_768, bytes: 16 * 1024 * 1024 };
 const defaultHoleWaitMs = 5 * 60_000;
 const temporaryKeptMs = 60 * 60_000;
 
