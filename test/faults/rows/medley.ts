@@ -1,4 +1,5 @@
-import type { Fault } from '../proxy/fault-proxy.ts';
+import { until } from '../../live/wait.ts';
+import type { Fault, FaultProxy } from '../proxy/fault-proxy.ts';
 import type { Row, RowContext } from '../row.ts';
 
 /** Each stops one of the things that all stands on, and answers how it is healed. */
@@ -59,20 +60,27 @@ export const medley: Row = {
     const { system, random } = context;
     const { servers, bridges, workers } = system;
     const cutting: Fault = { kind: 'cut_reply', chance: 0.1, random: () => random.next() };
-    const steps: [string, () => Promise<void>, (() => Promise<void> | void)?][] = [
+    /** A moment of its own, and then as long as nothing passes that could be cut. */
+    const cutReplies = async ({ proxy }: { proxy: FaultProxy }) => {
+      const before = proxy.counts.cutReplies;
+      await proxy.set(cutting);
+      return () => until('a reply is cut off', () => proxy.counts.cutReplies > before);
+    };
+    const steps: [string, () => Promise<void | (() => Promise<unknown>)>, () => Promise<void> | void][] = [
       ['SIGKILL a bridge', () => bridges[0]!.kill(), () => bridges[0]!.start()],
       ['SIGKILL a worker', () => workers[0]!.kill(), () => workers[0]!.start()],
-      ['replies of Temporal are cut off', () => servers.temporal.proxy.set(cutting), () => servers.temporal.proxy.heal()],
-      ['answers of Postgres are cut off', () => servers.postgres.proxy.set(cutting), () => servers.postgres.proxy.heal()],
+      ['replies of Temporal are cut off', () => cutReplies(servers.temporal), () => servers.temporal.proxy.heal()],
+      ['answers of Postgres are cut off', () => cutReplies(servers.postgres), () => servers.postgres.proxy.heal()],
       ['SIGKILL the model server', () => servers.models.kill(), () => servers.models.restart()],
       ['SIGKILL Temporal', () => servers.temporal.kill(), () => servers.temporal.restart()],
       ['SIGKILL Kafka', () => servers.kafka.kill(), () => servers.kafka.restart()],
     ];
     for (const [name, inflict, heal] of random.shuffle(steps)) {
-      await inflict();
+      const bitten = await inflict();
       context.fault(name);
       await context.pause(1_500, 3_000);
-      await heal?.();
+      await bitten?.();
+      await heal();
     }
     const frozenAtMs = Date.now();
     bridges[1]!.freeze();
