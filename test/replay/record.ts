@@ -10,6 +10,7 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { batchWorkflowId, eventKey, reviewWorkflowId } from '../../contracts/event-key.ts';
@@ -145,6 +146,26 @@ describe('batches', () => {
     system.startWorker();
     await system.worker.ready;
     await release();
+    await recordWhenDone(name, batch);
+  });
+});
+
+describe('a try of all deliveries that is not answered', () => {
+  scenario('batch-together-timed-out', async (name) => {
+    const blocker = await system.pool.connect();
+    await blocker.query('begin; lock table decisions in access exclusive mode');
+    const batch = await startBatch([payment(usual), payment(suspicious), payment(excessive)]);
+    await until('the dashboard waits', async () => (await blocker.query(`select 1 from pg_locks where not granted and relation = 'decisions'::regclass`)).rowCount);
+    // Longer than the step may take: when the worker wakes up, its time is over.
+    system.worker.signal('SIGSTOP');
+    await sleep(5_000);
+    system.worker.signal('SIGCONT');
+    await until('a delivery is pending', async () => (await batch.describe()).raw.pendingActivities?.length, { detail: () => system.logs() });
+    await blocker.query('commit');
+    blocker.release();
+    expect(await batch.result()).toMatchObject({ delivered: { lake: 3, dashboard: 3, decisions: 3, review: 1, ledger: 0 } });
+    const { events } = await batch.fetchHistory();
+    expect(events?.filter(({ markerRecordedEventAttributes: marker }) => marker?.failure)).toHaveLength(1);
     await recordWhenDone(name, batch);
   });
 });

@@ -15,7 +15,7 @@ Runtime.install({ logger, telemetryOptions: { logging: { filter: makeTelemetryFi
 const expectedNames = [
   'batch-dead-letters', 'batch-delivered', 'batch-model-away', 'batch-only-dead-letters', 'batch-redriven', 'batch-sink-away', 'batch-worker-killed',
   'batch-dead-letters-together', 'batch-delivered-together', 'batch-model-away-together', 'batch-only-dead-letters-together', 'batch-redriven-together',
-  'batch-sink-away-together', 'batch-worker-killed-together',
+  'batch-sink-away-together', 'batch-together-timed-out', 'batch-worker-killed-together',
   'review-escalated', 'review-signal', 'review-update', 'roll-up-lake', 'sweep',
 ];
 
