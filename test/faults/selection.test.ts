@@ -1,12 +1,25 @@
 import { expect, test } from 'vitest';
 import { medley } from './rows/medley.ts';
+import { postgresAtCommit } from './rows/network.ts';
+import { verdicts } from './rows/reviews.ts';
+import { endedFromOutside } from './rows/runs.ts';
+import { rereadAfterExpiry } from './rows/topic.ts';
 import { runRow } from './run-row.ts';
 import { workingTree } from './system/product.ts';
 
-/** The matrix is `npm run faults`; this is the taste of it that every test run has. */
-test('one fault of each kind: nothing is lost, nothing happens twice, all sinks agree', async () => {
+/** The matrix is `npm run faults`; this is the taste of it that every test run has, some five minutes. */
+const selection = [
+  { row: medley, faultsMin: 8 },
+  { row: postgresAtCommit, faultsMin: 20 },
+  { row: rereadAfterExpiry, faultsMin: 1 },
+  { row: endedFromOutside, faultsMin: 20 },
+  { row: verdicts, faultsMin: 20 },
+];
+
+test.each(selection)('$row.name: $row.about', async ({ row, faultsMin }) => {
   const told: string[] = [];
-  const result = await runRow(medley, { product: workingTree(), seed: 20_261_121, rate: 200, eventsMin: 12_000, env: process.env, log: (text) => told.push(text) });
+  const result = await runRow(row, { product: workingTree(), seed: 20_261_121, rate: 200, eventsMin: 12_000, env: process.env, log: (text) => told.push(text) });
   expect(result.problems, told.join('\n')).toEqual([]);
-  expect(result).toMatchObject({ passed: true, lost: 0, duplicated: 0, faults: 8 });
+  expect(result).toMatchObject({ passed: true, lost: 0, duplicated: 0 });
+  expect(result.faults).toBeGreaterThanOrEqual(faultsMin);
 }, 290_000);
