@@ -14,11 +14,12 @@ import { batchAttributes, batchDetails, type DeliveryStates } from './batch-view
 export async function deliverToAll(batch: BatchRef, decided: DecisionsHeader): Promise<Record<string, number>> {
   const targets = [...Object.keys(decided.sinkCounts), ...(decided.rejectedCount > 0 ? [deadLettersTarget] : [])];
   const states: DeliveryStates = Object.fromEntries(targets.map((target) => [target, 'delivering']));
-  const show = () => {
-    const isDone = Object.values(states).every((state) => state === 'delivered');
+  const show = (target: string, state: DeliveryStates[string]) => {
+    states[target] = state;
+    const isDone = Object.values(states).every((each) => each === 'delivered');
     setCurrentDetails(batchDetails(batch, isDone ? 'done' : 'delivering', decided, states));
   };
-  show();
+  setCurrentDetails(batchDetails(batch, 'delivering', decided, states));
 
   const tried = decided.deliverTogether ? await tryTogether(batch, targets, decided) : undefined;
   // When all is delivered the run ends in the same workflow task, and visibility is written once instead of twice.
@@ -26,17 +27,15 @@ export async function deliverToAll(batch: BatchRef, decided: DecisionsHeader): P
   const delivered = await Promise.all(
     targets.map(async (target) => {
       const durably = () => {
-        states[target] = 'retrying';
-        show();
+        show(target, 'retrying');
         return deliverBy(deliverDurably, batch, target, decided);
       };
       // Runs of before have a quick step for each target.
       const rows = tried ? (tried.delivered[target] ?? (await durably())) : await hereOrDurably(() => deliverBy(deliverHere, batch, target, decided), durably);
-      states[target] = 'delivered';
+      show(target, 'delivered');
       return [target, rows] as const;
     }),
   );
-  show();
   return Object.fromEntries(delivered);
 }
 
