@@ -3,8 +3,8 @@ import { decodeDecisions, type Decisions } from '../contracts/decisions-frame.ts
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { decodeFeatures, type Features } from '../contracts/features-frame.ts';
-import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { deadLettersTarget } from '../contracts/names.ts';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
 import type { DecisionRow } from '../sinks/port.ts';
 import { decodeEvents, type DecodedEvent } from '../pipelines/decode-event.ts';

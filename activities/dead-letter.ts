@@ -1,7 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
+import { deadLettersTarget } from '../contracts/names.ts';
 import { attempt } from './attempt.ts';
 import type { Batches } from './batches.ts';
-import { deadLettersTarget } from '../contracts/names.ts';
 import type { ActivityReports, DeadLetterPort } from './ports.ts';
 import type { BatchActivities } from './types.ts';
 

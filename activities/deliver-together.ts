@@ -1,5 +1,6 @@
 import { messageOf } from '../contracts/failures.ts';
 import { deadLettersTarget } from '../contracts/names.ts';
+import { within } from '../contracts/within.ts';
 import { quickTryMs } from './sink-guard.ts';
 import type { BatchActivities, QuickTry } from './types.ts';
 
@@ -13,7 +14,8 @@ export function createDeliverTogether({ deliver, deadLetter }: Pick<BatchActivit
     await Promise.all(
       targets.map(async (target) => {
         try {
-          result.delivered[target] = await within(quickMs, target === deadLettersTarget ? deadLetter(batch, decisionsId) : deliver(batch, target, decisionsId));
+          const delivery = target === deadLettersTarget ? deadLetter(batch, decisionsId) : deliver(batch, target, decisionsId);
+          result.delivered[target] = await within(quickMs, delivery, `it takes longer than ${quickMs / 1_000} s`);
         } catch (error) {
           result.missing[target] = messageOf(error);
         }
@@ -21,12 +23,4 @@ export function createDeliverTogether({ deliver, deadLetter }: Pick<BatchActivit
     );
     return result;
   };
-}
-
-async function within<T>(timeoutMs: number, delivery: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it takes longer than ${timeoutMs / 1_000} s`)), timeoutMs);
-  });
-  return Promise.race([delivery, tooLate]).finally(() => clearTimeout(timer));
 }

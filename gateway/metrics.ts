@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { GatewayApp } from './app.ts';
-import { within } from './deadline.ts';
+import { within } from '../contracts/within.ts';
 import type { GaugeSources } from './server.ts';
 
 /** How long a number that was read is shown again. */

@@ -3,7 +3,7 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { acceptEvents, type AcceptedEvent } from './accept-events.ts';
 import type { GatewayApp } from './app.ts';
-import { within } from './deadline.ts';
+import { within } from '../contracts/within.ts';
 import { Problem, problemSchema } from './problems.ts';
 
 /** What taking events needs of Kafka. Resolves only when the brokers have all the messages in sync. */

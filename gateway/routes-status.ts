@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { GatewayApp } from './app.ts';
-import { within } from './deadline.ts';
+import { within } from '../contracts/within.ts';
 import type { GaugeSources } from './server.ts';
 
 const readTimeoutMs = 3_000;

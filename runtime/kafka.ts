@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Kafka, logLevel, type KafkaConfig, type logCreator, type SASLOptions } from 'kafkajs';
 import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
+import { within } from '../contracts/within.ts';
 import type { Logger } from './log.ts';
 
 const pinoLevels = {
@@ -21,17 +22,12 @@ const connectTimeoutMs = 15_000;
  */
 export async function connectKafka(config: Config, log: Logger, role: string): Promise<Kafka> {
   const admin = newKafka(config, () => () => undefined, role).admin();
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${connectTimeoutMs / 1_000} s`)), connectTimeoutMs);
-  });
   try {
     // Where a server is silent, kafkajs's own connecting ends well; only an answer proves a broker.
-    await Promise.race([admin.connect().then(() => admin.describeCluster()), tooLate]);
+    await within(connectTimeoutMs, admin.connect().then(() => admin.describeCluster()), `no answer within ${connectTimeoutMs / 1_000} s`);
   } catch (error) {
     throw new Error(`no Kafka answers at ${config.kafka.brokers.join(', ')}; check KAFKA_BROKERS and its TLS and SASL settings (${messageOf(error)})`, { cause: error });
   } finally {
-    clearTimeout(timer);
     // Nobody has to wait for it, and with a silent server it takes its time.
     void admin.disconnect().catch(() => undefined);
   }
