@@ -52,7 +52,7 @@ class Prediction {
     const suspects = this.#rowsThatAre('not finite', rows);
     if (suspects.length === 0) return;
     const known = this.#knownRow(rows);
-    const suspectsPerCall = Math.min(suspectsPerCallMax, (await this.#rowsMax()) - 2);
+    const suspectsPerCall = Math.min(suspectsPerCallMax, (await this.#orModelWrong(this.model.rowsMax(this.pipeline))) - 2);
     if (suspectsPerCall < 1) for (const row of suspects) await this.#askAlone(row, known);
     else for (let from = 0; from < suspects.length; from += suspectsPerCall) await this.#askBetween(suspects.slice(from, from + suspectsPerCall), known);
   }
@@ -91,18 +91,16 @@ class Prediction {
     const { model, pipeline } = this;
     const features = new Float32Array(call.length * this.#width);
     call.forEach((row, i) => features.set(row, i * this.#width));
-    const answer = await model.predict(pipeline, features, call.length).catch((error: unknown) => {
-      // It took each of these before.
-      throw isRefusal(error) ? modelWrong(pipeline) : error;
-    });
+    // It took each of these before.
+    const answer = await this.#orModelWrong(model.predict(pipeline, features, call.length));
     this.#assertSameVersion(answer.version);
     const width = outputWidthOf(pipeline);
     return call.map((_, i) => answer.predictions.subarray(i * width, (i + 1) * width));
   }
 
-  async #rowsMax(): Promise<number> {
-    return this.model.rowsMax(this.pipeline).catch((error: unknown) => {
-      // No row was asked for, so none is to blame.
+  /** For answers that no row can be to blame for. */
+  #orModelWrong<T>(answer: Promise<T>): Promise<T> {
+    return answer.catch((error: unknown) => {
       throw isRefusal(error) ? modelWrong(this.pipeline) : error;
     });
   }
@@ -121,7 +119,7 @@ class Prediction {
   /** A row that the model took before, best of all in another call than this one. */
   #knownRow(rows: number): Float32Array {
     const answered = this.#rowsThatAre('finite', rows)[0];
-    return takenRows.get(this.pipeline) ?? (answered === undefined ? knownRow(this.pipeline) : this.#featuresOf(answered));
+    return takenRows.has(this.pipeline) || answered === undefined ? knownRow(this.pipeline) : this.#featuresOf(answered);
   }
 
   #featuresOf(row: number): Float32Array {
@@ -175,7 +173,7 @@ export function refuseWhatIsNotFinite({ predictions, refused }: RowPredictions, 
   const width = outputWidthOf(pipeline);
   for (let row = 0; row < rows; row++) {
     const numbers = predictions.subarray(row * width, (row + 1) * width);
-    if (numbers.every(Number.isFinite)) continue;
+    if (isFiniteAnswer(numbers)) continue;
     numbers.fill(0);
     if (!refused.has(row)) refused.set(row, { code: 'BAD_PREDICTION', reason: 'the answer for this row is missing or no finite number' });
   }
@@ -204,7 +202,7 @@ function rememberTakenRow(pipeline: AnyPipeline, features: Float32Array, refused
 
 async function takesRow(model: ModelPort, pipeline: AnyPipeline, row: Float32Array): Promise<boolean> {
   try {
-    return (await model.predict(pipeline, row, 1)).predictions.every(Number.isFinite);
+    return isFiniteAnswer((await model.predict(pipeline, row, 1)).predictions);
   } catch (error) {
     if (!isRefusal(error)) throw error;
     return false;

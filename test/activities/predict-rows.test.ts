@@ -24,6 +24,19 @@ function fakeModel({ refuse = (x) => x === poison, version = () => '1' }: { refu
 const pipeline = () => paymentsPipeline({ name: 'p', topic: 't' });
 const rowsOf = (firsts: number[]) => Float32Array.from(firsts.flatMap((x) => [x, 0, 0]));
 
+/** A model whose right answers, counted from 0, are changed on their way. */
+function answering(change: (predictions: Float32Array, call: number) => Float32Array): ModelPort {
+  let calls = 0;
+  const well = fakeModel();
+  return {
+    rowsMax: well.rowsMax,
+    predict: async (...asked) => {
+      const answer = await well.predict(...asked);
+      return { ...answer, predictions: change(answer.predictions, calls++) };
+    },
+  };
+}
+
 describe('predictRows', () => {
   test('asks once for rows that the model takes', async () => {
     const model = fakeModel();
@@ -79,15 +92,7 @@ describe('predictRows', () => {
     await predictRows(fakeModel(), shared, rowsOf([1]), 1);
     const firsts = Array.from({ length: 200 }, (_, i) => i + 1);
     for (const broken of [[0], [1], [0, 1], [0, 2], [0, 1, 2, 3, 4, 5]]) {
-      let calls = 0;
-      const well = fakeModel();
-      const model: ModelPort = {
-        rowsMax: well.rowsMax,
-        predict: async (...asked) => {
-          const answer = await well.predict(...asked);
-          return broken.includes(calls++) ? { ...answer, predictions: answer.predictions.fill(NaN) } : answer;
-        },
-      };
+      const model = answering((predictions, call) => (broken.includes(call) ? predictions.fill(NaN) : predictions));
       const outcome = await predictRows(model, shared, rowsOf(firsts), 200).then(({ refused, predictions }) => (predictions.every((y, i) => y === firsts[i]) ? refused.size : 'other numbers'), (error: HeadraceError) => error.code);
       expect([broken, outcome]).toEqual([broken, broken.includes(0) && broken.length > 1 ? 'MODEL_WRONG' : 0]);
     }
@@ -134,15 +139,7 @@ describe('predictRows', () => {
   });
 
   test('a server that answers half of a batch wrongly drains nothing, also in the first batch of a worker', async () => {
-    let calls = 0;
-    const well = fakeModel();
-    const model: ModelPort = {
-      rowsMax: well.rowsMax,
-      predict: async (...asked) => {
-        const answer = await well.predict(...asked);
-        return calls++ === 0 ? { ...answer, predictions: answer.predictions.map((y, i) => (i < 2 ? y : NaN)) } : answer;
-      },
-    };
+    const model = answering((predictions, call) => (call === 0 ? predictions.map((y, i) => (i < 2 ? y : NaN)) : predictions));
     expect(await predictRows(model, pipeline(), rowsOf([1, 2, 3, 4]), 4)).toMatchObject({ predictions: Float32Array.of(1, 2, 3, 4), refused: new Map() });
   });
 
