@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 
-function tryListen(port: number, host: string): Promise<number | undefined> {
+/** The port that could be bound, and is free again; undefined when it is taken or not allowed. */
+export function tryListen(port: number, host: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {

@@ -13,6 +13,11 @@ export function payment(i: number): Payment {
   return { id: `e${i}`, account: `a${(i * 7) % 211}`, amount: (i * 37) % 1_000, at: startMs + i * 500 };
 }
 
+/** A payment as producers send it: those of an account stay in order. */
+export function paymentMessage(event: Payment): Message {
+  return { key: event.account, value: JSON.stringify(event) };
+}
+
 /** Payments that flow at a steady rate, whatever happens, until told to stop. Each is sent once and its outcome is kept. */
 export class Load {
   #next = 0;
@@ -57,7 +62,7 @@ export class Load {
 
   async #send(count: number): Promise<void> {
     const events = Array.from({ length: count }, () => this.eventOf(this.#next++));
-    const messages: Message[] = events.map((event) => ({ key: event.account, value: JSON.stringify(event) }));
+    const messages = events.map(paymentMessage);
     const outcome = await this.system.producer.send({ topic: this.system.topic, acks: -1, messages }).then((): ProduceOutcome => 'ok', outcomeOf);
     this.ledger.note(events.map(({ id }) => id), outcome);
   }

@@ -1,46 +1,29 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createDatabase, createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
+import { uniqueName } from '../stack/live.ts';
+import { startForVisits } from '../stack/visits.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'headrace-gateway-'));
 const topic = uniqueName('visits');
-
-const pipelineFile = `
-import { definePipeline } from 'headrace';
-import { z } from 'zod';
-export default definePipeline({
-  name: 'visits', topic: { name: '${topic}', partitions: 1 },
-  event: z.object({ id: z.string(), page: z.string(), at: z.number() }),
-  eventId: (event) => event.id, eventTimeMs: (event) => event.at, entities: { page: (event) => event.page },
-  features: ({ count }) => ({ page_count_1h: count({ entity: 'page', lengthMs: 3_600_000 }) }),
-  model: { name: 'visits', input: 'x', outputs: { score: 1 } },
-  outcomes: ['ok'], decide: () => ({ outcome: 'ok', why: 'always' }), sinks: [{ sink: 'dashboard' }],
-});`;
 
 describe('gateway process', () => {
   let env: Record<string, string>;
   const children: ChildProcess[] = [];
 
   beforeAll(async () => {
-    const live = await startLiveServers({ kafka: true, postgres: true, temporal: true });
-    mkdirSync(join(folder, 'pipelines', 'visits'), { recursive: true });
-    writeFileSync(join(folder, 'pipelines', 'visits', 'index.ts'), pipelineFile);
-    const admin = new Kafka({ brokers: live.kafka.brokers, logLevel: logLevel.NOTHING }).admin();
+    const started = await startForVisits(folder, topic);
+    env = started.env;
+    const admin = new Kafka({ brokers: started.live.kafka.brokers, logLevel: logLevel.NOTHING }).admin();
     await admin.connect();
     await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true, timeout: 30_000 });
     await admin.disconnect();
-    env = {
-      PATH: process.env['PATH']!, HEADRACE_PIPELINES_DIR: join(folder, 'pipelines'), HEADRACE_GATEWAY_PORT: '0',
-      KAFKA_BROKERS: live.kafka.brokers.join(), DATABASE_URL: await createDatabase(live.postgres.databaseUrl),
-      TEMPORAL_ADDRESS: live.temporal.address, TEMPORAL_NAMESPACE: await createNamespace(live.temporal.address), TRITON_URL: '127.0.0.1:1',
-    };
   }, 180_000);
   afterAll(() => {
     for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');

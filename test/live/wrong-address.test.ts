@@ -1,24 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root } from '../source-tree.ts';
-import { createDatabase, createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
+import { uniqueName } from '../stack/live.ts';
+import { startForVisits } from '../stack/visits.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'headrace-addresses-'));
-const pipelineFile = `
-import { definePipeline } from 'headrace';
-import { z } from 'zod';
-export default definePipeline({
-  name: 'visits', topic: { name: '${uniqueName('visits')}', partitions: 1 },
-  event: z.object({ id: z.string(), page: z.string(), at: z.number() }),
-  eventId: (event) => event.id, eventTimeMs: (event) => event.at, entities: { page: (event) => event.page },
-  features: ({ count }) => ({ page_count_1h: count({ entity: 'page', lengthMs: 3_600_000 }) }),
-  model: { name: 'visits', input: 'x', outputs: { score: 1 } },
-  outcomes: ['ok'], decide: () => ({ outcome: 'ok', why: 'always' }), sinks: [{ sink: 'dashboard' }],
-});`;
 
 /** Something that takes connections and says nothing, as a wrong port can. */
 let silent: Server;
@@ -26,16 +16,9 @@ let env: Record<string, string>;
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
-  const live = await startLiveServers({ kafka: true, postgres: true, temporal: true });
-  mkdirSync(join(folder, 'pipelines', 'visits'), { recursive: true });
-  writeFileSync(join(folder, 'pipelines', 'visits', 'index.ts'), pipelineFile);
   silent = createServer((socket) => socket.on('error', () => undefined).resume());
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-  env = {
-    PATH: process.env['PATH']!, HEADRACE_PIPELINES_DIR: join(folder, 'pipelines'), HEADRACE_GATEWAY_PORT: '0', HEADRACE_DATA_DIR: join(folder, 'data'),
-    KAFKA_BROKERS: live.kafka.brokers.join(), DATABASE_URL: await createDatabase(live.postgres.databaseUrl),
-    TEMPORAL_ADDRESS: live.temporal.address, TEMPORAL_NAMESPACE: await createNamespace(live.temporal.address), TRITON_URL: '127.0.0.1:1',
-  };
+  env = { ...(await startForVisits(folder, uniqueName('visits'))).env, HEADRACE_DATA_DIR: join(folder, 'data') };
 }, 180_000);
 afterAll(() => {
   for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');

@@ -1,4 +1,5 @@
 import type { Message } from 'kafkajs';
+import { payment, paymentMessage } from '../load.ts';
 import type { Row } from '../row.ts';
 
 const rounds = 12;
@@ -8,8 +9,7 @@ const perRound = 300;
 function payments(round: number): Message[] {
   return Array.from({ length: perRound }, (_, k) => {
     const i = round * perRound + k;
-    const event = { id: `twice-${i}`, account: `d${i % 31}`, amount: (i * 37) % 1_000, at: Date.UTC(2026, 0, 1) + i * 1_000 };
-    return { key: event.account, value: JSON.stringify(event) };
+    return paymentMessage({ ...payment(i), id: `twice-${i}`, account: `d${i % 31}`, at: Date.UTC(2026, 0, 1) + i * 1_000 });
   });
 }
 

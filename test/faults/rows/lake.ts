@@ -6,18 +6,24 @@ import { segmentPath, segmentsFolder } from '../../../sinks/lake/paths.ts';
 import { openBatches } from '../../live/collect.ts';
 import { until } from '../../live/wait.ts';
 import type { Row, RowContext } from '../row.ts';
+import type { FaultSystem } from '../system/fault-system.ts';
 import { seenBy } from './kills.ts';
 
 /** What a lake says that cannot write. */
 const diskFull = 'the disk is full';
 const fullMs = 20_000;
 
+/** The path of one of the segments that are not rolled up yet, if there is one. */
+function aSegment({ lakeDir }: FaultSystem): string | undefined {
+  const name = readdirSync(lakeDir, { recursive: true, encoding: 'utf8' }).find((each) => each.startsWith(segmentsFolder) && each.endsWith('.seg'));
+  return name && join(lakeDir, name);
+}
+
 /** What a machine that loses its power leaves behind: segments of batches that wait for the lake, each under its name and with half of its bytes. */
 async function leaveHalfSegments({ system }: RowContext, most: number): Promise<number> {
-  const folder = join(system.lakeDir, segmentsFolder);
-  const whole = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((name) => name.endsWith('.seg'));
+  const whole = aSegment(system);
   if (!whole) return 0;
-  const bytes = readFileSync(join(folder, whole));
+  const bytes = readFileSync(whole);
   let left = 0;
   for await (const { workflowId, memo } of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'" })) {
     if (left === most) break;
@@ -40,7 +46,7 @@ export const lakeDiskFull: Row = {
     const disk = system.lakeDisk!;
     for (const worker of system.workers) worker.watch(diskFull);
     // Until the lake has something that can be halved.
-    await until('a segment is in the lake', () => readdirSync(system.lakeDir, { recursive: true, encoding: 'utf8' }).some((name) => name.endsWith('.seg')));
+    await until('a segment is in the lake', () => aSegment(system));
     const before = await system.countDecisions();
     const fromMs = Date.now();
     disk.fill();

@@ -3,15 +3,12 @@ import { deadLetters, readTopic } from '../../live/collect.ts';
 import type { Message } from 'kafkajs';
 import type { Random } from '../random.ts';
 import type { Row } from '../row.ts';
-import { payment } from '../load.ts';
+import { payment, paymentMessage } from '../load.ts';
 import { poisonCorpus } from '../poison-corpus.ts';
 
 /** Events of accounts that no other producer of the run uses, so that only the order of their own sends matters. */
 function ownEvents(prefix: string, from: number, count: number): Message[] {
-  return Array.from({ length: count }, (_, i) => {
-    const event = { ...payment(from + i), id: `${prefix}-${from + i}`, account: `${prefix}${i % 13}` };
-    return { key: event.account, value: JSON.stringify(event) };
-  });
+  return Array.from({ length: count }, (_, i) => paymentMessage({ ...payment(from + i), id: `${prefix}-${from + i}`, account: `${prefix}${i % 13}` }));
 }
 
 export const transactions: Row = {

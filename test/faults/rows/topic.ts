@@ -1,5 +1,6 @@
 import { readTopic } from '../../live/collect.ts';
 import { until } from '../../live/wait.ts';
+import { paymentMessage } from '../load.ts';
 import type { Row, RowContext } from '../row.ts';
 
 /** Ends the bridges, and waits until the group has noticed: an offset of a group with members cannot be touched. */
@@ -140,7 +141,7 @@ export const compaction: Row = {
       // A segment is closed by the first record that comes late enough, and only closed ones are compacted.
       const left = await until('most of what waits is compacted away', async () => {
         const events = Array.from({ length: 200 }, () => ({ id: `compacted-${sent}`, account: `c${sent % 40}`, amount: sent % 100, at: Date.UTC(2026, 0, 1) + sent++ * 1_000 }));
-        await system.sendAfresh(events.map((event) => ({ key: event.account, value: JSON.stringify(event) })));
+        await system.sendAfresh(events.map(paymentMessage));
         const keys = [...(await readTopic(system, system.topic)).values()].flat().filter(({ key }) => key?.toString().startsWith('c')).length;
         return keys < sent / 2 && sent - keys >= compactedLeast && { keys };
       }, { timeoutMs: 90_000, everyMs: 1_500 });

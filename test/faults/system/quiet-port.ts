@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { tryListen } from '../../../stack/servers/ports.ts';
 
 const [lowest, highest] = [20_000, 32_000];
 const attemptsMax = 100;
@@ -11,17 +11,9 @@ const given = new Set<number>();
 export async function quietPort(host = '127.0.0.1'): Promise<number> {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const port = lowest + Math.floor(Math.random() * (highest - lowest));
-    if (given.has(port) || !(await isFree(port, host))) continue;
+    if (given.has(port) || (await tryListen(port, host)) === undefined) continue;
     given.add(port);
     return port;
   }
   throw new Error(`no free port between ${lowest} and ${highest} on ${host} after ${attemptsMax} attempts`);
-}
-
-function isFree(port: number, host: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error)));
-    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
-  });
 }
