@@ -53,16 +53,10 @@ export class Batches {
 
   /** Keeps what `extractFeatures` recorded for the current run. */
   keepFeatures(batch: BatchRef, recordsFrame: Uint8Array, records: KafkaRecord[], events: readonly DecodedEvent[], features: Features): LoadedBatch {
-    const byIndex = new Map(events.map((event) => [event.recordIndex, event]));
-    const rowEvents = Array.from(features.recordIndex, (index) => {
-      const event = byIndex.get(index);
-      if (!event) throw new HeadraceError('PIPELINE_UNKNOWN', `record ${records[index]?.offset} was an event when its features were recorded, and today's schema refuses it; restore the schema`);
-      return event;
-    });
     const loaded: LoadedBatch = {
       pipeline: this.pipeline(batch),
       records,
-      events: rowEvents,
+      events: eventsOfRows(features, events, records),
       features,
       featureRecords: featureRecords(features),
       bytes: recordsFrame.byteLength * memoryFactor,
@@ -141,6 +135,19 @@ export class Batches {
     this.#bytes -= this.#byRun.get(run)?.bytes ?? 0;
     this.#byRun.delete(run);
   }
+}
+
+/** The events that have a row, in row order; both follow the records. */
+function eventsOfRows({ recordIndex }: Features, events: readonly DecodedEvent[], records: readonly KafkaRecord[]): DecodedEvent[] {
+  const rows: DecodedEvent[] = [];
+  let at = 0;
+  for (const index of recordIndex) {
+    while (at < events.length && events[at]!.recordIndex < index) at++;
+    const event = events[at];
+    if (event?.recordIndex !== index) throw new HeadraceError('PIPELINE_UNKNOWN', `record ${records[index]?.offset} was an event when its features were recorded, and today's schema refuses it; restore the schema`);
+    rows.push(event);
+  }
+  return rows;
 }
 
 function currentRun(): string {

@@ -6,7 +6,7 @@ import { ledgerTarget } from '../contracts/names.ts';
 import type { AnyPipeline, DecideInput } from '../contracts/pipeline.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { LoadedBatch } from './batches.ts';
-import { predictionReader } from './decision-rows.ts';
+import { predictionOf } from './decision-rows.ts';
 import type { RowPredictions } from './predict-rows.ts';
 
 /** Applies the pipeline's policy and sink conditions to every row. A row that they fail on gets a dead letter; its neighbours go on. */
@@ -41,13 +41,12 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
     sinks: new Uint32Array(rows),
     degraded: new Uint8Array(rows).fill(predicted.degraded ? 1 : 0),
   };
-  const predictionOf = predictionReader(outputs, predicted.predictions);
   for (let row = 0; row < rows; row++) {
     const refused = predicted.refused.get(row);
     const decided = refused ?? decideRow(pipeline, {
       event: events[row]!.event as never,
       features: featureRecords[row]!,
-      prediction: predictionOf(row),
+      prediction: predictionOf(outputs, predicted.predictions, row),
       degraded: predicted.degraded,
     });
     if ('code' in decided) {
@@ -59,9 +58,10 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
     decisions.sinks[row] = decided.sinks;
     const outcome = pipeline.outcomes[decided.outcome]!;
     outcomeCounts[outcome] = (outcomeCounts[outcome] ?? 0) + 1;
-    pipeline.sinks.forEach(({ sink }, i) => {
+    for (let i = 0; i < pipeline.sinks.length; i++) {
+      const { sink } = pipeline.sinks[i]!;
       if (decided.sinks & (1 << i)) sinkCounts[sink] = (sinkCounts[sink] ?? 0) + 1;
-    });
+    }
   }
   // Its segments show the chain: one that is missing would be taken for a hole.
   if (pipeline.sinks.some(({ sink }) => sink === 'lake')) sinkCounts['lake'] ??= 0;
@@ -82,7 +82,11 @@ function decideRow(pipeline: AnyPipeline, input: DecideInput<never>): DecidedRow
     const outcome = pipeline.outcomes.indexOf(decision.outcome);
     if (outcome < 0) return { code: 'BAD_DECISION', reason: 'decide returned an outcome that the pipeline does not declare' };
     const decided = { ...input, ...decision };
-    const sinks = pipeline.sinks.reduce((mask, { when }, i) => (!when || when(decided) ? mask | (1 << i) : mask), 0);
+    let sinks = 0;
+    for (let i = 0; i < pipeline.sinks.length; i++) {
+      const { when } = pipeline.sinks[i]!;
+      if (!when || when(decided)) sinks |= 1 << i;
+    }
     return { outcome, why: String(decision.why), sinks: sinks >>> 0 };
   } catch (error) {
     return { code: 'BAD_DECISION', reason: `the decision policy failed (${nameOf(error)})` };

@@ -8,25 +8,31 @@ import type { LoadedBatch } from './batches.ts';
 /** Features by name, one record per row. */
 export function featureRecords({ header, values, recordIndex }: Features): Record<string, number>[] {
   const width = header.names.length;
-  return Array.from(recordIndex, (_, row) => {
+  const records: Record<string, number>[] = [];
+  for (let row = 0; row < recordIndex.length; row++) {
     const record: Record<string, number> = {};
     for (let column = 0; column < width; column++) record[header.names[column]!] = values[row * width + column]!;
-    return record;
-  });
+    records.push(record);
+  }
+  return records;
 }
 
-/** Makes a reader of the rows of a prediction matrix. */
-export function predictionReader(outputs: readonly { name: string; width: number }[], predictions: Float32Array): (row: number) => Prediction {
-  const widthOfAll = outputs.reduce((sum, { width }) => sum + width, 0);
-  return (row) => {
-    let at = row * widthOfAll;
-    const prediction: Prediction = {};
-    for (const { name, width } of outputs) {
-      prediction[name] = width === 1 ? predictions[at]! : Array.from(predictions.subarray(at, at + width));
-      at += width;
-    }
-    return prediction;
-  };
+/** A row of a prediction matrix. */
+export function predictionOf(outputs: readonly { name: string; width: number }[], predictions: Float32Array, row: number): Prediction {
+  let at = 0;
+  for (const { width } of outputs) at += row * width;
+  const prediction: Prediction = {};
+  for (const { name, width } of outputs) {
+    prediction[name] = width === 1 ? predictions[at]! : Array.from(predictions.subarray(at, at + width));
+    at += width;
+  }
+  return prediction;
+}
+
+function entitiesOf(names: readonly string[], keys: readonly string[]): Record<string, string> {
+  const entities: Record<string, string> = {};
+  for (let i = 0; i < names.length; i++) entities[names[i]!] = keys[i]!;
+  return entities;
 }
 
 /** The rows of a batch as sinks see them: what was recorded, joined. */
@@ -34,26 +40,25 @@ export function decisionRows(batch: BatchRef, { pipeline, events, features, feat
   const names = Object.keys(pipeline.entities);
   const late = new Set(features.header.late);
   const { outputs, outcomes, whys, model } = decisions.header;
-  const predictionOf = predictionReader(outputs, decisions.predictions);
-  const entitiesOf = (keys: readonly string[]) => {
-    const entities: Record<string, string> = {};
-    for (let i = 0; i < names.length; i++) entities[names[i]!] = keys[i]!;
-    return entities;
-  };
-  return events.map((decoded, row) => ({
-    eventKey: eventKey(batch, decoded.offset),
-    eventId: decoded.eventId,
-    offset: decoded.offset,
-    recordTimeMs: decoded.recordTimeMs,
-    eventTimeMs: decoded.eventTimeMs,
-    entities: entitiesOf(decoded.entityKeys),
-    event: decoded.event,
-    features: records[row]!,
-    prediction: predictionOf(row),
-    model,
-    degraded: decisions.degraded[row] === 1,
-    late: late.has(row),
-    outcome: outcomes[decisions.outcome[row]!]!,
-    why: whys[decisions.why[row]!]!,
-  }));
+  const rows: DecisionRow[] = [];
+  for (let row = 0; row < events.length; row++) {
+    const { offset, eventId, recordTimeMs, eventTimeMs, entityKeys, event } = events[row]!;
+    rows.push({
+      eventKey: eventKey(batch, offset),
+      eventId,
+      offset,
+      recordTimeMs,
+      eventTimeMs,
+      entities: entitiesOf(names, entityKeys),
+      event,
+      features: records[row]!,
+      prediction: predictionOf(outputs, decisions.predictions, row),
+      model,
+      degraded: decisions.degraded[row] === 1,
+      late: late.has(row),
+      outcome: outcomes[decisions.outcome[row]!]!,
+      why: whys[decisions.why[row]!]!,
+    });
+  }
+  return rows;
 }

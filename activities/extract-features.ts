@@ -26,7 +26,7 @@ export function createExtractFeatures({ batches, store, records: recordsPort, re
     const plan = plans.get(pipeline) ?? compileFeatures(pipeline);
     plans.set(pipeline, plan);
     const { events, rejections } = decodeEvents(pipeline, records);
-    const result = await store.apply(batch, foldBatch(plan, batch, records.map((record) => record.offset), events, rejections));
+    const result = await store.apply(batch, foldBatch(plan, batch, records.map(offsetOf), events, rejections));
     return { result, events };
   }
 
@@ -52,3 +52,5 @@ export function createExtractFeatures({ batches, store, records: recordsPort, re
     });
   };
 }
+
+const offsetOf = (record: KafkaRecord) => record.offset;

@@ -63,7 +63,7 @@ class Prediction {
    */
   async #askBetween(suspects: readonly number[], known: Float32Array): Promise<void> {
     const answers = await this.#answersTo([known, ...suspects.map((row) => this.#featuresOf(row)), known]);
-    if (![answers.at(0)!, answers.at(-1)!].every(isFiniteAnswer)) throw modelWrong(this.pipeline);
+    if (![answers.at(0)!, answers.at(-1)!].every((answer) => isFiniteAnswer(answer))) throw modelWrong(this.pipeline);
     suspects.forEach((row, i) => this.#keep(row, answers[i + 1]!));
   }
 
@@ -112,8 +112,11 @@ class Prediction {
   #rowsThatAre(what: 'finite' | 'not finite', rows: number): number[] {
     const { predictions, refused } = this.result;
     const width = outputWidthOf(this.pipeline);
-    const isFinite = (row: number) => isFiniteAnswer(predictions.subarray(row * width, (row + 1) * width));
-    return Array.from({ length: rows }, (_, row) => row).filter((row) => !refused.has(row) && isFinite(row) === (what === 'finite'));
+    const found: number[] = [];
+    for (let row = 0; row < rows; row++) {
+      if (!refused.has(row) && isFiniteAnswer(predictions, row * width, width) === (what === 'finite')) found.push(row);
+    }
+    return found;
   }
 
   /** A row that the model took before, best of all in another call than this one. */
@@ -172,9 +175,8 @@ class Prediction {
 export function refuseWhatIsNotFinite({ predictions, refused }: RowPredictions, pipeline: AnyPipeline, rows: number): void {
   const width = outputWidthOf(pipeline);
   for (let row = 0; row < rows; row++) {
-    const numbers = predictions.subarray(row * width, (row + 1) * width);
-    if (isFiniteAnswer(numbers)) continue;
-    numbers.fill(0);
+    if (isFiniteAnswer(predictions, row * width, width)) continue;
+    predictions.fill(0, row * width, (row + 1) * width);
     if (!refused.has(row)) refused.set(row, { code: 'BAD_PREDICTION', reason: 'the answer for this row is missing or no finite number' });
   }
 }
@@ -209,8 +211,9 @@ async function takesRow(model: ModelPort, pipeline: AnyPipeline, row: Float32Arr
   }
 }
 
-function isFiniteAnswer(numbers: Float32Array): boolean {
-  return numbers.every(Number.isFinite);
+function isFiniteAnswer(numbers: Float32Array, from = 0, length = numbers.length): boolean {
+  for (let at = from; at < from + length; at++) if (!Number.isFinite(numbers[at])) return false;
+  return true;
 }
 
 function isRefusal(error: unknown): boolean {

@@ -1,5 +1,5 @@
 import type { BatchRef } from './event-key.ts';
-import { decodeFrame, encodeFrame, type FrameHeader } from './frame.ts';
+import { decodeFrame, encodeFrame, type Column, type FrameHeader } from './frame.ts';
 
 /** A Kafka record as the bridge hands it on. `value` is null for a tombstone. */
 export interface KafkaRecord {
@@ -24,12 +24,12 @@ export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[]):
   return encodeFrame({
     header,
     columns: {
-      offset: Float64Array.from(records, (record) => record.offset),
-      timestampMs: Float64Array.from(records, (record) => record.timestampMs),
-      ...bytesColumns('key', records.map((record) => record.key)),
-      ...bytesColumns('value', records.map((record) => record.value)),
-      ...bytesColumns('headers', records.map((record) => headersBytes(record.headers))),
-      stubBytes: Uint32Array.from(records, (record) => record.stub?.recordBytes ?? 0),
+      offset: Float64Array.from(records.map(offsetOf)),
+      timestampMs: Float64Array.from(records.map(timestampMsOf)),
+      ...bytesColumns('key', records.map(keyOf)),
+      ...bytesColumns('value', records.map(valueOf)),
+      ...bytesColumns('headers', records.map(headersBytes)),
+      stubBytes: Uint32Array.from(records.map(stubBytesOf)),
     },
   });
 }
@@ -40,24 +40,35 @@ export function decodeRecords(bytes: Uint8Array): { batch: BatchRef; records: Ka
   const offsets = columns['offset'] as Float64Array;
   const timestamps = columns['timestampMs'] as Float64Array;
   const stubs = columns['stubBytes'] as Uint32Array;
-  const keys = readBytes('key', columns as Record<string, Uint8Array | Int32Array>);
-  const values = readBytes('value', columns as Record<string, Uint8Array | Int32Array>);
-  const headers = readBytes('headers', columns as Record<string, Uint8Array | Int32Array>);
+  const keys = new BytesReader('key', columns);
+  const values = new BytesReader('value', columns);
+  const headers = new BytesReader('headers', columns);
   const decoder = new TextDecoder();
-  const records: KafkaRecord[] = Array.from(offsets, (offset, i) => {
-    const record: KafkaRecord = { offset, timestampMs: timestamps[i]!, key: keys(), value: values() };
-    const recordHeaders = headers();
+  const records: KafkaRecord[] = [];
+  for (let i = 0; i < offsets.length; i++) {
+    const record: KafkaRecord = { offset: offsets[i]!, timestampMs: timestamps[i]!, key: keys.next(), value: values.next() };
+    const recordHeaders = headers.next();
     if (recordHeaders) record.headers = JSON.parse(decoder.decode(recordHeaders)) as Record<string, string>;
     if (stubs[i]) record.stub = { recordBytes: stubs[i]! };
-    return record;
-  });
+    records.push(record);
+  }
   return { batch: header.batch, records };
 }
 
+// What is called for each record lives as long as the module: see docs/decisions/0023.
+const offsetOf = (record: KafkaRecord) => record.offset;
+const timestampMsOf = (record: KafkaRecord) => record.timestampMs;
+const keyOf = (record: KafkaRecord) => record.key;
+const valueOf = (record: KafkaRecord) => record.value;
+const lengthOf = (item: Uint8Array | null) => item?.length ?? -1;
+const stubBytesOf = (record: KafkaRecord) => record.stub?.recordBytes ?? 0;
+
 /** Lengths (-1 for null) and all bytes end to end, as two columns. */
 function bytesColumns(name: string, items: readonly (Uint8Array | null)[]): Record<string, Uint8Array | Int32Array> {
-  const lengths = Int32Array.from(items, (item) => item?.length ?? -1);
-  const bytes = new Uint8Array(items.reduce((sum, item) => sum + (item?.length ?? 0), 0));
+  const lengths = Int32Array.from(items.map(lengthOf));
+  let size = 0;
+  for (const length of lengths) size += Math.max(0, length);
+  const bytes = new Uint8Array(size);
   let start = 0;
   for (const item of items) {
     if (!item) continue;
@@ -67,21 +78,27 @@ function bytesColumns(name: string, items: readonly (Uint8Array | null)[]): Reco
   return { [`${name}Length`]: lengths, [name]: bytes };
 }
 
-/** A reader that hands out the items of `bytesColumns` one after another. */
-function readBytes(name: string, columns: Record<string, Uint8Array | Int32Array>): () => Uint8Array | null {
-  const lengths = columns[`${name}Length`] as Int32Array;
-  const bytes = columns[name] as Uint8Array;
-  let item = 0;
-  let start = 0;
-  return () => {
-    const length = lengths[item++]!;
+/** Hands out the items of `bytesColumns` one after another. */
+class BytesReader {
+  readonly #lengths: Int32Array;
+  readonly #bytes: Uint8Array;
+  #item = 0;
+  #start = 0;
+
+  constructor(name: string, columns: Record<string, Column>) {
+    this.#lengths = columns[`${name}Length`] as Int32Array;
+    this.#bytes = columns[name] as Uint8Array;
+  }
+
+  next(): Uint8Array | null {
+    const length = this.#lengths[this.#item++]!;
     if (length < 0) return null;
-    start += length;
-    return bytes.subarray(start - length, start);
-  };
+    this.#start += length;
+    return this.#bytes.subarray(this.#start - length, this.#start);
+  }
 }
 
-function headersBytes(headers: Record<string, string> | undefined): Uint8Array | null {
+function headersBytes({ headers }: KafkaRecord): Uint8Array | null {
   if (!headers || Object.keys(headers).length === 0) return null;
   return new TextEncoder().encode(JSON.stringify(headers));
 }

@@ -32,42 +32,56 @@ export function foldBatch(
 ): (tx: FoldContext) => FoldResult {
   const inputs = readInputs(plan, events);
   const allRejections = [...rejections, ...inputs.rejections].sort((a, b) => a.index - b.index);
-  const scope = `${batch.deployment}:${batch.pipeline}:${batch.epoch}`;
+  return (tx) => fold(plan, batch, offsets, events, inputs, allRejections, tx);
+}
 
-  return function fold(tx) {
-    const begin = tx.markerPosition ?? -Infinity;
-    const rows = events.reduce((count, event, i) => (event.offset >= begin && !inputs.refused[i] ? count + 1 : count), 0);
-    const header: FeaturesHeader = {
-      kind: 'features',
-      batch,
-      names: plan.names,
-      rejections: allRejections.filter(({ index }) => offsets[index]! >= begin),
-      duplicates: offsets.flatMap((offset, index) => (offset < begin ? [index] : [])),
-      late: [],
-      watermarkMs: tx.watermarkMs,
-      commitSequence: tx.commitSequence,
-    };
-    const groups = plan.groups.map((group) => new GroupFold(group, `${scope}|${group.layoutId}|`, tx));
-    const recordIndex = new Uint32Array(rows);
-    const values = new Float32Array(rows * plan.names.length);
-    let row = 0;
-    for (let i = 0; i < events.length; i++) {
-      const event = events[i]!;
-      if (event.offset < begin || inputs.refused[i]) continue;
-      const inputsFrom = i * plan.inputs.length;
-      const rowFrom = row * plan.names.length;
-      const late = header.watermarkMs !== null && event.eventTimeMs < header.watermarkMs - plan.allowedLatenessMs;
-      if (late) header.late.push(row);
-      header.watermarkMs = Math.max(header.watermarkMs ?? -Infinity, event.eventTimeMs);
-      for (const group of groups) group.step(event, header.watermarkMs, late, inputs.values, inputsFrom, values, rowFrom);
-      for (let input = 0; input < plan.valueColumns.length; input++) values[rowFrom + plan.valueColumns[input]!] = inputs.values[inputsFrom + input]!;
-      recordIndex[row++] = event.recordIndex;
-    }
-    const states = new Map<string, Float64Array>();
-    for (const group of groups) group.addChanged(states);
-    const retentions = groups.map(({ keyPrefix, group }) => ({ keyPrefix, retentionMs: group.layout.retentionMs }));
-    return { result: encodeFeatures({ header, recordIndex, values }), states, watermarkMs: header.watermarkMs, retentions };
+/** Apart from `foldBatch` so that the hot code is one function for the life of the process: see docs/decisions/0023. */
+function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], events: readonly FoldEvent[], inputs: Inputs, rejections: readonly Rejection[], tx: FoldContext): FoldResult {
+  const begin = tx.markerPosition ?? -Infinity;
+  const rows = countRows(events, inputs, begin);
+  const header: FeaturesHeader = {
+    kind: 'features',
+    batch,
+    names: plan.names,
+    rejections: rejections.filter(({ index }) => offsets[index]! >= begin),
+    duplicates: indicesBelow(begin, offsets),
+    late: [],
+    watermarkMs: tx.watermarkMs,
+    commitSequence: tx.commitSequence,
   };
+  const scope = `${batch.deployment}:${batch.pipeline}:${batch.epoch}`;
+  const groups = plan.groups.map((group) => new GroupFold(group, `${scope}|${group.layoutId}|`, tx));
+  const recordIndex = new Uint32Array(rows);
+  const values = new Float32Array(rows * plan.names.length);
+  let row = 0;
+  for (let i = 0; i < events.length; i++) {
+    const event = events[i]!;
+    if (event.offset < begin || inputs.refused[i]) continue;
+    const inputsFrom = i * plan.inputs.length;
+    const rowFrom = row * plan.names.length;
+    const late = header.watermarkMs !== null && event.eventTimeMs < header.watermarkMs - plan.allowedLatenessMs;
+    if (late) header.late.push(row);
+    header.watermarkMs = Math.max(header.watermarkMs ?? -Infinity, event.eventTimeMs);
+    for (const group of groups) group.step(event, header.watermarkMs, late, inputs.values, inputsFrom, values, rowFrom);
+    for (let input = 0; input < plan.valueColumns.length; input++) values[rowFrom + plan.valueColumns[input]!] = inputs.values[inputsFrom + input]!;
+    recordIndex[row++] = event.recordIndex;
+  }
+  const states = new Map<string, Float64Array>();
+  for (const group of groups) group.addChanged(states);
+  const retentions = groups.map(({ keyPrefix, group }) => ({ keyPrefix, retentionMs: group.layout.retentionMs }));
+  return { result: encodeFeatures({ header, recordIndex, values }), states, watermarkMs: header.watermarkMs, retentions };
+}
+
+function countRows(events: readonly FoldEvent[], { refused }: Inputs, begin: number): number {
+  let rows = 0;
+  for (let i = 0; i < events.length; i++) if (events[i]!.offset >= begin && !refused[i]) rows++;
+  return rows;
+}
+
+function indicesBelow(begin: number, offsets: readonly number[]): number[] {
+  const indices: number[] = [];
+  for (let index = 0; index < offsets.length; index++) if (offsets[index]! < begin) indices.push(index);
+  return indices;
 }
 
 /** The windows of one kind of entity while a batch is folded. */
@@ -132,7 +146,8 @@ interface Inputs {
 function readInputs(plan: FeaturePlan, events: readonly FoldEvent[]): Inputs {
   const width = plan.inputs.length;
   const inputs: Inputs = { values: new Float64Array(events.length * width), refused: new Uint8Array(events.length), rejections: [] };
-  events.forEach(({ event, recordIndex }, i) => {
+  for (let i = 0; i < events.length; i++) {
+    const { event, recordIndex } = events[i]!;
     for (let input = 0; input < width; input++) {
       const { name, read } = plan.inputs[input]!;
       const reason = readInput(name, read, event, inputs.values, i * width + input);
@@ -141,7 +156,7 @@ function readInputs(plan: FeaturePlan, events: readonly FoldEvent[]): Inputs {
       inputs.rejections.push({ index: recordIndex, step: 'decode', code: 'BAD_EVENT', reason });
       break;
     }
-  });
+  }
   return inputs;
 }
 

@@ -35,23 +35,27 @@ class Refused extends Error {
 export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecord[]): { events: DecodedEvent[]; rejections: Rejection[] } {
   const events: DecodedEvent[] = [];
   const rejections: Rejection[] = [];
-  records.forEach((record, index) => {
+  const entities = Object.entries(pipeline.entities).map(([name, keyOf]) => ({ name: `entities.${name}`, keyOf }));
+  for (let index = 0; index < records.length; index++) {
     try {
-      events.push(decodeEvent(pipeline, record, index));
+      events.push(decodeEvent(pipeline, entities, records[index]!, index));
     } catch (error) {
       const refused = error instanceof Refused ? error : new Refused('BAD_EVENT', `the event cannot be read (${nameOf(error)})`);
       rejections.push({ index, step: 'decode', code: refused.code, reason: refused.message });
     }
-  });
+  }
   return { events, rejections };
 }
 
-function decodeEvent(pipeline: AnyPipeline, record: KafkaRecord, recordIndex: number): DecodedEvent {
+/** The pipeline's entities as a list; made once per batch. */
+type Entities = readonly { name: string; keyOf(event: never): string }[];
+
+function decodeEvent(pipeline: AnyPipeline, entities: Entities, record: KafkaRecord, recordIndex: number): DecodedEvent {
   if (record.stub) throw new Refused('RECORD_TOO_LARGE', `the record has ${record.stub.recordBytes} bytes, more than a batch may carry`);
   const parsed = pipeline.event.safeParse(parseValue(record.value));
   if (!parsed.success) throw new Refused('SCHEMA_MISMATCH', describeIssues(parsed.error.issues));
   const event = parsed.data;
-  const { eventId, eventTimeMs, entityKeys } = describeEvent(pipeline, event);
+  const { eventId, eventTimeMs, entityKeys } = describeEvent(pipeline, entities, event);
   if (eventTimeMs > record.timestampMs + pipeline.allowedAheadMs) throw new Refused('BAD_EVENT', `eventTimeMs lies more than ${pipeline.allowedAheadMs} ms after the record's own time`);
   return { recordIndex, offset: record.offset, recordTimeMs: record.timestampMs, event, eventId, eventTimeMs, entityKeys };
 }
@@ -63,25 +67,29 @@ function describeIssues(issues: readonly { path: PropertyKey[]; message: string;
 }
 
 /** What the pipeline's own functions say of an event. Throws when one of them fails or gives nothing usable. */
-function describeEvent(pipeline: AnyPipeline, event: unknown): Pick<DecodedEvent, 'eventId' | 'eventTimeMs' | 'entityKeys'> {
-  const eventId = own('eventId', () => pipeline.eventId(event as never));
-  if (typeof eventId !== 'string' || eventId.length === 0 || eventId.length > idCharsMax) throw new Refused('BAD_EVENT', `eventId must be a text of 1 to ${idCharsMax} characters`);
-  const eventTimeMs = own('eventTimeMs', () => pipeline.eventTimeMs(event as never));
-  if (!Number.isFinite(eventTimeMs) || eventTimeMs < 0 || eventTimeMs > lastEventTimeMs) throw new Refused('BAD_EVENT', 'eventTimeMs must lie between the years 1970 and 9999');
-  const entityKeys = Object.entries(pipeline.entities).map(([name, entityOf]) => {
-    const key = own(`entities.${name}`, () => entityOf(event as never));
-    if (typeof key !== 'string' || key.length === 0 || key.length > idCharsMax) throw new Refused('BAD_EVENT', `entities.${name} must be a text of 1 to ${idCharsMax} characters`);
-    return key;
-  });
-  return { eventId, eventTimeMs, entityKeys };
+function describeEvent(pipeline: AnyPipeline, entities: Entities, event: unknown): Pick<DecodedEvent, 'eventId' | 'eventTimeMs' | 'entityKeys'> {
+  let asked = 'eventId';
+  try {
+    const eventId = pipeline.eventId(event as never);
+    if (!isId(eventId)) throw new Refused('BAD_EVENT', `eventId must be a text of 1 to ${idCharsMax} characters`);
+    asked = 'eventTimeMs';
+    const eventTimeMs = pipeline.eventTimeMs(event as never);
+    if (!Number.isFinite(eventTimeMs) || eventTimeMs < 0 || eventTimeMs > lastEventTimeMs) throw new Refused('BAD_EVENT', 'eventTimeMs must lie between the years 1970 and 9999');
+    const entityKeys: string[] = [];
+    for (const { name, keyOf } of entities) {
+      asked = name;
+      const key = keyOf(event as never);
+      if (!isId(key)) throw new Refused('BAD_EVENT', `${name} must be a text of 1 to ${idCharsMax} characters`);
+      entityKeys.push(key);
+    }
+    return { eventId, eventTimeMs, entityKeys };
+  } catch (error) {
+    throw error instanceof Refused ? error : new Refused('BAD_EVENT', `${asked} failed (${nameOf(error)})`);
+  }
 }
 
-function own<T>(name: string, call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw new Refused('BAD_EVENT', `${name} failed (${nameOf(error)})`);
-  }
+function isId(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= idCharsMax;
 }
 
 function parseValue(value: Uint8Array | null): unknown {

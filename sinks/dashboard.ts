@@ -45,11 +45,11 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
       if (rows.length === 0) return;
       signal.throwIfAborted();
       const names = Object.keys(rows[0]!.features);
-      const columns = columnsOf(rows);
+      const parameters = columnsOf(rows);
       const features = float4Array(featureMatrix(rows, names));
       try {
         const featureSet = await untilAborted(featureSets(names), signal);
-        const values = [...columns, pipeline.name, batch.topic, batch.partition, workflowId, featureSet, features, names.length];
+        const values = [...parameters, pipeline.name, batch.topic, batch.partition, workflowId, featureSet, features, names.length];
         await untilAborted(pool.query({ name: 'dashboard-insert', text: insertSql, values }), signal);
       } catch (error) {
         throw failureOf(error);
@@ -82,27 +82,32 @@ function createFeatureSets(pool: Pool): (names: string[]) => Promise<number> {
   };
 }
 
-/** The rows as columns, in the order of the statement's parameters. Throws `SINK_REFUSED_ROW` for what no column can hold. */
+/** In the order of the statement's parameters. Made once, not per delivery: see docs/decisions/0023. */
+const columns = [
+  column(textArray, (row) => storableText(row.eventKey)),
+  column(textArray, (row) => storableText(row.eventId)),
+  column(int8Array, (row) => row.offset),
+  column(timestamptzArray, (row) => row.recordTimeMs),
+  column(timestamptzArray, (row) => row.eventTimeMs),
+  column(jsonbArray, (row) => storableJson(row.entities)),
+  column(jsonbArray, (row) => storableJson(row.event)),
+  column(jsonbArray, (row) => storableJson(row.prediction)),
+  column(textArray, (row) => storableText(row.model.name)),
+  column(textArray, (row) => storableText(row.model.version)),
+  column(boolArray, (row) => row.degraded),
+  column(boolArray, (row) => row.late),
+  column(textArray, (row) => storableText(row.outcome)),
+  column(textArray, (row) => storableText(row.why)),
+];
+
+function column<T>(arrayOf: (values: T[]) => Buffer, valueOf: (row: DecisionRow) => T): (rows: Delivery['rows']) => Buffer {
+  return (rows) => arrayOf(rows.map(valueOf));
+}
+
+/** The rows as columns. Throws `SINK_REFUSED_ROW` for what no column can hold. */
 function columnsOf(rows: Delivery['rows']): Buffer[] {
-  const texts = (of: (row: DecisionRow) => string) => textArray(rows.map((row) => storableText(of(row))));
-  const documents = (of: (row: DecisionRow) => unknown) => jsonbArray(rows.map((row) => storableJson(of(row))));
   try {
-    return [
-      texts((row) => row.eventKey),
-      texts((row) => row.eventId),
-      int8Array(rows.map((row) => row.offset)),
-      timestamptzArray(rows.map((row) => row.recordTimeMs)),
-      timestamptzArray(rows.map((row) => row.eventTimeMs)),
-      documents((row) => row.entities),
-      documents((row) => row.event),
-      documents((row) => row.prediction),
-      texts((row) => row.model.name),
-      texts((row) => row.model.version),
-      boolArray(rows.map((row) => row.degraded)),
-      boolArray(rows.map((row) => row.late)),
-      texts((row) => row.outcome),
-      texts((row) => row.why),
-    ];
+    return columns.map((of) => of(rows));
   } catch (error) {
     throw new HeadraceError('SINK_REFUSED_ROW', `the decision cannot be written as columns: ${messageOf(error)}`, { cause: error });
   }

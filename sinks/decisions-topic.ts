@@ -16,11 +16,7 @@ export function createDecisionsTopicSink(publisher: PublishPort): Sink {
   return {
     name: 'decisions',
     async deliver({ pipeline, rows }, signal) {
-      const messages = rows.map((row) => ({
-        key: Object.values(row.entities)[0]!,
-        value: JSON.stringify(decisionMessage(row)),
-        headers: { [eventKeyHeader]: row.eventKey, 'headrace-outcome': row.outcome },
-      }));
+      const messages = rows.map(messageOfRow);
       try {
         await publisher.publish(decisionsTopic(pipeline.name), messages, signal);
       } catch (error) {
@@ -28,6 +24,14 @@ export function createDecisionsTopicSink(publisher: PublishPort): Sink {
       }
     },
     close: () => Promise.resolve(),
+  };
+}
+
+function messageOfRow(row: DecisionRow) {
+  return {
+    key: Object.values(row.entities)[0]!,
+    value: JSON.stringify(decisionMessage(row)),
+    headers: { [eventKeyHeader]: row.eventKey, 'headrace-outcome': row.outcome },
   };
 }
 

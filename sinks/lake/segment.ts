@@ -68,28 +68,26 @@ export function encodeSegment({ batch, workflowId, events, plainJson, rows }: Se
   const features = Object.keys(rows[0]?.features ?? {});
   const entities = Object.keys(rows[0]?.entities ?? {});
   const outputs = Object.entries(rows[0]?.prediction ?? {}).map(([name, value]) => ({ name, width: Array.isArray(value) ? value.length : 1 }));
-  const models = indexed(rows, ({ model }) => `${model.name}\n${model.version}`, ({ model }) => ({ name: model.name, version: model.version }));
-  const outcomes = indexed(rows, ({ outcome }) => outcome, ({ outcome }) => outcome);
-  const whys = indexed(rows, ({ why }) => why, ({ why }) => why);
+  const models = indexed(rows, modelKeyOf, modelOf);
+  const outcomes = indexed(rows, outcomeOf, outcomeOf);
+  const whys = indexed(rows, whyOf, whyOf);
   const header: SegmentHeader = {
     kind: 'segment', batch, workflowId, events, entities, features, outputs, models: models.values, outcomes: outcomes.values, whys: whys.values,
   };
   const columns: Record<string, Column> = {
-    offset: Float64Array.from(rows, (row) => row.offset),
-    recordTimeMs: Float64Array.from(rows, (row) => row.recordTimeMs),
-    eventTimeMs: Float64Array.from(rows, (row) => row.eventTimeMs),
-    features: matrix(rows, features.length, (row, into, at) => {
-      for (let i = 0; i < features.length; i++) into[at + i] = row.features[features[i]!]!;
-    }),
+    offset: Float64Array.from(rows.map(offsetOf)),
+    recordTimeMs: Float64Array.from(rows.map(recordTimeMsOf)),
+    eventTimeMs: Float64Array.from(rows.map(eventTimeMsOf)),
+    features: featureMatrix(rows, features),
     predictions: predictionMatrix(rows, outputs),
     model: models.index,
     outcome: outcomes.index,
     why: whys.index,
-    degraded: Uint8Array.from(rows, (row) => Number(row.degraded)),
-    late: Uint8Array.from(rows, (row) => Number(row.late)),
-    eventIds: json(rows.map((row) => row.eventId)),
-    entityKeys: json(entities.map((name) => rows.map((row) => row.entities[name]))),
-    events: json(rows.map((row) => row.event), plainJson ? undefined : toPlainJson),
+    degraded: Uint8Array.from(rows.map(degradedOf)),
+    late: Uint8Array.from(rows.map(lateOf)),
+    eventIds: json(rows.map(eventIdOf)),
+    entityKeys: json(entities.map((name) => keysOf(rows, name))),
+    events: json(rows.map(eventOf), plainJson ? undefined : toPlainJson),
   };
   const body = snappy.compressSync(Buffer.from(encodeFrame({ header, columns }).buffer));
   const bytes = Buffer.allocUnsafe(prologueBytes + body.length);
@@ -126,36 +124,60 @@ export async function readSegment(path: string): Promise<Segment> {
   }
 }
 
-function matrix(rows: readonly DecisionRow[], width: number, fill: (row: DecisionRow, into: Float32Array, at: number) => void): Float32Array {
-  const into = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => fill(row, into, i * width));
-  return into;
+// What is called for each row lives as long as the module: see docs/decisions/0023.
+const offsetOf = (row: DecisionRow) => row.offset;
+const recordTimeMsOf = (row: DecisionRow) => row.recordTimeMs;
+const eventTimeMsOf = (row: DecisionRow) => row.eventTimeMs;
+const degradedOf = (row: DecisionRow) => Number(row.degraded);
+const lateOf = (row: DecisionRow) => Number(row.late);
+const eventIdOf = (row: DecisionRow) => row.eventId;
+const eventOf = (row: DecisionRow) => row.event;
+const modelKeyOf = ({ model }: DecisionRow) => `${model.name}\n${model.version}`;
+const modelOf = ({ model }: DecisionRow) => ({ name: model.name, version: model.version });
+const outcomeOf = (row: DecisionRow) => row.outcome;
+const whyOf = (row: DecisionRow) => row.why;
+
+function keysOf(rows: readonly DecisionRow[], entity: string): string[] {
+  const keys: string[] = [];
+  for (const { entities } of rows) keys.push(entities[entity]!);
+  return keys;
+}
+
+function featureMatrix(rows: readonly DecisionRow[], names: readonly string[]): Float32Array {
+  const matrix = new Float32Array(rows.length * names.length);
+  let at = 0;
+  for (const { features } of rows) for (const name of names) matrix[at++] = features[name]!;
+  return matrix;
 }
 
 function predictionMatrix(rows: readonly DecisionRow[], outputs: SegmentHeader['outputs']): Float32Array {
-  return matrix(rows, outputs.reduce((sum, { width }) => sum + width, 0), (row, into, at) => {
+  const matrix = new Float32Array(rows.length * outputs.reduce((sum, { width }) => sum + width, 0));
+  let at = 0;
+  for (const { prediction } of rows) {
     for (const { name, width } of outputs) {
-      const value = row.prediction[name]!;
-      if (Array.isArray(value)) into.set(value, at);
-      else into[at] = value;
+      const value = prediction[name]!;
+      if (Array.isArray(value)) matrix.set(value, at);
+      else matrix[at] = value;
       at += width;
     }
-  });
+  }
+  return matrix;
 }
 
 /** The distinct values of a column, and each row's index among them. */
 function indexed<T>(rows: readonly DecisionRow[], keyOf: (row: DecisionRow) => string, valueOf: (row: DecisionRow) => T): { values: T[]; index: Uint16Array } {
   const numbers = new Map<string, number>();
   const values: T[] = [];
-  const index = Uint16Array.from(rows, (row) => {
-    const key = keyOf(row);
+  const index = new Uint16Array(rows.length);
+  for (let i = 0; i < rows.length; i++) {
+    const key = keyOf(rows[i]!);
     let number = numbers.get(key);
     if (number === undefined) {
-      number = values.push(valueOf(row)) - 1;
+      number = values.push(valueOf(rows[i]!)) - 1;
       numbers.set(key, number);
     }
-    return number;
-  });
+    index[i] = number;
+  }
   return { values, index };
 }
 
