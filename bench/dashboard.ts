@@ -1,20 +1,17 @@
-import { decodeEvents } from '../pipelines/decode-event.ts';
-import { eventKey } from '../contracts/event-key.ts';
 import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
 import pipeline from '../pipelines/fraud/index.ts';
 import { createDashboardSink } from '../sinks/dashboard.ts';
-import type { DecisionRow } from '../sinks/port.ts';
 import type { Bench } from './context.ts';
 import { cpuMicrosOfTree } from './process-usage.ts';
-import { batchRef, paymentRecords } from './records.ts';
+import { decisionRows } from './decision-rows.ts';
+import { batchRef } from './records.ts';
 import { measureRows } from './rows.ts';
 import { startServers } from './servers.ts';
 
 const rowsPerBatch = 2_048;
 const warmUpBatches = 10;
 const batches = 60;
-const featureNames = Object.keys(pipeline.features);
 
 /** The dashboard sink on the embedded Postgres, one delivery at a time. */
 export const dashboard: Bench = {
@@ -43,14 +40,3 @@ export const dashboard: Bench = {
     }
   },
 };
-
-function decisionRows(count: number): DecisionRow[] {
-  const { events } = decodeEvents(pipeline, paymentRecords(count));
-  return events.map(({ offset, eventId, recordTimeMs, eventTimeMs, event, entityKeys }) => ({
-    eventKey: eventKey(batchRef(0, count), offset), eventId, offset, recordTimeMs, eventTimeMs, event,
-    entities: Object.fromEntries(Object.keys(pipeline.entities).map((name, i) => [name, entityKeys[i]!])),
-    features: Object.fromEntries(featureNames.map((name, i) => [name, Math.fround((offset * (i + 1)) % 97)])),
-    prediction: { score: Math.fround((offset % 1_000) / 1_000) }, model: { name: 'fraud', version: '1' },
-    degraded: false, late: false, outcome: 'approve', why: 'score below the review band',
-  }));
-}

@@ -20,9 +20,10 @@ export interface DurableWrite {
 export async function writeDurably(root: string, path: string, bytes: Uint8Array, { signal, exclusive = false, onStep }: DurableWrite = {}): Promise<void> {
   const temporary = join(root, temporaryFolder, `${basename(path)}.${randomUUID()}`);
   const final = join(root, path);
-  await ensureFolder(dirname(temporary));
+  const move = exclusive ? link : rename;
+  let isThere = true;
   try {
-    const file = await open(temporary, 'wx');
+    const file = await inFolderOf(temporary, () => open(temporary, 'wx'));
     try {
       onStep?.('write', path);
       await file.writeFile(bytes);
@@ -33,14 +34,25 @@ export async function writeDurably(root: string, path: string, bytes: Uint8Array
       await file.close();
     }
     signal?.throwIfAborted();
-    await ensureFolder(dirname(final));
     onStep?.('rename', path);
-    await (exclusive ? link(temporary, final) : rename(temporary, final));
+    await inFolderOf(final, () => move(temporary, final));
+    isThere = exclusive;
     onStep?.('sync folder', path);
     await syncFolder(dirname(final));
   } finally {
     // What is still there is swept later in case this fails too.
-    await rm(temporary, { force: true }).catch(() => undefined);
+    if (isThere) await rm(temporary, { force: true }).catch(() => undefined);
+  }
+}
+
+/** Nearly always the folder is there: it is made when that turns out to be wrong. */
+async function inFolderOf<T>(path: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await ensureFolder(dirname(path));
+    return act();
   }
 }
 
@@ -48,7 +60,7 @@ export async function writeDurably(root: string, path: string, bytes: Uint8Array
  * Makes a folder and those above it, and syncs each parent, so that no later file can vanish with its folder. One level at a time,
  * like `makeFolder`, because Node's recursive way can go on for ever; but without holding up the event loop.
  */
-export async function ensureFolder(folder: string): Promise<void> {
+async function ensureFolder(folder: string): Promise<void> {
   if (await makeLevel(folder)) return;
   // A drive that is not there has no folder above it.
   if (dirname(folder) !== folder) await ensureFolder(dirname(folder));

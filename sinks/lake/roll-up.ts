@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import type { StepHook } from './durable-file.ts';
 import { chainKey, readManifest, updateManifest, type Manifest } from './manifest.ts';
 import { segmentPath } from './paths.ts';
 import { mergeRanges, type Range } from './ranges.ts';
 import type { RollUpPlan, RollUpResult } from './types.ts';
+import { writeInThread } from './write-in-thread.ts';
 import { writeParquet } from './write-parquet.ts';
 
 export interface RollUpOptions {
@@ -18,8 +18,6 @@ export interface RollUpOptions {
 }
 
 const defaultThreadRowsMin = 5_000;
-/** Bounds the memory of a roll-up; a plan of the usual limits needs about a third. */
-const threadHeapMb = 768;
 
 /**
  * Carries a plan out: Parquet files, then the manifest, then the segments go. Called again after a crash at any point it does what
@@ -62,27 +60,9 @@ function finished(manifest: Manifest, plan: RollUpPlan, result: RollUpResult): M
 
 function write({ root, signal, onStep, threadRowsMin = defaultThreadRowsMin }: RollUpOptions, plan: RollUpPlan): Promise<RollUpResult> {
   const rowsMax = plan.chains.flatMap(({ segments }) => segments).reduce((sum, { position, end }) => sum + end - position, 0);
-  return rowsMax < threadRowsMin ? writeParquet(root, plan, onStep) : writeInThread({ root, signal, onStep }, plan);
-}
-
-/** Parquet is seconds of pure computing, which must not hold up the event loop of a worker. */
-function writeInThread({ root, signal, onStep }: RollUpOptions, plan: RollUpPlan): Promise<RollUpResult> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const thread = new Worker(new URL('./roll-up-thread.mjs', import.meta.url), {
-      workerData: { root, plan }, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: threadHeapMb },
-    });
-    const stop = () => void thread.terminate();
-    signal?.addEventListener('abort', stop, { once: true });
-    thread.once('message', resolve);
-    thread.once('error', reject);
-    thread.once('exit', (code) => {
-      signal?.removeEventListener('abort', stop);
-      // Without effect when the result or the error came first.
-      reject(signal?.aborted ? (signal.reason as Error) : new Error(`the thread of a roll-up ended with code ${code} and no result`));
-    });
-    onStep?.('thread', plan.pipeline);
-  });
+  if (rowsMax < threadRowsMin) return writeParquet(root, plan, onStep);
+  onStep?.('thread', plan.pipeline);
+  return writeInThread(root, plan, signal);
 }
 
 /** The same for equal plans, also after a journey through JSON. */

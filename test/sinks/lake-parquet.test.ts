@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -105,11 +105,27 @@ describe('Parquet of the lake, read by DuckDB', () => {
     }
   });
 
+  it('goes on with a new thread after one that failed', async () => {
+    await lake.deliver(0, 6_000);
+    const { plans } = await planRollUps({ root: lake.root });
+    const [segment] = await lake.segments();
+    const path = join(lake.root, segment!);
+    const bytes = readFileSync(path);
+    writeFileSync(path, bytes.subarray(0, 100));
+    await expect(rollUp({ root: lake.root }, plans[0]!)).rejects.toThrow('was cut or changed');
+    writeFileSync(path, bytes);
+    await lake.deliver(6_000, 12_000);
+    // The first plan, and with the same thread the second.
+    await lake.rollUpAll();
+    expect(await lake.visible()).toEqual(keys(0, 12_000));
+  });
+
   it('ends the thread when the work is cancelled', async () => {
     await lake.deliver(0, 6_000);
     const { plans } = await planRollUps({ root: lake.root });
     const controller = new AbortController();
-    const onStep = (step: string) => step === 'thread' && controller.abort(new Error('cancelled'));
+    // By the time that this is carried out, the thread has its work.
+    const onStep = (step: string) => step === 'thread' && setImmediate(() => controller.abort(new Error('cancelled')));
     await expect(rollUp({ root: lake.root, signal: controller.signal, onStep }, plans[0]!)).rejects.toThrow('cancelled');
     expect(await lake.segments()).toHaveLength(1);
     await lake.rollUpAll();

@@ -1,0 +1,19 @@
+import { eventKey } from '../contracts/event-key.ts';
+import { decodeEvents } from '../pipelines/decode-event.ts';
+import pipeline from '../pipelines/fraud/index.ts';
+import type { DecisionRow } from '../sinks/port.ts';
+import { batchRef, paymentRecords } from './records.ts';
+
+const featureNames = Object.keys(pipeline.features);
+
+/** Decisions on the first payments of the simulated world, with made-up features and scores. */
+export function decisionRows(count: number): DecisionRow[] {
+  const { events } = decodeEvents(pipeline, paymentRecords(count));
+  return events.map(({ offset, eventId, recordTimeMs, eventTimeMs, event, entityKeys }) => ({
+    eventKey: eventKey(batchRef(0, count), offset), eventId, offset, recordTimeMs, eventTimeMs, event,
+    entities: Object.fromEntries(Object.keys(pipeline.entities).map((name, i) => [name, entityKeys[i]!])),
+    features: Object.fromEntries(featureNames.map((name, i) => [name, Math.fround((offset * (i + 1)) % 97)])),
+    prediction: { score: Math.fround((offset % 1_000) / 1_000) }, model: { name: 'fraud', version: '1' },
+    degraded: false, late: false, outcome: 'approve', why: 'score below the review band',
+  }));
+}
