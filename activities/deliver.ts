@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { activityInfo } from '@temporalio/activity';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
+import type { KafkaRecord } from '../contracts/records-frame.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { DecisionRow, Delivery } from '../sinks/port.ts';
 import { attempt } from './attempt.ts';
@@ -69,16 +70,20 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
       await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId: delivery.workflowId })));
       reports.rejected(batch.pipeline, rejections);
     }
-    if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.records.map((record) => record.timestampMs));
+    if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.records.map(timestampMsOf));
     return rows.length - refused.length;
   }
 }
+
+const timestampMsOf = (record: KafkaRecord) => record.timestampMs;
 
 function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullable<LoadedBatch['decisions']>, sinkName: string): DecisionRow[] {
   const bit = header.sinks.indexOf(sinkName);
   // The range ledger is no sink that a row selects.
   if (bit < 0) return [];
-  return rows.filter((_, row) => ((sinks[row]! >>> bit) & 1) === 1);
+  const selected: DecisionRow[] = [];
+  for (let row = 0; row < rows.length; row++) if (((sinks[row]! >>> bit) & 1) === 1) selected.push(rows[row]!);
+  return selected;
 }
 
 /** Answers the rows that the sink refuses for good. When it refuses every one, the sink is what is wrong. */

@@ -29,7 +29,7 @@ export interface SentEvent {
 /** How long events take at a steady rate. The next event is sent when it is due, however long the earlier ones take. */
 export const latency: Bench = {
   name: 'latency',
-  what: 'record time to scored and to all sinks at a steady rate, exact samples, on 2 and on 4 partitions',
+  what: 'record time to scored and to all sinks at a steady rate, exact samples',
   async run(context) {
     const figures: Figure[] = [];
     for (const partitions of context.partitions) figures.push(...(await measureLatency(context, partitions)));

@@ -15,6 +15,8 @@ const pollMs = 500;
 const tellEveryMs = 5_000;
 /** Without a further decision for this long the run has failed. */
 const stalledMsMax = 120_000;
+/** So that every run pays for the roll-ups of its own events: at once a minute one run would have one more than another. */
+const rollUpSeconds = '15';
 const mebibyte = 1_024 * 1_024;
 
 /** A backlog through every sink, and beside it what the same machine does without any of our promises. */
@@ -24,7 +26,7 @@ export const throughput: Bench = {
   async run(context) {
     if (context.sinks?.includes('dashboard') === false) throw new Error('--sinks must name dashboard, because the bench counts decisions there');
     const servers = await startServers(context, ['temporal', 'kafka', 'postgres', 'model-server']);
-    const system = await BenchSystem.prepare(context, servers, { topic, partitions }).catch(async (error: unknown) => {
+    const system = await BenchSystem.prepare(context, servers, { topic, partitions, env: { HEADRACE_LAKE_ROLL_UP_SECONDS: rollUpSeconds } }).catch(async (error: unknown) => {
       await servers.stop();
       throw error;
     });

@@ -35,8 +35,8 @@ export function createRecordEncoder(original: EncodeRecord): EncodeRecord {
   return function encodeRecord(record) {
     const { offsetDelta = 0, timestampDelta = 0, key, value, headers = {} } = record;
     const names = Object.keys(headers);
-    const plain = isSmall(offsetDelta) && isSmall(timestampDelta) && isBytes(key) && isBytes(value) && names.every((name) => headers[name] !== null && isBytes(headers[name]) && headers[name] !== undefined);
-    if (!plain) return original(record);
+    if (!isSmall(offsetDelta) || !isSmall(timestampDelta) || !isBytes(key) || !isBytes(value)) return original(record);
+    for (const name of names) if (headers[name] === null || headers[name] === undefined || !isBytes(headers[name])) return original(record);
     let bytes = 1 + varIntBytes(timestampDelta) + varIntBytes(offsetDelta) + lengthAndBytes(key) + lengthAndBytes(value) + varIntBytes(names.length);
     for (const name of names) bytes += lengthAndBytes(name) + lengthAndBytes(headers[name] as string | Buffer);
 
@@ -77,10 +77,10 @@ export class GroupedMessages extends Array<Message> {
   override reduce(step: (result: any, message: Message, index: number, all: Message[]) => any, ...initial: any[]): any {
     if (!isEmptyObject(initial[0])) return Array.prototype.reduce.apply(this, [step, ...initial] as never);
     const groups: Record<string, Message[]> = {};
-    this.forEach((message, index) => {
+    for (const [index, message] of this.entries()) {
       const told = step({}, message, index, this) as Record<string, Message[]>;
       for (const partition in told) (groups[partition] ??= []).push(message);
-    });
+    }
     return groups;
   }
 }
