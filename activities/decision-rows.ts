@@ -19,8 +19,9 @@ export function featureRecords({ header, values, recordIndex }: Features): Recor
 
 /** A row of a prediction matrix. */
 export function predictionOf(outputs: readonly { name: string; width: number }[], predictions: Float32Array, row: number): Prediction {
-  let at = 0;
-  for (const { width } of outputs) at += row * width;
+  let widthOfAll = 0;
+  for (const { width } of outputs) widthOfAll += width;
+  let at = row * widthOfAll;
   const prediction: Prediction = {};
   for (const { name, width } of outputs) {
     prediction[name] = width === 1 ? predictions[at]! : Array.from(predictions.subarray(at, at + width));

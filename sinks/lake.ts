@@ -1,7 +1,7 @@
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { writeDurably, type StepHook } from './lake/durable-file.ts';
+import { syncFolder, writeDurably, type StepHook } from './lake/durable-file.ts';
 import { eventColumns, isPlainJson, type EventColumns } from './lake/event-columns.ts';
 import { segmentPath } from './lake/paths.ts';
 import { BrokenSegmentError, encodeSegment, readSegment } from './lake/segment.ts';
@@ -35,7 +35,7 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
       const path = segmentPath(batch.pipeline, batch, own);
       try {
         signal.throwIfAborted();
-        if (await isDelivered(root, path, batch)) return;
+        if (await isDelivered(root, path, batch)) return await syncFolder(dirname(join(root, path)));
         await writeDurably(root, path, encodeSegment({ batch, workflowId, ...shapeOf(pipeline), rows }), { signal, onStep });
       } catch (error) {
         throw error instanceof HeadraceError ? error : unavailable(root, error);
@@ -51,7 +51,7 @@ function ownRange({ position, end }: Delivery['batch'], duplicates: readonly num
   return { position: duplicates.reduce((from, offset) => Math.max(from, offset + 1), position), end };
 }
 
-/** True when the batch's segment is there, whole. One that is broken is written again. */
+/** True when the batch's segment is there, whole; whoever wrote it may have died before its folder was synced. One that is broken is written again. */
 async function isDelivered(root: string, path: string, { deployment }: Delivery['batch']): Promise<boolean> {
   try {
     const { header } = await readSegment(join(root, path));

@@ -19,7 +19,7 @@ export async function deliverToAll(batch: BatchRef, decided: DecisionsHeader): P
     const isDone = Object.values(states).every((each) => each === 'delivered');
     setCurrentDetails(batchDetails(batch, isDone ? 'done' : 'delivering', decided, states));
   };
-  setCurrentDetails(batchDetails(batch, 'delivering', decided, states));
+  setCurrentDetails(batchDetails(batch, targets.length > 0 ? 'delivering' : 'done', decided, states));
 
   const tried = decided.deliverTogether ? await tryTogether(batch, targets, decided) : undefined;
   // When all is delivered the run ends in the same workflow task, and visibility is written once instead of twice.

@@ -7,19 +7,24 @@ const threadHeapMb = 768;
 /** How long a thread waits for another plan. */
 const idleMsMax = 10_000;
 
+/** What the thread answers to a plan. */
+type Answer = { result: RollUpResult } | { error: Error };
+
 /** A thread without work, and the timer that ends it. */
 let idle: { thread: Worker; timer: NodeJS.Timeout } | undefined;
 
 /**
  * `writeParquet` on a thread of its own: it is seconds of pure computing, which must not hold up the event loop of a worker. The
  * plans of a backlog follow one another, and a thread that has compiled its code already takes half the time of a new one.
+ *
+ * @param start makes a thread when none is idle
  */
-export async function writeInThread(root: string, plan: RollUpPlan, signal?: AbortSignal): Promise<RollUpResult> {
+export async function writeInThread(root: string, plan: RollUpPlan, signal?: AbortSignal, start = startThread): Promise<RollUpResult> {
   signal?.throwIfAborted();
-  const thread = takeThread();
+  const thread = takeIdle() ?? start();
   try {
     const result = await answerOf(thread, { root, plan }, signal);
-    keepThread(thread);
+    keep(thread);
     return result;
   } catch (error) {
     await thread.terminate();
@@ -27,8 +32,18 @@ export async function writeInThread(root: string, plan: RollUpPlan, signal?: Abo
   }
 }
 
-function takeThread(): Worker {
-  if (!idle) return new Worker(new URL('./roll-up-thread.mjs', import.meta.url), { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: threadHeapMb } });
+export function startThread(): Worker {
+  const thread = new Worker(new URL('./roll-up-thread.mjs', import.meta.url), { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: threadHeapMb } });
+  // Whoever waits for an answer hears of an error. When nobody does, it must not end the process.
+  thread.on('error', () => undefined);
+  thread.once('exit', () => {
+    if (idle?.thread === thread) takeIdle();
+  });
+  return thread;
+}
+
+function takeIdle(): Worker | undefined {
+  if (!idle) return undefined;
   const { thread, timer } = idle;
   clearTimeout(timer);
   idle = undefined;
@@ -37,22 +52,12 @@ function takeThread(): Worker {
 }
 
 /** Keeps one; a second pipeline's thread ends with its plan. */
-function keepThread(thread: Worker): void {
+function keep(thread: Worker): void {
   if (idle) return void thread.terminate();
-  const kept = { thread, timer: setTimeout(() => forget(kept), idleMsMax) };
-  idle = kept;
-  kept.timer.unref();
-  // It must not keep the process alive. Should it die of itself, it is not to be given to anyone.
+  idle = { thread, timer: setTimeout(() => void takeIdle()?.terminate(), idleMsMax) };
+  // Neither may keep the process alive.
+  idle.timer.unref();
   thread.unref();
-  thread.once('exit', () => {
-    if (idle === kept) forget(kept);
-  });
-}
-
-function forget(kept: NonNullable<typeof idle>): void {
-  clearTimeout(kept.timer);
-  if (idle === kept) idle = undefined;
-  void kept.thread.terminate();
 }
 
 async function answerOf(thread: Worker, work: { root: string; plan: RollUpPlan }, signal?: AbortSignal): Promise<RollUpResult> {
@@ -61,14 +66,15 @@ async function answerOf(thread: Worker, work: { root: string; plan: RollUpPlan }
   signal?.addEventListener('abort', stop, { once: true });
   try {
     thread.postMessage(work);
-    // Either rejects with the thread's error, too.
+    // Both reject with an error of the thread, too.
     const [answer] = await Promise.race([
-      once(thread, 'message', { signal: settled.signal }) as Promise<[RollUpResult]>,
+      once(thread, 'message', { signal: settled.signal }) as Promise<[Answer]>,
       once(thread, 'exit', { signal: settled.signal }).then(([code]) => {
         throw new Error(`the thread of a roll-up ended with code ${code} and no result`);
       }),
     ]);
-    return answer;
+    if ('error' in answer) throw answer.error;
+    return answer.result;
   } catch (error) {
     throw signal?.aborted ? signal.reason : error;
   } finally {
