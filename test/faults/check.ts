@@ -1,6 +1,6 @@
 import { eventKey } from '../../contracts/event-key.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
-import { batchRanges, dashboardRows, decisionMessages, lakeRows, readTopic, reviewedKeys } from '../live/collect.ts';
+import { batchRanges, dashboardRows, decisionMessages, lakeRows, readTopic, reviews } from '../live/collect.ts';
 import { chainProblems, differences, recompute, type Expected, type Found } from '../live/oracle.ts';
 import { until } from '../live/wait.ts';
 import type { Ledger } from './ledger.ts';
@@ -36,17 +36,17 @@ export async function checkEverything(context: RowContext, ledger: Ledger, { ski
   const { system } = context;
   const { expected, records } = await expectations(context);
   const dashboard = await dashboardRows(system);
-  const decisions = (await decisionMessages(system)).found;
+  const { found: decisions, disagreeing } = await decisionMessages(system);
   // What the other sinks do not have will not come to the lake either.
   const patient = !context.brief && differences(expected, dashboard).length === 0;
-  const lake = await lakeRows(system, expected.size, patient ? 150_000 : 20_000).catch((error: unknown) => String(error));
+  const { lake, lakeProblems } = await lakeAsFarAsItCame(system, expected.size, patient ? 150_000 : 20_000);
   const bySink = [
     ...named('dashboard', differences(expected, dashboard)),
-    ...named('decisions', differences(expected, decisions)),
-    ...(typeof lake === 'string' ? [`lake: ${lake.slice(0, 300)}`] : named('lake', differences(expected, lake))),
+    ...named('decisions', [...differences(expected, decisions), ...disagreeing]),
+    ...named('lake', [...lakeProblems, ...differences(expected, lake)]),
     ...named('reviews', await reviewProblems(system, dashboard)),
     ...named('minutes', await minuteProblems(system)),
-    ...named('agreement', agreement(dashboard, { decisions, ...(typeof lake === 'string' ? {} : { lake }) })),
+    ...named('agreement', agreement(dashboard, { decisions, lake })),
   ];
   const problems = [
     ...bySink,
@@ -54,7 +54,16 @@ export async function checkEverything(context: RowContext, ledger: Ledger, { ski
     ...(skip.includes('ledger') ? [] : named('ledger', ledger.problems(records.values(), ({ value }) => idOf(value)))),
   ];
   const count = (pattern: RegExp) => bySink.filter((problem) => pattern.test(problem)).length;
-  return { events: expected.size, lost: count(/: (lost|not within)/), duplicated: count(/: (twice|not expected)/), problems: briefly(problems) };
+  return { events: expected.size, lost: count(/: lost$/), duplicated: count(/: (twice|not expected)$/), problems: briefly(problems) };
+}
+
+/** The lake's rows; when not all of them come in time, those that did, so that what is lost can be counted. */
+async function lakeAsFarAsItCame(system: FaultSystem, count: number, timeoutMs: number): Promise<{ lake: Found[]; lakeProblems: string[] }> {
+  try {
+    return { lake: await lakeRows(system, count, timeoutMs), lakeProblems: [] };
+  } catch (error) {
+    return { lake: await lakeRows(system, 0), lakeProblems: [String(error).slice(0, 300)] };
+  }
 }
 
 /** Every event as the records alone say: those that the topic holds, and those that a row has kept aside before it deleted them. */
@@ -92,15 +101,18 @@ function named(where: string, problems: readonly string[]): string[] {
 
 /** One review for each decision that says so. A review may be kept a moment after its decision is shown. */
 async function reviewProblems(system: FaultSystem, dashboard: readonly Found[]): Promise<string[]> {
-  const wanted = new Set(dashboard.filter(({ outcome }) => outcome === 'review').map(({ eventKey }) => eventKey));
+  const wanted = new Map(dashboard.filter(({ outcome }) => outcome === 'review').map((row) => [row.eventKey, row]));
   const found = await until('the reviews', async () => {
-    const keys = await reviewedKeys(system);
-    return keys.length >= wanted.size && keys;
-  }, { timeoutMs: 20_000 }).catch(() => reviewedKeys(system));
-  const seen = new Set(found);
+    const all = await reviews(system);
+    return all.length >= wanted.size && all;
+  }, { timeoutMs: 20_000 }).catch(() => reviews(system));
+  const seen = new Set(found.map(({ eventKey }) => eventKey));
+  const said = ({ eventId, account, outcome }: Pick<Found, 'eventId' | 'account' | 'outcome'>) => `${eventId} of ${account}, ${outcome}`;
   return [
-    ...[...wanted].filter((key) => !seen.has(key)).map((key) => `${key}: lost`),
-    ...found.filter((key) => !wanted.has(key)).map((key) => `${key}: not expected`),
+    ...[...wanted.keys()].filter((key) => !seen.has(key)).map((key) => `${key}: lost`),
+    ...found.filter(({ eventKey }) => !wanted.has(eventKey)).map(({ eventKey }) => `${eventKey}: not expected`),
+    ...found.filter((each) => wanted.has(each.eventKey) && said(each) !== said(wanted.get(each.eventKey)!)).map((each) => `${each.eventKey}: is about ${said(each)}, and the decision about ${said(wanted.get(each.eventKey)!)}`),
+    // The table has one row a key.
     ...(seen.size === found.length ? [] : [`${found.length - seen.size} keys: twice`]),
   ];
 }

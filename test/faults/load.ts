@@ -36,6 +36,11 @@ export class Load {
     return this.#next;
   }
 
+  /** Events that were sent and not acknowledged. */
+  get unacknowledged(): number {
+    return this.ledger.count('failed') + this.ledger.count('unknown');
+  }
+
   start(): void {
     this.#stopping = false;
     this.#done = this.#run();

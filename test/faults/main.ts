@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { mutants, plant } from './mutants.ts';
+import { caughtAs, mutants, plant } from './mutants.ts';
 import { writeReport } from './report.ts';
-import { keepRun } from './results.ts';
+import { keepMutant, keepRun } from './results.ts';
 import type { Row } from './row.ts';
 import { rows } from './rows/index.ts';
 import { runRow, type RowResult, type RunOptions } from './run-row.ts';
@@ -78,14 +78,15 @@ async function runMutants(folder: string, seed: number): Promise<void> {
   const chosen = values.mutant?.map((name) => mutants.find((mutant) => mutant.name === name) ?? fail(`there is no mutant "${name}": ${mutants.map((each) => each.name).join(', ')}`)) ?? mutants;
   const alive: string[] = [];
   for (const mutant of chosen) {
-    const { root } = exportCommit(join(folder, mutant.name));
+    const { root, commit } = exportCommit(join(folder, mutant.name));
     plant(mutant, root);
     const row = rows.find(({ name }) => name === mutant.row)!;
     print(`== mutant ${mutant.name}: ${mutant.about}`);
     const { problems } = await runAndTell(row, { product: { root }, seed, rate: 200, eventsMin: 10_000, env: process.env, brief: true });
-    const caught = problems.find((problem) => mutant.caughtBy.test(problem));
+    const caught = caughtAs(mutant, problems);
     if (!caught) alive.push(mutant.name);
-    print(`== mutant ${mutant.name}: ${caught ? `caught: ${caught.split('\n')[0]!.slice(0, 200)}` : 'NOT CAUGHT'}`);
+    print(`== mutant ${mutant.name}: ${caught ? `caught: ${caught.slice(0, 200)}` : 'NOT CAUGHT'}`);
+    if (values.dry !== true) keepMutant({ commit: commit!, mutant: mutant.name, row: mutant.row, seed, caught: caught?.slice(0, 200) ?? null });
     rmSync(root, { recursive: true, force: true });
   }
   print(`${chosen.length - alive.length} of ${chosen.length} mutants caught${alive.length > 0 ? `; alive: ${alive.join(', ')}` : ''}`);

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { mutants, plant } from './mutants.ts';
+import { caughtAs, mutants, plant } from './mutants.ts';
 import { rows } from './rows/index.ts';
 import { repositoryRoot } from './system/product.ts';
 
@@ -30,6 +30,12 @@ describe('mutants', () => {
     copy(files);
     plant(mutant, folder);
     for (const file of files) expect(readFileSync(join(folder, file), 'utf8')).not.toBe(readFileSync(join(repositoryRoot, file), 'utf8'));
+  });
+
+  test('are caught by what a row finds wrong, not by what a log says', () => {
+    const mutant = mutants.find(({ name }) => name === 'adopt-local-end')!;
+    expect(caughtAs(mutant, ['the backlog is committed: not within 60000 ms\n--- bridge-1\nconnection: lost', 'the whole twice'])).toBeUndefined();
+    expect(caughtAs(mutant, ['dashboard: test:p:0:t:0:1: lost\n--- bridge-1'])).toBe('dashboard: test:p:0:t:0:1: lost');
   });
 
   test('say when the sources have moved', () => {

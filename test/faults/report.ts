@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readRuns, type KeptRun } from './results.ts';
+import { readMutants, readRuns, type KeptMutant, type KeptRun } from './results.ts';
 import { rows } from './rows/index.ts';
 import { repositoryRoot } from './system/product.ts';
 
@@ -29,11 +29,11 @@ const unproven = `- Power loss and lost disks: servers are killed, their files s
 
 /** Writes docs/reliability.md from docs/reliability.json. */
 export function writeReport(): void {
-  writeFileSync(join(repositoryRoot, 'docs', 'reliability.md'), report(readRuns()));
+  writeFileSync(join(repositoryRoot, 'docs', 'reliability.md'), report(readRuns(), readMutants()));
 }
 
 /** The page: what is promised, how it is tested, and what the runs of the commit that was tested last add up to. */
-export function report(runs: readonly KeptRun[]): string {
+export function report(runs: readonly KeptRun[], planted: readonly KeptMutant[] = []): string {
   const commits = [...new Set(runs.map(({ commit }) => commit))];
   const latest = commits.at(-1);
   const ofLatest = runs.filter(({ commit }) => commit === latest);
@@ -42,6 +42,7 @@ export function report(runs: readonly KeptRun[]): string {
     '## What is promised', '', promise, '', '## How it is tested', '', method, '',
     '## Figures', '', latest === undefined ? 'There are no runs yet.' : figures(latest, ofLatest), '',
     ...(commits.length > 1 ? ['Earlier commits:', '', '| commit | runs | passed | events | faults | lost | duplicated |', '| --- | --- | --- | --- | --- | --- | --- |', ...commits.slice(0, -1).map((commit) => earlier(commit, runs)), ''] : []),
+    ...(planted.length > 0 ? ['## Planted bugs', '', ...mutantFigures(planted), ''] : []),
     '## What is unproven', '', unproven, '',
   ].join('\n');
 }
@@ -57,6 +58,14 @@ function figures(commit: string, runs: readonly KeptRun[]): string {
     ...(untested.length > 0 ? ['', `Not run on this commit: ${untested.join(', ')}.`] : []),
     ...runs.filter(({ passed }) => !passed).flatMap(({ row, seed, problem }, i) => [...(i === 0 ? ['', 'What went wrong:', ''] : []), `- \`${row}\`, seed ${seed}: ${problem ?? 'unknown'}`]),
   ].join('\n');
+}
+
+function mutantFigures(planted: readonly KeptMutant[]): string[] {
+  return [
+    `What the comparison is worth: ${planted.filter(({ caught }) => caught !== null).length} of ${planted.length} bugs were caught when \`npm run faults -- --mutants\` planted them.`,
+    '', '| bug | row | product commit | caught as |', '| --- | --- | --- | --- |',
+    ...planted.map(({ mutant, row, commit, caught }) => `| ${mutant} | ${row} | \`${commit.slice(0, 12)}\` | ${caught ?? '**not caught**'} |`),
+  ];
 }
 
 function rowFigures(name: string, about: string, runs: readonly KeptRun[]): string[] {

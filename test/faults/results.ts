@@ -20,11 +20,36 @@ export interface KeptRun {
   problem?: string;
 }
 
+/** What became of a planted bug. */
+export interface KeptMutant {
+  /** The product that it was planted in. */
+  commit: string;
+  mutant: string;
+  row: string;
+  seed: number;
+  /** What its row found wrong; null when it caught nothing. */
+  caught: string | null;
+}
+
+export const mutantsFile = join(repositoryRoot, 'docs', 'reliability-mutants.json');
 export const resultsFile = join(repositoryRoot, 'docs', 'reliability.json');
 const problemCharsMax = 300;
 
 export function readRuns(file = resultsFile): KeptRun[] {
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as KeptRun[]) : [];
+  return readList(file) as KeptRun[];
+}
+
+export function readMutants(file = mutantsFile): KeptMutant[] {
+  return readList(file) as KeptMutant[];
+}
+
+function readList(file: string): unknown[] {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as unknown[]) : [];
+}
+
+/** Keeps what became of a planted bug, in the place of what became of it before. */
+export function keepMutant(kept: KeptMutant, file = mutantsFile): void {
+  write(file, [...readMutants(file).filter(({ mutant }) => mutant !== kept.mutant), kept]);
 }
 
 /** Appends a run of a commit; one line each, so that two branches' runs merge. Runs of uncommitted sources are nobody's figures. */
@@ -35,15 +60,15 @@ export function keepRun(result: RowResult, nowMs: number, file = resultsFile): v
   const kept: KeptRun = { commit, row, seed, at, passed, events, faults, lost, duplicated, recoverSeconds, ...(problems[0] ? { problem: problems[0].split('\n')[0]!.slice(0, problemCharsMax) } : {}) };
   const lock = openLock(`${file}.lock`);
   try {
-    append(file, kept);
+    write(file, [...readRuns(file), kept]);
   } finally {
     closeSync(lock);
     rmSync(`${file}.lock`);
   }
 }
 
-function append(file: string, kept: KeptRun): void {
-  const text = `[\n${[...readRuns(file), kept].map((run) => JSON.stringify(run)).join(',\n')}\n]\n`;
+function write(file: string, list: readonly unknown[]): void {
+  const text = `[\n${list.map((each) => JSON.stringify(each)).join(',\n')}\n]\n`;
   writeFileSync(`${file}.draft`, text);
   renameSync(`${file}.draft`, file);
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { eventKeyHeader, type BatchMemo } from '../../contracts/names.ts';
 import { parseEventKey } from '../../contracts/event-key.ts';
@@ -46,24 +47,38 @@ export async function dashboardRows(system: Observed): Promise<Found[]> {
   }));
 }
 
-/** The decisions topic, without the repeats that at-least-once allows. */
-export async function decisionMessages(system: Observed): Promise<{ found: Found[]; repeats: number }> {
+/** The decisions topic, without the repeats that at-least-once allows, and what is wrong with those: a repeat says the same. */
+export async function decisionMessages(system: Observed): Promise<{ found: Found[]; repeats: number; disagreeing: string[] }> {
   const byKey = new Map<string, Found>();
+  const disagreeing: string[] = [];
   let total = 0;
   for (const records of (await readTopic(system, `${system.name}.decisions`)).values()) {
     for (const { value, headers } of records) {
       const message = JSON.parse(Buffer.from(value!).toString()) as { eventKey: string; eventId: string; entities: { account: string }; prediction: { y: number }; model: { version: string }; outcome: string };
       total++;
-      byKey.set(headers[eventKeyHeader]!, { eventKey: message.eventKey, eventId: message.eventId, account: message.entities.account, y: message.prediction.y, version: message.model.version, outcome: message.outcome });
+      const found = { eventKey: message.eventKey, eventId: message.eventId, account: message.entities.account, y: message.prediction.y, version: message.model.version, outcome: message.outcome };
+      const before = byKey.get(headers[eventKeyHeader]!);
+      if (before && !isDeepStrictEqual(before, found)) disagreeing.push(`${found.eventKey}: repeated as ${JSON.stringify(found)}, and was ${JSON.stringify(before)}`);
+      byKey.set(headers[eventKeyHeader]!, found);
     }
   }
-  return { found: [...byKey.values()], repeats: total - byKey.size };
+  return { found: [...byKey.values()], repeats: total - byKey.size, disagreeing };
 }
 
-/** Event keys that have a review, opened or waiting. */
+/** What a review says of its event. */
+export type FoundReview = Pick<Found, 'eventKey' | 'eventId' | 'account' | 'outcome'>;
+
+/** The reviews, opened or waiting. */
+export async function reviews(system: Observed): Promise<FoundReview[]> {
+  const { rows } = await system.pool.query<{ event_key: string; event_id: string; entities: { account: string }; outcome: string }>(
+    'select event_key, event_id, entities, outcome from reviews where pipeline = $1', [system.name],
+  );
+  return rows.map((row) => ({ eventKey: row.event_key, eventId: row.event_id, account: row.entities.account, outcome: row.outcome }));
+}
+
+/** Event keys that have a review. */
 export async function reviewedKeys(system: Observed): Promise<string[]> {
-  const { rows } = await system.pool.query<{ event_key: string }>('select event_key from reviews where pipeline = $1', [system.name]);
-  return rows.map(({ event_key }) => event_key);
+  return (await reviews(system)).map(({ eventKey }) => eventKey);
 }
 
 /** The dead letters by event key: their codes, in the order they came. */

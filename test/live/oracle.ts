@@ -93,7 +93,8 @@ export function chainProblems(ranges: readonly Range[]): string[] {
   });
 }
 
-function paymentOf(value: Uint8Array | null): Payment | undefined {
+/** The event of a record; undefined for what is none. Looks at the value alone, in the plainest way. */
+export function paymentOf(value: Uint8Array | null): Payment | undefined {
   if (!value) return undefined;
   try {
     const { id, account, amount, at } = JSON.parse(Buffer.from(value).toString('utf8')) as Payment;

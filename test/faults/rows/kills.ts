@@ -3,6 +3,8 @@ import { sessionTimeoutMs } from '../system/fault-system.ts';
 import type { FaultServer } from '../system/fault-server.ts';
 import type { FaultServers } from '../system/fault-servers.ts';
 import type { Row, RowContext } from '../row.ts';
+import { verified } from '../system/verified.ts';
+import { openRuns, timedOut } from './open-runs.ts';
 
 /** What the workers log when a step, or a delivery, did not succeed at its first, local try. */
 export const retriedStep = 'goes on as a regular activity';
@@ -58,6 +60,7 @@ export const killBothBridges: Row = {
     // After a kill the same position comes back with more records than the run at it has.
     context.mustHappen('a run was found at a position with another end', seenBy(system.bridges, adoptedRange));
   },
+  verify: ({ system }) => verified(system),
 };
 
 export const killWorker: Row = {
@@ -65,17 +68,21 @@ export const killWorker: Row = {
   about: 'a worker is killed 6 times at random moments',
   async run(context) {
     const { system, random } = context;
-    for (const worker of system.workers) worker.watch(retriedStep);
+    let hit = 0;
     for (let round = 0; round < context.rounds(6); round++) {
       await context.pause(500, 4_000);
       const worker = random.pick(system.workers);
       await worker.kill();
       context.fault(`SIGKILL ${worker.name}`);
+      const open = await openRuns(system, 50);
       await context.pause(0, 3_000);
       worker.start();
+      await context.recovered();
+      hit += await timedOut(system, open);
     }
-    await context.recovered();
+    context.mustHappen('a batch had a task with a killed worker, and got it again', hit, 3);
   },
+  verify: ({ system }) => verified(system),
 };
 
 /** Kills a server, leaves it down for a while, and starts it again on its data. */

@@ -2,11 +2,13 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInferenceClient } from '@headrace/inference-client';
 import type { WorkflowExecutionInfo } from '@temporalio/client';
+import { redrive, redrivePoint } from '../../../runtime/redrive.ts';
 import { openBatches } from '../../live/collect.ts';
 import { until } from '../../live/wait.ts';
 import { linearModels } from '../system/fault-servers.ts';
 import type { FaultSystem } from '../system/fault-system.ts';
 import type { Row, RowContext } from '../row.ts';
+import { verified } from '../system/verified.ts';
 
 /** Holds the dashboard up while work goes on, so that batches are decided and not delivered everywhere. */
 async function withDashboardHeld(context: RowContext, openLeast: number, work: () => Promise<void>): Promise<void> {
@@ -57,21 +59,18 @@ export const modelChanges: Row = {
   },
 };
 
-/** What an operator does with a run that was ended from outside: what is in its history stays, and what is not delivered is. */
-async function redrive(system: FaultSystem, { workflowId, runId }: WorkflowExecutionInfo): Promise<void> {
-  const { events } = await system.temporal.workflow.getHandle(workflowId, runId).fetchHistory();
-  const recorded = events?.findIndex((event) => event.workflowTaskCompletedEventAttributes) ?? -1;
-  const second = recorded < 0 ? undefined : events!.slice(recorded).find((event) => event.workflowTaskStartedEventAttributes)?.eventId;
-  const first = events?.find((event) => event.workflowTaskStartedEventAttributes)?.eventId;
-  await system.temporal.workflowService.resetWorkflowExecution({
-    namespace: system.temporal.options.namespace, workflowExecution: { workflowId, runId }, reason: 're-drive', requestId: `redrive-${runId}`,
-    workflowTaskFinishEventId: second ?? first!,
+/** Resets a run while it runs, to where a re-drive would begin. */
+async function resetRunning({ temporal }: FaultSystem, { workflowId, runId }: WorkflowExecutionInfo): Promise<void> {
+  const { events } = await temporal.workflow.getHandle(workflowId, runId).fetchHistory();
+  await temporal.workflowService.resetWorkflowExecution({
+    namespace: temporal.options.namespace, workflowExecution: { workflowId, runId }, reason: 'a fault', requestId: `reset-${runId}`,
+    workflowTaskFinishEventId: redrivePoint(events ?? []).eventId as never,
   });
 }
 
 export const endedFromOutside: Row = {
   name: 'ended-from-outside',
-  about: 'runs are cancelled (which has no effect), terminated and re-driven by a reset, and reset while they run',
+  about: 'runs are cancelled (which has no effect), terminated and re-driven as `headrace redrive` does, and reset while they run',
   async run(context) {
     const { system, random } = context;
     await withDashboardHeld(context, 30, async () => {
@@ -81,12 +80,16 @@ export const endedFromOutside: Row = {
       for (const [i, run] of chosen.entries()) {
         const handle = system.temporal.workflow.getHandle(run.workflowId, run.runId);
         if (i % 3 === 0) await handle.cancel();
-        if (i % 3 === 1) await handle.terminate('a fault');
-        if (i % 3 !== 0) await redrive(system, run);
-        context.fault(`${run.workflowId} was ${['cancelled', 'terminated and reset', 'reset while it ran'][i % 3]}`);
+        if (i % 3 === 1) {
+          await handle.terminate('a fault');
+          await redrive(system.temporal, run.workflowId);
+        }
+        if (i % 3 === 2) await resetRunning(system, run);
+        context.fault(`${run.workflowId} was ${['cancelled', 'terminated and re-driven', 'reset while it ran'][i % 3]}`);
       }
       context.mustHappen('open runs were hit', chosen.length, 20);
     });
     await context.recovered();
   },
+  verify: ({ system }) => verified(system),
 };

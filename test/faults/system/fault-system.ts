@@ -46,7 +46,8 @@ export class FaultSystem {
     /** Everything of this run: data, logs of members and servers. */
     readonly folder: string,
     private readonly product: Product,
-    private readonly env: Record<string, string>,
+    /** Settings of all members. */
+    readonly env: Readonly<Record<string, string>>,
     readonly temporal: Client,
     readonly kafka: Kafka,
     readonly producer: Producer,
@@ -139,6 +140,11 @@ export class FaultSystem {
     return this.#members;
   }
 
+  /** Folder of the tested product's sources. */
+  get productRoot(): string {
+    return this.product.root;
+  }
+
   get dataDir(): string {
     return this.env['HEADRACE_DATA_DIR']!;
   }
@@ -153,7 +159,7 @@ export class FaultSystem {
 
   /** Changes a setting of all members; it holds from their next start on. */
   configure(env: Record<string, string>): void {
-    Object.assign(this.env, env);
+    Object.assign(this.env as Record<string, string>, env);
   }
 
   /** Decisions in the dashboard. */
