@@ -76,6 +76,7 @@ function problemOf(error: FastifyError | Problem): Problem {
   }
   const status = error.statusCode ?? 500;
   if (status === 413) return new Problem(413, 'too-large', 'The request is too large', error.message);
+  if (status === 415) return new Problem(415, 'invalid-request', 'The request cannot be used', 'the body must be JSON, with the header content-type: application/json');
   if (status >= 400 && status < 500) return new Problem(status, 'invalid-request', 'The request cannot be used', error.message);
   return new Problem(500, 'internal', 'Something went wrong on our side', 'the log of the gateway says what; sending the request again may work');
 }

@@ -58,7 +58,7 @@ await runMain('worker', async (config, log) => {
   await ensureTopics(kafka, pipelines, config.kafka);
   const publisher = await createPublisher(kafka);
   const triton = createTritonClient(config);
-  await checkModels(triton, pipelines, log);
+  const notes = await checkModels(triton, pipelines, log);
 
   const store = openLmdbStore({ dataDir: resolve(config.dataDir) });
   const lakeRoot = config.lake.url ? fileURLToPath(config.lake.url) : join(resolve(config.dataDir), 'lake');
@@ -101,7 +101,7 @@ await runMain('worker', async (config, log) => {
   const metrics = await startMetricsServer(registry, config.metrics);
   const ran = worker.run();
   return {
-    ready: { pipelines: pipelines.map(({ name }) => name), metrics: metrics.address, lake: lakeRoot },
+    ready: { pipelines: pipelines.map(({ name }) => name), metrics: metrics.address, lake: lakeRoot, notes },
     failed: ran.then(() => new Promise<never>(() => {})),
     async stop() {
       worker.shutdown();
@@ -151,17 +151,21 @@ function createWorker(config: Config, connection: NativeConnection, converter: D
   });
 }
 
-/** A model that does not fit fails the start; a server that does not answer only gets a warning, because batches wait for it. */
-async function checkModels(triton: ReturnType<typeof createTritonClient>, pipelines: Awaited<ReturnType<typeof loadPipelines>>, log: Logger): Promise<void> {
+/** A model that does not fit fails the start. One that is not there, or a server that does not answer, is only noted, because batches wait for it. */
+async function checkModels(triton: ReturnType<typeof createTritonClient>, pipelines: Awaited<ReturnType<typeof loadPipelines>>, log: Logger): Promise<string[]> {
+  const notes: string[] = [];
   for (const pipeline of pipelines) {
     let mismatch: string | undefined;
     try {
       mismatch = await modelMismatch(triton, pipeline);
     } catch (error) {
-      log.warn({ pipeline: pipeline.name }, `model "${pipeline.model.name}" cannot be checked now: ${messageOf(error)}`);
+      const note = `model "${pipeline.model.name}" of pipeline "${pipeline.name}" cannot be checked now, and its events wait until it answers: ${messageOf(error)}`;
+      log.warn({ pipeline: pipeline.name }, note);
+      notes.push(note);
     }
     if (mismatch) throw new Error(mismatch);
   }
+  return notes;
 }
 
 function temporalLogger(log: Logger): TemporalLogger {

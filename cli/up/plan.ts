@@ -31,6 +31,8 @@ export interface Plan {
   /** Why there is no generator, when there is none. */
   withoutGenerator?: string;
   retentionHours: () => number | undefined;
+  /** What the worker noted at its start, a sentence each. */
+  notes: () => readonly string[];
   endpoints: (status: ServiceStatus[]) => Endpoints;
 }
 
@@ -76,6 +78,7 @@ export function makePlan(input: PlanInput): Plan {
   const common = commonEnv(input);
   let databaseUrl: string | undefined;
   let retentionHours: number | undefined;
+  let notes: readonly string[] = [];
   let gatewayUrl = `http://127.0.0.1:${ports.gateway}`;
   const uiOrigins = [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
   const env = (): NodeJS.ProcessEnv => ({
@@ -104,12 +107,16 @@ export function makePlan(input: PlanInput): Plan {
     onGatewayUrl: (url) => {
       gatewayUrl = url;
     },
+    onNotes: (noted) => {
+      notes = noted;
+    },
   });
   const startedAt = new Date().toISOString();
   return {
     services: [...servers, ...setUp, ...processes],
     withoutGenerator: why,
     retentionHours: () => retentionHours,
+    notes: () => notes,
     endpoints: (services) => {
       const now = parseConfig(env());
       return {

@@ -24,10 +24,12 @@ export interface ProcessServicesOptions {
   generator?: { main: string; pipeline: string; rate: number };
   /** Told where the gateway listens, each time it comes up. */
   onGatewayUrl: (url: string) => void;
+  /** Told what the worker found to note about the models, each time it comes up. */
+  onNotes: (notes: string[]) => void;
 }
 
 /** Our own processes as services. The bridge needs the worker, so it stops first and open batches drain. */
-export function processServices({ folder, ports, env, needs, generator, onGatewayUrl }: ProcessServicesOptions): Service[] {
+export function processServices({ folder, ports, env, needs, generator, onGatewayUrl, onNotes }: ProcessServicesOptions): Service[] {
   const service = (name: ProcessName, main: string, more: { needs: string[]; env?: NodeJS.ProcessEnv; onReady?: (line: Record<string, unknown>) => void }): Service => ({
     name, needs: more.needs,
     start: (onLaunch) => startNodeProcess({
@@ -39,7 +41,7 @@ export function processServices({ folder, ports, env, needs, generator, onGatewa
   const others = (['worker', 'bridge', 'generator'] as const).filter((name) => name !== 'generator' || generator !== undefined);
   const targets = others.map((name) => `127.0.0.1:${ports.metrics[name]}`).join(',');
   const services = [
-    service('worker', main('worker'), { needs }),
+    service('worker', main('worker'), { needs, onReady: (line) => onNotes((line['notes'] as string[] | undefined) ?? []) }),
     service('bridge', main('bridge'), { needs: [...needs, 'worker'] }),
     service('gateway', main('gateway'), {
       needs, env: { HEADRACE_METRICS_TARGETS: targets, HEADRACE_GATEWAY_PORT: String(ports.gateway) },

@@ -88,6 +88,7 @@ async function tellUp(plan: Plan, folder: DataFolder, options: UpOptions, consol
   console.line(`Headrace is up after ${((Date.now() - startedAt) / 1_000).toFixed(1)} s. Data: ${folder.root} (${formatBytes(bytes)} of at most ${formatBytes(options.diskMax)})`);
   for (const line of addressTable(plan.endpoints([]), { retentionHours: plan.retentionHours(), logsDir: `${folder.root}/logs` })) console.line(line);
   if (plan.withoutGenerator !== undefined) console.line(`  No generator: ${plan.withoutGenerator}`);
+  for (const note of plan.notes()) console.line(`  Beware: ${note}`);
   console.line('Ctrl+C stops everything; the data stays.');
   console.line();
 }

@@ -18,7 +18,8 @@ the topic once or not at all). One seed fixes each run's schedule. After the fau
 - every committed offset that was seen, twice a second: a batch that was started by then ends there;
 - the topic with what producers were told.
 
-A run in which its faults never bit fails. \`npm run faults -- --mutants\` plants bugs in a copy of the sources and expects each to be caught. Which crash happens at which step is
+A run whose faults had no effect, so that it proved nothing, counts as failed. \`npm run faults -- --mutants\` plants bugs in a copy of the sources and expects each to be caught.
+A row is run again with \`npm run faults -- --dry --row kill-bridge --seed 61\` (one to three minutes; \`--list\` names all, \`--help\` explains). Which crash happens at which step is
 explored more finely, with thousands of schedules, by the simulation in \`test/simulation\`.`;
 
 const unproven = `- Power loss and lost disks: servers are killed, their files survive.
@@ -52,7 +53,7 @@ function figures(commit: string, runs: readonly KeptRun[]): string {
   const untested = rows.filter(({ name }) => !runs.some(({ row }) => row === name)).map(({ name }) => `\`${name}\``);
   return [
     `Product commit \`${commit.slice(0, 12)}\`: **${number(sum.events)} events, ${number(sum.faults)} faults, lost ${number(sum.lost)}, duplicated ${number(sum.duplicated)}**; ${sum.passed} of ${runs.length} runs passed.`,
-    '', 'Recovery is the time from the end of a fault (or, where nobody heals it, from its beginning) until everything that Kafka held then is committed.', '',
+    '', 'Recovery is the time from the end of a fault (or, where nobody heals it, from its beginning) until everything that Kafka held then is committed. Where a bridge dies it includes the session time-out of the consumer group, 10 s here, after which another one takes over. Most rows have run once, with one seed.', '',
     '| row | what is done | runs | passed | events | faults | lost | duplicated | recovery p50 / p95 | seeds |', '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows.flatMap(({ name, about }) => rowFigures(name, about, runs.filter(({ row }) => row === name))),
     ...(untested.length > 0 ? ['', `Not run on this commit: ${untested.join(', ')}.`] : []),

@@ -108,7 +108,7 @@ describe('POST /v1/pipelines/{name}/events', () => {
     expect((await post({}, { name: 'nope' })).json()).toMatchObject({ status: 404, type: 'urn:headrace:problem:unknown-pipeline', detail: '"nope" is none of orders, lost' });
     expect((await app.inject('/nowhere')).json()).toMatchObject({ status: 404, type: 'urn:headrace:problem:not-found' });
     const form = await app.inject({ method: 'POST', url: '/v1/pipelines/orders/events', headers: { 'content-type': 'text/csv' }, payload: 'a,b' });
-    expect(form.json()).toMatchObject({ status: 415, type: 'urn:headrace:problem:invalid-request' });
+    expect(form.json()).toMatchObject({ status: 415, type: 'urn:headrace:problem:invalid-request', detail: expect.stringContaining('content-type: application/json') as string });
   });
 
   it('answers 503 and asks to send again when Kafka does not confirm', async () => {

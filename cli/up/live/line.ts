@@ -10,7 +10,7 @@ function latency({ p50Ms, p99Ms }: Latency): string {
 }
 
 const reasons: Record<string, string> = {
-  temporal: 'Temporal', kafka: 'Kafka', open_batches: 'sinks to deliver open batches', budget: 'the batch budget', halted: 'you: a chain is halted, see the bridge\'s log',
+  temporal: 'batches to be scored (when Temporal is up, logs/worker.log says why)', kafka: 'Kafka', open_batches: 'sinks to deliver open batches', budget: 'the batch budget', halted: 'you: a chain is halted, see the bridge\'s log',
 };
 
 /** What the system waits for, in words; empty when it waits for nothing. */

@@ -137,6 +137,6 @@ describe('the live line', () => {
 
   it('says what it waits for', () => {
     expect(describeFigures(undefined, [running], ['fraud', 'orders'])).toEqual(['waiting for the first events']);
-    expect(describeFigures({ ...figures, waiting: { temporal: 2 } }, [{ ...running, state: 'restarting' }], ['fraud'])[0]).toMatch(/waiting for worker \(restarting\), Temporal \(2 partitions\)$/);
+    expect(describeFigures({ ...figures, waiting: { temporal: 2 } }, [{ ...running, state: 'restarting' }], ['fraud'])[0]).toMatch(/waiting for worker \(restarting\), batches to be scored \(when .*\) \(2 partitions\)$/);
   });
 });
