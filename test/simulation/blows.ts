@@ -5,10 +5,16 @@ import type { World } from './world.ts';
 /** Something that happens on purpose. Each ends by itself or is ended by `heal`. */
 type Blow = (world: World) => void;
 
+/** The steps in which a kill is told apart: see where they are named. */
+export const windows = ['a start had not come to Temporal', 'a start had come to Temporal, and its answer not back', 'a commit had not come to the group', 'the group had a commit, and its answer was not back'];
+
 const blows: Record<string, Blow> = {
   'bridge killed': ({ random, scheduler, hosts }) => {
     const host = random.pick(hosts);
-    host.kill();
+    // Two of three are exact: each window around a start and a commit is hit often.
+    const window = scheduler.nowMs % 6;
+    if (window < windows.length) host.killAtStep(windows[window]!);
+    else host.kill();
     scheduler.after(random.whole(50, 12_000), () => host.start());
   },
   'bridge frozen': ({ random, scheduler, hosts }) => {
@@ -87,28 +93,34 @@ const blows: Record<string, Blow> = {
     });
   },
   'commits deleted': (world) => {
-    const { random, group, logs, trace } = world;
+    const { random, group, logs, oracle, trace } = world;
     const partition = random.whole(0, logs.length - 1);
     if (isUnknown(world, partition)) return;
     trace.tell(() => `group: the commit of partition ${partition} is deleted`);
     group.commits.delete(partition);
+    oracle.walkedAgain.add(partition);
     if (random.chance(0.7)) group.rebalance();
   },
-  'all read again': ({ random, group, temporal, store, setting, partitions, trace }) => {
+  'all read again': ({ random, group, temporal, store, setting, partitions, oracle, trace }) => {
     // With `latest` it would begin at the end; and nothing may be under way of what is forgotten.
     if (setting.startAt === 'latest') return;
     temporal.expire(({ partition, memo }) => memo.end <= (store.appliedTo(chainOf(partition)) ?? 0));
-    for (let partition = 0; partition < partitions; partition++) if (random.chance(0.8)) group.commits.delete(partition);
+    for (let partition = 0; partition < partitions; partition++) {
+      if (!random.chance(0.8)) continue;
+      group.commits.delete(partition);
+      oracle.walkedAgain.add(partition);
+    }
     trace.tell(() => 'group: commits are deleted');
     group.rebalance();
   },
   'foreign commit': (world) => {
-    const { random, group, logs, trace } = world;
+    const { random, group, logs, oracle, trace } = world;
     const partition = random.whole(0, logs.length - 1);
     if (isUnknown(world, partition)) return;
     const offset = random.whole(logs[partition]!.start, logs[partition]!.end);
     trace.tell(() => `group: somebody else commits ${partition}@${offset}`);
     group.commits.set(partition, { offset, metadata: null });
+    oracle.walkedAgain.add(partition);
     if (random.chance(0.7)) group.rebalance();
   },
   'model changed': (world) => void world.modelVersion++,

@@ -77,8 +77,19 @@ export class BridgeHost {
   kill(): void {
     if (!this.#process || this.#process.isDead) return;
     this.world.trace.tell(() => `${this.#process!.name} is killed`);
+    for (const { what } of this.#process.underWay) this.world.trace.count(`killed when ${what}`);
     this.#process.kill();
     for (const source of this.#sources) this.world.group.silent(source);
+  }
+
+  /** SIGKILL in the middle of the next step, whichever of its kind it is. */
+  killAtStep(what: string): void {
+    const process = this.#process;
+    if (!process) return;
+    process.onStep = (begun) => {
+      // In between: neither before it nor when it is over, which is a millisecond away at least.
+      if (begun === what) this.world.scheduler.after(0, () => process === this.#process && this.kill());
+    };
   }
 
   /** SIGTERM: the process ends when the bridge has stopped. */

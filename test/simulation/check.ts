@@ -43,16 +43,13 @@ function checkEffects({ logs, sinks, oracle }: World, partition: number, base: n
   });
 }
 
-/** Faults after which a chain is walked again, or runs that exist are not found: batches may then overlap, and the markers make up for it. */
-const overlapCauses = ['commits deleted', 'foreign commit', 'offset out of range', 'closed run expired'];
-
 /** I3: the ranges of a partition merge into one span. */
-function checkRanges({ temporal, oracle, trace, logs }: World, partition: number, base: number): void {
+function checkRanges({ temporal, oracle, logs }: World, partition: number, base: number): void {
   const ranges = [...new Map(temporal.everStarted.filter((run) => run.partition === partition).map((run) => [`${run.memo.position}-${run.memo.end}`, run.memo])).values()];
   ranges.sort((a, b) => a.position - b.position || a.end - b.end);
   // With `latest`, two owners can begin a chain at different positions, before either knows of the other.
   const beginnings = ranges.filter(({ head }) => head).length;
-  const mayOverlap = beginnings > 1 || overlapCauses.some((cause) => trace.counts.has(cause));
+  const mayOverlap = beginnings > 1 || oracle.walkedAgain.has(partition);
   let reached = base;
   for (const { position, end } of ranges) {
     const isLost = oracle.lost.some((lost) => lost.partition === partition && lost.from <= reached && lost.to >= position);

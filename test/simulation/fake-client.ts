@@ -15,7 +15,10 @@ export function createFakeClient(world: World, process: SimProcess): Client {
       const { workflowId, memo, args } = startWorkflowOperation.options;
       const [{ partition, startId }, records] = args as unknown as [BatchRef, Uint8Array];
       const request = { workflowId, partition, memo: memo as unknown as BatchMemo, startId: world.mutant.namelessStarts ? '' : startId!, records };
-      return call<ScoredReply>((answer) => world.temporal.updateWithStart(request, answer)).catch((error: unknown) => {
+      return process.during('a start had not come to Temporal', (at) => call<ScoredReply>((answer) => {
+        at('a start had come to Temporal, and its answer not back');
+        world.temporal.updateWithStart(request, answer);
+      })).catch((error: unknown) => {
         if (error instanceof AlreadyStarted) throw new WorkflowExecutionAlreadyStartedError(error.message, workflowId, workflowNames.processBatch);
         throw error instanceof LostCall ? new WorkflowUpdateRPCTimeoutOrCancelledError('deadline exceeded') : error;
       });

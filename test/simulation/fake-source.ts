@@ -133,6 +133,7 @@ export class FakeSource implements Source {
   #outOfRange(reader: Reader): void {
     if (this.#readers.get(reader.partition) !== reader || this.#stopped) return;
     this.world.trace.count('offset out of range');
+    this.world.oracle.walkedAgain.add(reader.partition);
     try {
       this.world.group.commit(this, this.#generation, reader.partition, this.world.mutant.fromEnd ? -1 : -2, null);
     } catch {
@@ -173,10 +174,13 @@ export class FakeSource implements Source {
       this.#committedHere.set(partition, offset);
     }
     const isLate = random.chance(this.world.faults.lateCommit);
-    if (isLate) await this.process.clock.sleep(random.whole(100, 4_000));
-    return this.#ask('commit', () => {
-      if (isLate) trace.count('late commit');
-      this.world.group.commit(this, this.#generation, partition, offset, metadata);
+    return this.process.during('a commit had not come to the group', async (at) => {
+      if (isLate) await this.process.clock.sleep(random.whole(100, 4_000));
+      return this.#ask('commit', () => {
+        if (isLate) trace.count('late commit');
+        this.world.group.commit(this, this.#generation, partition, offset, metadata);
+        at('the group had a commit, and its answer was not back');
+      });
     });
   }
 

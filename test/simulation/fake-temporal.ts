@@ -123,6 +123,7 @@ export class FakeTemporal {
       const run = runs.at(-1)!;
       if (run.status !== 'COMPLETED' || !isExpired(run)) continue;
       this.world.trace.count('closed run expired');
+      this.world.oracle.walkedAgain.add(run.partition);
       this.world.trace.tell(() => `temporal: retention takes ${workflowId}`);
       this.runs.delete(workflowId);
     }

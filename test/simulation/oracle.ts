@@ -10,6 +10,8 @@ export class Oracle {
   readonly firstPosition = new Map<number, number>();
   /** Per partition: the furthest that was committed. A commit of an assignment before may still come after it. */
   readonly committedTo = new Map<number, number>();
+  /** Partitions whose chain is walked again, or of which runs that exist are not found: batches may then overlap, and the markers make up for it. */
+  readonly walkedAgain = new Set<number>();
   /** What the bridges reported as lost to retention. */
   readonly lost: { partition: number; from: number; to: number }[] = [];
 

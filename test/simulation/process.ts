@@ -1,6 +1,10 @@
 import type { Clock } from '../../bridge/ports.ts';
 import type { Scheduler } from './scheduler.ts';
 
+interface Step {
+  what: string;
+}
+
 /**
  * An operating system process: what happens in it, happens through `run`. Killed, nothing reaches it any more, at whatever step it
  * was; frozen (SIGSTOP), all that reaches it waits, and comes at once when it goes on: a zombie.
@@ -8,6 +12,10 @@ import type { Scheduler } from './scheduler.ts';
 export class SimProcess {
   #state: 'up' | 'frozen' | 'dead' = 'up';
   #waiting: (() => void)[] = [];
+  /** What is under way here just now: says in which window a kill hits. */
+  readonly underWay = new Set<Step>();
+  /** Told of each step that begins. */
+  onStep: (what: string) => void = () => {};
   readonly clock: Clock;
 
   constructor(
@@ -23,6 +31,21 @@ export class SimProcess {
 
   get isDead(): boolean {
     return this.#state === 'dead';
+  }
+
+  /** Does something that a kill may hit at one step or another; `at` says that it has come to the next one. */
+  async during<T>(what: string, work: (at: (what: string) => void) => Promise<T>): Promise<T> {
+    const step = { what };
+    this.underWay.add(step);
+    this.onStep(what);
+    try {
+      return await work((next) => {
+        step.what = next;
+        this.onStep(next);
+      });
+    } finally {
+      this.underWay.delete(step);
+    }
   }
 
   run(act: () => void): void {
