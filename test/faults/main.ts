@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { caughtAs, mutants, plant } from './mutants.ts';
 import { writeReport } from './report.ts';
-import { keepMutant, keepRun } from './results.ts';
+import { keepMutant, keepRun, readRuns } from './results.ts';
 import type { Row } from './row.ts';
 import { rows } from './rows/index.ts';
 import { runRow, type RowResult, type RunOptions } from './run-row.ts';
@@ -19,6 +19,7 @@ const usage = `npm run faults -- [options]
   --events N          events a run has at least (default 20000)
   --rate N            events a second while faults go on (default 500)
   --working-tree      tests the sources as they are, and keeps no figures; otherwise the last commit is tested
+  --resume            leaves out the runs that docs/reliability.json has of this commit, with this seed
   --dry               keeps no figures in docs/reliability.json
   --keep              keeps the folder with all logs of a run that failed
   --json              prints the results as JSON
@@ -29,7 +30,7 @@ const usage = `npm run faults -- [options]
 const { values } = parseArgs({
   options: {
     row: { type: 'string', multiple: true }, seed: { type: 'string' }, minutes: { type: 'string' }, rate: { type: 'string', default: '500' }, events: { type: 'string', default: '20000' },
-    list: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, dry: { type: 'boolean' }, report: { type: 'boolean' }, help: { type: 'boolean' }, mutants: { type: 'boolean' }, mutant: { type: 'string', multiple: true }, 'working-tree': { type: 'boolean' },
+    list: { type: 'boolean' }, resume: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, dry: { type: 'boolean' }, report: { type: 'boolean' }, help: { type: 'boolean' }, mutants: { type: 'boolean' }, mutant: { type: 'string', multiple: true }, 'working-tree': { type: 'boolean' },
   },
 });
 
@@ -58,6 +59,10 @@ function numberOf(name: string, text: string): number {
 
 function chosenRows(): readonly Row[] {
   return values.row?.map((name) => rows.find((row) => row.name === name) ?? fail(`there is no row "${name}"; --list shows them`)) ?? rows;
+}
+
+function isKept(commit: string | undefined, row: Row, seed: number): boolean {
+  return readRuns().some((kept) => kept.commit === commit && kept.row === row.name && kept.seed === seed);
 }
 
 /** Runs one row, tells about it, and keeps its figures. */
@@ -109,6 +114,7 @@ async function main(): Promise<void> {
   for (let seed = firstSeed; seed === firstSeed || Date.now() < endMs; seed++) {
     for (const row of chosen) {
       if (seed > firstSeed && Date.now() >= endMs) break;
+      if (values.resume && isKept(product.commit, row, seed)) continue;
       results.push(await runAndTell(row, { product, seed, rate: numberOf('rate', values.rate), eventsMin: numberOf('events', values.events), env: process.env, keepFailed: values.keep }));
     }
   }

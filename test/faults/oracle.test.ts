@@ -36,6 +36,17 @@ describe('the oracle', () => {
     expect(differences(expected, found)).toEqual([expect.stringContaining(problem)]);
   });
 
+  test('knows what comes too late for windows, and tells what is marked wrongly', () => {
+    const at = (offset: number, time: number) => ({ offset, timestampMs: 0, key: null, value: Buffer.from(JSON.stringify({ id: `e${offset}`, account: 'a', amount: 1, at: time })) });
+    const dayMs = 86_400_000;
+    const log = recompute('p', 't', new Map([[0, [at(0, 10 * dayMs), at(1, 9 * dayMs), at(2, 9 * dayMs - 1), at(3, 9 * dayMs)]]]));
+    // The third one is late: it is not counted, not even for itself.
+    expect([...log.values()].map(({ late, features }) => [late, features[1]])).toEqual([[false, 1], [false, 1], [true, 0], [false, 2]]);
+    const [first, , third] = [...log.values()].map(({ weighted, late, ...rest }): Found => ({ ...rest, y: Math.fround(weighted + 0.5), version: '1', outcome: 'approve', late }));
+    expect(differences(new Map([[first!.eventKey, log.get(first!.eventKey)!]]), [{ ...first!, late: true, degraded: true }])).toEqual([expect.stringContaining(': is marked late'), expect.stringContaining(': is marked degraded')]);
+    expect(differences(new Map([[third!.eventKey, log.get(third!.eventKey)!]]), [{ ...third!, late: false }])).toEqual([expect.stringContaining(': is not marked late')]);
+  });
+
   test('tells holes and overlaps of a chain', () => {
     const range = (position: number, end: number) => ({ position, end });
     expect(chainProblems([range(5, 9), range(0, 5), range(9, 10)])).toEqual([]);

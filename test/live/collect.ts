@@ -35,7 +35,7 @@ export async function readTopic(system: Observed, topic: string): Promise<Map<nu
 
 /** The dashboard's rows. */
 export async function dashboardRows(system: Observed): Promise<Found[]> {
-  const { rows } = await system.pool.query<{ event_key: string; event_id: string; entities: { account: string }; features: number[]; prediction: { y: number }; model_version: string; outcome: string }>('select * from decisions');
+  const { rows } = await system.pool.query<{ event_key: string; event_id: string; entities: { account: string }; features: number[]; prediction: { y: number }; model_version: string; outcome: string; late: boolean; degraded: boolean }>('select * from decisions');
   return rows.map((row) => ({
     eventKey: row.event_key,
     eventId: row.event_id,
@@ -44,6 +44,8 @@ export async function dashboardRows(system: Observed): Promise<Found[]> {
     y: row.prediction.y,
     version: row.model_version,
     outcome: row.outcome,
+    late: row.late,
+    degraded: row.degraded,
   }));
 }
 
@@ -54,9 +56,9 @@ export async function decisionMessages(system: Observed): Promise<{ found: Found
   let total = 0;
   for (const records of (await readTopic(system, `${system.name}.decisions`)).values()) {
     for (const { value, headers } of records) {
-      const message = JSON.parse(Buffer.from(value!).toString()) as { eventKey: string; eventId: string; entities: { account: string }; prediction: { y: number }; model: { version: string }; outcome: string };
+      const message = JSON.parse(Buffer.from(value!).toString()) as { eventKey: string; eventId: string; entities: { account: string }; prediction: { y: number }; model: { version: string }; outcome: string; late: boolean; degraded: boolean };
       total++;
-      const found = { eventKey: message.eventKey, eventId: message.eventId, account: message.entities.account, y: message.prediction.y, version: message.model.version, outcome: message.outcome };
+      const found = { eventKey: message.eventKey, eventId: message.eventId, account: message.entities.account, y: message.prediction.y, version: message.model.version, outcome: message.outcome, late: message.late, degraded: message.degraded };
       const before = byKey.get(headers[eventKeyHeader]!);
       if (before && !isDeepStrictEqual(before, found)) disagreeing.push(`${found.eventKey}: repeated as ${JSON.stringify(found)}, and was ${JSON.stringify(before)}`);
       byKey.set(headers[eventKeyHeader]!, found);
@@ -142,5 +144,7 @@ function lakeRow(row: Record<string, unknown>): Found {
     y: Number(row['prediction_y']),
     version: String(row['model_version']),
     outcome: String(row['outcome']),
+    late: row['late'] === true,
+    degraded: row['degraded'] === true,
   };
 }

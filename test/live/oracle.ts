@@ -1,6 +1,6 @@
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
 import { eventKey } from '../../contracts/event-key.ts';
-import { decide, windowMs, type Payment } from './payments.ts';
+import { allowedLatenessMs, decide, windowMs, type Payment } from './payments.ts';
 
 /** What must be true of one event in every sink that holds it. */
 export interface Expected {
@@ -10,6 +10,8 @@ export interface Expected {
   features: [number, number, number];
   /** The prediction before the version's bias: y = weighted + bias. */
   weighted: number;
+  /** It came so late that windows do not count it. */
+  late: boolean;
 }
 
 /** The bias by which the two versions of the `linear` model differ. */
@@ -23,16 +25,19 @@ export function recompute(pipeline: string, topic: string, partitions: ReadonlyM
   const expected = new Map<string, Expected>();
   for (const [partition, records] of partitions) {
     const seen = new Map<string, Payment[]>();
+    let watermark = -Infinity;
     for (const record of records) {
       const payment = paymentOf(record.value);
       if (!payment) continue;
+      const late = payment.at < watermark - allowedLatenessMs;
+      watermark = Math.max(watermark, payment.at);
       const ofAccount = seen.get(payment.account) ?? [];
       seen.set(payment.account, ofAccount);
-      ofAccount.push(payment);
+      if (!late) ofAccount.push(payment);
       const window = ofAccount.filter(({ at }) => at > payment.at - windowMs && at <= payment.at);
       const features: Expected['features'] = [Math.fround(payment.amount), window.length, Math.fround(window.reduce((sum, { amount }) => sum + amount, 0))];
       const key = eventKey({ deployment: 'test', pipeline, epoch, topic, partition }, record.offset);
-      expected.set(key, { eventKey: key, eventId: payment.id, account: payment.account, features, weighted: features[0] + 2 * features[1] + 4 * features[2] });
+      expected.set(key, { eventKey: key, eventId: payment.id, account: payment.account, features, weighted: features[0] + 2 * features[1] + 4 * features[2], late });
     }
   }
   return expected;
@@ -47,6 +52,9 @@ export interface Found {
   y: number;
   version: string;
   outcome: string;
+  late?: boolean;
+  /** Decided without the model, which the pipeline of the live tests never allows. */
+  degraded?: boolean;
 }
 
 /** Everything that is wrong with what a sink holds: lost, twice, not expected, or other values than recomputed. */
@@ -72,6 +80,8 @@ function rowProblems(want: Expected, row: Found): string[] {
   if (row.eventId !== want.eventId) problems.push(`event id is ${row.eventId}, expected ${want.eventId}`);
   if (row.account !== want.account) problems.push(`account is ${row.account}, expected ${want.account}`);
   if (row.outcome !== decide(row.y).outcome) problems.push(`outcome is ${row.outcome} for y = ${row.y}`);
+  if (row.late !== undefined && row.late !== want.late) problems.push(`is ${row.late ? '' : 'not '}marked late`);
+  if (row.degraded) problems.push('is marked degraded');
   // Postgres writes a float32 with as few digits as tell it from its neighbours.
   if (row.features && row.features.some((value, i) => Math.fround(value) !== want.features[i])) problems.push(`features are ${row.features.join(', ')}, recomputed ${want.features.join(', ')}`);
   return problems;

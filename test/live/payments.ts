@@ -11,6 +11,7 @@ export interface Payment {
 }
 
 export const windowMs = 3_600_000;
+export const allowedLatenessMs = 86_400_000;
 export const reviewAbove = 74_300;
 export const blockAbove = 75_200;
 
@@ -25,6 +26,7 @@ export function paymentsPipeline({ name, topic, partitions = 2, sinks = ['lake',
     eventId: (event) => event.id,
     eventTimeMs: (event) => event.at,
     entities: { account: (event) => event.account },
+    allowedLatenessMs,
     features: ({ value, count, sum }) => ({
       amount: value((event) => event.amount),
       count_1h: count({ entity: 'account', lengthMs: windowMs }),

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { eventKey } from '../../../contracts/event-key.ts';
 import { searchAttributes } from '../../../contracts/names.ts';
@@ -37,8 +36,8 @@ async function sendFullBatches(system: FaultSystem): Promise<void> {
 }
 
 /** Each alone, because a request may be no longer than a record; once of what the codec makes short, once of what it cannot. */
-async function sendLargeRecords(system: FaultSystem): Promise<void> {
-  const noise = (length: number) => randomBytes(length).toString('base64').slice(0, length);
+async function sendLargeRecords({ system, random }: RowContext): Promise<void> {
+  const noise = (length: number) => Buffer.from(Array.from({ length }, () => random.whole(0, 255))).toString('base64').slice(0, length);
   for (const [i, bytes] of [...contentSizes, ...contentSizes].entries()) {
     const event = { id: `large-${i}`, account: 'large', amount: i, at: startMs + i * 1_000 };
     await system.sendAfresh([{ partition: 0, ...padded(event, bytes, i < contentSizes.length ? undefined : noise) }]);
@@ -101,7 +100,7 @@ export const oversizeAndFiveSinks: Row = {
     const fromMs = Date.now();
     await Promise.all(system.bridges.map((bridge) => bridge.stop()));
     await sendFullBatches(system);
-    await sendLargeRecords(system);
+    await sendLargeRecords(context);
     for (const worker of system.workers) worker.freeze();
     for (const bridge of system.bridges) bridge.start();
     // Each partition has one batch that is not decided yet, and all its deliveries lie ahead.

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { spawn } from 'node:child_process';
 import { deadLetters, readTopic } from '../../live/collect.ts';
 import { paymentOf } from '../../live/oracle.ts';
+import { allowedLatenessMs } from '../../live/payments.ts';
 import type { Message } from 'kafkajs';
 import type { Random } from '../random.ts';
 import type { Row } from '../row.ts';
@@ -70,13 +71,14 @@ function pipe(command: string, args: string[], input: string): Promise<void> {
 
 export const late: Row = {
   name: 'late-and-shuffled',
-  about: 'events come shuffled within a minute, some of them an hour late: windows hold what had come by then',
+  about: 'events come shuffled within a minute, some an hour late, some two days, which is more than is allowed: windows hold what had come by then, and those are marked',
   async run(context) {
     const { system, random } = context;
     for (let round = 0; round < 10; round++) {
       const events = Array.from({ length: 400 }, (_, i) => {
         const number = round * 400 + i;
-        const lateMs = random.next() < 0.05 ? 3_600_000 : 0;
+        const kind = random.next();
+        const lateMs = kind < 0.05 ? 3_600_000 : kind < 0.1 ? 2 * allowedLatenessMs : 0;
         // Whole seconds: within one second windows do not tell before from after.
         const at = Date.UTC(2026, 0, 1) + Math.floor(number / 4) * 1_000 - lateMs;
         return { id: `late-${number}`, account: `l${number % 29}`, amount: number % 500, at };
@@ -86,6 +88,11 @@ export const late: Row = {
       context.fault('400 events out of order');
     }
     await context.recovered();
+  },
+  async verify(context) {
+    const { rows } = await context.system.pool.query<{ count: string }>('select count(*) from decisions where late');
+    context.mustHappen('events were marked late', Number(rows[0]!.count), 100);
+    return [];
   },
 };
 
