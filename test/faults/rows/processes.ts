@@ -3,6 +3,9 @@ import { sessionTimeoutMs } from '../system/fault-system.ts';
 import type { Row } from '../row.ts';
 import { openRuns, timedOut } from './open-runs.ts';
 
+/** What kafkajs logs when a member that the group has given up asks for something. */
+const expelled = 'not aware of this member';
+
 /** A bridge that is frozen long enough is replaced, and then wakes up as a zombie that believes to own its partitions. */
 function zombieBridge(frozenMs: number): Row {
   return {
@@ -11,6 +14,7 @@ function zombieBridge(frozenMs: number): Row {
     async run(context) {
       const { system, random } = context;
       const zombie = random.pick(system.bridges);
+      zombie.watch(expelled);
       let takenOver = 0;
       for (let round = 0; round < context.rounds(frozenMs > 20_000 ? 1 : 3); round++) {
         await context.pause(500, 2_000);
@@ -26,6 +30,7 @@ function zombieBridge(frozenMs: number): Row {
         await context.recovered();
       }
       context.mustHappen('the other bridge had taken over before it woke up', takenOver);
+      context.mustHappen('it went on as a member of the group, and was told that it is none', zombie.seen(expelled), takenOver);
     },
   };
 }
