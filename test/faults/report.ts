@@ -16,6 +16,7 @@ the topic once or not at all). One seed fixes each run's schedule. After the fau
 - the sinks with each other;
 - the batches of each partition: their ranges merge into one span, without hole or overlap;
 - every committed offset that was seen, twice a second: a batch that was started by then ends there;
+- what \`headrace status --verify\` says: every record in one batch, every batch completed;
 - the topic with what producers were told.
 
 A run whose faults had no effect, so that it proved nothing, counts as failed. \`npm run faults -- --mutants\` plants bugs in a copy of the sources and expects each to be caught.

@@ -3,7 +3,6 @@ import { sessionTimeoutMs } from '../system/fault-system.ts';
 import type { FaultServer } from '../system/fault-server.ts';
 import type { FaultServers } from '../system/fault-servers.ts';
 import type { Row, RowContext } from '../row.ts';
-import { verified } from '../system/verified.ts';
 import { openRuns, timedOut } from './open-runs.ts';
 
 /** What the workers log when a step, or a delivery, did not succeed at its first, local try. */
@@ -60,7 +59,6 @@ export const killBothBridges: Row = {
     // After a kill the same position comes back with more records than the run at it has.
     context.mustHappen('a run was found at a position with another end', seenBy(system.bridges, adoptedRange));
   },
-  verify: ({ system }) => verified(system),
 };
 
 export const killWorker: Row = {
@@ -82,7 +80,6 @@ export const killWorker: Row = {
     }
     context.mustHappen('a batch had a task with a killed worker, and got it again', hit, 3);
   },
-  verify: ({ system }) => verified(system),
 };
 
 /** Kills a server, leaves it down for a while, and starts it again on its data. */

@@ -1,7 +1,6 @@
 import { until } from '../../live/wait.ts';
 import type { Fault, FaultProxy } from '../proxy/fault-proxy.ts';
 import type { Row, RowContext } from '../row.ts';
-import { verified } from '../system/verified.ts';
 
 /** Each stops one of the things that all stands on, and answers how it is healed. */
 function dependencies({ system }: RowContext): { name: string; stop: () => Promise<() => Promise<void>> }[] {
@@ -50,7 +49,6 @@ export const swizzle: Row = {
     await context.recovered(Date.now() - fromMs);
     context.mustHappen('events were sent and not acknowledged', context.load.unacknowledged);
   },
-  verify: ({ system }) => verified(system),
 };
 
 /** A short taste of the whole matrix, for every test run: each kind of fault once. */

@@ -8,7 +8,6 @@ import { until } from '../../live/wait.ts';
 import { linearModels } from '../system/fault-servers.ts';
 import type { FaultSystem } from '../system/fault-system.ts';
 import type { Row, RowContext } from '../row.ts';
-import { verified } from '../system/verified.ts';
 
 /** Holds the dashboard up while work goes on, so that batches are decided and not delivered everywhere. */
 async function withDashboardHeld(context: RowContext, openLeast: number, work: () => Promise<void>): Promise<void> {
@@ -91,5 +90,4 @@ export const endedFromOutside: Row = {
     });
     await context.recovered();
   },
-  verify: ({ system }) => verified(system),
 };

@@ -160,7 +160,17 @@ async function recreate(context: RowContext, count: number): Promise<void> {
   const { system, archive } = context;
   for (const [partition, records] of await readTopic(system, system.topic)) archive.set(partition, records);
   await system.admin.deleteTopics({ topics: [system.topic] });
-  await until('the topic is made again', () => system.admin.createTopics({ waitForLeaders: true, topics: [{ topic: system.topic, numPartitions: system.partitions }] }).catch(() => false), { everyMs: 300 });
+  let last = '';
+  await until('the topic is made again', async () => {
+    try {
+      await system.admin.createTopics({ topics: [{ topic: system.topic, numPartitions: system.partitions }] });
+      // The answer is also "exists" while the old one goes; the new one is empty.
+      return (await system.admin.fetchTopicOffsets(system.topic)).every(({ high }) => high === '0');
+    } catch (error) {
+      last = String(error);
+      return false;
+    }
+  }, { everyMs: 300, detail: () => last });
   // Whole seconds: within one, windows do not tell before from after, and a send that is made again comes out of order.
   // An account always lies in the same partition: 96 is a multiple of any number of partitions that rows use.
   const event = (i: number) => ({ id: `new-${i}`, account: `c${i % 96}`, amount: i % 500, at: Date.UTC(2026, 0, 1) + i * 1_000 });
