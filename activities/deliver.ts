@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { activityInfo } from '@temporalio/activity';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
-import type { KafkaRecord } from '../contracts/records-frame.ts';
+import { timestampMsOf } from '../contracts/records-frame.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { DecisionRow, Delivery } from '../sinks/port.ts';
 import { attempt } from './attempt.ts';
@@ -74,8 +74,6 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
     return rows.length - refused.length;
   }
 }
-
-const timestampMsOf = (record: KafkaRecord) => record.timestampMs;
 
 function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullable<LoadedBatch['decisions']>, sinkName: string): DecisionRow[] {
   const bit = header.sinks.indexOf(sinkName);

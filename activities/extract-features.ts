@@ -3,7 +3,7 @@ import { chainId, type BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { decodeFeatures } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
+import { decodeRecords, offsetOf, type KafkaRecord } from '../contracts/records-frame.ts';
 import { compileFeatures, foldBatch, type FeaturePlan } from '../features/index.ts';
 import type { FeatureStore } from '../features/store.ts';
 import { attempt } from './attempt.ts';
@@ -52,5 +52,3 @@ export function createExtractFeatures({ batches, store, records: recordsPort, re
     });
   };
 }
-
-const offsetOf = (record: KafkaRecord) => record.offset;

@@ -26,7 +26,7 @@ export const rollUpBench: Bench = {
       const rows = decisionRows(rowsPerSegment * segments);
       const lake = createLakeSink({ root });
       for (let segment = 0; segment < segments; segment++) {
-        const batch = { ...batchRef(segment * rowsPerSegment, rowsPerSegment), ...(segment === 0 ? { head: true as const } : {}) };
+        const batch = batchRef(segment * rowsPerSegment, rowsPerSegment);
         await lake.deliver({ batch, pipeline, workflowId: `bench-${segment}`, rows: rows.slice(batch.position, batch.end) }, AbortSignal.timeout(30_000));
       }
       let files = 0;

@@ -56,8 +56,8 @@ export function decodeRecords(bytes: Uint8Array): { batch: BatchRef; records: Ka
 }
 
 // What is called for each record lives as long as the module: see docs/decisions/0023.
-const offsetOf = (record: KafkaRecord) => record.offset;
-const timestampMsOf = (record: KafkaRecord) => record.timestampMs;
+export const offsetOf = (record: KafkaRecord) => record.offset;
+export const timestampMsOf = (record: KafkaRecord) => record.timestampMs;
 const keyOf = (record: KafkaRecord) => record.key;
 const valueOf = (record: KafkaRecord) => record.value;
 const lengthOf = (item: Uint8Array | null) => item?.length ?? -1;

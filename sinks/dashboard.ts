@@ -3,6 +3,7 @@ import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { boolArray, float4Array, int8Array, jsonbArray, textArray, timestamptzArray } from '../database/binary-array.ts';
 import { storableJson, storableText } from '../database/storable.ts';
 import { untilAborted } from '../database/until-aborted.ts';
+import { featureMatrix } from './feature-matrix.ts';
 import type { DecisionRow, Delivery, Sink } from './port.ts';
 import { failureOf } from './postgres-failure.ts';
 
@@ -58,14 +59,6 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
     // The pool belongs to whoever made it.
     close: async () => undefined,
   };
-}
-
-/** Row-major, as one array: a list per row would be most of a delivery's garbage. */
-function featureMatrix(rows: Delivery['rows'], names: readonly string[]): Float32Array {
-  const matrix = new Float32Array(rows.length * names.length);
-  let at = 0;
-  for (const { features } of rows) for (const name of names) matrix[at++] = features[name]!;
-  return matrix;
 }
 
 /** Finds or makes the id of a list of names. Remembers them: a worker meets one list per pipeline. */

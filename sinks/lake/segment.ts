@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import snappy from 'snappy';
 import type { BatchRef } from '../../contracts/event-key.ts';
 import { decodeFrame, encodeFrame, type Column, type FrameHeader } from '../../contracts/frame.ts';
+import { featureMatrix } from '../feature-matrix.ts';
 import type { DecisionRow } from '../port.ts';
 import { toPlainJson, type EventColumns } from './event-columns.ts';
 
@@ -141,13 +142,6 @@ function keysOf(rows: readonly DecisionRow[], entity: string): string[] {
   const keys: string[] = [];
   for (const { entities } of rows) keys.push(entities[entity]!);
   return keys;
-}
-
-function featureMatrix(rows: readonly DecisionRow[], names: readonly string[]): Float32Array {
-  const matrix = new Float32Array(rows.length * names.length);
-  let at = 0;
-  for (const { features } of rows) for (const name of names) matrix[at++] = features[name]!;
-  return matrix;
 }
 
 function predictionMatrix(rows: readonly DecisionRow[], outputs: SegmentHeader['outputs']): Float32Array {
