@@ -59,7 +59,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
     schema: {
       tags: ['reviews'],
       summary: 'Decide a review',
-      description: 'The first verdict wins; a later one gets 409 with who was first and when. So does one on a review that still waits to be opened.',
+      description: 'The first verdict wins; a later one gets 409 with who was first and when, unless it is the same one again (same id, or same reviewer, verdict and comment). So does one on a review that still waits to be opened.',
       params: idSchema,
       body: verdictSchema,
       response: { 200: decidedSchema, 400: problemSchema, 404: problemSchema, 409: problemSchema, 422: problemSchema, 503: problemSchema },

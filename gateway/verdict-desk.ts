@@ -16,6 +16,8 @@ export interface VerdictDeskOptions {
 
 const lockTimeoutMs = 5_000;
 
+type IdentifiedVerdict = VerdictInput & { id: string };
+
 /**
  * Takes verdicts. A review run holds only ten updates in flight, so all gateways together send one at a time per review: each takes
  * the review's lock first, and under it most late-comers find in the projection who was first. The lock is an advisory one, because
@@ -25,22 +27,22 @@ export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingM
   const turns = createTurns(verdictsMax, waitingMax);
 
   /** The verdict that was accepted. Throws a Problem: 404 unknown, 409 decided or closed, 422 invalid, 503 try again. */
-  return async function decide(reviewId: string, verdict: VerdictInput & { id: string }): Promise<AcceptedVerdict> {
+  return async function decide(reviewId: string, verdict: IdentifiedVerdict): Promise<AcceptedVerdict> {
     const endTurn = await turns();
     try {
       return await withLock(pool, reviewId, async (database) => {
         const earlier = await findAcceptedVerdict(database, reviewId);
-        if (earlier) return earlier.id === verdict.id ? earlier : refuse(earlier);
+        if (earlier) return answerLater(earlier, verdict);
         const answer = await sendVerdict(reviewId, verdict);
         switch (answer.kind) {
           case 'accepted':
             return answer.accepted;
           case 'decided':
-            return refuse(answer.accepted);
+            return answerLater(answer.accepted, verdict);
           case 'invalid':
             throw new Problem(422, 'invalid-verdict', 'The review does not take this verdict', answer.reason);
           case 'closed':
-            return await explainClosed(database, reviewId, verdict.id);
+            return await explainClosed(database, reviewId, verdict);
         }
       });
     } catch (error) {
@@ -54,14 +56,20 @@ export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingM
   };
 }
 
-function refuse({ verdict, reviewer, comment, decidedAtMs }: AcceptedVerdict): never {
+/**
+ * What a verdict gets that came after the accepted one. The same one again is no contradiction: a client that got no answer sends
+ * it once more, and may have given it no id.
+ */
+function answerLater(accepted: AcceptedVerdict, later: IdentifiedVerdict): AcceptedVerdict {
+  const { verdict, reviewer, comment, decidedAtMs } = accepted;
+  if (accepted.id === later.id || (verdict === later.verdict && reviewer === later.reviewer && comment === later.comment)) return accepted;
   const decidedAt = new Date(decidedAtMs).toISOString();
   throw new Problem(409, 'already-decided', 'Somebody was first', `decided as "${verdict}" by ${reviewer} at ${decidedAt}`, { decided: { verdict, reviewer, comment, decidedAt } });
 }
 
-async function explainClosed(database: PoolClient, reviewId: string, verdictId: string): Promise<AcceptedVerdict> {
+async function explainClosed(database: PoolClient, reviewId: string, verdict: IdentifiedVerdict): Promise<AcceptedVerdict> {
   const decided = await findAcceptedVerdict(database, reviewId);
-  if (decided) return decided.id === verdictId ? decided : refuse(decided);
+  if (decided) return answerLater(decided, verdict);
   const { rows } = await database.query<{ status: string }>('select status from reviews where id = $1', [reviewId]);
   if (!rows[0]) throw unknownReview(reviewId);
   if (rows[0].status === 'waiting') throw new Problem(409, 'not-open', 'The review is not open yet', 'it waits until others are decided, the most valuable first; raise review.openMax of its pipeline to open more at once');

@@ -43,7 +43,7 @@ describe('/v1/reviews', () => {
     expect(await get(path(id))).toMatchObject({ status: 'decided', decided: (response.json<{ decided: object }>()).decided });
   });
 
-  it('tells a second reviewer who was first and when, and accepts the first one again by its id', async () => {
+  it('tells a second reviewer who was first and when, and accepts the first one again, by its id or because it says the same', async () => {
     const id = await opened(2);
     const first = await decide(id, { verdict: 'genuine', reviewer: 'Ann', id: 'mine' });
     const second = await decide(id, { verdict: 'fraud', reviewer: 'Bob' });
@@ -52,9 +52,14 @@ describe('/v1/reviews', () => {
     expect(second.json()).toMatchObject({
       type: 'urn:headrace:problem:already-decided', detail: `decided as "genuine" by Ann at ${decided.decidedAt}`, decided: { verdict: 'genuine', reviewer: 'Ann', decidedAt: decided.decidedAt },
     });
-    const again = await decide(id, { verdict: 'genuine', reviewer: 'Ann', id: 'mine' });
-    expect(again.statusCode).toBe(200);
-    expect(again.json()).toEqual(first.json());
+    for (const same of [{ verdict: 'genuine', reviewer: 'Ann', id: 'mine' }, { verdict: 'genuine', reviewer: 'Ann' }]) {
+      const again = await decide(id, same);
+      expect(again.statusCode).toBe(200);
+      expect(again.json()).toEqual(first.json());
+    }
+    for (const other of [{ verdict: 'fraud', reviewer: 'Ann' }, { verdict: 'genuine', reviewer: 'Bob' }, { verdict: 'genuine', reviewer: 'Ann', comment: 'on second thoughts' }]) {
+      expect((await decide(id, other)).statusCode).toBe(409);
+    }
   });
 
   it('has one winner among a hundred reviewers at once; all others learn who it was', async () => {
@@ -125,7 +130,7 @@ describe('/v1/reviews', () => {
       expect(first.json()).toMatchObject({ type: 'urn:headrace:problem:verdict-unknown' });
       lose = false;
       expect((await decide(id, body, gateway)).statusCode).toBe(200);
-      expect((await decide(id, { ...body, id: 'other' }, gateway)).statusCode).toBe(409);
+      expect((await decide(id, { ...body, reviewer: 'Bob', id: 'other' }, gateway)).statusCode).toBe(409);
     } finally {
       await gateway.close();
     }
