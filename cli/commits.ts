@@ -36,6 +36,29 @@ export async function readCommits(pipelines: readonly string[], admin: Pick<Admi
   return commits;
 }
 
+/** A partition that holds records, and in which no bridge has begun. */
+export interface Unread {
+  pipeline: string;
+  topic: string;
+  partition: number;
+  records: number;
+}
+
+/** Partitions of the topics that are known by commits or batches, where there is neither. */
+export async function findUnread(known: readonly Omit<Unread, 'records'>[], admin: Pick<Admin, 'listTopics' | 'fetchTopicOffsets'>): Promise<Unread[]> {
+  const topics = new Set(await admin.listTopics());
+  const begun = new Set(known.map(({ pipeline, topic, partition }) => `${pipeline} ${topic} ${partition}`));
+  const read = new Map(known.filter(({ topic }) => topics.has(topic)).map(({ pipeline, topic }) => [`${pipeline} ${topic}`, { pipeline, topic }]));
+  const unread: Unread[] = [];
+  for (const [name, { pipeline, topic }] of read) {
+    for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+      const records = Number(high) - Number(low);
+      if (records > 0 && !begun.has(`${name} ${partition}`)) unread.push({ pipeline, topic, partition, records });
+    }
+  }
+  return unread;
+}
+
 export interface WithoutChainOptions {
   deployment: string;
   /** Of commits that do not say theirs. */

@@ -3,7 +3,7 @@ import type { BatchRun, BatchRunsPort, IncompleteRuns } from '../contracts/batch
 import { checkChain, isBroken, supersededBy, type ChainReport } from '../database/check-chains.ts';
 import type { Pool } from '../database/pool.ts';
 import { readLedger } from '../database/ranges.ts';
-import { explainWithoutChain, readCommits, type WithoutChain } from './commits.ts';
+import { explainWithoutChain, findUnread, readCommits, type Unread, type WithoutChain } from './commits.ts';
 
 /** What `headrace status --verify --output json` prints. */
 export interface VerifyReport {
@@ -15,6 +15,8 @@ export interface VerifyReport {
   without: string[];
   /** Partitions that are committed, and of which the ledger has no batch. */
   withoutChain: WithoutChain[];
+  /** Partitions that hold records, and in which no bridge has begun. A new partition is found within half a minute. */
+  unread: Unread[];
   /** Batches that ended without completing. */
   incomplete: IncompleteRuns;
   /** Batches that have been open for too long: how many, and the first ones. */
@@ -66,6 +68,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     chains,
     without: pipelines.filter((name) => !ledger.some(({ chain }) => chain.pipeline === name)),
     withoutChain,
+    unread: await findUnread([...commits, ...ledger.map(({ chain }) => chain)], admin),
     incomplete: { ...incomplete, runs: all },
     overdue: { ...overdue, olderThanSeconds: overdueSeconds },
   };

@@ -8,7 +8,7 @@ import type { VerifyReport } from './verify-report.ts';
 const listedMax = 20;
 
 /** The report for people: one line a chain, then what is wrong with what to do about it. */
-export function verifyText({ ok, deployment, chains, without, withoutChain, incomplete, overdue }: VerifyReport): string {
+export function verifyText({ ok, deployment, chains, without, withoutChain, unread, incomplete, overdue }: VerifyReport): string {
   const findings = [
     ...chains.flatMap(chainFindings),
     ...listed(withoutChain.flatMap(({ unbatched, ...place }) => (unbatched ? [[neverStarted(place, unbatched)]] : []))),
@@ -22,6 +22,7 @@ export function verifyText({ ok, deployment, chains, without, withoutChain, inco
     '',
     ...chains.map(chainLine),
     ...withoutChain.map(({ pipeline, topic, partition, committed }) => `  ${pipeline}  ${topic}-${partition}  committed ${committed}, no batch in the ledger`),
+    ...unread.map(({ pipeline, topic, partition, records }) => `  ${pipeline}  ${topic}-${partition}  ${count(records)} records, and no bridge has begun to read them`),
     ...without.map((pipeline) => `  pipeline ${pipeline}: no batch yet`),
     '',
     ...findings.map((line) => `  ${line}`),

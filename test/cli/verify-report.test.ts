@@ -69,6 +69,15 @@ describe('verify', () => {
     expect(lost.withoutChain[1]).not.toHaveProperty('unbatched');
   });
 
+  it('names partitions with records in which no bridge has begun, which is no error yet', async () => {
+    const chain = newChain();
+    await createRangeWriter(pool)({ ...chain, partition: 1 }, { position: 0, end: 5, count: 5 });
+    const report = await check(chain, { commits: { orders: [[0, 10], [2, -1]], gone: [[0, 3]] }, logs: { orders: [[4, 10], [0, 5], [3, 1_503], [7, 7]] }, known: [chain] });
+    expect(report.unread).toEqual([{ pipeline: 'orders', topic: 'orders', partition: 2, records: 1_500 }]);
+    expect(report.ok).toBe(true);
+    expect(verifyText(report)).toContain('  orders  orders-2  1,500 records, and no bridge has begun to read them\n');
+  });
+
   it('tells overlaps, and finds nothing wrong with them', async () => {
     const chain = newChain();
     const add = createRangeWriter(pool);

@@ -11,7 +11,7 @@ const chainReport = (more: Partial<ChainReport> = {}): ChainReport => ({
   chain, span: { from: 0, to: 12_000 }, batches: 1_024, records: 11_990, doubled: 0, committed: 12_000, holes: [], moreHoles: 0, overlaps: [], moreOverlaps: 0, unwritten: [], incomplete: [], unexamined: [], ...more,
 });
 const report = (more: Partial<VerifyReport> = {}): VerifyReport => ({
-  deployment: 'local', ok: true, chains: [chainReport()], without: [], withoutChain: [], incomplete: { runs: [], more: false, unexamined: false }, overdue: { total: 0, olderThanSeconds: 600, runs: [] }, ...more,
+  deployment: 'local', ok: true, chains: [chainReport()], without: [], withoutChain: [], unread: [], incomplete: { runs: [], more: false, unexamined: false }, overdue: { total: 0, olderThanSeconds: 600, runs: [] }, ...more,
 });
 
 describe('verifyText', () => {
