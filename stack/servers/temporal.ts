@@ -30,6 +30,8 @@ export interface TemporalServer extends EmbeddedServer {
   namespace: string;
   /** The Web UI's address; undefined when it is headless. */
   uiUrl: string | undefined;
+  /** Its own metrics, as Prometheus reads them. */
+  metricsUrl: string;
   /** How long the namespace keeps closed runs, in hours. */
   retentionHours: number;
 }
@@ -100,6 +102,7 @@ export async function startTemporal(options: StartTemporalOptions): Promise<Temp
     const ready = await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, namespace) });
     return {
       ...serverOf('temporal', address, process), namespace, retentionHours: ready.retentionHours,
+      metricsUrl: `http://127.0.0.1:${ports.metrics}/metrics`,
       uiUrl: options.headless === true ? undefined : `http://127.0.0.1:${ports.ui}`,
     };
   } catch (error) {

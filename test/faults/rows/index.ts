@@ -9,17 +9,18 @@ import { kafkaNetwork, modelsNetwork, postgresAtCommit, temporalCutReplies, temp
 import { oversizeAndFiveSinks } from './oversize.ts';
 import { allWorkersDown, rebalanceStorm, rollingRestarts, smallCache, zombieLong, zombieShort, zombieWorker } from './processes.ts';
 import { compression, late, poison, transactions } from './records.ts';
+import { retentionWhileAway, retentionWhileRunning } from './retention.ts';
 import { verdicts } from './reviews.ts';
 import { sinkDown, sinkDownLong } from './sink-down.ts';
 import { endedFromOutside, modelChanges } from './runs.ts';
 import { storeShared } from './store.ts';
-import { compaction, groupDeleted, partitionsAdded, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway } from './topic.ts';
+import { compaction, groupDeleted, partitionsAdded, rereadAfterExpiry, topicRecreated, topicRecreatedAway } from './topic.ts';
 
 /** The matrix. */
 export const rows: readonly Row[] = [
   killBridge, killBothBridges, killWorker, killKafka, killTemporal, killPostgres, killModels, killWithoutTemporal, modelChanges,
   zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache, storeShared, clockSteps,
   temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, modelsReload, postgresAtCommit, sinkDown, sinkDownLong, lakeDiskFull, oversizeAndFiveSinks, kafkaNetwork,
-  groupDeleted, rereadAfterExpiry, retention, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
+  groupDeleted, rereadAfterExpiry, retentionWhileAway, retentionWhileRunning, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
   transactions, compaction, compression, late, producerDuplicates, poison, verdicts, swizzle, medley,
 ];

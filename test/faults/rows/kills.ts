@@ -8,7 +8,7 @@ import { openRuns, timedOut } from './open-runs.ts';
 /** What the workers log when a step, or a delivery, did not succeed at its first, local try. */
 export const retriedStep = 'goes on as a regular activity';
 /** What a bridge logs when Temporal did not answer a start. */
-export const waitsForTemporal = 'waiting for temporal';
+export const waitsForTemporal = 'waiting to start a batch';
 /** What a bridge logs of a batch that it had cut otherwise than the run that exists. */
 export const adoptedRange = '"adopted":true';
 

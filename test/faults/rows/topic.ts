@@ -4,7 +4,7 @@ import { paymentMessage } from '../load.ts';
 import type { Row, RowContext } from '../row.ts';
 
 /** Ends the bridges, and waits until the group has noticed: an offset of a group with members cannot be touched. */
-async function withoutBridges(context: RowContext, work: () => Promise<void>): Promise<void> {
+export async function withoutBridges(context: RowContext, work: () => Promise<void>): Promise<void> {
   const { system } = context;
   await Promise.all(system.bridges.map((bridge) => bridge.stop()));
   await work();
@@ -42,30 +42,6 @@ export const groupDeleted: Row = {
       context.mustHappen('batches were there to be found again', before, foundLeast);
       context.load.start();
     }
-  },
-};
-
-export const retention: Row = {
-  name: 'offset-out-of-range',
-  about: 'records are deleted before they were read: what is lost is known to the record, and the chain goes on behind it',
-  async run(context) {
-    const { system } = context;
-    for (const bridge of system.bridges) bridge.watch('retention deleted records before they were read');
-    await context.load.stop();
-    await context.drained();
-    await withoutBridges(context, async () => {
-      const positions = new Map(context.monitor.committed);
-      await context.load.burst(4_000);
-      for (const [partition, records] of await readTopic(system, system.topic)) context.archive.set(partition, records);
-      const cut = new Map([...positions].map(([partition, position]) => [partition, position + context.random.whole(100, 400)]));
-      await system.admin.deleteTopicRecords({ topic: system.topic, partitions: [...cut].map(([partition, offset]) => ({ partition, offset: String(offset) })) });
-      for (const [partition, to] of cut) context.lost.set(partition, { from: positions.get(partition)!, to });
-      context.fault('records above the position were deleted');
-    });
-    await context.recovered();
-    context.mustHappen('a bridge said what was lost', system.bridges.reduce((sum, bridge) => sum + bridge.seen('retention deleted records before they were read'), 0), 4);
-    context.load.start();
-    await context.pause(3_000);
   },
 };
 
