@@ -6,6 +6,8 @@ import type { BridgeReports, WaitReason } from './reports.ts';
 
 const latencySeconds = [0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const waitReasons: WaitReason[] = ['kafka', 'temporal', 'open_batches', 'halted'];
+/** As the log says it. A start needs Temporal and, where a chain begins, the range ledger; which of them is away is in the error. */
+const waits: Record<WaitReason, string> = { none: 'waiting', kafka: 'waiting for Kafka', temporal: 'waiting to start a batch', open_batches: 'waiting for open batches', halted: 'halted' };
 const logEveryMs = 10_000;
 
 /** Turns what partitions report into metrics, and into log lines where an operator should know. */
@@ -56,7 +58,7 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
       const key = `${chain.pipeline} ${chain.partition} ${reason}`;
       if (error === undefined || performance.now() - (lastLogMs.get(key) ?? -Infinity) < logEveryMs) return;
       lastLogMs.set(key, performance.now());
-      log.warn({ ...labels(chain) }, `waiting for ${reason}: ${messageOf(error)}`);
+      log.warn({ ...labels(chain) }, `${waits[reason]}: ${messageOf(error)}`);
     },
     commitFailed: (chain, offset, error) => log.warn({ ...labels(chain), offset }, `commit failed, the next one will do: ${messageOf(error)}`),
     revoked(chain) {

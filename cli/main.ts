@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
@@ -14,8 +15,11 @@ const commands: ((program: Command) => void)[] = [
   registerReplay,
 ];
 
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
 const program = new Command('headrace')
   .description('Turns a Kafka topic into durable, exactly-once model decisions.')
+  .version(version, '--version', 'print the version')
   .showHelpAfterError('(headrace --help shows what there is)')
   .exitOverride();
 for (const register of commands) register(program);

@@ -5,9 +5,13 @@ import type { Config } from '../contracts/schemas/config.ts';
 import { within } from '../contracts/within.ts';
 import type { Logger } from './log.ts';
 
+/**
+ * kafkajs calls an error what it tries again by itself, a group that has no coordinator yet for instance. What it gives up on it
+ * throws, and whoever called says so.
+ */
 const pinoLevels = {
   [logLevel.NOTHING]: 'trace',
-  [logLevel.ERROR]: 'error',
+  [logLevel.ERROR]: 'warn',
   [logLevel.WARN]: 'warn',
   [logLevel.INFO]: 'debug',
   [logLevel.DEBUG]: 'trace',
