@@ -12,5 +12,5 @@ export function toApplicationFailure(error: unknown): ApplicationFailure {
   }
   // A transient failure is business as usual: the workflow says in one line that the step goes on, and metrics count it.
   const category = error.kind === 'transient' ? ApplicationFailureCategory.BENIGN : undefined;
-  return ApplicationFailure.create({ message: error.message, type: error.code, nonRetryable: false, category });
+  return ApplicationFailure.create({ message: error.message, type: error.code, nonRetryable: false, category, nextRetryDelay: error.retryAfterMs });
 }

@@ -34,10 +34,14 @@ export class HeadraceError extends Error {
   constructor(
     readonly code: FailureCode,
     detail: string,
-    options?: { cause?: unknown },
+    options: { cause?: unknown; retryAfterMs?: number } = {},
   ) {
-    super(`${code}: ${detail}`, options);
+    super(`${code}: ${detail}`, 'cause' in options ? { cause: options.cause } : undefined);
+    this.retryAfterMs = options.retryAfterMs;
   }
+
+  /** When to try again; undefined leaves it to the usual back-off. */
+  readonly retryAfterMs: number | undefined;
 
   get kind(): (typeof failures)[FailureCode]['kind'] {
     return failures[this.code].kind;

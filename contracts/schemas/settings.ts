@@ -78,7 +78,7 @@ export const settings = {
   },
   bridge: {
     batchesPerSecond: setting('HEADRACE_BATCHES_PER_SECOND', whole(1, 10_000).default(30), 'Batch starts per second of one bridge, shared by its partitions.'),
-    openBatchesMax: setting('HEADRACE_OPEN_BATCHES_MAX', whole(1, 100_000).default(1_000), 'Runs with undelivered sinks per pipeline; beyond it Kafka holds the backlog.'),
+    openBatchesMax: setting('HEADRACE_OPEN_BATCHES_MAX', whole(1, 100_000).default(10_000), 'Runs with undelivered sinks per pipeline; beyond it Kafka holds the backlog.'),
     batchRecordsMax: setting('HEADRACE_BATCH_RECORDS_MAX', whole(1, 16_384).default(2_048), 'Records per batch.'),
     frameBytesMax: setting('HEADRACE_FRAME_BYTES_MAX', whole(16_384, mib).default(384 * 1024), 'Bytes of keys, values and headers per batch, before the codec.'),
     laneBytesMax: setting('HEADRACE_LANE_BYTES_MAX', whole(65_536, 1024 * mib).default(2 * mib), 'Bytes that one partition buffers before it is paused.'),

@@ -25,6 +25,13 @@ describe('figures', () => {
     expect(text).toContain('- `kill-bridge`, seed 8: dashboard: k: lost\n');
     expect(text).toContain('| `c0` | 1 | 1 | 5 | 6 | 0 | 0 |');
     expect(text).toContain('Not run on this commit:');
+    expect(text).not.toContain('What went wrong there');
+  });
+
+  test('tell what went wrong on earlier commits, and whether the row has passed since', () => {
+    const file = join(folder, 'reliability.json');
+    for (const run of [{ ...result, commit: 'c0', passed: false, problems: ['chain: hole'] }, { ...result, commit: 'c0' }, result]) keepRun(run, 0, file);
+    expect(report(readRuns(file))).toContain('What went wrong there:\n\n- `c0`, `kill-bridge`, seed 7: chain: hole (the row has passed 1 times on later commits)\n');
   });
 
   test('of sources that are no commit are not kept', () => {

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readMutants, readRuns, type KeptMutant, type KeptRun } from './results.ts';
 import { rows } from './rows/index.ts';
+import { percentile } from './statistics.ts';
 import { repositoryRoot } from './system/product.ts';
 
 const promise = `Headrace promises that nothing is lost and nothing happens twice: each record of a topic has its effect once in every sink that its
@@ -43,7 +44,7 @@ export function report(runs: readonly KeptRun[], planted: readonly KeptMutant[] 
     '# Reliability', '', 'Written from `docs/reliability.json` by `npm run faults -- --report`; please change neither by hand.', '',
     '## What is promised', '', promise, '', '## How it is tested', '', method, '',
     '## Figures', '', latest === undefined ? 'There are no runs yet.' : figures(latest, ofLatest), '',
-    ...(commits.length > 1 ? ['Earlier commits:', '', '| commit | runs | passed | events | faults | lost | duplicated |', '| --- | --- | --- | --- | --- | --- | --- |', ...commits.slice(0, -1).map((commit) => earlier(commit, runs)), ''] : []),
+    ...(commits.length > 1 ? ['Earlier commits:', '', '| commit | runs | passed | events | faults | lost | duplicated |', '| --- | --- | --- | --- | --- | --- | --- |', ...commits.slice(0, -1).map((commit) => earlier(commit, runs)), '', ...earlierFailures(commits, runs)] : []),
     ...(planted.length > 0 ? ['## Planted bugs', '', ...mutantFigures(planted), ''] : []),
     '## What is unproven', '', unproven, '',
   ].join('\n');
@@ -73,7 +74,7 @@ function mutantFigures(planted: readonly KeptMutant[]): string[] {
 function rowFigures(name: string, about: string, runs: readonly KeptRun[]): string[] {
   if (runs.length === 0) return [];
   const { events, faults, lost, duplicated, passed } = totals(runs);
-  const seconds = runs.flatMap(({ recoverSeconds }) => recoverSeconds).toSorted((a, b) => a - b);
+  const seconds = runs.flatMap(({ recoverSeconds }) => recoverSeconds);
   const recovery = seconds.length === 0 ? '' : `${percentile(seconds, 0.5)} s / ${percentile(seconds, 0.95)} s`;
   return [`| ${name} | ${about} | ${runs.length} | ${passed} | ${number(events)} | ${faults} | ${lost} | ${duplicated} | ${recovery} | ${[...new Set(runs.map(({ seed }) => seed))].join(', ')} |`];
 }
@@ -84,14 +85,17 @@ function earlier(commit: string, runs: readonly KeptRun[]): string {
   return `| \`${commit.slice(0, 12)}\` | ${own.length} | ${passed} | ${number(events)} | ${faults} | ${lost} | ${duplicated} |`;
 }
 
+/** What went wrong on earlier commits, and whether the row has passed since. */
+function earlierFailures(commits: readonly string[], runs: readonly KeptRun[]): string[] {
+  const failed = runs.filter(({ passed, commit }) => !passed && commit !== commits.at(-1));
+  if (failed.length === 0) return [];
+  const since = ({ row, commit }: KeptRun) => runs.filter((run) => run.passed && run.row === row && commits.indexOf(run.commit) > commits.indexOf(commit)).length;
+  return ['What went wrong there:', '', ...failed.map((run) => `- \`${run.commit.slice(0, 12)}\`, \`${run.row}\`, seed ${run.seed}: ${run.problem ?? 'unknown'} (the row has passed ${since(run)} times on later commits)`), ''];
+}
+
 function totals(runs: readonly KeptRun[]) {
   const add = (of: (run: KeptRun) => number) => runs.reduce((sum, run) => sum + of(run), 0);
   return { events: add(({ events }) => events), faults: add(({ faults }) => faults), lost: add(({ lost }) => lost), duplicated: add(({ duplicated }) => duplicated), passed: runs.filter(({ passed }) => passed).length };
-}
-
-/** Nearest rank, of sorted numbers. */
-function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
 }
 
 function number(value: number): string {
