@@ -2,8 +2,9 @@ import { createRequire } from 'node:module';
 import type { Message } from 'kafkajs';
 
 /**
- * kafkajs encodes a message with a dozen buffers of its own, which is more work, and far more garbage, than all else that a decision
- * costs on its way to Kafka. Here is a record encoder that gives the same bytes.
+ * kafkajs encodes a message with a dozen buffers of its own, and groups messages by copying each partition's list once per
+ * message: at 2,048 messages a request that is more work, and far more garbage, than all else that a decision costs on its way
+ * to Kafka. Here are a record encoder that gives the same bytes, and a list that groups itself in one pass.
  */
 
 /** What kafkajs hands to its record encoder. */
@@ -60,6 +61,32 @@ export function installRecordEncoder(): void {
   const original = require(path) as EncodeRecord & { isOurs?: true };
   if (original.isOurs) return;
   require.cache[path]!.exports = Object.assign(createRecordEncoder(original), { isOurs: true });
+}
+
+/**
+ * Messages that kafkajs groups by partition in one pass. It groups with `reduce`, from an empty object, adding each message to a
+ * copy of its partition's list; asked to do so from nothing each time, it only tells the partition.
+ */
+export class GroupedMessages extends Array<Message> {
+  static join(lists: readonly (readonly Message[])[]): GroupedMessages {
+    const joined = new GroupedMessages();
+    for (const list of lists) for (const message of list) joined.push(message);
+    return joined;
+  }
+
+  override reduce(step: (result: any, message: Message, index: number, all: Message[]) => any, ...initial: any[]): any {
+    if (!isEmptyObject(initial[0])) return Array.prototype.reduce.apply(this, [step, ...initial] as never);
+    const groups: Record<string, Message[]> = {};
+    for (const [index, message] of this.entries()) {
+      const told = step({}, message, index, this) as Record<string, Message[]>;
+      for (const partition in told) (groups[partition] ??= []).push(message);
+    }
+    return groups;
+  }
+}
+
+function isEmptyObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
 function isSmall(value: number): boolean {

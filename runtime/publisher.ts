@@ -1,6 +1,6 @@
 import { CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs';
 import { keyPartitioner } from './kafka-partitioner.ts';
-import { installRecordEncoder } from './kafka-produce.ts';
+import { GroupedMessages, installRecordEncoder } from './kafka-produce.ts';
 import { cutMessages } from './message-parts.ts';
 
 export interface Publisher {
@@ -48,7 +48,7 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
   async function sendAll(): Promise<void> {
     for (let parts = queue.take(); parts.length > 0; parts = queue.take()) {
       try {
-        await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: parts[0]!.topic, messages: parts.flatMap(({ messages }) => messages) });
+        await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: parts[0]!.topic, messages: GroupedMessages.join(parts.map(({ messages }) => messages)) });
         for (const { publication } of parts) if (--publication.partsLeft === 0) publication.resolve();
       } catch (error) {
         for (const { publication } of parts) {

@@ -1,14 +1,16 @@
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
+import type { Message } from 'kafkajs';
 import { describe, expect, test } from 'vitest';
 import { keyPartitioner, murmur2 } from '../../runtime/kafka-partitioner.ts';
-import { createRecordEncoder, type RecordInput } from '../../runtime/kafka-produce.ts';
+import { createRecordEncoder, GroupedMessages, type RecordInput } from '../../runtime/kafka-produce.ts';
 
 /** kafkajs's own functions say what is right. */
 const require = createRequire(import.meta.url);
 const kafkajsRecord = require('kafkajs/src/protocol/recordBatch/record/v0') as (record: RecordInput) => { buffer: Buffer };
 const kafkajsMurmur2 = require('kafkajs/src/producer/partitioners/default/murmur2') as (key: Buffer) => number;
 const kafkajsDefault = require('kafkajs/src/producer/partitioners/default') as () => (input: object) => number;
+const kafkajsGroup = require('kafkajs/src/producer/groupMessagesPerPartition') as (input: object) => Record<string, Message[]>;
 
 const bytes = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ minLength: 100, maxLength: 20_000 }), fc.uint8Array().map((each) => Buffer.from(each)), fc.constant(null));
 const header = fc.oneof(fc.string({ unit: 'binary' }), fc.uint8Array().map((each) => Buffer.from(each)));
@@ -63,6 +65,22 @@ describe('partitioner', () => {
     const choose = keyPartitioner();
     const chosen = Array.from({ length: 6 }, () => choose({ topic: 't', partitionMetadata: partitions(3), message: { value: '' } } as never));
     expect(chosen.toSorted((a, b) => a - b)).toEqual([0, 0, 1, 1, 2, 2]);
+  });
+});
+
+describe('grouped messages', () => {
+  test('are grouped as any other list, in order, and leave other uses of reduce alone', () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(fc.record({ key: fc.string(), value: fc.string() }))), fc.integer({ min: 1, max: 8 }), (lists, count) => {
+        const joined = GroupedMessages.join(lists);
+        const group = (messages: Message[]) => kafkajsGroup({ topic: 't', partitionMetadata: partitions(count), messages, partitioner: keyPartitioner() });
+        expect(group(joined)).toEqual(group(lists.flat()));
+        expect([...joined]).toEqual(lists.flat());
+      }),
+    );
+    const joined = GroupedMessages.join([[{ value: 'a' }, { value: 'b' }]]);
+    expect(joined.reduce((text: string, { value }: Message) => text + String(value), '')).toBe('ab');
+    expect(joined.map(({ value }) => value)).toEqual(['a', 'b']);
   });
 });
 
