@@ -1,15 +1,15 @@
 import { setMaxListeners } from 'node:events';
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, type Info } from '@temporalio/activity';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { timestampMsOf } from '../contracts/records-frame.ts';
 import type { Rejection } from '../contracts/rejection.ts';
-import type { DecisionRow, Delivery } from '../sinks/port.ts';
+import type { DecisionRow } from '../sinks/port.ts';
 import { attempt } from './attempt.ts';
 import type { Batches, LoadedBatch } from './batches.ts';
 import { withOwnSignal } from './own-signal.ts';
 import type { ActivityReports, DeadLetterPort } from './ports.ts';
-import type { DeliveryCall, GuardedSink } from './sink-guard.ts';
+import type { GuardedSink } from './sink-guard.ts';
 import type { BatchActivities } from './types.ts';
 
 export interface DeliverDependencies {
@@ -56,10 +56,8 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
   async function deliverSelected(batch: BatchRef, sinkName: string, decisionsId: string | undefined): Promise<number> {
     const sink = sinks.get(sinkName);
     if (!sink) throw new HeadraceError('SINK_UNAVAILABLE', `this worker has no sink "${sinkName}"; it knows ${[...sinks.keys()].join(', ')}`);
-    const { isLocal, scheduledTimestampMs } = activityInfo();
-    const call: DeliveryCall = { local: isLocal, waitedMs: Date.now() - scheduledTimestampMs };
     // Before the batch is read from its history, for which there is no need while the sink is away.
-    sink.admit(call);
+    const deliverAdmitted = sink.admit({ pipeline: batch.pipeline, ...waitOf(activityInfo()) });
     const loaded = await batches.loadDecided(batch, decisionsId);
     const rows = selectedRows(loaded.rows, loaded.decisions, sinkName);
     const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId, duplicates: loaded.features.header.duplicates.map((index) => loaded.records[index]!.offset) };
@@ -67,7 +65,7 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
     const refused = await withOwnSignal(stopping, (signal) => {
       // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
       setMaxListeners(0, signal);
-      return deliverRows(sink, { ...delivery, rows }, call, signal);
+      return deliverRows(sinkName, (part) => deliverAdmitted({ ...delivery, rows: part }, signal), rows);
     }, { timeoutMs: deliveryTimeoutMs });
     if (refused.length > 0) {
       const rejections = refused.map((row): Rejection => ({ index: recordIndexOf(loaded, row), step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sinkName}" refuses this decision` }));
@@ -88,26 +86,33 @@ function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullab
   return selected;
 }
 
+/** What the guard has to know of this try. */
+function waitOf({ isLocal, scheduledTimestampMs, currentAttemptScheduledTimestampMs }: Pick<Info, 'isLocal' | 'scheduledTimestampMs' | 'currentAttemptScheduledTimestampMs'>): { local: boolean; waitedMs: number } {
+  // Both by the server's clock.
+  return { local: isLocal, waitedMs: isLocal ? 0 : currentAttemptScheduledTimestampMs - scheduledTimestampMs };
+}
+
+type DeliverPart = (rows: readonly DecisionRow[]) => Promise<void>;
+
 /** Answers the rows that the sink refuses for good. When it refuses every one, the sink is what is wrong. */
-async function deliverRows(sink: GuardedSink, delivery: Delivery, call: DeliveryCall, signal: AbortSignal): Promise<DecisionRow[]> {
-  const refused = await splitRefused(sink, delivery, call, signal);
-  if (refused.length > 1 && refused.length === delivery.rows.length) {
-    throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" refuses all of ${refused.length} rows, so the sink is what is wrong`);
+async function deliverRows(sinkName: string, deliverPart: DeliverPart, rows: readonly DecisionRow[]): Promise<DecisionRow[]> {
+  const refused = await splitRefused(deliverPart, rows);
+  if (refused.length > 1 && refused.length === rows.length) {
+    throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sinkName}" refuses all of ${refused.length} rows, so the sink is what is wrong`);
   }
   return refused;
 }
 
-async function splitRefused(sink: GuardedSink, delivery: Delivery, call: DeliveryCall, signal: AbortSignal): Promise<DecisionRow[]> {
-  const { rows } = delivery;
+async function splitRefused(deliverPart: DeliverPart, rows: readonly DecisionRow[]): Promise<DecisionRow[]> {
   try {
-    await sink.deliver(delivery, call, signal);
+    await deliverPart(rows);
     return [];
   } catch (error) {
     if (!(error instanceof HeadraceError) || error.code !== 'SINK_REFUSED_ROW') throw error;
     if (rows.length === 1) return [...rows];
     const middle = rows.length >> 1;
-    const first = await splitRefused(sink, { ...delivery, rows: rows.slice(0, middle) }, call, signal);
-    return [...first, ...(await splitRefused(sink, { ...delivery, rows: rows.slice(middle) }, call, signal))];
+    const first = await splitRefused(deliverPart, rows.slice(0, middle));
+    return [...first, ...(await splitRefused(deliverPart, rows.slice(middle)))];
   }
 }
 

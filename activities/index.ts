@@ -40,7 +40,7 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
   const sinks = new Map(
     dependencies.sinks.map((sink) => [
       sink.name,
-      guardSink(sink, { deliveriesMax: limits.deliveriesPerSinkMax, onBreaker: (open) => reports.breaker(sink.name, open) }),
+      guardSink(sink, { deliveriesMax: limits.deliveriesPerSinkMax, onBreaker: (pipeline, open) => reports.breaker(pipeline, sink.name, open) }),
     ]),
   );
   const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });

@@ -63,5 +63,5 @@ export interface ActivityReports {
   delivery(pipeline: string, sink: string, result: 'ok' | 'failed'): void;
   /** Record time to the last sink, for each event of a batch. */
   deliveredEverywhere(pipeline: string, recordTimesMs: readonly number[]): void;
-  breaker(sink: string, open: boolean): void;
+  breaker(pipeline: string, sink: string, open: boolean): void;
 }

@@ -16,7 +16,7 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
     rejections: new Counter({ name: 'headrace_rejections_total', help: 'Records that got a dead letter.', labelNames: ['pipeline', 'step', 'code'], registers }),
     deliveries: new Counter({ name: 'headrace_deliveries_total', help: 'Deliveries of one batch to one sink.', labelNames: ['pipeline', 'sink', 'result'], registers }),
     delivered: new Histogram({ name: 'headrace_delivered_latency_seconds', help: 'Record time to the last sink.', labelNames: ['pipeline'], buckets: latencySeconds, registers }),
-    breaker: new Gauge({ name: 'headrace_sink_breaker_open', help: '1 while a sink fails and quick tries are not made.', labelNames: ['sink'], registers }),
+    breaker: new Gauge({ name: 'headrace_sink_breaker_open', help: '1 while a sink fails, and next to no tries are made.', labelNames: ['pipeline', 'sink'], registers }),
   };
   return {
     stage: (pipeline, stage, seconds) => metric.stage.observe({ pipeline, stage }, seconds),
@@ -37,6 +37,6 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
       const nowMs = Date.now();
       for (const timeMs of recordTimesMs) metric.delivered.observe({ pipeline }, Math.max(0, nowMs - timeMs) / 1_000);
     },
-    breaker: (sink, open) => metric.breaker.set({ sink }, open ? 1 : 0),
+    breaker: (pipeline, sink, open) => metric.breaker.set({ pipeline, sink }, open ? 1 : 0),
   };
 }

@@ -71,6 +71,23 @@ describe('rows that a sink refuses', () => {
   });
 });
 
+describe('a sink that is away', () => {
+  test('is not loaded for: a try says when it comes again, by how long it has waited', async () => {
+    let isAway = true;
+    const rig = rigOf([1, 2], () => (isAway ? Promise.reject(new HeadraceError('SINK_UNAVAILABLE', 'away')) : Promise.resolve()));
+    const { decisions } = await rig.score();
+    const worker = rig.worker();
+    const deliver = (waitedMs: number) => worker.deliver('dashboard', decisions.header.id, false, waitedMs);
+    for (let i = 0; i < 3; i++) await expect(deliver(0)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE', nextRetryDelay: undefined });
+    const another = rig.worker();
+    const readsBefore = rig.historyReads;
+    await expect(deliver(90_000)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE', nonRetryable: false, nextRetryDelay: 90_000, message: expect.stringContaining('breaker is open: away') as string });
+    expect(rig.historyReads).toBe(readsBefore);
+    isAway = false;
+    expect(await another.deliver('dashboard', decisions.header.id)).toBe(2);
+  });
+});
+
 describe('a worker that stops', () => {
   /** Hangs until its signal, and tells of it; delivers once it is quick. */
   function slowSink() {

@@ -101,9 +101,12 @@ class RigWorker {
     return this.#inContext(true, () => this.activities.infer(this.rig.batch, asked));
   }
 
-  /** @param local whether it is the one quick try */
-  deliver(sink: string, decisionsId: string | undefined, local = false): Promise<number> {
-    return this.#inContext(local, () => this.activities.deliver(this.rig.batch, sink, decisionsId));
+  /**
+   * @param local whether it is the one quick try
+   * @param waitedMs how long ago its first durable try was
+   */
+  deliver(sink: string, decisionsId: string | undefined, local = false, waitedMs = 0): Promise<number> {
+    return this.#inContext(local, () => this.activities.deliver(this.rig.batch, sink, decisionsId), waitedMs);
   }
 
   deliverTogether(targets: readonly string[], decisionsId: string | undefined): Promise<QuickTry> {
@@ -114,9 +117,9 @@ class RigWorker {
     return this.#inContext(false, () => this.activities.deadLetter(this.rig.batch, decisionsId));
   }
 
-  #inContext<T>(isLocal: boolean, work: () => Promise<T>): Promise<T> {
+  #inContext<T>(isLocal: boolean, work: () => Promise<T>, waitedMs = 0): Promise<T> {
     const workflowExecution = { workflowId: batchWorkflowId(this.rig.batch, this.rig.batch.position), runId: 'run' };
-    const context = { info: { isLocal, workflowExecution }, heartbeat: () => {}, log: { error: () => {} } } as unknown as Context;
+    const context = { info: { isLocal, workflowExecution, scheduledTimestampMs: 1_000, currentAttemptScheduledTimestampMs: 1_000 + waitedMs }, heartbeat: () => {}, log: { error: () => {} } } as unknown as Context;
     return asyncLocalStorage.run(context, work);
   }
 }

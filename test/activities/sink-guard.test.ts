@@ -1,13 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import { guardSink } from '../../activities/sink-guard.ts';
+import type { DeliveryCall } from '../../activities/breaker.ts';
+import { guardSink, type GuardedSink } from '../../activities/sink-guard.ts';
 import { HeadraceError } from '../../contracts/failures.ts';
 import type { Delivery, Sink } from '../../sinks/port.ts';
 import { until } from '../live/wait.ts';
 
 const delivery = {} as Delivery;
 const signal = new AbortController().signal;
-const here = { local: true, waitedMs: 0 };
-const durable = { local: false, waitedMs: 0 };
+const here = { pipeline: 'p', local: true, waitedMs: 0 };
+const durable = { pipeline: 'p', local: false, waitedMs: 0 };
+
+/** Admits and delivers, as activities do. */
+async function tryOnce(guarded: GuardedSink, call: DeliveryCall, until = signal): Promise<void> {
+  await guarded.admit(call)(delivery, until);
+}
 
 function sinkOf(deliver: () => Promise<void>): Sink & { calls: number } {
   const sink = { name: 's', calls: 0, deliver: () => (sink.calls++, deliver()), close: () => Promise.resolve() };
@@ -20,34 +26,32 @@ describe('guardSink', () => {
     let nowMs = 0;
     const states: boolean[] = [];
     const sink = sinkOf(() => (up ? Promise.resolve() : Promise.reject(new HeadraceError('SINK_UNAVAILABLE', 'down'))));
-    const guarded = guardSink(sink, { deliveriesMax: 4, openMs: 10, nowMs: () => nowMs, onBreaker: (open) => states.push(open) });
-    for (let i = 0; i < 3; i++) await expect(guarded.deliver(delivery, here, signal)).rejects.toThrow('down');
+    const guarded = guardSink(sink, { deliveriesMax: 4, openMs: 10, nowMs: () => nowMs, onBreaker: (_, open) => states.push(open) });
+    for (let i = 0; i < 3; i++) await expect(tryOnce(guarded, here)).rejects.toThrow('down');
     for (const call of [here, durable]) {
-      await expect(guarded.deliver(delivery, call, signal)).rejects.toThrow('breaker is open: SINK_UNAVAILABLE: down');
-      expect(() => guarded.admit(call)).toThrow('breaker is open');
+      await expect(tryOnce(guarded, call)).rejects.toThrow('SINK_UNAVAILABLE: sink "s" failed 3 times in a row; its breaker is open: down');
     }
     expect(sink.calls).toBe(3);
     for (const call of [here, durable]) {
       nowMs += 10;
-      guarded.admit(call);
-      const tests = [1, 2].map(() => guarded.deliver(delivery, call, signal));
+      const tests = [1, 2].map(() => tryOnce(guarded, call));
       await expect(tests[0]).rejects.toThrow('SINK_UNAVAILABLE: down');
       await expect(tests[1]).rejects.toThrow('breaker');
     }
     expect(sink.calls).toBe(5);
     nowMs += 10;
     up = true;
-    await guarded.deliver(delivery, durable, signal);
-    await Promise.all([guarded.deliver(delivery, here, signal), guarded.deliver(delivery, durable, signal)]);
+    await tryOnce(guarded, durable);
+    await Promise.all([tryOnce(guarded, here), tryOnce(guarded, durable)]);
     expect(states).toEqual([true, false]);
   });
 
   test('a durable try that is refused comes back after as long as the sink has been away or the batch has waited, within bounds', async () => {
     let nowMs = 5_000;
     const guarded = guardSink(sinkOf(() => Promise.reject(new Error('down'))), { deliveriesMax: 4, openMs: 1e9, nowMs: () => nowMs });
-    for (let i = 0; i < 3; i++) await expect(guarded.deliver(delivery, durable, signal)).rejects.toThrow('down');
+    for (let i = 0; i < 3; i++) await expect(tryOnce(guarded, durable)).rejects.toThrow('down');
     const retryAfterMs = async (waitedMs: number) => {
-      const error: unknown = await guarded.deliver(delivery, { local: false, waitedMs }, signal).catch((thrown: unknown) => thrown);
+      const error: unknown = await tryOnce(guarded, { ...durable, waitedMs }).catch((thrown: unknown) => thrown);
       return (error as HeadraceError).retryAfterMs;
     };
     expect(await retryAfterMs(0)).toBe(1_000);
@@ -55,16 +59,62 @@ describe('guardSink', () => {
     expect(await retryAfterMs(0)).toBe(30_000);
     expect(await retryAfterMs(45_000)).toBe(45_000);
     expect(await retryAfterMs(1e7)).toBe(120_000);
+    nowMs += 1e7;
+    expect(await retryAfterMs(0)).toBe(60_000);
+  });
+
+  test('a test that hangs holds up no other one, and one that was given up neither', async () => {
+    let nowMs = 0;
+    let hangs = false;
+    const sink = sinkOf(() => (hangs ? new Promise(() => {}) : Promise.reject(new Error('down'))));
+    const guarded = guardSink(sink, { deliveriesMax: 4, openMs: 10, testMs: 100, nowMs: () => nowMs });
+    for (let i = 0; i < 3; i++) await expect(tryOnce(guarded, durable)).rejects.toThrow('down');
+    hangs = true;
+    nowMs += 10;
+    void tryOnce(guarded, durable);
+    expect(() => guarded.admit(durable)).toThrow('breaker');
+    nowMs += 100;
+    // Admitted, and then its batch could not be loaded.
+    guarded.admit(durable);
+    expect(() => guarded.admit(durable)).toThrow('breaker');
+    hangs = false;
+    nowMs += 100;
+    await expect(tryOnce(guarded, durable)).rejects.toThrow('down');
+    expect(sink.calls).toBe(5);
+  });
+
+  test('what fails for one pipeline refuses no try of another', async () => {
+    const states: [string, boolean][] = [];
+    const sink: Sink = { name: 's', deliver: ({ batch }) => (batch.pipeline === 'broken' ? Promise.reject(new Error('no such topic')) : Promise.resolve()), close: () => Promise.resolve() };
+    const guarded = guardSink(sink, { deliveriesMax: 4, openMs: 1e9, onBreaker: (pipeline, open) => states.push([pipeline, open]) });
+    const deliver = (pipeline: string, local: boolean) => guarded.admit({ pipeline, local, waitedMs: 0 })({ batch: { pipeline } } as Delivery, signal);
+    for (let i = 0; i < 3; i++) await expect(deliver('broken', true)).rejects.toThrow('no such topic');
+    for (const local of [true, false]) {
+      expect(() => deliver('broken', local)).toThrow('no such topic');
+      await deliver('sound', local);
+    }
+    expect(states).toEqual([['broken', true]]);
+  });
+
+  test('what waits for its turn is refused when those before find the sink away', async () => {
+    const ends: ((error: Error) => void)[] = [];
+    const sink = sinkOf(() => new Promise((_, reject) => { ends.push(reject); }));
+    const guarded = guardSink(sink, { deliveriesMax: 1, failuresMax: 1, openMs: 1e9 });
+    const [first, ...others] = [1, 2, 3].map(() => tryOnce(guarded, durable));
+    ends[0]!(new Error('down'));
+    await expect(first).rejects.toThrow('down');
+    for (const other of others) await expect(other).rejects.toThrow('breaker is open: down');
+    expect(sink.calls).toBe(1);
   });
 
   test('a sink that is only too slow for quick tries takes durable ones', async () => {
     const ends: (() => void)[] = [];
     let open = false;
-    const guarded = guardSink(sinkOf(() => new Promise((resolve) => { ends.push(resolve); })), { deliveriesMax: 9, quickMs: 1, openMs: 1e9, failuresMax: 1, onBreaker: (now) => (open = now) });
-    const slow = guarded.deliver(delivery, here, signal);
+    const guarded = guardSink(sinkOf(() => new Promise((resolve) => { ends.push(resolve); })), { deliveriesMax: 9, quickMs: 1, openMs: 1e9, failuresMax: 1, onBreaker: (_, now) => (open = now) });
+    const slow = tryOnce(guarded, here);
     await until('the breaker', () => open, { everyMs: 1, timeoutMs: 5_000 });
-    await expect(guarded.deliver(delivery, here, signal)).rejects.toThrow('breaker');
-    const durables = [1, 2].map(() => guarded.deliver(delivery, durable, signal));
+    await expect(tryOnce(guarded, here)).rejects.toThrow('breaker');
+    const durables = [1, 2].map(() => tryOnce(guarded, durable));
     for (const end of ends) end();
     await Promise.all([slow, ...durables]);
   });
@@ -72,10 +122,10 @@ describe('guardSink', () => {
   test('a sink that hangs opens the breaker before its deliveries end, and one that ends well closes it', async () => {
     const ends: (() => void)[] = [];
     const states: boolean[] = [];
-    const guarded = guardSink(sinkOf(() => new Promise((resolve) => { ends.push(resolve); })), { deliveriesMax: 9, quickMs: 5, onBreaker: (open) => states.push(open) });
-    const hanging = [1, 2, 3].map(() => guarded.deliver(delivery, here, signal));
+    const guarded = guardSink(sinkOf(() => new Promise((resolve) => { ends.push(resolve); })), { deliveriesMax: 9, quickMs: 5, onBreaker: (_, open) => states.push(open) });
+    const hanging = [1, 2, 3].map(() => tryOnce(guarded, here));
     await until('the breaker', () => states.length > 0, { everyMs: 1, timeoutMs: 5_000 });
-    await expect(guarded.deliver(delivery, here, signal)).rejects.toThrow('breaker');
+    await expect(tryOnce(guarded, here)).rejects.toThrow('breaker');
     for (const end of ends) end();
     await Promise.all(hanging);
     expect(states).toEqual([true, false]);
@@ -83,21 +133,21 @@ describe('guardSink', () => {
 
   test('what content is to blame for does not open the breaker', async () => {
     const guarded = guardSink(sinkOf(() => Promise.reject(new HeadraceError('SINK_REFUSED_ROW', 'row'))), { deliveriesMax: 4 });
-    for (let i = 0; i < 5; i++) await expect(guarded.deliver(delivery, here, signal)).rejects.toThrow('row');
+    for (let i = 0; i < 5; i++) await expect(tryOnce(guarded, here)).rejects.toThrow('row');
   });
 
   test('at the limit a quick try is refused, and a durable one waits its turn or for its signal', async () => {
     let finish = () => {};
     const sink = sinkOf(() => new Promise((resolve) => { finish = resolve; }));
     const guarded = guardSink(sink, { deliveriesMax: 1 });
-    const first = guarded.deliver(delivery, durable, signal);
-    await expect(guarded.deliver(delivery, here, signal)).rejects.toThrow('the most allowed');
+    const first = tryOnce(guarded, durable);
+    await expect(tryOnce(guarded, here)).rejects.toThrow('the most allowed');
     const givenUp = new AbortController();
-    const second = guarded.deliver(delivery, durable, givenUp.signal);
-    const third = guarded.deliver(delivery, durable, signal);
+    const second = tryOnce(guarded, durable, givenUp.signal);
+    const third = tryOnce(guarded, durable);
     givenUp.abort(new Error('gave up'));
     await expect(second).rejects.toThrow('gave up');
-    await expect(guarded.deliver(delivery, durable, givenUp.signal)).rejects.toThrow('gave up');
+    await expect(tryOnce(guarded, durable, givenUp.signal)).rejects.toThrow('gave up');
     finish();
     await first;
     await until('the third', () => sink.calls === 2, { everyMs: 1, timeoutMs: 5_000 });

@@ -5,7 +5,7 @@ import { producerDuplicates } from './duplicates.ts';
 import { lakeDiskFull } from './lake.ts';
 import { medley, swizzle } from './medley.ts';
 import { modelsReload, modelsWrong } from './models-wrong.ts';
-import { kafkaNetwork, modelsNetwork, postgresAtCommit, temporalCutReplies, temporalDown, temporalExhausted, temporalNetwork } from './network.ts';
+import { kafkaNetwork, modelsNetwork, postgresAtCommit, postgresNetwork, temporalCutReplies, temporalDown, temporalExhausted, temporalNetwork } from './network.ts';
 import { oversizeAndFiveSinks } from './oversize.ts';
 import { allWorkersDown, rebalanceStorm, rollingRestarts, smallCache, zombieLong, zombieShort, zombieWorker } from './processes.ts';
 import { compression, late, poison, transactions } from './records.ts';
@@ -20,7 +20,7 @@ import { compaction, groupDeleted, partitionsAdded, rereadAfterExpiry, topicRecr
 export const rows: readonly Row[] = [
   killBridge, killBothBridges, killWorker, killKafka, killTemporal, killPostgres, killModels, killWithoutTemporal, modelChanges,
   zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache, storeShared, clockSteps,
-  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, modelsReload, postgresAtCommit, sinkDown, sinkDownLong, lakeDiskFull, oversizeAndFiveSinks, kafkaNetwork,
+  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, modelsReload, postgresAtCommit, postgresNetwork, sinkDown, sinkDownLong, lakeDiskFull, oversizeAndFiveSinks, kafkaNetwork,
   groupDeleted, rereadAfterExpiry, retentionWhileAway, retentionWhileRunning, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
   transactions, compaction, compression, late, producerDuplicates, poison, verdicts, swizzle, medley,
 ];

@@ -108,6 +108,44 @@ export const modelsNetwork: Row = {
   },
 };
 
+/** How many messages the decisions topic holds. */
+async function publishedDecisions({ system }: RowContext): Promise<number> {
+  const offsets = await system.admin.fetchTopicOffsets(`${system.name}.decisions`);
+  return offsets.reduce((sum, { high }) => sum + Number(high), 0);
+}
+
+/** Of some ten thousand that come in that time: a worker is killed in it. */
+const meanwhileLeast = 500;
+
+export const postgresNetwork: Row = {
+  name: 'postgres-network',
+  about: 'Postgres is away for some seconds, a black hole, silent, slow and sliced, and a worker is killed meanwhile: the decisions topic gets its events all the time',
+  async run(context) {
+    const { system } = context;
+    const { proxy } = system.servers.postgres;
+    for (const worker of system.workers) worker.watch(retriedStep);
+    for (const fault of context.random.shuffle<Fault>([{ kind: 'refuse' }, { kind: 'black_hole' }, { kind: 'silent' }, { kind: 'latency', ms: 300 }, { kind: 'slice', bytes: 200, everyMs: 2 }])) {
+      const before = await publishedDecisions(context);
+      context.fault(`postgres: ${fault.kind} for 20 s`);
+      await proxy.set(fault);
+      await context.pause(5_000, 8_000);
+      const worker = context.random.pick(system.workers);
+      await worker.kill();
+      context.fault(`SIGKILL ${worker.name}`);
+      worker.start();
+      await context.pause(12_000);
+      const meanwhile = (await publishedDecisions(context)) - before;
+      await proxy.heal();
+      if (meanwhile < meanwhileLeast) context.problems.push(`the decisions topic got ${meanwhile} events in 20 s in which Postgres was at fault (${fault.kind})`);
+      await context.recovered(20_000);
+    }
+    const { counts } = proxy;
+    context.mustHappen('a connection got no answer at all', counts.silent);
+    context.mustHappen('bytes were held back', counts.delayed, 10);
+    context.mustHappen('a delivery was retried', seenBy(system.workers, retriedStep), 20);
+  },
+};
+
 export const postgresAtCommit: Row = {
   name: 'postgres-at-commit',
   about: 'replies of Postgres are cut off, so that nobody knows whether rows were committed; it is killed meanwhile',

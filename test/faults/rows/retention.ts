@@ -64,9 +64,9 @@ export const retentionWhileRunning: Row = {
     await deleteBelow(context, cut);
     context.fault('records behind the full lanes were deleted');
     await proxy.heal();
-    await until('every partition says what it has lost', () => seenBy(system.bridges, lostLine) >= system.partitions, { timeoutMs: 60_000, detail: () => system.logs() });
+    await until('every partition says what it has lost', () => saidLost(context).size >= system.partitions, { timeoutMs: 60_000, detail: () => system.logs() });
     const said = saidLost(context);
-    let held = 0;
+    const held: number[] = [];
     for (const [partition, to] of cut) {
       const lost = said.get(partition);
       const position = positions.get(partition)!;
@@ -75,10 +75,10 @@ export const retentionWhileRunning: Row = {
         continue;
       }
       context.lost.set(partition, lost);
-      held += lost.from - position;
+      held.push(lost.from - position);
     }
     await context.recovered();
-    context.mustHappen('a record was deleted that a lane held, and decided all the same', held, 1_000);
+    context.mustHappen('a lane held records that were deleted, and decided them all the same', held.filter((count) => count >= 100).length, system.partitions);
     if (seenBy(system.bridges, joinedLine) > 0) context.problems.push('the group was rebalanced: it is not shown that a running consumer goes on');
     load.start();
     await context.pause(3_000);
