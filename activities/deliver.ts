@@ -4,12 +4,12 @@ import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { timestampMsOf } from '../contracts/records-frame.ts';
 import type { Rejection } from '../contracts/rejection.ts';
-import type { DecisionRow } from '../sinks/port.ts';
+import type { DecisionRow, Delivery } from '../sinks/port.ts';
 import { attempt } from './attempt.ts';
 import type { Batches, LoadedBatch } from './batches.ts';
 import { withOwnSignal } from './own-signal.ts';
 import type { ActivityReports, DeadLetterPort } from './ports.ts';
-import type { GuardedSink } from './sink-guard.ts';
+import type { AdmittedTry, GuardedSink } from './sink-guard.ts';
 import type { BatchActivities } from './types.ts';
 
 export interface DeliverDependencies {
@@ -57,7 +57,7 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
     const sink = sinks.get(sinkName);
     if (!sink) throw new HeadraceError('SINK_UNAVAILABLE', `this worker has no sink "${sinkName}"; it knows ${[...sinks.keys()].join(', ')}`);
     // Before the batch is read from its history, for which there is no need while the sink is away.
-    const deliverAdmitted = sink.admit({ pipeline: batch.pipeline, ...waitOf(activityInfo()) });
+    const admitted = sink.admit({ pipeline: batch.pipeline, ...waitOf(activityInfo()) });
     const loaded = await batches.loadDecided(batch, decisionsId);
     const rows = selectedRows(loaded.rows, loaded.decisions, sinkName);
     const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId, duplicates: loaded.features.header.duplicates.map((index) => loaded.records[index]!.offset) };
@@ -65,7 +65,7 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
     const refused = await withOwnSignal(stopping, (signal) => {
       // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
       setMaxListeners(0, signal);
-      return deliverRows(sinkName, (part) => deliverAdmitted({ ...delivery, rows: part }, signal), rows);
+      return deliverRows(admitted, sinkName, { ...delivery, rows }, signal);
     }, { timeoutMs: deliveryTimeoutMs });
     if (refused.length > 0) {
       const rejections = refused.map((row): Rejection => ({ index: recordIndexOf(loaded, row), step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sinkName}" refuses this decision` }));
@@ -92,27 +92,29 @@ function waitOf({ isLocal, scheduledTimestampMs, currentAttemptScheduledTimestam
   return { local: isLocal, waitedMs: isLocal ? 0 : currentAttemptScheduledTimestampMs - scheduledTimestampMs };
 }
 
-type DeliverPart = (rows: readonly DecisionRow[]) => Promise<void>;
-
 /** Answers the rows that the sink refuses for good. When it refuses every one, the sink is what is wrong. */
-async function deliverRows(sinkName: string, deliverPart: DeliverPart, rows: readonly DecisionRow[]): Promise<DecisionRow[]> {
-  const refused = await splitRefused(deliverPart, rows);
-  if (refused.length > 1 && refused.length === rows.length) {
-    throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sinkName}" refuses all of ${refused.length} rows, so the sink is what is wrong`);
+async function deliverRows(admitted: AdmittedTry, sinkName: string, delivery: Delivery, signal: AbortSignal): Promise<DecisionRow[]> {
+  const refused = await splitRefused(admitted, delivery, signal);
+  if (refused.length > 1 && refused.length === delivery.rows.length) {
+    const error = new HeadraceError('SINK_UNAVAILABLE', `sink "${sinkName}" refuses all of ${refused.length} rows, so the sink is what is wrong`);
+    // Or each batch that waits would be halved down to its rows again and again.
+    admitted.failed(error);
+    throw error;
   }
   return refused;
 }
 
-async function splitRefused(deliverPart: DeliverPart, rows: readonly DecisionRow[]): Promise<DecisionRow[]> {
+async function splitRefused(admitted: AdmittedTry, delivery: Delivery, signal: AbortSignal): Promise<DecisionRow[]> {
+  const { rows } = delivery;
   try {
-    await deliverPart(rows);
+    await admitted.deliver(delivery, signal);
     return [];
   } catch (error) {
     if (!(error instanceof HeadraceError) || error.code !== 'SINK_REFUSED_ROW') throw error;
     if (rows.length === 1) return [...rows];
     const middle = rows.length >> 1;
-    const first = await splitRefused(deliverPart, rows.slice(0, middle));
-    return [...first, ...(await splitRefused(deliverPart, rows.slice(middle)))];
+    const first = await splitRefused(admitted, { ...delivery, rows: rows.slice(0, middle) }, signal);
+    return [...first, ...(await splitRefused(admitted, { ...delivery, rows: rows.slice(middle) }, signal))];
   }
 }
 

@@ -1,35 +1,43 @@
 import { HeadraceError } from '../contracts/failures.ts';
 import type { Delivery, Sink } from '../sinks/port.ts';
-import { Breaker, type BreakerOptions, type DeliveryCall } from './breaker.ts';
+import { Breaker, retryAfter, type BreakerOptions, type DeliveryCall } from './breaker.ts';
+import { Places } from './places.ts';
 
 /** How long a quick try may take: nobody waits for it any more after that. */
 export const quickTryMs = 2_000;
 
+/** A try that may be made. */
+export interface AdmittedTry {
+  /** May be called several times, one after the other: for parts of the batch. */
+  deliver(delivery: Delivery, signal: AbortSignal): Promise<void>;
+  /** Tells that the sink is what is wrong, although it answers. */
+  failed(error: unknown): void;
+}
+
 /** A sink with its policy around it. */
 export interface GuardedSink {
   readonly name: string;
-  /**
-   * Throws `SINK_UNAVAILABLE` when a try should not be made now: asked before anything is loaded for it. What it answers delivers, and
-   * may be called several times, one after the other.
-   */
-  admit(call: DeliveryCall): (delivery: Delivery, signal: AbortSignal) => Promise<void>;
+  /** Throws `SINK_UNAVAILABLE` when a try should not be made now: asked before anything is loaded for it. */
+  admit(call: DeliveryCall): AdmittedTry;
 }
 
 export interface GuardOptions extends Omit<BreakerOptions, 'onChange'> {
   deliveriesMax: number;
+  /** Durable tries that may wait for their turn. @default 10 */
+  waitingMax?: number;
   /** A quick try that takes longer counts as failed. @default 2000 */
   quickMs?: number;
   onBreaker?: (pipeline: string, open: boolean) => void;
 }
 
 /**
- * Limits how many deliveries of a sink are under way: quick tries beyond it are refused, durable ones wait their turn. Each pipeline has
- * a breaker of its own, because what fails may be its topic or table, and must not hold up the others.
+ * Limits how many deliveries of a sink are under way. Quick tries beyond that are refused; some durable ones wait their turn, and
+ * further ones come again later, because each that waits holds a place that all activities share. Each pipeline has a breaker of its
+ * own, because what fails may be its topic or table, and must not hold up the others.
  */
-export function guardSink(sink: Sink, { deliveriesMax, quickMs = quickTryMs, onBreaker, ...breakerOptions }: GuardOptions): GuardedSink {
-  const waiting: (() => void)[] = [];
+export function guardSink(sink: Sink, { deliveriesMax, waitingMax = 10, quickMs = quickTryMs, onBreaker, ...breakerOptions }: GuardOptions): GuardedSink {
+  const places = new Places(deliveriesMax);
   const breakers = new Map<string, Breaker>();
-  let underWay = 0;
 
   function breakerOf(pipeline: string): Breaker {
     let breaker = breakers.get(pipeline);
@@ -40,37 +48,19 @@ export function guardSink(sink: Sink, { deliveriesMax, quickMs = quickTryMs, onB
     return breaker;
   }
 
-  function refuseBeyondLimit({ local }: DeliveryCall): void {
-    if (local && underWay >= deliveriesMax) throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" has ${underWay} deliveries under way, the most allowed`);
+  function refuseBeyondLimit(call: DeliveryCall): void {
+    if (call.local ? !places.isFull : places.waiting < waitingMax) return;
+    throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" has ${places.taken} deliveries under way, the most allowed${call.local ? '' : `, and ${places.waiting} waiting`}`, { retryAfterMs: retryAfter(call) });
   }
 
-  /** Resolves when a delivery has ended; rejects when the signal is aborted. */
-  async function oneToEnd(signal: AbortSignal): Promise<void> {
-    // A signal that is aborted already calls no listener any more.
-    signal.throwIfAborted();
-    await new Promise<void>((resolve) => {
-      const onAbort = () => {
-        waiting.splice(waiting.indexOf(wake), 1);
-        resolve();
-      };
-      const wake = () => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      waiting.push(wake);
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
-    signal.throwIfAborted();
-  }
-
-  /** Waits at the limit. Those before may find out meanwhile that the sink is away. */
-  async function turn(call: DeliveryCall, breaker: Breaker, signal: AbortSignal): Promise<void> {
+  /** Takes a place; a durable try waits for one. Those before it may find out meanwhile that the sink is away. */
+  async function waitForPlace(call: DeliveryCall, breaker: Breaker, isTest: boolean, signal: AbortSignal): Promise<void> {
+    refuseBeyondLimit(call);
+    await places.wait(signal);
     try {
-      await oneToEnd(signal);
-      breaker.admit(call);
+      if (!isTest) breaker.admit(call);
     } catch (error) {
-      // Its turn is the next one's.
-      waiting.shift()?.();
+      places.giveBack();
       throw error;
     }
   }
@@ -80,28 +70,24 @@ export function guardSink(sink: Sink, { deliveriesMax, quickMs = quickTryMs, onB
     admit(call) {
       const breaker = breakerOf(call.pipeline);
       refuseBeyondLimit(call);
-      breaker.admit(call);
-      return async (delivery, signal) => {
-        // Nothing may come between the last look and the count, or two would take the last place.
-        refuseBeyondLimit(call);
-        while (underWay >= deliveriesMax) await turn(call, breaker, signal);
-        underWay++;
-        let isSlow = false;
-        const watch = call.local ? setTimeout(() => {
-          isSlow = true;
-          breaker.slow();
-        }, quickMs) : undefined;
-        try {
-          await sink.deliver(delivery, signal);
-          breaker.succeeded();
-        } catch (error) {
-          breaker.failed(error, isSlow);
-          throw error;
-        } finally {
-          clearTimeout(watch);
-          underWay--;
-          waiting.shift()?.();
-        }
+      const isTest = breaker.admit(call);
+      return {
+        async deliver(delivery, signal) {
+          if (!places.tryTake()) await waitForPlace(call, breaker, isTest, signal);
+          const begun = breaker.begin();
+          const watch = call.local ? setTimeout(() => begun.slow(), quickMs) : undefined;
+          try {
+            await sink.deliver(delivery, signal);
+            begun.succeeded();
+          } catch (error) {
+            begun.failed(error);
+            throw error;
+          } finally {
+            clearTimeout(watch);
+            places.giveBack();
+          }
+        },
+        failed: (error) => breaker.begin().failed(error),
       };
     },
   };

@@ -53,6 +53,16 @@ describe('rows that a sink refuses', () => {
     expect(rig.deliveries).toEqual(['failed', 'ok']);
   });
 
+  test('of every batch open the breaker, so that what waits is not halved again and again', async () => {
+    const sink = keepingSink(() => true);
+    const rig = rigOf([1, 2, 3, 4], sink.deliver);
+    const { worker, decisions } = await rig.score();
+    for (let i = 0; i < 3; i++) await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toThrow('refuses all');
+    const calls = sink.calls.length;
+    await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toThrow('breaker is open: sink "dashboard" refuses all of 4 rows');
+    expect(sink.calls).toHaveLength(calls);
+  });
+
   test('are found in as many calls as halving takes', async () => {
     const sink = keepingSink((amount) => amount === 300);
     const rig = rigOf(Array.from({ length: 512 }, (_, i) => i), sink.deliver);
@@ -81,7 +91,7 @@ describe('a sink that is away', () => {
     for (let i = 0; i < 3; i++) await expect(deliver(0)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE', nextRetryDelay: undefined });
     const another = rig.worker();
     const readsBefore = rig.historyReads;
-    await expect(deliver(90_000)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE', nonRetryable: false, nextRetryDelay: 90_000, message: expect.stringContaining('breaker is open: away') as string });
+    await expect(deliver(90_000)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE', nonRetryable: false, nextRetryDelay: 90_000, message: expect.stringContaining('its breaker is open: away') as string });
     expect(rig.historyReads).toBe(readsBefore);
     isAway = false;
     expect(await another.deliver('dashboard', decisions.header.id)).toBe(2);

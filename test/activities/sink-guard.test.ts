@@ -12,7 +12,7 @@ const durable = { pipeline: 'p', local: false, waitedMs: 0 };
 
 /** Admits and delivers, as activities do. */
 async function tryOnce(guarded: GuardedSink, call: DeliveryCall, until = signal): Promise<void> {
-  await guarded.admit(call)(delivery, until);
+  await guarded.admit(call).deliver(delivery, until);
 }
 
 function sinkOf(deliver: () => Promise<void>): Sink & { calls: number } {
@@ -29,7 +29,7 @@ describe('guardSink', () => {
     const guarded = guardSink(sink, { deliveriesMax: 4, openMs: 10, nowMs: () => nowMs, onBreaker: (_, open) => states.push(open) });
     for (let i = 0; i < 3; i++) await expect(tryOnce(guarded, here)).rejects.toThrow('down');
     for (const call of [here, durable]) {
-      await expect(tryOnce(guarded, call)).rejects.toThrow('SINK_UNAVAILABLE: sink "s" failed 3 times in a row; its breaker is open: down');
+      await expect(tryOnce(guarded, call)).rejects.toThrow('SINK_UNAVAILABLE: sink "s" failed 3 times in a row, and its breaker is open: down');
     }
     expect(sink.calls).toBe(3);
     for (const call of [here, durable]) {
@@ -87,7 +87,7 @@ describe('guardSink', () => {
     const states: [string, boolean][] = [];
     const sink: Sink = { name: 's', deliver: ({ batch }) => (batch.pipeline === 'broken' ? Promise.reject(new Error('no such topic')) : Promise.resolve()), close: () => Promise.resolve() };
     const guarded = guardSink(sink, { deliveriesMax: 4, openMs: 1e9, onBreaker: (pipeline, open) => states.push([pipeline, open]) });
-    const deliver = (pipeline: string, local: boolean) => guarded.admit({ pipeline, local, waitedMs: 0 })({ batch: { pipeline } } as Delivery, signal);
+    const deliver = (pipeline: string, local: boolean) => guarded.admit({ pipeline, local, waitedMs: 0 }).deliver({ batch: { pipeline } } as Delivery, signal);
     for (let i = 0; i < 3; i++) await expect(deliver('broken', true)).rejects.toThrow('no such topic');
     for (const local of [true, false]) {
       expect(() => deliver('broken', local)).toThrow('no such topic');
@@ -105,6 +105,61 @@ describe('guardSink', () => {
     await expect(first).rejects.toThrow('down');
     for (const other of others) await expect(other).rejects.toThrow('breaker is open: down');
     expect(sink.calls).toBe(1);
+  });
+
+  test('a test that has to wait for its turn is made', async () => {
+    let nowMs = 0;
+    const ends: (() => void)[] = [];
+    const sink: Sink & { made: string[] } = { name: 's', made: [], close: () => Promise.resolve(), deliver: ({ batch: { pipeline } }) => {
+      sink.made.push(pipeline);
+      return pipeline === 'busy' ? new Promise((resolve) => { ends.push(resolve); }) : nowMs === 0 ? Promise.reject(new Error('down')) : Promise.resolve();
+    } };
+    const guarded = guardSink(sink, { deliveriesMax: 1, failuresMax: 1, openMs: 10, nowMs: () => nowMs });
+    const deliver = (pipeline: string) => guarded.admit({ ...durable, pipeline }).deliver({ batch: { pipeline } } as Delivery, signal);
+    await expect(deliver('away')).rejects.toThrow('down');
+    const busy = deliver('busy');
+    nowMs += 10;
+    const tested = deliver('away');
+    expect(() => guarded.admit({ ...durable, pipeline: 'away' })).toThrow('breaker');
+    ends[0]!();
+    await Promise.all([busy, tested]);
+    expect(sink.made).toEqual(['away', 'busy', 'away']);
+    await deliver('away');
+  });
+
+  test('what fails after a success that it did not see says nothing', async () => {
+    const states: boolean[] = [];
+    const ends: ((error?: Error) => void)[] = [];
+    const guarded = guardSink(sinkOf(() => new Promise((resolve, reject) => { ends.push((error) => (error ? reject(error) : resolve())); })), { deliveriesMax: 9, failuresMax: 2, onBreaker: (_, open) => states.push(open) });
+    const tries = [1, 2, 3].map(() => tryOnce(guarded, durable));
+    ends[0]!();
+    await tries[0];
+    for (const i of [1, 2]) {
+      ends[i]!(new Error('late'));
+      await expect(tries[i]).rejects.toThrow('late');
+    }
+    guarded.admit(here);
+    guarded.admit(durable);
+    expect(states).toEqual([]);
+  });
+
+  test('so many durable tries wait for their turn, in order; further ones come again later', async () => {
+    const ends: (() => void)[] = [];
+    const order: number[] = [];
+    const guarded = guardSink(sinkOf(() => new Promise((resolve) => { ends.push(resolve); })), { deliveriesMax: 2, waitingMax: 2 });
+    const givenUp = new AbortController();
+    const tries = [1, 2, 3, 4].map((i) => tryOnce(guarded, durable, i === 3 ? givenUp.signal : signal).then(() => order.push(i)));
+    const refused: unknown = await tryOnce(guarded, { ...durable, waitedMs: 7_000 }).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ message: expect.stringContaining('has 2 deliveries under way, the most allowed, and 2 waiting') as string, retryAfterMs: 7_000 });
+    givenUp.abort(new Error('gave up'));
+    await expect(tries[2]).rejects.toThrow('gave up');
+    const fifth = tryOnce(guarded, durable).then(() => order.push(5));
+    for (let i = 0; i < 4; i++) {
+      await until('the next', () => ends.length > i, { everyMs: 1, timeoutMs: 5_000 });
+      ends[i]!();
+    }
+    await Promise.all([tries[0], tries[1], tries[3], fifth]);
+    expect(order).toEqual([1, 2, 4, 5]);
   });
 
   test('a sink that is only too slow for quick tries takes durable ones', async () => {

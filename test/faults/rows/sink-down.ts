@@ -9,6 +9,8 @@ const usualMs = 30_000;
 /** How much longer than usual it may take to the other sinks; and what is less than anybody can tell on a busy machine. The slowest wait for whatever else the machine does. */
 const latencyFactorMax = { median: 1.1, p95: 1.3 };
 const latencyFloorMs = 20;
+/** No event may wait longer for the others, or they have stood still. */
+const latencyMostMs = 10_000;
 /** The count comes from visibility every 2 s, and two bridges start batches meanwhile. */
 const openBeyond = 60;
 const openMaxByDefault = 10_000;
@@ -102,6 +104,8 @@ async function compareLatencies(context: RowContext, usual: Span, away: Span): P
   context.log(`meanwhile, each half minute: ${halfMinutes.map(told).join(', ')}`);
   context.mustHappen('other sinks got decisions as usual', usually.length, 4_000);
   context.mustHappen('other sinks got decisions meanwhile', meanwhile.length, 2_000);
+  const longestMs = percentile(meanwhile, 1);
+  if (!(longestMs <= latencyMostMs)) context.problems.push(`an event waited ${longestMs} ms for the other sinks while Postgres was away`);
   for (const [name, share] of [['median', 0.5], ['p95', 0.95]] as const) {
     const [usuallyMs, meanwhileMs] = [percentile(usually, share), percentile(meanwhile, share)];
     const mostMs = Math.max(usuallyMs * latencyFactorMax[name], usuallyMs + latencyFloorMs);
