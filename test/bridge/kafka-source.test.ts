@@ -4,6 +4,7 @@ import { Budget } from '../../bridge/budget.ts';
 import { systemClock } from '../../bridge/clock.ts';
 import { createKafkaSource } from '../../bridge/kafka-source.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
+import { installAbortedFilter } from '../../runtime/kafka-aborted.ts';
 import { until } from '../live/wait.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { FakeStarter, recordingReports } from './fakes.ts';
@@ -15,6 +16,7 @@ let cleanUps: (() => Promise<unknown>)[];
 
 beforeAll(async () => {
   const servers = await startLiveServers({ kafka: true });
+  installAbortedFilter();
   kafka = new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
 }, 120_000);
 beforeEach(async () => {
@@ -66,6 +68,19 @@ describe('the bridge on kafkajs', () => {
     await plain.send({ topic, messages: [{ value: 'c' }] });
     await until('the next record', () => starter.starts.at(-1)?.end === 6);
     expect(starter.starts.at(-1)).toMatchObject({ position: 2, count: 1 });
+  }, 60_000);
+
+  test('aborted transactions of two producers that overlap have no effect, whichever ended first', async () => {
+    const first = await (await newProducer(uniqueName('tx'))).transaction();
+    const second = await (await newProducer(uniqueName('tx'))).transaction();
+    await first.send({ topic, messages: [{ value: 'never' }] });
+    await second.send({ topic, messages: [{ value: 'seen' }] });
+    await second.abort();
+    await first.abort();
+    await (await newProducer()).send({ topic, messages: [{ value: 'a' }] });
+    const { starter } = await startBridge();
+    await until('scored', () => starter.starts.some(({ end }) => end >= 5));
+    expect(starter.starts.reduce((sum, { count }) => sum + count, 0)).toBe(1);
   }, 60_000);
 
   test('an open transaction is not part of the log yet', async () => {

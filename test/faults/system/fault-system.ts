@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { Kafka, logLevel, Partitioners, type Admin, type Message, type Producer } from 'kafkajs';
 import pg from 'pg';
+import { installAbortedFilter } from '../../../runtime/kafka-aborted.ts';
 import { registerCompressionCodecs } from '../../../runtime/kafka-compression.ts';
 import { createPayloadCodec } from '../../../runtime/payload-codec.ts';
 import { createDatabase, createNamespace, uniqueName } from '../../stack/of-ones-own.ts';
@@ -83,6 +84,7 @@ export class FaultSystem {
     const proxiedDatabaseUrl = new URL(databaseUrl);
     proxiedDatabaseUrl.host = servers.postgres.proxy.address;
     await registerCompressionCodecs();
+    installAbortedFilter();
     const kafka = new Kafka({
       clientId: 'faults', brokers: [servers.kafka.direct.address], logLevel: logLevel.NOTHING,
       connectionTimeout: 2_000, requestTimeout: 10_000, enforceRequestTimeout: true, retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 20 },
