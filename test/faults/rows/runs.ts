@@ -45,7 +45,8 @@ export const modelChanges: Row = {
       await withDashboardHeld(context, 8, async () => {
         await Promise.all(system.workers.map((worker) => worker.kill()));
         context.fault(`SIGKILL both workers; version ${present ? 2 : 1} is served from now on`);
-        context.mustHappen('decided batches were waiting for a sink', await openBatches(system), 8);
+        // Of the eight that were seen, some may have just been scored, and be closed by now.
+        context.mustHappen('decided batches were waiting for a sink', await openBatches(system), 4);
         await serveVersion2(system, present);
         for (const worker of system.workers) worker.start();
         await Promise.all(system.workers.map((worker) => worker.ready()));
