@@ -29,8 +29,8 @@ export function formatNumber(value: number): string {
 }
 
 /** The smallest sample that at least this share of all samples does not exceed. NaN without samples. */
-export function quantile(samples: Float64Array, share: number): number {
+export function quantile(samples: ArrayLike<number>, share: number): number {
   if (samples.length === 0) return Number.NaN;
-  const sorted = samples.toSorted();
+  const sorted = Float64Array.from(samples).sort();
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
 }

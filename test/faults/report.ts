@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readMutants, readRuns, type KeptMutant, type KeptRun } from './results.ts';
 import { rows } from './rows/index.ts';
-import { percentile } from './statistics.ts';
+import { quantile } from '../../bench/figures.ts';
 import { repositoryRoot } from './system/product.ts';
 
 const promise = `Headrace promises that nothing is lost and nothing happens twice: each record of a topic has its effect once in every sink that its
@@ -75,7 +75,7 @@ function rowFigures(name: string, about: string, runs: readonly KeptRun[]): stri
   if (runs.length === 0) return [];
   const { events, faults, lost, duplicated, passed } = totals(runs);
   const seconds = runs.flatMap(({ recoverSeconds }) => recoverSeconds);
-  const recovery = seconds.length === 0 ? '' : `${percentile(seconds, 0.5)} s / ${percentile(seconds, 0.95)} s`;
+  const recovery = seconds.length === 0 ? '' : `${quantile(seconds, 0.5)} s / ${quantile(seconds, 0.95)} s`;
   return [`| ${name} | ${about} | ${runs.length} | ${passed} | ${number(events)} | ${faults} | ${lost} | ${duplicated} | ${recovery} | ${[...new Set(runs.map(({ seed }) => seed))].join(', ')} |`];
 }
 

@@ -1,7 +1,7 @@
 import { eventKeyHeader } from '../../../contracts/names.ts';
 import { lakeRows, openBatches, readTopic } from '../../live/collect.ts';
 import { until } from '../../live/wait.ts';
-import { percentile } from '../statistics.ts';
+import { quantile } from '../../../bench/figures.ts';
 import type { Row, RowContext } from '../row.ts';
 
 /** How long is looked at what is usual, before the outage. */
@@ -97,17 +97,17 @@ type Span = [fromMs: number, toMs: number];
 async function compareLatencies(context: RowContext, usual: Span, away: Span): Promise<void> {
   const latencies = await decisionLatencies(context);
   const within = ([fromMs, toMs]: Span) => latencies.filter(({ cameMs }) => cameMs >= fromMs && cameMs < toMs).map(({ latencyMs }) => latencyMs);
-  const told = (span: Span) => `${percentile(within(span), 0.5)} ms (p95 ${percentile(within(span), 0.95)} ms)`;
+  const told = (span: Span) => `${quantile(within(span), 0.5)} ms (p95 ${quantile(within(span), 0.95)} ms)`;
   const [usually, meanwhile] = [within(usual), within(away)];
   context.log(`latency of the decisions topic: ${told(usual)} before, ${told(away)} while Postgres was away`);
   const halfMinutes = Array.from({ length: Math.ceil((away[1] - away[0]) / 30_000) }, (_, i): Span => [away[0] + i * 30_000, Math.min(away[1], away[0] + (i + 1) * 30_000)]);
   context.log(`meanwhile, each half minute: ${halfMinutes.map(told).join(', ')}`);
   context.mustHappen('other sinks got decisions as usual', usually.length, 4_000);
   context.mustHappen('other sinks got decisions meanwhile', meanwhile.length, 2_000);
-  const longestMs = percentile(meanwhile, 1);
+  const longestMs = quantile(meanwhile, 1);
   if (!(longestMs <= latencyMostMs)) context.problems.push(`an event waited ${longestMs} ms for the other sinks while Postgres was away`);
   for (const [name, share] of [['median', 0.5], ['p95', 0.95]] as const) {
-    const [usuallyMs, meanwhileMs] = [percentile(usually, share), percentile(meanwhile, share)];
+    const [usuallyMs, meanwhileMs] = [quantile(usually, share), quantile(meanwhile, share)];
     const mostMs = Math.max(usuallyMs * latencyFactorMax[name], usuallyMs + latencyFloorMs);
     if (!(meanwhileMs <= mostMs)) context.problems.push(`the other sinks got decisions after ${meanwhileMs} ms, and after ${usuallyMs} ms when Postgres was there (${name})`);
   }
