@@ -116,6 +116,8 @@ async function publishedDecisions({ system }: RowContext): Promise<number> {
 
 /** Of some thousand that come in the last seconds of each fault, when the worker that was killed is missed no longer. */
 const meanwhileLeast = 500;
+/** Five faults of some 20 s, one after the other. */
+const postgresOutagesMs = 100_000;
 
 export const postgresNetwork: Row = {
   name: 'postgres-network',
@@ -140,6 +142,8 @@ export const postgresNetwork: Row = {
       if (meanwhile < meanwhileLeast) context.problems.push(`the decisions topic got ${meanwhile} events in 6 s in which Postgres was at fault (${fault.kind})`);
       await context.recovered(20_000);
     }
+    // What waits has hardly got a turn between the five outages, and comes in over as long as it has waited (docs/decisions/0025).
+    await context.drained(postgresOutagesMs);
     const { counts } = proxy;
     context.mustHappen('a connection got no answer at all', counts.silent);
     context.mustHappen('bytes were held back', counts.delayed, 10);
