@@ -42,6 +42,8 @@ export class RowContext {
   readonly refused = new Set<string>();
   /** Verdicts that must have won, by event key. */
   readonly decided = new Map<string, string>();
+  /** How long what deliveries wait for was away, up to the end of the row: they have twice as long then. */
+  outageMs = 0;
   /** Above 0: the archive belongs to the epoch before, and what the topic holds to this one. */
   epoch = 0;
 
