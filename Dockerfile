@@ -31,5 +31,5 @@ COPY deploy deploy
 RUN mkdir /data && chown node:node /data
 VOLUME /data
 USER node
-ENV HEADRACE_DATA_DIR=/data MALLOC_ARENA_MAX=2 NODE_OPTIONS=--max-semi-space-size=32
+ENV HEADRACE_DATA_DIR=/data MALLOC_ARENA_MAX=2
 CMD ["node", "--import", "tsx", "worker/main.ts"]

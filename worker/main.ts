@@ -27,13 +27,13 @@ import { createTritonClient } from '../runtime/triton.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
 import { createLedgerSink } from '../sinks/ledger.ts';
 import { createSinks } from '../sinks/registry.ts';
+import { withLeanSandbox } from './lean-sandbox.ts';
 import { createActivityReports } from './metrics.ts';
 import { openReviews } from './open-reviews.ts';
 import { createReviewStarter } from './review-starter.ts';
 import { createRunHistory } from './run-history.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
 import { createTritonModel, modelMismatch } from './triton-model.ts';
-import { withLeanWorkflowThread } from './workflow-thread.ts';
 
 const shutdownGraceMs = 5_000;
 const retryMs = 5_000;
@@ -90,7 +90,7 @@ await runMain('worker', async (config, log) => {
   });
 
   const connection = await NativeConnection.connect({ ...temporalConnectionOptions(config), grpcCompression: { codec: isLoopback(config.temporal.address) ? 'none' : 'gzip' } });
-  const worker = await withLeanWorkflowThread(() => createWorker(config, connection, converter, activities));
+  const worker = await withLeanSandbox(() => createWorker(config, connection, converter, activities));
   const schedule = (workflowType: ScheduledWorkflow, everySeconds: number) =>
     keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () => ensureSchedule(temporal, { workflowType, taskQueue: config.temporal.taskQueue, everySeconds }));
   const scheduled = Promise.all([schedule('rollUpLake', config.lake.rollUpSeconds), schedule('sweep', config.worker.sweepSeconds)]);
@@ -142,6 +142,8 @@ function createWorker(config: Config, connection: NativeConnection, converter: D
     workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
     activities,
     dataConverter: converter,
+    // Workflows run in this thread, which is all that it does in the SDK: see docs/decisions/0027.
+    debugMode: true,
     maxCachedWorkflows: config.worker.workflowsCachedMax,
     maxConcurrentWorkflowTaskExecutions: 40,
     maxConcurrentLocalActivityExecutions: 100,

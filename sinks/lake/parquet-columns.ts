@@ -16,6 +16,9 @@ export interface ParquetColumns {
 
 type Type = NonNullable<ColumnSource['type']>;
 
+/** Columns of times and offsets, by whose bounds a reader skips what it does not look for. */
+const bounded = new Set<Type>(['TIMESTAMP', 'INT64']);
+
 const kindTypes: Record<ColumnKind, Type> = { string: 'STRING', number: 'DOUBLE', boolean: 'BOOLEAN', timestamp: 'TIMESTAMP', json: 'STRING' };
 
 /**
@@ -50,22 +53,22 @@ function provenance(rows: readonly RowPlace[]): ColumnSource[] {
     identities('event_id', rows, ({ segment, row }) => segment.eventIds[row]!),
     required('event_time', 'TIMESTAMP', times(({ segment, row }) => segment.eventTimeMs[row]!)),
     required('record_time', 'TIMESTAMP', times(({ segment, row }) => segment.recordTimeMs[row]!)),
-    required('deployment', 'STRING', texts(({ segment }) => segment.header.batch.deployment)),
+    repeated('deployment', texts(({ segment }) => segment.header.batch.deployment)),
     required('epoch', 'INT32', Int32Array.from(rows, ({ segment }) => segment.header.batch.epoch)),
-    required('topic', 'STRING', texts(({ segment }) => segment.header.batch.topic)),
+    repeated('topic', texts(({ segment }) => segment.header.batch.topic)),
     required('partition', 'INT32', Int32Array.from(rows, ({ segment }) => segment.header.batch.partition)),
     required('offset', 'INT64', BigInt64Array.from(rows, ({ segment, row }) => BigInt(segment.offset[row]!))),
-    required('workflow_id', 'STRING', texts(({ segment }) => segment.header.workflowId)),
+    repeated('workflow_id', texts(({ segment }) => segment.header.workflowId)),
   ];
 }
 
 function decision(rows: readonly RowPlace[]): ColumnSource[] {
   const texts = (of: (place: RowPlace) => string) => rows.map(of);
   return [
-    required('outcome', 'STRING', texts(({ segment, row }) => segment.header.outcomes[segment.outcome[row]!]!)),
-    required('why', 'STRING', texts(({ segment, row }) => segment.header.whys[segment.why[row]!]!)),
-    required('model_name', 'STRING', texts(({ segment, row }) => segment.header.models[segment.model[row]!]!.name)),
-    required('model_version', 'STRING', texts(({ segment, row }) => segment.header.models[segment.model[row]!]!.version)),
+    repeated('outcome', texts(({ segment, row }) => segment.header.outcomes[segment.outcome[row]!]!)),
+    repeated('why', texts(({ segment, row }) => segment.header.whys[segment.why[row]!]!)),
+    repeated('model_name', texts(({ segment, row }) => segment.header.models[segment.model[row]!]!.name)),
+    repeated('model_version', texts(({ segment, row }) => segment.header.models[segment.model[row]!]!.version)),
     required('degraded', 'BOOLEAN', rows.map(({ segment, row }) => segment.degraded[row] === 1)),
     required('late', 'BOOLEAN', rows.map(({ segment, row }) => segment.late[row] === 1)),
   ];
@@ -75,12 +78,13 @@ function fields({ events }: SegmentHeader, rows: readonly RowPlace[]): ColumnSou
   const columns: ColumnSource[] = events.fields.map(({ name, kind }) => ({
     name: `field_${name}`,
     type: kindTypes[kind],
+    statistics: bounded.has(kindTypes[kind]),
     data: rows.map(({ segment, row }) => cell(kind, segment.events[row]![name])),
   }));
   if (events.rest) {
     const named = new Set(events.fields.map(({ name }) => name));
     const restOf = (event: Record<string, unknown>) => JSON.stringify(Object.fromEntries(Object.entries(event).filter(([name]) => !named.has(name))));
-    columns.push({ name: 'other_fields', type: 'STRING', data: rows.map(({ segment, row }) => restOf(segment.events[row]!)) });
+    columns.push({ name: 'other_fields', type: 'STRING', statistics: false, data: rows.map(({ segment, row }) => restOf(segment.events[row]!)) });
   }
   return columns;
 }
@@ -102,13 +106,19 @@ function cell(kind: ColumnKind, value: unknown): string | number | boolean | big
   }
 }
 
-/** Texts that never repeat: written as they are, without looking for repetitions or bounds. */
+/** Texts that never repeat: written as they are, without looking for repetitions. */
 function identities(name: string, rows: readonly RowPlace[], of: (place: RowPlace) => string): ColumnSource {
-  return { ...required(name, 'STRING', rows.map((place) => Buffer.from(of(place)))), encoding: 'PLAIN', statistics: false };
+  return { ...required(name, 'STRING', rows.map((place) => Buffer.from(of(place)))), encoding: 'PLAIN' };
 }
 
+/** Texts that nearly always repeat: written once and numbered, without looking whether that pays. */
+function repeated(name: string, data: string[]): ColumnSource {
+  return { ...required(name, 'STRING', data), encoding: 'RLE_DICTIONARY' };
+}
+
+/** Looking for repetitions and bounds costs more than writing the values does. */
 function required(name: string, type: Type, data: ColumnSource['data']): ColumnSource {
-  return { name, type, data, nullable: false, statistics: type !== 'STRING' };
+  return { name, type, data, nullable: false, statistics: bounded.has(type), encoding: type === 'FLOAT' ? 'PLAIN' : undefined };
 }
 
 /** The library makes the elements of plain columns; those of lists it leaves to its callers. */

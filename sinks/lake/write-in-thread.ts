@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { RollUpPlan, RollUpResult } from './types.ts';
 
-/** Bounds the memory of a roll-up; a plan of the usual limits needs about a third. */
-const threadHeapMb = 768;
+/** Bounds the memory of a roll-up; a plan of the usual limits needs about a third. A larger nursery would save it little. */
+const heapLimits = { maxOldGenerationSizeMb: 768, maxYoungGenerationSizeMb: 24 };
 /** How long a thread waits for another plan. */
 const idleMsMax = 10_000;
 
@@ -33,7 +33,7 @@ export async function writeInThread(root: string, plan: RollUpPlan, signal?: Abo
 }
 
 export function startThread(): Worker {
-  const thread = new Worker(new URL('./roll-up-thread.mjs', import.meta.url), { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: threadHeapMb } });
+  const thread = new Worker(new URL('./roll-up-thread.mjs', import.meta.url), { execArgv: [], resourceLimits: heapLimits });
   // Whoever waits for an answer hears of an error. When nobody does, it must not end the process.
   thread.on('error', () => undefined);
   thread.once('exit', () => {

@@ -12,6 +12,8 @@ import type { RollUpPlan, RollUpResult } from './types.ts';
 /** Rows per row group: large enough to compress, small enough that a reader skips what it does not want. */
 const rowGroupRows = 32_768;
 
+const hourMs = 3_600_000;
+
 /** Segments whose rows have the same columns, with the part of each that is taken. */
 interface Group {
   segments: { segment: Segment; ranges: Range[] }[];
@@ -52,17 +54,17 @@ async function readGroups(root: string, { pipeline, chains }: RollUpPlan): Promi
 
 /** The rows of each hour, in the order of the plan. */
 function byHour(pipeline: string, group: Group): Map<string, RowPlace[]> {
-  const hours = new Map<string, RowPlace[]>();
+  const hours = new Map<number, RowPlace[]>();
   for (const { segment, ranges } of group.segments) {
     segment.offset.forEach((offset, row) => {
       if (!ranges.some(([from, to]) => offset >= from && offset < to)) return;
-      const folder = hourFolder(pipeline, segment.eventTimeMs[row]!);
-      const rows = hours.get(folder);
+      const hour = Math.floor(segment.eventTimeMs[row]! / hourMs);
+      const rows = hours.get(hour);
       if (rows) rows.push({ segment, row });
-      else hours.set(folder, [{ segment, row }]);
+      else hours.set(hour, [{ segment, row }]);
     });
   }
-  return hours;
+  return new Map([...hours].map(([hour, rows]) => [hourFolder(pipeline, hour * hourMs), rows]));
 }
 
 /** Readable at its beginning, told apart by a hash of all the ranges that are covered. */

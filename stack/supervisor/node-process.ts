@@ -17,12 +17,9 @@ export interface NodeProcessOptions {
   onReady?: (line: Record<string, unknown>) => void;
 }
 
-/**
- * Arguments of Node for a process of ours. Young objects are most of the garbage: a larger nursery (MiB) lets them die there. One
- * thread of V8's own is enough beside the servers.
- */
+/** Arguments of Node for a process of ours. One thread of V8's own is enough beside the servers. */
 export function nodeArgs(main: string): string[] {
-  return ['--max-semi-space-size=32', '--v8-pool-size=1', '--import', 'tsx', main];
+  return ['--v8-pool-size=1', '--import', 'tsx', main];
 }
 
 /** glibc keeps an arena per thread by default, and with many native threads that is much memory that nobody uses. */

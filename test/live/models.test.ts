@@ -100,7 +100,7 @@ describe('models', () => {
     expect(await system.countDecisions()).toBe(200);
     let waiting = 0;
     for await (const { workflowId } of system.temporal.workflow.list({ query: `WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'` })) {
-      // The workflow thread is the lean one: see worker/workflow-thread.ts.
+      // The sandbox is the lean one: see worker/lean-sandbox.ts.
       await expect(system.temporal.workflow.getHandle(workflowId).query('__stack_trace')).rejects.toThrow('stack traces are not enabled');
       waiting++;
     }
