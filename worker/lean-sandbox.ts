@@ -14,7 +14,8 @@ const v8: { promiseHooks: typeof nodeV8.promiseHooks } = nodeV8;
  * - the stack of every promise, kept for the query `__stack_trace`: the SDK turns it off by itself where Node has no promise hooks;
  * - its own way of writing the stacks of errors, which would hold for all errors of this thread.
  *
- * The SDK has no option for any of them. The first stays off for the life of the process, whose only sandbox this is.
+ * The SDK has no option for any of them. The first stays off for the life of the process, whose only sandbox this is. What it leaves behind is
+ * harmless here: it freezes the constructors that it lends to workflows (URL, TextEncoder and the like), and hears of rejections that nobody handles.
  */
 export async function withLeanSandbox<T>(createWorker: () => Promise<T>): Promise<T> {
   Script.prototype.runInContext = function (context, { timeout: _, ...options } = {}) {
@@ -22,21 +23,23 @@ export async function withLeanSandbox<T>(createWorker: () => Promise<T>): Promis
   };
   const { promiseHooks } = v8;
   const { prepareStackTrace } = Error;
-  v8.promiseHooks = { ...promiseHooks, createHook: turnedOff };
+  const { console: output } = globalThis;
+  const { warn } = output;
+  v8.promiseHooks = {
+    ...promiseHooks,
+    createHook() {
+      // The SDK catches this, and says so on the console, outside the log: that line is left out.
+      output.warn = () => {
+        output.warn = warn;
+      };
+      throw new Error('turned off');
+    },
+  };
   try {
     return await createWorker();
   } finally {
     v8.promiseHooks = promiseHooks;
     Error.prepareStackTrace = prepareStackTrace;
-  }
-}
-
-/** The SDK catches this, and says so on the console, outside the log: that line is left out. */
-function turnedOff(): never {
-  const { console: output } = globalThis;
-  const { warn } = output;
-  output.warn = () => {
     output.warn = warn;
-  };
-  throw new Error('turned off');
+  }
 }

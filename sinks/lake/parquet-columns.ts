@@ -38,7 +38,7 @@ export function parquetColumns(shape: SegmentHeader, rows: readonly RowPlace[]):
     const first = at;
     const valuesOf = ({ segment, row }: RowPlace) => segment.predictions.subarray(row * widths + first, row * widths + first + width);
     if (width === 1) columns.push(required(`prediction_${name}`, 'FLOAT', Float32Array.from(rows, (place) => valuesOf(place)[0]!)));
-    else lists.push({ name: `prediction_${name}`, data: rows.map((place) => [...valuesOf(place)]) });
+    else lists.push({ name: `prediction_${name}`, data: rows.map((place) => [...valuesOf(place)]), statistics: false, encoding: 'PLAIN' });
     at += width;
   }
   columns.push(...fields(shape, rows));
@@ -116,7 +116,7 @@ function repeated(name: string, data: string[]): ColumnSource {
   return { ...required(name, 'STRING', data), encoding: 'RLE_DICTIONARY' };
 }
 
-/** Looking for repetitions and bounds costs more than writing the values does. */
+/** Without looking for what costs more than writing the values does: bounds that no reader asks for, and numbers of the model's that repeat. */
 function required(name: string, type: Type, data: ColumnSource['data']): ColumnSource {
   return { name, type, data, nullable: false, statistics: bounded.has(type), encoding: type === 'FLOAT' ? 'PLAIN' : undefined };
 }

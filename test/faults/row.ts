@@ -42,7 +42,7 @@ export class RowContext {
   readonly refused = new Set<string>();
   /** Verdicts that must have won, by event key. */
   readonly decided = new Map<string, string>();
-  /** How long what deliveries wait for was away, up to the end of the row: they have twice as long then. */
+  /** How long what deliveries wait for was away, up to the end of the row: they, but not the lag, have twice as long then. */
   outageMs = 0;
   /** Above 0: the archive belongs to the epoch before, and what the topic holds to this one. */
   epoch = 0;
@@ -95,8 +95,8 @@ export class RowContext {
   }
 
   /** Waits until nothing is left to do: no lag, and no batch with an open delivery. */
-  async drained(outageMs = 0): Promise<void> {
-    await this.recovered(outageMs);
-    await until('all deliveries', async () => (await openBatches(this.system)) === 0, { timeoutMs: Math.max(90_000, 2 * outageMs), everyMs: 500, detail: () => this.system.logs() });
+  async drained(): Promise<void> {
+    await this.recovered();
+    await until('all deliveries', async () => (await openBatches(this.system)) === 0, { timeoutMs: Math.max(90_000, 2 * this.outageMs), everyMs: 500, detail: () => this.system.logs() });
   }
 }

@@ -87,7 +87,7 @@ async function faultAndCheck(row: Row, context: RowContext, ledger: Ledger, { ev
   await load.stop();
   if (load.sent < eventsMin) await load.burst(eventsMin - load.sent);
   // What is stuck has broken a promise, and is compared all the same: it may have broken more.
-  await context.drained(context.outageMs).catch((error: unknown) => context.problems.push(error instanceof Error ? error.message : String(error)));
+  await context.drained().catch((error: unknown) => context.problems.push(error instanceof Error ? error.message : String(error)));
   await monitor.stop();
   log(`drained; ${load.sent} events sent (${ledger.count('ok')} acknowledged, ${ledger.count('failed')} refused, ${ledger.count('unknown')} unknown); comparing`);
   context.problems.push(...((await row.verify?.(context)) ?? []));

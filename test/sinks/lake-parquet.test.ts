@@ -50,6 +50,18 @@ describe('Parquet of the lake, read by DuckDB', () => {
     expect((await lake.query(`select count(*)::int as n from lake where hour::int = 9 and date = '2026-01-02'`))[0]).toEqual({ n: 2 });
   });
 
+  it('has bounds for times and offsets alone, numbers the texts that repeat, and writes the numbers of the model as they are', async () => {
+    await lake.deliver(0, 300, { row: (offset) => ({ eventTimeMs: nineMs, event: { orderId: `o${offset}`, amount: offset, note: '' } }) });
+    await lake.rollUpAll();
+    const columns = await lake.columns();
+    expect(columns.filter(({ bounded }) => bounded).map(({ name }) => name).sort()).toEqual(['event_time', 'offset', 'record_time']);
+    const withEncoding = (encoding: RegExp, names: string[]) => columns.filter((column) => names.includes(column.name) && encoding.test(column.encodings)).map(({ name }) => name);
+    const repeated = ['deployment', 'topic', 'workflow_id', 'outcome', 'why', 'model_name', 'model_version'];
+    expect(withEncoding(/RLE_DICTIONARY/, repeated)).toEqual(repeated);
+    const plain = ['event_key', 'feature_amount', 'feature_customer_count_1d', 'prediction_score', 'prediction_parts, list, element'];
+    expect(withEncoding(/^PLAIN$/, plain)).toEqual(plain);
+  });
+
   it('puts each row under the hour of its event time, and answers sums like the rows that came', async () => {
     const timeOf = (offset: number) => nineMs + (offset % 3) * hourMs;
     for (const partition of [0, 1]) await lake.deliver(0, 300, { partition, row: (offset) => ({ eventTimeMs: timeOf(offset), event: { orderId: 'o', amount: offset / 4, note: '' } }) });

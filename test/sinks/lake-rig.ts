@@ -61,6 +61,12 @@ export class LakeRig {
     return (await this.duck.runAndReadAll(sql.replaceAll(/\blake\b/g, lake))).getRowObjectsJson();
   }
 
+  /** What the Parquet files say of their columns: how each is encoded, and whether a reader can skip by its bounds. */
+  async columns(): Promise<{ name: string; encodings: string; bounded: boolean }[]> {
+    const sql = `select path_in_schema as name, encodings, coalesce(stats_min_value, stats_min) is not null as bounded from parquet_metadata('${this.root}/pipeline=*/**/*.parquet')`;
+    return (await this.duck.runAndReadAll(sql)).getRowObjectsJson() as { name: string; encodings: string; bounded: boolean }[];
+  }
+
   /** The event keys that a reader sees now, as `partition:offset` in order. */
   async visible(): Promise<string[]> {
     return (await this.query(`select partition || ':' || "offset" as key from lake order by partition, "offset"`)).map(({ key }) => key as string);

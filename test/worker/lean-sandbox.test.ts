@@ -1,8 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { join } from 'node:path';
 import v8 from 'node:v8';
 import vm, { Script } from 'node:vm';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { dataConverter } from '../../runtime/temporal.ts';
 import { withLeanSandbox } from '../../worker/lean-sandbox.ts';
+import { readRecorded } from '../replay/histories.ts';
+
+const logger = new DefaultLogger('ERROR', () => undefined);
+Runtime.install({ logger });
 
 const { runInContext } = Script.prototype;
 const endsAfter100Ms = 'for (const t = Date.now(); Date.now() - t < 100;); "ended"';
@@ -37,7 +44,7 @@ describe('the sandbox of workflows', () => {
     expect(warn.mock.calls).toEqual([['something else']]);
   });
 
-  test('leaves everything else of the thread as it was', async () => {
+  test('gives back what it took of the thread', async () => {
     const { prepareStackTrace } = Error;
     await withLeanSandbox(async () => {
       Error.prepareStackTrace = () => 'the way of the SDK';
@@ -50,5 +57,20 @@ describe('the sandbox of workflows', () => {
       return storage.getStore();
     });
     expect(kept).toBe('kept');
+  });
+
+  test('is the one that the SDK makes: workflows run in it, and the thread is as it was', async () => {
+    const hooked = vi.spyOn(v8.promiseHooks, 'createHook');
+    const { console: output } = globalThis;
+    const warn = vi.spyOn(output, 'warn').mockReturnValue(undefined);
+    const { prepareStackTrace } = Error;
+    const workflowsPath = join(import.meta.dirname, '..', '..', 'workflows', 'index.ts');
+    const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger });
+    // A replay has its workflows in this thread, too, and needs no server.
+    const replay = () => Worker.runReplayHistory({ workflowBundle, dataConverter: dataConverter({ key: undefined, oldKeys: undefined }) }, readRecorded('batch-delivered-together'));
+    await expect(withLeanSandbox(replay)).resolves.toBeUndefined();
+    expect(hooked).not.toHaveBeenCalled();
+    expect(warn).not.toHaveBeenCalled();
+    expect(Error.prepareStackTrace).toBe(prepareStackTrace);
   });
 });
