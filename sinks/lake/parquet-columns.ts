@@ -16,7 +16,7 @@ export interface ParquetColumns {
 
 type Type = NonNullable<ColumnSource['type']>;
 
-/** Columns of times and offsets, by whose bounds a reader skips what it does not look for. */
+/** Columns of times and offsets, by whose bounds a reader skips what it does not look for. Finding the bounds of the others costs more than writing them. */
 const bounded = new Set<Type>(['TIMESTAMP', 'INT64']);
 
 const kindTypes: Record<ColumnKind, Type> = { string: 'STRING', number: 'DOUBLE', boolean: 'BOOLEAN', timestamp: 'TIMESTAMP', json: 'STRING' };
@@ -38,11 +38,11 @@ export function parquetColumns(shape: SegmentHeader, rows: readonly RowPlace[]):
     const first = at;
     const valuesOf = ({ segment, row }: RowPlace) => segment.predictions.subarray(row * widths + first, row * widths + first + width);
     if (width === 1) columns.push(required(`prediction_${name}`, 'FLOAT', Float32Array.from(rows, (place) => valuesOf(place)[0]!)));
-    else lists.push({ name: `prediction_${name}`, data: rows.map((place) => [...valuesOf(place)]), statistics: false, encoding: 'PLAIN' });
+    else lists.push({ name: `prediction_${name}`, data: rows.map((place) => [...valuesOf(place)]), encoding: 'PLAIN' });
     at += width;
   }
   columns.push(...fields(shape, rows));
-  return { columns: [...columns.map(({ name, data, encoding, statistics }) => ({ name, data, encoding, statistics })), ...lists], schema: schemaOf(columns, lists) };
+  return { columns: [...columns, ...lists].map(({ name, type, data, encoding }) => ({ name, data, encoding, statistics: type !== undefined && bounded.has(type) })), schema: schemaOf(columns, lists) };
 }
 
 function provenance(rows: readonly RowPlace[]): ColumnSource[] {
@@ -78,13 +78,12 @@ function fields({ events }: SegmentHeader, rows: readonly RowPlace[]): ColumnSou
   const columns: ColumnSource[] = events.fields.map(({ name, kind }) => ({
     name: `field_${name}`,
     type: kindTypes[kind],
-    statistics: bounded.has(kindTypes[kind]),
     data: rows.map(({ segment, row }) => cell(kind, segment.events[row]![name])),
   }));
   if (events.rest) {
     const named = new Set(events.fields.map(({ name }) => name));
     const restOf = (event: Record<string, unknown>) => JSON.stringify(Object.fromEntries(Object.entries(event).filter(([name]) => !named.has(name))));
-    columns.push({ name: 'other_fields', type: 'STRING', statistics: false, data: rows.map(({ segment, row }) => restOf(segment.events[row]!)) });
+    columns.push({ name: 'other_fields', type: 'STRING', data: rows.map(({ segment, row }) => restOf(segment.events[row]!)) });
   }
   return columns;
 }
@@ -116,9 +115,9 @@ function repeated(name: string, data: string[]): ColumnSource {
   return { ...required(name, 'STRING', data), encoding: 'RLE_DICTIONARY' };
 }
 
-/** Without looking for what costs more than writing the values does: bounds that no reader asks for, and numbers of the model's that repeat. */
+/** Numbers of the model's are written as they are: looking for those that repeat costs more, and compression finds them. */
 function required(name: string, type: Type, data: ColumnSource['data']): ColumnSource {
-  return { name, type, data, nullable: false, statistics: bounded.has(type), encoding: type === 'FLOAT' ? 'PLAIN' : undefined };
+  return { name, type, data, nullable: false, encoding: type === 'FLOAT' ? 'PLAIN' : undefined };
 }
 
 /** The library makes the elements of plain columns; those of lists it leaves to its callers. */
