@@ -5,20 +5,21 @@ import { HeadraceError } from '../contracts/failures.ts';
 import { decodeFeatures, type Features } from '../contracts/features-frame.ts';
 import { deadLettersTarget } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
+import { decodeRecords, timestampMsOf, type KafkaRecord } from '../contracts/records-frame.ts';
 import type { DecisionRow } from '../sinks/port.ts';
 import { decodeEvents, type DecodedEvent } from '../pipelines/decode-event.ts';
-import { decisionRows, featureRecords } from './decision-rows.ts';
+import { decisionRows } from './decision-rows.ts';
 import type { RunHistoryPort } from './ports.ts';
 
 /** A batch in memory, as far as it has come. */
 export interface LoadedBatch {
   pipeline: AnyPipeline;
-  records: KafkaRecord[];
+  /** See `recordsOf`. */
+  recordsFrame: Uint8Array;
+  recordTimesMs: Float64Array;
   /** One per features row, in row order. */
   events: DecodedEvent[];
   features: Features;
-  featureRecords: Record<string, number>[];
   decisions?: Decisions;
   rows?: DecisionRow[];
   /** Deliveries that this worker has not seen end. */
@@ -55,10 +56,10 @@ export class Batches {
   keepFeatures(batch: BatchRef, recordsFrame: Uint8Array, records: KafkaRecord[], events: readonly DecodedEvent[], features: Features): LoadedBatch {
     const loaded: LoadedBatch = {
       pipeline: this.pipeline(batch),
-      records,
+      recordsFrame,
+      recordTimesMs: Float64Array.from(records, timestampMsOf),
       events: eventsOfRows(features, events, records),
       features,
-      featureRecords: featureRecords(features),
       bytes: recordsFrame.byteLength * memoryFactor,
     };
     this.#put(currentRun(), loaded);
@@ -135,6 +136,11 @@ export class Batches {
     this.#bytes -= this.#byRun.get(run)?.bytes ?? 0;
     this.#byRun.delete(run);
   }
+}
+
+/** The records of a batch. Read again when one is wanted, which is seldom: kept, they would be objects that the garbage collector moves. */
+export function recordsOf({ recordsFrame }: LoadedBatch): KafkaRecord[] {
+  return decodeRecords(recordsFrame).records;
 }
 
 /** The events that have a row, in row order; both follow the records. */

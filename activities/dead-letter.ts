@@ -1,7 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import { deadLettersTarget } from '../contracts/names.ts';
 import { attempt } from './attempt.ts';
-import type { Batches } from './batches.ts';
+import { recordsOf, type Batches } from './batches.ts';
 import type { ActivityReports, DeadLetterPort } from './ports.ts';
 import type { BatchActivities } from './types.ts';
 
@@ -12,8 +12,9 @@ export function createDeadLetter({ batches, deadLetters, reports }: { batches: B
       const loaded = await batches.loadDecided(batch, decisionsId);
       const { workflowId } = activityInfo().workflowExecution!;
       const rejections = [...loaded.features.header.rejections, ...loaded.decisions.header.rejections];
-      await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId })));
-      if (batches.delivered(loaded, deadLettersTarget)) reports.deliveredEverywhere(batch.pipeline, loaded.records.map((record) => record.timestampMs));
+      const records = recordsOf(loaded);
+      await deadLetters.publish(rejections.map((rejection) => ({ batch, record: records[rejection.index]!, rejection, workflowId })));
+      if (batches.delivered(loaded, deadLettersTarget)) reports.deliveredEverywhere(batch.pipeline, loaded.recordTimesMs);
       return rejections.length;
     });
   };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import type { FailureCode } from '../contracts/failures.ts';
+import { featureRow, featuresByName } from '../contracts/features-frame.ts';
 import { ledgerTarget } from '../contracts/names.ts';
 import type { AnyPipeline, DecideInput } from '../contracts/pipeline.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
@@ -11,7 +12,7 @@ import type { RowPredictions } from './predict-rows.ts';
 
 /** Applies the pipeline's policy and sink conditions to every row. A row that they fail on gets a dead letter; its neighbours go on. */
 export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowPredictions): Decisions {
-  const { pipeline, events, features, featureRecords } = loaded;
+  const { pipeline, events, features } = loaded;
   const rows = events.length;
   const outputs = Object.entries(pipeline.model.outputs).map(([name, width]) => ({ name, width }));
   const whys = new Map<string, number>();
@@ -45,7 +46,7 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
     const refused = predicted.refused.get(row);
     const decided = refused ?? decideRow(pipeline, {
       event: events[row]!.event as never,
-      features: featureRecords[row]!,
+      features: featuresByName(featureRow(features, row)),
       prediction: predictionOf(outputs, predicted.predictions, row),
       degraded: predicted.degraded,
     });

@@ -1,21 +1,10 @@
 import type { Decisions } from '../contracts/decisions-frame.ts';
-import { eventKey, type BatchRef } from '../contracts/event-key.ts';
-import type { Features } from '../contracts/features-frame.ts';
+import { chainId, type BatchRef } from '../contracts/event-key.ts';
+import { featureRow, type Features } from '../contracts/features-frame.ts';
 import type { Prediction } from '../contracts/pipeline.ts';
+import type { DecodedEvent } from '../pipelines/decode-event.ts';
 import type { DecisionRow } from '../sinks/port.ts';
 import type { LoadedBatch } from './batches.ts';
-
-/** Features by name, one record per row. */
-export function featureRecords({ header, values, recordIndex }: Features): Record<string, number>[] {
-  const width = header.names.length;
-  const records: Record<string, number>[] = [];
-  for (let row = 0; row < recordIndex.length; row++) {
-    const record: Record<string, number> = {};
-    for (let column = 0; column < width; column++) record[header.names[column]!] = values[row * width + column]!;
-    records.push(record);
-  }
-  return records;
-}
 
 /** A row of a prediction matrix. */
 export function predictionOf(outputs: readonly { name: string; width: number }[], predictions: Float32Array, row: number): Prediction {
@@ -37,29 +26,97 @@ function entitiesOf(names: readonly string[], keys: readonly string[]): Record<s
 }
 
 /** The rows of a batch as sinks see them: what was recorded, joined. */
-export function decisionRows(batch: BatchRef, { pipeline, events, features, featureRecords: records }: LoadedBatch, decisions: Decisions): DecisionRow[] {
-  const names = Object.keys(pipeline.entities);
-  const late = new Set(features.header.late);
-  const { outputs, outcomes, whys, model } = decisions.header;
-  const rows: DecisionRow[] = [];
-  for (let row = 0; row < events.length; row++) {
-    const { offset, eventId, recordTimeMs, eventTimeMs, entityKeys, event } = events[row]!;
-    rows.push({
-      eventKey: eventKey(batch, offset),
-      eventId,
-      offset,
-      recordTimeMs,
-      eventTimeMs,
-      entities: entitiesOf(names, entityKeys),
-      event,
-      features: records[row]!,
-      prediction: predictionOf(outputs, decisions.predictions, row),
-      model,
-      degraded: decisions.degraded[row] === 1,
-      late: late.has(row),
-      outcome: outcomes[decisions.outcome[row]!]!,
-      why: whys[decisions.why[row]!]!,
-    });
+export function decisionRows(batch: BatchRef, { pipeline, events, features }: LoadedBatch, decisions: Decisions): DecisionRow[] {
+  const decided: DecidedBatch = {
+    keyPrefix: `${chainId(batch)}:`, entityNames: Object.keys(pipeline.entities), late: new Set(features.header.late), events, features, decisions,
+  };
+  return events.map((_, row) => new DecidedRow(decided, row));
+}
+
+interface DecidedBatch {
+  /** What the event keys of the batch begin with. */
+  keyPrefix: string;
+  entityNames: readonly string[];
+  /** By row. */
+  late: ReadonlySet<number>;
+  events: readonly DecodedEvent[];
+  features: Features;
+  decisions: Decisions;
+}
+
+/**
+ * A row that looks its parts up when it is asked. Rows live until the slowest sink has taken them: as objects with all their parts
+ * they would be a third of what the worker's garbage collector has to move.
+ */
+class DecidedRow implements DecisionRow {
+  readonly #batch: DecidedBatch;
+  readonly #row: number;
+
+  constructor(batch: DecidedBatch, row: number) {
+    this.#batch = batch;
+    this.#row = row;
   }
-  return rows;
+
+  get #event(): DecodedEvent {
+    return this.#batch.events[this.#row]!;
+  }
+
+  get eventKey() {
+    return this.#batch.keyPrefix + this.offset;
+  }
+
+  get eventId() {
+    return this.#event.eventId;
+  }
+
+  get offset() {
+    return this.#event.offset;
+  }
+
+  get recordTimeMs() {
+    return this.#event.recordTimeMs;
+  }
+
+  get eventTimeMs() {
+    return this.#event.eventTimeMs;
+  }
+
+  get entities() {
+    return entitiesOf(this.#batch.entityNames, this.#event.entityKeys);
+  }
+
+  get event() {
+    return this.#event.event;
+  }
+
+  get features() {
+    return featureRow(this.#batch.features, this.#row);
+  }
+
+  get prediction() {
+    const { header, predictions } = this.#batch.decisions;
+    return predictionOf(header.outputs, predictions, this.#row);
+  }
+
+  get model() {
+    return this.#batch.decisions.header.model;
+  }
+
+  get degraded() {
+    return this.#batch.decisions.degraded[this.#row] === 1;
+  }
+
+  get late() {
+    return this.#batch.late.has(this.#row);
+  }
+
+  get outcome() {
+    const { header, outcome } = this.#batch.decisions;
+    return header.outcomes[outcome[this.#row]!]!;
+  }
+
+  get why() {
+    const { header, why } = this.#batch.decisions;
+    return header.whys[why[this.#row]!]!;
+  }
 }

@@ -2,11 +2,10 @@ import { setMaxListeners } from 'node:events';
 import { activityInfo, type Info } from '@temporalio/activity';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
-import { timestampMsOf } from '../contracts/records-frame.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { DecisionRow, Delivery } from '../sinks/port.ts';
 import { attempt } from './attempt.ts';
-import type { Batches, LoadedBatch } from './batches.ts';
+import { recordsOf, type Batches, type LoadedBatch } from './batches.ts';
 import { withOwnSignal } from './own-signal.ts';
 import type { ActivityReports, DeadLetterPort } from './ports.ts';
 import type { AdmittedTry, GuardedSink } from './sink-guard.ts';
@@ -60,7 +59,7 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
     const admitted = sink.admit({ pipeline: batch.pipeline, ...waitOf(activityInfo()) });
     const loaded = await batches.loadDecided(batch, decisionsId);
     const rows = selectedRows(loaded.rows, loaded.decisions, sinkName);
-    const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId, duplicates: loaded.features.header.duplicates.map((index) => loaded.records[index]!.offset) };
+    const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId, duplicates: duplicatesOf(loaded) };
     // Not the activity's own signal: its work may outlive the quick try, and be joined by the durable one.
     const refused = await withOwnSignal(stopping, (signal) => {
       // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
@@ -69,12 +68,21 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
     }, { timeoutMs: deliveryTimeoutMs });
     if (refused.length > 0) {
       const rejections = refused.map((row): Rejection => ({ index: recordIndexOf(loaded, row), step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sinkName}" refuses this decision` }));
-      await deadLetters.publish(rejections.map((rejection) => ({ batch, record: loaded.records[rejection.index]!, rejection, workflowId: delivery.workflowId })));
+      const records = recordsOf(loaded);
+      await deadLetters.publish(rejections.map((rejection) => ({ batch, record: records[rejection.index]!, rejection, workflowId: delivery.workflowId })));
       reports.rejected(batch.pipeline, rejections);
     }
-    if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.records.map(timestampMsOf));
+    if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.recordTimesMs);
     return rows.length - refused.length;
   }
+}
+
+/** Offsets of the records that an earlier batch has decided. */
+function duplicatesOf(loaded: LoadedBatch): number[] {
+  const { duplicates } = loaded.features.header;
+  if (duplicates.length === 0) return [];
+  const records = recordsOf(loaded);
+  return duplicates.map((index) => records[index]!.offset);
 }
 
 function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullable<LoadedBatch['decisions']>, sinkName: string): DecisionRow[] {

@@ -1,6 +1,7 @@
 import { encodeDecisions, type Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
+import { featureRow, featuresByName } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { nameOf } from '../contracts/rejection.ts';
 import { attempt } from './attempt.ts';
@@ -31,22 +32,22 @@ export function createInfer({ batches, model, reports }: { batches: Batches; mod
 }
 
 /** The model's answer; or the declared fallback's, marked as degraded, while the model is unavailable. */
-async function predictOrFallBack(model: ModelPort, { pipeline, features, events, featureRecords }: LoadedBatch): Promise<RowPredictions> {
+async function predictOrFallBack(model: ModelPort, { pipeline, features, events }: LoadedBatch): Promise<RowPredictions> {
   try {
     return await predictRows(model, pipeline, features.values, events.length);
   } catch (error) {
     if (!pipeline.model.fallback || !(error instanceof HeadraceError) || error.code !== 'MODEL_UNAVAILABLE') throw error;
-    return fallBack(pipeline, events, featureRecords);
+    return fallBack(pipeline, events, features);
   }
 }
 
 /** The declared fallback for every row. One that throws, or answers in another form than the model, costs its own row only. */
-function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], featureRecords: LoadedBatch['featureRecords']): RowPredictions {
+function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], features: LoadedBatch['features']): RowPredictions {
   const width = outputWidthOf(pipeline);
   const result: RowPredictions = { version: 'fallback', predictions: new Float32Array(events.length * width).fill(Number.NaN), refused: new Map(), degraded: true };
   events.forEach(({ event }, row) => {
     try {
-      const prediction = pipeline.model.fallback!({ event: event as never, features: featureRecords[row]! });
+      const prediction = pipeline.model.fallback!({ event: event as never, features: featuresByName(featureRow(features, row)) });
       const numbers = Object.entries(pipeline.model.outputs).flatMap(([name, outputWidth]) => {
         const answer = [prediction[name]].flat();
         return answer.length === outputWidth ? answer : Array<number>(outputWidth).fill(Number.NaN);

@@ -62,6 +62,6 @@ export interface ActivityReports {
   rejected(pipeline: string, rejections: readonly Rejection[]): void;
   delivery(pipeline: string, sink: string, result: 'ok' | 'failed'): void;
   /** Record time to the last sink, for each event of a batch. */
-  deliveredEverywhere(pipeline: string, recordTimesMs: readonly number[]): void;
+  deliveredEverywhere(pipeline: string, recordTimesMs: Float64Array): void;
   breaker(pipeline: string, sink: string, open: boolean): void;
 }

@@ -12,7 +12,7 @@ export function decisionRows(count: number): DecisionRow[] {
   return events.map(({ offset, eventId, recordTimeMs, eventTimeMs, event, entityKeys }) => ({
     eventKey: eventKey(batchRef(0, count), offset), eventId, offset, recordTimeMs, eventTimeMs, event,
     entities: Object.fromEntries(Object.keys(pipeline.entities).map((name, i) => [name, entityKeys[i]!])),
-    features: Object.fromEntries(featureNames.map((name, i) => [name, Math.fround((offset * (i + 1)) % 97)])),
+    features: { names: featureNames, values: Float32Array.from(featureNames, (_, i) => (offset * (i + 1)) % 97), from: 0 },
     prediction: { score: Math.fround((offset % 1_000) / 1_000) }, model: { name: 'fraud', version: '1' },
     degraded: false, late: false, outcome: 'approve', why: 'score below the review band',
   }));

@@ -36,3 +36,20 @@ export function decodeFeatures(bytes: Uint8Array): Features {
   const { header, columns } = decodeFrame<FeaturesHeader>(bytes);
   return { header, recordIndex: columns['recordIndex'] as Uint32Array, values: columns['values'] as Float32Array };
 }
+
+/** The features of one row: the numbers of `values` that begin at `from`, one for each name. */
+export interface FeatureRow {
+  names: readonly string[];
+  values: Float32Array;
+  from: number;
+}
+
+export function featureRow({ header: { names }, values }: Features, row: number): FeatureRow {
+  return { names, values, from: row * names.length };
+}
+
+export function featuresByName({ names, values, from }: FeatureRow): Record<string, number> {
+  const byName: Record<string, number> = {};
+  for (let column = 0; column < names.length; column++) byName[names[column]!] = values[from + column]!;
+  return byName;
+}

@@ -1,7 +1,6 @@
 import type { Pool } from 'pg';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import type { ReviewInput } from '../contracts/review.ts';
-import { jsonbArray, textArray, timestamptzArray } from './binary-array.ts';
 import { storableJson, storableText } from './storable.ts';
 
 /** A review that nobody has opened yet. */
@@ -22,14 +21,14 @@ const insertSql = `
 export async function addWaitingReviews(pool: Pool, reviews: readonly WaitingReview[]): Promise<void> {
   const first = reviews[0]?.input;
   if (!first) return;
-  const texts = (read: (input: ReviewInput) => string) => textArray(reviews.map(({ input }) => storableText(read(input))));
+  const texts = (read: (input: ReviewInput) => string) => reviews.map(({ input }) => storableText(read(input)));
   await pool.query({
     name: 'review-add',
     text: insertSql,
     values: [
       texts(({ eventKey }) => reviewWorkflowId(eventKey)), texts(({ eventKey }) => eventKey), texts(({ eventId }) => eventId), texts(({ title }) => title),
-      texts(({ outcome }) => outcome), texts(({ why }) => why), jsonbArray(reviews.map(({ input }) => storableJson(input.entities))),
-      timestamptzArray(reviews.map(({ input }) => input.eventTimeMs)), reviews.map(({ value }) => value), first.pipeline, first.verdicts, first.timeoutMs,
+      texts(({ outcome }) => outcome), texts(({ why }) => why), reviews.map(({ input }) => storableJson(input.entities)),
+      reviews.map(({ input }) => new Date(input.eventTimeMs)), reviews.map(({ value }) => value), first.pipeline, first.verdicts, first.timeoutMs,
     ],
   });
 }

@@ -1,9 +1,13 @@
 import type { DecisionRow } from './port.ts';
 
-/** The features of all rows as one row-major array, in the order of the names: a list per row would be most of a delivery's garbage. */
-export function featureMatrix(rows: readonly DecisionRow[], names: readonly string[]): Float32Array {
-  const matrix = new Float32Array(rows.length * names.length);
+/** The features of all rows as one row-major array. All rows have the same names. */
+export function featureMatrix(rows: readonly DecisionRow[]): Float32Array {
+  const width = rows[0]?.features.names.length ?? 0;
+  const matrix = new Float32Array(rows.length * width);
   let at = 0;
-  for (const { features } of rows) for (const name of names) matrix[at++] = features[name]!;
+  for (const { features } of rows) {
+    const { values, from } = features;
+    for (let column = 0; column < width; column++) matrix[at++] = values[from + column]!;
+  }
   return matrix;
 }

@@ -1,4 +1,5 @@
 import type { BatchRef } from '../contracts/event-key.ts';
+import type { FeatureRow } from '../contracts/features-frame.ts';
 import type { AnyPipeline, Prediction } from '../contracts/pipeline.ts';
 
 /** One decided event, with everything a sink may want of it. */
@@ -11,8 +12,7 @@ export interface DecisionRow {
   /** By entity name, in the pipeline's order. */
   entities: Record<string, string>;
   event: Record<string, unknown>;
-  /** By feature name, in the pipeline's order; each is a float32. */
-  features: Record<string, number>;
+  features: FeatureRow;
   prediction: Prediction;
   model: { name: string; version: string };
   degraded: boolean;

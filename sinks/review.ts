@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import { HeadraceError } from '../contracts/failures.ts';
+import { featuresByName } from '../contracts/features-frame.ts';
 import type { AnyPipeline, ReviewPolicy } from '../contracts/pipeline.ts';
 import { untilAborted } from '../database/until-aborted.ts';
 import { addWaitingReviews, type WaitingReview } from '../database/waiting-reviews.ts';
@@ -47,7 +48,9 @@ function waitingReview(pipeline: AnyPipeline, row: DecisionRow): WaitingReview {
 }
 
 function valueOf(pipeline: AnyPipeline, policy: ReviewPolicy<any>, row: DecisionRow): number {
-  const value = policy.value ? Number(ask(pipeline, 'value', () => policy.value!(row))) : 0;
+  const { event, prediction, degraded, outcome, why } = row;
+  const decided = { event, features: featuresByName(row.features), prediction, degraded, outcome, why };
+  const value = policy.value ? Number(ask(pipeline, 'value', () => policy.value!(decided))) : 0;
   if (!Number.isFinite(value)) throw new HeadraceError('SINK_REFUSED_ROW', `review.value of pipeline "${pipeline.name}" is no finite number`);
   return value;
 }

@@ -66,7 +66,7 @@ export class BrokenSegmentError extends Error {
 
 /** Encodes the rows of a batch. Takes a few milliseconds for 2,048 rows, most of it JSON. */
 export function encodeSegment({ batch, workflowId, events, plainJson, rows }: SegmentSource): Uint8Array {
-  const features = Object.keys(rows[0]?.features ?? {});
+  const features = [...(rows[0]?.features.names ?? [])];
   const entities = Object.keys(rows[0]?.entities ?? {});
   const outputs = Object.entries(rows[0]?.prediction ?? {}).map(([name, value]) => ({ name, width: Array.isArray(value) ? value.length : 1 }));
   const models = indexed(rows, modelKeyOf, modelOf);
@@ -79,7 +79,7 @@ export function encodeSegment({ batch, workflowId, events, plainJson, rows }: Se
     offset: Float64Array.from(rows.map(offsetOf)),
     recordTimeMs: Float64Array.from(rows.map(recordTimeMsOf)),
     eventTimeMs: Float64Array.from(rows.map(eventTimeMsOf)),
-    features: featureMatrix(rows, features),
+    features: featureMatrix(rows),
     predictions: predictionMatrix(rows, outputs),
     model: models.index,
     outcome: outcomes.index,

@@ -14,7 +14,7 @@ export function decisionRow(offset: number, parts: Partial<DecisionRow> = {}): D
     eventTimeMs: 1_760_000_000_123,
     entities: { customer: `customer-${offset % 7}`, shop: 'shop "1"' },
     event: { orderId: `order-${offset}`, amount: 12.5, note: 'plain' },
-    features: { amount: 12.5, customer_count_1d: Math.fround(0.1) },
+    features: { names: ['amount', 'customer_count_1d'], values: Float32Array.of(12.5, 0.1), from: 0 },
     prediction: { score: Math.fround(0.7), parts: [1, 2] },
     model: { name: 'orders', version: '4' },
     degraded: false,
