@@ -1,4 +1,4 @@
-import { DatabaseError, escapeLiteral, type Pool } from 'pg';
+import { DatabaseError, type Pool } from 'pg';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { copyIn, CopyRows } from '../database/copy-rows.ts';
 import { storableJson, storableText } from '../database/storable.ts';
@@ -115,6 +115,7 @@ async function newRows(pool: Pool, rows: Delivery['rows']): Promise<Delivery['ro
 }
 
 interface Minute {
+  pipeline: string;
   minute: string;
   outcome: string;
   model_version: string;
@@ -123,25 +124,26 @@ interface Minute {
   late: number;
 }
 
-/** Every delivery locks minutes in the same order, so that none waits for another in a ring. */
+/** Every delivery locks minutes in the same order, so that none waits for another in a ring. No statement behind a COPY takes parameters: in base64 there is nothing to quote. */
 function addToMinutesSql(pipeline: string, rows: Delivery['rows']): string {
+  const minutes = Buffer.from(storableJson(minutesOf(pipeline, rows))).toString('base64');
   return `
     insert into decision_minutes as minute (pipeline, minute, outcome, model_version, decisions, degraded, late)
-    select ${escapeLiteral(pipeline)}, added.* from json_to_recordset(${escapeLiteral(storableJson(minutesOf(rows)))})
-      as added (minute timestamptz, outcome text, model_version text, decisions bigint, degraded bigint, late bigint)
+    select added.* from json_to_recordset(convert_from(decode('${minutes}', 'base64'), 'UTF8')::json)
+      as added (pipeline text, minute timestamptz, outcome text, model_version text, decisions bigint, degraded bigint, late bigint)
     order by minute, outcome, model_version
     on conflict (pipeline, minute, outcome, model_version) do update set decisions = minute.decisions + excluded.decisions,
       degraded = minute.degraded + excluded.degraded, late = minute.late + excluded.late`;
 }
 
-function minutesOf(rows: Delivery['rows']): Minute[] {
+function minutesOf(pipeline: string, rows: Delivery['rows']): Minute[] {
   const minutes = new Map<string, Minute>();
   for (const row of rows) {
     const timeMs = Math.floor(row.eventTimeMs / minuteMs) * minuteMs;
     const key = storableText(`${timeMs}\n${row.outcome}\n${row.model.version}`);
     let minute = minutes.get(key);
     if (!minute) {
-      minute = { minute: new Date(timeMs).toISOString(), outcome: row.outcome, model_version: row.model.version, decisions: 0, degraded: 0, late: 0 };
+      minute = { pipeline, minute: new Date(timeMs).toISOString(), outcome: row.outcome, model_version: row.model.version, decisions: 0, degraded: 0, late: 0 };
       minutes.set(key, minute);
     }
     minute.decisions++;
