@@ -1,23 +1,39 @@
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, log } from '@temporalio/activity';
 import { chainId, type BatchRef } from '../contracts/event-key.ts';
-import { HeadraceError } from '../contracts/failures.ts';
+import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { decodeFeatures } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { decodeRecords, offsetOf, type KafkaRecord } from '../contracts/records-frame.ts';
+import { encodeScored } from '../contracts/scored-frame.ts';
+import { within } from '../contracts/within.ts';
 import { compileFeatures, foldBatch, type FeaturePlan } from '../features/index.ts';
 import type { FeatureStore } from '../features/store.ts';
 import { attempt } from './attempt.ts';
-import type { Batches } from './batches.ts';
+import type { Batches, LoadedBatch } from './batches.ts';
 import { CatchUp } from './catch-up.ts';
+import type { Decide } from './decide.ts';
 import { decodeEvents } from '../pipelines/decode-event.ts';
 import type { ActivityReports, RecordsPort } from './ports.ts';
-import type { BatchActivities } from './types.ts';
+import type { AskedOfScoring, BatchActivities } from './types.ts';
+
+export interface ExtractFeaturesDependencies {
+  batches: Batches;
+  store: FeatureStore;
+  records: RecordsPort;
+  decide: Decide;
+  reports: ActivityReports;
+  /** How long the features wait for the decisions. @default 2000 */
+  decideMsMax?: number;
+}
 
 /**
  * Records to events to feature rows. Content never makes this fail: a record that cannot become an event is a rejection in the
  * result, in the same transaction as its neighbours' features.
+ *
+ * Asked to decide as well, it goes on with the model at once: a step of its own costs a batch as much as either of the two takes. When
+ * that fails or takes long, the features are recorded alone, and `infer` tries until it succeeds.
  */
-export function createExtractFeatures({ batches, store, records: recordsPort, reports }: { batches: Batches; store: FeatureStore; records: RecordsPort; reports: ActivityReports }): BatchActivities['extractFeatures'] {
+export function createExtractFeatures({ batches, store, records: recordsPort, decide, reports, decideMsMax = 2_000 }: ExtractFeaturesDependencies): BatchActivities['extractFeatures'] {
   const plans = new WeakMap<AnyPipeline, FeaturePlan>();
   const catchUp = new CatchUp(store, recordsPort);
 
@@ -41,14 +57,24 @@ export function createExtractFeatures({ batches, store, records: recordsPort, re
     }
   }
 
-  return async function extractFeatures(batch, recordsFrame) {
+  async function decideSoon(batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScoring): Promise<Uint8Array | undefined> {
+    try {
+      return await within(decideMsMax, decide(batch, loaded, asked));
+    } catch (error) {
+      // Not lost: `infer` meets it again, and tells it as its own.
+      log.warn('the decisions are left to a step of their own', { reason: messageOf(error) });
+      return undefined;
+    }
+  }
+
+  return async function extractFeatures(batch, recordsFrame, asked = {}) {
     const startedMs = performance.now();
     return attempt(async () => {
       const { records } = decodeRecords(recordsFrame);
       const { result, events } = await applyInOrder(batch, records);
-      batches.keepFeatures(batch, recordsFrame, records, events, decodeFeatures(result));
+      const loaded = batches.keepFeatures(batch, recordsFrame, records, events, decodeFeatures(result));
       reports.stage(batch.pipeline, 'extract_features', (performance.now() - startedMs) / 1_000);
-      return result;
+      return asked.decide ? encodeScored({ features: result, decisions: await decideSoon(batch, loaded, asked) }) : result;
     });
   };
 }

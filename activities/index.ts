@@ -4,6 +4,7 @@ import type { FeatureStore } from '../features/index.ts';
 import type { Sink } from '../sinks/port.ts';
 import { Batches } from './batches.ts';
 import { createDeadLetter } from './dead-letter.ts';
+import { createDecide } from './decide.ts';
 import { createDeliver } from './deliver.ts';
 import { createDeliverTogether } from './deliver-together.ts';
 import { createExtractFeatures } from './extract-features.ts';
@@ -43,11 +44,12 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
       guardSink(sink, { deliveriesMax: limits.deliveriesPerSinkMax, onBreaker: (pipeline, open) => reports.breaker(pipeline, sink.name, open) }),
     ]),
   );
+  const decide = createDecide({ batches, model, reports });
   const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });
   const deadLetter = createDeadLetter({ batches, deadLetters, reports });
   return {
-    extractFeatures: createExtractFeatures({ batches, store, records, reports }),
-    infer: createInfer({ batches, model, reports }),
+    extractFeatures: createExtractFeatures({ batches, store, records, decide, reports }),
+    infer: createInfer({ batches, decide }),
     deliver,
     deadLetter,
     deliverTogether: createDeliverTogether({ deliver, deadLetter }),

@@ -1,68 +1,11 @@
-import { encodeDecisions, type Decisions } from '../contracts/decisions-frame.ts';
-import type { BatchRef } from '../contracts/event-key.ts';
-import { HeadraceError } from '../contracts/failures.ts';
-import { featureRow, featuresByName } from '../contracts/features-frame.ts';
-import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { nameOf } from '../contracts/rejection.ts';
 import { attempt } from './attempt.ts';
-import type { Batches, LoadedBatch } from './batches.ts';
-import { decideRows } from './decide-rows.ts';
-import type { ActivityReports, ModelPort } from './ports.ts';
-import { outputWidthOf, predictRows, refuseWhatIsNotFinite, type RowPredictions } from './predict-rows.ts';
+import type { Batches } from './batches.ts';
+import type { Decide } from './decide.ts';
 import type { BatchActivities } from './types.ts';
 
-/**
- * Feature rows to predictions to decisions. The result names, for each row, the sinks that it goes to: what is delivered later
- * is recorded data, whatever the pipeline's code says by then.
- */
-export function createInfer({ batches, model, reports }: { batches: Batches; model: ModelPort; reports: ActivityReports }): BatchActivities['infer'] {
+/** Decides a batch whose features are recorded already, because the model did not answer when they were made. */
+export function createInfer({ batches, decide }: { batches: Batches; decide: Decide }): BatchActivities['infer'] {
   return async function infer(batch, asked = {}) {
-    const startedMs = performance.now();
-    return attempt(async () => {
-      const loaded = await batches.load(batch);
-      const predicted = await predictOrFallBack(model, loaded);
-      const decisions = decideRows(batch, loaded, predicted);
-      if (asked.deliverTogether) decisions.header.deliverTogether = true;
-      batches.keepDecisions(loaded, decisions);
-      report(reports, batch, loaded, decisions);
-      reports.stage(batch.pipeline, 'infer', (performance.now() - startedMs) / 1_000);
-      return encodeDecisions(decisions);
-    });
+    return attempt(async () => decide(batch, await batches.load(batch), asked));
   };
-}
-
-/** The model's answer; or the declared fallback's, marked as degraded, while the model is unavailable. */
-async function predictOrFallBack(model: ModelPort, { pipeline, features, events }: LoadedBatch): Promise<RowPredictions> {
-  try {
-    return await predictRows(model, pipeline, features.values, events.length);
-  } catch (error) {
-    if (!pipeline.model.fallback || !(error instanceof HeadraceError) || error.code !== 'MODEL_UNAVAILABLE') throw error;
-    return fallBack(pipeline, events, features);
-  }
-}
-
-/** The declared fallback for every row. One that throws, or answers in another form than the model, costs its own row only. */
-function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], features: LoadedBatch['features']): RowPredictions {
-  const width = outputWidthOf(pipeline);
-  const result: RowPredictions = { version: 'fallback', predictions: new Float32Array(events.length * width).fill(Number.NaN), refused: new Map(), degraded: true };
-  events.forEach(({ event }, row) => {
-    try {
-      const prediction = pipeline.model.fallback!({ event: event as never, features: featuresByName(featureRow(features, row)) });
-      const numbers = Object.entries(pipeline.model.outputs).flatMap(([name, outputWidth]) => {
-        const answer = [prediction[name]].flat();
-        return answer.length === outputWidth ? answer : Array<number>(outputWidth).fill(Number.NaN);
-      });
-      result.predictions.set(numbers.map(Number), row * width);
-    } catch (error) {
-      result.refused.set(row, { code: 'BAD_PREDICTION', reason: `the fallback failed (${nameOf(error)})` });
-    }
-  });
-  refuseWhatIsNotFinite(result, pipeline, events.length);
-  return result;
-}
-
-function report(reports: ActivityReports, batch: BatchRef, { features }: LoadedBatch, { header }: Decisions): void {
-  reports.decided(batch.pipeline, header.outcomeCounts);
-  reports.late(batch.pipeline, features.header.late.length);
-  reports.rejected(batch.pipeline, [...features.header.rejections, ...header.rejections]);
 }

@@ -9,18 +9,29 @@ export interface QuickTry {
   missing: Record<string, string>;
 }
 
+/** What a run asks of the steps that score it. Runs of older versions ask for less. */
+export interface AskedOfScoring {
+  /** Features and decisions in one step. */
+  decide?: true;
+  /** The decisions repeat it: all deliveries are tried in one step. */
+  deliverTogether?: true;
+}
+
 /**
  * The activities of a batch, as workflows see them. Each is idempotent: a local activity may run again until its workflow task
  * completes, and any activity may run again after a crash.
  */
 export interface BatchActivities {
-  /** Decodes the records and applies them to the feature state once, in chain order. Returns a features frame. */
-  extractFeatures(batch: BatchRef, records: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Decodes the records and applies them to the feature state once, in chain order. Returns a features frame; or a scored frame,
+   * when it was asked to decide as well and the model answered at once (contracts/scored-frame.ts).
+   */
+  extractFeatures(batch: BatchRef, records: Uint8Array, asked?: AskedOfScoring): Promise<Uint8Array>;
   /**
    * Asks the model, then the policy. Returns a decisions frame, which repeats what was asked for. Needs what `extractFeatures`
    * recorded.
    */
-  infer(batch: BatchRef, asked?: { deliverTogether?: true }): Promise<Uint8Array>;
+  infer(batch: BatchRef, asked?: AskedOfScoring): Promise<Uint8Array>;
   /**
    * Delivers to one sink the rows that the recorded decisions select for it. Returns how many rows it delivered.
    * `decisionsId` names the recorded decisions frame: what a worker remembers may be another one.

@@ -3,6 +3,7 @@ import { decodeDecisions } from '../contracts/decisions-frame.ts';
 import { decodeFeatures } from '../contracts/features-frame.ts';
 import { decodeFrameHeader, isFrame } from '../contracts/frame.ts';
 import { decodeRecords } from '../contracts/records-frame.ts';
+import { decodeScored } from '../contracts/scored-frame.ts';
 
 /** How many rows of a frame are shown in the Web UI; totals stand beside them. */
 const rowsShownMax = 50;
@@ -28,7 +29,13 @@ export function readableFrame(bytes: Uint8Array, rowsMax: number): { frame: stri
   if (kind === 'records') return readableRecords(bytes, rowsMax);
   if (kind === 'features') return readableFeatures(bytes, rowsMax);
   if (kind === 'decisions') return readableDecisions(bytes, rowsMax);
+  if (kind === 'scored') return readableScored(bytes, rowsMax);
   return { frame: kind, bytes: bytes.length };
+}
+
+function readableScored(bytes: Uint8Array, rowsMax: number) {
+  const { features, decisions } = decodeScored(bytes);
+  return { frame: 'scored', features: readableFeatures(features, rowsMax), decisions: readableDecisions(decisions!, rowsMax) };
 }
 
 function readableRecords(bytes: Uint8Array, rowsMax: number) {

@@ -3,6 +3,7 @@ import { defaultPayloadConverter, type Payload, type PayloadCodec } from '@tempo
 import type { temporal } from '@temporalio/proto';
 import type { RecordedRun, RunHistoryPort } from '../activities/ports.ts';
 import { isFrame, decodeFrameHeader } from '../contracts/frame.ts';
+import { decodeScored } from '../contracts/scored-frame.ts';
 
 const deadlineMs = 10_000;
 
@@ -23,7 +24,10 @@ export async function recordedRun(events: readonly HistoryEvent[], codecs: reado
   const run: Partial<RecordedRun> = {};
   for (const payload of events.flatMap(payloadsOf)) {
     const bytes = await frameOf(payload, codecs);
-    if (bytes) run[decodeFrameHeader(bytes).kind as keyof RecordedRun] = bytes;
+    if (!bytes) continue;
+    const { kind } = decodeFrameHeader(bytes);
+    if (kind === 'scored') Object.assign(run, decodeScored(bytes));
+    else run[kind as keyof RecordedRun] = bytes;
   }
   if (!run.records) throw new RangeError('the history begins with no records frame');
   return run as RecordedRun;

@@ -3,9 +3,14 @@ import type { DecisionsHeader } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { decodeFrameHeader } from '../contracts/frame.ts';
 import { scoredUpdateName, type ScoredReply } from '../contracts/names.ts';
+import { decodeScored } from '../contracts/scored-frame.ts';
 import { hereOrDurably, scoreDurably, scoreHere } from './batch-steps.ts';
 import { batchAttributes, batchDetails } from './batch-view.ts';
 import { deliverToAll } from './deliver-to-all.ts';
+
+/** Recorded with what was answered: which way a run goes on is what its own code asked for, whatever version of a worker answers. */
+const asked = { decide: true, deliverTogether: true } as const;
+const scoring = { summary: 'features and decisions' };
 
 export const scoredUpdate = defineUpdate<ScoredReply>(scoredUpdateName);
 
@@ -33,18 +38,14 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
 
   return CancellationScope.nonCancellable(async () => {
     // 1. Features, then predictions and decisions. Both are in history before anything outside sees them.
-    setCurrentDetails(batchDetails(batch, 'extracting features'));
-    await hereOrDurably(
-      () => scoreHere.extractFeatures(batch, records),
-      () => scoreDurably.extractFeatures(batch, records),
+    setCurrentDetails(batchDetails(batch, 'scoring'));
+    const scored = decodeScored(
+      await hereOrDurably(
+        () => scoreHere.extractFeatures.executeWithOptions(scoring, [batch, records, asked]),
+        () => scoreDurably.extractFeatures.executeWithOptions(scoring, [batch, records, asked]),
+      ),
     );
-    setCurrentDetails(batchDetails(batch, 'asking the model'));
-    // Recorded with the decisions: which way a run goes on is what its own code asked for, whatever version of a worker answers.
-    const asked = { deliverTogether: true } as const;
-    const decisions = await hereOrDurably(
-      () => scoreHere.infer(batch, asked),
-      () => scoreDurably.infer(batch, asked),
-    );
+    const decisions = scored.decisions ?? (await askModel(batch));
     const decided = decodeFrameHeader<DecisionsHeader>(decisions);
     // Runs of before told visibility here; see deliverToAll.
     if (!decided.deliverTogether) upsertSearchAttributes(batchAttributes(decided));
@@ -58,4 +59,13 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
     const delivered = await deliverToAll(batch, decided);
     return { outcomes: decided.outcomeCounts, delivered };
   });
+}
+
+/** When the model did not answer at once; and in runs of before, which never asked for both in one step. */
+function askModel(batch: BatchRef): Promise<Uint8Array> {
+  setCurrentDetails(batchDetails(batch, 'asking the model'));
+  return hereOrDurably(
+    () => scoreHere.infer(batch, asked),
+    () => scoreDurably.infer(batch, asked),
+  );
 }

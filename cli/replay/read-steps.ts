@@ -90,7 +90,7 @@ class StepReader {
       return true;
     }
     const { seq, attempt, activity_type: name, complete_time: ended } = local;
-    const step = this.#add(event, 'local activity', name, { attempt, result: await this.readable.first(marker.details?.['result']), failure: this.readable.failure(marker.failure) });
+    const step = this.#add(event, 'local activity', name, { summary: await this.#summary(event), attempt, result: await this.readable.first(marker.details?.['result']), failure: this.readable.failure(marker.failure) });
     const call = this.calls.get(seq);
     if (call) Object.assign(step, { atMs: call.atMs, durationMs: durationOf(call.atMs, timeMs(ended)), input: call.args.map((arg) => this.readable.value(arg)) });
     return true;

@@ -43,7 +43,7 @@ function stepLines(step: Step, { problem }: Verdict, printed: Printed): string[]
   ];
 }
 
-/** A value on one line; a frame with a line for each of its rows. What was printed before is only pointed at. */
+/** A value on one line; a frame with a line for each of its rows, and two frames in one as two. What was printed before is only pointed at. */
 function valueLines(label: string, value: unknown, eventId: number, printed: Printed): string[] {
   const head = `${indent}${label.padEnd(4)} `;
   const json = JSON.stringify(value) ?? 'nothing';
@@ -52,12 +52,13 @@ function valueLines(label: string, value: unknown, eventId: number, printed: Pri
   if (before !== undefined) return [`${head}${isFrame ? `frame "${value.frame}"` : '{...}'} as at event ${before}`];
   if (json.length >= repeatedCharsMin) printed.set(json, eventId);
   if (!isFrame) return [head + cut(json)];
+  if (value.frame === 'scored') return [value.features, value.decisions].flatMap((each) => valueLines(label, each, eventId, printed));
   const { frame, batch: _, rows = [], shown, total, ...facts } = value;
   const count = total === undefined ? '' : ` of ${total} ${total === 1 ? 'row' : 'rows'}${shown === total ? '' : `, ${shown} shown`}`;
   return [`${head}frame "${frame}"${count}${Object.keys(facts).length > 0 ? `: ${cut(JSON.stringify(facts))}` : ''}`, ...rows.map((row) => `${indent}       ${cut(JSON.stringify(row))}`)];
 }
 
-function isFrameValue(value: unknown): value is { frame: string; batch?: unknown; rows?: unknown[]; shown?: number; total?: number } {
+function isFrameValue(value: unknown): value is { frame: string; batch?: unknown; rows?: unknown[]; shown?: number; total?: number; features?: unknown; decisions?: unknown } {
   return typeof value === 'object' && value !== null && 'frame' in value && typeof value.frame === 'string';
 }
 

@@ -1,13 +1,14 @@
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { Batches } from '../../activities/batches.ts';
 import { createDeadLetter } from '../../activities/dead-letter.ts';
+import { createDecide } from '../../activities/decide.ts';
 import { createDeliver } from '../../activities/deliver.ts';
 import { createDeliverTogether } from '../../activities/deliver-together.ts';
 import { createExtractFeatures } from '../../activities/extract-features.ts';
 import { createInfer } from '../../activities/infer.ts';
 import type { ActivityReports, DeadLetter, ModelPort, RecordedRun } from '../../activities/ports.ts';
 import { guardSink } from '../../activities/sink-guard.ts';
-import type { BatchActivities, QuickTry } from '../../activities/types.ts';
+import type { AskedOfScoring, BatchActivities, QuickTry } from '../../activities/types.ts';
 import { decodeDecisions, type Decisions } from '../../contracts/decisions-frame.ts';
 import { batchWorkflowId, type BatchRef } from '../../contracts/event-key.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
@@ -26,6 +27,8 @@ export interface RigOptions {
   model: ModelPort;
   deliver: FakeDeliver;
   deliveriesMax?: number;
+  /** How long features wait for decisions. */
+  decideMsMax?: number;
   /** How long the quick try of all deliveries may take. */
   quickMs?: number;
 }
@@ -54,7 +57,7 @@ export class Rig {
 
   /** A worker that has just started: it remembers nothing, and has guards of its own. */
   worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
-    const { pipeline, model, deliver, deliveriesMax = 4, quickMs } = this.#options;
+    const { pipeline, model, deliver, deliveriesMax = 4, decideMsMax, quickMs } = this.#options;
     const reports: ActivityReports = {
       stage: () => {}, decided: () => {}, late: () => {}, rejected: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
       delivery: (_pipeline, _sink, result) => void this.deliveries.push(result),
@@ -67,11 +70,12 @@ export class Rig {
     const deadLetters = { publish: (letters: readonly DeadLetter[]) => Promise.resolve(void this.deadLetters.push(...letters)) };
     const sinks = new Map(pipeline.sinks.map(({ sink: name }) => [name, guardSink({ name, deliver: (delivery, signal) => deliver(delivery, signal, name), close: () => Promise.resolve() }, { deliveriesMax })]));
     const noRecords = { read: () => { throw new Error('nothing to catch up with'); } };
+    const decide = createDecide({ batches, model, reports });
     const deliverOne = createDeliver({ batches, sinks, deadLetters, reports, stopping });
     const deadLetter = createDeadLetter({ batches, deadLetters, reports });
     return new RigWorker(this, {
-      extractFeatures: createExtractFeatures({ batches, store: new MemoryStore(), records: noRecords, reports }),
-      infer: createInfer({ batches, model, reports }),
+      extractFeatures: createExtractFeatures({ batches, store: new MemoryStore(), records: noRecords, decide, reports, decideMsMax }),
+      infer: createInfer({ batches, decide }),
       deliver: deliverOne,
       deadLetter,
       deliverTogether: createDeliverTogether({ deliver: deliverOne, deadLetter }, { quickMs }),
@@ -93,11 +97,11 @@ class RigWorker {
     private readonly activities: BatchActivities,
   ) {}
 
-  extractFeatures(): Promise<Uint8Array> {
-    return this.#inContext(true, () => this.activities.extractFeatures(this.rig.batch, this.rig.recorded.records));
+  extractFeatures(asked?: AskedOfScoring): Promise<Uint8Array> {
+    return this.#inContext(true, () => this.activities.extractFeatures(this.rig.batch, this.rig.recorded.records, asked));
   }
 
-  infer(asked?: { deliverTogether?: true }): Promise<Uint8Array> {
+  infer(asked?: AskedOfScoring): Promise<Uint8Array> {
     return this.#inContext(true, () => this.activities.infer(this.rig.batch, asked));
   }
 
@@ -119,7 +123,7 @@ class RigWorker {
 
   #inContext<T>(isLocal: boolean, work: () => Promise<T>, waitedMs = 0): Promise<T> {
     const workflowExecution = { workflowId: batchWorkflowId(this.rig.batch, this.rig.batch.position), runId: 'run' };
-    const context = { info: { isLocal, workflowExecution, scheduledTimestampMs: 1_000, currentAttemptScheduledTimestampMs: 1_000 + waitedMs }, heartbeat: () => {}, log: { error: () => {} } } as unknown as Context;
+    const context = { info: { isLocal, workflowExecution, scheduledTimestampMs: 1_000, currentAttemptScheduledTimestampMs: 1_000 + waitedMs }, heartbeat: () => {}, log: { error: () => {}, warn: () => {} } } as unknown as Context;
     return asyncLocalStorage.run(context, work);
   }
 }

@@ -58,7 +58,7 @@ describe('headrace replay of a file', () => {
     const records = { frame: 'records', total: 4, shown: 2, rows: [{ offset: 0, value: { id: 'e0', account: 'a0', amount: 20 } }, { offset: 1, value: { id: 'e1', amount: 14_900 } }] };
     expect(found('started', 'processBatch').input).toMatchObject([{ position: 0, end: 4, count: 4, head: true }, records]);
     expect(found('local activity', 'extractFeatures')).toMatchObject({
-      attempt: 1, durationMs: expect.any(Number), input: [{ position: 0 }, records],
+      attempt: 1, durationMs: expect.any(Number), input: [{ position: 0 }, records, { decide: true }],
       result: { frame: 'features', total: 4, shown: 2, rows: [{ features: { amount: 20, count_1h: 1, sum_1h: 20 } }, { features: { amount: 14_900, count_1h: 1, sum_1h: 14_900 } }] },
     });
     expect(found('local activity', 'infer').result).toMatchObject({
@@ -70,6 +70,14 @@ describe('headrace replay of a file', () => {
     expect(Object.fromEntries(delivered.map(({ input, result }) => [input![1], result]))).toEqual({ lake: 4, dashboard: 4, decisions: 4, review: 1 });
     expect(delivered).toHaveLength(4);
     expect(steps.at(-1)).toMatchObject({ kind: 'closed', name: 'completed', result: { outcomes: { approve: 2, review: 1, block: 1 } } });
+  });
+
+  it('tells both frames of a step that scored the batch', async () => {
+    const { steps } = await report('batch-delivered-in-one-step');
+    const scoring = steps.filter(({ kind }) => kind === 'local activity').slice(0, -1);
+    expect(scoring).toMatchObject([{ name: 'extractFeatures', summary: 'features and decisions', result: { frame: 'scored', features: { frame: 'features', total: 4 }, decisions: { frame: 'decisions', total: 4, totals: { outcomes: { approve: 2, review: 1, block: 1 } } } } }]);
+    const { stdout } = await run(recordedFile('batch-delivered-in-one-step'), '--rows', '1');
+    expect(stdout).toMatch(/^ +out +frame "features" of 4 rows, 1 shown.*\n.*"amount":20.*\n +out +frame "decisions" of 4 rows, 1 shown.*\n.*"outcome":"approve"/m);
   });
 
   it('tells which steps went on as regular activities, and why', async () => {

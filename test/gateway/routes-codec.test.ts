@@ -5,6 +5,7 @@ import { encodeDecisions } from '../../contracts/decisions-frame.ts';
 import { encodeFeatures } from '../../contracts/features-frame.ts';
 import { encodeFrame } from '../../contracts/frame.ts';
 import { encodeRecords } from '../../contracts/records-frame.ts';
+import { encodeScored } from '../../contracts/scored-frame.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
 import { codecOrigins } from '../../gateway/routes-codec.ts';
 import { createPayloadCodec } from '../../runtime/payload-codec.ts';
@@ -14,6 +15,15 @@ interface JsonPayload { metadata: Record<string, string>; data?: string }
 const uiOrigin = 'http://localhost:8233';
 const batch = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 0, position: 100, end: 180, count: 80 };
 const codec = createPayloadCodec({ key: { id: 'k1', key: randomBytes(32) } });
+
+const twoDecisions = {
+  header: {
+    kind: 'decisions' as const, batch, model: { name: 'orders', version: '4' }, outputs: [{ name: 'score', width: 1 }, { name: 'parts', width: 2 }],
+    outcomes: ['approve', 'review'], whys: ['little', 'much'], sinks: ['lake', 'dashboard', 'review'], outcomeCounts: { approve: 1, review: 1 },
+    sinkCounts: { lake: 2, dashboard: 2, review: 1 }, degradedCount: 1, rejectedCount: 0, rejections: [],
+  },
+  predictions: Float32Array.of(0.5, 1, 2, 0.75, 3, 4), outcome: Uint8Array.of(0, 1), why: Uint16Array.of(0, 1), sinks: Uint32Array.of(0b011, 0b111), degraded: Uint8Array.of(0, 1),
+};
 
 describe('/codec', () => {
   let app: GatewayApp;
@@ -53,12 +63,15 @@ describe('/codec', () => {
     ]);
   });
 
-  it('shows features by name', async () => {
+  it('shows features by name, and both frames of a scored one', async () => {
     const header = {
       kind: 'features' as const, batch, names: ['amount', 'count'], rejections: [{ index: 1, step: 'decode' as const, code: 'NOT_JSON', reason: 'broken' }],
       duplicates: [4], late: [1], watermarkMs: 1_760_000_000_000, commitSequence: 9,
     };
-    const { json } = await shown(binary(encodeFeatures({ header, recordIndex: Uint32Array.of(0, 2), values: Float32Array.of(1.5, 2, 3.5, 4) })));
+    const features = encodeFeatures({ header, recordIndex: Uint32Array.of(0, 2), values: Float32Array.of(1.5, 2, 3.5, 4) });
+    const { json } = await shown(binary(features));
+    const decided = await shown(binary(encodeScored({ features, decisions: encodeDecisions(twoDecisions) })));
+    expect(decided.json).toMatchObject({ frame: 'scored', features: json, decisions: { frame: 'decisions', total: 2 } });
     expect(json).toMatchObject({
       frame: 'features', total: 2, shown: 2, totals: { rejected: 1, duplicates: 1, late: 1 }, watermark: '2025-10-09T08:53:20.000Z', commitSequence: 9,
       rejections: header.rejections,
@@ -67,14 +80,7 @@ describe('/codec', () => {
   });
 
   it('shows decisions with prediction, reason and sinks', async () => {
-    const header = {
-      kind: 'decisions' as const, batch, model: { name: 'orders', version: '4' }, outputs: [{ name: 'score', width: 1 }, { name: 'parts', width: 2 }],
-      outcomes: ['approve', 'review'], whys: ['little', 'much'], sinks: ['lake', 'dashboard', 'review'], outcomeCounts: { approve: 1, review: 1 },
-      sinkCounts: { lake: 2, dashboard: 2, review: 1 }, degradedCount: 1, rejectedCount: 0, rejections: [],
-    };
-    const { json } = await shown(binary(encodeDecisions({
-      header, predictions: Float32Array.of(0.5, 1, 2, 0.75, 3, 4), outcome: Uint8Array.of(0, 1), why: Uint16Array.of(0, 1), sinks: Uint32Array.of(0b011, 0b111), degraded: Uint8Array.of(0, 1),
-    })));
+    const { json } = await shown(binary(encodeDecisions(twoDecisions)));
     expect(json).toMatchObject({
       frame: 'decisions', total: 2, model: { name: 'orders', version: '4' }, totals: { outcomes: { approve: 1, review: 1 }, degraded: 1 },
       rows: [

@@ -106,25 +106,25 @@ async function startReview(timeoutMs: number): Promise<WorkflowHandle> {
 const scenario = (name: string, run: (name: string) => Promise<void>) => test.skipIf(isRecorded(name))(name, () => run(name));
 
 describe('batches', () => {
-  scenario('batch-delivered-together', async (name) => {
+  scenario('batch-delivered-in-one-step', async (name) => {
     const batch = await startBatch([payment(usual), payment(suspicious), payment(excessive), payment(usual)]);
     expect(await batch.result()).toMatchObject({ outcomes: { approve: 2, review: 1, block: 1 }, delivered: { lake: 4, dashboard: 4, decisions: 4, review: 1 } });
     await recordWhenDone(name, batch);
   });
 
-  scenario('batch-dead-letters-together', async (name) => {
+  scenario('batch-dead-letters-in-one-step', async (name) => {
     const batch = await startBatch([payment(usual), '{ "id": ', JSON.stringify({ id: 'e', account: 7 }), payment(usual)]);
     expect(await batch.result()).toMatchObject({ outcomes: { approve: 2 }, delivered: { 'dead letters': 2 } });
     await recordWhenDone(name, batch);
   });
 
-  scenario('batch-only-dead-letters-together', async (name) => {
+  scenario('batch-only-dead-letters-in-one-step', async (name) => {
     const batch = await startBatch(['no JSON']);
     expect(await batch.result()).toEqual({ outcomes: {}, delivered: { lake: 0, ledger: 0, 'dead letters': 1 } });
     await recordWhenDone(name, batch);
   });
 
-  scenario('batch-model-away-together', async (name) => {
+  scenario('batch-model-away-in-one-step', async (name) => {
     const { address } = models;
     models.kill('SIGKILL');
     await models.exited;
@@ -134,13 +134,13 @@ describe('batches', () => {
     await recordWhenDone(name, batch);
   });
 
-  scenario('batch-sink-away-together', async (name) => {
+  scenario('batch-sink-away-in-one-step', async (name) => {
     const { batch, release } = await startBlockedBatch();
     await release();
     await recordWhenDone(name, batch);
   });
 
-  scenario('batch-worker-killed-together', async (name) => {
+  scenario('batch-worker-killed-in-one-step', async (name) => {
     const { batch, release } = await startBlockedBatch();
     await system.worker.kill();
     system.startWorker();
@@ -171,7 +171,7 @@ describe('a try of all deliveries that is not answered', () => {
 });
 
 describe('a batch that was ended', () => {
-  scenario('batch-redriven-together', async (name) => {
+  scenario('batch-redriven-in-one-step', async (name) => {
     const { batch, release } = await startBlockedBatch();
     await batch.terminate('by a test');
     await release();

@@ -16,6 +16,8 @@ const expectedNames = [
   'batch-dead-letters', 'batch-delivered', 'batch-model-away', 'batch-only-dead-letters', 'batch-redriven', 'batch-sink-away', 'batch-worker-killed',
   'batch-dead-letters-together', 'batch-delivered-together', 'batch-model-away-together', 'batch-only-dead-letters-together', 'batch-redriven-together',
   'batch-sink-away-together', 'batch-together-timed-out', 'batch-worker-killed-together',
+  'batch-dead-letters-in-one-step', 'batch-delivered-in-one-step', 'batch-model-away-in-one-step', 'batch-only-dead-letters-in-one-step', 'batch-redriven-in-one-step',
+  'batch-sink-away-in-one-step', 'batch-worker-killed-in-one-step',
   'review-escalated', 'review-signal', 'review-update', 'roll-up-lake', 'sweep',
 ];
 
@@ -65,6 +67,7 @@ describe('the check bites', () => {
   test.each([
     { what: 'an extra timer', file: 'process-batch.ts', before: timer, after: `${timer} await sleep(1);`, name: 'batch-delivered' },
     { what: 'a step of each sink\'s own', file: 'deliver-to-all.ts', before: 'decided.deliverTogether ?', after: '!decided.deliverTogether ?', name: 'batch-delivered-together' },
+    { what: 'decisions in a step of their own', file: 'process-batch.ts', before: 'scored.decisions ??', after: 'undefined ??', name: 'batch-delivered-in-one-step' },
     { what: 'no timer', file: 'process-batch.ts', before: timer, after: '', name: 'batch-delivered' },
     { what: 'one step less', file: 'review.ts', before: "upsertSearchAttributes([{ key: statusKey, value: 'decided' }]);", after: '', name: 'review-update' },
   ])('$what in $file fails on $name', async ({ file, before, after, name }) => {
