@@ -20,6 +20,8 @@ export interface LoadedBatch {
   /** One per features row, in row order. */
   events: DecodedEvent[];
   features: Features;
+  /** The answer of `decide`, from the moment that it is asked for. */
+  deciding?: Promise<Decisions>;
   decisions?: Decisions;
   rows?: DecisionRow[];
   /** Deliveries that this worker has not seen end. */
@@ -27,7 +29,7 @@ export interface LoadedBatch {
   bytes: number;
 }
 
-/** How much larger a batch is in memory than its records frame, about: objects, features, rows. */
+/** How much larger a batch is in memory than its records frame, about: events, features, decisions. */
 const memoryFactor = 8;
 
 /**
@@ -52,8 +54,10 @@ export class Batches {
     return pipeline;
   }
 
-  /** Keeps what `extractFeatures` recorded for the current run. */
+  /** Keeps what `extractFeatures` recorded for the current run. A try that repeats an earlier one goes on with what that has begun. */
   keepFeatures(batch: BatchRef, recordsFrame: Uint8Array, records: KafkaRecord[], events: readonly DecodedEvent[], features: Features): LoadedBatch {
+    const known = this.#byRun.get(currentRun());
+    if (known?.features.header.commitSequence === features.header.commitSequence) return known;
     const loaded: LoadedBatch = {
       pipeline: this.pipeline(batch),
       recordsFrame,
@@ -66,7 +70,7 @@ export class Batches {
     return loaded;
   }
 
-  /** Keeps what `infer` recorded. */
+  /** Keeps what was decided. */
   keepDecisions(loaded: LoadedBatch, decisions: Decisions): void {
     const { sinkCounts, rejectedCount } = decisions.header;
     loaded.decisions = decisions;

@@ -18,15 +18,24 @@ export type Decide = (batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScorin
  * is recorded data, whatever the pipeline's code says by then.
  */
 export function createDecide({ batches, model, reports }: { batches: Batches; model: ModelPort; reports: ActivityReports }): Decide {
-  return async function decide(batch, loaded, asked) {
+  async function decideOnce(batch: BatchRef, loaded: LoadedBatch): Promise<Decisions> {
     const startedMs = performance.now();
     const predicted = await predictOrFallBack(model, loaded);
     const decisions = decideRows(batch, loaded, predicted);
-    if (asked.deliverTogether) decisions.header.deliverTogether = true;
     batches.keepDecisions(loaded, decisions);
     report(reports, batch, loaded, decisions);
     reports.stage(batch.pipeline, 'infer', (performance.now() - startedMs) / 1_000);
-    return encodeDecisions(decisions);
+    return decisions;
+  }
+
+  return async function decide(batch, loaded, asked) {
+    // Whoever asks again while the first answer is under way, or was too late to be recorded, gets that one.
+    loaded.deciding ??= decideOnce(batch, loaded).catch((error: unknown) => {
+      loaded.deciding = undefined;
+      throw error;
+    });
+    const { header, ...columns } = await loaded.deciding;
+    return encodeDecisions({ header: asked.deliverTogether ? { ...header, deliverTogether: true } : header, ...columns });
   };
 }
 

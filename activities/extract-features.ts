@@ -22,18 +22,21 @@ export interface ExtractFeaturesDependencies {
   records: RecordsPort;
   decide: Decide;
   reports: ActivityReports;
-  /** How long the features wait for the decisions. @default 2000 */
+  /** How long the features wait for the decisions: a little longer than one call of the model may take. @default 2500 */
   decideMsMax?: number;
 }
+
+/** Of the time that `workflows/batch-steps.ts` gives the quick try. */
+const quickTryMsMax = 3_500;
 
 /**
  * Records to events to feature rows. Content never makes this fail: a record that cannot become an event is a rejection in the
  * result, in the same transaction as its neighbours' features.
  *
  * Asked to decide as well, it goes on with the model at once: a step of its own costs a batch as much as either of the two takes. When
- * that fails or takes long, the features are recorded alone, and `infer` tries until it succeeds.
+ * that fails or takes long, the features are recorded alone, and `infer` goes on.
  */
-export function createExtractFeatures({ batches, store, records: recordsPort, decide, reports, decideMsMax = 2_000 }: ExtractFeaturesDependencies): BatchActivities['extractFeatures'] {
+export function createExtractFeatures({ batches, store, records: recordsPort, decide, reports, decideMsMax = 2_500 }: ExtractFeaturesDependencies): BatchActivities['extractFeatures'] {
   const plans = new WeakMap<AnyPipeline, FeaturePlan>();
   const catchUp = new CatchUp(store, recordsPort);
 
@@ -57,9 +60,10 @@ export function createExtractFeatures({ batches, store, records: recordsPort, de
     }
   }
 
-  async function decideSoon(batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScoring): Promise<Uint8Array | undefined> {
+  /** @param leftMs how much is left of this try */
+  async function decideSoon(batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScoring, leftMs: number): Promise<Uint8Array | undefined> {
     try {
-      return await within(decideMsMax, decide(batch, loaded, asked));
+      return await within(Math.max(0, Math.min(decideMsMax, leftMs)), decide(batch, loaded, asked));
     } catch (error) {
       // Not lost: `infer` meets it again, and tells it as its own.
       log.warn('the decisions are left to a step of their own', { reason: messageOf(error) });
@@ -73,8 +77,11 @@ export function createExtractFeatures({ batches, store, records: recordsPort, de
       const { records } = decodeRecords(recordsFrame);
       const { result, events } = await applyInOrder(batch, records);
       const loaded = batches.keepFeatures(batch, recordsFrame, records, events, decodeFeatures(result));
-      reports.stage(batch.pipeline, 'extract_features', (performance.now() - startedMs) / 1_000);
-      return asked.decide ? encodeScored({ features: result, decisions: await decideSoon(batch, loaded, asked) }) : result;
+      const tookMs = performance.now() - startedMs;
+      reports.stage(batch.pipeline, 'extract_features', tookMs / 1_000);
+      if (!asked.decide) return result;
+      const leftMs = activityInfo().isLocal ? quickTryMsMax - tookMs : Infinity;
+      return encodeScored({ features: result, decisions: await decideSoon(batch, loaded, asked, leftMs) });
     });
   };
 }

@@ -3,7 +3,7 @@ import type { Batches } from './batches.ts';
 import type { Decide } from './decide.ts';
 import type { BatchActivities } from './types.ts';
 
-/** Decides a batch whose features are recorded already, because the model did not answer when they were made. */
+/** Decides a batch whose features are recorded already: the model did not answer when they were made, or the run is of an older version. */
 export function createInfer({ batches, decide }: { batches: Batches; decide: Decide }): BatchActivities['infer'] {
   return async function infer(batch, asked = {}) {
     return attempt(async () => decide(batch, await batches.load(batch), asked));

@@ -39,24 +39,23 @@ export class CopyRows {
   }
 
   int4(value: number): void {
+    assertWhole(value);
     this.#makeRoom(8);
     this.#int4(4);
     this.#int4(value);
   }
 
-  /** Whole numbers up to 2^53. */
+  /** Whole numbers up to 2^53. Throws a RangeError on any other. */
   int8(value: number): void {
-    this.#makeRoom(12);
-    this.#int4(8);
-    this.#int4(Math.floor(value / 2 ** 32));
-    this.#at = this.#buffer.writeUInt32BE(value >>> 0, this.#at);
+    assertWhole(value);
+    this.#int8(value);
   }
 
   /** Milliseconds since 1970, kept to the microsecond. Throws a RangeError on what is no time. */
   timestamptz(valueMs: number): void {
     const microseconds = Math.round((valueMs - postgresEpochMs) * 1_000);
     if (!Number.isFinite(microseconds)) throw new RangeError(`${valueMs} is no time`);
-    this.int8(microseconds);
+    this.#int8(microseconds);
   }
 
   bool(value: boolean): void {
@@ -93,6 +92,13 @@ export class CopyRows {
     this.#at = this.#buffer.writeInt32BE(value, this.#at);
   }
 
+  #int8(value: number): void {
+    this.#makeRoom(12);
+    this.#int4(8);
+    this.#int4(Math.floor(value / 2 ** 32));
+    this.#at = this.#buffer.writeUInt32BE(value >>> 0, this.#at);
+  }
+
   #makeRoom(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return;
     const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#at + bytes));
@@ -107,6 +113,10 @@ const jsonbVersion = 1;
 const float4Oid = 700;
 /** 2000-01-01, from which Postgres counts its times, in milliseconds since 1970. */
 const postgresEpochMs = 946_684_800_000;
+function assertWhole(value: number): void {
+  if (!Number.isSafeInteger(value)) throw new RangeError('a number that is not whole');
+}
+
 /** A UTF-16 unit needs at most three bytes. */
 const utf8BytesMax = 3;
 
@@ -117,5 +127,6 @@ const utf8BytesMax = 3;
 export async function copyIn(client: PoolClient, sql: string, rows: Buffer): Promise<void> {
   const stream = client.query(copyFrom(sql));
   stream.end(rows);
+  // `finished` goes on listening: a COPY that fails while its rows are on their way errs a second time when the socket drains.
   await finished(stream);
 }

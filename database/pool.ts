@@ -34,6 +34,8 @@ export async function createPool(url: string, options: PoolOptions): Promise<Poo
     idle_in_transaction_session_timeout: statementTimeoutMs,
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
+    // The server must notice a host that is gone as well: what a COPY has written so far keeps others from the same keys until then.
+    options: '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
   });
   pool.on('error', (error) => onIdleError?.(error));
   try {

@@ -17,8 +17,8 @@ const triesMax = 3;
 
 /**
  * The serving database: every decision by its event key, and roll-ups per minute of event time. NUL characters and half
- * surrogates, which Postgres cannot store, become U+FFFD. An aborted delivery stops waiting at once; its statement ends by
- * itself, at the latest at the pool's statement time-out, and has its effect or not: the next call finds out.
+ * surrogates, which Postgres cannot store, become U+FFFD. An aborted delivery stops waiting at once; what it has begun ends by
+ * itself, at the latest at the pool's time-outs, and has its effect or not: the next call finds out.
  *
  * The rows go in by COPY, which takes them at two thirds of what an INSERT that looks for conflicts takes (docs/decisions/0029), and none when one of them
  * is there already. Only then, which is after a delivery that was made again, those that are there are looked up and left out.
@@ -26,17 +26,19 @@ const triesMax = 3;
 export function createDashboardSink({ pool }: { pool: Pool }): Sink {
   const featureSets = createFeatureSets(pool);
 
-  async function insert(delivery: Delivery): Promise<void> {
+  async function insert(delivery: Delivery, signal: AbortSignal): Promise<void> {
     const featureSet = await featureSets(delivery.rows[0]!.features.names);
     let { rows } = delivery;
     for (let tries = 1; rows.length > 0; tries++) {
+      signal.throwIfAborted();
       const copy = copyRows({ ...delivery, rows }, featureSet);
       const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery.pipeline.name, rows)}`;
       try {
         await withClient(pool, (client) => copyIn(client, sql, copy));
         return;
       } catch (error) {
-        if (tries === triesMax || !(error instanceof DatabaseError) || error.code !== uniqueViolation) throw error;
+        if (!(error instanceof DatabaseError) || error.code !== uniqueViolation) throw error;
+        if (tries === triesMax) throw new HeadraceError('SINK_UNAVAILABLE', 'other deliveries write the same rows at the same time', { cause: error });
         rows = await newRows(pool, rows);
       }
     }
@@ -48,7 +50,7 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
       if (delivery.rows.length === 0) return;
       signal.throwIfAborted();
       try {
-        await untilAborted(insert(delivery), signal);
+        await untilAborted(insert(delivery, signal), signal);
       } catch (error) {
         throw failureOf(error);
       }
@@ -129,9 +131,9 @@ function addToMinutesSql(pipeline: string, rows: Delivery['rows']): string {
   const minutes = Buffer.from(storableJson(minutesOf(pipeline, rows))).toString('base64');
   return `
     insert into decision_minutes as minute (pipeline, minute, outcome, model_version, decisions, degraded, late)
-    select added.* from json_to_recordset(convert_from(decode('${minutes}', 'base64'), 'UTF8')::json)
+    select pipeline, minute, outcome, model_version, sum(decisions), sum(degraded), sum(late) from json_to_recordset(convert_from(decode('${minutes}', 'base64'), 'UTF8')::json)
       as added (pipeline text, minute timestamptz, outcome text, model_version text, decisions bigint, degraded bigint, late bigint)
-    order by minute, outcome, model_version
+    group by pipeline, minute, outcome, model_version order by minute, outcome, model_version
     on conflict (pipeline, minute, outcome, model_version) do update set decisions = minute.decisions + excluded.decisions,
       degraded = minute.degraded + excluded.degraded, late = minute.late + excluded.late`;
 }
@@ -139,11 +141,13 @@ function addToMinutesSql(pipeline: string, rows: Delivery['rows']): string {
 function minutesOf(pipeline: string, rows: Delivery['rows']): Minute[] {
   const minutes = new Map<string, Minute>();
   for (const row of rows) {
-    const timeMs = Math.floor(row.eventTimeMs / minuteMs) * minuteMs;
-    const key = storableText(`${timeMs}\n${row.outcome}\n${row.model.version}`);
+    // To the microsecond, as Postgres has it.
+    const timeMs = Math.floor(Math.round(row.eventTimeMs * 1_000) / (minuteMs * 1_000)) * minuteMs;
+    const { outcome, model: { version } } = row;
+    const key = `${timeMs}\n${outcome}\n${version}`;
     let minute = minutes.get(key);
     if (!minute) {
-      minute = { pipeline, minute: new Date(timeMs).toISOString(), outcome: row.outcome, model_version: row.model.version, decisions: 0, degraded: 0, late: 0 };
+      minute = { pipeline, minute: new Date(timeMs).toISOString(), outcome, model_version: version, decisions: 0, degraded: 0, late: 0 };
       minutes.set(key, minute);
     }
     minute.decisions++;

@@ -38,15 +38,7 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
 
   return CancellationScope.nonCancellable(async () => {
     // 1. Features, then predictions and decisions. Both are in history before anything outside sees them.
-    setCurrentDetails(batchDetails(batch, 'scoring'));
-    const scored = decodeScored(
-      await hereOrDurably(
-        () => scoreHere.extractFeatures.executeWithOptions(scoring, [batch, records, asked]),
-        () => scoreDurably.extractFeatures.executeWithOptions(scoring, [batch, records, asked]),
-      ),
-    );
-    const decisions = scored.decisions ?? (await askModel(batch));
-    const decided = decodeFrameHeader<DecisionsHeader>(decisions);
+    const decided = await score(batch, records);
     // Runs of before told visibility here; see deliverToAll.
     if (!decided.deliverTogether) upsertSearchAttributes(batchAttributes(decided));
 
@@ -59,6 +51,18 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
     const delivered = await deliverToAll(batch, decided);
     return { outcomes: decided.outcomeCounts, delivered };
   });
+}
+
+/** Answers what of the decisions the rest of the run needs. The frames stay in history, and not in the run's memory. */
+async function score(batch: BatchRef, records: Uint8Array): Promise<DecisionsHeader> {
+  setCurrentDetails(batchDetails(batch, 'scoring'));
+  const { decisions } = decodeScored(
+    await hereOrDurably(
+      () => scoreHere.extractFeatures.executeWithOptions(scoring, [batch, records, asked]),
+      () => scoreDurably.extractFeatures.executeWithOptions(scoring, [batch, records, asked]),
+    ),
+  );
+  return decodeFrameHeader<DecisionsHeader>(decisions ?? (await askModel(batch)));
 }
 
 /** When the model did not answer at once; and in runs of before, which never asked for both in one step. */

@@ -46,30 +46,36 @@ describe('features', () => {
 
   test('do not wait for a model that is away or silent; the decisions have a step of their own then', async () => {
     const away = () => Promise.reject(new HeadraceError('MODEL_UNAVAILABLE', 'away'));
-    const silent = () => new Promise<never>(() => {});
+    // Until its call's deadline.
+    const silent = () => new Promise<never>((_, reject) => setTimeout(() => reject(new HeadraceError('MODEL_UNAVAILABLE', 'silent')), 150));
     for (const predict of [away, silent]) {
       let current: RigOptions['model']['predict'] = predict;
       const { worker } = rigWith((...of) => current(...of));
       const bytes = await worker.extractFeatures(asked);
       expect(decodeScored(bytes)).toEqual({ features: bytes });
       expect(decodeFeatures(bytes).recordIndex).toHaveLength(3);
+      await expect(worker.infer(asked)).rejects.toMatchObject({ type: 'MODEL_UNAVAILABLE' });
       current = answers;
       const { header } = decodeDecisions(await worker.infer(asked));
       expect(await worker.deliver('dashboard', header.id)).toBe(3);
     }
   });
 
-  test('let decisions that came too late change nothing: what is recorded is delivered', async () => {
-    let answerLate: (() => void) | undefined;
-    const { rig, worker, delivered } = rigWith((...of) => (answerLate ? answers(...of) : new Promise((resolve) => (answerLate = () => resolve({ version: 'late', predictions: new Float32Array(3).fill(80_000) })))));
-    rig.recorded.features = await worker.extractFeatures(asked);
-    rig.recorded.decisions = await worker.infer(asked);
-    answerLate!();
-    await new Promise((resolve) => setImmediate(resolve));
-    const { header } = decodeDecisions(rig.recorded.decisions);
-    expect(header.outcomeCounts).toEqual({ approve: 3 });
-    expect(await worker.deliver('dashboard', header.id)).toBe(3);
-    expect(rig.historyReads).toBe(1);
+  test('share the decisions that are under way, or came too late, with the step of their own: the model is asked once', async () => {
+    const calls: (() => void)[] = [];
+    const slow: RigOptions['model']['predict'] = (_pipeline, _features, rows) => new Promise((resolve) => calls.push(() => resolve({ version: '1', predictions: new Float32Array(rows) })));
+    const { rig, worker, delivered } = rigWith(slow);
+    expect(decodeScored(await worker.extractFeatures(asked))).not.toHaveProperty('decisions');
+    const infer = worker.infer(asked);
+    calls[0]!();
+    const id = decodeDecisions(await infer).header.id;
+    // Neither a repeated step, nor a repeated try of both, decides again.
+    expect(decodeDecisions(await worker.infer({})).header).toMatchObject({ id });
+    expect(decodeDecisions(await worker.infer({})).header).not.toHaveProperty('deliverTogether');
+    expect(decodeDecisions(decodeScored(await worker.extractFeatures(asked)).decisions!).header).toMatchObject({ id, deliverTogether: true });
+    expect(calls).toHaveLength(1);
+    expect(await worker.deliver('dashboard', id)).toBe(3);
     expect(delivered).toEqual([0, 1, 2]);
+    expect(rig.historyReads).toBe(0);
   });
 });

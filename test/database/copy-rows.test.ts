@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { copyIn, CopyRows } from '../../database/copy-rows.ts';
 import type { Pool } from '../../database/pool.ts';
 import { withClient } from '../../database/with-client.ts';
@@ -39,8 +39,12 @@ describe('rows for COPY', () => {
     expect(read.map(({ j }) => j)).toEqual(numbers.map((_, i) => ({ i, text: '\\' })));
   });
 
-  it('refuse what is no time', () => {
+  it('refuse what is no time, and what is no whole number', () => {
     expect(() => new CopyRows(1).timestamptz(Number.NaN)).toThrow(/NaN is no time/);
+    for (const value of [0.5, Number.NaN, 2 ** 53, undefined as never]) {
+      expect(() => new CopyRows(1).int8(value)).toThrow(RangeError);
+      expect(() => new CopyRows(1).int4(value)).toThrow(RangeError);
+    }
   });
 
   it('have no effect when one fails, nor when the statement behind them does, and the pool goes on', async () => {
@@ -50,6 +54,25 @@ describe('rows for COPY', () => {
     await expect(copy(numbersOnly([1, 2, 3]), 'n', 'update copied set i = 1 / 0')).rejects.toMatchObject({ code: '22012' });
     await copy(numbersOnly([8]), 'n', 'update copied set i = 5 where n = 7');
     expect((await pool.query('select n, i from copied order by n')).rows).toEqual([{ n: '7', i: 5 }, { n: '8', i: null }]);
+  });
+
+  it('are given up when their connection is cut while they are on their way', async () => {
+    const { pool: own } = await openDatabase({ max: 3 });
+    try {
+      await own.query('create table many (n int8)');
+      const blocker = await own.connect();
+      await blocker.query('begin; lock table many in access exclusive mode');
+      // More than the sockets hold.
+      const rows = numbersOnly(Array.from({ length: 1_000_000 }, (_, i) => i)).end();
+      const outcome = withClient(own, (client) => copyIn(client, 'copy many (n) from stdin (format binary)', rows)).then(() => 'copied', (error: unknown) => error);
+      await vi.waitUntil(async () => (await own.query(`select pg_terminate_backend(pid) from pg_locks where not granted and relation = 'many'::regclass`)).rowCount, { timeout: 10_000 });
+      expect(await outcome).toBeInstanceOf(Error);
+      await blocker.query('commit');
+      blocker.release();
+      expect((await own.query('select count(*)::int as count from many')).rows).toEqual([{ count: 0 }]);
+    } finally {
+      await own.end();
+    }
   });
 
   it('are given up when their connection is', async () => {

@@ -67,7 +67,7 @@ describe('the check bites', () => {
   test.each([
     { what: 'an extra timer', file: 'process-batch.ts', before: timer, after: `${timer} await sleep(1);`, name: 'batch-delivered' },
     { what: 'a step of each sink\'s own', file: 'deliver-to-all.ts', before: 'decided.deliverTogether ?', after: '!decided.deliverTogether ?', name: 'batch-delivered-together' },
-    { what: 'decisions in a step of their own', file: 'process-batch.ts', before: 'scored.decisions ??', after: 'undefined ??', name: 'batch-delivered-in-one-step' },
+    { what: 'decisions in a step of their own', file: 'process-batch.ts', before: 'decisions ?? (', after: 'undefined ?? (', name: 'batch-delivered-in-one-step' },
     { what: 'no timer', file: 'process-batch.ts', before: timer, after: '', name: 'batch-delivered' },
     { what: 'one step less', file: 'review.ts', before: "upsertSearchAttributes([{ key: statusKey, value: 'decided' }]);", after: '', name: 'review-update' },
   ])('$what in $file fails on $name', async ({ file, before, after, name }) => {

@@ -94,6 +94,14 @@ describe('dashboard sink', () => {
     expect(await keys()).toHaveLength(1);
   });
 
+  it('blames nobody for rows that others write again and again at the same time', async () => {
+    await createDashboardSink({ pool }).deliver(deliveryOf([decisionRow(0)]), never());
+    // It looks which rows are there, and never finds those that its copy then meets.
+    const blind = new Proxy(pool, { get: (target, name) => (name === 'query' ? (sql: unknown, ...rest: unknown[]) => (/select event_key/.test(String(sql)) ? Promise.resolve({ rows: [] }) : target.query(sql as string, ...(rest as []))) : Reflect.get(target, name, target) as unknown) });
+    await expect(createDashboardSink({ pool: blind }).deliver(deliveryOf(rowsOf(0, 3)), never())).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE', message: expect.stringContaining('same rows') });
+    expect(await keys()).toHaveLength(1);
+  });
+
   it('stops waiting when its signal aborts, and a second call has the effect once', async () => {
     const own = await createPool(url, { max: 4, applicationName: 'test' });
     const blocker = await own.connect();
