@@ -1,4 +1,4 @@
-import { DatabaseError, type Pool } from 'pg';
+import { DatabaseError, type Pool, type PoolClient } from 'pg';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { copyIn, CopyRows } from '../database/copy-rows.ts';
 import { storableJson, storableText } from '../database/storable.ts';
@@ -33,14 +33,9 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
       signal.throwIfAborted();
       const copy = copyRows({ ...delivery, rows }, featureSet);
       const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery.pipeline.name, rows)}`;
-      try {
-        await withClient(pool, (client) => copyIn(client, sql, copy));
-        return;
-      } catch (error) {
-        if (!(error instanceof DatabaseError) || error.code !== uniqueViolation) throw error;
-        if (tries === triesMax) throw new HeadraceError('SINK_UNAVAILABLE', 'other deliveries write the same rows at the same time', { cause: error });
-        rows = await newRows(pool, rows);
-      }
+      if (await withClient(pool, (client) => copyUnlessKnown(client, sql, copy))) return;
+      if (tries === triesMax) throw new HeadraceError('SINK_UNAVAILABLE', 'other deliveries write the same rows at the same time');
+      rows = await newRows(pool, rows);
     }
   }
 
@@ -74,6 +69,17 @@ function createFeatureSets(pool: Pool): (names: readonly string[]) => Promise<nu
     known.set(key, rows[0]!.id);
     return rows[0]!.id;
   };
+}
+
+/** Answers false when a row is there already: then none was written. */
+async function copyUnlessKnown(client: PoolClient, sql: string, rows: Buffer): Promise<boolean> {
+  try {
+    await copyIn(client, sql, rows);
+    return true;
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code === uniqueViolation) return false;
+    throw error;
+  }
 }
 
 /** Throws `SINK_REFUSED_ROW` for what no column can hold. */

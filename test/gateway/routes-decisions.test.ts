@@ -35,10 +35,10 @@ describe('GET /v1/decisions/{eventId}', () => {
   it('answers everything about a decision, with its review and links', async () => {
     const response = await get('order-1', '?pipeline=orders');
     expect(response.statusCode).toBe(200);
-    const { entities, event, features, prediction, model, outcome, why } = decisionRow(1);
+    const { entities, event, prediction, model, outcome, why } = decisionRow(1);
     const id = `review:${decisionRow(1).eventKey}`;
     expect(response.json()).toMatchObject({
-      eventKey: 'local:orders:0:orders:3:1', pipeline: 'orders', eventId: 'order-1', outcome, why, entities, event, features, prediction, model, degraded: false, late: false,
+      eventKey: 'local:orders:0:orders:3:1', pipeline: 'orders', eventId: 'order-1', outcome, why, entities, event, features: { amount: 12.5, customer_count_1d: Math.fround(0.1) }, prediction, model, degraded: false, late: false,
       eventTime: '2025-10-09T08:53:20.123Z', recordTime: '2025-10-09T08:53:20.500Z', origin: { topic: 'orders', partition: 3, offset: 1 }, repeats: [],
       review: { id, status: 'open', links: { self: `/v1/reviews/${encodeURIComponent(id)}` } },
       links: {
