@@ -3,7 +3,7 @@ import type { BatchRef } from '../contracts/event-key.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 
-/** The model server, as the infer activity needs it. */
+/** The model server, as deciding needs it. */
 export interface ModelPort {
   /**
    * Predicts `rows` rows at once. Throws a HeadraceError: `MODEL_UNAVAILABLE` (try again), `MODEL_WRONG` (missing, or its inputs

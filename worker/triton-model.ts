@@ -15,7 +15,7 @@ const failureCodes: Partial<Record<InferenceErrorCode, FailureCode>> = {
   INVALID_INPUT: 'MODEL_REFUSED_ROW',
 };
 
-/** The Triton server behind the infer activity's port. */
+/** The Triton server behind the port that activities decide with. */
 export function createTritonModel(client: InferenceClient): ModelPort {
   return {
     async predict(pipeline, features, rows) {
