@@ -46,7 +46,7 @@ interface DecidedBatch {
 
 /**
  * A row that looks its parts up when it is asked. Rows live until the slowest sink has taken them: as objects with all their parts
- * they would be a third of what the worker's garbage collector has to move.
+ * they would be a quarter of what the worker's garbage collector has to move.
  */
 class DecidedRow implements DecisionRow {
   readonly #batch: DecidedBatch;
