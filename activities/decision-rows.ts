@@ -1,5 +1,5 @@
 import type { Decisions } from '../contracts/decisions-frame.ts';
-import { chainId, type BatchRef } from '../contracts/event-key.ts';
+import { eventKeyPrefix, type BatchRef } from '../contracts/event-key.ts';
 import { featureRow, type Features } from '../contracts/features-frame.ts';
 import type { Prediction } from '../contracts/pipeline.ts';
 import type { DecodedEvent } from '../pipelines/decode-event.ts';
@@ -28,13 +28,13 @@ function entitiesOf(names: readonly string[], keys: readonly string[]): Record<s
 /** The rows of a batch as sinks see them: what was recorded, joined. */
 export function decisionRows(batch: BatchRef, { pipeline, events, features }: LoadedBatch, decisions: Decisions): DecisionRow[] {
   const decided: DecidedBatch = {
-    keyPrefix: `${chainId(batch)}:`, entityNames: Object.keys(pipeline.entities), late: new Set(features.header.late), events, features, decisions,
+    keyPrefix: eventKeyPrefix(batch), entityNames: Object.keys(pipeline.entities), late: new Set(features.header.late), events, features, decisions,
   };
   return events.map((_, row) => new DecidedRow(decided, row));
 }
 
 interface DecidedBatch {
-  /** What the event keys of the batch begin with. */
+  /** Made once for all rows. */
   keyPrefix: string;
   entityNames: readonly string[];
   /** By row. */

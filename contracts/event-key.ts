@@ -40,7 +40,12 @@ export function chainId(chain: Chain): string {
 
 /** `<deployment>:<pipeline>:<epoch>:<topic>:<partition>:<offset>`: the permanent identity of an effect. */
 export function eventKey(chain: Chain, offset: number): string {
-  return `${chainId(chain)}:${offset}`;
+  return `${eventKeyPrefix(chain)}${offset}`;
+}
+
+/** What the event keys of all records of a chain begin with, and no others. */
+export function eventKeyPrefix(chain: Chain): string {
+  return `${chainId(chain)}:`;
 }
 
 /** Workflow id of the batch that starts at `position`. */

@@ -132,7 +132,7 @@ interface Minute {
   late: number;
 }
 
-/** Every delivery locks minutes in the same order, so that none waits for another in a ring. No statement behind a COPY takes parameters: in base64 there is nothing to quote. */
+/** Every delivery locks minutes in the same order, so that none waits for another in a ring. No statement behind a COPY takes parameters: in base64 there is nothing to quote. Grouped once more, because texts that differ here may be the same once Postgres can store them. */
 function addToMinutesSql(pipeline: string, rows: Delivery['rows']): string {
   const minutes = Buffer.from(storableJson(minutesOf(pipeline, rows))).toString('base64');
   return `

@@ -48,11 +48,14 @@ function waitingReview(pipeline: AnyPipeline, row: DecisionRow): WaitingReview {
 }
 
 function valueOf(pipeline: AnyPipeline, policy: ReviewPolicy<any>, row: DecisionRow): number {
-  const { event, prediction, degraded, outcome, why } = row;
-  const decided = { event, features: featuresByName(row.features), prediction, degraded, outcome, why };
-  const value = policy.value ? Number(ask(pipeline, 'value', () => policy.value!(decided))) : 0;
+  const value = policy.value ? Number(ask(pipeline, 'value', () => policy.value!(decidedOf(row)))) : 0;
   if (!Number.isFinite(value)) throw new HeadraceError('SINK_REFUSED_ROW', `review.value of pipeline "${pipeline.name}" is no finite number`);
   return value;
+}
+
+/** A row as the pipeline's own code knows it. */
+function decidedOf({ event, features, prediction, degraded, outcome, why }: DecisionRow) {
+  return { event, features: featuresByName(features), prediction, degraded, outcome, why };
 }
 
 /** Both are the pipeline's own code: when it throws, that is this row's content. */
