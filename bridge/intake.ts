@@ -29,6 +29,7 @@ export class Intake {
   #tailCheck: TailCheck | undefined;
   /** The tail that was asked for again; see `judgePlace`. */
   #askedAgainAt = -1;
+  #logEnd = 0;
 
   constructor(
     private readonly lane: Lane,
@@ -38,6 +39,11 @@ export class Intake {
     private readonly handlers: IntakeHandlers,
     private readonly options: IntakeOptions,
   ) {}
+
+  /** True while the log holds more, and the lane has room for it. */
+  get isBehind(): boolean {
+    return !this.reading.isPaused && this.lane.tail < this.#logEnd;
+  }
 
   /** Begins to read. */
   begin({ offset, verify, lostTo }: ReadStart): void {
@@ -69,6 +75,7 @@ export class Intake {
       return false;
     }
     this.#askedAgainAt = -1;
+    this.#logEnd = fetch.logEnd;
     if (lane.bytes >= this.options.laneBytesMax) this.reading.pause();
     this.ports.reports.lane(this.options.chain, lane);
     this.ports.reports.logEnd(this.options.chain, fetch.logEnd, lane.doneBelow);

@@ -2,6 +2,7 @@ import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka 
 import { watchClock } from './clock-watch.ts';
 import { toRecord } from '../runtime/kafka-record.ts';
 import { Commits } from './commits.ts';
+import { PollRest } from './poll-rest.ts';
 import type { Source, SourceHandlers } from './ports.ts';
 
 export interface KafkaSourceOptions {
@@ -39,7 +40,11 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
   // kafkajs sends a heartbeat when the wall clock says so: after that was set back by an hour it sends none for an hour, and the group goes
   // on without this consumer, which does not notice. A new one begins by the new time.
   let unwatchClock = () => {};
-  const firstPoll = new FirstPoll(consumer, (partition) => unlessBetweenRuns(() => consumer.resume(at(partition))));
+  const polls = new PollRest(consumer);
+  const firstPoll = new FirstPoll(consumer, (partition) => {
+    unlessBetweenRuns(() => consumer.resume(at(partition)));
+    polls.wake();
+  });
 
   return {
     async start(handlers) {
@@ -56,12 +61,13 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
         autoCommit: false,
         eachBatchAutoResolve: false,
         partitionsConsumedConcurrently: 64,
-        eachBatch: (payload) => onFetch(payload, handlers),
+        eachBatch: (payload) => onFetch(payload, handlers, polls),
       });
     },
     async stop() {
       unwatchClock();
       crashed = () => {};
+      polls.wake();
       try {
         await consumer.disconnect();
       } finally {
@@ -74,6 +80,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     },
     resume: (partition) => firstPoll.resume(partition),
     seek: (partition, offset) => unlessBetweenRuns(() => consumer.seek({ topic, partition, offset: String(offset) })),
+    poll: () => polls.poll(),
     commit: (partition, offset, metadata) => commits.commit(partition, offset, metadata),
     async committed() {
       const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
@@ -174,8 +181,8 @@ function onFilteredFetch({ partition, batchSize, firstOffset, lastOffset, highWa
 /** What kafkajs says when it begins to handle a poll of one partition. */
 type BatchProcessPayload = ConsumerStartBatchProcessEvent['payload'];
 
-/** Hands the fetch on and returns at once; what was not taken will be polled again. */
-function onFetch({ batch, resolveOffset }: EachBatchPayload, handlers: SourceHandlers): Promise<void> {
+/** Hands the fetch on; what was not taken will be polled again. kafkajs polls again when this resolves. */
+async function onFetch({ batch, resolveOffset }: EachBatchPayload, handlers: SourceHandlers, polls: PollRest): Promise<void> {
   const lastOffset = batch.lastOffset();
   const taken = handlers.fetched({
     partition: batch.partition,
@@ -187,5 +194,7 @@ function onFetch({ batch, resolveOffset }: EachBatchPayload, handlers: SourceHan
   // Resolving the last visible record also resolves control records behind it.
   const lastVisible = batch.messages.at(-1);
   if (taken && lastVisible) resolveOffset(lastVisible.offset);
-  return Promise.resolve();
+  // The partitions of a broker are polled together: one that wants more ends the rest of all.
+  if (handlers.wantsMore()) polls.wake();
+  else await polls.rest();
 }

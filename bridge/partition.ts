@@ -43,6 +43,8 @@ export class Partition {
   readonly #partition: number;
   #idle: Promise<void> = Promise.resolve();
   #draining = false;
+  /** True while there is nothing to start a batch with. */
+  #isIdle = false;
 
   constructor(
     private readonly ports: PartitionPorts,
@@ -59,6 +61,11 @@ export class Partition {
   /** True while what holds the partition up is known: it must not be mistaken for a consumer that gets nowhere. */
   get isWaiting(): boolean {
     return this.#status.isWaiting;
+  }
+
+  /** True while the lane is empty, or holds less than it could of what the log has. */
+  get wantsMore(): boolean {
+    return !this.#status.isOver && (this.#isIdle || (this.#intake?.isBehind ?? false));
   }
 
   get position(): number | undefined {
@@ -128,7 +135,7 @@ export class Partition {
 
   async #nextBatch(lane: Lane): Promise<void> {
     if (lane.isEmpty) return this.#untilWoken();
-    const { budget, openBatches, starter } = this.ports;
+    const { budget, openBatches, source, starter } = this.ports;
     const status = this.#status;
     if (openBatches.isFull()) {
       status.waiting('open_batches');
@@ -136,6 +143,8 @@ export class Partition {
       status.waiting('none');
     }
     await budget.acquire(status.signal);
+    // What came while the lane waited goes along.
+    await source.poll();
     if (status.isOver || this.#draining) return;
     const scored = await startBatch(starter, lane, this.#head, status, this.options);
     if (scored) this.#scored(lane, scored);
@@ -162,10 +171,14 @@ export class Partition {
     this.#committer.commit(offset, encodeCommitMetadata(metadata));
   }
 
-  #untilWoken(): Promise<void> {
-    return new Promise((resolve) => {
+  async #untilWoken(): Promise<void> {
+    this.#isIdle = true;
+    const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
+    await this.ports.source.poll();
+    await woken;
+    this.#isIdle = false;
   }
 
   #failed(error: unknown): void {

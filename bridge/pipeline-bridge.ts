@@ -59,6 +59,7 @@ export class PipelineBridge {
     await source.start({
       assigned: (partitions) => this.#assigned(source, partitions),
       fetched: (fetch) => (source === this.#source && this.#partitions.get(fetch.partition)?.fetched(fetch)) || false,
+      wantsMore: () => [...this.#partitions.values()].some((partition) => partition.wantsMore),
       crashed: (error) => this.#rebuildLater(source, error.message),
     });
   }
@@ -183,6 +184,7 @@ function fenced(source: Source, isCurrent: () => boolean): Source {
     committed: () => source.committed(),
     bounds: () => source.bounds(),
     offsetAt: (partition, timeMs) => source.offsetAt(partition, timeMs),
+    poll: () => source.poll(),
     pause: (partition) => void (isCurrent() && source.pause(partition)),
     resume: (partition) => void (isCurrent() && source.resume(partition)),
     seek: (partition, offset) => void (isCurrent() && source.seek(partition, offset)),

@@ -30,6 +30,8 @@ export interface Source {
   resume(partition: number): void;
   /** The next poll of the partition asks for this offset. */
   seek(partition: number, offset: number): void;
+  /** Polls at once where the consumer rests, and resolves when what came was handed on, within some milliseconds. */
+  poll(): Promise<void>;
   /**
    * One that fails may have its effect even so, though not after a later one that this consumer made for the same partition. It can come after
    * one of another consumer: a rebalance in between does not stop what is under way.
@@ -47,6 +49,8 @@ export interface SourceHandlers {
   assigned(partitions: readonly number[]): void;
   /** Must not wait: a slow handler would hold back all other partitions of the same broker. Answers whether the poll may go on behind it. */
   fetched(fetch: Fetch): boolean;
+  /** Whether a partition could use records at once. While none could, the consumer rests between its polls, for a moment or until `Source.poll`. */
+  wantsMore(): boolean;
   /** The consumer ended for good, or is of no use any more, and must be rebuilt. */
   crashed(error: Error): void;
 }

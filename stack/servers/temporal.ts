@@ -36,15 +36,20 @@ export interface TemporalServer extends EmbeddedServer {
   retentionHours: number;
 }
 
-/**
- * One history shard polls its queues 20 times a second by default, so each hop of a workflow waits up to 50 ms. Far
- * higher figures cost throughput under load; this one was measured best.
- */
+/** See docs/decisions/0032: what each costs and gains here. A cluster of more than one machine has other needs. */
 const dynamicConfig = [
+  // One history shard polls its queues 20 times a second by default, so each hop of a workflow waits up to 50 ms. Far higher figures cost throughput under load.
   'history.transferProcessorMaxPollRPS=300',
-  'history.timerProcessorMaxPollRPS=300',
+  // Behind each poll of the timers there is a second one, that looks ahead. No timer of ours holds up scoring.
+  'history.timerProcessorMaxPollRPS=60',
   // A timer is put off by up to this much so that it is not read too early; by default a timer of 1 ms takes a second.
   'history.timerProcessorMaxTimeShift="10ms"',
+  // By default three polls of the timers within one second count as stuck: the queue's state is then saved, and finished timers are deleted, after each poll.
+  'history.queueReaderStuckCriticalAttempts=1000',
+  // The list of runs may be half a second late. Of a run that has ended by then only its end is written, and not its start before that.
+  'history.visibilityProcessorMaxPollRPS=2',
+  // The dev server would read the search attributes from its database a dozen times a batch. Ours are there before anything starts.
+  'system.forceSearchAttributesCacheRefreshOnRead=false',
   'matching.numTaskqueueReadPartitions=1',
   'matching.numTaskqueueWritePartitions=1',
 ];

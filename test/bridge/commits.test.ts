@@ -101,7 +101,7 @@ describe('a consumer and its commits', () => {
   test('that still wait for their turn are dropped with a new assignment, and never sent', async () => {
     const { kafka, sent, offsets, join } = silentCoordinator();
     const source = createKafkaSource(kafka, options);
-    await source.start({ assigned: () => {}, fetched: () => true, crashed: () => {} });
+    await source.start({ assigned: () => {}, fetched: () => true, wantsMore: () => true, crashed: () => {} });
     const first = source.commit(0, 1, '');
     const second = source.commit(0, 2, '');
     join();
@@ -125,7 +125,7 @@ describe('a consumer and its commits', () => {
       const { kafka, sent } = silentCoordinator();
       const source = createKafkaSource(kafka, options);
       const crashes: string[] = [];
-      await source.start({ assigned: () => {}, fetched: () => true, crashed: ({ message }) => void crashes.push(message) });
+      await source.start({ assigned: () => {}, fetched: () => true, wantsMore: () => true, crashed: ({ message }) => void crashes.push(message) });
       return { source, sent, crashes };
     }
     const setBackByAnHour = () => vi.setSystemTime(Date.now() - 3_600_000);

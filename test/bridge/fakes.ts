@@ -38,6 +38,9 @@ export class FakeSource implements Source {
   seek(_: number, offset: number): void {
     this.seeks.push(offset);
   }
+  poll(): Promise<void> {
+    return Promise.resolve();
+  }
   commit(_: number, offset: number, metadata: string): Promise<void> {
     if (this.failCommits) return Promise.reject(new Error('no commit'));
     this.commits.push({ offset, metadata });

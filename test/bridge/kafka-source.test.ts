@@ -89,7 +89,7 @@ describe('the bridge on kafkajs', () => {
     await transaction.send({ topic, messages: [{ value: 'open' }] });
     cleanUps.push(() => transaction.abort());
     const source = newSource();
-    const handlers = { assigned: () => {}, fetched: () => false, crashed: () => {} };
+    const handlers = { assigned: () => {}, fetched: () => false, wantsMore: () => true, crashed: () => {} };
     await source.start(handlers);
     cleanUps.push(() => source.stop());
     expect((await source.bounds()).get(0)).toEqual({ start: 0, end: 1 });

@@ -165,6 +165,11 @@ export class FakeSource implements Source {
     this.#poll(reader);
   }
 
+  /** Fetches come by themselves here; what a lane waits for the answer is what can happen meanwhile. */
+  async poll(): Promise<void> {
+    if (this.world.random.chance(0.5)) await this.process.clock.sleep(this.world.random.whole(1, 10));
+  }
+
   /** Sent when kafkajs gets to it, with the generation that it then has: it can come late, and it can be lost. */
   async commit(partition: number, offset: number, metadata: string): Promise<void> {
     const { random, trace, oracle } = this.world;
