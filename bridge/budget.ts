@@ -7,16 +7,21 @@ import type { Clock } from './ports.ts';
 export class Budget {
   #nextFreeMs = 0;
 
-  /** @param burst starts that may follow one another at once after a pause */
+  /**
+   * @param max starts per second at most
+   * @param pace starts per second of batches that waiting would let grow: at most `max`
+   * @param burst starts that may follow one another at once after a pause
+   */
   constructor(
     private readonly clock: Clock,
-    private readonly perSecond: number,
+    private readonly max: number,
+    private readonly pace: () => number = () => max,
     private readonly burst = 4,
   ) {}
 
-  /** Resolves when the next start is within the budget, or when the signal is aborted. */
-  async acquire(signal: AbortSignal): Promise<void> {
-    const stepMs = 1_000 / this.perSecond;
+  /** Resolves when the next start is within the budget, or when the signal is aborted. A full batch takes a short turn: waiting does not let it grow. */
+  async acquire(signal: AbortSignal, isFull: boolean): Promise<void> {
+    const stepMs = 1_000 / (isFull ? this.max : this.pace());
     const nowMs = this.clock.nowMs();
     this.#nextFreeMs = Math.max(this.#nextFreeMs, nowMs - stepMs * this.burst) + stepMs;
     const waitMs = this.#nextFreeMs - nowMs;

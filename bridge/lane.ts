@@ -85,6 +85,11 @@ export class Lane {
     return this.#records.length === 0;
   }
 
+  /** True when the next batch would be no larger if it waited. */
+  isFull({ recordsMax, bytesMax }: BatchCaps): boolean {
+    return this.#records.length >= recordsMax || this.#bytes >= bytesMax;
+  }
+
   /** Takes a fetch that begins at the tail; any other is left alone. */
   accept(fetch: Fetch): Acceptance {
     if (fetch.fetchedOffset !== this.#tail) return fetch.fetchedOffset < this.#tail ? 'below' : 'above';

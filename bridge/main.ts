@@ -16,6 +16,7 @@ import { createKafkaSource } from './kafka-source.ts';
 import { withLedger, type ChainEnd } from './ledger-starter.ts';
 import { createBridgeReports } from './metrics.ts';
 import { countOpenBatches, OpenBatches } from './open-batches.ts';
+import { Pace } from './pace.ts';
 import { PipelineBridge } from './pipeline-bridge.ts';
 import { createTemporalStarter } from './temporal-starter.ts';
 
@@ -32,7 +33,11 @@ await runMain('bridge', async (config, log) => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const reports = createBridgeReports(registry, log);
-  const budget = new Budget(systemClock, bridge.batchesPerSecond);
+  const stopping = new AbortController();
+  const pace = new Pace(bridge.batchesPerSecond);
+  const followsCores = bridge.pace === 'cores';
+  const following = followsCores ? pace.follow(systemClock, stopping.signal) : Promise.resolve();
+  const budget = new Budget(systemClock, bridge.batchesPerSecond, followsCores ? () => pace.perSecond : undefined);
   // Asked only when a commit says nothing: the bridge does not hold connections for it, and starts without Postgres.
   const chainEnd: ChainEnd = async (chain) => {
     const pool = await createPool(config.database.url, { max: 1, applicationName: 'headrace bridge' });
@@ -72,9 +77,11 @@ await runMain('bridge', async (config, log) => {
   return {
     ready: { pipelines: pipelines.map(({ name }) => name), metrics: metrics.address },
     async stop() {
+      stopping.abort();
       await Promise.all(running.map(({ pipelineBridge }) => pipelineBridge.stop()));
       for (const { openBatches } of running) openBatches.stop();
       await temporal.connection.close();
+      await following;
       await metrics.close();
     },
   };

@@ -142,7 +142,7 @@ export class Partition {
       await openBatches.admit(status.signal);
       status.waiting('none');
     }
-    await budget.acquire(status.signal);
+    await budget.acquire(status.signal, lane.isFull(this.options.caps));
     // What came while the lane waited goes along.
     await source.poll();
     if (status.isOver || this.#draining) return;

@@ -77,7 +77,8 @@ export const settings = {
     rollUpSeconds: setting('HEADRACE_LAKE_ROLL_UP_SECONDS', whole(1, 86_400).default(60), 'How often segments are rolled up into Parquet.'),
   },
   bridge: {
-    batchesPerSecond: setting('HEADRACE_BATCHES_PER_SECOND', whole(1, 10_000).default(30), 'Batch starts per second of one bridge, shared by its partitions. Where `npm start` runs Temporal itself: 8 per core, at most 30.'),
+    batchesPerSecond: setting('HEADRACE_BATCHES_PER_SECOND', whole(1, 10_000).default(30), 'Batch starts per second of one bridge, shared by its partitions.'),
+    pace: setting('HEADRACE_PACE', z.enum(['fixed', 'cores']).default('fixed'), '`cores`: while the cores of this machine are busy, fewer starts of batches that are not full. For a bridge beside the servers; `npm start` sets it where it runs Temporal itself.'),
     openBatchesMax: setting('HEADRACE_OPEN_BATCHES_MAX', whole(1, 100_000).default(10_000), 'Runs with undelivered sinks per pipeline; beyond it Kafka holds the backlog.'),
     batchRecordsMax: setting('HEADRACE_BATCH_RECORDS_MAX', whole(1, 16_384).default(2_048), 'Records per batch.'),
     frameBytesMax: setting('HEADRACE_FRAME_BYTES_MAX', whole(16_384, mib).default(384 * 1024), 'Bytes of keys, values and headers per batch, before the codec.'),

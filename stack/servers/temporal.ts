@@ -41,7 +41,7 @@ const dynamicConfig = [
   // One history shard polls its queues 20 times a second by default, so each hop of a workflow waits up to 50 ms. Far higher figures cost throughput under load.
   'history.transferProcessorMaxPollRPS=300',
   // Behind each poll of the timers there is a second one, that looks ahead. No timer of ours holds up scoring.
-  'history.timerProcessorMaxPollRPS=60',
+  'history.timerProcessorMaxPollRPS=120',
   // A timer is put off by up to this much so that it is not read too early; by default a timer of 1 ms takes a second.
   'history.timerProcessorMaxTimeShift="10ms"',
   // By default three polls of the timers within one second count as stuck: the queue's state is then saved, and finished timers are deleted, after each poll.

@@ -6,7 +6,6 @@ export { watchDisk } from './disk-watch.ts';
 export type { DiskWatch } from './disk-watch.ts';
 export { removeEndpoints, writeEndpoints } from './endpoints.ts';
 export type { Endpoints } from './endpoints.ts';
-export { embeddedPace } from './pace.ts';
 export { nodeArgs, nodeEnv, startNodeProcess } from './node-process.ts';
 export { endLeftovers, RunState } from './run-state.ts';
 export type { Running, Service, ServiceEvent, ServiceState } from './service.ts';
