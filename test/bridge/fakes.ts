@@ -20,6 +20,8 @@ export class FakeSource implements Source {
   stored: Commit = { offset: null, metadata: null };
   log = { start: 0, end: 0 };
   failCommits = false;
+  /** What the next poll brings while a lane waits for it. */
+  onPoll: () => void = () => {};
 
   start(handlers: SourceHandlers): Promise<void> {
     this.handlers = handlers;
@@ -39,6 +41,7 @@ export class FakeSource implements Source {
     this.seeks.push(offset);
   }
   poll(): Promise<void> {
+    this.onPoll();
     return Promise.resolve();
   }
   commit(_: number, offset: number, metadata: string): Promise<void> {

@@ -114,11 +114,43 @@ describe('the bridge on kafkajs', () => {
       return undefined;
     };
     const second = await startBridge(starter);
-    await until('scored', () => second.starter.starts.some(({ end }) => end === 6));
+    await until('asked what is committed at the start', () => atStart !== undefined);
     expect(second.starter.starts).toMatchObject([{ position: 4, end: 6, count: 1, head: false }]);
     expect(second.reports.events).toContainEqual({ what: 'lost', detail: { from: 4, to: 5 } });
     expect(atStart).toMatchObject({ offset: '4', metadata: expect.stringContaining('"tail":{"offset":3') as string });
     await until('committed', async () => (await committed()).metadata?.includes('"tail":{"offset":5'));
+  }, 60_000);
+
+  test('rests while nobody wants more, and what came meanwhile comes together when it is asked', async () => {
+    const fetches: number[] = [];
+    let end = 0;
+    let wants = true;
+    const source = newSource();
+    await source.start({
+      assigned: (partitions) => partitions.forEach((partition) => source.resume(partition)),
+      fetched: ({ records, endOffset }) => {
+        fetches.push(records.length);
+        end = endOffset;
+        return true;
+      },
+      wantsMore: () => wants,
+      crashed: (error) => {
+        throw error;
+      },
+    });
+    cleanUps.push(() => source.stop());
+    const producer = await newProducer();
+    const send = async (records: number) => {
+      for (let sent = 0; sent < records; sent++) await producer.send({ topic, messages: [{ value: 'a' }] });
+    };
+    await send(1);
+    await until('read', () => end === 1);
+    wants = false;
+    await send(50);
+    const polled = fetches.length;
+    await until('all is read', () => source.poll().then(() => end === 51));
+    expect(polled).toBeLessThan(25);
+    expect(fetches.reduce((sum, records) => sum + records, 0)).toBe(51);
   }, 60_000);
 
   test('steering a consumer that does not run is no error', () => {

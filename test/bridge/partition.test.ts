@@ -48,6 +48,38 @@ describe('a partition', () => {
     expect(starter.starts.map(({ position, head }) => [position, head])).toEqual([[7, true], [8, false]]);
   });
 
+  test('what comes while the lane waits for its turn goes along', async () => {
+    const partition = await running();
+    source.onPoll = () => {
+      source.onPoll = () => {};
+      partition.fetched(fetchOf(1, [recordAt(1), recordAt(2)]));
+    };
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await positionIs(partition, 3);
+    expect(starter.starts).toMatchObject([{ position: 0, end: 3, count: 3 }]);
+  });
+
+  test('wants more while it has nothing to start with, or less than the log holds; not while a batch is under way, nor when it is over', async () => {
+    let scored: () => void = () => {};
+    starter.answer = () => new Promise((resolve) => (scored = () => resolve(undefined)));
+    const partition = await running({ laneBytesMax: 100 });
+    expect(partition.wantsMore).toBe(true);
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await until('started', () => starter.starts.length === 1, { everyMs: 1 });
+    expect(partition.wantsMore).toBe(false);
+    partition.fetched({ ...fetchOf(1, [recordAt(1)]), logEnd: 9 });
+    expect(partition.wantsMore).toBe(true);
+    partition.fetched({ ...fetchOf(2, [recordAt(2), recordAt(3)]), logEnd: 9 });
+    expect([source.paused, partition.wantsMore]).toEqual([true, false]);
+    scored();
+    await until('started again', () => starter.starts.length === 2, { everyMs: 1 });
+    scored();
+    await positionIs(partition, 4);
+    await until('idle', () => partition.wantsMore, { everyMs: 1 });
+    await partition.abandon();
+    expect(partition.wantsMore).toBe(false);
+  });
+
   test('goes on from its own commit, and checks the record before it', async () => {
     const last = recordAt(9);
     source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: { offset: 9, hash: recordHash(last) } }) };
