@@ -1,4 +1,4 @@
-import { finishedBatches, openBatchCount, type FinishedBatch } from './batch-runs.ts';
+import { allBatches } from './batch-runs.ts';
 import type { Bench, BenchContext } from './context.ts';
 import { quantile, type Figure } from './figures.ts';
 import { sendOnSchedule } from './open-loop.ts';
@@ -52,7 +52,7 @@ async function measureLatency(context: BenchContext, partitions: number): Promis
     const steady = sent.slice(rate * warmUpSeconds);
     await untilScored(system, sent);
     const scored = latencies(steady, scoredRanges(system.logLines('bridge')));
-    const batches = await deliveredBatches(system, sent.length);
+    const batches = await allBatches(system.temporal, sent.length, drainMsMax);
     const delivered = latencies(steady, batches.map((batch) => ({ ...batch, doneMs: batch.closedMs })));
     tell(`${partitions} partitions: ${steady.length} samples`);
     const under = `${partitions} partitions, ${rate} events/s`;
@@ -100,12 +100,4 @@ export function latencies(events: readonly SentEvent[], ranges: readonly DoneRan
 
 async function untilScored(system: BenchSystem, sent: readonly SentEvent[]): Promise<void> {
   await poll('all events are scored', drainMsMax, async () => (await system.metric('bridge', 'headrace_bridge_records_total')) >= sent.length);
-}
-
-async function deliveredBatches(system: BenchSystem, events: number): Promise<FinishedBatch[]> {
-  return poll('all batches are completed', drainMsMax, async () => {
-    if ((await openBatchCount(system.temporal)) > 0) return undefined;
-    const batches = await finishedBatches(system.temporal);
-    return batches.reduce((sum, { count }) => sum + count, 0) >= events ? batches : undefined;
-  });
 }

@@ -6,6 +6,7 @@ import type { Clock } from './ports.ts';
  */
 export class Budget {
   #nextFreeMs = 0;
+  #nextSmallMs = 0;
 
   /**
    * @param max starts per second at most
@@ -19,12 +20,17 @@ export class Budget {
     private readonly burst = 4,
   ) {}
 
-  /** Resolves when the next start is within the budget, or when the signal is aborted. A full batch takes a short turn: waiting does not let it grow. */
+  /** Resolves when the next start is within the budget, or when the signal is aborted. A full batch waits for no pace: that would not let it grow. */
   async acquire(signal: AbortSignal, isFull: boolean): Promise<void> {
-    const stepMs = 1_000 / (isFull ? this.max : this.pace());
     const nowMs = this.clock.nowMs();
-    this.#nextFreeMs = Math.max(this.#nextFreeMs, nowMs - stepMs * this.burst) + stepMs;
-    const waitMs = this.#nextFreeMs - nowMs;
+    this.#nextFreeMs = this.#turnAfter(this.#nextFreeMs, nowMs, this.max);
+    if (!isFull) this.#nextSmallMs = this.#turnAfter(this.#nextSmallMs, nowMs, this.pace());
+    const waitMs = (isFull ? this.#nextFreeMs : Math.max(this.#nextFreeMs, this.#nextSmallMs)) - nowMs;
     if (waitMs > 0) await this.clock.sleep(waitMs, signal);
+  }
+
+  #turnAfter(lastMs: number, nowMs: number, perSecond: number): number {
+    const stepMs = 1_000 / perSecond;
+    return Math.max(lastMs, nowMs - stepMs * this.burst) + stepMs;
   }
 }

@@ -53,7 +53,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
       await consumer.connect();
       // Before the handlers hear of the new assignment, which commits anew.
       consumer.on(consumer.events.GROUP_JOIN, () => commits.dropWaiting());
-      listen(consumer, handlers, topic);
+      listen(consumer, handlers, topic, polls);
       unwatchClock = watchClock((byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)), { leastMs: sessionTimeoutMs / 3 });
       // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
       await consumer.subscribe({ topic, fromBeginning: true });
@@ -124,8 +124,8 @@ class FirstPoll {
     });
     consumer.on(FETCH_START, ({ payload }) => void this.#polling.add(payload.nodeId));
     consumer.on(FETCH, ({ payload }) => {
-      this.#polling.delete(payload.nodeId);
-      if (!this.#isOver && this.#polling.size === 0) this.#end();
+      // A poll that began before the assignment ends nothing.
+      if (this.#polling.delete(payload.nodeId) && !this.#isOver && this.#polling.size === 0) this.#end();
     });
   }
 
@@ -154,9 +154,13 @@ function unlessBetweenRuns(steer: () => void): void {
   }
 }
 
-function listen(consumer: Consumer, handlers: SourceHandlers, topic: string): void {
+function listen(consumer: Consumer, handlers: SourceHandlers, topic: string, polls: PollRest): void {
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => handlers.assigned(payload.memberAssignment[topic] ?? []));
-  consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload }) => onFilteredFetch(payload, handlers));
+  consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload }) => {
+    if (payload.batchSize > 0) return;
+    onFilteredFetch(payload, handlers);
+    if (handlers.wantsMore()) polls.wake();
+  });
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) handlers.crashed(payload.error);
   });
@@ -166,8 +170,7 @@ function listen(consumer: Consumer, handlers: SourceHandlers, topic: string): vo
  * A poll whose records were all invisible (an aborted transaction, control records) never reaches `eachBatch`, and kafkajs goes on
  * behind it. The event does not say which offset was asked for: where it begins is the first offset that the poll held.
  */
-function onFilteredFetch({ partition, batchSize, firstOffset, lastOffset, highWatermark }: BatchProcessPayload, handlers: SourceHandlers): void {
-  if (batchSize > 0) return;
+function onFilteredFetch({ partition, firstOffset, lastOffset, highWatermark }: BatchProcessPayload, handlers: SourceHandlers): void {
   handlers.fetched({
     partition,
     // Without a first offset all that came lies below the offset that was asked for, and kafkajs names that one as the last.

@@ -16,7 +16,7 @@ export class Pace {
   #perSecond: number;
   readonly #min: number;
 
-  /** @param max starts per second that idle cores do not raise the pace above */
+  /** @param max most starts per second */
   constructor(
     private readonly max: number,
     cores = availableParallelism(),
@@ -36,25 +36,19 @@ export class Pace {
   }
 
   /** Observes the cores of this machine until the signal is aborted. */
-  async follow(clock: Clock, signal: AbortSignal, read: () => CoreTimes = coreTimes): Promise<void> {
-    let last = read();
+  async follow(clock: Clock, signal: AbortSignal, read: () => number = busyMs, cores = cpus().length): Promise<void> {
+    let last = { busyMs: read(), atMs: clock.nowMs() };
     while (!signal.aborted) {
       await clock.sleep(observeMs, signal);
-      const now = read();
-      const total = now.total - last.total;
-      if (total > 0) this.observe(1 - (now.idle - last.idle) / total);
+      const now = { busyMs: read(), atMs: clock.nowMs() };
+      const passedMs = (now.atMs - last.atMs) * cores;
+      if (passedMs > 0) this.observe((now.busyMs - last.busyMs) / passedMs);
       last = now;
     }
   }
 }
 
-/** Of all cores together, since some beginning. */
-interface CoreTimes {
-  idle: number;
-  total: number;
-}
-
-function coreTimes(): CoreTimes {
-  const times = cpus().map(({ times: { user, nice, sys, irq, idle } }) => ({ idle, total: user + nice + sys + irq + idle }));
-  return { idle: times.reduce((sum, { idle }) => sum + idle, 0), total: times.reduce((sum, { total }) => sum + total, 0) };
+/** How long the cores of this machine were busy since some beginning, all together. A core that waits for a disk is not busy. */
+export function busyMs(): number {
+  return cpus().reduce((sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq, 0);
 }

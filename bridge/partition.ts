@@ -142,7 +142,7 @@ export class Partition {
       await openBatches.admit(status.signal);
       status.waiting('none');
     }
-    await budget.acquire(status.signal, lane.isFull(this.options.caps));
+    await budget.acquire(status.signal, lane.isFull(this.options.caps) || this.#reading.isPaused);
     // What came while the lane waited goes along.
     await source.poll();
     if (status.isOver || this.#draining) return;
@@ -176,8 +176,9 @@ export class Partition {
     const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    await this.ports.source.poll();
+    void this.ports.source.poll();
     await woken;
+    // Later than the fetch that woke it was handled: the consumer must not rest on that one, because the lane is about to ask for the next.
     this.#isIdle = false;
   }
 

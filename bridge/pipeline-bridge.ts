@@ -59,7 +59,7 @@ export class PipelineBridge {
     await source.start({
       assigned: (partitions) => this.#assigned(source, partitions),
       fetched: (fetch) => (source === this.#source && this.#partitions.get(fetch.partition)?.fetched(fetch)) || false,
-      wantsMore: () => [...this.#partitions.values()].some((partition) => partition.wantsMore),
+      wantsMore: () => source === this.#source && [...this.#partitions.values()].some((partition) => partition.wantsMore),
       crashed: (error) => this.#rebuildLater(source, error.message),
     });
   }

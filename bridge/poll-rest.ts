@@ -2,6 +2,8 @@ import type { Consumer } from 'kafkajs';
 
 /** A rest must not put off heartbeats for long. */
 const restMsMax = 100;
+/** kafkajs hands on as many fetches at once as its `partitionsConsumedConcurrently`, for all brokers together; one rest holds back a broker. */
+const restsMax = 32;
 /** A lane does not wait longer for a poll: a broker that has nothing new is silent for a while. */
 const pollMsMax = 10;
 
@@ -21,6 +23,7 @@ export class PollRest {
 
   /** For the handler of a poll: kafkajs sends the next one when this resolves. */
   rest(): Promise<void> {
+    if (this.#resting.size >= restsMax) return Promise.resolve();
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer);

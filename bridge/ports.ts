@@ -30,7 +30,7 @@ export interface Source {
   resume(partition: number): void;
   /** The next poll of the partition asks for this offset. */
   seek(partition: number, offset: number): void;
-  /** Polls at once where the consumer rests, and resolves when what came was handed on, within some milliseconds. */
+  /** Polls at once where the consumer rests, and resolves when a poll was answered and what came was handed on, or after some milliseconds. Never rejects. */
   poll(): Promise<void>;
   /**
    * One that fails may have its effect even so, though not after a later one that this consumer made for the same partition. It can come after
@@ -49,7 +49,7 @@ export interface SourceHandlers {
   assigned(partitions: readonly number[]): void;
   /** Must not wait: a slow handler would hold back all other partitions of the same broker. Answers whether the poll may go on behind it. */
   fetched(fetch: Fetch): boolean;
-  /** Whether a partition could use records at once. While none could, the consumer rests between its polls, for a moment or until `Source.poll`. */
+  /** Must not wait. Whether a partition could use records at once. While none could, the consumer rests between its polls, for a moment or until `Source.poll`. */
   wantsMore(): boolean;
   /** The consumer ended for good, or is of no use any more, and must be rebuilt. */
   crashed(error: Error): void;

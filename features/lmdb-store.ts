@@ -7,7 +7,7 @@ import { makeFolder } from '../files/make-folder.ts';
 import { isActive, leastWatermark, withProgress, type ProgressMarker } from './chain-progress.ts';
 import { packState, unpackState } from './pack-state.ts';
 import { StateCache } from './state-cache.ts';
-import { judgeBatch, markerAfter, resultName, type AppliedBatch, type FeatureStore, type FoldContext, type FoldResult, type Marker, type Retention } from './store.ts';
+import { judgeBatch, markerAfter, markerAfterAnswer, resultName, type AppliedBatch, type FeatureStore, type FoldContext, type FoldResult, type Marker, type Retention } from './store.ts';
 import { StateSweep } from './state-sweep.ts';
 
 export interface LmdbStoreOptions {
@@ -120,7 +120,11 @@ class LmdbStore implements FeatureStore {
         return state;
       },
     });
-    if (verdict === 'answer') return result;
+    if (verdict === 'answer') {
+      const answered = markerAfterAnswer(marker!, batch);
+      if (answered) this.#writeJson(`marker|${chain}`, answered);
+      return result;
+    }
     for (const [key, state] of states) this.#write(stateKey(key), packState(state));
     const { marker: next, overlapped, dropped } = markerAfter(marker, batch, watermarkMs);
     if (overlapped) this.#write(overlappedKey(chain, overlapped), Buffer.from(this.#read(`result|${chain}`)!));

@@ -1,5 +1,5 @@
 import { chainId, type BatchRef, type Chain } from '../contracts/event-key.ts';
-import { judgeBatch, markerAfter, resultName, type FeatureStore, type FoldContext, type FoldResult, type Marker } from './store.ts';
+import { judgeBatch, markerAfter, markerAfterAnswer, resultName, type FeatureStore, type FoldContext, type FoldResult, type Marker } from './store.ts';
 
 /** A feature store that forgets everything when its process ends: for tests, and for computing features offline. */
 export class MemoryStore implements FeatureStore {
@@ -21,7 +21,10 @@ export class MemoryStore implements FeatureStore {
       // A copy, so that a fold that throws has changed nothing.
       get: (key) => this.#states.get(key)?.slice(),
     });
-    if (verdict === 'answer') return result;
+    if (verdict === 'answer') {
+      this.#chains.set(id, { ...chain!, marker: markerAfterAnswer(chain!.marker, batch) ?? chain!.marker });
+      return result;
+    }
     for (const [key, state] of states) this.#states.set(key, state);
     const after = markerAfter(chain?.marker, batch, watermarkMs);
     const overlapped = new Map(chain?.overlapped);

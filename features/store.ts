@@ -59,6 +59,8 @@ export interface Marker {
    * takes a chain that was walked again after Temporal had forgotten it. Oldest first; absent = none.
    */
   overlapped?: AppliedBatch[];
+  /** A batch that was only answered overlapped with the last one: its result is kept like theirs when the next one comes. */
+  lastOverlapped?: true;
 }
 
 /** A batch that changed the store. */
@@ -96,9 +98,15 @@ export function judgeBatch(marker: Marker | undefined, batch: BatchRef): 'repeat
   return end <= marker.position ? 'answer' : 'apply';
 }
 
+/** The marker after a batch was only answered; undefined when that changes nothing. */
+export function markerAfterAnswer<M extends Marker>(marker: M, { position, end }: AppliedBatch): M | undefined {
+  const { last, lastOverlapped } = marker;
+  return lastOverlapped || end <= last.position || position >= last.end ? undefined : { ...marker, lastOverlapped: true };
+}
+
 /** The marker after a batch was applied, and whose results have to be kept or dropped with that. */
 export function markerAfter(marker: Marker | undefined, { position, end, startId }: BatchRef, watermarkMs: number | null): { marker: Marker; overlapped?: AppliedBatch; dropped: AppliedBatch[] } {
-  const overlapped = marker && position < marker.position ? marker.last : undefined;
+  const overlapped = marker && (position < marker.position || marker.lastOverlapped) ? marker.last : undefined;
   const all = [...(marker?.overlapped ?? []), ...(overlapped ? [overlapped] : [])];
   const after: Marker = { position: Math.max(marker?.position ?? 0, end), watermarkMs, last: { position, end, ...(startId === undefined ? {} : { startId }) } };
   if (all.length > 0) after.overlapped = all.slice(-overlappedMax);

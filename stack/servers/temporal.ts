@@ -44,11 +44,13 @@ const dynamicConfig = [
   'history.timerProcessorMaxPollRPS=120',
   // A timer is put off by up to this much so that it is not read too early; by default a timer of 1 ms takes a second.
   'history.timerProcessorMaxTimeShift="10ms"',
-  // By default three polls of the timers within one second count as stuck: the queue's state is then saved, and finished timers are deleted, after each poll.
+  // By default three polls of the timers that find some within one second count as stuck: the queue's state is then saved, and finished timers are deleted, after each poll.
   'history.queueReaderStuckCriticalAttempts=1000',
   // The list of runs may be half a second late. Of a run that has ended by then only its end is written, and not its start before that.
   'history.visibilityProcessorMaxPollRPS=2',
-  // The dev server would read the search attributes from its database a dozen times a batch. Ours are there before anything starts.
+  // Each of these polls brings so many at most.
+  'history.visibilityTaskBatchSize=1000',
+  // The dev server would read the search attributes from its database a dozen times a batch. New ones are known after two seconds now, as in a cluster.
   'system.forceSearchAttributesCacheRefreshOnRead=false',
   'matching.numTaskqueueReadPartitions=1',
   'matching.numTaskqueueWritePartitions=1',

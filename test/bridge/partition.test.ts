@@ -9,6 +9,7 @@ import { FakeSource, FakeStarter, fetchOf, instantClock, recordAt, recordingRepo
 const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0 };
 let source: FakeSource;
 let starter: FakeStarter;
+let budget: ToldBudget;
 let reports: ReturnType<typeof recordingReports>;
 
 beforeEach(() => {
@@ -18,9 +19,20 @@ beforeEach(() => {
   reports = recordingReports();
 });
 
+/** Says when a lane had its turn. */
+class ToldBudget extends Budget {
+  onTurn: (isFull: boolean) => void = () => {};
+
+  override async acquire(signal: AbortSignal, isFull: boolean): Promise<void> {
+    await super.acquire(signal, isFull);
+    this.onTurn(isFull);
+  }
+}
+
 function createPartition(options: { laneBytesMax?: number; startAt?: string; epoch?: number } = {}): Partition {
+  budget = new ToldBudget(instantClock, 1_000);
   return new Partition(
-    { source, starter, clock: instantClock, budget: new Budget(instantClock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports },
+    { source, starter, clock: instantClock, budget, openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports },
     { chain, epoch: 0, startAt: 'earliest', caps: { recordsMax: 4, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000, ...options },
   );
 }
@@ -50,13 +62,37 @@ describe('a partition', () => {
 
   test('what comes while the lane waits for its turn goes along', async () => {
     const partition = await running();
-    source.onPoll = () => {
-      source.onPoll = () => {};
-      partition.fetched(fetchOf(1, [recordAt(1), recordAt(2)]));
+    const turns: boolean[] = [];
+    budget.onTurn = (isFull) => {
+      turns.push(isFull);
+      // The poll that was asked for before its turn would not bring these.
+      source.onPoll = () => {
+        source.onPoll = () => {};
+        partition.fetched(fetchOf(1, [recordAt(1), recordAt(2)]));
+      };
     };
     partition.fetched(fetchOf(0, [recordAt(0)]));
     await positionIs(partition, 3);
     expect(starter.starts).toMatchObject([{ position: 0, end: 3, count: 3 }]);
+    expect(turns).toEqual([false]);
+  });
+
+  test('says of a batch that it is full when it has all the records it may have', async () => {
+    const turns: boolean[] = [];
+    const partition = await running();
+    budget.onTurn = (isFull) => void turns.push(isFull);
+    partition.fetched(fetchOf(0, [0, 1, 2, 3, 4].map((offset) => recordAt(offset))));
+    await positionIs(partition, 5);
+    expect(turns).toEqual([true, false]);
+  });
+
+  test('says so, too, when its partition is paused: nothing will come to it', async () => {
+    const turns: boolean[] = [];
+    const partition = await running({ laneBytesMax: 10 });
+    budget.onTurn = (isFull) => void turns.push(isFull);
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await positionIs(partition, 1);
+    expect(turns).toEqual([true]);
   });
 
   test('wants more while it has nothing to start with, or less than the log holds; not while a batch is under way, nor when it is over', async () => {

@@ -78,6 +78,20 @@ describe('the bridge of a pipeline', () => {
     expect(sources).toHaveLength(1);
   });
 
+  test('a consumer is told that its partitions want more while one has nothing to do, and one that was left behind is not', async () => {
+    const { handlers } = sources[0]!;
+    expect(handlers!.wantsMore()).toBe(false);
+    await assign(sources[0]!);
+    expect(handlers!.wantsMore()).toBe(true);
+    sources[0]!.stop = () => new Promise(() => {});
+    clock.isHeld = false;
+    handlers!.crashed(new Error('gone'));
+    await until('a new consumer', () => sources.length === 2 && sources[1]!.handlers, { everyMs: 1, timeoutMs: 5_000 });
+    clock.isHeld = true;
+    await assign(sources[1]!);
+    expect([handlers!.wantsMore(), sources[1]!.handlers!.wantsMore()]).toEqual([false, true]);
+  });
+
   test('a consumer that never stops does not hold up the next one', async () => {
     sources[0]!.stop = () => new Promise(() => {});
     clock.isHeld = false;

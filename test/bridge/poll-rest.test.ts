@@ -1,15 +1,20 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer } from 'kafkajs';
-import { beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { PollRest } from '../../bridge/poll-rest.ts';
 
 let answered: () => void;
 let polls: PollRest;
 
 beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const consumer = { events: { FETCH: 'consumer.fetch' }, on: (name: string, listener: () => void) => void (name === 'consumer.fetch' && (answered = listener)) };
   polls = new PollRest(consumer as unknown as Consumer);
 });
+
+afterEach(() => void vi.useRealTimers());
+
+/** Lets the turn of the event loop end, with what it left for the next one. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Tells in which order promises resolve. */
 function story(): { lines: string[]; add(what: string, when: Promise<void>): void } {
@@ -34,7 +39,7 @@ test('a poll ends the rest of all handlers, and resolves in the turn after its a
   expect(lines).toEqual(['rested', 'rested, too']);
   answered();
   queueMicrotask(() => lines.push('handed on'));
-  await delay(1);
+  await turn();
   expect(lines).toEqual(['rested', 'rested, too', 'handed on', 'polled', 'polled for another lane']);
 });
 
@@ -42,11 +47,13 @@ test('a poll that brings nothing is waited for ten milliseconds, and later answe
   const { lines, add } = story();
   add('rested', polls.rest());
   add('polled', polls.poll());
-  await delay(50);
+  await vi.advanceTimersByTimeAsync(9);
+  expect(lines).toEqual(['rested']);
+  await vi.advanceTimersByTimeAsync(1);
   expect(lines).toEqual(['rested', 'polled']);
   answered();
   add('rested again', polls.rest());
-  await delay(1);
+  await turn();
   expect(lines).toEqual(['rested', 'polled']);
 });
 
@@ -56,8 +63,15 @@ test('a rest ends by itself, or when it is woken', async () => {
   polls.wake();
   await Promise.resolve();
   add('ended by itself', polls.rest());
-  await delay(20);
+  await vi.advanceTimersByTimeAsync(99);
   expect(lines).toEqual(['woken']);
-  await delay(300);
+  await vi.advanceTimersByTimeAsync(1);
   expect(lines).toEqual(['woken', 'ended by itself']);
+});
+
+test('so many handlers rest at most that others still get theirs', async () => {
+  const { lines, add } = story();
+  for (let handler = 0; handler < 40; handler++) add(`${handler}`, polls.rest());
+  await Promise.resolve();
+  expect(lines).toEqual(['32', '33', '34', '35', '36', '37', '38', '39']);
 });

@@ -98,6 +98,28 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
     expect((await started(3, 6, 'e')).recordIndex).toHaveLength(0);
   });
 
+  test('keeps the result of the last batch, too, when the chain is walked again over it and there is nothing to apply', async () => {
+    const started = (position: number, end: number, startId: string) => applyRange(store, plan, log, { ...batchOf(position, end), startId });
+    await started(0, 3, 'a');
+    const overlapped = await started(3, 8, 'b');
+    expect((await started(2, 5, 'c')).recordIndex).toHaveLength(0);
+    expect((await started(5, 8, 'd')).recordIndex).toHaveLength(0);
+    store = await opened.reopen();
+    await started(8, 10, 'e');
+    await started(10, 12, 'f');
+    expect(await started(3, 8, 'b')).toEqual(overlapped);
+    expect((await started(8, 10, 'e')).recordIndex, 'nobody walked over this one').toHaveLength(0);
+  });
+
+  test('a batch that is answered and lies before the last one keeps nothing', async () => {
+    const started = (position: number, end: number, startId: string) => applyRange(store, plan, log, { ...batchOf(position, end), startId });
+    await started(0, 3, 'a');
+    await started(3, 8, 'b');
+    await started(0, 3, 'c');
+    await started(8, 10, 'd');
+    expect((await started(3, 8, 'b')).recordIndex).toHaveLength(0);
+  });
+
   test('keeps only so many overlapped results', async () => {
     const started = (position: number, end: number) => applyRange(store, plan, log, { ...batchOf(position, end), startId: `${end}` });
     await started(0, 2);

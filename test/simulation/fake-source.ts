@@ -16,9 +16,12 @@ interface Reader {
   expected: number;
 }
 
+const restMs = 100;
+
 /** kafkajs over the fake brokers, with its habits; see the comments for those that matter. */
 export class FakeSource implements Source {
   #handlers: SourceHandlers | undefined;
+  readonly #resting = new Set<() => void>();
   #readers = new Map<number, Reader>();
   /** The generation that kafkajs sends with its requests. It changes before our code hears of the new assignment. */
   #generation = -1;
@@ -95,6 +98,7 @@ export class FakeSource implements Source {
     if (!reader) return;
     reader.paused = false;
     this.#poll(reader);
+    this.#wake();
   }
 
   seek(partition: number, offset: number): void {
@@ -162,11 +166,30 @@ export class FakeSource implements Source {
     if (taken) reader.expected = endOffset;
     // Behind what no reader sees kafkajs goes on by itself.
     if (taken || isFiltered) reader.resolved = endOffset;
-    this.#poll(reader);
+    this.#goOn(reader);
   }
 
-  /** Fetches come by themselves here; what a lane waits for the answer is what can happen meanwhile. */
+  /** As the real one: while no partition wants more, none is polled for a while. */
+  #goOn(reader: Reader): void {
+    if (this.#handlers!.wantsMore()) {
+      this.#poll(reader);
+      return this.#wake();
+    }
+    this.world.trace.count('rest');
+    const end = () => {
+      if (this.#resting.delete(end) && this.#readers.get(reader.partition) === reader) this.#poll(reader);
+    };
+    this.#resting.add(end);
+    this.process.after(restMs, end);
+  }
+
+  #wake(): void {
+    for (const end of this.#resting) end();
+  }
+
+  /** Whether the answer comes within the time that a lane waits is chance. */
   async poll(): Promise<void> {
+    this.#wake();
     if (this.world.random.chance(0.5)) await this.process.clock.sleep(this.world.random.whole(1, 10));
   }
 

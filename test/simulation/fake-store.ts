@@ -21,12 +21,11 @@ export class FakeStore implements FeatureStore {
     const before = this.#store.appliedTo(batch);
     const asked = mutant.reapply ? this.#anew(batch) : mutant.oneResult && this.#overlapped.has(resultName(batch)) ? { ...batch, startId: 'lost' } : batch;
     const result = await this.#store.apply(asked, (tx) => fold(mutant.reapply ? { ...tx, markerPosition: null } : tx));
+    const last = this.#applied.findLast((each) => each.batch.partition === batch.partition)?.batch;
+    const isAnother = last && resultName(batch) !== resultName(last);
+    if (isAnother && batch.position < last.end && batch.end > last.position) this.#overlapped.add(resultName(last));
     if (this.#store.appliedTo(batch) !== before) {
-      const last = this.#applied.findLast((each) => each.batch.partition === batch.partition);
-      if (last && batch.position < last.batch.end) {
-        trace.count('overlapping batch applied');
-        this.#overlapped.add(resultName(last.batch));
-      }
+      if (last && batch.position < last.end) trace.count('overlapping batch applied');
       this.#applied.push({ batch, fold });
       trace.tell(() => `store: applies [${batch.position}, ${batch.end}) of partition ${batch.partition}`);
     } else trace.count('repeated batch answered');

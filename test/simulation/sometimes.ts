@@ -9,6 +9,7 @@ export const sometimes: Readonly<Record<string, number>> = {
   'late commit': 1_000,
   'commit failed': 500,
   'stale fetch': 50,
+  rest: 1_000,
   'kafka refuses': 1_000,
   'offset out of range': 50,
   'retention overtook': 100,

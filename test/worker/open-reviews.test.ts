@@ -42,7 +42,7 @@ describe('opening reviews', () => {
     await expect.poll(() => statuses(pipeline), { timeout: 10_000 }).toEqual(['waiting', 'open', 'waiting', 'open']);
     await rig.client.workflow.getHandle(`review:local:${pipeline.name}:0:orders:0:1`).signal('verdict', { verdict: 'fraud', reviewer: 'Ann' });
     await expect.poll(() => statuses(pipeline), { timeout: 10_000 }).toEqual(['waiting', 'decided', 'open', 'open']);
-    expect((await rig.client.workflow.count(`HeadracePipeline = '${pipeline.name}'`)).count).toBe(3);
+    await expect.poll(async () => (await rig.client.workflow.count(`HeadracePipeline = '${pipeline.name}'`)).count, { timeout: 10_000 }).toBe(3);
   });
 
   it('starts a review with what its row holds, its entities in the order of the pipeline', async () => {
