@@ -1,51 +1,19 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Budget } from '../../bridge/budget.ts';
 import { decodeCommitMetadata, encodeCommitMetadata, recordHash } from '../../bridge/commit-metadata.ts';
-import { Partition } from '../../bridge/partition.ts';
 import { decodeRecords } from '../../contracts/records-frame.ts';
 import { until } from '../live/wait.ts';
-import { FakeSource, FakeStarter, fetchOf, instantClock, recordAt, recordingReports } from './fakes.ts';
+import { fetchOf, recordAt, type FakeSource, type FakeStarter, type recordingReports } from './fakes.ts';
+import { chain, partitionRig, positionIs } from './partition-rig.ts';
 
-const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0 };
 let source: FakeSource;
 let starter: FakeStarter;
-let budget: ToldBudget;
 let reports: ReturnType<typeof recordingReports>;
+let createPartition: ReturnType<typeof partitionRig>['createPartition'];
+let running: ReturnType<typeof partitionRig>['running'];
 
 beforeEach(() => {
-  source = new FakeSource();
-  source.log = { start: 0, end: 100 };
-  starter = new FakeStarter();
-  reports = recordingReports();
+  ({ source, starter, reports, createPartition, running } = partitionRig());
 });
-
-/** Says when a lane had its turn. */
-class ToldBudget extends Budget {
-  onTurn: (isFull: boolean) => void = () => {};
-
-  override async acquire(signal: AbortSignal, isFull: boolean): Promise<void> {
-    await super.acquire(signal, isFull);
-    this.onTurn(isFull);
-  }
-}
-
-function createPartition(options: { laneBytesMax?: number; startAt?: string; epoch?: number } = {}): Partition {
-  budget = new ToldBudget(instantClock, 1_000);
-  return new Partition(
-    { source, starter, clock: instantClock, budget, openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports },
-    { chain, epoch: 0, startAt: 'earliest', caps: { recordsMax: 4, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000, ...options },
-  );
-}
-
-/** Runs a partition until it can take fetches. */
-async function running(options?: Parameters<typeof createPartition>[0]): Promise<Partition> {
-  const partition = createPartition(options);
-  void partition.run(() => source.committed());
-  await until('assigned', () => partition.position !== undefined && !source.paused, { everyMs: 1 });
-  return partition;
-}
-
-const positionIs = (partition: Partition, position: number) => until(`position ${position}`, () => partition.position === position, { everyMs: 1, timeoutMs: 5_000 });
 
 describe('a partition', () => {
   test('commits its first position before anything is started, and marks the first batch as the head', async () => {
@@ -58,62 +26,6 @@ describe('a partition', () => {
     partition.fetched(fetchOf(8, [recordAt(8)]));
     await positionIs(partition, 9);
     expect(starter.starts.map(({ position, head }) => [position, head])).toEqual([[7, true], [8, false]]);
-  });
-
-  test('what comes while the lane waits for its turn goes along', async () => {
-    const partition = await running();
-    const turns: boolean[] = [];
-    budget.onTurn = (isFull) => {
-      turns.push(isFull);
-      // The poll that was asked for before its turn would not bring these.
-      source.onPoll = () => {
-        source.onPoll = () => {};
-        partition.fetched(fetchOf(1, [recordAt(1), recordAt(2)]));
-      };
-    };
-    partition.fetched(fetchOf(0, [recordAt(0)]));
-    await positionIs(partition, 3);
-    expect(starter.starts).toMatchObject([{ position: 0, end: 3, count: 3 }]);
-    expect(turns).toEqual([false]);
-  });
-
-  test('says of a batch that it is full when it has all the records it may have', async () => {
-    const turns: boolean[] = [];
-    const partition = await running();
-    budget.onTurn = (isFull) => void turns.push(isFull);
-    partition.fetched(fetchOf(0, [0, 1, 2, 3, 4].map((offset) => recordAt(offset))));
-    await positionIs(partition, 5);
-    expect(turns).toEqual([true, false]);
-  });
-
-  test('says so, too, when its partition is paused: nothing will come to it', async () => {
-    const turns: boolean[] = [];
-    const partition = await running({ laneBytesMax: 10 });
-    budget.onTurn = (isFull) => void turns.push(isFull);
-    partition.fetched(fetchOf(0, [recordAt(0)]));
-    await positionIs(partition, 1);
-    expect(turns).toEqual([true]);
-  });
-
-  test('wants more while it has nothing to start with, or less than the log holds; not while a batch is under way, nor when it is over', async () => {
-    let scored: () => void = () => {};
-    starter.answer = () => new Promise((resolve) => (scored = () => resolve(undefined)));
-    const partition = await running({ laneBytesMax: 100 });
-    expect(partition.wantsMore).toBe(true);
-    partition.fetched(fetchOf(0, [recordAt(0)]));
-    await until('started', () => starter.starts.length === 1, { everyMs: 1 });
-    expect(partition.wantsMore).toBe(false);
-    partition.fetched({ ...fetchOf(1, [recordAt(1)]), logEnd: 9 });
-    expect(partition.wantsMore).toBe(true);
-    partition.fetched({ ...fetchOf(2, [recordAt(2), recordAt(3)]), logEnd: 9 });
-    expect([source.paused, partition.wantsMore]).toEqual([true, false]);
-    scored();
-    await until('started again', () => starter.starts.length === 2, { everyMs: 1 });
-    scored();
-    await positionIs(partition, 4);
-    await until('idle', () => partition.wantsMore, { everyMs: 1 });
-    await partition.abandon();
-    expect(partition.wantsMore).toBe(false);
   });
 
   test('goes on from its own commit, and checks the record before it', async () => {

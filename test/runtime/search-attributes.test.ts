@@ -28,7 +28,7 @@ describe('ensureSearchAttributes', () => {
     const types = (await connection.operatorService.listSearchAttributes({ namespace })).customAttributes;
     expect(Object.keys(types)).toEqual(expect.arrayContaining(Object.values(searchAttributes).map(({ name }) => name)));
     await connection.operatorService.removeSearchAttributes({ namespace, searchAttributes: [searchAttributes.outcomes.name, searchAttributes.eventTimeMin.name] });
-    await expect.poll(() => connection.workflowService.countWorkflowExecutions({ namespace, query: `${searchAttributes.outcomes.name} is null` }).then(() => 'taken', () => 'refused')).toBe('refused');
+    await expect.poll(() => connection.workflowService.countWorkflowExecutions({ namespace, query: `${searchAttributes.outcomes.name} is null` }).then(() => 'taken', () => 'refused'), { timeout: 10_000 }).toBe('refused');
     await ensureSearchAttributes(client);
     const handle = await client.workflow.start('nobodyRunsThis', {
       taskQueue: uniqueName('queue'), workflowId: uniqueName('run'),
