@@ -13,8 +13,8 @@ const topic = 'bench-throughput';
 const messagesPerSend = 4_000;
 const pollMs = 500;
 const tellEveryMs = 5_000;
-/** Without a further decision for this long the run has failed. */
 const listedMsMax = 30_000;
+/** Without a further decision for this long the run has failed. */
 const stalledMsMax = 120_000;
 /** So that every run pays for the roll-ups of its own events: at once a minute one run would have one more than another. */
 const rollUpSeconds = '15';

@@ -44,7 +44,7 @@ export class Partition {
   #idle: Promise<void> = Promise.resolve();
   #draining = false;
   /** True while there is nothing to start a batch with. */
-  #isIdle = false;
+  #awaitsRecords = false;
 
   constructor(
     private readonly ports: PartitionPorts,
@@ -65,7 +65,7 @@ export class Partition {
 
   /** True while the lane is empty, or holds less than it could of what the log has. */
   get wantsMore(): boolean {
-    return !this.#status.isOver && (this.#isIdle || (this.#intake?.isBehind ?? false));
+    return !this.#status.isOver && (this.#awaitsRecords || (this.#intake?.isBehind ?? false));
   }
 
   get position(): number | undefined {
@@ -142,9 +142,10 @@ export class Partition {
       await openBatches.admit(status.signal);
       status.waiting('none');
     }
-    await budget.acquire(status.signal, lane.isFull(this.options.caps) || this.#reading.isPaused);
+    const isFull = lane.isFull(this.options.caps) || this.#reading.isPaused;
+    await budget.acquire(status.signal, isFull);
     // What came while the lane waited goes along.
-    await source.poll();
+    if (!isFull) await source.poll();
     if (status.isOver || this.#draining) return;
     const scored = await startBatch(starter, lane, this.#head, status, this.options);
     if (scored) this.#scored(lane, scored);
@@ -172,14 +173,14 @@ export class Partition {
   }
 
   async #untilWoken(): Promise<void> {
-    this.#isIdle = true;
+    this.#awaitsRecords = true;
     const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
     void this.ports.source.poll();
     await woken;
     // Later than the fetch that woke it was handled: the consumer must not rest on that one, because the lane is about to ask for the next.
-    this.#isIdle = false;
+    this.#awaitsRecords = false;
   }
 
   #failed(error: unknown): void {

@@ -8,8 +8,8 @@ const restsMax = 32;
 const pollMsMax = 10;
 
 /**
- * Lets a consumer rest between its polls. A poll costs broker and bridge as much as some ten events, and at a low rate each would bring a
- * single record; while all lanes are busy, the next ones can as well come together.
+ * Lets a consumer rest between its polls. A poll costs broker and bridge more than a record, and at a low rate each would bring a
+ * single one; while all lanes are busy, the next ones can as well come together.
  */
 export class PollRest {
   readonly #resting = new Set<() => void>();

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
-import { type DataFolder, type Endpoints, type Service, type ServiceStatus } from '../../stack/supervisor/index.ts';
+import type { DataFolder, Endpoints, Service, ServiceStatus } from '../../stack/supervisor/index.ts';
 import type { Embedded, Ports } from './addresses.ts';
 import type { UpOptions } from './options.ts';
 import type { Programs } from './prepare.ts';
