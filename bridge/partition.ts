@@ -142,10 +142,9 @@ export class Partition {
       await openBatches.admit(status.signal);
       status.waiting('none');
     }
-    const isFull = lane.isFull(this.options.caps) || this.#reading.isPaused;
-    await budget.acquire(status.signal, isFull);
+    await budget.acquire(status.signal, lane.isFull(this.options.caps) || this.#reading.isPaused);
     // What came while the lane waited goes along.
-    if (!isFull) await source.poll();
+    await source.poll();
     if (status.isOver || this.#draining) return;
     const scored = await startBatch(starter, lane, this.#head, status, this.options);
     if (scored) this.#scored(lane, scored);
