@@ -34,10 +34,9 @@ await runMain('bridge', async (config, log) => {
   collectDefaultMetrics({ register: registry });
   const reports = createBridgeReports(registry, log);
   const stopping = new AbortController();
-  const pace = new Pace(bridge.batchesPerSecond);
-  const followsCores = bridge.pace === 'cores';
-  const following = followsCores ? pace.follow(systemClock, stopping.signal) : Promise.resolve();
-  const budget = new Budget(systemClock, bridge.batchesPerSecond, followsCores ? () => pace.perSecond : undefined);
+  const pace = bridge.pace === 'cores' ? new Pace(bridge.batchesPerSecond) : undefined;
+  const following = pace?.follow(systemClock, stopping.signal);
+  const budget = new Budget(systemClock, bridge.batchesPerSecond, pace && (() => pace.perSecond));
   // Asked only when a commit says nothing: the bridge does not hold connections for it, and starts without Postgres.
   const chainEnd: ChainEnd = async (chain) => {
     const pool = await createPool(config.database.url, { max: 1, applicationName: 'headrace bridge' });
