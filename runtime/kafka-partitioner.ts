@@ -3,6 +3,13 @@ import { Partitioners, type ICustomPartitioner } from 'kafkajs';
 const seed = 0x9747b28c;
 const factor = 0x5bd1e995;
 
+/** No message, but a question to `keyPartitioner`: how many partitions has the topic? */
+export class PartitionsAsked {
+  readonly key = null;
+  readonly value = null;
+  partitions = 0;
+}
+
 /**
  * The partitioner of the Java client, as kafkajs has it: by the murmur2 hash of the key, else in turn. kafkajs computes the hash
  * with big integers and copies the list of partitions for each message; this one gives the same answers without.
@@ -11,25 +18,29 @@ export const keyPartitioner: ICustomPartitioner = () => {
   const others = Partitioners.DefaultPartitioner();
   return (input) => {
     const { message, partitionMetadata } = input;
+    if (message instanceof PartitionsAsked) {
+      message.partitions = partitionMetadata.length;
+      return 0;
+    }
     if (message.partition !== undefined && message.partition !== null) return message.partition;
     if (message.key === undefined || message.key === null) return others(input);
     return (murmur2(typeof message.key === 'string' ? Buffer.from(message.key) : message.key) & 0x7fffffff) % partitionMetadata.length;
   };
 };
 
-/** 32 bits of hash, as a signed number. */
-export function murmur2(bytes: Uint8Array): number {
-  const { length } = bytes;
-  const whole = length & ~3;
+/** 32 bits of hash over `bytes` from one index to another, as a signed number. */
+export function murmur2(bytes: Uint8Array, from = 0, to = bytes.length): number {
+  const length = to - from;
+  const whole = from + (length & ~3);
   let hash = seed ^ length;
-  for (let at = 0; at < whole; at += 4) {
+  for (let at = from; at < whole; at += 4) {
     let word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
     word = Math.imul(word, factor);
     word ^= word >>> 24;
     hash = Math.imul(hash, factor) ^ Math.imul(word, factor);
   }
-  if (length > whole) {
-    for (let at = length - 1; at >= whole; at--) hash ^= bytes[at]! << ((at - whole) * 8);
+  if (to > whole) {
+    for (let at = to - 1; at >= whole; at--) hash ^= bytes[at]! << ((at - whole) * 8);
     hash = Math.imul(hash, factor);
   }
   hash ^= hash >>> 13;

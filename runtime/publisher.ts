@@ -1,14 +1,14 @@
-import { CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs';
+import { CompressionTypes, type Kafka, type Producer } from 'kafkajs';
 import { keyPartitioner } from './kafka-partitioner.ts';
-import { GroupedMessages, installRecordEncoder } from './kafka-produce.ts';
-import { cutMessages } from './message-parts.ts';
+import { EncodedMessages } from './kafka-produce.ts';
+import { EncodedRecords, type EncodedRange, type KeyedMessage } from './kafka-records.ts';
 
 export interface Publisher {
   /**
    * Resolves once the brokers have all the messages in sync (acks -1), however many sends that takes. Throws when they do not take
    * them in time; some may be there then. Throws the signal's reason as soon as it aborts: what was not sent by then never is.
    */
-  publish(topic: string, messages: Message[], signal?: AbortSignal): Promise<void>;
+  publish(topic: string, messages: readonly KeyedMessage[], signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -19,11 +19,9 @@ interface Publication {
   reject(error: unknown): void;
 }
 
-interface Part {
+interface Part extends EncodedRange {
   publication: Publication;
   topic: string;
-  messages: Message[];
-  bytes: number;
 }
 
 /** The queue is full: the caller should answer "later". */
@@ -39,7 +37,6 @@ const sendBytesMax = 768 * 1024;
  * kafkajs's idempotent producer is known to acknowledge records that it dropped; one in flight, so that retries keep the order.
  */
 export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 * 1024 }: { queueBytesMax?: number } = {}): Promise<Publisher> {
-  installRecordEncoder();
   const producer: Producer = kafka.producer({ createPartitioner: keyPartitioner, allowAutoTopicCreation: false, idempotent: false });
   await producer.connect();
   const queue = new PartQueue();
@@ -48,7 +45,7 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
   async function sendAll(): Promise<void> {
     for (let parts = queue.take(); parts.length > 0; parts = queue.take()) {
       try {
-        await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: parts[0]!.topic, messages: GroupedMessages.join(parts.map(({ messages }) => messages)) });
+        await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: parts[0]!.topic, messages: new EncodedMessages(parts) });
         for (const { publication } of parts) if (--publication.partsLeft === 0) publication.resolve();
       } catch (error) {
         for (const { publication } of parts) {
@@ -64,7 +61,8 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
     publish(topic, messages, signal) {
       if (messages.length === 0) return Promise.resolve();
       if (signal?.aborted) return Promise.reject(signal.reason as Error);
-      const parts = cutMessages(messages, sendBytesMax);
+      // Encoded at once, so that the messages need not live until they are sent.
+      const parts = new EncodedRecords(messages).cut(sendBytesMax);
       const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
       if (queue.bytes > 0 && queue.bytes + bytes > queueBytesMax) {
         return Promise.reject(new PublisherFullError(`${queue.bytes} bytes wait for Kafka already; try again later`));

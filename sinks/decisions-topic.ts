@@ -28,11 +28,8 @@ export function createDecisionsTopicSink(publisher: PublishPort): Sink {
 }
 
 function messageOfRow(row: DecisionRow) {
-  return {
-    key: Object.values(row.entities)[0]!,
-    value: JSON.stringify(decisionMessage(row)),
-    headers: { [eventKeyHeader]: row.eventKey, 'headrace-outcome': row.outcome },
-  };
+  const message = decisionMessage(row);
+  return { key: Object.values(message.entities)[0]!, value: JSON.stringify(message), headers: { [eventKeyHeader]: message.eventKey, 'headrace-outcome': message.outcome } };
 }
 
 /** The value of a decision message: what other consumer groups rely on. */

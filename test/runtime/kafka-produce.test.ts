@@ -1,46 +1,86 @@
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import type { Message } from 'kafkajs';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { keyPartitioner, murmur2 } from '../../runtime/kafka-partitioner.ts';
-import { createRecordEncoder, GroupedMessages, type RecordInput } from '../../runtime/kafka-produce.ts';
+import { EncodedMessages } from '../../runtime/kafka-produce.ts';
+import { EncodedRecords, type KeyedMessage } from '../../runtime/kafka-records.ts';
 
 /** kafkajs's own functions say what is right. */
 const require = createRequire(import.meta.url);
-const kafkajsRecord = require('kafkajs/src/protocol/recordBatch/record/v0') as (record: RecordInput) => { buffer: Buffer };
 const kafkajsMurmur2 = require('kafkajs/src/producer/partitioners/default/murmur2') as (key: Buffer) => number;
 const kafkajsDefault = require('kafkajs/src/producer/partitioners/default') as () => (input: object) => number;
 const kafkajsGroup = require('kafkajs/src/producer/groupMessagesPerPartition') as (input: object) => Record<string, Message[]>;
+const kafkajsProduce = require('kafkajs/src/protocol/requests/produce/v3/request') as (request: object) => { encode(): Promise<{ buffer: Buffer }> };
+
+afterEach(() => void vi.useRealTimers());
 
 const bytes = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ minLength: 100, maxLength: 20_000 }), fc.uint8Array().map((each) => Buffer.from(each)), fc.constant(null));
 const header = fc.oneof(fc.string({ unit: 'binary' }), fc.uint8Array().map((each) => Buffer.from(each)));
-const record = fc.record({
-  offsetDelta: fc.oneof(fc.nat({ max: 200 }), fc.nat({ max: 2 ** 31 - 1 })),
-  timestampDelta: fc.oneof(fc.nat({ max: 200 }), fc.integer({ min: -5, max: 2 ** 40 })),
-  key: fc.option(bytes, { nil: undefined }),
+const message: fc.Arbitrary<KeyedMessage> = fc.record({
+  // In turn is another order for each partitioner, so all have a key here.
+  key: fc.oneof(fc.string({ unit: 'binary' }), fc.uint8Array().map((each) => Buffer.from(each))),
   value: bytes,
   headers: fc.option(fc.dictionary(fc.string({ unit: 'binary' }), fc.oneof(header, fc.array(header, { maxLength: 3 }))), { nil: undefined }),
-}, { requiredKeys: ['value'] });
+});
 
-describe('record encoder', () => {
-  test('gives the same bytes as kafkajs, for records of every kind', () => {
-    const encode = createRecordEncoder(kafkajsRecord as never);
-    fc.assert(
-      fc.property(fc.array(record, { maxLength: 8 }), (records) => {
-        // Encoded together first: none may lie over another.
-        const ours = records.map((each) => encode(each));
-        ours.forEach((encoded, i) => expect(encoded.buffer.equals(kafkajsRecord(records[i]!).buffer)).toBe(true));
+describe('encoded messages', () => {
+  test('become the same request, byte for byte, as messages that kafkajs encodes itself', async () => {
+    vi.setSystemTime(1_760_000_000_000);
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(message, { maxLength: 8 }), { maxLength: 4 }), fc.integer({ min: 1, max: 5 }), fc.integer({ min: 50, max: 5_000 }), async (lists, count, bytesMax) => {
+        const ranges = lists.flatMap((list) => new EncodedRecords(list).cut(bytesMax));
+        const ours = kafkajsGroup({ topic: 't', partitionMetadata: partitions(count), messages: new EncodedMessages(ranges), partitioner: keyPartitioner() });
+        const theirs = kafkajsGroup({ topic: 't', partitionMetadata: partitions(count), messages: lists.flat(), partitioner: keyPartitioner() });
+        expect(Object.keys(ours)).toEqual(Object.keys(theirs));
+        expect((await requestOf(ours)).equals(await requestOf(theirs))).toBe(true);
       }),
       { numRuns: 500 },
     );
   });
 
-  test('encodes ordinary records by itself', () => {
-    const encode = createRecordEncoder(() => {
-      throw new Error('kafkajs was asked');
-    });
-    expect(encode({ offsetDelta: 5, timestampDelta: 0, key: 'customer-1', value: '{}', headers: { a: 'b', c: Buffer.from('d') } }).buffer.length).toBeGreaterThan(10);
-    expect(encode({ key: null, value: Buffer.alloc(1_000_000) }).buffer.length).toBeGreaterThan(1_000_000);
+  test('take more than one length of a place, and lengths of every size', async () => {
+    vi.setSystemTime(1_760_000_000_000);
+    const messages = Array.from({ length: 9_000 }, (_, i) => ({ key: 'one', value: 'v'.repeat(i === 8_999 ? 2_100_000 : i % 200) }));
+    const group = (list: Message[]) => requestOf(kafkajsGroup({ topic: 't', partitionMetadata: partitions(1), messages: list, partitioner: keyPartitioner() }));
+    expect((await group(new EncodedMessages(new EncodedRecords(messages).cut(Infinity)))).equals(await group(messages))).toBe(true);
+  });
+
+  test('without a key they go to all partitions in turn', () => {
+    const ranges = new EncodedRecords(Array.from({ length: 6 }, () => ({ value: 'v' }))).cut(Infinity);
+    const groups = kafkajsGroup({ topic: 't', partitionMetadata: partitions(3), messages: new EncodedMessages(ranges), partitioner: keyPartitioner() });
+    expect(Object.keys(groups)).toEqual(['0', '1', '2']);
+    for (const group of Object.values(groups)) expect(recordsOf(group)).toHaveLength(2);
+  });
+
+  test('are refused when kafkajs asks something new of them', () => {
+    const ranges = new EncodedRecords([{ key: 'k', value: 'v' }]).cut(Infinity);
+    const [group] = Object.values(kafkajsGroup({ topic: 't', partitionMetadata: partitions(1), messages: new EncodedMessages(ranges), partitioner: keyPartitioner() }));
+    expect(() => group!.map(() => 'something else')).toThrow('in another way');
+  });
+});
+
+describe('encoded records', () => {
+  const cut = (messages: KeyedMessage[], bytesMax: number) => new EncodedRecords(messages).cut(bytesMax);
+
+  test('are cut in order, each range within the limit or a single message, and never counted for less than Kafka stores', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(message, { maxLength: 20 }), fc.integer({ min: 20, max: 2_000 }), async (messages, bytesMax) => {
+        const ranges = cut(messages, bytesMax);
+        expect(ranges.map(({ from }) => from)).toEqual([0, ...ranges.map(({ to }) => to)].slice(0, ranges.length));
+        expect(ranges.at(-1)?.to ?? 0).toBe(messages.length);
+        for (const range of ranges) {
+          expect(range.bytes <= bytesMax || range.to - range.from === 1).toBe(true);
+          const [group] = Object.values(kafkajsGroup({ topic: 't', partitionMetadata: partitions(1), messages: new EncodedMessages([range]), partitioner: keyPartitioner() }));
+          expect((recordsOf(group!)[0] as unknown as { buffer: Buffer }).buffer.length).toBeLessThanOrEqual(range.bytes);
+        }
+      }),
+    );
+  });
+
+  test('know nothing of a limit that does not matter', () => {
+    expect(cut([], 10)).toEqual([]);
+    expect(cut([{ value: 'a' }, { value: 'b' }], Infinity)).toMatchObject([{ from: 0, to: 2 }]);
   });
 });
 
@@ -68,22 +108,17 @@ describe('partitioner', () => {
   });
 });
 
-describe('grouped messages', () => {
-  test('are grouped as any other list, in order, and leave other uses of reduce alone', () => {
-    fc.assert(
-      fc.property(fc.array(fc.array(fc.record({ key: fc.string(), value: fc.string() }))), fc.integer({ min: 1, max: 8 }), (lists, count) => {
-        const joined = GroupedMessages.join(lists);
-        const group = (messages: Message[]) => kafkajsGroup({ topic: 't', partitionMetadata: partitions(count), messages, partitioner: keyPartitioner() });
-        expect(group(joined)).toEqual(group(lists.flat()));
-        expect([...joined]).toEqual(lists.flat());
-      }),
-    );
-    const joined = GroupedMessages.join([[{ value: 'a' }, { value: 'b' }]]);
-    expect(joined.reduce((text: string, { value }: Message) => text + String(value), '')).toBe('ab');
-    expect(joined.map(({ value }) => value)).toEqual(['a', 'b']);
-  });
-});
-
 function partitions(count: number): object[] {
   return Array.from({ length: count }, (_, partitionId) => ({ partitionId, leader: 1 }));
+}
+
+/** What kafkajs makes of a request with groups of messages. */
+async function requestOf(groups: Record<string, Message[]>): Promise<Buffer> {
+  const topicData = [{ topic: 't', partitions: Object.entries(groups).map(([partition, messages]) => ({ partition: Number(partition), messages })) }];
+  return (await kafkajsProduce({ acks: -1, timeout: 1_000, topicData }).encode()).buffer;
+}
+
+/** As kafkajs has them encoded. */
+function recordsOf(messages: Message[]): Message[] {
+  return messages.map(() => ({ buf: Buffer.alloc(0) }) as never);
 }

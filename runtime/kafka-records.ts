@@ -1,0 +1,122 @@
+import type { Message } from 'kafkajs';
+import { murmur2 } from './kafka-partitioner.ts';
+
+/** A message whose partition its key decides, and whose time is when it is sent. */
+export type KeyedMessage = Pick<Message, 'key' | 'value' | 'headers'>;
+
+/** Some messages of a list, from one index to another. */
+export interface EncodedRange {
+  records: EncodedRecords;
+  from: number;
+  to: number;
+  /** What Kafka stores of them, at most. */
+  bytes: number;
+}
+
+/** Lengths, time, place and attributes of a record at the most. */
+export const recordOverheadBytes = 12;
+/** The length of a text or of bytes, as Kafka writes it. */
+const lengthBytesMax = 5;
+/** Of a message, before it is known. */
+const bytesAtFirst = 512;
+
+/** Messages as Kafka stores them: key, value and headers of each. What depends on its place in a request is not there yet. */
+export class EncodedRecords {
+  /** Where each message begins in `bytes`, and where the last one ends. */
+  readonly starts: Uint32Array;
+  /** Not negative; -1 for a message without a key. */
+  readonly keyHashes: Int32Array;
+  #bytes: Buffer;
+  #at = 0;
+
+  constructor(messages: readonly KeyedMessage[]) {
+    this.starts = new Uint32Array(messages.length + 1);
+    this.keyHashes = new Int32Array(messages.length);
+    this.#bytes = Buffer.allocUnsafe(messages.length * bytesAtFirst);
+    for (let index = 0; index < messages.length; index++) {
+      this.starts[index] = this.#at;
+      this.#message(messages[index]!, index);
+    }
+    this.starts[messages.length] = this.#at;
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  bytesOf(index: number): number {
+    return this.starts[index + 1]! - this.starts[index]!;
+  }
+
+  /** Cuts the messages, in order, into ranges of at most `bytesMax` as Kafka stores them. A message larger than that is a range of its own. */
+  cut(bytesMax: number): EncodedRange[] {
+    const ranges: EncodedRange[] = [];
+    let range: EncodedRange | undefined;
+    for (let index = 0; index < this.keyHashes.length; index++) {
+      const bytes = this.bytesOf(index) + recordOverheadBytes;
+      if (!range || range.bytes + bytes > bytesMax) ranges.push((range = { records: this, from: index, to: index, bytes: 0 }));
+      range.to = index + 1;
+      range.bytes += bytes;
+    }
+    return ranges;
+  }
+
+  #message({ key, value, headers }: KeyedMessage, index: number): void {
+    const keyBytes = this.#item(key);
+    this.keyHashes[index] = keyBytes < 0 ? -1 : murmur2(this.#bytes, this.#at - keyBytes, this.#at) & 0x7fffffff;
+    this.#item(value);
+    this.#headers(headers ?? {});
+  }
+
+  #headers(headers: NonNullable<Message['headers']>): void {
+    let count = 0;
+    for (const name in headers) {
+      const values = headers[name];
+      count += Array.isArray(values) ? values.length : 1;
+    }
+    this.#makeRoom(lengthBytesMax);
+    this.#at = writeVarInt(this.#bytes, this.#at, count);
+    for (const name in headers) {
+      const values = headers[name];
+      if (Array.isArray(values)) for (const value of values) this.#header(name, value);
+      else this.#header(name, values);
+    }
+  }
+
+  #header(name: string, value: string | Buffer | undefined): void {
+    this.#item(name);
+    this.#item(value);
+  }
+
+  /** Writes the length and the bytes of a text, or of bytes. Answers how many there were; -1 for none, which is another thing than an empty text. */
+  #item(item: string | Buffer | null | undefined): number {
+    const bytes = item === null || item === undefined ? -1 : Buffer.byteLength(item);
+    this.#makeRoom(lengthBytesMax + Math.max(0, bytes));
+    this.#at = writeVarInt(this.#bytes, this.#at, bytes);
+    if (typeof item === 'string') this.#bytes.write(item, this.#at);
+    else if (item) this.#bytes.set(item, this.#at);
+    this.#at += Math.max(0, bytes);
+    return bytes;
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#at + bytes <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + bytes));
+    this.#bytes.copy(larger, 0, 0, this.#at);
+    this.#bytes = larger;
+  }
+}
+
+/** How long `writeVarInt` makes a number that is not negative. */
+export function varIntBytes(value: number): number {
+  return value < 0x40 ? 1 : value < 0x2000 ? 2 : value < 0x100000 ? 3 : value < 0x8000000 ? 4 : 5;
+}
+
+/** Zigzag, seven bits a byte; for -1 and what lies between 0 and 2^30. Answers where it ends. */
+export function writeVarInt(into: Buffer, at: number, value: number): number {
+  let rest = value === -1 ? 1 : value * 2;
+  let next = at;
+  for (; rest >= 0x80; rest >>>= 7) into[next++] = (rest & 0x7f) | 0x80;
+  into[next++] = rest;
+  return next;
+}
