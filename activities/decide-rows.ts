@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import type { FailureCode } from '../contracts/failures.ts';
-import { featureRow, featuresByName } from '../contracts/features-frame.ts';
+import { namerOf } from '../contracts/features-frame.ts';
 import { ledgerTarget } from '../contracts/names.ts';
 import type { AnyPipeline, DecideInput } from '../contracts/pipeline.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
@@ -42,11 +42,13 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
     sinks: new Uint32Array(rows),
     degraded: new Uint8Array(rows).fill(predicted.degraded ? 1 : 0),
   };
+  const { names } = features.header;
+  const featuresByName = namerOf(names);
   for (let row = 0; row < rows; row++) {
     const refused = predicted.refused.get(row);
     const decided = refused ?? decideRow(pipeline, {
       event: events[row]!.event as never,
-      features: featuresByName(featureRow(features, row)),
+      features: featuresByName(features.values, row * names.length),
       prediction: predictionOf(outputs, predicted.predictions, row),
       degraded: predicted.degraded,
     });
@@ -82,7 +84,8 @@ function decideRow(pipeline: AnyPipeline, input: DecideInput<never>): DecidedRow
     const decision = pipeline.decide(input);
     const outcome = pipeline.outcomes.indexOf(decision.outcome);
     if (outcome < 0) return { code: 'BAD_DECISION', reason: 'decide returned an outcome that the pipeline does not declare' };
-    const decided = { ...input, ...decision };
+    const { event, features, prediction, degraded } = input;
+    const decided = { event, features, prediction, degraded, outcome: decision.outcome, why: decision.why };
     let sinks = 0;
     for (let i = 0; i < pipeline.sinks.length; i++) {
       const { when } = pipeline.sinks[i]!;

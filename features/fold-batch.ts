@@ -84,9 +84,16 @@ function indicesBelow(begin: number, offsets: readonly number[]): number[] {
   return indices;
 }
 
+interface TouchedEntity {
+  /** Made once: the look-ups by it then hash it once. */
+  storeKey: string;
+  state: WindowState;
+  changed: boolean;
+}
+
 /** The windows of one kind of entity while a batch is folded. */
 class GroupFold {
-  readonly #touched = new Map<string, { state: WindowState; changed: boolean }>();
+  readonly #touched = new Map<string, TouchedEntity>();
   readonly #sums: Float64Array;
 
   constructor(
@@ -119,15 +126,14 @@ class GroupFold {
   }
 
   addChanged(states: Map<string, Float64Array>): void {
-    for (const [key, { state, changed }] of this.#touched) {
-      if (changed) states.set(this.keyPrefix + key, state.toArray());
-    }
+    for (const { storeKey, state, changed } of this.#touched.values()) if (changed) states.set(storeKey, state.toArray());
   }
 
-  #entity(key: string): { state: WindowState; changed: boolean } {
+  #entity(key: string): TouchedEntity {
     let entity = this.#touched.get(key);
     if (!entity) {
-      entity = { state: new WindowState(this.group.layout, this.tx.get(this.keyPrefix + key)), changed: false };
+      const storeKey = this.keyPrefix + key;
+      entity = { storeKey, state: new WindowState(this.group.layout, this.tx.get(storeKey)), changed: false };
       this.#touched.set(key, entity);
     }
     return entity;

@@ -212,7 +212,8 @@ function scopeOf({ deployment, pipeline }: BatchRef): string {
 }
 
 function stateKey(key: string): string {
-  if (Buffer.byteLength(key) > keyBytesMax) throw new RangeError(`a state key of ${Buffer.byteLength(key)} bytes; entity keys may have at most 256 characters`);
+  // A character takes at most three bytes, so most need no counting.
+  if (key.length * 3 > keyBytesMax && Buffer.byteLength(key) > keyBytesMax) throw new RangeError(`a state key of ${Buffer.byteLength(key)} bytes; entity keys may have at most 256 characters`);
   return statePrefix + key;
 }
 

@@ -20,6 +20,10 @@ export class StateCache {
       this.#bytes += bytes;
       this.#states.set(key, { state, bytes });
     }
+    if (this.#bytes > this.bytesMax) this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
     for (const oldest of this.#states.keys()) {
       if (this.#bytes <= this.bytesMax) break;
       this.delete(oldest);

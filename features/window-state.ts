@@ -51,14 +51,18 @@ export class WindowState {
    * numbers the sums.
    */
   read(atMs: number, delayMs: number, lengthMs: number, into: Float64Array): void {
-    into.fill(0);
+    const panes = this.#panes;
+    const stride = this.#stride;
     const end = roundDown(atMs, this.#layout.resolutionMs) - delayMs;
-    const last = this.#paneAtOrBefore(end);
-    let first = last;
-    while (first >= 0 && this.#timeOf(first) > end - lengthMs) first--;
-    const to = this.#indexOf(last + 1);
-    for (let at = this.#indexOf(first + 1); at < to; at += this.#stride) {
-      for (let i = 1; i < this.#stride; i++) into[i - 1]! += this.#panes[at + i]!;
+    let to = this.#indexOf(this.#count);
+    while (to > 1 && panes[to - stride]! > end) to -= stride;
+    let from = to;
+    while (from > 1 && panes[from - stride]! > end - lengthMs) from -= stride;
+    // One number after the other, each in a variable of its own.
+    for (let i = 1; i < stride; i++) {
+      let sum = 0;
+      for (let at = from; at < to; at += stride) sum += panes[at + i]!;
+      into[i - 1] = sum;
     }
   }
 

@@ -56,9 +56,9 @@ class PartitionRecords extends Array<Message> {
     if (answer === undefined) return [];
     if (!Buffer.isBuffer((answer as { buf?: unknown }).buf)) throw new Error('kafkajs encodes messages in another way than the one that runtime/kafka-produce.ts knows');
     // It counts the records by the length of the list, and writes what is in it: all of them as one.
-    const records = new Array<unknown>(this.#indices.length);
     const bytes = this.#encode();
-    records[0] = { buf: bytes, buffer: bytes };
+    const records: unknown[] = [{ buf: bytes, buffer: bytes }];
+    records.length = this.#indices.length;
     return records;
   }
 

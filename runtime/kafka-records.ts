@@ -17,27 +17,23 @@ export interface EncodedRange {
 export const recordOverheadBytes = 12;
 /** The length of a text or of bytes, as Kafka writes it. */
 const lengthBytesMax = 5;
-/** Of a message, before it is known. */
-const bytesAtFirst = 512;
+const bytesAtFirst = 1_024;
 
 /** Messages as Kafka stores them: key, value and headers of each. What depends on its place in a request is not there yet. */
 export class EncodedRecords {
   /** Where each message begins in `bytes`, and where the last one ends. */
-  readonly starts: Uint32Array;
+  readonly starts: number[] = [0];
   /** Not negative; -1 for a message without a key. */
-  readonly keyHashes: Int32Array;
-  #bytes: Buffer;
+  readonly keyHashes: number[] = [];
+  #bytes = Buffer.allocUnsafe(bytesAtFirst);
   #at = 0;
 
-  constructor(messages: readonly KeyedMessage[]) {
-    this.starts = new Uint32Array(messages.length + 1);
-    this.keyHashes = new Int32Array(messages.length);
-    this.#bytes = Buffer.allocUnsafe(messages.length * bytesAtFirst);
-    for (let index = 0; index < messages.length; index++) {
-      this.starts[index] = this.#at;
-      this.#message(messages[index]!, index);
+  /** Each message is taken when the one before it is encoded, so that none needs to live longer than that. */
+  constructor(messages: Iterable<KeyedMessage>) {
+    for (const message of messages) {
+      this.#message(message);
+      this.starts.push(this.#at);
     }
-    this.starts[messages.length] = this.#at;
   }
 
   get bytes(): Buffer {
@@ -61,9 +57,9 @@ export class EncodedRecords {
     return ranges;
   }
 
-  #message({ key, value, headers }: KeyedMessage, index: number): void {
+  #message({ key, value, headers }: KeyedMessage): void {
     const keyBytes = this.#item(key);
-    this.keyHashes[index] = keyBytes < 0 ? -1 : murmur2(this.#bytes, this.#at - keyBytes, this.#at) & 0x7fffffff;
+    this.keyHashes.push(keyBytes < 0 ? -1 : murmur2(this.#bytes, this.#at - keyBytes, this.#at) & 0x7fffffff);
     this.#item(value);
     this.#headers(headers ?? {});
   }

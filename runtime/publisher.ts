@@ -5,10 +5,10 @@ import { EncodedRecords, type EncodedRange, type KeyedMessage } from './kafka-re
 
 export interface Publisher {
   /**
-   * Resolves once the brokers have all the messages in sync (acks -1), however many sends that takes. Throws when they do not take
+   * Takes the messages before it returns. Resolves once the brokers have all the messages in sync (acks -1), however many sends that takes. Throws when they do not take
    * them in time; some may be there then. Throws the signal's reason as soon as it aborts: what was not sent by then never is.
    */
-  publish(topic: string, messages: readonly KeyedMessage[], signal?: AbortSignal): Promise<void>;
+  publish(topic: string, messages: Iterable<KeyedMessage>, signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -59,10 +59,10 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
 
   return {
     publish(topic, messages, signal) {
-      if (messages.length === 0) return Promise.resolve();
       if (signal?.aborted) return Promise.reject(signal.reason as Error);
       // Encoded at once, so that the messages need not live until they are sent.
       const parts = new EncodedRecords(messages).cut(sendBytesMax);
+      if (parts.length === 0) return Promise.resolve();
       const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
       if (queue.bytes > 0 && queue.bytes + bytes > queueBytesMax) {
         return Promise.reject(new PublisherFullError(`${queue.bytes} bytes wait for Kafka already; try again later`));

@@ -145,20 +145,27 @@ function addToMinutesSql(pipeline: string, rows: Delivery['rows']): string {
 }
 
 function minutesOf(pipeline: string, rows: Delivery['rows']): Minute[] {
-  const minutes = new Map<string, Minute>();
+  const minutes = new Map<number, Minute[]>();
   for (const row of rows) {
     // To the microsecond, as Postgres has it.
     const timeMs = Math.floor(Math.round(row.eventTimeMs * 1_000) / (minuteMs * 1_000)) * minuteMs;
     const { outcome, model: { version } } = row;
-    const key = `${timeMs}\n${outcome}\n${version}`;
-    let minute = minutes.get(key);
+    let counts = minutes.get(timeMs);
+    if (!counts) minutes.set(timeMs, (counts = []));
+    let minute = findMinute(counts, outcome, version);
     if (!minute) {
       minute = { pipeline, minute: new Date(timeMs).toISOString(), outcome, model_version: version, decisions: 0, degraded: 0, late: 0 };
-      minutes.set(key, minute);
+      counts.push(minute);
     }
     minute.decisions++;
     if (row.degraded) minute.degraded++;
     if (row.late) minute.late++;
   }
-  return [...minutes.values()];
+  return [...minutes.values()].flat();
+}
+
+/** There are few: as many as outcomes, times the model's versions in the batch. */
+function findMinute(counts: readonly Minute[], outcome: string, version: string): Minute | undefined {
+  for (const minute of counts) if (minute.outcome === outcome && minute.model_version === version) return minute;
+  return undefined;
 }

@@ -4,7 +4,7 @@ import type { DecisionRow, Sink } from './port.ts';
 
 /** What the sink needs of Kafka. */
 export interface PublishPort {
-  publish(topic: string, messages: { key: string; value: string; headers: Record<string, string> }[], signal?: AbortSignal): Promise<void>;
+  publish(topic: string, messages: Iterable<{ key: string; value: string; headers: Record<string, string> }>, signal?: AbortSignal): Promise<void>;
 }
 
 /**
@@ -16,15 +16,19 @@ export function createDecisionsTopicSink(publisher: PublishPort): Sink {
   return {
     name: 'decisions',
     async deliver({ pipeline, rows }, signal) {
-      const messages = rows.map(messageOfRow);
       try {
-        await publisher.publish(decisionsTopic(pipeline.name), messages, signal);
+        await publisher.publish(decisionsTopic(pipeline.name), messagesOf(rows), signal);
       } catch (error) {
         throw new HeadraceError('SINK_UNAVAILABLE', `topic ${decisionsTopic(pipeline.name)}: ${messageOf(error)}`, { cause: error });
       }
     },
     close: () => Promise.resolve(),
   };
+}
+
+/** One after another: together they would be several times as large as what is sent. */
+function* messagesOf(rows: readonly DecisionRow[]) {
+  for (const row of rows) yield messageOfRow(row);
 }
 
 function messageOfRow(row: DecisionRow) {

@@ -1,4 +1,4 @@
-import { makeTelemetryFilterString, NativeConnection, Runtime, Worker, type DataConverter, type Logger as TemporalLogger } from '@temporalio/worker';
+import { NativeConnection, Worker, type DataConverter } from '@temporalio/worker';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -32,9 +32,11 @@ import { createActivityReports } from './metrics.ts';
 import { openReviews } from './open-reviews.ts';
 import { createReviewStarter } from './review-starter.ts';
 import { createRunHistory } from './run-history.ts';
+import { installRuntime } from './sdk-log.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
 import { createTritonModel, modelMismatch } from './triton-model.ts';
 
+const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
 const shutdownGraceMs = 5_000;
 const retryMs = 5_000;
 /** How long deliveries under way may still take when the worker stops. */
@@ -42,9 +44,7 @@ const deliveryGraceMs = 3_000;
 
 await runMain('worker', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
-  // Signals are ours: the SDK's own handling would shut workers down beside `stop`.
-  // The native part's lines become ours, too: it would colour its own.
-  Runtime.install({ logger: temporalLogger(log), shutdownSignals: [], telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } } });
+  installRuntime(log);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
 
@@ -139,7 +139,9 @@ function createWorker(config: Config, connection: NativeConnection, converter: D
     connection,
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
-    workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
+    workflowsPath,
+    // Shared by all runs, or each would evaluate all modules anew. None of ours keeps anything: test/worker/preloaded-workflows.test.ts.
+    bundlerOptions: { preloadModules: [workflowsPath] },
     activities,
     dataConverter: converter,
     // Workflows run in this thread, which is all that it does in the SDK: see docs/decisions/0027.
@@ -168,22 +170,4 @@ async function checkModels(triton: ReturnType<typeof createTritonClient>, pipeli
     if (mismatch) throw new Error(mismatch);
   }
   return notes;
-}
-
-function temporalLogger(log: Logger): TemporalLogger {
-  const write = (level: 'trace' | 'debug' | 'info' | 'warn' | 'error', message: string, meta: Record<string, unknown> = {}) => {
-    // What is the same in every line, or of use to nobody but the SDK, would only bury the rest.
-    const { error, taskToken: _, namespace: __, taskQueue: ___, sdkComponent: ____, ...fields } = meta;
-    log[level](error === undefined ? fields : { ...fields, err: error }, message);
-  };
-  const at = (level: Parameters<typeof write>[0]) => (message: string, meta?: object) => write(level, message, meta as Record<string, unknown>);
-  return {
-    log: (level, message, meta) => write(level.toLowerCase() as 'info', message, meta as Record<string, unknown>),
-    trace: at('trace'),
-    debug: at('debug'),
-    // The SDK tells of every start of a poller at this level.
-    info: at('debug'),
-    warn: at('warn'),
-    error: at('error'),
-  };
 }
