@@ -30,7 +30,9 @@ export function decisionRows(batch: BatchRef, { pipeline, events, features }: Lo
   const decided: DecidedBatch = {
     keyPrefix: eventKeyPrefix(batch), entityNames: Object.keys(pipeline.entities), late: new Set(features.header.late), events, features, decisions,
   };
-  return events.map((_, row) => new DecidedRow(decided, row));
+  const rows: DecisionRow[] = [];
+  for (let row = 0; row < events.length; row++) rows.push(new DecidedRow(decided, row));
+  return rows;
 }
 
 interface DecidedBatch {

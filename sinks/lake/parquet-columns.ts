@@ -26,66 +26,127 @@ const kindTypes: Record<ColumnKind, Type> = { string: 'STRING', number: 'DOUBLE'
  * features, predictions and the event's own fields. All rows must come from segments of one shape. docs/lake.md lists them.
  */
 export function parquetColumns(shape: SegmentHeader, rows: readonly RowPlace[]): ParquetColumns {
-  const widths = shape.outputs.reduce((sum, { width }) => sum + width, 0);
   const columns = [...provenance(rows), ...decision(rows)];
-  shape.entities.forEach((name, i) => columns.push(required(`entity_${name}`, 'STRING', rows.map(({ segment, row }) => segment.entityKeys[i]![row]!))));
-  shape.features.forEach((name, i) => {
-    columns.push(required(`feature_${name}`, 'FLOAT', Float32Array.from(rows, ({ segment, row }) => segment.features[row * shape.features.length + i]!)));
-  });
+  shape.entities.forEach((name, i) => columns.push(text(required(`entity_${name}`, 'STRING', entityKeys(rows, i)))));
+  shape.features.forEach((name, i) => columns.push(required(`feature_${name}`, 'FLOAT', features(rows, i))));
   let at = 0;
   const lists: ColumnSource[] = [];
   for (const { name, width } of shape.outputs) {
-    const first = at;
-    const valuesOf = ({ segment, row }: RowPlace) => segment.predictions.subarray(row * widths + first, row * widths + first + width);
-    if (width === 1) columns.push(required(`prediction_${name}`, 'FLOAT', Float32Array.from(rows, (place) => valuesOf(place)[0]!)));
-    else lists.push({ name: `prediction_${name}`, data: rows.map((place) => [...valuesOf(place)]), encoding: 'PLAIN' });
+    if (width === 1) columns.push(required(`prediction_${name}`, 'FLOAT', predictions(rows, shape, at)));
+    else lists.push({ name: `prediction_${name}`, data: predictionLists(rows, shape, at, width), encoding: 'PLAIN' });
     at += width;
   }
   columns.push(...fields(shape, rows));
   return { columns: [...columns, ...lists].map(({ name, type, data, encoding }) => ({ name, data, encoding, statistics: type !== undefined && bounded.has(type) })), schema: schemaOf(columns, lists) };
 }
 
+// What is called for each row lives as long as the module: see docs/decisions/0023.
+type Read<T> = (place: RowPlace) => T;
+
+function read<T>(rows: readonly RowPlace[], of: Read<T>): T[] {
+  const data: T[] = [];
+  for (const place of rows) data.push(of(place));
+  return data;
+}
+
+const keyOf: Read<Buffer> = ({ segment, row }) => Buffer.from(eventKey(segment.header.batch, segment.offset[row]!));
+const idOf: Read<Buffer> = ({ segment, row }) => Buffer.from(segment.eventIds[row]!);
+const eventTimeOf: Read<bigint> = ({ segment, row }) => wholeMs(segment.eventTimeMs[row]!);
+const recordTimeOf: Read<bigint> = ({ segment, row }) => wholeMs(segment.recordTimeMs[row]!);
+const deploymentOf: Read<string> = ({ segment }) => segment.header.batch.deployment;
+const epochOf: Read<number> = ({ segment }) => segment.header.batch.epoch;
+const topicOf: Read<string> = ({ segment }) => segment.header.batch.topic;
+const partitionOf: Read<number> = ({ segment }) => segment.header.batch.partition;
+const offsetOf: Read<bigint> = ({ segment, row }) => BigInt(segment.offset[row]!);
+const workflowIdOf: Read<string> = ({ segment }) => segment.header.workflowId;
+const outcomeOf: Read<string> = ({ segment, row }) => segment.header.outcomes[segment.outcome[row]!]!;
+const whyOf: Read<string> = ({ segment, row }) => segment.header.whys[segment.why[row]!]!;
+const modelNameOf: Read<string> = ({ segment, row }) => segment.header.models[segment.model[row]!]!.name;
+const modelVersionOf: Read<string> = ({ segment, row }) => segment.header.models[segment.model[row]!]!.version;
+const degradedOf: Read<boolean> = ({ segment, row }) => segment.degraded[row] === 1;
+const lateOf: Read<boolean> = ({ segment, row }) => segment.late[row] === 1;
+
+function wholeMs(timeMs: number): bigint {
+  return BigInt(Math.trunc(timeMs));
+}
+
 function provenance(rows: readonly RowPlace[]): ColumnSource[] {
-  const texts = (of: (place: RowPlace) => string) => rows.map(of);
-  const times = (of: (place: RowPlace) => number) => BigInt64Array.from(rows, (place) => BigInt(Math.trunc(of(place))));
   return [
-    identities('event_key', rows, ({ segment, row }) => eventKey(segment.header.batch, segment.offset[row]!)),
-    identities('event_id', rows, ({ segment, row }) => segment.eventIds[row]!),
-    required('event_time', 'TIMESTAMP', times(({ segment, row }) => segment.eventTimeMs[row]!)),
-    required('record_time', 'TIMESTAMP', times(({ segment, row }) => segment.recordTimeMs[row]!)),
-    repeated('deployment', texts(({ segment }) => segment.header.batch.deployment)),
-    required('epoch', 'INT32', Int32Array.from(rows, ({ segment }) => segment.header.batch.epoch)),
-    repeated('topic', texts(({ segment }) => segment.header.batch.topic)),
-    required('partition', 'INT32', Int32Array.from(rows, ({ segment }) => segment.header.batch.partition)),
-    required('offset', 'INT64', BigInt64Array.from(rows, ({ segment, row }) => BigInt(segment.offset[row]!))),
-    repeated('workflow_id', texts(({ segment }) => segment.header.workflowId)),
+    identities('event_key', read(rows, keyOf)),
+    identities('event_id', read(rows, idOf)),
+    required('event_time', 'TIMESTAMP', BigInt64Array.from(read(rows, eventTimeOf))),
+    required('record_time', 'TIMESTAMP', BigInt64Array.from(read(rows, recordTimeOf))),
+    repeated('deployment', read(rows, deploymentOf)),
+    required('epoch', 'INT32', Int32Array.from(read(rows, epochOf))),
+    repeated('topic', read(rows, topicOf)),
+    required('partition', 'INT32', Int32Array.from(read(rows, partitionOf))),
+    required('offset', 'INT64', BigInt64Array.from(read(rows, offsetOf))),
+    repeated('workflow_id', read(rows, workflowIdOf)),
   ];
 }
 
 function decision(rows: readonly RowPlace[]): ColumnSource[] {
-  const texts = (of: (place: RowPlace) => string) => rows.map(of);
   return [
-    repeated('outcome', texts(({ segment, row }) => segment.header.outcomes[segment.outcome[row]!]!)),
-    repeated('why', texts(({ segment, row }) => segment.header.whys[segment.why[row]!]!)),
-    repeated('model_name', texts(({ segment, row }) => segment.header.models[segment.model[row]!]!.name)),
-    repeated('model_version', texts(({ segment, row }) => segment.header.models[segment.model[row]!]!.version)),
-    required('degraded', 'BOOLEAN', rows.map(({ segment, row }) => segment.degraded[row] === 1)),
-    required('late', 'BOOLEAN', rows.map(({ segment, row }) => segment.late[row] === 1)),
+    repeated('outcome', read(rows, outcomeOf)),
+    repeated('why', read(rows, whyOf)),
+    repeated('model_name', read(rows, modelNameOf)),
+    repeated('model_version', read(rows, modelVersionOf)),
+    required('degraded', 'BOOLEAN', read(rows, degradedOf)),
+    required('late', 'BOOLEAN', read(rows, lateOf)),
   ];
 }
 
+function entityKeys(rows: readonly RowPlace[], entity: number): string[] {
+  const keys: string[] = [];
+  for (const { segment, row } of rows) keys.push(segment.entityKeys[entity]![row]!);
+  return keys;
+}
+
+function features(rows: readonly RowPlace[], feature: number): Float32Array {
+  const values = new Float32Array(rows.length);
+  for (let i = 0; i < rows.length; i++) {
+    const { segment, row } = rows[i]!;
+    values[i] = segment.features[row * segment.header.features.length + feature]!;
+  }
+  return values;
+}
+
+function predictions(rows: readonly RowPlace[], shape: SegmentHeader, at: number): Float32Array {
+  const width = outputWidth(shape);
+  const values = new Float32Array(rows.length);
+  for (let i = 0; i < rows.length; i++) values[i] = rows[i]!.segment.predictions[rows[i]!.row * width + at]!;
+  return values;
+}
+
+function predictionLists(rows: readonly RowPlace[], shape: SegmentHeader, at: number, width: number): number[][] {
+  const widthOfAll = outputWidth(shape);
+  const lists: number[][] = [];
+  for (const { segment, row } of rows) lists.push([...segment.predictions.subarray(row * widthOfAll + at, row * widthOfAll + at + width)]);
+  return lists;
+}
+
+/** Numbers per row, all outputs together. */
+function outputWidth({ outputs }: SegmentHeader): number {
+  return outputs.reduce((sum, { width }) => sum + width, 0);
+}
+
 function fields({ events }: SegmentHeader, rows: readonly RowPlace[]): ColumnSource[] {
-  const columns: ColumnSource[] = events.fields.map(({ name, kind }) => ({
-    name: `field_${name}`,
-    type: kindTypes[kind],
-    data: rows.map(({ segment, row }) => cell(kind, segment.events[row]![name])),
-  }));
+  const columns = events.fields.map(({ name, kind }): ColumnSource => {
+    const column = { name: `field_${name}`, type: kindTypes[kind], data: cells(rows, name, kind) };
+    return column.type === 'STRING' ? text(column) : column;
+  });
   if (events.rest) {
     const named = new Set(events.fields.map(({ name }) => name));
     const restOf = (event: Record<string, unknown>) => JSON.stringify(Object.fromEntries(Object.entries(event).filter(([name]) => !named.has(name))));
     columns.push({ name: 'other_fields', type: 'STRING', data: rows.map(({ segment, row }) => restOf(segment.events[row]!)) });
   }
   return columns;
+}
+
+function cells(rows: readonly RowPlace[], name: string, kind: ColumnKind): ReturnType<typeof cell>[] {
+  const values: ReturnType<typeof cell>[] = [];
+  for (const { segment, row } of rows) values.push(cell(kind, segment.events[row]![name]));
+  return values;
 }
 
 /** A value as its column holds it; null when it is absent or not what the schema says. */
@@ -106,8 +167,28 @@ function cell(kind: ColumnKind, value: unknown): string | number | boolean | big
 }
 
 /** Texts that never repeat: written as they are, without looking for repetitions. */
-function identities(name: string, rows: readonly RowPlace[], of: (place: RowPlace) => string): ColumnSource {
-  return { ...required(name, 'STRING', rows.map((place) => Buffer.from(of(place)))), encoding: 'PLAIN' };
+function identities(name: string, data: Buffer[]): ColumnSource {
+  return { ...required(name, 'STRING', data), encoding: 'PLAIN' };
+}
+
+/** As the library looks for repetitions. */
+const sampleMax = 1_000;
+const distinctShareMax = 0.9;
+
+/**
+ * Texts that may repeat or not. The library finds out by a sample; where they do not, as in this one of the same size, it would make an array
+ * buffer of its own for each of them.
+ */
+function text(column: ColumnSource): ColumnSource {
+  const texts = column.data as readonly (string | null)[];
+  const size = Math.min(texts.length, sampleMax);
+  const seen = new Set<string | null>();
+  for (let i = 0; i < size; i++) seen.add(texts[size === 1 ? 0 : Math.floor((i * (texts.length - 1)) / (size - 1))]!);
+  return seen.size > size * distinctShareMax ? { ...column, data: texts.map(bytesOf), encoding: 'PLAIN' } : column;
+}
+
+function bytesOf(value: string | null): Buffer | null {
+  return value === null ? null : Buffer.from(value);
 }
 
 /** Texts that nearly always repeat: written once and numbered, without looking whether that pays. */

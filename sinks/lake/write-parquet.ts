@@ -56,15 +56,20 @@ async function readGroups(root: string, { pipeline, chains }: RollUpPlan): Promi
 function byHour(pipeline: string, group: Group): Map<string, RowPlace[]> {
   const hours = new Map<number, RowPlace[]>();
   for (const { segment, ranges } of group.segments) {
-    segment.offset.forEach((offset, row) => {
-      if (!ranges.some(([from, to]) => offset >= from && offset < to)) return;
+    for (let row = 0; row < segment.offset.length; row++) {
+      if (!isIn(ranges, segment.offset[row]!)) continue;
       const hour = Math.floor(segment.eventTimeMs[row]! / hourMs);
       const rows = hours.get(hour);
       if (rows) rows.push({ segment, row });
       else hours.set(hour, [{ segment, row }]);
-    });
+    }
   }
   return new Map([...hours].map(([hour, rows]) => [hourFolder(pipeline, hour * hourMs), rows]));
+}
+
+function isIn(ranges: readonly Range[], offset: number): boolean {
+  for (const [from, to] of ranges) if (offset >= from && offset < to) return true;
+  return false;
 }
 
 /** Readable at its beginning, told apart by a hash of all the ranges that are covered. */
@@ -85,7 +90,11 @@ function encode(rows: readonly RowPlace[]): Uint8Array {
     schema,
     rowGroupSize: rowGroupRows,
     createdBy: 'headrace',
-    compressors: { SNAPPY: (page) => snappy.compressSync(Buffer.from(page.buffer, page.byteOffset, page.byteLength)) as Buffer },
+    compressors: { SNAPPY: compressPage },
   });
   return writer.getBytes();
+}
+
+function compressPage(page: Uint8Array): Uint8Array {
+  return snappy.compressSync(Buffer.from(page.buffer, page.byteOffset, page.byteLength)) as Buffer;
 }
