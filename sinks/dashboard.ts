@@ -122,50 +122,57 @@ async function newRows(pool: Pool, rows: Delivery['rows']): Promise<Delivery['ro
   return rows.filter((row) => !known.has(storableText(row.eventKey)));
 }
 
-interface Minute {
-  pipeline: string;
-  minute: string;
-  outcome: string;
-  model_version: string;
-  decisions: number;
-  degraded: number;
-  late: number;
+/** Decisions of a batch by minute, and within it by outcome and version of the model. Most batches have few kinds, and many have a minute for nearly each row. */
+interface Minutes {
+  kinds: { kind: number; pipeline: string; outcome: string; model_version: string }[];
+  /** Since 1970. As many as there are of the following. */
+  minute: number[];
+  kind: number[];
+  decisions: number[];
+  degraded: number[];
+  late: number[];
 }
+
+/** No more than outcomes (255), times the model's versions in a batch. */
+const kindsMax = 65_536;
 
 /** Every delivery locks minutes in the same order, so that none waits for another in a ring. No statement behind a COPY takes parameters: in base64 there is nothing to quote. Grouped once more, because texts that differ here may be the same once Postgres can store them. */
 function addToMinutesSql(pipeline: string, rows: Delivery['rows']): string {
-  const minutes = Buffer.from(storableJson(minutesOf(pipeline, rows))).toString('base64');
+  const { kinds, minute, kind, decisions, degraded, late } = minutesOf(pipeline, rows);
+  const kindsJson = Buffer.from(storableJson(kinds)).toString('base64');
+  const numbers = [minute, kind, decisions, degraded, late].map((column) => `'{${column.join()}}'::bigint[]`).join();
   return `
     insert into decision_minutes as minute (pipeline, minute, outcome, model_version, decisions, degraded, late)
-    select pipeline, minute, outcome, model_version, sum(decisions), sum(degraded), sum(late) from json_to_recordset(convert_from(decode('${minutes}', 'base64'), 'UTF8')::json)
-      as added (pipeline text, minute timestamptz, outcome text, model_version text, decisions bigint, degraded bigint, late bigint)
-    group by pipeline, minute, outcome, model_version order by minute, outcome, model_version
+    select pipeline, to_timestamp(added.minute * 60), outcome, model_version, sum(decisions), sum(degraded), sum(late)
+    from unnest(${numbers}) as added (minute, kind, decisions, degraded, late)
+    join json_to_recordset(convert_from(decode('${kindsJson}', 'base64'), 'UTF8')::json) as kinds (kind bigint, pipeline text, outcome text, model_version text) using (kind)
+    group by pipeline, added.minute, outcome, model_version order by added.minute, outcome, model_version
     on conflict (pipeline, minute, outcome, model_version) do update set decisions = minute.decisions + excluded.decisions,
       degraded = minute.degraded + excluded.degraded, late = minute.late + excluded.late`;
 }
 
-function minutesOf(pipeline: string, rows: Delivery['rows']): Minute[] {
-  const minutes = new Map<number, Minute[]>();
-  for (const row of rows) {
+function minutesOf(pipeline: string, rows: Delivery['rows']): Minutes {
+  const minutes: Minutes = { kinds: [], minute: [], kind: [], decisions: [], degraded: [], late: [] };
+  const places = new Map<number, number>();
+  for (const { eventTimeMs, outcome, model: { version }, degraded, late } of rows) {
+    const kind = kindOf(minutes.kinds, pipeline, outcome, version);
     // To the microsecond, as Postgres has it.
-    const timeMs = Math.floor(Math.round(row.eventTimeMs * 1_000) / (minuteMs * 1_000)) * minuteMs;
-    const { outcome, model: { version } } = row;
-    let counts = minutes.get(timeMs);
-    if (!counts) minutes.set(timeMs, (counts = []));
-    let minute = findMinute(counts, outcome, version);
-    if (!minute) {
-      minute = { pipeline, minute: new Date(timeMs).toISOString(), outcome, model_version: version, decisions: 0, degraded: 0, late: 0 };
-      counts.push(minute);
+    const minute = Math.floor(Math.round(eventTimeMs * 1_000) / (minuteMs * 1_000));
+    let place = places.get(minute * kindsMax + kind);
+    if (place === undefined) {
+      place = minutes.minute.push(minute) - 1;
+      places.set(minute * kindsMax + kind, place);
+      minutes.kind.push(kind);
+      for (const counts of [minutes.decisions, minutes.degraded, minutes.late]) counts.push(0);
     }
-    minute.decisions++;
-    if (row.degraded) minute.degraded++;
-    if (row.late) minute.late++;
+    minutes.decisions[place]!++;
+    if (degraded) minutes.degraded[place]!++;
+    if (late) minutes.late[place]!++;
   }
-  return [...minutes.values()].flat();
+  return minutes;
 }
 
-/** There are few: as many as outcomes, times the model's versions in the batch. */
-function findMinute(counts: readonly Minute[], outcome: string, version: string): Minute | undefined {
-  for (const minute of counts) if (minute.outcome === outcome && minute.model_version === version) return minute;
-  return undefined;
+function kindOf(kinds: Minutes['kinds'], pipeline: string, outcome: string, version: string): number {
+  for (const { kind, outcome: knownOutcome, model_version: knownVersion } of kinds) if (knownOutcome === outcome && knownVersion === version) return kind;
+  return kinds.push({ kind: kinds.length, pipeline, outcome, model_version: version }) - 1;
 }

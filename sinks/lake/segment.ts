@@ -69,9 +69,9 @@ export function encodeSegment({ batch, workflowId, events, plainJson, rows }: Se
   const features = [...(rows[0]?.features.names ?? [])];
   const entities = Object.keys(rows[0]?.entities ?? {});
   const outputs = Object.entries(rows[0]?.prediction ?? {}).map(([name, value]) => ({ name, width: Array.isArray(value) ? value.length : 1 }));
-  const models = indexed(rows, modelKeyOf, modelOf);
-  const outcomes = indexed(rows, outcomeOf, outcomeOf);
-  const whys = indexed(rows, whyOf, whyOf);
+  const models = indexed(rows, modelOf, modelKeyOf);
+  const outcomes = indexed(rows, outcomeOf, itself);
+  const whys = indexed(rows, whyOf, itself);
   const header: SegmentHeader = {
     kind: 'segment', batch, workflowId, events, entities, features, outputs, models: models.values, outcomes: outcomes.values, whys: whys.values,
   };
@@ -87,7 +87,7 @@ export function encodeSegment({ batch, workflowId, events, plainJson, rows }: Se
     degraded: Uint8Array.from(rows.map(degradedOf)),
     late: Uint8Array.from(rows.map(lateOf)),
     eventIds: json(rows.map(eventIdOf)),
-    entityKeys: json(entities.map((name) => keysOf(rows, name))),
+    entityKeys: json(keysOf(rows, entities)),
     events: json(rows.map(eventOf), plainJson ? undefined : toPlainJson),
   };
   const body = snappy.compressSync(Buffer.from(encodeFrame({ header, columns }).buffer));
@@ -133,14 +133,16 @@ const degradedOf = (row: DecisionRow) => Number(row.degraded);
 const lateOf = (row: DecisionRow) => Number(row.late);
 const eventIdOf = (row: DecisionRow) => row.eventId;
 const eventOf = (row: DecisionRow) => row.event;
-const modelKeyOf = ({ model }: DecisionRow) => `${model.name}\n${model.version}`;
-const modelOf = ({ model }: DecisionRow) => ({ name: model.name, version: model.version });
+const modelOf = (row: DecisionRow) => row.model;
+const modelKeyOf = ({ name, version }: DecisionRow['model']) => `${name}\n${version}`;
 const outcomeOf = (row: DecisionRow) => row.outcome;
 const whyOf = (row: DecisionRow) => row.why;
+const itself = (text: string) => text;
 
-function keysOf(rows: readonly DecisionRow[], entity: string): string[] {
-  const keys: string[] = [];
-  for (const { entities } of rows) keys.push(entities[entity]!);
+/** Per entity, the key of each row. */
+function keysOf(rows: readonly DecisionRow[], entityNames: readonly string[]): string[][] {
+  const keys = entityNames.map((): string[] => []);
+  for (const { entities } of rows) for (let i = 0; i < entityNames.length; i++) keys[i]!.push(entities[entityNames[i]!]!);
   return keys;
 }
 
@@ -158,16 +160,19 @@ function predictionMatrix(rows: readonly DecisionRow[], outputs: SegmentHeader['
   return matrix;
 }
 
-/** The distinct values of a column, and each row's index among them. */
-function indexed<T>(rows: readonly DecisionRow[], keyOf: (row: DecisionRow) => string, valueOf: (row: DecisionRow) => T): { values: T[]; index: Uint16Array } {
+/** The distinct values of a column, and each row's index among them. Rows in a row nearly always have the same. */
+function indexed<T>(rows: readonly DecisionRow[], valueOf: (row: DecisionRow) => T, keyOf: (value: T) => string): { values: T[]; index: Uint16Array } {
   const numbers = new Map<string, number>();
   const values: T[] = [];
   const index = new Uint16Array(rows.length);
+  let last: T | undefined;
+  let number = -1;
   for (let i = 0; i < rows.length; i++) {
-    const key = keyOf(rows[i]!);
-    let number = numbers.get(key);
-    if (number === undefined) {
-      number = values.push(valueOf(rows[i]!)) - 1;
+    const value = valueOf(rows[i]!);
+    if (number < 0 || value !== last) {
+      last = value;
+      const key = keyOf(value);
+      number = numbers.get(key) ?? values.push(value) - 1;
       numbers.set(key, number);
     }
     index[i] = number;
