@@ -72,6 +72,11 @@ describe('imports', () => {
     expect(violations((path) => textOf(path).match(/\b(process\.|require\(|Buffer\.|setImmediate\()/g) ?? [], [...reached])).toEqual([]);
   });
 
+  it('of workflow code are shared by all runs of a worker, so no module of it keeps anything', () => {
+    const reached = [...closureOf(sources.filter((path) => path.startsWith('workflows/')))];
+    expect(violations((path) => textOf(path).match(/^(export )?(let|var) .*|^(export )?const \w+(: [^=]+)? = new (Map|Set|WeakMap|WeakSet|Array)\b.*/gm) ?? [], reached)).toEqual([]);
+  });
+
   it('of contracts are free of zod and of anything else from outside, except in its schemas', () => {
     const contracts = sources.filter((path) => path.startsWith('contracts/'));
     const outside = (path: string) => importsOf(path).filter(({ path: target, typeOnly }) => target === undefined && !typeOnly).map(({ specifier }) => specifier);

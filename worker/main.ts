@@ -140,7 +140,7 @@ function createWorker(config: Config, connection: NativeConnection, converter: D
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
     workflowsPath,
-    // Shared by all runs, or each would evaluate all modules anew. None of ours keeps anything: test/worker/preloaded-workflows.test.ts.
+    // All runs share the modules: see docs/decisions/0036.
     bundlerOptions: { preloadModules: [workflowsPath] },
     activities,
     dataConverter: converter,

@@ -21,6 +21,11 @@ const expectedNames = [
   'review-escalated', 'review-signal', 'review-update', 'roll-up-lake', 'sweep',
 ];
 
+/** As in a worker: all runs share the modules. */
+function bundle(workflowsPath: string): Promise<WorkflowBundleWithSourceMap> {
+  return bundleWorkflowCode({ workflowsPath, preloadModules: [workflowsPath], logger });
+}
+
 async function replayAll(workflowBundle: WorkflowBundleWithSourceMap, names: readonly string[]): Promise<Map<string, ReplayResult['error']>> {
   const histories = names.map((name) => ({ workflowId: name, history: readRecorded(name) }));
   const errors = new Map<string, ReplayResult['error']>();
@@ -38,7 +43,7 @@ async function bundleMutated(file: string, before: string, after: string): Promi
     const source = readFileSync(path, 'utf8');
     expect(source.split(before), `occurrences of "${before}" in ${file}`).toHaveLength(2);
     writeFileSync(path, source.replace(before, after));
-    return await bundleWorkflowCode({ workflowsPath: join(folder, 'workflows', 'index.ts'), logger });
+    return await bundle(join(folder, 'workflows', 'index.ts'));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -47,7 +52,7 @@ async function bundleMutated(file: string, before: string, after: string): Promi
 describe('recorded histories', () => {
   let errors: Map<string, ReplayResult['error']>;
   beforeAll(async () => {
-    errors = await replayAll(await bundleWorkflowCode({ workflowsPath: join(root, 'workflows', 'index.ts'), logger }), recordedNames());
+    errors = await replayAll(await bundle(join(root, 'workflows', 'index.ts')), recordedNames());
   });
 
   test('none is missing', () => {
