@@ -70,7 +70,13 @@ export class CopyRows {
     this.#makeRoom(4 + bytes);
     this.#int4(bytes);
     // Dimensions, no nulls, the type; for each dimension its length and its first index.
-    for (const field of count === 0 ? [0, 0, float4Oid] : [1, 0, float4Oid, count, 1]) this.#int4(field);
+    this.#int4(count === 0 ? 0 : 1);
+    this.#int4(0);
+    this.#int4(float4Oid);
+    if (count > 0) {
+      this.#int4(count);
+      this.#int4(1);
+    }
     for (let i = from; i < from + count; i++) {
       this.#int4(4);
       this.#at = this.#buffer.writeFloatBE(values[i]!, this.#at);

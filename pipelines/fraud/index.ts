@@ -25,13 +25,14 @@ const terminal = (days: number) => ({ entity: 'terminal' as const, lengthMs: day
 
 /** Saturday and Sunday, UTC. */
 function duringWeekend(event: Payment): number {
-  const weekday = new Date(eventTimeMs(event)).getUTCDay();
-  return weekday === 0 || weekday === 6 ? 1 : 0;
+  // 1970 began on a Thursday.
+  const daysSinceSaturday = (Math.floor(eventTimeMs(event) / day) + 5) % 7;
+  return daysSinceSaturday < 2 ? 1 : 0;
 }
 
 /** Midnight to 06:59:59, UTC. */
 function duringNight(event: Payment): number {
-  return new Date(eventTimeMs(event)).getUTCHours() <= 6 ? 1 : 0;
+  return eventTimeMs(event) % day < 7 * hour ? 1 : 0;
 }
 
 /**
