@@ -47,6 +47,28 @@ describe('dashboard sink', () => {
     expect(await minutes()).toMatchObject([{ outcome: 'approve', decisions: 15 }]);
   });
 
+  it('counts each kind of decision in its minute, and what is degraded or late apart', async () => {
+    const at = (minute: number) => ({ eventTimeMs: 1_759_999_980_000 + minute * 60_000 });
+    const rows = [
+      decisionRow(0, { ...at(1), degraded: true }), decisionRow(1, { ...at(0), late: true }), decisionRow(2, { ...at(1), outcome: 'block', late: true }),
+      decisionRow(3, { ...at(1), model: { name: 'orders', version: '5' } }), decisionRow(4, at(1)), decisionRow(5, { ...at(1), outcome: 'it\'s "so", {x}\\' }),
+    ];
+    await createDashboardSink({ pool }).deliver(deliveryOf(rows), never());
+    const [first, second] = [new Date(1_759_999_980_000), new Date(1_760_000_040_000)];
+    expect(await minutes()).toEqual([
+      { minute: first, outcome: 'approve', model_version: '4', decisions: 1, degraded: 0, late: 1 },
+      { minute: second, outcome: 'approve', model_version: '4', decisions: 2, degraded: 1, late: 0 },
+      { minute: second, outcome: 'approve', model_version: '5', decisions: 1, degraded: 0, late: 0 },
+      { minute: second, outcome: 'block', model_version: '4', decisions: 1, degraded: 0, late: 1 },
+      { minute: second, outcome: 'it\'s "so", {x}\\', model_version: '4', decisions: 1, degraded: 0, late: 0 },
+    ]);
+  });
+
+  it('counts together what is the same once Postgres can store it', async () => {
+    await createDashboardSink({ pool }).deliver(deliveryOf([decisionRow(0, { outcome: 'a\0' }), decisionRow(1, { outcome: 'a\uFFFD' })]), never());
+    expect(await minutes()).toMatchObject([{ outcome: 'a\uFFFD', decisions: 2 }]);
+  });
+
   it('counts right when many deliveries, some of them twice, run at the same time over the same minutes', async () => {
     const sink = createDashboardSink({ pool });
     const parts = (offset: number) => ({ eventTimeMs: 1_760_000_000_000 + (offset % 7) * 60_000, outcome: offset % 2 ? 'approve' : 'review' });

@@ -51,13 +51,15 @@ describe('Parquet of the lake, read by DuckDB', () => {
   });
 
   it('has bounds for times and offsets alone, numbers the texts that repeat, and writes the numbers of the model as they are', async () => {
-    await lake.deliver(0, 300, { row: (offset) => ({ eventTimeMs: nineMs, event: { orderId: `o${offset}`, amount: offset, note: '' } }) });
+    await lake.deliver(0, 300, { row: (offset) => ({ eventTimeMs: nineMs, event: { orderId: `o${offset}`, amount: offset, note: `note ${offset % 3}` } }) });
     await lake.rollUpAll();
     const columns = await lake.columns();
     expect(columns.filter(({ bounded }) => bounded).map(({ name }) => name).sort()).toEqual(['event_time', 'offset', 'record_time']);
     const withEncoding = (encoding: RegExp, names: string[]) => columns.filter((column) => names.includes(column.name) && encoding.test(column.encodings)).map(({ name }) => name);
     const repeated = ['deployment', 'topic', 'workflow_id', 'outcome', 'why', 'model_name', 'model_version'];
     expect(withEncoding(/RLE_DICTIONARY/, repeated)).toEqual(repeated);
+    // Whether texts of the pipeline's own repeat, they say themselves.
+    expect(withEncoding(/RLE_DICTIONARY/, ['entity_customer', 'entity_shop', 'field_note', 'field_orderId'])).toEqual(['entity_customer', 'entity_shop', 'field_note']);
     const plain = ['event_key', 'feature_amount', 'feature_customer_count_1d', 'prediction_score', 'prediction_parts, list, element'];
     expect(withEncoding(/^PLAIN$/, plain)).toEqual(plain);
   });
