@@ -85,7 +85,7 @@ function decideRow(pipeline: AnyPipeline, input: DecideInput<never>): DecidedRow
     const outcome = pipeline.outcomes.indexOf(decision.outcome);
     if (outcome < 0) return { code: 'BAD_DECISION', reason: 'decide returned an outcome that the pipeline does not declare' };
     const { event, features, prediction, degraded } = input;
-    const decided = { event, features, prediction, degraded, outcome: decision.outcome, why: decision.why };
+    const decided = { event, features, prediction, degraded, ...decision };
     let sinks = 0;
     for (let i = 0; i < pipeline.sinks.length; i++) {
       const { when } = pipeline.sinks[i]!;

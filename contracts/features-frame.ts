@@ -55,13 +55,22 @@ export function featuresByName({ names, values, from }: FeatureRow): Record<stri
 /** Makes an object of the numbers that begin at an index. */
 export type FeatureNamer = (values: Float32Array, from: number) => Record<string, number>;
 
+/** One for each list of names that pipelines, and histories of theirs, have. */
 const namers = new Map<string, FeatureNamer>();
+const namersOfLists = new WeakMap<readonly string[], FeatureNamer>();
 
 /**
  * Names features for each row of a batch. The object is written as one literal, which is compiled once for a list of names: an object that
  * grows name by name takes three times as long and twice the memory, and there is one for each row. Names begin with a letter (`definePipeline`).
  */
 export function namerOf(names: readonly string[]): FeatureNamer {
+  let namer = namersOfLists.get(names);
+  if (!namer) namersOfLists.set(names, (namer = namerOfSame(names)));
+  return namer;
+}
+
+/** The one of all lists that hold the same names. */
+function namerOfSame(names: readonly string[]): FeatureNamer {
   const literal = names.map((name, column) => `${JSON.stringify(name)}: values[from + ${column}]`).join(', ');
   let namer = namers.get(literal);
   // oxlint-disable-next-line typescript/no-implied-eval -- names of features, quoted

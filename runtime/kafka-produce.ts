@@ -12,19 +12,33 @@ import { recordOverheadBytes, varIntBytes, writeVarInt, type EncodedRange } from
 /** Asks kafkajs's partitioner for one message, from an empty object; it answers the partition as the only key. */
 type Step = (result: object, message: Message) => Record<string, unknown>;
 
-/** What `producer.send` takes as `messages`. Needs a producer with `keyPartitioner`. */
+/** What `producer.send` takes as `messages`, for one try. Needs a producer with `keyPartitioner`. */
 export class EncodedMessages extends Array<Message> {
   readonly #ranges: readonly EncodedRange[];
+  #partitions: readonly number[] = [];
 
   constructor(ranges: readonly EncodedRange[]) {
     super();
     this.#ranges = ranges;
   }
 
+  /** Whoever looks inside would find nothing, and send nothing. */
+  override [Symbol.iterator](): never {
+    throw otherWay();
+  }
+
+  /** Throws unless each partition that has some of the messages was answered for. */
+  assertAnswered(answers: readonly { partition: number }[]): void {
+    const answered = new Set(answers.map(({ partition }) => partition));
+    const missing = this.#partitions.filter((partition) => !answered.has(partition));
+    if (this.#partitions.length === 0 || missing.length > 0) throw new Error(`the brokers have not answered for ${missing.length === 0 ? 'the messages' : `partitions ${missing.join(', ')}`}`);
+  }
+
   /** kafkajs groups messages by partition with it, each time that it tries to send them. */
   override reduce(step: any): any {
     const asked = new PartitionsAsked();
     (step as Step)({}, asked);
+    if (asked.partitions === 0) throw otherWay();
     const partitions: Record<string, PartitionRecords> = {};
     for (const range of this.#ranges) {
       const { keyHashes } = range.records;
@@ -34,8 +48,13 @@ export class EncodedMessages extends Array<Message> {
         (partitions[partition] ??= new PartitionRecords()).add(range, index);
       }
     }
+    this.#partitions = Object.keys(partitions).map(Number);
     return partitions;
   }
+}
+
+function otherWay(): Error {
+  return new Error('kafkajs treats messages in another way than the one that runtime/kafka-produce.ts knows');
 }
 
 /** The records of one partition in a request. */
@@ -54,7 +73,7 @@ class PartitionRecords extends Array<Message> {
   override map(call: any): any[] {
     const answer = (call as (message: object, index: number) => unknown)({}, 0);
     if (answer === undefined) return [];
-    if (!Buffer.isBuffer((answer as { buf?: unknown }).buf)) throw new Error('kafkajs encodes messages in another way than the one that runtime/kafka-produce.ts knows');
+    if (!Buffer.isBuffer((answer as { buf?: unknown } | null)?.buf)) throw otherWay();
     // It counts the records by the length of the list, and writes what is in it: all of them as one.
     const bytes = this.#encode();
     const records: unknown[] = [{ buf: bytes, buffer: bytes }];

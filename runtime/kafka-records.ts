@@ -17,7 +17,9 @@ export interface EncodedRange {
 export const recordOverheadBytes = 12;
 /** The length of a text or of bytes, as Kafka writes it. */
 const lengthBytesMax = 5;
-const bytesAtFirst = 1_024;
+const bytesAtFirst = 256;
+/** A buffer that is used less is copied into one of its size, because it stays until the messages are sent. */
+const usedShareMin = 0.75;
 
 /** Messages as Kafka stores them: key, value and headers of each. What depends on its place in a request is not there yet. */
 export class EncodedRecords {
@@ -28,12 +30,13 @@ export class EncodedRecords {
   #bytes = Buffer.allocUnsafe(bytesAtFirst);
   #at = 0;
 
-  /** Each message is taken when the one before it is encoded, so that none needs to live longer than that. */
+  /** Each message is taken when the one before it is encoded, so that none needs to live longer than that. Throws a TypeError on one without a value. */
   constructor(messages: Iterable<KeyedMessage>) {
     for (const message of messages) {
       this.#message(message);
       this.starts.push(this.#at);
     }
+    if (this.#at < this.#bytes.length * usedShareMin) this.#bytes = Buffer.from(this.#bytes.subarray(0, this.#at));
   }
 
   get bytes(): Buffer {
@@ -60,6 +63,7 @@ export class EncodedRecords {
   #message({ key, value, headers }: KeyedMessage): void {
     const keyBytes = this.#item(key);
     this.keyHashes.push(keyBytes < 0 ? -1 : murmur2(this.#bytes, this.#at - keyBytes, this.#at) & 0x7fffffff);
+    if (value === undefined) throw new TypeError('a message without a value');
     this.#item(value);
     this.#headers(headers ?? {});
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CompressionTypes, type Kafka, type Producer } from 'kafkajs';
 import { keyPartitioner } from './kafka-partitioner.ts';
 import { EncodedMessages } from './kafka-produce.ts';
@@ -5,8 +6,9 @@ import { EncodedRecords, type EncodedRange, type KeyedMessage } from './kafka-re
 
 export interface Publisher {
   /**
-   * Takes the messages before it returns. Resolves once the brokers have all the messages in sync (acks -1), however many sends that takes. Throws when they do not take
-   * them in time; some may be there then. Throws the signal's reason as soon as it aborts: what was not sent by then never is.
+   * Takes the messages before it returns. Resolves once the brokers have all of them in sync (acks -1), however many sends that takes. Rejects
+   * when they do not take them in time; some may be there then. Rejects with the signal's reason as soon as it aborts: what was not sent by
+   * then never is.
    */
   publish(topic: string, messages: Iterable<KeyedMessage>, signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
@@ -32,20 +34,43 @@ export class PublisherFullError extends Error {
 /** How much one send carries at most. A topic takes 1,048,588 bytes per send and partition by default, and all may be for one. */
 const sendBytesMax = 768 * 1024;
 
+/** Tries after the first one. */
+const retriesMax = 5;
+const retryMsMin = 100;
+const retryMsMax = 1_000;
+
 /**
  * A plain producer with one request in flight at a time, which carries what was published to a topic meanwhile. Plain, because
  * kafkajs's idempotent producer is known to acknowledge records that it dropped; one in flight, so that retries keep the order.
  */
 export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 * 1024 }: { queueBytesMax?: number } = {}): Promise<Publisher> {
-  const producer: Producer = kafka.producer({ createPartitioner: keyPartitioner, allowAutoTopicCreation: false, idempotent: false });
+  const producer: Producer = kafka.producer({ createPartitioner: keyPartitioner, allowAutoTopicCreation: false, idempotent: false, retry: { retries: 0 } });
   await producer.connect();
   const queue = new PartQueue();
   let sending: Promise<void> | undefined;
 
+  /**
+   * kafkajs tries again only with the brokers that have not answered. What another broker has become the leader for in the meantime, or
+   * belongs to another partition now, is then sent to nobody, and all looks well (docs/decisions/0035). So each try of ours is a new send of everything.
+   */
+  async function send(parts: readonly Part[]): Promise<void> {
+    for (let retries = 0; ; retries++) {
+      const messages = new EncodedMessages(parts);
+      try {
+        messages.assertAnswered(await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: parts[0]!.topic, messages }));
+        return;
+      } catch (error) {
+        // kafkajs calls it so when it would have tried again.
+        if (retries === retriesMax || !(error instanceof Error) || error.name !== 'KafkaJSNumberOfRetriesExceeded') throw error;
+        await sleep(Math.min(retryMsMax, retryMsMin * 2 ** retries) * (0.5 + Math.random() / 2));
+      }
+    }
+  }
+
   async function sendAll(): Promise<void> {
     for (let parts = queue.take(); parts.length > 0; parts = queue.take()) {
       try {
-        await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic: parts[0]!.topic, messages: new EncodedMessages(parts) });
+        await send(parts);
         for (const { publication } of parts) if (--publication.partsLeft === 0) publication.resolve();
       } catch (error) {
         for (const { publication } of parts) {
@@ -58,15 +83,14 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
   }
 
   return {
-    publish(topic, messages, signal) {
-      if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    async publish(topic, messages, signal) {
+      signal?.throwIfAborted();
+      if (queue.bytes >= queueBytesMax) throw fullError(queue);
       // Encoded at once, so that the messages need not live until they are sent.
       const parts = new EncodedRecords(messages).cut(sendBytesMax);
-      if (parts.length === 0) return Promise.resolve();
+      if (parts.length === 0) return;
       const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-      if (queue.bytes > 0 && queue.bytes + bytes > queueBytesMax) {
-        return Promise.reject(new PublisherFullError(`${queue.bytes} bytes wait for Kafka already; try again later`));
-      }
+      if (queue.bytes > 0 && queue.bytes + bytes > queueBytesMax) throw fullError(queue);
       return new Promise<void>((resolve, reject) => {
         const publication: Publication = {
           partsLeft: parts.length,
@@ -93,6 +117,10 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
       await producer.disconnect();
     },
   };
+}
+
+function fullError({ bytes }: PartQueue): PublisherFullError {
+  return new PublisherFullError(`${bytes} bytes wait for Kafka already; try again later`);
 }
 
 /** Parts in the order of their arrival. */

@@ -24,6 +24,7 @@ import { connectTemporal, dataConverter, temporalConnectionOptions } from '../ru
 import { readTopicRange } from '../runtime/topic-range.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { createTritonClient } from '../runtime/triton.ts';
+import { preloadModules, workflowsPath } from '../runtime/workflow-bundle.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
 import { createLedgerSink } from '../sinks/ledger.ts';
 import { createSinks } from '../sinks/registry.ts';
@@ -36,7 +37,6 @@ import { installRuntime } from './sdk-log.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
 import { createTritonModel, modelMismatch } from './triton-model.ts';
 
-const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
 const shutdownGraceMs = 5_000;
 const retryMs = 5_000;
 /** How long deliveries under way may still take when the worker stops. */
@@ -140,8 +140,7 @@ function createWorker(config: Config, connection: NativeConnection, converter: D
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
     workflowsPath,
-    // All runs share the modules: see docs/decisions/0036.
-    bundlerOptions: { preloadModules: [workflowsPath] },
+    bundlerOptions: { preloadModules },
     activities,
     dataConverter: converter,
     // Workflows run in this thread, which is all that it does in the SDK: see docs/decisions/0027.

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { IllegalStateError, type DataConverter } from '@temporalio/common';
 import { bundleWorkflowCode, DefaultLogger, makeTelemetryFilterString, Runtime, Worker, type InjectedSinks, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { preloadModules, workflowsPath } from '../../runtime/workflow-bundle.ts';
 import { localMarkerOf, type History, type HistoryEvent } from './history-json.ts';
 import type { Call, ReplaySinks } from './watch-run.ts';
 
-const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
 const watchRunPath = fileURLToPath(new URL('./watch-run.ts', import.meta.url));
 
 /** What a replay found. */
@@ -42,7 +42,7 @@ export async function replayHistory(history: History, { workflowId, dataConverte
   const sinks: InjectedSinks<ReplaySinks> = {
     replay: { called: { fn: (_, call) => void calls.set(call.seq, call), callDuringReplay: true } },
   };
-  bundle ??= bundleWorkflowCode({ workflowsPath, workflowInterceptorModules: [watchRunPath], logger: Runtime.instance().logger });
+  bundle ??= bundleWorkflowCode({ workflowsPath, preloadModules, workflowInterceptorModules: [watchRunPath], logger: Runtime.instance().logger });
   const options = { workflowBundle: await bundle, dataConverter, sinks, interceptors: { workflowModules: [watchRunPath] } };
   try {
     await Worker.runReplayHistory(options, history, workflowId);

@@ -1,6 +1,7 @@
 import { schemaFromColumnData, type ColumnSource, type SchemaElement } from 'hyparquet-writer';
 import { eventKey } from '../../contracts/event-key.ts';
 import type { ColumnKind } from './event-columns.ts';
+import { identities, repeated, required, text, type ColumnType } from './parquet-encodings.ts';
 import type { Segment, SegmentHeader } from './segment.ts';
 
 /** A row of a segment that goes into a file. */
@@ -14,12 +15,10 @@ export interface ParquetColumns {
   schema: SchemaElement[];
 }
 
-type Type = NonNullable<ColumnSource['type']>;
-
 /** Columns of times and offsets, by whose bounds a reader skips what it does not look for. Finding the bounds of the others costs more than writing them. */
-const bounded = new Set<Type>(['TIMESTAMP', 'INT64']);
+const bounded = new Set<ColumnType>(['TIMESTAMP', 'INT64']);
 
-const kindTypes: Record<ColumnKind, Type> = { string: 'STRING', number: 'DOUBLE', boolean: 'BOOLEAN', timestamp: 'TIMESTAMP', json: 'STRING' };
+const kindTypes: Record<ColumnKind, ColumnType> = { string: 'STRING', number: 'DOUBLE', boolean: 'BOOLEAN', timestamp: 'TIMESTAMP', json: 'STRING' };
 
 /**
  * The columns of one file: where a decision comes from, the decision, and then, each with a prefix that keeps them apart, entities,
@@ -136,11 +135,20 @@ function fields({ events }: SegmentHeader, rows: readonly RowPlace[]): ColumnSou
     return column.type === 'STRING' ? text(column) : column;
   });
   if (events.rest) {
-    const named = new Set(events.fields.map(({ name }) => name));
-    const restOf = (event: Record<string, unknown>) => JSON.stringify(Object.fromEntries(Object.entries(event).filter(([name]) => !named.has(name))));
-    columns.push({ name: 'other_fields', type: 'STRING', data: rows.map(({ segment, row }) => restOf(segment.events[row]!)) });
+    columns.push(text({ name: 'other_fields', type: 'STRING', data: otherFields(rows, new Set(events.fields.map(({ name }) => name))) }));
   }
   return columns;
+}
+
+/** The fields without a column of their own, as JSON. */
+function otherFields(rows: readonly RowPlace[], named: ReadonlySet<string>): string[] {
+  const texts: string[] = [];
+  for (const { segment, row } of rows) {
+    const others: [string, unknown][] = [];
+    for (const field of Object.entries(segment.events[row]!)) if (!named.has(field[0])) others.push(field);
+    texts.push(JSON.stringify(Object.fromEntries(others)));
+  }
+  return texts;
 }
 
 function cells(rows: readonly RowPlace[], name: string, kind: ColumnKind): ReturnType<typeof cell>[] {
@@ -164,41 +172,6 @@ function cell(kind: ColumnKind, value: unknown): string | number | boolean | big
     default:
       return typeof value === kind ? (value as number | boolean) : null;
   }
-}
-
-/** Texts that never repeat: written as they are, without looking for repetitions. */
-function identities(name: string, data: Buffer[]): ColumnSource {
-  return { ...required(name, 'STRING', data), encoding: 'PLAIN' };
-}
-
-/** As the library looks for repetitions. */
-const sampleMax = 1_000;
-const distinctShareMax = 0.9;
-
-/**
- * Texts that may repeat or not. The library finds out by a sample; where they do not, as in this one of the same size, it would make an array
- * buffer of its own for each of them.
- */
-function text(column: ColumnSource): ColumnSource {
-  const texts = column.data as readonly (string | null)[];
-  const size = Math.min(texts.length, sampleMax);
-  const seen = new Set<string | null>();
-  for (let i = 0; i < size; i++) seen.add(texts[size === 1 ? 0 : Math.floor((i * (texts.length - 1)) / (size - 1))]!);
-  return seen.size > size * distinctShareMax ? { ...column, data: texts.map(bytesOf), encoding: 'PLAIN' } : column;
-}
-
-function bytesOf(value: string | null): Buffer | null {
-  return value === null ? null : Buffer.from(value);
-}
-
-/** Texts that nearly always repeat: written once and numbered, without looking whether that pays. */
-function repeated(name: string, data: string[]): ColumnSource {
-  return { ...required(name, 'STRING', data), encoding: 'RLE_DICTIONARY' };
-}
-
-/** Numbers of the model's are written as they are: looking for those that repeat costs more, and compression finds them. */
-function required(name: string, type: Type, data: ColumnSource['data']): ColumnSource {
-  return { name, type, data, nullable: false, encoding: type === 'FLOAT' ? 'PLAIN' : undefined };
 }
 
 /** The library makes the elements of plain columns; those of lists it leaves to its callers. */

@@ -39,6 +39,27 @@ describe('encoded messages', () => {
     );
   });
 
+  test('also without keys, and when they are grouped again because the topic has grown', async () => {
+    vi.setSystemTime(1_760_000_000_000);
+    const keyless = message.map(({ value, headers }) => ({ value, headers }));
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.oneof(message, keyless, keyless.map((each) => ({ key: null, ...each })))), fc.array(message), async (mixed, keyed) => {
+        const group = (messages: Message[], count: number) => kafkajsGroup({ topic: 't', partitionMetadata: partitions(count), messages, partitioner: keyPartitioner() });
+        const same = async (ours: Record<string, Message[]>, theirs: Record<string, Message[]>) => expect((await requestOf(ours)).equals(await requestOf(theirs))).toBe(true);
+        await same(group(new EncodedMessages(new EncodedRecords(mixed).cut(Infinity)), 1), group(mixed, 1));
+        const again = new EncodedMessages(new EncodedRecords(keyed).cut(Infinity));
+        for (const count of [2, 5]) await same(group(again, count), group(keyed, count));
+      }),
+    );
+  });
+
+  test('are not looked through, because there would seem to be none', () => {
+    const messages = new EncodedMessages(new EncodedRecords([{ key: 'k', value: 'v' }]).cut(Infinity));
+    expect(() => [...messages]).toThrow('in another way');
+    expect(() => kafkajsGroup({ topic: 't', partitionMetadata: partitions(1), messages, partitioner: kafkajsDefault() })).toThrow('in another way');
+    expect(() => messages.assertAnswered([{ partition: 0 }])).toThrow('have not answered for the messages');
+  });
+
   test('take more than one length of a place, and lengths of every size', async () => {
     vi.setSystemTime(1_760_000_000_000);
     const messages = Array.from({ length: 9_000 }, (_, i) => ({ key: 'one', value: 'v'.repeat(i === 8_999 ? 2_100_000 : i % 200) }));

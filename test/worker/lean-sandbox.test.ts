@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { join } from 'node:path';
 import v8 from 'node:v8';
 import vm, { Script } from 'node:vm';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { dataConverter } from '../../runtime/temporal.ts';
+import { preloadModules, workflowsPath } from '../../runtime/workflow-bundle.ts';
 import { withLeanSandbox } from '../../worker/lean-sandbox.ts';
 import { readRecorded } from '../replay/histories.ts';
 
@@ -64,8 +64,7 @@ describe('the sandbox of workflows', () => {
     const { console: output } = globalThis;
     const warn = vi.spyOn(output, 'warn').mockReturnValue(undefined);
     const { prepareStackTrace } = Error;
-    const workflowsPath = join(import.meta.dirname, '..', '..', 'workflows', 'index.ts');
-    const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger });
+    const workflowBundle = await bundleWorkflowCode({ workflowsPath, preloadModules, logger });
     // A replay has its workflows in this thread, too, and needs no server.
     const replay = () => Worker.runReplayHistory({ workflowBundle, dataConverter: dataConverter({ key: undefined, oldKeys: undefined }) }, readRecorded('batch-delivered-together'));
     await expect(withLeanSandbox(replay)).resolves.toBeUndefined();

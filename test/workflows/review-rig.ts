@@ -48,7 +48,7 @@ export async function startReviewRig(): Promise<ReviewRig> {
     return Promise.resolve();
   };
   const connection = await NativeConnection.connect({ address: temporal.address });
-  const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, activities: createReviewActivities({ pool, publishLabel }) });
+  const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, bundlerOptions: { preloadModules: [workflowsPath] }, activities: createReviewActivities({ pool, publishLabel }) });
   const running = worker.run();
   const clientConnection = await Connection.connect({ address: temporal.address });
   const client = new Client({ connection: clientConnection, namespace });

@@ -33,7 +33,7 @@ describe('rollUpLake', () => {
     lake = await LakeRig.open();
     taskQueue = uniqueName('lake');
     const connection = await NativeConnection.connect({ address });
-    const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, activities: createRollUpActivities({ lakeRoot: lake.root }) });
+    const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, bundlerOptions: { preloadModules: [workflowsPath] }, activities: createRollUpActivities({ lakeRoot: lake.root }) });
     const running = worker.run();
     stopWorker = async () => {
       worker.shutdown();

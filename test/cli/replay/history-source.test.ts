@@ -14,6 +14,7 @@ import { encodeDecisions } from '../../../contracts/decisions-frame.ts';
 import { batchWorkflowId } from '../../../contracts/event-key.ts';
 import { encodeRecords } from '../../../contracts/records-frame.ts';
 import { dataConverter } from '../../../runtime/temporal.ts';
+import { preloadModules, workflowsPath } from '../../../runtime/workflow-bundle.ts';
 import { freePort } from '../../../stack/servers/index.ts';
 import { writeEndpoints, type Endpoints } from '../../../stack/supervisor/endpoints.ts';
 import { createNamespace, startLiveServers, uniqueName } from '../../stack/live.ts';
@@ -53,8 +54,7 @@ describe('headrace replay of a workflow id', () => {
     client = new Client({ connection: await Connection.connect({ address }), namespace, dataConverter: converter });
     const connection = await NativeConnection.connect({ address });
     const taskQueue = uniqueName('replay');
-    const workflowsPath = new URL('../../../workflows/index.ts', import.meta.url).pathname;
-    const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, activities, dataConverter: converter });
+    const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, bundlerOptions: { preloadModules }, activities, dataConverter: converter });
     await worker.runUntil(async () => {
       const value = Buffer.from(JSON.stringify({ note: 'größer '.repeat(50) }));
       const records = encodeRecords(batch, [5, 6].map((offset) => ({ offset, timestampMs: 1_767_225_600_000, key: null, value })));
