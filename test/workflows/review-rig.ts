@@ -1,4 +1,4 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createReviewActivities } from '../../activities/project-review.ts';
 import { eventKey, reviewWorkflowId } from '../../contracts/event-key.ts';
@@ -60,7 +60,12 @@ export async function startReviewRig(): Promise<ReviewRig> {
       return reviewWorkflowId(input.eventKey);
     },
     async close() {
-      for await (const run of client.workflow.list({ query: "ExecutionStatus = 'Running'" })) await client.workflow.getHandle(run.workflowId).terminate();
+      for await (const { workflowId } of client.workflow.list({ query: "ExecutionStatus = 'Running'" })) {
+        // The list is up to half a second late: a run may have ended since.
+        await client.workflow.getHandle(workflowId).terminate().catch((error: unknown) => {
+          if (!(error instanceof WorkflowNotFoundError)) throw error;
+        });
+      }
       worker.shutdown();
       await running;
       await connection.close();
