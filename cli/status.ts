@@ -30,7 +30,7 @@ export function registerStatus(program: Command): void {
 async function showStatus({ output, dataDir }: StatusOptions): Promise<void> {
   const folder = dataDirOf(dataDir, process.env);
   const endpoints = findRunningSystem(folder);
-  if (!endpoints) throw new Error(`no Headrace runs on the data folder ${folder}; start one with "headrace up", or name another folder with --data-dir`);
+  if (!endpoints) throw new Error(`no Headrace runs on the data folder ${folder}; start one with "npm start", or name another folder with --data-dir`);
   const report = await readStatus(endpoints);
   process.stdout.write(output === 'json' ? `${JSON.stringify(report, undefined, 2)}\n` : statusText(report));
 }

@@ -10,6 +10,8 @@ export interface SubmitOptions {
   onRefused: (refusal: Refusal) => void;
   /** Told after each request's worth of lines how many of them were accepted. */
   onAccepted?: (count: number) => void;
+  /** Told why, when the gateway has not taken a request at the first try. */
+  onWaiting?: (reason: string) => void;
   /** Lines that are sent together, at most 500. Fewer for a source that is slow on purpose. @default 500 */
   linesMax?: number;
   /** Tries of one request while the gateway is away or busy. @default 30 (about half a minute) */
@@ -123,7 +125,7 @@ async function send(options: SubmitOptions, lines: readonly Line[], refuse: (ref
 
 /** Waits for a gateway that is away or busy. Events have ids, so one that arrives twice is known. */
 async function postUntilAnswered(options: SubmitOptions, lines: readonly Line[]): Promise<{ status: number; problem: ProblemBody }> {
-  const { gatewayUrl, signal, triesMax = 30 } = options;
+  const { gatewayUrl, signal, triesMax = 30, onWaiting } = options;
   for (let tries = 1; ; tries += 1) {
     let reason: string;
     try {
@@ -135,6 +137,7 @@ async function postUntilAnswered(options: SubmitOptions, lines: readonly Line[])
       reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
     }
     if (tries >= triesMax) throw new GatewayAwayError(`no gateway takes events at ${gatewayUrl} (${reason})`);
+    if (tries === 1) onWaiting?.(reason);
     await delay(Math.min(retryDelayMsMax, 100 * tries), undefined, { signal });
   }
 }

@@ -42,13 +42,14 @@ async function submit(file: string, { pipeline, gateway, dataDir, output }: Subm
     pipeline,
     lines: createInterface({ input, crlfDelay: Infinity }),
     signal: new AbortController().signal,
+    onWaiting: (reason) => process.stderr.write(`no gateway takes events at ${gatewayUrl} (${reason}); trying again for half a minute\n`),
     onRefused: (refusal) => {
       refused += 1;
       if (output === 'text') process.stderr.write(`line ${refusal.line}: ${refusal.code}: ${refusal.reason}\n`);
       else if (refusals.length < refusalsListedMax) refusals.push(refusal);
     },
   }).catch((error: unknown) => {
-    throw error instanceof GatewayAwayError ? new Error(`${error.message}; start one with "headrace up", or name it with --gateway`, { cause: error }) : error;
+    throw error instanceof GatewayAwayError ? new Error(`${error.message}; start one with "npm start", or name it with --gateway`, { cause: error }) : error;
   });
   const summary = output === 'json' ? JSON.stringify({ pipeline, gateway: gatewayUrl, accepted, refused, refusals }) : `${accepted} events accepted, ${refused} lines refused`;
   process.stdout.write(`${summary}\n`);

@@ -60,6 +60,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     unseen.delete(place);
     chains.push(await checkChain(each, runs, committed));
   }
+  chains.sort((a, b) => comparePlaces(a.chain, b.chain));
   const withoutChain = await explainWithoutChain([...unseen.values()], { ...options, isMoot });
   const all = [...new Map([...incomplete.runs, ...chains.flatMap((chain) => chain.incomplete)].map((run) => [run.workflowId, run])).values()];
   return {
@@ -67,13 +68,19 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     ok: all.length === 0 && !incomplete.more && !incomplete.unexamined && overdue.total === 0 && !chains.some(isBroken) && !withoutChain.some(({ unbatched }) => unbatched),
     chains,
     without: pipelines.filter((name) => !ledger.some(({ chain }) => chain.pipeline === name)),
-    withoutChain,
+    withoutChain: withoutChain.sort(comparePlaces),
     unread: await findUnread([...commits, ...ledger.map(({ chain }) => chain)], admin),
     incomplete: { ...incomplete, runs: all },
     overdue: { ...overdue, olderThanSeconds: overdueSeconds },
   };
 }
 
-function placeOf({ pipeline, topic, partition }: { pipeline: string; topic: string; partition: number }): string {
+type Place = { pipeline: string; topic: string; partition: number };
+
+function comparePlaces(a: Place, b: Place): number {
+  return a.pipeline.localeCompare(b.pipeline) || a.topic.localeCompare(b.topic) || a.partition - b.partition;
+}
+
+function placeOf({ pipeline, topic, partition }: Place): string {
   return `${pipeline}:${topic}:${partition}`;
 }

@@ -8,12 +8,12 @@ const flags = [
 ];
 const alsoNpms = [{ name: 'yes', takesValue: false }];
 
-function spell({ name, takesValue, negated }, value, leftovers) {
+/** npm takes a flag it does not know for a switch, and its value for an argument. */
+const lostItsValue = ({ takesValue }, value) => takesValue && (value === 'true' || value === '');
+
+function spell({ name, takesValue, negated }, argument) {
   if (negated) return [`--no-${name}`];
-  if (!takesValue) return [`--${name}`];
-  // npm takes a flag it does not know for a switch, and its value for an argument.
-  const argument = value === 'true' || value === '' ? leftovers.shift() : value;
-  return argument === undefined ? [`--${name}`] : [`--${name}`, argument];
+  return !takesValue || argument === undefined ? [`--${name}`] : [`--${name}`, argument];
 }
 
 /**
@@ -26,12 +26,16 @@ export function swallowedFlags(env, args) {
   const swallowed = flags.filter((flag) => env[variable(flag)] !== undefined);
   if (swallowed.length === 0) return undefined;
   const leftovers = args.filter((argument) => !argument.startsWith('-'));
-  const meant = [...swallowed, ...alsoNpms.filter((flag) => env[variable(flag)] === 'true')].flatMap((flag) => spell(flag, env[variable(flag)], leftovers));
+  const without = swallowed.filter((flag) => lostItsValue(flag, env[variable(flag)]));
+  // In which order they were typed npm does not tell: which value belongs to which flag can only be told of one.
+  if (without.length > 1) leftovers.length = 0;
+  const valueOf = (flag) => (!without.includes(flag) ? env[variable(flag)] : without.length > 1 ? `<${flag.name}>` : leftovers.shift());
+  const meant = [...swallowed, ...alsoNpms.filter((flag) => env[variable(flag)] === 'true')].flatMap((flag) => spell(flag, valueOf(flag)));
   return [...meant, ...args.filter((argument) => argument.startsWith('-')), ...leftovers];
 }
 
 /** The message that refuses them. */
 export function describeSwallowed(script, meant) {
-  const quote = (text) => (/^[\w./:@=+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+  const quote = (text) => (/^([\w./:@=+-]+|<[\w-]+>)$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
   return `npm kept flags that were meant for Headrace. Put them behind two dashes:\n  ${script} -- ${meant.map(quote).join(' ')}`;
 }

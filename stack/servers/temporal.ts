@@ -46,6 +46,8 @@ const dynamicConfig = [
   'history.timerProcessorMaxTimeShift="10ms"',
   // By default three polls of the timers that find some within one second count as stuck: the queue's state is then saved, and finished timers are deleted, after each poll.
   'history.queueReaderStuckCriticalAttempts=1000',
+  // Each poll of the timers passes over all that have fired since the last save of the queue's state, which deletes them: every 30 s by default.
+  'history.timerProcessorUpdateAckInterval="1s"',
   // The list of runs may be half a second late. Of a run that has ended by then only its end is written, and not its start before that.
   'history.visibilityProcessorMaxPollRPS=2',
   // Each of these polls brings so many at most.

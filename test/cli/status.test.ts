@@ -81,7 +81,7 @@ describe('headrace status', () => {
   });
 
   it('says in one sentence that nothing runs, also when the one that wrote the file was killed', async () => {
-    const sentence = `no Headrace runs on the data folder ${dataDir}; start one with "headrace up", or name another folder with --data-dir`;
+    const sentence = `no Headrace runs on the data folder ${dataDir}; start one with "npm start", or name another folder with --data-dir`;
     rmSync(file);
     expect((await run()).error?.message).toBe(sentence);
     const dead = spawn(process.execPath, ['-e', '']);

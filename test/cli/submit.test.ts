@@ -34,7 +34,7 @@ async function* linesOf(lines: Iterable<string>): AsyncGenerator<string> {
   yield* lines;
 }
 
-async function submit(lines: Iterable<string>, parts: { pipeline?: string; gatewayUrl?: string; triesMax?: number } = {}) {
+async function submit(lines: Iterable<string>, parts: { pipeline?: string; gatewayUrl?: string; triesMax?: number; onWaiting?: (reason: string) => void } = {}) {
   const refusals: Refusal[] = [];
   const onRefused = (refusal: Refusal) => void refusals.push(refusal);
   const accepted = await submitLines({ gatewayUrl, pipeline: 'orders', lines: linesOf(lines), signal: new AbortController().signal, onRefused, ...parts });
@@ -69,7 +69,9 @@ describe('submitLines', () => {
     const take = publish;
     let failures = 2;
     publish = (topic, messages) => (failures-- > 0 ? Promise.reject(new Error('no broker')) : take(topic, messages));
-    expect(await submit([line('a')])).toEqual({ accepted: 1, refusals: [] });
+    const waiting: string[] = [];
+    expect(await submit([line('a')], { onWaiting: (reason) => waiting.push(reason) })).toEqual({ accepted: 1, refusals: [] });
+    expect(waiting).toEqual([expect.stringContaining('Kafka did not confirm')]);
   });
 
   it('gives up in one sentence when nobody answers, or nobody knows the pipeline', async () => {

@@ -54,7 +54,7 @@ describe('verify', () => {
     const logs: World['logs'] = { orders: [[0, 90], [0, 90], [0, 90], [30, 90], [0, 90], [0, 90]] };
     const sound = await check(chain, { commits, logs, known: [{ ...chain, partition: 5 }] });
     expect(sound).toMatchObject({ ok: true, chains: [{ committed: 50 }], without: ['returns'] });
-    expect(sound.withoutChain.map(({ topic, partition, committed }) => [topic, partition, committed])).toEqual([['orders', 1, 0], ['orders', 2, 40], ['orders', 3, 30], ['orders', 4, 60], ['orders', 5, 20], ['gone', 0, 70]]);
+    expect(sound.withoutChain.map(({ topic, partition, committed }) => [topic, partition, committed])).toEqual([['gone', 0, 70], ['orders', 1, 0], ['orders', 2, 40], ['orders', 3, 30], ['orders', 4, 60], ['orders', 5, 20]]);
     expect(verifyText(sound)).toContain('  orders  orders-2  committed 40, no batch in the ledger\n');
 
     const lost = await check(chain, { commits, logs });

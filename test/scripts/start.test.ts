@@ -63,6 +63,8 @@ describe('flags that npm swallowed', () => {
     [{ npm_config_cache: '/x', npm_config_yes: 'true' }, [], undefined],
     [{ npm_config_rate: '500' }, [], ['--rate', '500']],
     [{ npm_config_rate: 'true' }, ['500'], ['--rate', '500']],
+    // Which was typed first nobody knows.
+    [{ npm_config_rate: 'true', npm_config_pipelines: 'true' }, ['flows', '10'], ['--rate', '<rate>', '--pipelines', '<pipelines>']],
     [{ npm_config_disk_max: '5GB', npm_config_yes: 'true', npm_config_reset: 'true' }, [], ['--reset', '--disk-max', '5GB', '--yes']],
     [{ npm_config_generator: '' }, [], ['--no-generator']],
     [{ npm_config_events: 'true' }, ['a b.jsonl', '--pipeline'], ['--events', 'a b.jsonl', '--pipeline']],
@@ -72,6 +74,7 @@ describe('flags that npm swallowed', () => {
 
   it('are quoted for a shell', () => {
     expect(describeSwallowed('npm start', ['--events', "it's a.jsonl"])).toContain(`npm start -- --events 'it'\\''s a.jsonl'`);
+    expect(describeSwallowed('npm start', ['--rate', '<rate>'])).toContain('npm start -- --rate <rate>');
   });
 });
 
