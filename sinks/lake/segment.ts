@@ -160,7 +160,7 @@ function predictionMatrix(rows: readonly DecisionRow[], outputs: SegmentHeader['
   return matrix;
 }
 
-/** The distinct values of a column, and each row's index among them. Rows in a row nearly always have the same. */
+/** The distinct values of a column, and each row's index among them. Neighbours nearly always have the same. */
 function indexed<T>(rows: readonly DecisionRow[], valueOf: (row: DecisionRow) => T, keyOf: (value: T) => string): { values: T[]; index: Uint16Array } {
   const numbers = new Map<string, number>();
   const values: T[] = [];
