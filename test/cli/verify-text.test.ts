@@ -19,7 +19,7 @@ describe('verifyText', () => {
     expect(verifyText(report({ without: ['returns'] }))).toBe(`Batches of deployment local, from the range ledger, Temporal and Kafka:
 
   orders  orders-3  offsets 0 to 11999: 11,990 records in 1,024 batches, committed 12000
-  pipeline returns: no batch yet
+  pipeline returns: no batch delivered yet
 
 Every record up to these offsets is in a batch, and every batch has completed or is on its way.
 `);
