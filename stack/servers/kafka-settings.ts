@@ -1,7 +1,10 @@
 /** What differs from one Kafka of ours to the next. */
 export interface KafkaSettings {
   port: number;
-  controllerPort: number;
+  /** This node's id, counted from 1. */
+  nodeId: number;
+  /** Where the controllers of all nodes of the cluster listen, that of node 1 first. */
+  controllerPorts: readonly number[];
   dataDir: string;
   /** The shortest session time-out that consumers may ask for. */
   groupMinSessionTimeoutMs: number;
@@ -20,14 +23,21 @@ export interface ViaListener {
 /** Largest record a producer may send, in bytes. Above the pipeline's own cap, so that oversized records arrive and can be dead-lettered. */
 const messageBytesMax = 4 * 1024 * 1024;
 
-/** `server.properties` of a one-node KRaft broker on loopback. Escapes what a Java properties file would take for syntax. */
-export function serverProperties({ port, controllerPort, dataDir, groupMinSessionTimeoutMs, via }: KafkaSettings): string {
+/** More copies than this make nothing safer on one machine. */
+const replicasMost = 3;
+
+/** `server.properties` of a KRaft node on loopback, broker and controller in one. Escapes what a Java properties file would take for syntax. */
+export function serverProperties({ port, nodeId, controllerPorts, dataDir, groupMinSessionTimeoutMs, via }: KafkaSettings): string {
+  const controllerPort = controllerPorts[nodeId - 1]!;
+  const replicas = Math.min(replicasMost, controllerPorts.length);
+  // What was acknowledged is on one more broker than the one that may die.
+  const inSync = Math.max(1, replicas - 1);
   const viaAt = (viaPort: number | undefined) => (viaPort === undefined ? '' : `,VIA://127.0.0.1:${viaPort}`);
   const settings: Record<string, string | number | boolean> = {
     'process.roles': 'broker,controller',
-    'node.id': 1,
+    'node.id': nodeId,
     // A static quorum may move to another port between starts; a dynamic one stores its address in the data.
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    'controller.quorum.voters': controllerPorts.map((each, i) => `${i + 1}@127.0.0.1:${each}`).join(','),
     listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${viaAt(via?.port)}`,
     'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}${viaAt(via?.advertisedPort)}`,
     'controller.listener.names': 'CONTROLLER',
@@ -39,22 +49,22 @@ export function serverProperties({ port, controllerPort, dataDir, groupMinSessio
     'broker.heartbeat.interval.ms': 500,
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': groupMinSessionTimeoutMs,
-    'offsets.topic.replication.factor': 1,
+    'offsets.topic.replication.factor': replicas,
     'offsets.topic.num.partitions': 8,
-    'transaction.state.log.replication.factor': 1,
-    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': inSync,
     'transaction.state.log.num.partitions': 8,
-    'share.coordinator.state.topic.replication.factor': 1,
-    'share.coordinator.state.topic.min.isr': 1,
+    'share.coordinator.state.topic.replication.factor': replicas,
+    'share.coordinator.state.topic.min.isr': inSync,
     'share.coordinator.state.topic.num.partitions': 1,
-    'default.replication.factor': 1,
-    'min.insync.replicas': 1,
+    'default.replication.factor': replicas,
+    'min.insync.replicas': inSync,
     'message.max.bytes': messageBytesMax,
     'replica.fetch.max.bytes': messageBytesMax,
     'log.segment.bytes': 64 * 1024 * 1024,
     'log.index.size.max.bytes': 1024 * 1024,
     'log.retention.check.interval.ms': 30_000,
-    // One broker compacts little; the default of 128 MiB would be a quarter of the heap.
+    // It compacts little; the default of 128 MiB would be a quarter of the heap.
     'log.cleaner.dedupe.buffer.size': 16 * 1024 * 1024,
     'num.network.threads': 2,
     'num.io.threads': 4,

@@ -21,21 +21,39 @@ export interface StartKafkaOptions extends StartOptions {
   groupMinSessionTimeoutMs?: number;
   /** A second listener, for clients that come through a proxy. */
   via?: ViaListener;
+  /** Its place among the brokers of a cluster. Absent: it is alone. */
+  place?: ClusterPlace;
 }
 
-/** A running one-node broker. `address` is its bootstrap address. */
+/** One broker's place among several. */
+export interface ClusterPlace {
+  /** Counted from 1. */
+  nodeId: number;
+  /** The same for all nodes; from `newClusterId`. */
+  clusterId: string;
+  /** Where the controllers of all nodes listen, that of node 1 first. */
+  controllerPorts: readonly number[];
+}
+
+/** A running broker. `address` is its bootstrap address. */
 export type KafkaServer = EmbeddedServer;
 
 const formatTimeoutMs = 60_000;
 const probeTimeoutMs = 2_000;
 
+/** A random id for a cluster. */
+export function newClusterId(): string {
+  const id = randomBytes(16).toString('base64url');
+  // A leading dash would read as an option on the command line; Kafka's own ids avoid it too.
+  return id.startsWith('-') ? newClusterId() : id;
+}
+
 /** This data folder's cluster id, chosen before anything else is written so that a repeated format agrees with it. */
-function clusterIdOf(dataDir: string): string {
+function clusterIdOf({ dataDir, place }: StartKafkaOptions): string {
+  if (place) return place.clusterId;
   const file = join(dataDir, 'cluster-id');
   if (existsSync(file)) return readFileSync(file, 'utf8');
-  // A leading dash would read as an option on the command line; Kafka's own ids avoid it too.
-  let id = randomBytes(16).toString('base64url');
-  while (id.startsWith('-')) id = randomBytes(16).toString('base64url');
+  const id = newClusterId();
   writeFileSync(`${file}.draft`, id);
   renameSync(`${file}.draft`, file);
   return id;
@@ -48,7 +66,7 @@ async function formatOnce(options: StartKafkaOptions, logsDir: string, settingsF
   await runCommand({
     command: options.java ?? 'java',
     args: ['-XX:TieredStopAtLevel=1', '-Xmx128m', '-cp', classPath, 'kafka.tools.StorageTool', 'format', '--ignore-formatted',
-      '--cluster-id', clusterIdOf(options.dataDir), '--config', settingsFile],
+      '--cluster-id', clusterIdOf(options), '--config', settingsFile],
     timeoutMs: formatTimeoutMs,
     env: options.env,
   });
@@ -57,7 +75,7 @@ async function formatOnce(options: StartKafkaOptions, logsDir: string, settingsF
 }
 
 /** Ready means that the broker is registered, unfenced and answers: a client of ours sees it in the cluster. */
-async function probe(address: string): Promise<true | undefined> {
+async function probe(address: string, nodeId: number): Promise<true | undefined> {
   const client = new Kafka({
     clientId: 'headrace-probe', brokers: [address], logLevel: logLevel.NOTHING,
     connectionTimeout: probeTimeoutMs, requestTimeout: probeTimeoutMs, enforceRequestTimeout: true, retry: { retries: 0 },
@@ -66,7 +84,7 @@ async function probe(address: string): Promise<true | undefined> {
   try {
     await admin.connect();
     const cluster = await admin.describeCluster();
-    return cluster.brokers.length > 0 && cluster.controller !== null ? true : undefined;
+    return cluster.brokers.some((broker) => broker.nodeId === nodeId) && cluster.controller !== null ? true : undefined;
   } finally {
     await admin.disconnect();
   }
@@ -74,7 +92,8 @@ async function probe(address: string): Promise<true | undefined> {
 
 /** Starts Kafka on the data folder and waits until a client can use it. The data stays usable when the port changes. */
 export async function startKafka(options: StartKafkaOptions): Promise<KafkaServer> {
-  const { dataDir, readyTimeoutMs = 90_000 } = options;
+  const { dataDir, place, readyTimeoutMs = 90_000 } = options;
+  const nodeId = place?.nodeId ?? 1;
   const logsDir = join(dataDir, 'logs');
   mkdirSync(logsDir, { recursive: true });
   const port = options.port ?? (await choosePort(options.preferredPort));
@@ -82,7 +101,7 @@ export async function startKafka(options: StartKafkaOptions): Promise<KafkaServe
   const settingsFile = join(dataDir, 'server.properties');
   const logSettingsFile = join(dataDir, 'log4j2.properties');
   writeFileSync(settingsFile, serverProperties({
-    port, controllerPort: await freePort(), dataDir: logsDir, groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000, via: options.via,
+    port, nodeId, controllerPorts: place?.controllerPorts ?? [await freePort()], dataDir: logsDir, groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000, via: options.via,
   }));
   writeFileSync(logSettingsFile, log4jProperties);
   const classPath = join(options.jarsDir, '*');
@@ -95,7 +114,7 @@ export async function startKafka(options: StartKafkaOptions): Promise<KafkaServe
       '-cp', classPath, 'kafka.Kafka', settingsFile],
   });
   try {
-    await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address) });
+    await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, nodeId) });
     return serverOf('kafka', address, process);
   } catch (error) {
     await process.stop();

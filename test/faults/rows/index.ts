@@ -1,6 +1,7 @@
 import type { Row } from '../row.ts';
 import { killBothBridges, killBridge, killKafka, killModels, killPostgres, killTemporal, killWithoutTemporal, killWorker } from './kills.ts';
 import { clockSteps } from './clock.ts';
+import { brokersCutOff, brokersKilled, brokersRolled } from './cluster.ts';
 import { producerDuplicates } from './duplicates.ts';
 import { lakeDiskFull } from './lake.ts';
 import { medley, swizzle } from './medley.ts';
@@ -20,7 +21,7 @@ import { compaction, groupDeleted, partitionsAdded, rereadAfterExpiry, topicRecr
 export const rows: readonly Row[] = [
   killBridge, killBothBridges, killWorker, killKafka, killTemporal, killPostgres, killModels, killWithoutTemporal, modelChanges,
   zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache, storeShared, clockSteps,
-  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, modelsReload, postgresAtCommit, postgresNetwork, sinkDown, sinkDownLong, lakeDiskFull, oversizeAndFiveSinks, kafkaNetwork,
+  temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, modelsReload, postgresAtCommit, postgresNetwork, sinkDown, sinkDownLong, lakeDiskFull, oversizeAndFiveSinks, kafkaNetwork, brokersKilled, brokersRolled, brokersCutOff,
   groupDeleted, rereadAfterExpiry, retentionWhileAway, retentionWhileRunning, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
   transactions, compaction, compression, late, producerDuplicates, poison, verdicts, swizzle, medley,
 ];

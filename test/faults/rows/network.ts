@@ -1,11 +1,11 @@
 import type { Row, RowContext } from '../row.ts';
 import type { Fault } from '../proxy/fault-proxy.ts';
+import type { FaultServer } from '../system/fault-server.ts';
 import { retriedStep, seenBy, waitsForTemporal } from './kills.ts';
 
 /** Puts a proxy into a fault for a while, and waits until all is well again. */
-async function suffer(context: RowContext, which: 'kafka' | 'temporal' | 'postgres' | 'models', fault: Fault, ms: number): Promise<void> {
-  const { proxy } = context.system.servers[which];
-  context.fault(`${which}: ${fault.kind} for ${ms / 1_000} s`);
+export async function suffer(context: RowContext, { name, proxy }: FaultServer, fault: Fault, ms: number): Promise<void> {
+  context.fault(`${name}: ${fault.kind} for ${ms / 1_000} s`);
   await proxy.set(fault);
   await context.pause(ms);
   await proxy.heal();
@@ -20,8 +20,8 @@ export const temporalCutReplies: Row = {
     const random = context.random.fork();
     for (const bridge of system.bridges) bridge.watch(waitsForTemporal);
     const { counts } = system.servers.temporal.proxy;
-    await suffer(context, 'temporal', { kind: 'cut_reply', chance: 0.02, random: () => random.next() }, 15_000);
-    await suffer(context, 'temporal', { kind: 'cut_reply', chance: 0.1, random: () => random.next() }, 15_000);
+    await suffer(context, system.servers.temporal, { kind: 'cut_reply', chance: 0.02, random: () => random.next() }, 15_000);
+    await suffer(context, system.servers.temporal, { kind: 'cut_reply', chance: 0.1, random: () => random.next() }, 15_000);
     context.faults += counts.cutReplies;
     context.mustHappen('a reply was cut off', counts.cutReplies, 10);
     context.mustHappen('a bridge did not know and asked again', seenBy(system.bridges, waitsForTemporal));
@@ -64,7 +64,7 @@ export const temporalNetwork: Row = {
     const { system } = context;
     for (const bridge of system.bridges) bridge.watch(waitsForTemporal);
     for (const fault of context.random.shuffle<Fault>([{ kind: 'refuse' }, { kind: 'black_hole' }, { kind: 'silent' }, { kind: 'latency', ms: 300 }, { kind: 'slice', bytes: 400, everyMs: 2 }])) {
-      await suffer(context, 'temporal', fault, 10_000);
+      await suffer(context, system.servers.temporal, fault, 10_000);
     }
     const { counts } = system.servers.temporal.proxy;
     context.mustHappen('connections were reset', counts.resets, 4);
@@ -101,7 +101,7 @@ export const modelsNetwork: Row = {
     const { system } = context;
     for (const worker of system.workers) worker.watch(retriedStep);
     for (const fault of context.random.shuffle<Fault>([{ kind: 'refuse' }, { kind: 'black_hole' }, { kind: 'silent' }, { kind: 'latency', ms: 400 }])) {
-      await suffer(context, 'models', fault, 8_000);
+      await suffer(context, context.system.servers.models, fault, 8_000);
     }
     context.mustHappen('inference was retried', seenBy(system.workers, retriedStep), 3);
     context.mustHappen('a connection got no answer at all', system.servers.models.proxy.counts.silent);
@@ -161,7 +161,7 @@ export const postgresAtCommit: Row = {
     const random = context.random.fork();
     for (const worker of system.workers) worker.watch(retriedStep);
     const { postgres } = system.servers;
-    await suffer(context, 'postgres', { kind: 'cut_reply', chance: 0.1, random: () => random.next() }, 12_000);
+    await suffer(context, system.servers.postgres, { kind: 'cut_reply', chance: 0.1, random: () => random.next() }, 12_000);
     await postgres.proxy.set({ kind: 'cut_reply', chance: 0.05, random: () => random.next() });
     await context.pause(3_000);
     await postgres.kill();
@@ -180,14 +180,15 @@ export const kafkaNetwork: Row = {
   name: 'kafka-network',
   about: 'the way to Kafka is refused, black-holed for less and for more than the session time-out, slow, sliced, and reset',
   async run(context) {
+    const { kafka } = context.system.servers;
     const faults: [Fault, number][] = [[{ kind: 'refuse' }, 5_000], [{ kind: 'black_hole' }, 5_000], [{ kind: 'black_hole' }, 15_000], [{ kind: 'latency', ms: 200 }, 8_000], [{ kind: 'slice', bytes: 700, everyMs: 1 }, 8_000]];
     for (const [fault, ms] of context.random.shuffle(faults)) {
-      await suffer(context, 'kafka', fault, ms);
-      context.system.servers.kafka.proxy.resetAll();
+      await suffer(context, kafka, fault, ms);
+      kafka.proxy.resetAll();
       context.fault('kafka: all connections reset');
     }
     await context.recovered();
-    const { counts } = context.system.servers.kafka.proxy;
+    const { counts } = kafka.proxy;
     context.mustHappen('connections were reset', counts.resets, 10);
     context.mustHappen('bytes were held back', counts.delayed, 10);
   },

@@ -28,10 +28,10 @@ export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
     return this.#isUp;
   }
 
-  /** SIGKILL, and wait for the end. Clients are refused, as they would be without the proxy. */
-  async kill(): Promise<void> {
+  /** Sends the signal, and waits for the end. Clients are refused then, as they would be without the proxy. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     this.#isUp = false;
-    this.server.kill('SIGKILL');
+    this.server.kill(signal);
     await this.server.exited;
     this.#faultBefore = this.proxy.fault;
     await this.proxy.set({ kind: 'refuse' });

@@ -1,8 +1,8 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  defaultCacheDir, prepareKafka, preparePostgres, prepareTemporal, startKafka, startModelServer, startPostgres, startTemporal,
-  type KafkaServer, type ModelServer, type PostgresServer, type TemporalServer,
+  defaultCacheDir, newClusterId, prepareKafka, preparePostgres, prepareTemporal, startKafka, startModelServer, startPostgres, startTemporal,
+  type ClusterPlace, type KafkaServer, type ModelServer, type PostgresServer, type TemporalServer,
 } from '../../../stack/servers/index.ts';
 import { FaultProxy } from '../proxy/fault-proxy.ts';
 import { FaultServer } from './fault-server.ts';
@@ -12,10 +12,10 @@ import { repositoryRoot } from './product.ts';
 /** Both versions of the model whose every prediction a test can recompute. */
 export const linearModels = join(repositoryRoot, 'test/inference-client/fixtures/repository');
 
-/** The four servers that Headrace stands on, each real, of this run's own, and behind a proxy. */
+/** What Headrace stands on, each real, of this run's own, and behind a proxy. Kafka may be a cluster of several brokers. */
 export class FaultServers {
   private constructor(
-    readonly kafka: FaultServer<KafkaServer>,
+    readonly brokers: readonly FaultServer<KafkaServer>[],
     readonly temporal: FaultServer<TemporalServer>,
     readonly postgres: FaultServer<PostgresServer>,
     readonly models: FaultServer<ModelServer>,
@@ -25,23 +25,30 @@ export class FaultServers {
     readonly repository: string,
   ) {}
 
-  static async start(folder: string, env: NodeJS.ProcessEnv): Promise<FaultServers> {
+  static async start(folder: string, env: NodeJS.ProcessEnv, brokerCount = 1): Promise<FaultServers> {
     const repository = join(folder, 'repository');
     mkdirSync(repository, { recursive: true });
     cpSync(join(linearModels, 'linear'), join(repository, 'linear'), { recursive: true, filter: (path) => !path.endsWith('/2') });
     const temporalSettings: string[] = [];
-    const started = await Promise.allSettled([startFaultyKafka(folder, env), startFaultyTemporal(folder, env, temporalSettings), startFaultyPostgres(folder), startFaultyModels(folder, repository)]);
+    const places = await placesOf(brokerCount);
+    const starts = [startFaultyTemporal(folder, env, temporalSettings), startFaultyPostgres(folder), startFaultyModels(folder, repository), ...places.map((place) => startFaultyKafka(folder, env, place))] as const;
+    const started = await Promise.allSettled<FaultServer>(starts);
     const failed = started.find((each) => each.status === 'rejected');
     if (failed) {
       await Promise.allSettled(started.flatMap((each) => (each.status === 'fulfilled' ? [each.value.stop()] : [])));
       throw failed.reason;
     }
-    const [kafka, temporal, postgres, models] = started.map((each) => (each as PromiseFulfilledResult<unknown>).value) as [FaultServer<KafkaServer>, FaultServer<TemporalServer>, FaultServer<PostgresServer>, FaultServer<ModelServer>];
-    return new FaultServers(kafka, temporal, postgres, models, temporalSettings, repository);
+    const [temporal, postgres, models, ...brokers] = started.map((each) => (each as PromiseFulfilledResult<unknown>).value) as [FaultServer<TemporalServer>, FaultServer<PostgresServer>, FaultServer<ModelServer>, ...FaultServer<KafkaServer>[]];
+    return new FaultServers(brokers, temporal, postgres, models, temporalSettings, repository);
+  }
+
+  /** The broker, for rows that have one. */
+  get kafka(): FaultServer<KafkaServer> {
+    return this.brokers[0]!;
   }
 
   get all(): FaultServer[] {
-    return [this.kafka, this.temporal, this.postgres, this.models];
+    return [...this.brokers, this.temporal, this.postgres, this.models];
   }
 
   /** Takes every fault away: proxies pass, and what is down is started. */
@@ -56,12 +63,21 @@ export class FaultServers {
   }
 }
 
-async function startFaultyKafka(folder: string, env: NodeJS.ProcessEnv): Promise<FaultServer<KafkaServer>> {
+/** Where each of so many brokers is in their cluster. */
+async function placesOf(count: number): Promise<ClusterPlace[]> {
+  const clusterId = newClusterId();
+  const controllerPorts: number[] = [];
+  for (let i = 0; i < count; i++) controllerPorts.push(await quietPort());
+  return controllerPorts.map((_, i) => ({ nodeId: i + 1, clusterId, controllerPorts }));
+}
+
+async function startFaultyKafka(folder: string, env: NodeJS.ProcessEnv, place: ClusterPlace): Promise<FaultServer<KafkaServer>> {
+  const name = place.controllerPorts.length === 1 ? 'kafka' : `kafka-${place.nodeId}`;
   const [port, viaPort] = [await quietPort(), await quietPort()];
   const jarsDir = await prepareKafka({ cacheDir: defaultCacheDir(env) });
   const proxy = await FaultProxy.start(viaPort, await quietPort());
   // Kafka tells its clients where to connect: those that come through the proxy must be told the proxy.
-  return FaultServer.start('kafka', proxy, () => startKafka({ jarsDir, dataDir: join(folder, 'kafka'), port, via: { port: viaPort, advertisedPort: proxy.port } }));
+  return FaultServer.start(name, proxy, () => startKafka({ jarsDir, dataDir: join(folder, name), port, place, via: { port: viaPort, advertisedPort: proxy.port } }));
 }
 
 async function startFaultyTemporal(folder: string, env: NodeJS.ProcessEnv, dynamicConfig: readonly string[]): Promise<FaultServer<TemporalServer>> {

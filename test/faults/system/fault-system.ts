@@ -18,6 +18,8 @@ export interface SystemNeeds {
   partitions?: number;
   bridges?: number;
   workers?: number;
+  /** Brokers of the Kafka cluster; topics get as many replicas, up to three. @default 1 */
+  brokers?: number;
   sinks?: string[];
   /** Settings of all members. */
   env?: Record<string, string>;
@@ -59,7 +61,7 @@ export class FaultSystem {
   /** Starts the servers and the members. `env` is that of this process: it says where programs are found. */
   static async start(product: Product, needs: SystemNeeds, env: NodeJS.ProcessEnv): Promise<FaultSystem> {
     const folder = mkdtempSync(join(tmpdir(), `headrace-faults-${process.pid}-`));
-    const servers = await FaultServers.start(folder, env);
+    const servers = await FaultServers.start(folder, env, needs.brokers);
     let disk: SmallDisk | undefined;
     try {
       if (needs.lakeMegabytes !== undefined) disk = SmallDisk.mount(lakeOf(dataOf(folder)), needs.lakeMegabytes);
@@ -86,7 +88,7 @@ export class FaultSystem {
     await registerCompressionCodecs();
     installAbortedFilter();
     const kafka = new Kafka({
-      clientId: 'faults', brokers: [servers.kafka.direct.address], logLevel: logLevel.NOTHING,
+      clientId: 'faults', brokers: servers.brokers.map(({ direct }) => direct.address), logLevel: logLevel.NOTHING,
       connectionTimeout: 2_000, requestTimeout: 10_000, enforceRequestTimeout: true, retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 20 },
     });
     // No retries: each event is sent at most once, so that its outcome is known to be one, none, or one of both.
@@ -105,7 +107,8 @@ export class FaultSystem {
       HEADRACE_LAKE_ROLL_UP_SECONDS: '30',
       TEMPORAL_ADDRESS: servers.temporal.proxy.address,
       TEMPORAL_NAMESPACE: namespace,
-      KAFKA_BROKERS: servers.kafka.proxy.address,
+      KAFKA_BROKERS: servers.brokers.map(({ proxy }) => proxy.address).join(','),
+      KAFKA_REPLICATION_FACTOR: String(Math.min(3, servers.brokers.length)),
       KAFKA_SESSION_TIMEOUT_MS: String(sessionTimeoutMs),
       DATABASE_URL: proxiedDatabaseUrl.toString(),
       TRITON_URL: servers.models.proxy.address,
