@@ -2,6 +2,7 @@ import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka 
 import { watchClock } from './clock-watch.ts';
 import { toRecord } from '../runtime/kafka-record.ts';
 import { Commits } from './commits.ts';
+import { installCoordinatorSearch } from './lost-coordinator.ts';
 import { PollRest } from './poll-rest.ts';
 import type { Source, SourceHandlers } from './ports.ts';
 
@@ -17,6 +18,7 @@ const newPartitionsMs = 30_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
 export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs }: KafkaSourceOptions): Source {
+  installCoordinatorSearch();
   const admin = kafka.admin();
   const consumer = kafka.consumer({
     groupId,
@@ -28,7 +30,9 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     maxBytesPerPartition: 1024 * 1024,
     metadataMaxAge: newPartitionsMs,
     allowAutoTopicCreation: false,
-    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
+    // kafkajs counts over the life of the consumer, not those in a row, and then leaves the group and joins it as another member, whom the
+    // group lets in late. A consumer that gets nowhere is noticed by the bridge within a minute.
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 1_000 },
   });
   let crashed: SourceHandlers['crashed'] = () => {};
   const commits = new Commits(

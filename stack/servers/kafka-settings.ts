@@ -29,6 +29,7 @@ const replicasMost = 3;
 /** `server.properties` of a KRaft node on loopback, broker and controller in one. Escapes what a Java properties file would take for syntax. */
 export function serverProperties({ port, nodeId, controllerPorts, dataDir, groupMinSessionTimeoutMs, via }: KafkaSettings): string {
   const controllerPort = controllerPorts[nodeId - 1]!;
+  const isAlone = controllerPorts.length === 1;
   const replicas = Math.min(replicasMost, controllerPorts.length);
   // What was acknowledged is on one more broker than the one that may die.
   const inSync = Math.max(1, replicas - 1);
@@ -44,8 +45,8 @@ export function serverProperties({ port, nodeId, controllerPorts, dataDir, group
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,VIA:PLAINTEXT',
     'log.dirs': dataDir,
     'auto.create.topics.enable': false,
-    // After a SIGKILL the controller holds the old registration for one session: 2 s instead of 9.
-    'broker.session.timeout.ms': 2_000,
+    // After a SIGKILL the controller holds the old registration for one session: alone 2 s instead of Kafka's own 9.
+    'broker.session.timeout.ms': isAlone ? 2_000 : 9_000,
     'broker.heartbeat.interval.ms': 500,
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': groupMinSessionTimeoutMs,
