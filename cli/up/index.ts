@@ -21,6 +21,7 @@ export function registerUp(program: Command): void {
     .option('--data-dir <dir>', 'where everything is kept (default: HEADRACE_DATA_DIR or .headrace/data)')
     .option('--free-ports', 'take any free ports instead of the usual ones, to run beside another Headrace')
     .option('--verbose', 'log at debug level, show stacks of errors')
+    .addHelpText('after', '\n"npm start -- [options]" does the same, after it has checked the machine and installed what is missing.')
     .action(async (options: UpOptions) => {
       process.exitCode = await runUp(options, process.env);
     });

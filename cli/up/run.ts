@@ -100,12 +100,13 @@ async function runSession(options: UpOptions, plan: Plan, folder: DataFolder, co
   onSession(session);
   let feeding: Promise<void> | undefined;
   try {
-    await Promise.race([session.start(), stop.requested, session.supervisor.failed]);
+    const failed = Promise.race([session.supervisor.failed, session.folderLost]);
+    await Promise.race([session.start(), stop.requested, failed]);
     if (!stop.signal.aborted) {
       await tellUp(plan, folder, options, console, startedAt);
       if (options.events !== undefined) feeding = feed(options, plan, session, folder, console);
       session.showFigures();
-      await Promise.race([stop.requested, session.supervisor.failed]);
+      await Promise.race([stop.requested, failed]);
     }
   } catch (error) {
     if (!(error instanceof StoppedError)) throw error;

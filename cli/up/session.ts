@@ -24,6 +24,10 @@ export class Session {
   readonly #background: Promise<void>[] = [];
   #disk: DiskWatch | undefined;
   #stopping = false;
+  #isFolderLost = false;
+  #lose!: (error: Error) => void;
+  /** Rejects when the data folder cannot be written any more: nothing that runs on it can go on. */
+  readonly folderLost = new Promise<never>((_, reject) => (this.#lose = reject));
   /** Aborted when nothing may be produced any more: at the disk limit and at the end. */
   readonly producing = new AbortController();
 
@@ -34,13 +38,11 @@ export class Session {
       services: options.plan.services,
       onEvent: (event) => {
         if (!this.#stopping) tellEvent(options.console, event);
-        this.#writeEndpoints();
+        this.#keep(() => undefined);
       },
-      onPid: (service, pid) => {
-        this.#runState.record(service, pid);
-        this.#writeEndpoints();
-      },
+      onPid: (service, pid) => this.#keep(() => this.#runState.record(service, pid)),
     });
+    this.folderLost.catch(() => undefined);
   }
 
   /** Starts everything and keeps an eye on the disk. Rejects with the first failure. */
@@ -74,12 +76,21 @@ export class Session {
     await this.supervisor.stop();
     // A look at a large folder may take longer than we have.
     await Promise.race([Promise.all([this.#disk?.stop(), ...this.#background]), delay(500, undefined, { ref: false })]);
+    if (this.#isFolderLost) return;
     this.#runState.clear();
     removeEndpoints(this.#options.folder.endpointsFile);
   }
 
-  #writeEndpoints(): void {
-    writeEndpoints(this.#options.folder.endpointsFile, this.#options.plan.endpoints(this.supervisor.status()));
+  /** Writes down what has changed, for the next start and for other programs. */
+  #keep(write: () => void): void {
+    const { folder, plan } = this.#options;
+    try {
+      write();
+      writeEndpoints(folder.endpointsFile, plan.endpoints(this.supervisor.status()));
+    } catch (error) {
+      this.#isFolderLost = true;
+      this.#lose(new Error(`the data folder ${folder.root} cannot be written any more (${(error as Error).message}); was it deleted, or is the disk full?`, { cause: error }));
+    }
   }
 
   async #stopProducing(bytes: number): Promise<void> {

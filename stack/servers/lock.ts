@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { identityOf, isAlive } from './identity.ts';
@@ -84,7 +84,8 @@ export function acquireLock(path: string): FileLock {
       let released = false;
       return {
         release: () => {
-          if (!released) unlinkSync(path);
+          // Gone already when somebody deleted the folder.
+          if (!released) rmSync(path, { force: true });
           released = true;
         },
       };

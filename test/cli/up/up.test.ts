@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -119,6 +119,24 @@ describe('headrace up', () => {
     await says(run, /Headrace is up/);
     run.kill('SIGTERM');
     expect(await run.exited).toBe(0);
+  }, 300_000);
+});
+
+describe('headrace up whose data folder cannot be written any more', () => {
+  it('says so, stops everything, and fails', async () => {
+    const dataDir = join(temporaryFolder(), 'data');
+    const run = up(dataDir, '--no-generator');
+    await says(run, /Headrace is up/);
+    const { services } = endpointsOf(dataDir);
+    const processes = services.flatMap(({ pid }) => (pid === undefined ? [] : [identityOf(pid)]));
+    rmSync(join(dataDir, 'run'), { recursive: true });
+    writeFileSync(join(dataDir, 'run'), 'no folder any more');
+    process.kill(services.find(({ name }) => name === 'worker')?.pid as number, 'SIGKILL');
+    await says(run, /stopped in/);
+    expect(await run.exited).toBe(1);
+    expect(run.output()).toContain(`headrace: the data folder ${dataDir} cannot be written any more (`);
+    expect(run.output()).not.toContain('    at ');
+    expect(processes.filter(isAlive)).toEqual([]);
   }, 300_000);
 });
 
