@@ -12,8 +12,8 @@ const now = { interval: 0 };
 /** A group of kafkajs's own whose coordinator rejects heartbeats with this, and what is found when it is looked for. */
 function groupThatLost(error: Error, search: () => Promise<object>) {
   installCoordinatorSearch();
-  const findGroupCoordinator = vi.fn(search);
-  const lost = { heartbeat: vi.fn(() => Promise.reject(error)) };
+  const findGroupCoordinator = vi.fn<(group: { groupId: string }) => Promise<object>>(search);
+  const lost = { heartbeat: vi.fn<() => Promise<void>>(() => Promise.reject(error)) };
   const group = new KafkaGroup({ groupId: 'a group', cluster: { findGroupCoordinator }, logger: { namespace: () => ({}) }, instrumentationEmitter: { emit: () => undefined } });
   return Object.assign(group, { memberId: 'a member', generationId: 7, lastRequest: 0, coordinator: lost, offsetManager: { coordinator: lost }, findGroupCoordinator });
 }
@@ -23,7 +23,7 @@ test.each([
   ['a connection that was closed', new KafkaJSConnectionClosedError!('Closed connection')],
   ['no answer', new kafkajs.KafkaJSRequestTimeoutError('Request Heartbeat timed out')],
 ])('a heartbeat that meets %s goes to another coordinator, as of the same member, and so do commits', async (_, error) => {
-  const other = { heartbeat: vi.fn(() => Promise.resolve()) };
+  const other = { heartbeat: vi.fn<(heartbeat: object) => Promise<void>>(() => Promise.resolve()) };
   const group = groupThatLost(error, () => Promise.resolve(other));
   await group.heartbeat(now);
   expect(group.findGroupCoordinator).toHaveBeenCalledExactlyOnceWith({ groupId: 'a group' });
