@@ -6,7 +6,8 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 export interface TopicOptions {
   /** Named when none of them answers. */
   brokers: readonly string[];
-  replicationFactor: number;
+  /** Absent = the brokers' default. */
+  replicationFactor?: number;
   /** How long records are kept; absent = the broker's default. */
   retentionHours?: number;
 }
@@ -27,8 +28,11 @@ export async function ensureTopics(kafka: Kafka, pipelines: readonly AnyPipeline
   }
 }
 
+/** As Kafka's protocol has it. */
+const brokersDefault = -1;
+
 /** Labels have the events' partitions; dead letters are few and keep their order in one. */
-function topicsOf(pipelines: readonly AnyPipeline[], { replicationFactor, retentionHours }: TopicOptions): ITopicConfig[] {
+function topicsOf(pipelines: readonly AnyPipeline[], { replicationFactor = brokersDefault, retentionHours }: TopicOptions): ITopicConfig[] {
   const configEntries = retentionHours === undefined ? [] : [{ name: 'retention.ms', value: String(retentionHours * 3_600_000) }];
   return pipelines.flatMap(({ name, topic }) => [
     { topic: topic.name, numPartitions: topic.partitions, replicationFactor, configEntries },

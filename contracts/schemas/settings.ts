@@ -60,7 +60,7 @@ export const settings = {
     saslUsername: setting('KAFKA_SASL_USERNAME', text.optional(), 'SASL user or API key.'),
     saslPassword: secret('KAFKA_SASL_PASSWORD', text.optional(), 'SASL password, API secret or connection string.'),
     sessionTimeoutMs: setting('KAFKA_SESSION_TIMEOUT_MS', whole(1_000, 300_000).default(10_000), 'How long a silent bridge keeps its partitions.'),
-    replicationFactor: setting('KAFKA_REPLICATION_FACTOR', whole(1, 10).default(1), 'Replicas of the topics that Headrace creates.'),
+    replicationFactor: setting('KAFKA_REPLICATION_FACTOR', whole(1, 10).optional(), 'Replicas of the topics that Headrace creates; absent = what the brokers do by default.'),
   },
   database: {
     url: secret('DATABASE_URL', text.regex(/^postgres(ql)?:\/\//, 'must begin with postgres://').default('postgres://headrace@127.0.0.1:5432/headrace'), 'Postgres of the dashboard sink, the reviews and the gateway.'),

@@ -18,7 +18,7 @@ export interface SystemNeeds {
   partitions?: number;
   bridges?: number;
   workers?: number;
-  /** Brokers of the Kafka cluster; topics get as many replicas, up to three. @default 1 */
+  /** Brokers of the Kafka cluster, which gives topics as many replicas, up to three. @default 1 */
   brokers?: number;
   sinks?: string[];
   /** Settings of all members. */
@@ -108,7 +108,6 @@ export class FaultSystem {
       TEMPORAL_ADDRESS: servers.temporal.proxy.address,
       TEMPORAL_NAMESPACE: namespace,
       KAFKA_BROKERS: servers.brokers.map(({ proxy }) => proxy.address).join(','),
-      KAFKA_REPLICATION_FACTOR: String(Math.min(3, servers.brokers.length)),
       KAFKA_SESSION_TIMEOUT_MS: String(sessionTimeoutMs),
       DATABASE_URL: proxiedDatabaseUrl.toString(),
       TRITON_URL: servers.models.proxy.address,
