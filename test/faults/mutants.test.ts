@@ -20,8 +20,8 @@ function copy(files: readonly string[]): void {
 }
 
 describe('mutants', () => {
-  test('are ten, and each names a row of the matrix', () => {
-    expect(mutants).toHaveLength(10);
+  test('have names of their own, and each names a row of the matrix', () => {
+    expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
     expect(mutants.filter(({ row }) => !rows.some(({ name }) => name === row))).toEqual([]);
   });
 

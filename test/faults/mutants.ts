@@ -22,7 +22,7 @@ export interface Mutant {
 const wrongEffects = /: (lost|twice|not expected)$|recomputed|: (hole|overlap) between/;
 const localEnd: Change = { file: 'bridge/start-batch.ts', from: 'return { cut, end: answer.end };', to: 'return { cut, end: cut.end };' };
 
-/** The ten bugs that the oracle has to find. */
+/** Bugs that the rows have to find. */
 export const mutants: readonly Mutant[] = [
   {
     name: 'commit-before-start', about: 'the offset is committed before the batch is started', row: 'kill-without-temporal', caughtBy: /: lost$|before the batch was started|where no batch ends/,
@@ -76,6 +76,13 @@ export const mutants: readonly Mutant[] = [
       { file: 'features/store.ts', from: "if (resultName(marker.last) === name) return 'repeat';", to: "if (resultName(marker.last) === name) return 'apply';" },
       { file: 'features/store.ts', from: "return end <= marker.position ? 'answer' : 'apply';", to: "return 'apply';" },
       { file: 'features/fold-batch.ts', from: 'const begin = tx.markerPosition ?? -Infinity;', to: 'const begin = -Infinity;' },
+    ],
+  },
+  {
+    name: 'coordinator-not-looked-for', about: 'heartbeats go on to a coordinator that is dead', row: 'brokers-killed', caughtBy: /left the group and joined it anew/,
+    changes: [
+      { file: 'bridge/lost-coordinator.ts', from: 'if (!isUnreachable(error)) throw error;', to: 'if (!isUnreachable(error) || options) throw error;' },
+      { file: 'bridge/kafka-source.ts', from: 'retries: 1_000', to: 'retries: 8' },
     ],
   },
 ];
