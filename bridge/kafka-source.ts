@@ -2,7 +2,8 @@ import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka 
 import { watchClock } from './clock-watch.ts';
 import { toRecord } from '../runtime/kafka-record.ts';
 import { Commits } from './commits.ts';
-import { installCoordinatorSearch } from './lost-coordinator.ts';
+import { FirstPoll } from './first-poll.ts';
+import { installLossOfBrokers } from './lost-brokers.ts';
 import { PollRest } from './poll-rest.ts';
 import type { Source, SourceHandlers } from './ports.ts';
 
@@ -18,7 +19,7 @@ const newPartitionsMs = 30_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
 export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs }: KafkaSourceOptions): Source {
-  installCoordinatorSearch();
+  installLossOfBrokers();
   const admin = kafka.admin();
   const consumer = kafka.consumer({
     groupId,
@@ -30,9 +31,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     maxBytesPerPartition: 1024 * 1024,
     metadataMaxAge: newPartitionsMs,
     allowAutoTopicCreation: false,
-    // kafkajs counts over the life of the consumer, not those in a row, and then leaves the group and joins it as another member, whom the
-    // group lets in late. A consumer that gets nowhere is noticed by the bridge within a minute.
-    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 1_000 },
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
   });
   let crashed: SourceHandlers['crashed'] = () => {};
   const commits = new Commits(
@@ -103,50 +102,6 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
       return Number(found.offset);
     },
   };
-}
-
-/**
- * Holds back what is resumed until the first poll after an assignment has ended. kafkajs takes up seeks at the beginning of a poll, in
- * the first one then asks for the committed offsets, and only after that looks which partitions are paused: a seek and a resume that
- * come in between would make it read from the committed offset. Where that lies outside of the log, it replaces our commit.
- */
-class FirstPoll {
-  #isOver = false;
-  readonly #held = new Set<number>();
-  /** Brokers whose poll has begun and not ended. */
-  readonly #polling = new Set<number>();
-
-  constructor(
-    consumer: Consumer,
-    private readonly resumeNow: (partition: number) => void,
-  ) {
-    const { GROUP_JOIN, FETCH_START, FETCH } = consumer.events;
-    consumer.on(GROUP_JOIN, () => {
-      this.#isOver = false;
-      this.#held.clear();
-      this.#polling.clear();
-    });
-    consumer.on(FETCH_START, ({ payload }) => void this.#polling.add(payload.nodeId));
-    consumer.on(FETCH, ({ payload }) => {
-      // A poll that began before the assignment ends nothing.
-      if (this.#polling.delete(payload.nodeId) && !this.#isOver && this.#polling.size === 0) this.#end();
-    });
-  }
-
-  resume(partition: number): void {
-    if (this.#isOver) this.resumeNow(partition);
-    else this.#held.add(partition);
-  }
-
-  forget(partition: number): void {
-    this.#held.delete(partition);
-  }
-
-  #end(): void {
-    this.#isOver = true;
-    for (const partition of this.#held) this.resumeNow(partition);
-    this.#held.clear();
-  }
 }
 
 /** While kafkajs restarts a consumer there is nothing to steer, and it throws; the assignment after that begins anew. */

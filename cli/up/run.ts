@@ -116,7 +116,7 @@ async function runSession(options: UpOptions, plan: Plan, folder: DataFolder, co
     console.line('stopping');
     await session.stop();
     await feeding;
-    console.line(`stopped in ${((Date.now() - stoppingAt) / 1_000).toFixed(1)} s; data kept in ${folder.root}`);
+    console.line(`stopped in ${((Date.now() - stoppingAt) / 1_000).toFixed(1)} s${session.isFolderLost ? '' : `; data kept in ${folder.root}`}`);
   }
 }
 

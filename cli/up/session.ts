@@ -24,7 +24,8 @@ export class Session {
   readonly #background: Promise<void>[] = [];
   #disk: DiskWatch | undefined;
   #stopping = false;
-  #isFolderLost = false;
+  /** Nothing in the folder can be tidied up then. */
+  isFolderLost = false;
   #lose!: (error: Error) => void;
   /** Rejects when the data folder cannot be written any more: nothing that runs on it can go on. */
   readonly folderLost = new Promise<never>((_, reject) => (this.#lose = reject));
@@ -76,7 +77,7 @@ export class Session {
     await this.supervisor.stop();
     // A look at a large folder may take longer than we have.
     await Promise.race([Promise.all([this.#disk?.stop(), ...this.#background]), delay(500, undefined, { ref: false })]);
-    if (this.#isFolderLost) return;
+    if (this.isFolderLost) return;
     this.#runState.clear();
     removeEndpoints(this.#options.folder.endpointsFile);
   }
@@ -84,11 +85,12 @@ export class Session {
   /** Writes down what has changed, for the next start and for other programs. */
   #keep(write: () => void): void {
     const { folder, plan } = this.#options;
+    const endpoints = plan.endpoints(this.supervisor.status());
     try {
       write();
-      writeEndpoints(folder.endpointsFile, plan.endpoints(this.supervisor.status()));
+      writeEndpoints(folder.endpointsFile, endpoints);
     } catch (error) {
-      this.#isFolderLost = true;
+      this.isFolderLost = true;
       this.#lose(new Error(`the data folder ${folder.root} cannot be written any more (${(error as Error).message}); was it deleted, or is the disk full?`, { cause: error }));
     }
   }

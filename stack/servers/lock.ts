@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { identityOf, isAlive } from './identity.ts';
@@ -75,6 +75,11 @@ function clearIfStale(path: string): void {
   }
 }
 
+function isHeldBy(path: string, { pid, startMark }: ProcessIdentity): boolean {
+  const holder = readHolder(path);
+  return holder?.pid === pid && holder.startMark === startMark;
+}
+
 /** Takes the lock or throws {@link LockedError}. A holder that died, even by SIGKILL, does not count. */
 export function acquireLock(path: string): FileLock {
   mkdirSync(dirname(path), { recursive: true });
@@ -84,8 +89,8 @@ export function acquireLock(path: string): FileLock {
       let released = false;
       return {
         release: () => {
-          // Gone already when somebody deleted the folder.
-          if (!released) rmSync(path, { force: true });
+          // Whoever deleted the folder under us may have begun another one there.
+          if (!released && isHeldBy(path, me)) unlinkSync(path);
           released = true;
         },
       };

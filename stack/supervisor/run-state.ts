@@ -1,5 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, startMarkOf } from '../servers/identity.ts';
 import type { ProcessIdentity } from '../servers/identity.ts';
@@ -25,7 +24,6 @@ export class RunState {
     if (pid === undefined || startMark === undefined) this.#processes.delete(service);
     else this.#processes.set(service, { service, pid, startMark });
     const draft = `${this.#file}.draft`;
-    mkdirSync(dirname(this.#file), { recursive: true });
     writeFileSync(draft, JSON.stringify([...this.#processes.values()], undefined, 2));
     renameSync(draft, this.#file);
   }

@@ -39,9 +39,10 @@ export class Monitor {
   /** Looks once, now. Rejects when Kafka does not answer. */
   async look(): Promise<void> {
     const { admin, topic, groupId } = this.system;
-    const [ends, groups] = await withDeadline(Promise.all([admin.fetchTopicOffsets(topic), admin.fetchOffsets({ groupId, topics: [topic] })]));
+    // Each commit with its own time: where a broker is down, the other answer can take seconds longer.
+    const commits = admin.fetchOffsets({ groupId, topics: [topic] }).then((groups) => ({ groups, atMs: Date.now() }));
+    const [ends, { groups, atMs }] = await withDeadline(Promise.all([admin.fetchTopicOffsets(topic), commits]));
     this.ends = new Map(ends.map(({ partition, high }) => [partition, Number(high)]));
-    const atMs = Date.now();
     const before = this.committed;
     this.committed = new Map((groups[0]?.partitions ?? []).map(({ partition, offset }) => [partition, Number(offset)]));
     for (const [partition, offset] of this.committed) {

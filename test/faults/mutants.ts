@@ -79,11 +79,8 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'coordinator-not-looked-for', about: 'heartbeats go on to a coordinator that is dead', row: 'brokers-killed', caughtBy: /left the group and joined it anew/,
-    changes: [
-      { file: 'bridge/lost-coordinator.ts', from: 'if (!isUnreachable(error)) throw error;', to: 'if (!isUnreachable(error) || options) throw error;' },
-      { file: 'bridge/kafka-source.ts', from: 'retries: 1_000', to: 'retries: 8' },
-    ],
+    name: 'coordinator-not-looked-for', about: 'heartbeats go on to a coordinator that is dead', row: 'brokers-killed', caughtBy: /lost its place in the group|work went on after/,
+    changes: [{ file: 'bridge/lost-brokers.ts', from: 'if (!isUnreachable(error) && !isElsewhere(error)) throw error;', to: 'if (options) throw error;' }],
   },
 ];
 

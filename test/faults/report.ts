@@ -25,7 +25,7 @@ A row is run again with \`npm run faults -- --dry --row kill-bridge --seed 61\` 
 explored more finely, with thousands of schedules, by the simulation in \`test/simulation\`.`;
 
 const unproven = `- Power loss and lost disks: servers are killed, their files survive.
-- More than one Temporal node or host; a network that parts brokers from each other (`brokers-cut-off` parts them from bridges and workers only).
+- More than one Temporal node or host; a network that parts brokers from each other (row brokers-cut-off parts them from bridges and workers only).
 - Clocks of whole machines that step (rows set that of single processes, inside the process), and disks that fill up under Kafka, Temporal or Postgres.
 - Kafka 3.x and other brokers; the lake on S3; Triton itself (its wire protocol is tested elsewhere).
 - Outages longer than five minutes, and soaks of hours.`;

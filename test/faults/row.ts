@@ -89,7 +89,7 @@ export class RowContext {
     // Where a broker has just been killed, it takes a moment until another one leads its partitions.
     await until('Kafka tells what it holds', () => this.monitor.look().then(() => true, (error: unknown) => void (last = String(error))), { timeoutMs: boundMs, detail: () => last });
     const ends = new Map(this.monitor.ends);
-    await until('the backlog is committed', () => [...ends].every(([partition, end]) => end === 0 || (this.monitor.committed.get(partition) ?? 0) >= end), { timeoutMs: boundMs, detail: () => `(I7; lag ${this.monitor.lag})\n${this.system.logs()}` });
+    await until('the backlog is committed', () => [...ends].every(([partition, end]) => end === 0 || (this.monitor.committed.get(partition) ?? 0) >= end), { timeoutMs: boundMs - (Date.now() - fromMs), detail: () => `(I7; lag ${this.monitor.lag})\n${this.system.logs()}` });
     const tookMs = Date.now() - fromMs;
     this.recoverMs.push(tookMs);
     this.log(`recovered after ${(tookMs / 1_000).toFixed(1)} s`);

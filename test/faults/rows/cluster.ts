@@ -24,21 +24,26 @@ async function leadersInSync({ system }: RowContext): Promise<Map<string, number
   }, { everyMs: 500, detail: () => `(${last})` });
 }
 
-/** Takes brokers away one at a time, each when all replicas are in sync, and notes how many partitions have another leader afterwards. */
+/** What a bridge logs when it has lost its place in the group: its consumer gave up, the group has forgotten it, or it has built another one. */
+const placeLost = ['Crash: ', 'The coordinator is not aware of this member', 'is built anew'];
+/** Kafka takes 9 s to notice that a broker is dead; then leaders and the coordinator have to be found. */
+const goesOnMsMax = 30_000;
+
+/** Takes brokers away one at a time, each when all replicas are in sync. Every time a partition must get another leader, and no bridge may lose its place in the group. */
 async function oneByOne(context: RowContext, chosen: readonly FaultServer[], takeAway: (broker: FaultServer) => Promise<void>): Promise<void> {
-  let moved = 0;
+  const { bridges } = context.system;
+  for (const text of placeLost) for (const bridge of bridges) bridge.watch(text);
+  let moves = 0;
   let before = await leadersInSync(context);
   for (const broker of chosen) {
     await takeAway(broker);
     const after = await leadersInSync(context);
-    moved += [...after].filter(([name, leader]) => leader !== before.get(name)).length;
+    if ([...before].some(([name, leader]) => after.get(name) !== leader)) moves++;
     before = after;
   }
-  context.mustHappen('a partition got another leader', moved, chosen.length);
+  context.mustHappen('partitions got other leaders', moves, chosen.length);
+  for (const text of placeLost) if (seenBy(bridges, text) > 0) context.problems.push(`a bridge lost its place in the group: "${text}" ${seenBy(bridges, text)} times in the logs`);
 }
-
-/** What a bridge logs when its consumer has given up, and another one has to wait until the group has forgotten it. */
-const gaveUp = 'Crash: ';
 
 export const brokersKilled: Row = {
   name: 'brokers-killed',
@@ -46,24 +51,22 @@ export const brokersKilled: Row = {
   needs,
   async run(context) {
     const { random, system } = context;
-    for (const bridge of system.bridges) bridge.watch(gaveUp);
     const rounds = Array.from({ length: context.rounds(2) }, () => random.shuffle([...system.servers.brokers]));
     await oneByOne(context, rounds.flat(), async (broker) => {
       await context.pause(500, 4_000);
       await broker.kill();
       context.fault(`SIGKILL ${broker.name}`);
-      await context.recovered();
+      const tookMs = await context.recovered();
+      if (tookMs > goesOnMsMax) context.problems.push(`without ${broker.name}, work went on after ${tookMs} ms only`);
       await broker.restart();
     });
     await context.recovered();
-    const crashes = seenBy(system.bridges, gaveUp);
-    if (crashes > 0) context.problems.push(`${crashes} times a bridge left the group and joined it anew`);
   },
 };
 
 export const brokersRolled: Row = {
   name: 'brokers-rolled',
-  about: 'each of three brokers is asked to stop and started again, twice around, as in an upgrade: their leaders move while all records are there',
+  about: 'each of three brokers is asked to stop and started again, twice around, as in an upgrade: no bridge loses its place in the group',
   needs,
   async run(context) {
     const { brokers: all } = context.system.servers;

@@ -83,7 +83,7 @@ describe('leftovers of a killed supervisor', () => {
   }
 
   it('are ended, those that ignore the request too', async () => {
-    const file = join(temporaryFolder(), 'run', 'processes.json');
+    const file = join(temporaryFolder(), 'processes.json');
     const state = new RunState(file);
     const polite = identityOf(await child(`console.log(1); setInterval(() => {}, 1000)`));
     const deaf = identityOf(await child(`process.on('SIGTERM', () => {}); console.log(1); setInterval(() => {}, 1000)`));
