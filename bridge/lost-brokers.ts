@@ -48,20 +48,20 @@ function isNobodyThere(error: unknown): boolean {
   return false;
 }
 
-/** Searches under way: all polls of a consumer send heartbeats. */
-const searches = new WeakMap<ConsumerGroup, Promise<boolean>>();
+/** Searches of groups whose coordinator is lost: under way, or failed with what the next heartbeat rejects with. */
+const searches = new WeakMap<ConsumerGroup, { error?: Error }>();
 
-/** Answers whether there is a coordinator now, and makes it the group's. */
-async function findCoordinator(group: ConsumerGroup): Promise<boolean> {
+/** Looks for a coordinator and makes it the group's. Nobody waits for that: polls of other brokers go on meanwhile. */
+async function search(group: ConsumerGroup): Promise<void> {
+  const state: { error?: Error } = {};
+  searches.set(group, state);
   try {
     setCoordinator(group, await group.cluster.findGroupCoordinator({ groupId: group.groupId }));
-    return true;
-  } catch (error) {
-    if (!isNobodyThere(error)) throw error;
-    // kafkajs has logged why. The next heartbeat looks again.
-    return false;
-  } finally {
     searches.delete(group);
+  } catch (error) {
+    // kafkajs has logged why nobody is there. The next heartbeat looks again.
+    if (isNobodyThere(error)) searches.delete(group);
+    else state.error = error as Error;
   }
 }
 
@@ -77,6 +77,12 @@ export function installLossOfBrokers(): void {
   if (heartbeat.isOurs) return;
 
   async function heartbeatAnywhere(this: ConsumerGroup, options: { interval: number }): Promise<void> {
+    const searching = searches.get(this);
+    if (searching) {
+      if (searching.error === undefined) return;
+      searches.delete(this);
+      throw searching.error;
+    }
     const { coordinator } = this;
     try {
       await heartbeat.call(this, options);
@@ -84,10 +90,8 @@ export function installLossOfBrokers(): void {
       if (!isUnreachable(error) && !isElsewhere(error)) throw error;
       // Or its connection would be taken for a good one: it is open, and silent.
       if (isTimeout(error)) await coordinator.disconnect();
-      const search = searches.get(this) ?? findCoordinator(this);
-      searches.set(this, search);
-      if (!(await search)) return;
-      await heartbeat.call(this, options);
+      if (!searches.has(this)) void search(this);
+      return;
     }
     // A commit that was connecting to the old one meanwhile may have put it back.
     if (this.offsetManager.coordinator.nodeId !== this.coordinator.nodeId) setCoordinator(this, this.coordinator);
