@@ -26,11 +26,13 @@ export class FirstPoll {
     });
     consumer.on(FETCH_START, ({ payload }) => void this.#polling.add(payload.nodeId));
     consumer.on(FETCH, ({ payload }) => {
+      if (payload.numberOfBatches === failedPoll) {
+        this.#hasFailed = true;
+        return;
+      }
       // A poll that began before the assignment ends nothing.
-      if (!this.#polling.delete(payload.nodeId) || this.#isOver) return;
-      // It may have failed before the committed offsets were known: the next one asks for them.
-      this.#hasFailed ||= payload.numberOfBatches === failedPoll;
-      if (this.#polling.size > 0) return;
+      if (!this.#polling.delete(payload.nodeId) || this.#isOver || this.#polling.size > 0) return;
+      // One that failed may not know the committed offsets: the next one asks for them.
       if (this.#hasFailed) this.#hasFailed = false;
       else this.#end();
     });

@@ -1,18 +1,17 @@
 import { createRequire } from 'node:module';
-import { setTimeout as delay } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
 
 /**
  * What kafkajs's consumers do when one of several brokers is lost. By themselves they send heartbeats and commits to the coordinator that
- * they have joined with, dead or not; and a broker that cannot be reached costs tries, which are counted until the consumer joins again,
+ * they have joined with, dead or not; and a broker that refuses connections costs tries, which are counted until the consumer joins again,
  * not in a row. When the tries are used up the consumer begins anew, as another member, which the group lets in when it has forgotten the
- * first one. Here the coordinator is looked for among the other brokers, who know the group's members as well; and a poll that does not
- * reach its broker is an empty one. A consumer that gets nowhere with that is noticed by the bridge, which builds another.
+ * first one. Here the coordinator is looked for among the other brokers, who know the group's members as well; and a poll that cannot
+ * connect is an empty one. What lasts longer than a cluster needs to choose other brokers goes kafkajs's own way: it may be that only we
+ * do not reach the broker, and another bridge does.
  */
 
 interface Broker {
-  nodeId: string;
-  disconnect(): Promise<void>;
+  nodeId: number;
 }
 
 /** The parts of kafkajs's class that take part in this. */
@@ -24,44 +23,73 @@ export interface ConsumerGroup {
   offsetManager: { coordinator: Broker };
   instrumentationEmitter: { emit: (event: string, payload: object) => void };
   heartbeat: ((options: { interval: number }) => Promise<void>) & { isOurs?: true };
-  fetch: (nodeId: string) => Promise<unknown[]>;
+  /** What a poll does about an error; it comes again when this resolves. */
+  recoverFromFetch: (error: Error) => Promise<void>;
 }
 
-/** Poll after poll would be refused at once. */
+/** Between tries that would be refused at once. */
 const restMs = 250;
-/** In kafkajs's event of a poll, where it tells how many fetches came: none, and nobody knows whether there are any. */
+/** Three times what a cluster needs by default to notice that a broker is dead. */
+const lossMsMax = 30_000;
+/** What has not failed for so long fails anew. */
+const breakMs = 15_000;
+/** In kafkajs's event of a poll, where it tells how many fetches came: a poll has failed, whatever it tells of its end. */
 export const failedPoll = -1;
 
-const isTimeout = (error: unknown) => error instanceof kafkajs.KafkaJSRequestTimeoutError;
-const isUnreachable = (error: unknown) => error instanceof kafkajs.KafkaJSConnectionError || isTimeout(error);
+/** Not a time-out: the connection is open then, and nobody knows what holds the answer up. */
+const isLost = (error: unknown) => error instanceof kafkajs.KafkaJSConnectionError;
 
 /** A broker's answer that somebody else coordinates the group. */
 function isElsewhere(error: unknown): boolean {
   return error instanceof kafkajs.KafkaJSProtocolError && error.type === 'NOT_COORDINATOR_FOR_GROUP';
 }
 
-/** Whether a search failed because there is no coordinator yet, or none in reach. */
-function isNobodyThere(error: unknown): boolean {
-  for (let each = error; each instanceof Error; each = each.cause) {
-    if (isUnreachable(each) || each.name === 'KafkaJSGroupCoordinatorNotFound' || (each as { type?: unknown }).type === 'GROUP_COORDINATOR_NOT_AVAILABLE') return true;
+const rest = () => new Promise<void>((resolve) => setTimeout(resolve, restMs));
+
+/** What a group has lost. */
+class Losses {
+  isSearching = false;
+  readonly #lost = new Map<string, { error: unknown; sinceMs: number; lastMs: number }>();
+
+  /** Notes that something fails. Throws the error when it has done so for too long. */
+  bear(what: string, error: unknown): void {
+    const nowMs = performance.now();
+    const before = this.#lost.get(what);
+    const sinceMs = before && nowMs - before.lastMs < breakMs ? before.sinceMs : nowMs;
+    this.#lost.set(what, { error, sinceMs, lastMs: nowMs });
+    if (nowMs - sinceMs > lossMsMax) throw error;
   }
-  return false;
+
+  errorOf(what: string): unknown {
+    return this.#lost.get(what)?.error;
+  }
+
+  isOver(what: string): void {
+    this.#lost.delete(what);
+  }
 }
 
-/** Searches of groups whose coordinator is lost: under way, or failed with what the next heartbeat rejects with. */
-const searches = new WeakMap<ConsumerGroup, { error?: Error }>();
+const losses = new WeakMap<ConsumerGroup, Losses>();
 
-/** Looks for a coordinator and makes it the group's. Nobody waits for that: polls of other brokers go on meanwhile. */
-async function search(group: ConsumerGroup): Promise<void> {
-  const state: { error?: Error } = {};
-  searches.set(group, state);
+function lossesOf(group: ConsumerGroup): Losses {
+  const known = losses.get(group) ?? new Losses();
+  losses.set(group, known);
+  return known;
+}
+
+/** Looks for a coordinator and makes it the group's. Nobody waits for that: polls go on meanwhile. */
+async function search(group: ConsumerGroup, state: Losses): Promise<void> {
+  const lost = group.coordinator;
+  state.isSearching = true;
   try {
-    setCoordinator(group, await group.cluster.findGroupCoordinator({ groupId: group.groupId }));
-    searches.delete(group);
-  } catch (error) {
-    // kafkajs has logged why nobody is there. The next heartbeat looks again.
-    if (isNobodyThere(error)) searches.delete(group);
-    else state.error = error as Error;
+    await rest();
+    const found = await group.cluster.findGroupCoordinator({ groupId: group.groupId });
+    // Or the group has joined meanwhile, and knows better.
+    if (group.coordinator === lost) setCoordinator(group, found);
+  } catch {
+    // kafkajs has logged why there is none. The next heartbeat looks again, and has a bound.
+  } finally {
+    state.isSearching = false;
   }
 }
 
@@ -70,42 +98,38 @@ function setCoordinator(group: ConsumerGroup, coordinator: Broker): void {
   group.offsetManager.coordinator = coordinator;
 }
 
+async function heartbeatAnywhere(group: ConsumerGroup, heartbeat: () => Promise<void>): Promise<void> {
+  const state = lossesOf(group);
+  if (state.isSearching) return state.bear('coordinator', state.errorOf('coordinator'));
+  try {
+    await heartbeat();
+  } catch (error) {
+    if (!isLost(error) && !isElsewhere(error)) throw error;
+    state.bear('coordinator', error);
+    if (!state.isSearching) void search(group, state);
+    return;
+  }
+  state.isOver('coordinator');
+  // A commit that was connecting to the old one meanwhile may have put it back.
+  if (group.offsetManager.coordinator.nodeId !== group.coordinator.nodeId) setCoordinator(group, group.coordinator);
+}
+
 /** Makes all consumers of this process bear the loss of a broker. May be called again. */
 export function installLossOfBrokers(): void {
   const { prototype } = createRequire(import.meta.url)('kafkajs/src/consumer/consumerGroup') as { prototype: ConsumerGroup };
-  const { heartbeat, fetch } = prototype;
+  const { heartbeat, recoverFromFetch } = prototype;
   if (heartbeat.isOurs) return;
-
-  async function heartbeatAnywhere(this: ConsumerGroup, options: { interval: number }): Promise<void> {
-    const searching = searches.get(this);
-    if (searching) {
-      if (searching.error === undefined) return;
-      searches.delete(this);
-      throw searching.error;
-    }
-    const { coordinator } = this;
+  prototype.heartbeat = Object.assign(function heartbeatOfOurs(this: ConsumerGroup, options: { interval: number }) {
+    return heartbeatAnywhere(this, () => heartbeat.call(this, options));
+  }, { isOurs: true as const });
+  prototype.recoverFromFetch = async function recoverOrRest(error) {
+    this.instrumentationEmitter.emit('consumer.fetch', { numberOfBatches: failedPoll });
     try {
-      await heartbeat.call(this, options);
-    } catch (error) {
-      if (!isUnreachable(error) && !isElsewhere(error)) throw error;
-      // Or its connection would be taken for a good one: it is open, and silent.
-      if (isTimeout(error)) await coordinator.disconnect();
-      if (!searches.has(this)) void search(this);
-      return;
-    }
-    // A commit that was connecting to the old one meanwhile may have put it back.
-    if (this.offsetManager.coordinator.nodeId !== this.coordinator.nodeId) setCoordinator(this, this.coordinator);
-  }
-
-  prototype.heartbeat = Object.assign(heartbeatAnywhere, { isOurs: true as const });
-  prototype.fetch = async function fetchOrNothing(nodeId) {
-    try {
-      return await fetch.call(this, nodeId);
-    } catch (error) {
-      if (!isUnreachable(error)) throw error;
-      this.instrumentationEmitter.emit('consumer.fetch', { nodeId, numberOfBatches: failedPoll, duration: 0 });
-      await delay(restMs);
-      return [];
+      await recoverFromFetch.call(this, error);
+    } catch (thrown) {
+      if (!isLost(thrown)) throw thrown;
+      lossesOf(this).bear(`poll of ${(thrown as { broker?: string }).broker}`, thrown);
+      await rest();
     }
   };
 }
