@@ -17,14 +17,15 @@ const result: RowResult = { row: 'kill-bridge', seed: 7, commit: 'c1', passed: t
 describe('figures', () => {
   test('add up over the runs of the commit that was tested last; a failed run is told', () => {
     const file = join(folder, 'reliability.json');
-    const runs = [{ ...result, commit: 'c0', events: 5 }, result, { ...result, seed: 8, passed: false, lost: 2, recoverSeconds: [3], problems: ['dashboard: k: lost\nmore'] }];
+    const runs = [{ ...result, commit: 'c0', events: 5 }, { ...result, row: 'kill-worker', commit: 'c0', events: 7 }, result, { ...result, seed: 8, passed: false, lost: 2, recoverSeconds: [3], problems: ['dashboard: k: lost\nmore'] }];
     for (const run of runs) keepRun(run, Date.UTC(2026, 0, 1), file);
     const text = report(readRuns(file));
     expect(text).toContain('**2,000 events, 12 faults, lost 2, duplicated 0**; 1 of 2 runs passed');
     expect(text).toMatch(/\| kill-bridge \| .* \| 2 \| 1 \| 2,000 \| 12 \| 2 \| 0 \| 3 s \/ 9 s \| 7, 8 \|/);
     expect(text).toContain('- `kill-bridge`, seed 8: dashboard: k: lost\n');
-    expect(text).toContain('| `c0` | 1 | 1 | 5 | 6 | 0 | 0 |');
-    expect(text).toContain('Not run on this commit:');
+    expect(text).toContain('| `c0` | 2 | 2 | 12 | 12 | 0 | 0 |');
+    expect(text).toMatch(/Rows that have not run on this commit, and the last one that they ran on:\n\n[^]*\| kill-worker \| `c0` \| 1 \| 1 \| 7 \| 6 \| 0 \| 0 \|\n/);
+    expect(text).toContain('| kill-kafka | never | 0 |');
     expect(text).not.toContain('What went wrong there');
   });
 

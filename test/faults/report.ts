@@ -44,6 +44,7 @@ export function report(runs: readonly KeptRun[], planted: readonly KeptMutant[] 
     '# Reliability', '', 'Written from `docs/reliability.json` by `npm run faults -- --report`; please change neither by hand.', '',
     '## What is promised', '', promise, '', '## How it is tested', '', method, '',
     '## Figures', '', latest === undefined ? 'There are no runs yet.' : figures(latest, ofLatest), '',
+    ...(latest === undefined ? [] : ranBefore(latest, runs)),
     ...(commits.length > 1 ? ['Earlier commits:', '', '| commit | runs | passed | events | faults | lost | duplicated |', '| --- | --- | --- | --- | --- | --- | --- |', ...commits.slice(0, -1).map((commit) => earlier(commit, runs)), '', ...earlierFailures(commits, runs)] : []),
     ...(planted.length > 0 ? ['## Planted bugs', '', ...mutantFigures(planted), ''] : []),
     '## What is unproven', '', unproven, '',
@@ -52,15 +53,27 @@ export function report(runs: readonly KeptRun[], planted: readonly KeptMutant[] 
 
 function figures(commit: string, runs: readonly KeptRun[]): string {
   const sum = totals(runs);
-  const untested = rows.filter(({ name }) => !runs.some(({ row }) => row === name)).map(({ name }) => `\`${name}\``);
   return [
     `Product commit \`${commit.slice(0, 12)}\`: **${number(sum.events)} events, ${number(sum.faults)} faults, lost ${number(sum.lost)}, duplicated ${number(sum.duplicated)}**; ${sum.passed} of ${runs.length} runs passed.`,
     '', 'Recovery is the time from the end of a fault (or, where nobody heals it, from its beginning) until everything that Kafka held then is committed. Where a bridge dies it includes the session time-out of the consumer group, 10 s here, after which another one takes over. Most rows have run once, with one seed.', '',
     '| row | what is done | runs | passed | events | faults | lost | duplicated | recovery p50 / p95 | seeds |', '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows.flatMap(({ name, about }) => rowFigures(name, about, runs.filter(({ row }) => row === name))),
-    ...(untested.length > 0 ? ['', `Not run on this commit: ${untested.join(', ')}.`] : []),
     ...runs.filter(({ passed }) => !passed).flatMap(({ row, seed, problem }, i) => [...(i === 0 ? ['', 'What went wrong:', ''] : []), `- \`${row}\`, seed ${seed}: ${problem ?? 'unknown'}`]),
   ].join('\n');
+}
+
+/** Rows that have not run on the latest commit, with what came of them on the last one that they ran on. */
+function ranBefore(latest: string, runs: readonly KeptRun[]): string[] {
+  const untested = rows.filter(({ name }) => !runs.some(({ row, commit }) => row === name && commit === latest));
+  if (untested.length === 0) return [];
+  return [
+    'Rows that have not run on this commit, and the last one that they ran on:', '', '| row | commit | runs | passed | events | faults | lost | duplicated |', '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...untested.map(({ name }) => {
+      const ofRow = runs.filter(({ row }) => row === name);
+      const commit = ofRow.at(-1)?.commit;
+      return commit === undefined ? `| ${name} | never | 0 | | | | | |` : `| ${name} ${earlier(commit, ofRow)}`;
+    }), '',
+  ];
 }
 
 function mutantFigures(planted: readonly KeptMutant[]): string[] {
