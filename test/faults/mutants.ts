@@ -80,7 +80,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'coordinator-not-looked-for', about: 'heartbeats go on to a coordinator that is dead', row: 'brokers-killed', caughtBy: /lost its place in the group|work went on after/,
-    changes: [{ file: 'bridge/lost-brokers.ts', from: 'if (!isUnreachable(error) && !isElsewhere(error)) throw error;', to: 'if (options) throw error;' }],
+    changes: [{ file: 'bridge/lost-brokers.ts', from: 'if (!isLost(error) && !isElsewhere(error)) throw error;', to: 'if (error) throw error;' }],
   },
 ];
 
