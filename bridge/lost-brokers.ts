@@ -51,17 +51,13 @@ class Losses {
   isSearching = false;
   readonly #lost = new Map<string, { error: unknown; sinceMs: number; lastMs: number }>();
 
-  /** Notes that something fails. Throws the error when it has done so for too long. */
-  bear(what: string, error: unknown): void {
+  /** Notes that something fails, by default as it did before. Throws the error when it has done so for too long. */
+  bear(what: string, error = this.#lost.get(what)?.error): void {
     const nowMs = performance.now();
     const before = this.#lost.get(what);
     const sinceMs = before && nowMs - before.lastMs < breakMs ? before.sinceMs : nowMs;
     this.#lost.set(what, { error, sinceMs, lastMs: nowMs });
     if (nowMs - sinceMs > lossMsMax) throw error;
-  }
-
-  errorOf(what: string): unknown {
-    return this.#lost.get(what)?.error;
   }
 
   isOver(what: string): void {
@@ -72,8 +68,8 @@ class Losses {
 const losses = new WeakMap<ConsumerGroup, Losses>();
 
 function lossesOf(group: ConsumerGroup): Losses {
-  const known = losses.get(group) ?? new Losses();
-  losses.set(group, known);
+  let known = losses.get(group);
+  if (!known) losses.set(group, (known = new Losses()));
   return known;
 }
 
@@ -100,7 +96,7 @@ function setCoordinator(group: ConsumerGroup, coordinator: Broker): void {
 
 async function heartbeatAnywhere(group: ConsumerGroup, heartbeat: () => Promise<void>): Promise<void> {
   const state = lossesOf(group);
-  if (state.isSearching) return state.bear('coordinator', state.errorOf('coordinator'));
+  if (state.isSearching) return state.bear('coordinator');
   try {
     await heartbeat();
   } catch (error) {

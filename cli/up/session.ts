@@ -39,7 +39,7 @@ export class Session {
       services: options.plan.services,
       onEvent: (event) => {
         if (!this.#stopping) tellEvent(options.console, event);
-        this.#keep(() => undefined);
+        this.#keep();
       },
       onPid: (service, pid) => this.#keep(() => this.#runState.record(service, pid)),
     });
@@ -83,11 +83,11 @@ export class Session {
   }
 
   /** Writes down what has changed, for the next start and for other programs. */
-  #keep(write: () => void): void {
+  #keep(write?: () => void): void {
     const { folder, plan } = this.#options;
     const endpoints = plan.endpoints(this.supervisor.status());
     try {
-      write();
+      write?.();
       writeEndpoints(folder.endpointsFile, endpoints);
     } catch (error) {
       this.isFolderLost = true;

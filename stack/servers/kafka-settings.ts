@@ -1,15 +1,21 @@
 /** What differs from one Kafka of ours to the next. */
-export interface KafkaSettings {
+export interface KafkaSettings extends Pick<ClusterPlace, 'nodeId' | 'controllerPorts'> {
   port: number;
-  /** This node's id, counted from 1. */
-  nodeId: number;
-  /** Where the controllers of all nodes of the cluster listen, that of node 1 first. */
-  controllerPorts: readonly number[];
   dataDir: string;
   /** The shortest session time-out that consumers may ask for. */
   groupMinSessionTimeoutMs: number;
   /** A second listener, for clients that come through something in between (a proxy, a tunnel). */
   via?: ViaListener;
+}
+
+/** One broker's place among several. */
+export interface ClusterPlace {
+  /** Counted from 1. */
+  nodeId: number;
+  /** The same for all nodes; from `newClusterId`. */
+  clusterId: string;
+  /** Where the controllers of all nodes listen, that of node 1 first. */
+  controllerPorts: readonly number[];
 }
 
 /** Kafka tells its clients where to connect, so each way to it needs a listener of its own. */
@@ -31,7 +37,7 @@ export function serverProperties({ port, nodeId, controllerPorts, dataDir, group
   const controllerPort = controllerPorts[nodeId - 1]!;
   const isAlone = controllerPorts.length === 1;
   const replicas = Math.min(replicasMost, controllerPorts.length);
-  // What was acknowledged is on one more broker than the one that may die.
+  // With three, what was acknowledged outlives any one of them, and the other two go on taking records.
   const inSync = Math.max(1, replicas - 1);
   const viaAt = (viaPort: number | undefined) => (viaPort === undefined ? '' : `,VIA://127.0.0.1:${viaPort}`);
   const settings: Record<string, string | number | boolean> = {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { runCommand } from './command.ts';
-import { log4jProperties, serverProperties, type ViaListener } from './kafka-settings.ts';
+import { log4jProperties, serverProperties, type ClusterPlace, type ViaListener } from './kafka-settings.ts';
 import { choosePort, freePort } from './ports.ts';
 import { launch } from './process.ts';
 import { waitUntilReady } from './ready.ts';
@@ -23,16 +23,6 @@ export interface StartKafkaOptions extends StartOptions {
   via?: ViaListener;
   /** Its place among the brokers of a cluster. Absent: it is alone. */
   place?: ClusterPlace;
-}
-
-/** One broker's place among several. */
-export interface ClusterPlace {
-  /** Counted from 1. */
-  nodeId: number;
-  /** The same for all nodes; from `newClusterId`. */
-  clusterId: string;
-  /** Where the controllers of all nodes listen, that of node 1 first. */
-  controllerPorts: readonly number[];
 }
 
 /** A running broker. `address` is its bootstrap address. */

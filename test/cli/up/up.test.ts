@@ -54,6 +54,14 @@ function endpointsOf(dataDir: string): Endpoints {
   return JSON.parse(readFileSync(join(dataDir, 'run', 'endpoints.json'), 'utf8')) as Endpoints;
 }
 
+function processesOf({ services }: Endpoints) {
+  return services.flatMap(({ pid }) => (pid === undefined ? [] : [identityOf(pid)]));
+}
+
+function killWorker({ services }: Endpoints): void {
+  process.kill(services.find(({ name }) => name === 'worker')?.pid as number, 'SIGKILL');
+}
+
 async function countDecisions(databaseUrl: string): Promise<number> {
   const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
   client.on('error', () => undefined);
@@ -86,11 +94,10 @@ describe('headrace up', () => {
 
     expect(refused('--data-dir', dataDir)).toContain(`data folder ${dataDir} is in use by another Headrace (process ${first.pid})`);
 
-    const worker = endpoints.services.find(({ name }) => name === 'worker')?.pid as number;
-    process.kill(worker, 'SIGKILL');
+    killWorker(endpoints);
     await says(first, /worker was ended by SIGKILL; starting it again[^]*worker: ready/);
 
-    const processes = endpointsOf(dataDir).services.flatMap(({ pid }) => (pid === undefined ? [] : [identityOf(pid)]));
+    const processes = processesOf(endpointsOf(dataDir));
     expect(processes.length).toBeGreaterThanOrEqual(6);
     first.kill('SIGKILL');
     await first.exited;
@@ -101,7 +108,7 @@ describe('headrace up', () => {
     expect(second.output()).not.toContain('created topics');
     const again = endpointsOf(dataDir);
     expect(await countDecisions(again.database.url)).toBe(100);
-    const live = again.services.flatMap(({ pid }) => (pid === undefined ? [] : [identityOf(pid)]));
+    const live = processesOf(again);
     second.kill('SIGINT');
     expect(await second.exited).toBe(0);
     expect(second.output()).toMatch(/stopped in \d\.\d s; data kept in/);
@@ -127,10 +134,10 @@ describe('headrace up whose data folder is deleted', () => {
     const dataDir = join(temporaryFolder(), 'data');
     const run = up(dataDir, '--no-generator');
     await says(run, /Headrace is up/);
-    const { services } = endpointsOf(dataDir);
-    const processes = services.flatMap(({ pid }) => (pid === undefined ? [] : [identityOf(pid)]));
+    const endpoints = endpointsOf(dataDir);
+    const processes = processesOf(endpoints);
     rmSync(dataDir, { recursive: true, force: true, maxRetries: 10 });
-    process.kill(services.find(({ name }) => name === 'worker')?.pid as number, 'SIGKILL');
+    killWorker(endpoints);
     await says(run, /stopped in/);
     expect(await run.exited).toBe(1);
     expect(run.output()).toContain(`headrace: the data folder ${dataDir} cannot be written any more (`);

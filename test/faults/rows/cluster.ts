@@ -3,6 +3,7 @@ import type { FaultServer } from '../system/fault-server.ts';
 import type { Row, RowContext } from '../row.ts';
 import { seenBy } from './kills.ts';
 import { suffer } from './network.ts';
+import { expelled } from './processes.ts';
 
 const brokers = 3;
 const needs = { brokers };
@@ -25,18 +26,24 @@ async function leadersInSync({ system }: RowContext): Promise<Map<string, number
 }
 
 /** What a bridge logs when it has lost its place in the group: its consumer gave up, the group has forgotten it, or it has built another one. */
-const placeLost = ['Crash: ', 'The coordinator is not aware of this member', 'is built anew'];
+const placeLost = ['Crash: ', expelled, 'is built anew'];
 /** Kafka takes 9 s to notice that a broker is dead; then leaders and the coordinator have to be found. */
 const goesOnMsMax = 30_000;
 
-/** Takes brokers away one at a time, each when all replicas are in sync. Every time a partition must get another leader, and no bridge may lose its place in the group. */
-async function oneByOne(context: RowContext, chosen: readonly FaultServer[], takeAway: (broker: FaultServer) => Promise<void>): Promise<void> {
+/**
+ * Ends brokers one at a time, each after a pause when all replicas are in sync, and starts them again as told. Every time a partition must
+ * get another leader, and no bridge may lose its place in the group.
+ */
+async function oneByOne(context: RowContext, chosen: readonly FaultServer[], { signal, pauseMsMax }: { signal: NodeJS.Signals; pauseMsMax: number }, bringBack: (broker: FaultServer) => Promise<void>): Promise<void> {
   const { bridges } = context.system;
   for (const text of placeLost) for (const bridge of bridges) bridge.watch(text);
   let moves = 0;
   let before = await leadersInSync(context);
   for (const broker of chosen) {
-    await takeAway(broker);
+    await context.pause(500, pauseMsMax);
+    await broker.kill(signal);
+    context.fault(`${signal} ${broker.name}`);
+    await bringBack(broker);
     const after = await leadersInSync(context);
     if ([...before].some(([name, leader]) => after.get(name) !== leader)) moves++;
     before = after;
@@ -52,10 +59,7 @@ export const brokersKilled: Row = {
   async run(context) {
     const { random, system } = context;
     const rounds = Array.from({ length: context.rounds(2) }, () => random.shuffle([...system.servers.brokers]));
-    await oneByOne(context, rounds.flat(), async (broker) => {
-      await context.pause(500, 4_000);
-      await broker.kill();
-      context.fault(`SIGKILL ${broker.name}`);
+    await oneByOne(context, rounds.flat(), { signal: 'SIGKILL', pauseMsMax: 4_000 }, async (broker) => {
       const tookMs = await context.recovered();
       if (tookMs > goesOnMsMax) context.problems.push(`without ${broker.name}, work went on after ${tookMs} ms only`);
       await broker.restart();
@@ -70,10 +74,7 @@ export const brokersRolled: Row = {
   needs,
   async run(context) {
     const { brokers: all } = context.system.servers;
-    await oneByOne(context, [...all, ...all], async (broker) => {
-      await context.pause(500, 2_000);
-      await broker.kill('SIGTERM');
-      context.fault(`SIGTERM ${broker.name}`);
+    await oneByOne(context, [...all, ...all], { signal: 'SIGTERM', pauseMsMax: 2_000 }, async (broker) => {
       await broker.restart();
       await context.recovered();
     });

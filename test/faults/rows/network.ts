@@ -19,9 +19,10 @@ export const temporalCutReplies: Row = {
     const { system } = context;
     const random = context.random.fork();
     for (const bridge of system.bridges) bridge.watch(waitsForTemporal);
-    const { counts } = system.servers.temporal.proxy;
-    await suffer(context, system.servers.temporal, { kind: 'cut_reply', chance: 0.02, random: () => random.next() }, 15_000);
-    await suffer(context, system.servers.temporal, { kind: 'cut_reply', chance: 0.1, random: () => random.next() }, 15_000);
+    const { temporal } = system.servers;
+    const { counts } = temporal.proxy;
+    await suffer(context, temporal, { kind: 'cut_reply', chance: 0.02, random: () => random.next() }, 15_000);
+    await suffer(context, temporal, { kind: 'cut_reply', chance: 0.1, random: () => random.next() }, 15_000);
     context.faults += counts.cutReplies;
     context.mustHappen('a reply was cut off', counts.cutReplies, 10);
     context.mustHappen('a bridge did not know and asked again', seenBy(system.bridges, waitsForTemporal));
@@ -101,7 +102,7 @@ export const modelsNetwork: Row = {
     const { system } = context;
     for (const worker of system.workers) worker.watch(retriedStep);
     for (const fault of context.random.shuffle<Fault>([{ kind: 'refuse' }, { kind: 'black_hole' }, { kind: 'silent' }, { kind: 'latency', ms: 400 }])) {
-      await suffer(context, context.system.servers.models, fault, 8_000);
+      await suffer(context, system.servers.models, fault, 8_000);
     }
     context.mustHappen('inference was retried', seenBy(system.workers, retriedStep), 3);
     context.mustHappen('a connection got no answer at all', system.servers.models.proxy.counts.silent);
@@ -161,7 +162,7 @@ export const postgresAtCommit: Row = {
     const random = context.random.fork();
     for (const worker of system.workers) worker.watch(retriedStep);
     const { postgres } = system.servers;
-    await suffer(context, system.servers.postgres, { kind: 'cut_reply', chance: 0.1, random: () => random.next() }, 12_000);
+    await suffer(context, postgres, { kind: 'cut_reply', chance: 0.1, random: () => random.next() }, 12_000);
     await postgres.proxy.set({ kind: 'cut_reply', chance: 0.05, random: () => random.next() });
     await context.pause(3_000);
     await postgres.kill();

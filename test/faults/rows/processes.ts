@@ -4,7 +4,7 @@ import type { Row } from '../row.ts';
 import { openRuns, timedOut } from './open-runs.ts';
 
 /** What kafkajs logs when a member that the group has given up asks for something. */
-const expelled = 'not aware of this member';
+export const expelled = 'not aware of this member';
 
 /** A bridge that is frozen long enough is replaced, and then wakes up as a zombie that believes to own its partitions. */
 function zombieBridge(frozenMs: number): Row {

@@ -31,7 +31,7 @@ export class FaultServers {
     cpSync(join(linearModels, 'linear'), join(repository, 'linear'), { recursive: true, filter: (path) => !path.endsWith('/2') });
     const temporalSettings: string[] = [];
     const places = await placesOf(brokerCount);
-    const starts = [startFaultyTemporal(folder, env, temporalSettings), startFaultyPostgres(folder), startFaultyModels(folder, repository), ...places.map((place) => startFaultyKafka(folder, env, place))] as const;
+    const starts = [startFaultyTemporal(folder, env, temporalSettings), startFaultyPostgres(folder), startFaultyModels(folder, repository), ...places.map((place) => startFaultyKafka(folder, env, place))];
     const started = await Promise.allSettled<FaultServer>(starts);
     const failed = started.find((each) => each.status === 'rejected');
     if (failed) {
