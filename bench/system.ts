@@ -5,7 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { createPayloadCodec } from '../runtime/payload-codec.ts';
 import { launch, type ManagedProcess } from '../stack/servers/process.ts';
-import { nodeArgs, nodeEnv } from '../stack/supervisor/index.ts';
+import { nodeArgs, nodeEnv, oneMachineEnv } from '../stack/supervisor/index.ts';
 import { findJsonLine, waitUntilReady } from '../stack/servers/ready.ts';
 import type { BenchContext } from './context.ts';
 import type { BenchServers } from './servers.ts';
@@ -51,7 +51,7 @@ export class BenchSystem {
     const connection = await Connection.connect({ address: servers.temporal.address });
     const temporal = new Client({ connection, namespace: servers.temporal.namespace, dataConverter: { payloadCodecs: [createPayloadCodec()] } });
     return new BenchSystem(topic, servers, temporal, pool, context, {
-      HEADRACE_PACE: 'cores',
+      ...oneMachineEnv,
       ...Object.fromEntries(Object.entries(context.env).filter(([name]) => inherited.includes(name) || name.startsWith('HEADRACE_'))),
       HEADRACE_DEPLOYMENT: 'bench',
       HEADRACE_DATA_DIR: join(servers.dataDir, 'headrace'),

@@ -1,4 +1,5 @@
 import type { Clock } from './ports.ts';
+import type { Turns } from './turns.ts';
 
 /**
  * Batch starts per second that all lanes of a process share. A near-empty batch costs nearly as much as a full one, so what the
@@ -6,31 +7,29 @@ import type { Clock } from './ports.ts';
  */
 export class Budget {
   #nextFreeMs = 0;
-  #nextSmallMs = 0;
 
   /**
    * @param max starts per second at most
-   * @param pace starts per second of batches that waiting would let grow: at most `max`
+   * @param turns of batches that waiting would let grow; absent = they are scored side by side
    * @param burst starts that may follow one another at once after a pause
    */
   constructor(
     private readonly clock: Clock,
     private readonly max: number,
-    private readonly pace: () => number = () => max,
+    private readonly turns?: Turns,
     private readonly burst = 4,
   ) {}
 
-  /** Resolves when the next start is within the budget, or when the signal is aborted. A full batch waits for no pace: that would not let it grow. */
-  async acquire(signal: AbortSignal, isFull: boolean): Promise<void> {
+  /**
+   * Resolves when the next start is within the budget, or when the signal is aborted. A full batch waits for no turn: that would not
+   * let it grow. The answer has to be called when the batch is scored.
+   */
+  async acquire(signal: AbortSignal, isFull: boolean): Promise<() => void> {
+    const endTurn = (isFull ? undefined : await this.turns?.take(signal)) ?? (() => {});
     const nowMs = this.clock.nowMs();
-    this.#nextFreeMs = this.#turnAfter(this.#nextFreeMs, nowMs, this.max);
-    if (!isFull) this.#nextSmallMs = this.#turnAfter(this.#nextSmallMs, nowMs, this.pace());
-    const waitMs = (isFull ? this.#nextFreeMs : Math.max(this.#nextFreeMs, this.#nextSmallMs)) - nowMs;
-    if (waitMs > 0) await this.clock.sleep(waitMs, signal);
-  }
-
-  #turnAfter(lastMs: number, nowMs: number, perSecond: number): number {
-    const stepMs = 1_000 / perSecond;
-    return Math.max(lastMs, nowMs - stepMs * this.burst) + stepMs;
+    const stepMs = 1_000 / this.max;
+    this.#nextFreeMs = Math.max(this.#nextFreeMs, nowMs - stepMs * this.burst) + stepMs;
+    if (this.#nextFreeMs > nowMs) await this.clock.sleep(this.#nextFreeMs - nowMs, signal);
+    return endTurn;
   }
 }

@@ -16,9 +16,9 @@ import { createKafkaSource } from './kafka-source.ts';
 import { withLedger, type ChainEnd } from './ledger-starter.ts';
 import { createBridgeReports } from './metrics.ts';
 import { countOpenBatches, OpenBatches } from './open-batches.ts';
-import { Pace } from './pace.ts';
 import { PipelineBridge } from './pipeline-bridge.ts';
 import { createTemporalStarter } from './temporal-starter.ts';
+import { Turns } from './turns.ts';
 
 const startDeadlineMsMin = 1_500;
 
@@ -33,10 +33,7 @@ await runMain('bridge', async (config, log) => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const reports = createBridgeReports(registry, log);
-  const stopping = new AbortController();
-  const pace = bridge.pace === 'cores' ? new Pace(bridge.batchesPerSecond) : undefined;
-  const following = pace?.follow(systemClock, stopping.signal);
-  const budget = new Budget(systemClock, bridge.batchesPerSecond, pace && (() => pace.perSecond));
+  const budget = new Budget(systemClock, bridge.batchesPerSecond, bridge.pace === 'cores' ? new Turns(systemClock) : undefined);
   // Asked only when a commit says nothing: the bridge does not hold connections for it, and starts without Postgres.
   const chainEnd: ChainEnd = async (chain) => {
     const pool = await createPool(config.database.url, { max: 1, applicationName: 'headrace bridge' });
@@ -76,11 +73,9 @@ await runMain('bridge', async (config, log) => {
   return {
     ready: { pipelines: pipelines.map(({ name }) => name), metrics: metrics.address },
     async stop() {
-      stopping.abort();
       await Promise.all(running.map(({ pipelineBridge }) => pipelineBridge.stop()));
       for (const { openBatches } of running) openBatches.stop();
       await temporal.connection.close();
-      await following;
       await metrics.close();
     },
   };

@@ -142,12 +142,16 @@ export class Partition {
       await openBatches.admit(status.signal);
       status.waiting('none');
     }
-    await budget.acquire(status.signal, lane.isFull(this.options.caps) || this.#reading.isPaused);
-    // What came while the lane waited goes along.
-    await source.poll();
-    if (status.isOver || this.#draining) return;
-    const scored = await startBatch(starter, lane, this.#head, status, this.options);
-    if (scored) this.#scored(lane, scored);
+    const endTurn = await budget.acquire(status.signal, lane.isFull(this.options.caps) || this.#reading.isPaused);
+    try {
+      // What came while the lane waited goes along.
+      await source.poll();
+      if (status.isOver || this.#draining) return;
+      const scored = await startBatch(starter, lane, this.#head, status, this.options);
+      if (scored) this.#scored(lane, scored);
+    } finally {
+      endTurn();
+    }
   }
 
   /** Goes on from the end of the run that exists, whatever end this lane had cut. */

@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import { Places } from '../contracts/places.ts';
 import type { AcceptedVerdict, VerdictInput } from '../contracts/review.ts';
 import { findAcceptedVerdict } from '../database/reviews.ts';
 import { storableText } from '../database/storable.ts';
@@ -25,11 +26,17 @@ type IdentifiedVerdict = VerdictInput & { id: string };
  * the review itself must be able to write its row before the update is answered.
  */
 export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingMax = 200 }: VerdictDeskOptions) {
-  const turns = createTurns(verdictsMax, waitingMax);
+  const places = new Places(verdictsMax);
+
+  async function takePlace(): Promise<void> {
+    if (places.tryTake()) return;
+    if (places.waiting >= waitingMax) throw new Problem(503, 'busy', 'Too many verdicts at once', 'send the verdict again with the same id', { retryAfterSeconds: 1 });
+    await places.wait();
+  }
 
   /** The verdict that was accepted. Throws a Problem: 404 unknown, 409 decided or closed, 422 invalid, 503 try again. */
   return async function decide(reviewId: string, verdict: IdentifiedVerdict): Promise<AcceptedVerdict> {
-    const endTurn = await turns();
+    await takePlace();
     try {
       return await withLock(pool, reviewId, async (database) => {
         const earlier = await findAcceptedVerdict(database, reviewId);
@@ -52,7 +59,7 @@ export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingM
       problem.cause = error;
       throw problem;
     } finally {
-      endTurn();
+      places.giveBack();
     }
   };
 }
@@ -99,22 +106,4 @@ async function withLock<T>(pool: Pool, name: string, work: (database: PoolClient
   }
   if (settled!.status === 'rejected') throw settled!.reason;
   return settled!.value;
-}
-
-/** Hands out turns in order; each is ended by calling what it gave. */
-function createTurns(turnsMax: number, waitingMax: number): () => Promise<() => void> {
-  const waiting: (() => void)[] = [];
-  let taken = 0;
-  const end = () => {
-    const next = waiting.shift();
-    if (next) next();
-    else taken -= 1;
-  };
-  return async () => {
-    if (taken < turnsMax) taken += 1;
-    else if (waiting.length >= waitingMax) {
-      throw new Problem(503, 'busy', 'Too many verdicts at once', 'send the verdict again with the same id', { retryAfterSeconds: 1 });
-    } else await new Promise<void>((resolve) => waiting.push(resolve));
-    return end;
-  };
 }

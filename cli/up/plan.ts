@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
+import { oneMachineEnv } from '../../stack/supervisor/index.ts';
 import type { DataFolder, Endpoints, Service, ServiceStatus } from '../../stack/supervisor/index.ts';
 import type { Embedded, Ports } from './addresses.ts';
 import type { UpOptions } from './options.ts';
@@ -82,7 +83,7 @@ export function makePlan(input: PlanInput): Plan {
   let gatewayUrl = `http://127.0.0.1:${ports.gateway}`;
   const uiOrigins = [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
   const env = (): NodeJS.ProcessEnv => ({
-    ...(embedded.temporal ? { HEADRACE_PACE: 'cores' } : {}),
+    ...(embedded.temporal ? oneMachineEnv : {}),
     ...common,
     ...(embedded.temporal ? { TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`, TEMPORAL_UI_URL: uiOrigins[0], HEADRACE_CODEC_ORIGINS: [common['HEADRACE_CODEC_ORIGINS'], ...uiOrigins].filter(Boolean).join(',') } : {}),
     ...(embedded.kafka ? { KAFKA_BROKERS: `127.0.0.1:${ports.kafka}` } : {}),

@@ -57,6 +57,8 @@ const dynamicConfig = [
   'matching.numTaskqueueReadPartitions=1',
   'matching.numTaskqueueWritePartitions=1',
 ];
+/** Half as many collections of garbage as by default, for some 50 MiB more. */
+const goEnv = { GOGC: '200' };
 /** WAL with NORMAL survives the death of the process; only a power cut may lose the last moments. */
 const sqlitePragmas = ['journal_mode=WAL', 'synchronous=NORMAL'];
 
@@ -104,7 +106,7 @@ export async function startTemporal(options: StartTemporalOptions): Promise<Temp
   };
   const address = `127.0.0.1:${ports.grpc}`;
   const process = await launch({
-    name: 'temporal', command: options.executable, args: arguments_(options, ports), logFile: join(dataDir, 'temporal.log'), env: options.env,
+    name: 'temporal', command: options.executable, args: arguments_(options, ports), logFile: join(dataDir, 'temporal.log'), env: options.env && { ...goEnv, ...options.env },
     onLaunch: options.onLaunch,
   });
   try {

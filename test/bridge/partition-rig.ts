@@ -5,13 +5,18 @@ import { FakeSource, FakeStarter, instantClock, recordingReports } from './fakes
 
 export const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0 };
 
-/** Says when a lane had its turn. */
+/** Says when a lane had its turn, and how many turns were ended. */
 class ToldBudget extends Budget {
   onTurn: (isFull: boolean) => void = () => {};
+  turnsEnded = 0;
 
-  override async acquire(signal: AbortSignal, isFull: boolean): Promise<void> {
-    await super.acquire(signal, isFull);
+  override async acquire(signal: AbortSignal, isFull: boolean): Promise<() => void> {
+    const endTurn = await super.acquire(signal, isFull);
     this.onTurn(isFull);
+    return () => {
+      this.turnsEnded++;
+      endTurn();
+    };
   }
 }
 

@@ -48,6 +48,22 @@ describe('what a partition wants of its consumer, and of the budget', () => {
     expect(turns).toEqual([true]);
   });
 
+  test('ends its turn when the batch is scored, and also when it is over before that', async () => {
+    let scored: () => void = () => {};
+    starter.answer = () => new Promise((resolve) => (scored = () => resolve(undefined)));
+    const partition = await running();
+    partition.fetched(fetchOf(0, [recordAt(0)]));
+    await until('started', () => starter.starts.length === 1, { everyMs: 1 });
+    expect(budget.turnsEnded).toBe(0);
+    scored();
+    await positionIs(partition, 1);
+    expect(budget.turnsEnded).toBe(1);
+    budget.onTurn = () => void partition.abandon();
+    partition.fetched(fetchOf(1, [recordAt(1)]));
+    await until('ended', () => budget.turnsEnded === 2, { everyMs: 1 });
+    expect(starter.starts).toHaveLength(1);
+  });
+
   test('wants more while it has nothing to start with, or less than the log holds; not while a batch is under way, nor when it is over', async () => {
     let scored: () => void = () => {};
     starter.answer = () => new Promise((resolve) => (scored = () => resolve(undefined)));

@@ -4,6 +4,7 @@ import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
 import type { Starter } from '../../bridge/ports.ts';
 import type { BridgeReports } from '../../bridge/reports.ts';
 import { createTemporalStarter } from '../../bridge/temporal-starter.ts';
+import { Turns } from '../../bridge/turns.ts';
 import { messageOf } from '../../contracts/failures.ts';
 import { createFakeClient } from './fake-client.ts';
 import { sessionTimeoutMs } from './fake-group.ts';
@@ -52,7 +53,7 @@ export class BridgeHost {
         createSource: () => this.#createSource(process),
         starter: this.#starter(process),
         clock: process.clock,
-        budget: new Budget(process.clock, setting.batchesPerSecond),
+        budget: new Budget(process.clock, setting.batchesPerSecond, setting.turns ? new Turns(process.clock, 2) : undefined),
         openBatches,
         reports: this.#reports(process),
         log: { info: () => {}, error: (text) => this.#logged(process, text) },

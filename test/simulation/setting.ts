@@ -22,6 +22,8 @@ export interface Setting {
   batchRecordsMax: number;
   laneBytesMax: number;
   batchesPerSecond: number;
+  /** Whether small batches are scored one after another, as on one machine. */
+  turns: boolean;
   openBatchesMax: number;
   /** Share of records that can never become events. */
   poison: number;
@@ -41,6 +43,12 @@ function drawFault(random: Random, most: number): number {
 }
 
 export function drawSetting(random: Random): Setting {
+  const setting = drawOthers(random);
+  // Not drawn, so that the seeds of before have the settings of before.
+  return { ...setting, turns: setting.records % 2 === 0 };
+}
+
+function drawOthers(random: Random): Omit<Setting, 'turns'> {
   return {
     partitions: random.pick([1, 1, 2]),
     startAt: random.chance(0.3) ? 'latest' : 'earliest',

@@ -25,8 +25,8 @@ export class Places {
   }
 
   /** Waits in line for a place, which has to be given back. Rejects with the signal's reason. */
-  async wait(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+  async wait(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
     let isMine = false;
     await new Promise<void>((resolve) => {
       const onAbort = () => {
@@ -34,14 +34,14 @@ export class Places {
         resolve();
       };
       const take = () => {
-        signal.removeEventListener('abort', onAbort);
+        signal?.removeEventListener('abort', onAbort);
         isMine = true;
         resolve();
       };
       this.#line.push(take);
-      signal.addEventListener('abort', onAbort, { once: true });
+      signal?.addEventListener('abort', onAbort, { once: true });
     });
-    if (!signal.aborted) return;
+    if (!signal?.aborted) return;
     if (isMine) this.giveBack();
     signal.throwIfAborted();
   }
