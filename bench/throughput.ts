@@ -112,6 +112,7 @@ async function measureSystem(context: BenchContext, system: BenchSystem): Promis
       { name: 'reviews opened meanwhile', value: (await system.temporal.workflow.count("WorkflowType = 'review'")).count, unit: '' },
       { name: 'bridge RssAnon, peak', value: memory('bridge'), unit: 'MiB' },
       { name: 'worker RssAnon, peak', value: memory('worker'), unit: 'MiB' },
+      { name: 'temporal RssAnon, peak', value: memory('temporal'), unit: 'MiB' },
       { name: "growth of Temporal's database", value: ((temporalBytes(system.servers) - databaseBefore) / mebibyte / events) * 1e6, unit: 'MiB/million events' },
     ],
   };

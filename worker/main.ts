@@ -1,4 +1,4 @@
-import { NativeConnection, Worker, type DataConverter } from '@temporalio/worker';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +24,6 @@ import { connectTemporal, dataConverter, temporalConnectionOptions } from '../ru
 import { readTopicRange } from '../runtime/topic-range.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { createTritonClient } from '../runtime/triton.ts';
-import { preloadModules, workflowsPath } from '../runtime/workflow-bundle.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
 import { createLedgerSink } from '../sinks/ledger.ts';
 import { createSinks } from '../sinks/registry.ts';
@@ -36,6 +35,7 @@ import { createRunHistory } from './run-history.ts';
 import { installRuntime } from './sdk-log.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
 import { createTritonModel, modelMismatch } from './triton-model.ts';
+import { bundleWorkflows } from './workflow-code.ts';
 
 const shutdownGraceMs = 5_000;
 const retryMs = 5_000;
@@ -45,6 +45,9 @@ const deliveryGraceMs = 3_000;
 await runMain('worker', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   installRuntime(log);
+  const bundling = bundleWorkflows();
+  // Awaited below; what fails before that is told first.
+  bundling.catch(() => undefined);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
 
@@ -90,7 +93,8 @@ await runMain('worker', async (config, log) => {
   });
 
   const connection = await NativeConnection.connect({ ...temporalConnectionOptions(config), grpcCompression: { codec: isLoopback(config.temporal.address) ? 'none' : 'gzip' } });
-  const worker = await withLeanSandbox(() => createWorker(config, connection, converter, activities));
+  const workflowBundle = await bundling;
+  const worker = await withLeanSandbox(() => createWorker(config, { connection, workflowBundle, dataConverter: converter, activities }));
   const schedule = (workflowType: ScheduledWorkflow, everySeconds: number) =>
     keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () => ensureSchedule(temporal, { workflowType, taskQueue: config.temporal.taskQueue, everySeconds }));
   const scheduled = Promise.all([schedule('rollUpLake', config.lake.rollUpSeconds), schedule('sweep', config.worker.sweepSeconds)]);
@@ -134,15 +138,11 @@ async function keepTrying(signal: AbortSignal, log: Logger, what: string, work: 
   }
 }
 
-function createWorker(config: Config, connection: NativeConnection, converter: DataConverter, activities: object): Promise<Worker> {
+function createWorker(config: Config, options: Pick<WorkerOptions, 'connection' | 'workflowBundle' | 'dataConverter' | 'activities'>): Promise<Worker> {
   return Worker.create({
-    connection,
+    ...options,
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
-    workflowsPath,
-    bundlerOptions: { preloadModules },
-    activities,
-    dataConverter: converter,
     // Workflows run in this thread, which is all that it does in the SDK: see docs/decisions/0027.
     debugMode: true,
     maxCachedWorkflows: config.worker.workflowsCachedMax,
