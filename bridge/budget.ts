@@ -25,11 +25,11 @@ export class Budget {
    * let it grow. The answer has to be called when the batch is scored.
    */
   async acquire(signal: AbortSignal, isFull: boolean): Promise<() => void> {
-    const endTurn = (isFull ? undefined : await this.turns?.take(signal)) ?? (() => {});
     const nowMs = this.clock.nowMs();
     const stepMs = 1_000 / this.max;
     this.#nextFreeMs = Math.max(this.#nextFreeMs, nowMs - stepMs * this.burst) + stepMs;
     if (this.#nextFreeMs > nowMs) await this.clock.sleep(this.#nextFreeMs - nowMs, signal);
-    return endTurn;
+    // Last, because a turn that is waited with would be over before it begins.
+    return (isFull ? undefined : await this.turns?.take(signal)) ?? (() => {});
   }
 }

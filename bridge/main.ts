@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createPool } from '../database/pool.ts';
 import { findChainEnd } from '../database/ranges.ts';
@@ -21,6 +22,9 @@ import { createTemporalStarter } from './temporal-starter.ts';
 import { Turns } from './turns.ts';
 
 const startDeadlineMsMin = 1_500;
+
+// What was fetched is soon garbage. V8 would let up to four times what is alive pile up before it looks; see docs/decisions/0039.
+setFlagsFromString('--heap-growing-percent=100');
 
 await runMain('bridge', async (config, log) => {
   const { bridge, deployment, epoch, kafka: kafkaConfig } = config;

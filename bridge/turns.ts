@@ -22,10 +22,7 @@ export class Turns {
 
   /** Waits for a turn, first come, first served, or until the signal is aborted. The answer ends the turn, which else ends by itself. */
   async take(signal: AbortSignal): Promise<() => void> {
-    if (!this.#places.tryTake()) {
-      await this.#places.wait(signal).catch(() => undefined);
-      if (signal.aborted) return () => {};
-    }
+    if (!this.#places.tryTake() && !(await this.#hasWaited(signal))) return () => {};
     const ended = new AbortController();
     const end = () => {
       if (ended.signal.aborted) return;
@@ -34,5 +31,10 @@ export class Turns {
     };
     void this.clock.sleep(turnMsMax, ended.signal).then(end);
     return end;
+  }
+
+  /** Answers whether there is a place now. Aborting the signal later does not take it away: it has to be given back. */
+  #hasWaited(signal: AbortSignal): Promise<boolean> {
+    return this.#places.wait(signal).then(() => true, () => false);
   }
 }

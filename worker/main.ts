@@ -45,7 +45,8 @@ const deliveryGraceMs = 3_000;
 await runMain('worker', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   installRuntime(log);
-  const bundling = bundleWorkflows();
+  const converter = dataConverter(config.codec);
+  const bundling = bundleWorkflows({ failureConverterPath: converter.failureConverterPath, warn: (said) => log.warn(said) });
   // Awaited below; what fails before that is told first.
   bundling.catch(() => undefined);
   const registry = new Registry();
@@ -53,7 +54,6 @@ await runMain('worker', async (config, log) => {
 
   const temporal = await connectTemporal(config);
   await ensureSearchAttributes(temporal);
-  const converter = dataConverter(config.codec);
   const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace worker', onIdleError: (error) => log.warn(`a database connection broke: ${error.message}`) });
   await migrate(pool);
   await registerCompressionCodecs();

@@ -1,22 +1,31 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { text } from 'node:stream/consumers';
 
 const timeoutMs = 120_000;
-const codeBytesMax = 64 * 1_024 * 1_024;
-const main = join(import.meta.dirname, 'bundler', 'main.ts');
+const bundlerMain = join(import.meta.dirname, 'bundler', 'main.ts');
 const root = join(import.meta.dirname, '..');
+
+export interface BundleWorkflowsOptions {
+  /** Of the data converter; a worker that is given a bundle does not look at its own. */
+  failureConverterPath: string | undefined;
+  /** Told what there is to say although it worked. */
+  warn: (said: string) => void;
+  /** @default worker/bundler/main.ts */
+  main?: string;
+}
 
 /**
  * The code of all workflows, for `workflowBundle`. Another process puts it together: the tools for that would take 60 MiB of the worker for
  * as long as it runs. Throws what that process had to say when it fails.
  */
-export async function bundleWorkflows(entry = main): Promise<{ code: string }> {
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', entry], { cwd: root, timeout: timeoutMs, maxBuffer: codeBytesMax });
-    if (stdout === '') throw new Error('there is none');
-    return { code: stdout };
-  } catch (error) {
-    throw new Error(`the workflows' code cannot be put together: ${(error as { stderr?: string }).stderr?.trim() || String(error)}`, { cause: error });
-  }
+export async function bundleWorkflows({ failureConverterPath = '', warn, main = bundlerMain }: BundleWorkflowsOptions): Promise<{ code: string }> {
+  // A group of its own: a Ctrl+C is for the worker, which first starts and then stops.
+  const child = spawn(process.execPath, ['--import', 'tsx', main, failureConverterPath], { cwd: root, detached: true, timeout: timeoutMs, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  const [code, said, [exitCode, signal]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  if (exitCode !== 0 || code === '') throw new Error(`the workflows' code cannot be put together: the process for it ended with ${signal ?? `code ${exitCode}`} and said: ${said.trim() || 'nothing'}`);
+  if (said !== '') warn(said.trim());
+  return { code };
 }

@@ -78,7 +78,7 @@ export const settings = {
   },
   bridge: {
     batchesPerSecond: setting('HEADRACE_BATCHES_PER_SECOND', whole(1, 10_000).default(30), 'Batch starts per second of one bridge, shared by its partitions.'),
-    pace: setting('HEADRACE_PACE', z.enum(['fixed', 'cores']).default('fixed'), '`cores`: a batch that is not full starts when the one before is scored, so many side by side as half of this machine has cores. For a bridge beside the servers; `npm start` sets it where it runs Temporal itself, with 50 batches per second.'),
+    pace: setting('HEADRACE_PACE', z.enum(['fixed', 'cores']).default('fixed'), '`cores`: small batches are scored one after another (from four cores on, half as many at once as there are cores); one that takes over 0.1 s holds up no other. For a bridge beside the servers; `npm start` sets it where it runs Temporal itself, with 50 batches per second. `fixed` is better for a model that is slow or far away.'),
     openBatchesMax: setting('HEADRACE_OPEN_BATCHES_MAX', whole(1, 100_000).default(10_000), 'Runs with undelivered sinks per pipeline; beyond it Kafka holds the backlog.'),
     batchRecordsMax: setting('HEADRACE_BATCH_RECORDS_MAX', whole(1, 16_384).default(2_048), 'Records per batch.'),
     frameBytesMax: setting('HEADRACE_FRAME_BYTES_MAX', whole(16_384, mib).default(384 * 1024), 'Bytes of keys, values and headers per batch, before the codec.'),

@@ -101,6 +101,21 @@ test('whoever is given up leaves the line, and does not keep a turn', async () =
   expect(had).toEqual(['a', 'given up', 'c']);
 });
 
+test.each([0, 1, 2, 3])('nor when it is given up in the moment that it has its turn (%i)', async (microtasks) => {
+  const turns = new Turns(clock, 2);
+  const givenUp = new AbortController();
+  ask('a', turns);
+  ask('given up', turns, givenUp.signal);
+  ask('c', turns);
+  await settled();
+  ends.get('a')!();
+  for (let i = 0; i < microtasks; i++) await Promise.resolve();
+  givenUp.abort();
+  await settled();
+  await clock.pass(100);
+  expect(had.at(-1)).toBe('c');
+});
+
 test('the budget gives small batches turns, and full ones wait for none', async () => {
   const budget = new Budget(clock, 1_000, new Turns(clock, 2));
   const take = (isFull: boolean) => ({ take: (signal: AbortSignal) => budget.acquire(signal, isFull) });
