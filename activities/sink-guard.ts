@@ -1,7 +1,7 @@
 import { HeadraceError } from '../contracts/failures.ts';
+import { Places } from '../contracts/places.ts';
 import type { Delivery, Sink } from '../sinks/port.ts';
 import { Breaker, retryAfter, type BreakerOptions, type DeliveryCall } from './breaker.ts';
-import { Places } from '../contracts/places.ts';
 
 /** How long a quick try may take: nobody waits for it any more after that. */
 export const quickTryMs = 2_000;
