@@ -4,6 +4,9 @@ import type { Fault, FaultProxy } from '../proxy/fault-proxy.ts';
 /** A real server behind a proxy. It can be killed and started again on its data, and its address stays. */
 export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
   #isUp = true;
+  #isOver = false;
+  /** The last restart, which may be under way. */
+  #launched: Promise<S> | undefined;
   /** What the proxy did before the server went down. */
   #faultBefore: Fault = { kind: 'pass' };
 
@@ -37,17 +40,21 @@ export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
     await this.proxy.set({ kind: 'refuse' });
   }
 
-  /** Starts it again on its data, and waits until it answers. */
+  /** Starts it again on its data, and waits until it answers. Does nothing once it was stopped. */
   async restart(): Promise<void> {
-    if (this.#isUp) return;
-    this.server = await this.launch();
+    if (this.#isUp || this.#isOver) return;
+    this.#launched = this.launch();
+    this.server = await this.#launched;
+    if (this.#isOver) return;
     this.#isUp = true;
     await this.proxy.set(this.#faultBefore);
   }
 
-  /** Ends it for good. */
+  /** Ends it for good, also when it is being started: a run that is interrupted goes on until its process ends. */
   async stop(): Promise<void> {
+    this.#isOver = true;
     await this.proxy.stop();
-    await this.server.stop();
+    const launched = await this.#launched?.catch(() => undefined);
+    await (launched ?? this.server).stop();
   }
 }

@@ -15,6 +15,7 @@ const readyTimeoutMs = 120_000;
 export class Member {
   #child: Child | undefined;
   #isWanted = false;
+  #isOver = false;
   #looked: Promise<void> = Promise.resolve();
   #starts = 0;
   readonly #log: WriteStream;
@@ -54,7 +55,7 @@ export class Member {
   }
 
   start(): void {
-    if (this.#isWanted) return;
+    if (this.#isWanted || this.#isOver) return;
     this.#isWanted = true;
     const looked = this.#looked;
     this.#looked = (async () => {
@@ -98,8 +99,9 @@ export class Member {
     this.#child?.signal('SIGCONT');
   }
 
-  /** Ends it for good, frozen or not. */
+  /** Ends it for good, frozen or not. A run that is interrupted goes on until its process ends, and must not start it again. */
   async end(): Promise<void> {
+    this.#isOver = true;
     this.thaw();
     await this.stop();
     await new Promise<void>((resolve) => this.#log.end(resolve));
