@@ -51,7 +51,7 @@ async function submit(file: string, { pipeline, gateway, dataDir, output }: Subm
   }).catch((error: unknown) => {
     throw error instanceof GatewayAwayError ? new Error(`${error.message}; start one with "npm start", or name it with --gateway`, { cause: error }) : error;
   });
-  const summary = output === 'json' ? JSON.stringify({ pipeline, gateway: gatewayUrl, accepted, refused, refusals }) : `${accepted} events accepted, ${refused} lines refused`;
+  const summary = output === 'json' ? JSON.stringify({ pipeline, gateway: gatewayUrl, accepted, refused, refusals }) : `${accepted} ${accepted === 1 ? 'event' : 'events'} accepted, ${refused} ${refused === 1 ? 'line' : 'lines'} refused`;
   process.stdout.write(`${summary}\n`);
   if (refused > 0) process.exitCode = 1;
 }

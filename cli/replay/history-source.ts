@@ -103,7 +103,9 @@ function checkEvents({ events }: History, what: string) {
   return started;
 }
 
-function withPrefix(id: string): string {
+function withPrefix(idOrPart: string): string {
+  // As it stands in the address of a page of the Web UI, and in the links that the API gives.
+  const id = idOrPart.replaceAll(/%3A/gi, ':');
   try {
     const key = parseEventKey(id);
     return batchWorkflowId(key, key.offset);

@@ -89,13 +89,13 @@ describe('headrace submit', () => {
   it('tells accepted and refused lines of a file, for people and for programs, and fails when one is refused', async () => {
     writeFileSync(file, `${JSON.stringify(orderEvent('a'))}\r\n${JSON.stringify(orderEvent('b', { amount: 'much' }))}\n`);
     const text = await run(file);
-    expect(text).toMatchObject({ exitCode: 1, stdout: '1 events accepted, 1 lines refused\n' });
+    expect(text).toMatchObject({ exitCode: 1, stdout: '1 event accepted, 1 line refused\n' });
     expect(text.stderr).toMatch(/^line 2: SCHEMA_MISMATCH: amount: .*\n$/);
     const json = await run(file, '--output', 'json');
     expect(JSON.parse(json.stdout)).toEqual({ pipeline: 'orders', gateway: gatewayUrl, accepted: 1, refused: 1, refusals: [{ line: 2, code: 'SCHEMA_MISMATCH', reason: expect.stringContaining('amount') }] });
     expect(json.exitCode).toBe(1);
     writeFileSync(file, JSON.stringify(orderEvent('a')));
-    expect(await run(file)).toMatchObject({ exitCode: 0, stdout: '1 events accepted, 0 lines refused\n' });
+    expect(await run(file)).toMatchObject({ exitCode: 0, stdout: '1 event accepted, 0 lines refused\n' });
   });
 
   it('says in one sentence what cannot be read or used', async () => {

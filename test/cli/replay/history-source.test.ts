@@ -85,10 +85,11 @@ describe('headrace replay of a workflow id', () => {
     return JSON.parse(stdout) as Run;
   }
 
-  it('takes the latest run, or the one that is named; a batch also without its prefix', async () => {
+  it('takes the latest run, or the one that is named; a batch also without its prefix, or as an address has it', async () => {
     const expected = { workflowId, type: 'processBatch', status: 'completed', verdict: { replays: true } };
     expect(await runOf([workflowId])).toMatchObject({ ...expected, runId: runIds[1] });
     expect(await runOf([workflowId.replace(/^batch:/, '')])).toMatchObject({ ...expected, runId: runIds[1] });
+    expect(await runOf([encodeURIComponent(workflowId)])).toMatchObject({ ...expected, runId: runIds[1] });
     const named = await runOf([workflowId, '--run-id', runIds[0]!, '--rows', '1']);
     expect(named).toMatchObject({ ...expected, runId: runIds[0] });
     expect(named.steps[0]!.input![1]).toMatchObject({ frame: 'records', total: 2, shown: 1, rows: [{ offset: 5, value: { note: expect.stringMatching(/^größer größer/) } }] });
