@@ -74,11 +74,11 @@ export class Load {
 
   /**
    * Only a broker's own refusal says that nothing is there: "connection refused" can come from looking for a broker after the records went
-   * out. Of several brokers one can refuse its part while another takes its own.
+   * out. It speaks for one partition: another one's leader, or a broker that has just begun again, can take its own part of the same send.
    */
   #outcomeOf(error: unknown): ProduceOutcome {
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
-      if (refusals.has(String((cause as { type?: unknown }).type))) return this.system.servers.brokers.length === 1 ? 'failed' : 'unknown';
+      if (refusals.has(String((cause as { type?: unknown }).type))) return this.system.partitions === 1 ? 'failed' : 'unknown';
     }
     return 'unknown';
   }
