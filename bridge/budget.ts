@@ -21,8 +21,8 @@ export class Budget {
   ) {}
 
   /**
-   * Resolves when the next start is within the budget, or when the signal is aborted. A full batch waits for no turn: that would not
-   * let it grow. The answer has to be called when the batch is scored.
+   * Resolves when the next start is within the budget and has its turn, or when the signal is aborted. A full batch waits for no turn:
+   * that would not let it grow. The answer ends the turn, and has to be called when the batch is scored.
    */
   async acquire(signal: AbortSignal, isFull: boolean): Promise<() => void> {
     const nowMs = this.clock.nowMs();

@@ -1,42 +1,23 @@
-import { beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Budget } from '../../bridge/budget.ts';
-import type { Clock } from '../../bridge/ports.ts';
+import { systemClock } from '../../bridge/clock.ts';
 import { Turns } from '../../bridge/turns.ts';
 
 const never = new AbortController().signal;
 
-/** A clock that stands still until it is moved. */
-class StandingClock implements Clock {
-  #nowMs = 10_000;
-  #sleeping: { atMs: number; wake: () => void }[] = [];
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+const settled = () => pass(0);
 
-  nowMs(): number {
-    return this.#nowMs;
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      this.#sleeping.push({ atMs: this.#nowMs + ms, wake: resolve });
-      signal?.addEventListener('abort', () => resolve());
-    });
-  }
-
-  async pass(ms: number): Promise<void> {
-    this.#nowMs += ms;
-    for (const { atMs, wake } of this.#sleeping) if (atMs <= this.#nowMs) wake();
-    await settled();
-  }
-}
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
-
-let clock: StandingClock;
 /** Names of batches, in the order of their turns, and how each ends its own. */
 let had: string[];
 let ends: Map<string, () => void>;
 beforeEach(() => {
-  [clock, had, ends] = [new StandingClock(), [], new Map()];
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  // At 0 the budget would have no pause behind it, and no burst before it.
+  vi.advanceTimersByTime(10_000);
+  [had, ends] = [[], new Map()];
 });
+afterEach(() => void vi.useRealTimers());
 
 function ask(name: string, turns: { take(signal: AbortSignal): Promise<() => void> }, signal = never): void {
   void turns.take(signal).then((end) => {
@@ -51,7 +32,7 @@ async function end(name: string): Promise<void> {
 }
 
 test('on two cores the next one has its turn when the one before is scored, first come, first served', async () => {
-  const turns = new Turns(clock, 2);
+  const turns = new Turns(systemClock, 2);
   for (const name of ['a', 'b', 'c']) ask(name, turns);
   await settled();
   expect(had).toEqual(['a']);
@@ -65,18 +46,18 @@ test('on two cores the next one has its turn when the one before is scored, firs
 });
 
 test.each([[1, 1], [3, 1], [4, 2], [9, 4]])('%i cores: %i side by side', async (cores, sideBySide) => {
-  const turns = new Turns(clock, cores);
+  const turns = new Turns(systemClock, cores);
   for (let i = 0; i < 9; i++) ask(`${i}`, turns);
   await settled();
   expect(had).toHaveLength(sideBySide);
 });
 
 test('one that takes long holds up the next for a tenth of a second, and what it says later takes nobody else\'s turn', async () => {
-  const turns = new Turns(clock, 2);
+  const turns = new Turns(systemClock, 2);
   for (const name of ['slow', 'b', 'c']) ask(name, turns);
-  await clock.pass(99);
+  await pass(99);
   expect(had).toEqual(['slow']);
-  await clock.pass(1);
+  await pass(1);
   expect(had).toEqual(['slow', 'b']);
   await end('slow');
   await end('slow');
@@ -85,13 +66,19 @@ test('one that takes long holds up the next for a tenth of a second, and what it
   expect(had).toEqual(['slow', 'b', 'c']);
 });
 
-test('whoever is given up leaves the line, and does not keep a turn', async () => {
-  const turns = new Turns(clock, 2);
+/** One that has its turn, one whose signal can be aborted, and one behind it. */
+async function threeAsk(): Promise<AbortController> {
+  const turns = new Turns(systemClock, 2);
   const givenUp = new AbortController();
   ask('a', turns);
   ask('given up', turns, givenUp.signal);
   ask('c', turns);
   await settled();
+  return givenUp;
+}
+
+test('whoever is given up leaves the line, and does not keep a turn', async () => {
+  const givenUp = await threeAsk();
   givenUp.abort();
   await settled();
   expect(had).toEqual(['a', 'given up']);
@@ -102,26 +89,21 @@ test('whoever is given up leaves the line, and does not keep a turn', async () =
 });
 
 test.each([0, 1, 2, 3])('nor when it is given up in the moment that it has its turn (%i)', async (microtasks) => {
-  const turns = new Turns(clock, 2);
-  const givenUp = new AbortController();
-  ask('a', turns);
-  ask('given up', turns, givenUp.signal);
-  ask('c', turns);
-  await settled();
+  const givenUp = await threeAsk();
   ends.get('a')!();
   for (let i = 0; i < microtasks; i++) await Promise.resolve();
   givenUp.abort();
   await settled();
-  await clock.pass(100);
+  await pass(100);
   expect(had.at(-1)).toBe('c');
 });
 
 test('the budget gives small batches turns, and full ones wait for none', async () => {
-  const budget = new Budget(clock, 1_000, new Turns(clock, 2));
+  const budget = new Budget(systemClock, 1_000, new Turns(systemClock, 2));
   const take = (isFull: boolean) => ({ take: (signal: AbortSignal) => budget.acquire(signal, isFull) });
   for (const name of ['small', 'small too']) ask(name, take(false));
   for (const name of ['full', 'full too']) ask(name, take(true));
-  await clock.pass(0);
+  await pass(0);
   expect(had.toSorted()).toEqual(['full', 'full too', 'small']);
   await end('full');
   expect(had).not.toContain('small too');

@@ -43,13 +43,7 @@ function drawFault(random: Random, most: number): number {
 }
 
 export function drawSetting(random: Random): Setting {
-  const setting = drawOthers(random);
-  // Not drawn, so that the seeds of before have the settings of before.
-  return { ...setting, turns: setting.records % 2 === 0 };
-}
-
-function drawOthers(random: Random): Omit<Setting, 'turns'> {
-  return {
+  const drawn: Omit<Setting, 'turns'> = {
     partitions: random.pick([1, 1, 2]),
     startAt: random.chance(0.3) ? 'latest' : 'earliest',
     batchRecordsMax: random.whole(1, 6),
@@ -74,6 +68,8 @@ function drawOthers(random: Random): Omit<Setting, 'turns'> {
       slowStep: drawFault(random, 0.2),
     },
   };
+  // Not drawn, so that the seeds of before have the settings of before.
+  return { ...drawn, turns: drawn.records % 2 === 0 };
 }
 
 export const noFaults: Faults = { requestLost: 0, replyLost: 0, requestSlow: 0, exhausted: 0, kafkaFails: 0, lateCommit: 0, storeFails: 0, modelFails: 0, sinkFails: 0, answerLost: 0, slowStep: 0 };

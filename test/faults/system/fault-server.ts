@@ -6,7 +6,7 @@ export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
   #isUp = true;
   #isOver = false;
   /** The last restart, which may be under way. */
-  #launched: Promise<S> | undefined;
+  #restarted: Promise<unknown> = Promise.resolve();
   /** What the proxy did before the server went down. */
   #faultBefore: Fault = { kind: 'pass' };
 
@@ -43,8 +43,9 @@ export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
   /** Starts it again on its data, and waits until it answers. Does nothing once it was stopped. */
   async restart(): Promise<void> {
     if (this.#isUp || this.#isOver) return;
-    this.#launched = this.launch();
-    this.server = await this.#launched;
+    const launched = this.launch();
+    this.#restarted = launched.catch(() => undefined);
+    this.server = await launched;
     if (this.#isOver) return;
     this.#isUp = true;
     await this.proxy.set(this.#faultBefore);
@@ -54,7 +55,7 @@ export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
   async stop(): Promise<void> {
     this.#isOver = true;
     await this.proxy.stop();
-    const launched = await this.#launched?.catch(() => undefined);
-    await (launched ?? this.server).stop();
+    await this.#restarted;
+    await this.server.stop();
   }
 }
