@@ -1,4 +1,5 @@
-import type { Commit, LastStarted, Source } from './ports.ts';
+import type { LastStarted, Source } from './ports.ts';
+import type { GroupState } from './first-positions.ts';
 import { truncatedReason } from './out-of-place.ts';
 import { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from './commit-metadata.ts';
 
@@ -18,8 +19,6 @@ export class HaltError extends Error {
 
 export interface StartOptions {
   epoch: number;
-  /** `earliest`, `latest` or an ISO time: where a partition begins that was never committed. */
-  startAt: string;
 }
 
 /**
@@ -28,7 +27,8 @@ export interface StartOptions {
  * chain goes on at the last batch that was started, whose run answers with its range. When no run is known any more, the chain is
  * walked again from the log's start, and the feature store refuses what it has seen.
  */
-export async function resolveStart(source: Source, partition: number, commit: Commit | undefined, lastStarted: () => Promise<LastStarted | undefined>, { epoch, startAt }: StartOptions): Promise<StartPosition> {
+export async function resolveStart(source: Source, partition: number, group: GroupState, lastStarted: () => Promise<LastStarted | undefined>, { epoch }: StartOptions): Promise<StartPosition> {
+  const commit = (await group.committed()).get(partition);
   const metadata = decodeCommitMetadata(commit?.metadata ?? null);
   const offset = commit?.offset ?? null;
   const isOurs = metadata !== undefined && metadata.epoch === epoch && offset !== null && offset >= 0;
@@ -39,7 +39,7 @@ export async function resolveStart(source: Source, partition: number, commit: Co
   const last = await lastStarted();
   // A first position can come late, from an owner before who found another one: once there are runs, they tell.
   if (isOurs && !last) return { position: offset, head: true };
-  const position = last?.position ?? (offset === null ? await resolveStartAt(source, partition, startAt) : (await boundsOf(source, partition)).start);
+  const position = last?.position ?? (offset === null ? await group.firstPosition(partition) : (await boundsOf(source, partition)).start);
   const head = last?.head ?? true;
   const tail = last?.first;
   await source.commit(partition, position, encodeCommitMetadata({ epoch, ...(head ? { head } : {}), ...(tail ? { tail } : {}) }));
@@ -73,12 +73,6 @@ export async function boundsAround(source: Source, partition: number, offset: nu
   const log = await boundsOf(source, partition);
   if (log.end < offset && tries < askEndMax) throw new Error(truncatedReason(log.end, offset));
   return log;
-}
-
-async function resolveStartAt(source: Source, partition: number, startAt: string): Promise<number> {
-  if (startAt === 'earliest') return (await boundsOf(source, partition)).start;
-  if (startAt === 'latest') return (await boundsOf(source, partition)).end;
-  return source.offsetAt(partition, Date.parse(startAt));
 }
 
 /** The log of one partition. Throws when the brokers do not name it, e.g. while a new one is being made. */

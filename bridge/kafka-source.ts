@@ -1,4 +1,5 @@
 import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
+import { within } from '../contracts/within.ts';
 import { watchClock } from './clock-watch.ts';
 import { toRecord } from '../runtime/kafka-record.ts';
 import { Commits } from './commits.ts';
@@ -16,6 +17,7 @@ export interface KafkaSourceOptions {
 }
 
 const newPartitionsMs = 30_000;
+const commitAllDeadlineMs = 20_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
 export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs }: KafkaSourceOptions): Source {
@@ -85,6 +87,10 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
     seek: (partition, offset) => unlessBetweenRuns(() => consumer.seek({ topic, partition, offset: String(offset) })),
     poll: () => polls.poll(),
     commit: (partition, offset, metadata) => commits.commit(partition, offset, metadata),
+    commitAll(offsets, metadata) {
+      const partitions = [...offsets].map(([partition, offset]) => ({ topic, partition, offset: String(offset), metadata }));
+      return within(commitAllDeadlineMs, consumer.commitOffsets(partitions), `no answer to a commit within ${commitAllDeadlineMs / 1_000} s`);
+    },
     async committed() {
       const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
       return new Map(

@@ -5,7 +5,8 @@ import { Committer } from './committer.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { Lane } from './lane.ts';
 import { PartitionStatus } from './partition-status.ts';
-import type { Clock, Commit, Fetch, LastStarted, Source, Starter } from './ports.ts';
+import type { GroupState } from './first-positions.ts';
+import type { Clock, Fetch, LastStarted, Source, Starter } from './ports.ts';
 import { Reading } from './reading.ts';
 import type { BridgeReports } from './reports.ts';
 import { startBatch, type ScoredBatch, type StartBatchOptions } from './start-batch.ts';
@@ -23,7 +24,7 @@ export interface PartitionPorts {
 }
 
 /** Nobody waits for the answer but this partition, and a busy server may have many runs to look through. */
-const lookUpDeadlineMs = 30_000;
+export const lookUpDeadlineMs = 30_000;
 
 /**
  * One assigned partition, from assignment until the group takes it away: fetches go into the lane, one batch at a time is started
@@ -78,9 +79,9 @@ export class Partition {
   }
 
   /** Finds the position and works until abandoned. Never rejects: what goes wrong is reported and retried, or halts the partition. */
-  run(commits: () => Promise<Map<number, Commit>>): Promise<void> {
+  run(group: GroupState): Promise<void> {
     this.ports.source.pause(this.#partition);
-    this.#idle = this.#run(commits).catch((error: unknown) => this.#failed(error));
+    this.#idle = this.#run(group).catch((error: unknown) => this.#failed(error));
     return this.#idle;
   }
 
@@ -104,9 +105,9 @@ export class Partition {
     return !this.#status.isOver && (this.#intake?.fetched(fetch) ?? false);
   }
 
-  async #run(commits: () => Promise<Map<number, Commit>>): Promise<void> {
+  async #run(group: GroupState): Promise<void> {
     const { source } = this.ports;
-    const start = await this.#status.untilDone('kafka', async () => resolveStart(source, this.#partition, (await commits()).get(this.#partition), () => this.#lastStarted(), this.options));
+    const start = await this.#status.untilDone('kafka', () => resolveStart(source, this.#partition, group, () => this.#lastStarted(), this.options));
     const read = start && (await this.#status.untilDone('kafka', (tries) => resolveRead(source, this.#partition, start, tries)));
     if (!read || this.#status.isOver) return;
     const lane = new Lane(start.position);

@@ -1,10 +1,13 @@
 import { messageOf } from '../contracts/failures.ts';
 import type { Chain } from '../contracts/event-key.ts';
-import type { Commit, Source } from './ports.ts';
-import { Partition, type PartitionOptions, type PartitionPorts } from './partition.ts';
+import { createGroupState } from './first-positions.ts';
+import type { Source } from './ports.ts';
+import { lookUpDeadlineMs, Partition, type PartitionOptions, type PartitionPorts } from './partition.ts';
 
 export interface PipelineBridgeOptions extends Omit<PartitionOptions, 'chain'> {
   chain: Omit<Chain, 'partition'>;
+  /** `earliest`, `latest` or an ISO time: where a topic begins that was never begun before. */
+  startAt: string;
 }
 
 export interface PipelineBridgePorts extends Omit<PartitionPorts, 'source'> {
@@ -72,14 +75,14 @@ export class PipelineBridge {
       if (!partitions.includes(number)) this.ports.reports.revoked({ ...this.options.chain, partition: number });
     }
     this.#progressMs.clear();
-    const commits = onceUntilItFails(() => source.committed());
+    const group = createGroupState(source, (chain) => this.ports.starter.lastStarted(chain, lookUpDeadlineMs), this.options);
     this.#partitions = new Map(
       partitions.map((number) => {
         const partition: Partition = this.createPartition(source, number, () => this.#partitions.get(number) === partition);
         return [number, partition];
       }),
     );
-    for (const partition of this.#partitions.values()) partition.run(commits).catch((error: unknown) => this.#unexpected(error));
+    for (const partition of this.#partitions.values()) partition.run(group).catch((error: unknown) => this.#unexpected(error));
   }
 
   /** What `source` is told by a partition has an effect only while the partition is the current one. */
@@ -163,25 +166,13 @@ export class PipelineBridge {
   }
 }
 
-/** One answer for all partitions of an assignment; a failed attempt is made again. */
-function onceUntilItFails(ask: () => Promise<Map<number, Commit>>): () => Promise<Map<number, Commit>> {
-  let answer: Promise<Map<number, Commit>> | undefined;
-  return () => {
-    answer ??= ask();
-    const asked = answer;
-    asked.catch(() => {
-      if (answer === asked) answer = undefined;
-    });
-    return asked;
-  };
-}
-
 /** A source whose effects on the group end with the assignment: kafkajs would send a late commit under the new generation. */
 function fenced(source: Source, isCurrent: () => boolean): Source {
   return {
     start: (handlers) => source.start(handlers),
     stop: () => source.stop(),
     committed: () => source.committed(),
+    commitAll: async (offsets, metadata) => (isCurrent() ? source.commitAll(offsets, metadata) : undefined),
     bounds: () => source.bounds(),
     offsetAt: (partition, timeMs) => source.offsetAt(partition, timeMs),
     poll: () => source.poll(),

@@ -37,6 +37,8 @@ export interface Source {
    * one of another consumer: a rebalance in between does not stop what is under way.
    */
   commit(partition: number, offset: number, metadata: string): Promise<void>;
+  /** Commits an offset for each of these partitions, all in one request, whoever has them assigned. */
+  commitAll(offsets: ReadonlyMap<number, number>, metadata: string): Promise<void>;
   committed(): Promise<Map<number, Commit>>;
   /** First and next offset of each partition's log. */
   bounds(): Promise<Map<number, { start: number; end: number }>>;

@@ -50,6 +50,9 @@ export class FakeSource implements Source {
     this.stored = { offset, metadata };
     return Promise.resolve();
   }
+  commitAll(offsets: ReadonlyMap<number, number>, metadata: string): Promise<void> {
+    return this.commit(0, offsets.get(0)!, metadata);
+  }
   committed(): Promise<Map<number, Commit>> {
     return Promise.resolve(new Map([[0, this.stored]]));
   }

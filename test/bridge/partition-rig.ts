@@ -1,4 +1,5 @@
 import { Budget } from '../../bridge/budget.ts';
+import { createGroupState } from '../../bridge/first-positions.ts';
 import { Partition } from '../../bridge/partition.ts';
 import { until } from '../live/wait.ts';
 import { FakeSource, FakeStarter, instantClock, recordingReports } from './fakes.ts';
@@ -37,18 +38,20 @@ export function partitionRig() {
   const createPartition = (options: TestedOptions = {}): Partition =>
     new Partition(
       { source, starter, clock: instantClock, budget, openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports },
-      { chain, epoch: 0, startAt: 'earliest', caps: { recordsMax: 4, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000, ...options },
+      { chain, epoch: 0, caps: { recordsMax: 4, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000, ...options },
     );
+
+  const groupState = (startAt = 'earliest') => createGroupState(source, () => starter.lastStarted(), { chain, epoch: 0, startAt });
 
   /** Runs a partition until it can take fetches. */
   const running = async (options?: TestedOptions): Promise<Partition> => {
     const partition = createPartition(options);
-    void partition.run(() => source.committed());
+    void partition.run(groupState(options?.startAt));
     await until('assigned', () => partition.position !== undefined && !source.paused, { everyMs: 1 });
     return partition;
   };
 
-  return { source, starter, reports, budget, createPartition, running };
+  return { source, starter, reports, budget, createPartition, groupState, running };
 }
 
 export const positionIs = (partition: Partition, position: number) => until(`position ${position}`, () => partition.position === position, { everyMs: 1, timeoutMs: 5_000 });

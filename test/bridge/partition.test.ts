@@ -9,10 +9,11 @@ let source: FakeSource;
 let starter: FakeStarter;
 let reports: ReturnType<typeof recordingReports>;
 let createPartition: ReturnType<typeof partitionRig>['createPartition'];
+let groupState: ReturnType<typeof partitionRig>['groupState'];
 let running: ReturnType<typeof partitionRig>['running'];
 
 beforeEach(() => {
-  ({ source, starter, reports, createPartition, running } = partitionRig());
+  ({ source, starter, reports, createPartition, groupState, running } = partitionRig());
 });
 
 describe('a partition', () => {
@@ -261,7 +262,7 @@ describe('a partition', () => {
     source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: committedTail }) };
     source.log = { start: 0, end: 5 };
     const partition = createPartition();
-    await partition.run(() => source.committed());
+    await partition.run(groupState());
     expect(reports.events).toMatchObject([{ what: 'halted', detail: expect.stringContaining('truncated or recreated') as string }]);
     expect(source.seeks).toEqual([]);
   });
@@ -294,7 +295,7 @@ describe('a partition', () => {
   test('is not waiting any more once Kafka answers again', async () => {
     let fails = true;
     const partition = createPartition();
-    void partition.run(() => (fails ? Promise.reject(new Error('no broker')) : source.committed()));
+    void partition.run({ ...groupState(), committed: () => (fails ? Promise.reject(new Error('no broker')) : source.committed()) });
     await until('waiting', () => partition.isWaiting, { everyMs: 1 });
     fails = false;
     await until('assigned', () => partition.position !== undefined && !source.paused, { everyMs: 1 });

@@ -53,7 +53,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'from-beginning-false', about: 'a partition without a commit begins at its end', row: 'partitions-added', caughtBy: /: lost$|begins at/,
-    changes: [{ file: 'bridge/assignment.ts', from: "if (startAt === 'earliest') return (await boundsOf(source, partition)).start;", to: "if (startAt === 'earliest') return (await boundsOf(source, partition)).end;" }],
+    changes: [{ file: 'bridge/first-positions.ts', from: 'return position ?? (await boundsOf(source, partition)).start;', to: 'return position ?? (await boundsOf(source, partition)).end;' }],
   },
   {
     name: 'no-generation-guard', about: 'lanes of an earlier assignment go on, each from its own end', row: 'zombie-bridge-15s', caughtBy: wrongEffects,

@@ -12,8 +12,10 @@ const { KafkaJSProtocolError } = require('kafkajs/src/errors') as { KafkaJSProto
 /** Two brokers. Their partitions' leaders are the first list until a broker has refused, and then the second one. */
 class FakeCluster {
   readonly stored: string[] = [];
-  /** Requests that a broker refuses, by broker. */
+  /** Requests for topic t that a broker refuses, by broker. */
   readonly refusals = new Map<number, Error[]>();
+  /** Topics whose leader takes a request and says nothing. */
+  readonly silent = new Set<string>();
   requests = 0;
   readonly targetTopics = new Set(['t']);
   readonly #leaders: number[][];
@@ -43,8 +45,9 @@ class FakeCluster {
   #broker(nodeId: number): object {
     const produce = ({ topicData }: { topicData: { topic: string; partitions: { partition: number; messages: Message[] }[] }[] }) => {
       this.requests++;
-      const refusal = this.refusals.get(nodeId)?.shift();
+      const refusal = topicData[0]!.topic === 't' ? this.refusals.get(nodeId)?.shift() : undefined;
       if (refusal) return Promise.reject(refusal);
+      if (this.silent.has(topicData[0]!.topic)) return new Promise(() => {});
       return Promise.resolve({
         topics: topicData.map(({ topic, partitions }) => ({
           topicName: topic,
@@ -61,7 +64,7 @@ class FakeCluster {
   }
 }
 
-function publisherOver(cluster: FakeCluster) {
+function publisherOver(cluster: FakeCluster, options?: Parameters<typeof createPublisher>[1]) {
   const eosManager = { acquireBrokerLock: () => undefined, releaseBrokerLock: () => undefined, isTransactional: () => false, getSequence: () => 0, updateSequence: () => undefined, getProducerId: () => undefined, getProducerEpoch: () => 0 };
   const logger = { debug: () => undefined, error: () => undefined };
   const kafka = {
@@ -74,7 +77,7 @@ function publisherOver(cluster: FakeCluster) {
       };
     },
   };
-  return createPublisher(kafka as unknown as Kafka);
+  return createPublisher(kafka as unknown as Kafka, options);
 }
 
 const refusal = (type: string, retriable: boolean) => new KafkaJSProtocolError({ message: type, type, retriable, code: 6 });
@@ -106,6 +109,20 @@ describe('a send of which one broker took its part and another one did not', () 
     expect(cluster.requests).toBe(7);
     await publisher.close();
   }, 20_000);
+
+  test('holds up no other topic while its broker is silent, nor does what waits for it', async () => {
+    const cluster = new FakeCluster([1]);
+    cluster.silent.add('t');
+    const publisher = await publisherOver(cluster, { queueBytesMax: 100 });
+    const aborting = new AbortController();
+    const waiting = [publisher.publish('t', keyed(1), aborting.signal), publisher.publish('t', keyed(30), aborting.signal)];
+    const ended = Promise.allSettled(waiting);
+    await expect(publisher.publish('t', keyed(1))).rejects.toThrow('bytes wait for topic t already');
+    await publisher.publish('other', keyed(2));
+    expect(cluster.stored).toEqual(values(2));
+    aborting.abort(new Error('enough'));
+    expect((await ended).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  });
 
   test('is not tried again where that is of no use', async () => {
     const cluster = new FakeCluster([1]);

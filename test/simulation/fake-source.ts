@@ -212,6 +212,15 @@ export class FakeSource implements Source {
     });
   }
 
+  /** As one request: all of it comes to the group, or nothing. */
+  commitAll(offsets: ReadonlyMap<number, number>, metadata: string): Promise<void> {
+    return this.process.during('the first commit had not come to the group', () =>
+      this.#ask('commit', () => {
+        for (const [partition, offset] of offsets) this.world.group.commit(this, this.#generation, partition, offset, metadata);
+      }),
+    );
+  }
+
   committed(): Promise<Map<number, Commit>> {
     return this.#ask('committed', () => this.world.group.committed());
   }

@@ -3,7 +3,7 @@ import { blowNames, windows } from './blows.ts';
 /** What must have happened in ten thousand schedules, at least so often: a fault that never bit has shown nothing. */
 export const sometimes: Readonly<Record<string, number>> = {
   ...Object.fromEntries(blowNames.map((name) => [name, 500])),
-  ...Object.fromEntries(windows.map((what) => [`killed when ${what}`, 200])),
+  ...Object.fromEntries(windows.map((what) => [`killed when ${what}`, 150])),
   'rebalance': 5_000,
   'clean stop': 500,
   'late commit': 1_000,
