@@ -46,6 +46,7 @@ const claimSql = `
     update reviews set claimed_at = now() where id = any(array(
       select id from reviews
       where pipeline = $1 and status = 'waiting' and (claimed_at is null or claimed_at <= now() - interval '${claimSeconds} seconds')
+        and (not_before is null or not_before <= now())
         and starts_with(event_key, $4)
       order by value desc, ordinal
       limit (select greatest(0, least($3, $2 - count)) from taken)
@@ -74,4 +75,23 @@ export interface ReviewClaim {
 export async function claimWaitingReviews(pool: Pool, { deployment, pipeline, openMax, claimMax }: ReviewClaim): Promise<ReviewInput[]> {
   const { rows } = await pool.query<ClaimedRow>({ name: 'review-claim', text: claimSql, values: [pipeline, openMax, claimMax, `${deployment}:`] });
   return rows.map(({ eventTime, ...row }) => ({ ...row, eventTimeMs: eventTime.getTime() }));
+}
+
+/** A review that could not be opened comes again after so long, and then after twice as long each time, at the most after an hour. */
+const [postponedSecondsMin, postponedSecondsMax] = [60, 3_600];
+
+const postponeSql = `
+  update reviews set claimed_at = null, failures = failures + 1,
+    not_before = now() + least(${postponedSecondsMax}, ${postponedSecondsMin} * 2 ^ least(failures, 10)) * interval '1 second'
+  where id = $1 and status = 'waiting'`;
+
+/** Gives a claimed review back that could not be opened. It holds no place of the reviewers while it waits. */
+export async function postponeWaitingReview(pool: Pool, id: string): Promise<void> {
+  await pool.query({ name: 'review-postpone', text: postponeSql, values: [id] });
+}
+
+/** Gives claimed reviews back that nobody has tried to open. */
+export async function releaseWaitingReviews(pool: Pool, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await pool.query({ name: 'review-release', text: `update reviews set claimed_at = null where id = any($1) and status = 'waiting'`, values: [ids] });
 }

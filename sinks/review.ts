@@ -27,6 +27,9 @@ export function createReviewSink({ pool }: { pool: Pool }): Sink {
   };
 }
 
+/** A title is one line. A longer one is cut, or Temporal would refuse to start the review. */
+const titleCharsMax = 1_000;
+
 function waitingReview(pipeline: AnyPipeline, row: DecisionRow): WaitingReview {
   const policy = pipeline.review;
   if (!policy) throw new HeadraceError('SINK_UNAVAILABLE', `pipeline "${pipeline.name}" selects the review sink and has no "review"`);
@@ -41,7 +44,7 @@ function waitingReview(pipeline: AnyPipeline, row: DecisionRow): WaitingReview {
       eventTimeMs: row.eventTimeMs,
       verdicts: policy.verdicts,
       timeoutMs: policy.timeoutMs,
-      title: String(ask(pipeline, 'title', () => policy.title(row.event))),
+      title: String(ask(pipeline, 'title', () => policy.title(row.event))).slice(0, titleCharsMax),
     },
     value: valueOf(pipeline, policy, row),
   };

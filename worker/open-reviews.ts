@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reviewWorkflowId } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { ReviewInput } from '../contracts/review.ts';
 import { untilAborted } from '../database/until-aborted.ts';
-import { claimWaitingReviews } from '../database/waiting-reviews.ts';
+import { claimWaitingReviews, postponeWaitingReview, releaseWaitingReviews } from '../database/waiting-reviews.ts';
 import type { Pool } from '../database/pool.ts';
 import type { Logger } from '../runtime/log.ts';
-import type { StartReview } from './review-starter.ts';
+import { ReviewRefusedError, type StartReview } from './review-starter.ts';
 
 export interface OpenReviewsOptions {
   pool: Pool;
@@ -26,8 +27,9 @@ const retryMsMax = 30_000;
 
 /**
  * Opens the reviews that the review sink keeps in Postgres, while their pipeline has fewer than `review.openMax` open, the most
- * valuable first. Goes on until `stopping`. One that was claimed and not opened, because the worker died or Temporal was away, is
- * claimed again after a minute; the review's workflow id keeps it from being opened twice.
+ * valuable first. Goes on until `stopping`. One that was claimed and not opened, because the worker died, is claimed again after a
+ * minute; the review's workflow id keeps it from being opened twice. One that could not be opened waits longer with every try, so that
+ * it keeps no other from being opened.
  */
 export async function openReviews(options: OpenReviewsOptions): Promise<void> {
   const { pipelines, startsPerSecond, log, stopping } = options;
@@ -49,11 +51,24 @@ export async function openReviews(options: OpenReviewsOptions): Promise<void> {
   }
 }
 
-/** Answers how many it opened. */
-async function openSome({ pool, deployment, startReview, stopping }: OpenReviewsOptions, pipeline: AnyPipeline, claimMax: number): Promise<number> {
+/** Returns how many it opened, or tried to. */
+async function openSome({ pool, deployment, startReview, stopping, log }: OpenReviewsOptions, pipeline: AnyPipeline, claimMax: number): Promise<number> {
   const openMax = pipeline.review?.openMax ?? openMaxDefault;
   const claimed = await untilAborted(claimWaitingReviews(pool, { deployment, pipeline: pipeline.name, openMax, claimMax }), stopping);
-  for (const input of claimed) await startReview({ ...input, entities: inOrder(pipeline, input) }, stopping);
+  for (const [place, input] of claimed.entries()) {
+    try {
+      await startReview({ ...input, entities: inOrder(pipeline, input) }, stopping);
+    } catch (error) {
+      const isRefused = error instanceof ReviewRefusedError;
+      if (isRefused) log.error({ pipeline: pipeline.name, eventKey: input.eventKey }, `a review cannot be opened and is tried again later: ${error.message}`);
+      // Whatever failed: only the others show whether it is Temporal that is away, and they must get their turn.
+      await untilAborted(postponeWaitingReview(pool, reviewWorkflowId(input.eventKey)), stopping);
+      if (isRefused) continue;
+      const untried = claimed.slice(place + 1).map(({ eventKey }) => reviewWorkflowId(eventKey));
+      await untilAborted(releaseWaitingReviews(pool, untried), stopping);
+      throw error;
+    }
+  }
   return claimed.length;
 }
 

@@ -1,7 +1,9 @@
-import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { status as grpcStatus } from '@grpc/grpc-js';
+import { type Client, isGrpcServiceError, ServiceError, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { withOwnSignal } from '../activities/own-signal.ts';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
+import { messageOf } from '../contracts/failures.ts';
 import { searchAttributes, workflowNames } from '../contracts/names.ts';
 import type { ReviewInput } from '../contracts/review.ts';
 import type { Logger } from '../runtime/log.ts';
@@ -10,7 +12,12 @@ const pipelineKey = defineSearchAttributeKey(searchAttributes.pipeline.name, Sea
 const statusKey = defineSearchAttributeKey(searchAttributes.reviewStatus.name, SearchAttributeType.KEYWORD);
 const deadlineMs = 5_000;
 
-/** Starts the review of an event; one that is under way is no error. Respects the signal. */
+/** This review cannot be started, whatever becomes of Temporal; others can. */
+export class ReviewRefusedError extends Error {
+  override readonly name = 'ReviewRefusedError';
+}
+
+/** Starts the review of an event; one that is under way is no error. Throws a ReviewRefusedError. Respects the signal. */
 export type StartReview = (input: ReviewInput, signal: AbortSignal) => Promise<void>;
 
 /**
@@ -36,7 +43,9 @@ export function createReviewStarter(client: Client, { taskQueue, log }: { taskQu
         ]),
       }));
     try {
-      await start('REJECT_DUPLICATE');
+      await start('REJECT_DUPLICATE').catch((error: unknown) => {
+        throw isRefusal(error) ? new ReviewRefusedError(`Temporal refuses ${workflowId}: ${messageOf(error)}`, { cause: error }) : error;
+      });
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       const { status } = await soon(() => client.workflow.getHandle(workflowId).describe());
@@ -45,4 +54,13 @@ export function createReviewStarter(client: Client, { taskQueue, log }: { taskQu
       await start('ALLOW_DUPLICATE');
     }
   };
+}
+
+/** Whether the request itself is what is wrong: what it holds cannot be encoded, or the server does not take it. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+  const cause = error instanceof ServiceError ? error.cause : error;
+  if (!isGrpcServiceError(cause)) return error instanceof RangeError || error instanceof TypeError;
+  // A message that is too large for gRPC is told with the code of a server that is too busy.
+  return cause.code === grpcStatus.INVALID_ARGUMENT || (cause.code === grpcStatus.RESOURCE_EXHAUSTED && /larger than max/i.test(cause.message));
 }

@@ -4,7 +4,7 @@ import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { addWaitingReviews, claimWaitingReviews } from '../../database/waiting-reviews.ts';
 import { createLogger } from '../../runtime/log.ts';
 import { openReviews } from '../../worker/open-reviews.ts';
-import { createReviewStarter, type StartReview } from '../../worker/review-starter.ts';
+import { createReviewStarter, ReviewRefusedError, type StartReview } from '../../worker/review-starter.ts';
 import { reviewInput, startReviewRig, type ReviewRig } from '../workflows/review-rig.ts';
 
 const log = createLogger('test', 'error');
@@ -53,14 +53,39 @@ describe('opening reviews', () => {
     expect(started[0]).toEqual([{ ...reviewInput(0, { pipeline: pipeline.name }), eventKey: `local:${pipeline.name}:0:orders:0:0` }, ['shop', 'customer']]);
   });
 
-  it('goes on after Temporal was away, and opens what it had claimed once the claim has run out', async () => {
+  it('goes on after Temporal was away, and opens what it could not open then a while later', async () => {
     const pipeline = await waiting([1, 1]);
     const real = createReviewStarter(rig.client, { taskQueue: rig.taskQueue, log });
     let failures = 0;
     start(pipeline, 1, (input, signal) => (failures++ === 0 ? Promise.reject(new Error('no frontend')) : real(input, signal)));
     await expect.poll(() => statuses(pipeline), { timeout: 15_000 }).toEqual(['waiting', 'open']);
-    await rig.pool.query(`update reviews set claimed_at = claimed_at - interval '61 seconds' where pipeline = $1`, [pipeline.name]);
+    await rig.pool.query(`update reviews set not_before = now() where pipeline = $1`, [pipeline.name]);
     await expect.poll(() => statuses(pipeline), { timeout: 15_000 }).toEqual(['open', 'open']);
+  });
+
+  it('opens the neighbours of those that Temporal refuses, however many and valuable, and tries those again later', async () => {
+    const pipeline = await waiting([1, 9, 9, 9, 9, 2]);
+    const real = createReviewStarter(rig.client, { taskQueue: rig.taskQueue, log });
+    let isMended = false;
+    // Half of them as a request that is wrong, half as one that is never answered, which a server that is away looks like, too.
+    start(pipeline, 2, (input, signal) => {
+      const number = Number(input.eventKey.split(':').at(-1));
+      if (isMended || number === 0 || number === 5) return real(input, signal);
+      return Promise.reject(number % 2 === 0 ? new ReviewRefusedError('too large') : new Error('no answer'));
+    });
+    await expect.poll(() => statuses(pipeline), { timeout: 20_000 }).toEqual(['open', 'waiting', 'waiting', 'waiting', 'waiting', 'open']);
+    const postponed = async () => (await rig.pool.query(`select failures, claimed_at is null as free, not_before > now() as later from reviews where pipeline = $1 and value = 9`, [pipeline.name])).rows as unknown[];
+    expect(await postponed()).toEqual(Array.from({ length: 4 }, () => ({ failures: 1, free: true, later: true })));
+    isMended = true;
+    await rig.pool.query(`update reviews set not_before = now() where pipeline = $1 and value = 9`, [pipeline.name]);
+    await expect.poll(() => statuses(pipeline), { timeout: 20_000 }).toEqual(Array.from({ length: 6 }, () => 'open'));
+  });
+
+  it('tells a request that Temporal does not take from a server that is away', async () => {
+    const starter = createReviewStarter(rig.client, { taskQueue: rig.taskQueue, log });
+    const tooLong = { ...reviewInput(0), eventKey: 'k'.repeat(2_000) };
+    await expect(starter(tooLong, new AbortController().signal)).rejects.toThrow(ReviewRefusedError);
+    await expect(starter({ ...reviewInput(0), eventTimeMs: NaN }, new AbortController().signal)).rejects.toThrow(ReviewRefusedError);
   });
 
   it('gives no review to two workers', async () => {
