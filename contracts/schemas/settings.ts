@@ -83,7 +83,7 @@ export const settings = {
     batchRecordsMax: setting('HEADRACE_BATCH_RECORDS_MAX', whole(1, 16_384).default(2_048), 'Records per batch.'),
     frameBytesMax: setting('HEADRACE_FRAME_BYTES_MAX', whole(16_384, mib).default(384 * 1024), 'Bytes of keys, values and headers per batch, before the codec.'),
     laneBytesMax: setting('HEADRACE_LANE_BYTES_MAX', whole(65_536, 1024 * mib).default(2 * mib), 'Bytes that one partition buffers before it is paused.'),
-    startAt: setting('HEADRACE_START_AT', text.regex(/^(earliest|latest|\d{4}-\d\d-\d\dT.*)$/, 'must be earliest, latest or an ISO time').refine((value) => value === 'earliest' || value === 'latest' || !Number.isNaN(Date.parse(value)), 'is no time that exists').default('earliest'), 'Where a partition without a committed position begins.'),
+    startAt: setting('HEADRACE_START_AT', text.regex(/^(earliest|latest|\d{4}-\d\d-\d\dT.*)$/, 'must be earliest, latest or an ISO time').refine((value) => value === 'earliest' || value === 'latest' || !Number.isNaN(Date.parse(value)), 'is no time that exists').default('earliest'), 'Where a topic begins that is read for the first time: earliest, latest or an ISO time. Partitions that are added to it later begin at their earliest record.'),
   },
   worker: {
     batchCacheBytesMax: setting('HEADRACE_BATCH_CACHE_BYTES_MAX', whole(mib, 8192 * mib).default(64 * mib), 'Memory for batches whose deliveries are under way; a miss reads history.'),

@@ -47,7 +47,8 @@ export const groupDeleted: Row = {
 
 export const partitionsAdded: Row = {
   name: 'partitions-added',
-  about: 'the topic gets two more partitions while events flow; events in them are decided as well',
+  about: 'the topic gets two more partitions while events flow; events in them are decided as well, from the first one, also with HEADRACE_START_AT=latest',
+  needs: { env: { HEADRACE_START_AT: 'latest' } },
   async run(context) {
     const { system } = context;
     await system.admin.createPartitions({ topicPartitions: [{ topic: system.topic, count: system.partitions + 2 }] });
