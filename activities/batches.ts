@@ -5,7 +5,8 @@ import { HeadraceError } from '../contracts/failures.ts';
 import { decodeFeatures, type Features } from '../contracts/features-frame.ts';
 import { deadLettersTarget } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { decodeRecords, timestampMsOf, type KafkaRecord } from '../contracts/records-frame.ts';
+import { recordTimeMs } from '../contracts/record-time.ts';
+import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
 import type { DecisionRow } from '../sinks/port.ts';
 import { decodeEvents, type DecodedEvent } from '../pipelines/decode-event.ts';
 import { decisionRows } from './decision-rows.ts';
@@ -16,6 +17,7 @@ export interface LoadedBatch {
   pipeline: AnyPipeline;
   /** See `recordsOf`. */
   recordsFrame: Uint8Array;
+  /** One per record; NaN for one without a usable time. */
   recordTimesMs: Float64Array;
   /** One per features row, in row order. */
   events: DecodedEvent[];
@@ -61,7 +63,7 @@ export class Batches {
     const loaded: LoadedBatch = {
       pipeline: this.pipeline(batch),
       recordsFrame,
-      recordTimesMs: Float64Array.from(records, timestampMsOf),
+      recordTimesMs: Float64Array.from(records, recordTimeOrNaN),
       events: eventsOfRows(features, events, records),
       features,
       bytes: recordsFrame.byteLength * memoryFactor,
@@ -159,6 +161,9 @@ function eventsOfRows({ recordIndex }: Features, events: readonly DecodedEvent[]
   }
   return rows;
 }
+
+// Lives as long as the module: see docs/decisions/0023.
+const recordTimeOrNaN = (record: KafkaRecord) => recordTimeMs(record) ?? Number.NaN;
 
 function currentRun(): string {
   return activityInfo().workflowExecution!.runId;

@@ -79,6 +79,10 @@ class DecidedRow implements DecisionRow {
     return this.#event.recordTimeMs;
   }
 
+  get headers() {
+    return this.#event.headers;
+  }
+
   get eventTimeMs() {
     return this.#event.eventTimeMs;
   }

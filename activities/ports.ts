@@ -61,7 +61,7 @@ export interface ActivityReports {
   late(pipeline: string, count: number): void;
   rejected(pipeline: string, rejections: readonly Rejection[]): void;
   delivery(pipeline: string, sink: string, result: 'ok' | 'failed'): void;
-  /** Record time to the last sink, for each event of a batch. */
+  /** Record time to the last sink, for each record of a batch; NaN stands for a record without a usable time. */
   deliveredEverywhere(pipeline: string, recordTimesMs: Float64Array): void;
   breaker(pipeline: string, sink: string, open: boolean): void;
 }

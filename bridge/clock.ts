@@ -3,6 +3,7 @@ import type { Clock } from './ports.ts';
 /** The real clock. It measures times and is never set: a budget that waits for 10:00 would wait for an hour when the wall clock is set back to 9. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();

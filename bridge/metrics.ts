@@ -1,10 +1,10 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Logger } from '../runtime/log.ts';
+import { RecordLatency } from '../runtime/record-latency.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
 
-const latencySeconds = [0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const waitReasons: WaitReason[] = ['kafka', 'temporal', 'open_batches', 'halted'];
 /** As the log says it. A start needs Temporal and, where a chain begins, the range ledger; which of them is away is in the error. */
 const waits: Record<WaitReason, string> = { none: 'waiting', kafka: 'waiting for Kafka', temporal: 'waiting to start a batch', open_batches: 'waiting for open batches', halted: 'halted' };
@@ -18,7 +18,7 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
     records: new Counter({ name: 'headrace_bridge_records_total', help: 'Records scored.', labelNames: byPartition, registers }),
     batches: new Counter({ name: 'headrace_bridge_batches_total', help: 'Batches scored.', labelNames: byPartition, registers }),
     adopted: new Counter({ name: 'headrace_bridge_adopted_total', help: 'Batches found at a position with another end than the lane had cut.', labelNames: byPartition, registers }),
-    latency: new Histogram({ name: 'headrace_scored_latency_seconds', help: 'Record time to scored.', labelNames: ['pipeline'], buckets: latencySeconds, registers }),
+    latency: new RecordLatency('headrace_scored_latency', 'Record time to scored.', registry),
     lag: new Gauge({ name: 'headrace_lag_records', help: 'Offsets between the position and the end of the log.', labelNames: byPartition, registers }),
     laneBytes: new Gauge({ name: 'headrace_lane_bytes', help: 'Bytes fetched and not scored yet.', labelNames: byPartition, registers }),
     waiting: new Gauge({ name: 'headrace_bridge_waiting', help: '1 while a partition waits for something.', labelNames: [...byPartition, 'reason'], registers }),
@@ -34,12 +34,11 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
 
   return {
     scored(chain, { position, end, adopted }, recordTimesMs) {
-      const nowMs = Date.now();
       metric.records.inc(labels(chain), recordTimesMs.length);
       metric.batches.inc(labels(chain));
       if (adopted) metric.adopted.inc(labels(chain));
       metric.halted.set(labels(chain), 0);
-      for (const timeMs of recordTimesMs) metric.latency.observe({ pipeline: chain.pipeline }, Math.max(0, nowMs - timeMs) / 1_000);
+      metric.latency.observe(chain.pipeline, recordTimesMs);
       log.debug({ ...labels(chain), position, end, adopted }, 'scored');
     },
     lane: (chain, lane) => metric.laneBytes.set(labels(chain), lane.bytes),

@@ -1,3 +1,4 @@
+import { recordTimeMs } from '../contracts/record-time.ts';
 import { HaltError, resolveRead, resolveStart, type StartOptions } from './assignment.ts';
 import type { Budget } from './budget.ts';
 import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-metadata.ts';
@@ -136,7 +137,7 @@ export class Partition {
 
   async #nextBatch(lane: Lane): Promise<void> {
     if (lane.isEmpty) return this.#untilWoken();
-    const { budget, openBatches, source, starter } = this.ports;
+    const { budget, openBatches, source } = this.ports;
     const status = this.#status;
     if (openBatches.isFull()) {
       status.waiting('open_batches');
@@ -148,7 +149,7 @@ export class Partition {
       // What came while the lane waited goes along.
       await source.poll();
       if (status.isOver || this.#draining) return;
-      const scored = await startBatch(starter, lane, this.#head, status, this.options);
+      const scored = await startBatch(this.ports, lane, this.#head, status, this.options);
       if (scored) this.#scored(lane, scored);
     } finally {
       endTurn();
@@ -165,7 +166,7 @@ export class Partition {
     const mustSeek = lane.advance(end);
     if (mustSeek) this.#reading.seek(end);
     this.#commit(end);
-    this.ports.reports.scored(chain, { position: cut.position, end, adopted: end !== cut.end }, scored.map((record) => record.timestampMs));
+    this.ports.reports.scored(chain, { position: cut.position, end, adopted: end !== cut.end }, scored.map(recordTimeMs));
     this.ports.reports.lane(chain, lane);
     this.#status.waiting('none');
     if (lane.bytes <= laneBytesMax / 2) this.#intake?.resume();

@@ -68,8 +68,8 @@ export interface BatchStart {
   records: Uint8Array;
   /** The first of the records. */
   first: RecordMark;
-  /** Record time of the first record; shown in the Web UI. */
-  firstRecordMs: number;
+  /** Record time of the first record, if it has one; shown in the Web UI. */
+  firstRecordMs: number | undefined;
 }
 
 export type StartAnswer =
@@ -97,6 +97,8 @@ export interface Starter {
 export interface Clock {
   /** Milliseconds since some beginning; they never go back. */
   nowMs(): number;
+  /** Milliseconds since 1970. Somebody may set this clock. */
+  wallMs(): number;
   /** Resolves after the time, or at once when the signal is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }

@@ -6,7 +6,8 @@ export type WaitReason = 'none' | 'kafka' | 'temporal' | 'open_batches' | 'halte
 
 /** What the bridge reports; `main` turns it into metrics and log lines. */
 export interface BridgeReports {
-  scored(chain: Chain, batch: { position: number; end: number; adopted: boolean }, recordTimesMs: readonly number[]): void;
+  /** @param recordTimesMs one per record; undefined for a record without a usable time */
+  scored(chain: Chain, batch: { position: number; end: number; adopted: boolean }, recordTimesMs: readonly (number | undefined)[]): void;
   lane(chain: Chain, lane: Lane): void;
   logEnd(chain: Chain, logEnd: number, position: number): void;
   /** Records in `[from, to)` were deleted by retention before they were read. */

@@ -1,17 +1,23 @@
 import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
+import { recordTimeMs } from '../contracts/record-time.ts';
 import { encodeRecords } from '../contracts/records-frame.ts';
 import { stubOf } from '../runtime/kafka-record.ts';
 import { recordHash } from './commit-metadata.ts';
 import { smallerCut, type BatchCaps, type Cut, type Lane } from './lane.ts';
 import type { PartitionStatus } from './partition-status.ts';
-import type { BatchStart, StartAnswer, Starter } from './ports.ts';
+import type { BatchStart, Clock, StartAnswer, Starter } from './ports.ts';
 
 export interface StartBatchOptions {
   chain: Chain;
   caps: BatchCaps;
   /** Bound on one start attempt. At most a sixth of the session time-out, so that the group never waits for Temporal. */
   startDeadlineMs: number;
+}
+
+export interface StartBatchPorts {
+  starter: Starter;
+  clock: Clock;
 }
 
 /** A cut of the lane, and where the run that exists at its position ends. */
@@ -24,16 +30,16 @@ export interface ScoredBatch {
  * Starts the lane's next batch, however long that takes: with the same ids after an unknown answer, smaller after one that was
  * refused for its size. Undefined when the lane is empty, or when the partition was over before the answer came.
  */
-export async function startBatch(starter: Starter, lane: Lane, head: boolean, status: PartitionStatus, options: StartBatchOptions): Promise<ScoredBatch | undefined> {
+export async function startBatch({ starter, clock }: StartBatchPorts, lane: Lane, head: boolean, status: PartitionStatus, options: StartBatchOptions): Promise<ScoredBatch | undefined> {
   let cut = lane.cut(options.caps);
-  let start = cut && startOf(options.chain, cut, head);
+  let start = cut && startOf(options.chain, cut, head, clock.wallMs());
   for (let tries = 0; cut && start && !status.isOver; tries++) {
     const answer = await tryStart(starter, start, options.startDeadlineMs);
     if (status.isOver) return undefined;
     const smaller: Cut | undefined = answer.kind === 'too_large' ? smallerCut(lane, cut) : undefined;
     if (answer.kind === 'scored') return { cut, end: answer.end };
     if (answer.kind === 'blocked') await status.blocked(answer.reason);
-    else if (smaller) start = startOf(options.chain, (cut = smaller), head);
+    else if (smaller) start = startOf(options.chain, (cut = smaller), head, clock.wallMs());
     else await status.backOff('temporal', answer.reason, tries);
   }
   return undefined;
@@ -43,9 +49,9 @@ function tryStart(starter: Starter, start: BatchStart, deadlineMs: number): Prom
   return starter.start(start, deadlineMs).catch((error: unknown) => ({ kind: 'unknown', reason: messageOf(error) }));
 }
 
-function startOf(chain: Chain, cut: Cut, head: boolean): BatchStart {
+function startOf(chain: Chain, cut: Cut, head: boolean, clockMs: number): BatchStart {
   const range = { position: cut.position, end: cut.end, count: cut.records.length };
-  const records = encodeRecords({ ...chain, ...range, ...(head ? { head: true } : {}) }, cut.asStub ? cut.records.map(stubOf) : cut.records);
+  const records = encodeRecords({ ...chain, ...range, ...(head ? { head: true } : {}) }, cut.asStub ? cut.records.map(stubOf) : cut.records, clockMs);
   const first = cut.records[0]!;
-  return { chain, ...range, head, records, first: { offset: first.offset, hash: recordHash(first) }, firstRecordMs: first.timestampMs };
+  return { chain, ...range, head, records, first: { offset: first.offset, hash: recordHash(first) }, firstRecordMs: recordTimeMs(first) };
 }

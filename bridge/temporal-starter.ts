@@ -69,7 +69,7 @@ function startOperation({ chain, position, end, count, head, records, first, fir
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
     workflowIdConflictPolicy: 'USE_EXISTING',
     typedSearchAttributes: new TypedSearchAttributes([{ key: pipelineKey, value: chain.pipeline }]),
-    staticSummary: `${chain.topic}-${chain.partition}, ${count} ${count === 1 ? 'record' : 'records'}, ${new Date(firstRecordMs).toISOString().slice(11, 19)}`,
+    staticSummary: `${chain.topic}-${chain.partition}, ${count} ${count === 1 ? 'record' : 'records'}${firstRecordMs === undefined ? '' : `, ${new Date(firstRecordMs).toISOString().slice(11, 19)}`}`,
   });
   // The update's own error tells all; a handle promise that nobody awaits would be an unhandled rejection.
   operation.workflowHandle().catch(() => undefined);

@@ -4,11 +4,16 @@ import { decodeFrame, encodeFrame, type Column, type FrameHeader } from './frame
 /** A Kafka record as the bridge hands it on. `value` is null for a tombstone. */
 export interface KafkaRecord {
   offset: number;
-  /** Kafka's record time, milliseconds since 1970. */
+  /** Kafka's record time as it came, mostly milliseconds since 1970; `recordTimeMs` says whether it can be used as one. */
   timestampMs: number;
+  /** Its digits, where the number above is not exact. */
+  timestampDigits?: string;
+  /** The time is the broker's own (`LogAppendTime`), not what a producer says. */
+  timeIsBrokers?: true;
   key: Uint8Array | null;
   value: Uint8Array | null;
-  headers?: Record<string, string>;
+  /** As Kafka stores them; `headersIn` reads them. Absent = none. */
+  headers?: Uint8Array;
   /** Set when the record was too large to travel: `value` then holds only its beginning, and `recordBytes` is the size of the whole record. */
   stub?: { recordBytes: number };
 }
@@ -16,11 +21,24 @@ export interface KafkaRecord {
 interface RecordsHeader extends FrameHeader {
   kind: 'records';
   batch: BatchRef;
+  clockMs: number;
+  /** By index, for the records whose time has more digits than a column of numbers keeps. Absent = none. */
+  timestampDigits?: Record<number, string>;
 }
 
-/** The input of a batch: its records in offset order. */
-export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[]): Uint8Array {
-  const header: RecordsHeader = { kind: 'records', batch };
+/** A batch as it travels. */
+export interface RecordsFrame {
+  batch: BatchRef;
+  /** What the bridge's clock said when it cut the batch, in milliseconds since 1970: "now" for all that is computed from the batch, so that a repetition computes the same. */
+  clockMs: number;
+  /** In offset order. */
+  records: KafkaRecord[];
+}
+
+/** The input of a batch. */
+export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[], clockMs: number): Uint8Array {
+  const digits = records.flatMap(({ timestampDigits }, index): [number, string][] => (timestampDigits === undefined ? [] : [[index, timestampDigits]]));
+  const header: RecordsHeader = { kind: 'records', batch, clockMs, ...(digits.length > 0 ? { timestampDigits: Object.fromEntries(digits) } : {}) };
   return encodeFrame({
     header,
     columns: {
@@ -28,38 +46,44 @@ export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[]):
       timestampMs: Float64Array.from(records.map(timestampMsOf)),
       ...bytesColumns('key', records.map(keyOf)),
       ...bytesColumns('value', records.map(valueOf)),
-      ...bytesColumns('headers', records.map(headersBytes)),
+      ...(records.some(headersOf) ? bytesColumns('headers', records.map(headersOf)) : {}),
+      ...(records.some(timeIsBrokersOf) ? { timeIsBrokers: Uint8Array.from(records.map(timeIsBrokersOf)) } : {}),
       stubBytes: Uint32Array.from(records.map(stubBytesOf)),
     },
   });
 }
 
-/** Reads a records frame back. Keys and values are views on its buffer. */
-export function decodeRecords(bytes: Uint8Array): { batch: BatchRef; records: KafkaRecord[] } {
+/** Reads a records frame back. Keys, values and headers are views on its buffer. */
+export function decodeRecords(bytes: Uint8Array): RecordsFrame {
   const { header, columns } = decodeFrame<RecordsHeader>(bytes);
   const offsets = columns['offset'] as Float64Array;
   const timestamps = columns['timestampMs'] as Float64Array;
   const stubs = columns['stubBytes'] as Uint32Array;
   const keys = new BytesReader('key', columns);
   const values = new BytesReader('value', columns);
-  const headers = new BytesReader('headers', columns);
-  const decoder = new TextDecoder();
+  const headers = columns['headers'] && new BytesReader('headers', columns);
+  const timeIsBrokers = columns['timeIsBrokers'];
   const records: KafkaRecord[] = [];
   for (let i = 0; i < offsets.length; i++) {
     const record: KafkaRecord = { offset: offsets[i]!, timestampMs: timestamps[i]!, key: keys.next(), value: values.next() };
-    const recordHeaders = headers.next();
-    if (recordHeaders) record.headers = JSON.parse(decoder.decode(recordHeaders)) as Record<string, string>;
+    const recordHeaders = headers?.next();
+    if (recordHeaders) record.headers = recordHeaders;
+    if (timeIsBrokers?.[i]) record.timeIsBrokers = true;
+    const digits = header.timestampDigits?.[i];
+    if (digits !== undefined) record.timestampDigits = digits;
     if (stubs[i]) record.stub = { recordBytes: stubs[i]! };
     records.push(record);
   }
-  return { batch: header.batch, records };
+  return { batch: header.batch, clockMs: header.clockMs, records };
 }
 
 // What is called for each record lives as long as the module: see docs/decisions/0023.
 export const offsetOf = (record: KafkaRecord) => record.offset;
-export const timestampMsOf = (record: KafkaRecord) => record.timestampMs;
+const timestampMsOf = (record: KafkaRecord) => record.timestampMs;
 const keyOf = (record: KafkaRecord) => record.key;
 const valueOf = (record: KafkaRecord) => record.value;
+const headersOf = (record: KafkaRecord) => record.headers ?? null;
+const timeIsBrokersOf = (record: KafkaRecord) => (record.timeIsBrokers ? 1 : 0);
 const lengthOf = (item: Uint8Array | null) => item?.length ?? -1;
 const stubBytesOf = (record: KafkaRecord) => record.stub?.recordBytes ?? 0;
 
@@ -96,9 +120,4 @@ class BytesReader {
     this.#start += length;
     return this.#bytes.subarray(this.#start - length, this.#start);
   }
-}
-
-function headersBytes({ headers }: KafkaRecord): Uint8Array | null {
-  if (!headers || Object.keys(headers).length === 0) return null;
-  return new TextEncoder().encode(JSON.stringify(headers));
 }

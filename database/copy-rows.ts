@@ -58,6 +58,11 @@ export class CopyRows {
     this.#int8(microseconds);
   }
 
+  null(): void {
+    this.#makeRoom(4);
+    this.#int4(-1);
+  }
+
   bool(value: boolean): void {
     this.#makeRoom(5);
     this.#int4(1);

@@ -8,7 +8,8 @@ export interface StoredDecision {
   topic: string;
   partition: number;
   offset: number;
-  recordTime: Date;
+  /** Null when the record has no time that can be used. */
+  recordTime: Date | null;
   eventTime: Date;
   entities: Record<string, string>;
   event: Record<string, unknown>;

@@ -14,7 +14,7 @@ const decisionSchema = z
     outcome: z.string(), why: z.string(), degraded: z.boolean(), late: z.boolean(),
     prediction: z.record(z.string(), z.unknown()), model: z.object({ name: z.string(), version: z.string() }),
     features: z.record(z.string(), z.number().nullable()), entities: z.record(z.string(), z.string()), event: z.record(z.string(), z.unknown()),
-    eventTime: z.string(), recordTime: z.string(), decidedAt: z.string(),
+    eventTime: z.string(), recordTime: z.string().nullable(), decidedAt: z.string(),
     origin: z.object({ topic: z.string(), partition: z.number(), offset: z.number() }),
     review: reviewSchema.optional(),
     /** Event keys of the same event id that were decided later: the producer sent the event again. */
@@ -55,7 +55,7 @@ function decisionView(decision: StoredDecision, links: LinkOptions) {
     eventKey, pipeline, eventId, outcome, why, degraded, late, prediction, features, entities, event,
     model: { name: decision.modelName, version: decision.modelVersion },
     eventTime: decision.eventTime.toISOString(),
-    recordTime: decision.recordTime.toISOString(),
+    recordTime: decision.recordTime?.toISOString() ?? null,
     decidedAt: decision.decidedAt.toISOString(),
     origin: { topic, partition, offset },
     links: {

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { FailureCode } from '../contracts/failures.ts';
+import { recordTimeMs } from '../contracts/record-time.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 
@@ -8,7 +9,10 @@ import { nameOf, type Rejection } from '../contracts/rejection.ts';
 export interface DecodedEvent {
   recordIndex: number;
   offset: number;
-  recordTimeMs: number;
+  /** When Kafka had the record. Undefined when it has no time that can be used. */
+  recordTimeMs: number | undefined;
+  /** The record's, as Kafka stores them. Undefined = none. */
+  headers: Uint8Array | undefined;
   event: Record<string, unknown>;
   eventId: string;
   eventTimeMs: number;
@@ -56,8 +60,9 @@ function decodeEvent(pipeline: AnyPipeline, entities: Entities, record: KafkaRec
   if (!parsed.success) throw new Refused('SCHEMA_MISMATCH', describeIssues(parsed.error.issues));
   const event = parsed.data;
   const { eventId, eventTimeMs, entityKeys } = describeEvent(pipeline, entities, event);
-  if (eventTimeMs > record.timestampMs + pipeline.allowedAheadMs) throw new Refused('BAD_EVENT', `eventTimeMs lies more than ${pipeline.allowedAheadMs} ms after the record's own time`);
-  return { recordIndex, offset: record.offset, recordTimeMs: record.timestampMs, event, eventId, eventTimeMs, entityKeys };
+  const timeMs = recordTimeMs(record);
+  if (timeMs !== undefined && eventTimeMs > timeMs + pipeline.allowedAheadMs) throw new Refused('BAD_EVENT', `eventTimeMs lies more than ${pipeline.allowedAheadMs} ms after the record's own time`);
+  return { recordIndex, offset: record.offset, recordTimeMs: timeMs, headers: record.headers, event, eventId, eventTimeMs, entityKeys };
 }
 
 /** Field and fault of the first issues. A path through a map of the event's own keys is cut, and unknown keys are not named. */

@@ -1,8 +1,12 @@
 import type { Message } from 'kafkajs';
+import type { RecordHeader } from '../contracts/record-headers.ts';
 import { murmur2 } from './kafka-partitioner.ts';
 
 /** A message whose partition its key decides, and whose time is when it is sent. */
-export type KeyedMessage = Pick<Message, 'key' | 'value' | 'headers'>;
+export interface KeyedMessage extends Pick<Message, 'key' | 'value'> {
+  /** A list keeps its order, repeated names and headers without a value. */
+  headers?: Message['headers'] | readonly RecordHeader[];
+}
 
 /** Some messages of a list, from one index to another. */
 export interface EncodedRange {
@@ -65,7 +69,17 @@ export class EncodedRecords {
     this.keyHashes.push(keyBytes < 0 ? -1 : murmur2(this.#bytes, this.#at - keyBytes, this.#at) & 0x7fffffff);
     if (value === undefined) throw new TypeError('a message without a value');
     this.#item(value);
-    this.#headers(headers ?? {});
+    if (isList(headers)) this.#headerList(headers);
+    else this.#headers(headers ?? {});
+  }
+
+  #headerList(headers: readonly RecordHeader[]): void {
+    this.#makeRoom(lengthBytesMax);
+    this.#at = writeVarInt(this.#bytes, this.#at, headers.length);
+    for (const [name, value] of headers) {
+      this.#item(name);
+      this.#item(value);
+    }
   }
 
   #headers(headers: NonNullable<Message['headers']>): void {
@@ -89,7 +103,7 @@ export class EncodedRecords {
   }
 
   /** Writes the length and the bytes of a text, or of bytes. Answers how many there were; -1 for none, which is another thing than an empty text. */
-  #item(item: string | Buffer | null | undefined): number {
+  #item(item: string | Uint8Array | null | undefined): number {
     const bytes = item === null || item === undefined ? -1 : Buffer.byteLength(item);
     this.#makeRoom(lengthBytesMax + Math.max(0, bytes));
     this.#at = writeVarInt(this.#bytes, this.#at, bytes);
@@ -105,6 +119,10 @@ export class EncodedRecords {
     this.#bytes.copy(larger, 0, 0, this.#at);
     this.#bytes = larger;
   }
+}
+
+function isList(headers: KeyedMessage['headers']): headers is readonly RecordHeader[] {
+  return Array.isArray(headers);
 }
 
 /** How long `writeVarInt` makes a number that is not negative. */

@@ -2,7 +2,9 @@ import type { Payload } from '@temporalio/common';
 import { decodeDecisions } from '../contracts/decisions-frame.ts';
 import { decodeFeatures } from '../contracts/features-frame.ts';
 import { decodeFrameHeader, isFrame } from '../contracts/frame.ts';
-import { decodeRecords } from '../contracts/records-frame.ts';
+import { readableHeaders } from '../contracts/record-headers.ts';
+import { exactTimestamp, isoTime, recordTimeMs } from '../contracts/record-time.ts';
+import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
 import { decodeScored } from '../contracts/scored-frame.ts';
 
 /** How many rows of a frame are shown in the Web UI; totals stand beside them. */
@@ -39,16 +41,22 @@ function readableScored(bytes: Uint8Array, rowsMax: number) {
 }
 
 function readableRecords(bytes: Uint8Array, rowsMax: number) {
-  const { batch, records } = decodeRecords(bytes);
-  const rows = records.slice(0, rowsMax).map(({ offset, timestampMs, key, value, headers, stub }) => ({
-    offset,
-    time: new Date(timestampMs).toISOString(),
-    key: textOf(key),
-    value: jsonOrText(value),
-    ...(headers && { headers }),
-    ...(stub && { cutFromBytes: stub.recordBytes }),
+  const { batch, clockMs, records } = decodeRecords(bytes);
+  const rows = records.slice(0, rowsMax).map((record) => ({
+    offset: record.offset,
+    ...readableTime(record),
+    key: textOf(record.key),
+    value: jsonOrText(record.value),
+    ...(record.headers && { headers: readableHeaders(record.headers) }),
+    ...(record.stub && { cutFromBytes: record.stub.recordBytes }),
   }));
-  return { frame: 'records', batch, total: records.length, shown: rows.length, rows };
+  return { frame: 'records', batch, clock: isoTime(clockMs), total: records.length, shown: rows.length, rows };
+}
+
+/** A time that cannot be used is shown with all its digits. */
+function readableTime(record: KafkaRecord) {
+  const time = isoTime(recordTimeMs(record));
+  return { ...(time === null ? { timestamp: exactTimestamp(record) } : { time }), ...(record.timeIsBrokers && { timeIsBrokers: true }) };
 }
 
 function readableFeatures(bytes: Uint8Array, rowsMax: number) {
@@ -63,7 +71,7 @@ function readableFeatures(bytes: Uint8Array, rowsMax: number) {
   return {
     frame: 'features', batch, total: recordIndex.length, shown: rows.length,
     totals: { rejected: rejections.length, duplicates: duplicates.length, late: late.length },
-    watermark: watermarkMs === null ? null : new Date(watermarkMs).toISOString(),
+    watermark: isoTime(watermarkMs),
     commitSequence, rejections: rejections.slice(0, rowsMax), rows,
   };
 }

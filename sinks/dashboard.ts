@@ -95,7 +95,8 @@ function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: n
       copy.text(batch.topic);
       copy.int4(batch.partition);
       copy.int8(row.offset);
-      copy.timestamptz(row.recordTimeMs);
+      if (row.recordTimeMs === undefined) copy.null();
+      else copy.timestamptz(row.recordTimeMs);
       copy.timestamptz(row.eventTimeMs);
       copy.jsonb(storableJson(row.entities));
       copy.jsonb(storableJson(row.event));

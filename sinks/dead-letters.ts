@@ -1,17 +1,20 @@
 import { eventKey } from '../contracts/event-key.ts';
 import { deadLettersTopic, eventKeyHeader } from '../contracts/names.ts';
+import { headersIn, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
+import { exactTimestamp } from '../contracts/record-time.ts';
+import type { KafkaRecord } from '../contracts/records-frame.ts';
 
 /** A refused record with its origin. */
 export interface DeadLetterInput {
   batch: Parameters<typeof eventKey>[0];
-  record: { offset: number; timestampMs: number; key: Uint8Array | null; value: Uint8Array | null; headers?: Record<string, string>; stub?: { recordBytes: number } };
+  record: KafkaRecord;
   rejection: { step: string; code: string; reason: string };
   workflowId: string;
 }
 
 /** What publishing dead letters needs of Kafka. */
 export interface DeadLetterPublishPort {
-  publish(topic: string, messages: { key: Buffer | null; value: Buffer | null; headers: Record<string, string> }[]): Promise<void>;
+  publish(topic: string, messages: { key: Buffer | null; value: Buffer | null; headers: readonly RecordHeader[] }[]): Promise<void>;
 }
 
 /** A longer value is cut to a stub. With the rest of the letter it fits into what brokers take by default, 1,048,588 bytes. */
@@ -19,17 +22,16 @@ const valueBytesMax = 768 * 1024;
 /** A longer key is cut to this length, as the stub of a value has. */
 const stubBytes = 64 * 1024;
 /** What the record's own headers may occupy; those beyond it are left out. */
-const headersBytesMax = 64 * 1024;
+const headersBytesMax = 128 * 1024;
 /** What Kafka adds to a header at most: two lengths. */
 const headerOverheadBytes = 10;
 
 /** Headers that only letters with something cut have. The first stands for a record that came as a stub, and counts all of it. */
 const [recordBytesHeader, valueBytesHeader, keyBytesHeader, leftOutHeader] = ['headrace-record-bytes', 'headrace-value-bytes', 'headrace-key-bytes', 'headrace-headers-left-out'] as const;
-const ifCut: readonly string[] = [recordBytesHeader, valueBytesHeader, keyBytesHeader, leftOutHeader];
 
 /**
- * Publishes refused records to `<pipeline>.dead-letters` as they came, headers too, with origin and reason in headers of ours. What
- * is too long is cut, and a header of ours tells its true size. At-least-once, like every topic; the event key header tells a repeat.
+ * Publishes refused records to `<pipeline>.dead-letters` as they came, with origin and reason in headers of ours behind their own. What is too
+ * long is cut, and a header of ours tells its true size. At-least-once, like every topic; the event key header tells a repeat.
  */
 export function createDeadLetters(publisher: DeadLetterPublishPort): { publish(letters: readonly DeadLetterInput[]): Promise<void> } {
   return {
@@ -37,7 +39,9 @@ export function createDeadLetters(publisher: DeadLetterPublishPort): { publish(l
       const byTopic = new Map<string, DeadLetterInput[]>();
       for (const letter of letters) {
         const topic = deadLettersTopic(letter.batch.pipeline);
-        byTopic.set(topic, [...(byTopic.get(topic) ?? []), letter]);
+        const group = byTopic.get(topic) ?? [];
+        byTopic.set(topic, group);
+        group.push(letter);
       }
       await Promise.all([...byTopic].map(([topic, group]) => publisher.publish(topic, group.map(message))));
     },
@@ -48,48 +52,58 @@ function message({ batch, record, rejection, workflowId }: DeadLetterInput) {
   const key = cut(record.key, stubBytes);
   const value = cut(record.value, valueBytesMax);
   const { kept, leftOut } = originalHeaders(record.headers);
-  return {
-    key: key.bytes,
-    value: value.bytes,
-    headers: {
-      ...kept,
-      [eventKeyHeader]: eventKey(batch, record.offset),
-      'headrace-step': rejection.step,
-      'headrace-code': rejection.code,
-      'headrace-reason': rejection.reason,
-      'headrace-topic': batch.topic,
-      'headrace-partition': String(batch.partition),
-      'headrace-offset': String(record.offset),
-      'headrace-timestamp': String(record.timestampMs),
-      'headrace-workflow': workflowId,
-      ...(record.stub ? { [recordBytesHeader]: String(record.stub.recordBytes) } : {}),
-      ...(value.cutFrom === undefined ? {} : { [valueBytesHeader]: String(value.cutFrom) }),
-      ...(key.cutFrom === undefined ? {} : { [keyBytesHeader]: String(key.cutFrom) }),
-      ...(leftOut === 0 ? {} : { [leftOutHeader]: String(leftOut) }),
-    },
-  };
+  const ours: [name: string, value: string | undefined][] = [
+    [eventKeyHeader, eventKey(batch, record.offset)],
+    ['headrace-step', rejection.step],
+    ['headrace-code', rejection.code],
+    ['headrace-reason', rejection.reason],
+    ['headrace-topic', batch.topic],
+    ['headrace-partition', String(batch.partition)],
+    ['headrace-offset', String(record.offset)],
+    ['headrace-timestamp', exactTimestamp(record)],
+    ['headrace-workflow', workflowId],
+    [recordBytesHeader, record.stub && String(record.stub.recordBytes)],
+    [valueBytesHeader, value.cutFrom],
+    [keyBytesHeader, key.cutFrom],
+    [leftOutHeader, leftOut === 0 ? undefined : String(leftOut)],
+  ];
+  const headers = [...kept, ...ours.flatMap(([name, text]) => (text === undefined ? [] : [textHeader(name, text)]))];
+  return { key: key.bytes, value: value.bytes, headers };
 }
 
 /** The bytes, or the first of them and how many there were. */
-function cut(bytes: Uint8Array | null, bytesMax: number): { bytes: Buffer | null; cutFrom?: number } {
+function cut(bytes: Uint8Array | null, bytesMax: number): { bytes: Buffer | null; cutFrom?: string } {
   if (bytes === null || bytes.length <= bytesMax) return { bytes: bytes && Buffer.from(bytes) };
-  return { bytes: Buffer.from(bytes.subarray(0, stubBytes)), cutFrom: bytes.length };
+  return { bytes: Buffer.from(bytes.subarray(0, stubBytes)), cutFrom: String(bytes.length) };
 }
 
-/** The record's headers up to a limit. Those that only some letters have must not come from the letter that this record once was. */
-function originalHeaders(headers: Record<string, string> = {}): { kept: Record<string, string>; leftOut: number } {
-  const kept: [string, string][] = [];
+/** Names of ours: one that came with the record is of a letter that it once was, or forged, and must not stand beside those of this letter. */
+const ownNames = new Set([
+  eventKeyHeader, 'headrace-step', 'headrace-code', 'headrace-reason', 'headrace-topic', 'headrace-partition', 'headrace-offset', 'headrace-timestamp',
+  'headrace-workflow', recordBytesHeader, valueBytesHeader, keyBytesHeader, leftOutHeader,
+]);
+
+/** The record's own headers in their order, up to a limit. */
+function originalHeaders(headers: Uint8Array | undefined): { kept: RecordHeader[]; leftOut: number } {
+  const kept: RecordHeader[] = [];
   let bytes = 0;
   let leftOut = 0;
-  for (const [name, text] of Object.entries(headers)) {
-    if (ifCut.includes(name)) continue;
-    const headerBytes = headerOverheadBytes + Buffer.byteLength(name) + Buffer.byteLength(text);
+  for (const header of headersIn(headers)) {
+    const [name, value] = header;
+    if (isOwn(name)) continue;
+    const headerBytes = headerOverheadBytes + name.length + (value?.length ?? 0);
     if (bytes + headerBytes > headersBytesMax) {
       leftOut++;
       continue;
     }
-    kept.push([name, text]);
+    kept.push(header);
     bytes += headerBytes;
   }
-  return { kept: Object.fromEntries(kept), leftOut };
+  return { kept, leftOut };
+}
+
+const ownNameBytesMax = 32;
+
+function isOwn(name: Uint8Array): boolean {
+  return name.length <= ownNameBytesMax && ownNames.has(Buffer.from(name).toString('latin1'));
 }

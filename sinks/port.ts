@@ -7,7 +7,10 @@ export interface DecisionRow {
   eventKey: string;
   eventId: string;
   offset: number;
-  recordTimeMs: number;
+  /** When Kafka had the record. Undefined when it has no time that can be used. */
+  recordTimeMs: number | undefined;
+  /** The record's own headers; `headersIn` reads them. Undefined = none. */
+  headers: Uint8Array | undefined;
   eventTimeMs: number;
   /** By entity name, in the pipeline's order. */
   entities: Record<string, string>;

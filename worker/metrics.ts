@@ -1,9 +1,9 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ActivityReports } from '../activities/ports.ts';
+import { RecordLatency } from '../runtime/record-latency.ts';
 import type { Logger } from '../runtime/log.ts';
 
 const stageSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
-const latencySeconds = [0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 /** Turns what the activities report into metrics. */
 export function createActivityReports(registry: Registry, log: Logger): ActivityReports {
@@ -15,7 +15,7 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
     late: new Counter({ name: 'headrace_late_events_total', help: 'Events decided that came too late for their windows.', labelNames: ['pipeline'], registers }),
     rejections: new Counter({ name: 'headrace_rejections_total', help: 'Records that got a dead letter.', labelNames: ['pipeline', 'step', 'code'], registers }),
     deliveries: new Counter({ name: 'headrace_deliveries_total', help: 'Deliveries of one batch to one sink.', labelNames: ['pipeline', 'sink', 'result'], registers }),
-    delivered: new Histogram({ name: 'headrace_delivered_latency_seconds', help: 'Record time to the last sink.', labelNames: ['pipeline'], buckets: latencySeconds, registers }),
+    delivered: new RecordLatency('headrace_delivered_latency', 'Record time to the last sink.', registry),
     breaker: new Gauge({ name: 'headrace_sink_breaker_open', help: '1 while a sink fails, and next to no tries are made.', labelNames: ['pipeline', 'sink'], registers }),
   };
   return {
@@ -33,10 +33,7 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
       }
     },
     delivery: (pipeline, sink, result) => metric.deliveries.inc({ pipeline, sink, result }),
-    deliveredEverywhere(pipeline, recordTimesMs) {
-      const nowMs = Date.now();
-      for (const timeMs of recordTimesMs) metric.delivered.observe({ pipeline }, Math.max(0, nowMs - timeMs) / 1_000);
-    },
+    deliveredEverywhere: (pipeline, recordTimesMs) => metric.delivered.observe(pipeline, recordTimesMs),
     breaker: (pipeline, sink, open) => metric.breaker.set({ pipeline, sink }, open ? 1 : 0),
   };
 }

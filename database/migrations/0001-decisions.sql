@@ -13,7 +13,8 @@ create table decisions (
   topic text not null,
   partition integer not null,
   kafka_offset bigint not null,
-  record_time timestamptz not null,
+  -- Null for a record whose time cannot be used.
+  record_time timestamptz,
   event_time timestamptz not null,
   entities jsonb not null,
   event jsonb not null,

@@ -51,7 +51,14 @@ function read<T>(rows: readonly RowPlace[], of: Read<T>): T[] {
 const keyOf: Read<Buffer> = ({ segment, row }) => Buffer.from(eventKey(segment.header.batch, segment.offset[row]!));
 const idOf: Read<Buffer> = ({ segment, row }) => Buffer.from(segment.eventIds[row]!);
 const eventTimeOf: Read<bigint> = ({ segment, row }) => wholeMs(segment.eventTimeMs[row]!);
-const recordTimeOf: Read<bigint> = ({ segment, row }) => wholeMs(segment.recordTimeMs[row]!);
+const recordTimeOf: Read<bigint | null> = ({ segment, row }) => {
+  const timeMs = segment.recordTimeMs[row]!;
+  return Number.isNaN(timeMs) ? null : wholeMs(timeMs);
+};
+const headersOf: Read<string | null> = ({ segment, row }) => {
+  const headers = segment.headers?.[row];
+  return headers ? JSON.stringify(headers) : null;
+};
 const deploymentOf: Read<string> = ({ segment }) => segment.header.batch.deployment;
 const epochOf: Read<number> = ({ segment }) => segment.header.batch.epoch;
 const topicOf: Read<string> = ({ segment }) => segment.header.batch.topic;
@@ -74,13 +81,14 @@ function provenance(rows: readonly RowPlace[]): ColumnSource[] {
     identities('event_key', read(rows, keyOf)),
     identities('event_id', read(rows, idOf)),
     required('event_time', 'TIMESTAMP', BigInt64Array.from(read(rows, eventTimeOf))),
-    required('record_time', 'TIMESTAMP', BigInt64Array.from(read(rows, recordTimeOf))),
+    { name: 'record_time', type: 'TIMESTAMP', data: read(rows, recordTimeOf) },
     repeated('deployment', read(rows, deploymentOf)),
     required('epoch', 'INT32', Int32Array.from(read(rows, epochOf))),
     repeated('topic', read(rows, topicOf)),
     required('partition', 'INT32', Int32Array.from(read(rows, partitionOf))),
     required('offset', 'INT64', BigInt64Array.from(read(rows, offsetOf))),
     repeated('workflow_id', read(rows, workflowIdOf)),
+    text({ name: 'record_headers', type: 'STRING', data: read(rows, headersOf) }),
   ];
 }
 

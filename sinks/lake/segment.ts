@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import snappy from 'snappy';
 import type { BatchRef } from '../../contracts/event-key.ts';
 import { decodeFrame, encodeFrame, type Column, type FrameHeader } from '../../contracts/frame.ts';
+import { readableHeaders, type ReadableHeader } from '../../contracts/record-headers.ts';
 import { featureMatrix } from '../feature-matrix.ts';
 import type { DecisionRow } from '../port.ts';
 import { toPlainJson, type EventColumns } from './event-columns.ts';
@@ -29,6 +30,7 @@ export interface SegmentHeader extends FrameHeader {
 export interface Segment {
   header: SegmentHeader;
   offset: Float64Array;
+  /** NaN for a record without a usable time. */
   recordTimeMs: Float64Array;
   eventTimeMs: Float64Array;
   /** Row-major, `header.features.length` a row. */
@@ -45,6 +47,8 @@ export interface Segment {
   entityKeys: string[][];
   /** As JSON gave them back: dates are ISO texts. */
   events: Record<string, unknown>[];
+  /** JSON of each record's headers. Undefined when no record has some. */
+  headers?: (ReadableHeader[] | null)[];
 }
 
 export interface SegmentSource {
@@ -89,6 +93,7 @@ export function encodeSegment({ batch, workflowId, events, plainJson, rows }: Se
     eventIds: json(rows.map(eventIdOf)),
     entityKeys: json(keysOf(rows, entities)),
     events: json(rows.map(eventOf), plainJson ? undefined : toPlainJson),
+    ...(rows.some(hasHeaders) ? { headers: json(rows.map(headersOf)) } : {}),
   };
   const body = snappy.compressSync(Buffer.from(encodeFrame({ header, columns }).buffer));
   const bytes = Buffer.allocUnsafe(prologueBytes + body.length);
@@ -104,13 +109,14 @@ export function decodeSegment(bytes: Buffer): Segment {
   if (bytes.length < prologueBytes || bytes.readUInt32LE(0) !== magic) throw new BrokenSegmentError('does not begin like a segment');
   if (crc32(body) !== bytes.readUInt32LE(4)) throw new BrokenSegmentError('was cut or changed: its checksum differs');
   const { header, columns } = decodeFrame<SegmentHeader>(snappy.uncompressSync(body) as Buffer);
-  const { eventIds, entityKeys, events, ...rest } = columns as Record<string, Uint8Array>;
+  const { eventIds, entityKeys, events, headers, ...rest } = columns as Record<string, Uint8Array>;
   return {
     header,
-    ...(rest as unknown as Omit<Segment, 'header' | 'eventIds' | 'entityKeys' | 'events'>),
+    ...(rest as unknown as Omit<Segment, 'header' | 'eventIds' | 'entityKeys' | 'events' | 'headers'>),
     eventIds: parsed(eventIds!),
     entityKeys: parsed(entityKeys!),
     events: parsed(events!),
+    ...(headers && { headers: parsed(headers) }),
   };
 }
 
@@ -127,7 +133,9 @@ export async function readSegment(path: string): Promise<Segment> {
 
 // What is called for each row lives as long as the module: see docs/decisions/0023.
 const offsetOf = (row: DecisionRow) => row.offset;
-const recordTimeMsOf = (row: DecisionRow) => row.recordTimeMs;
+const recordTimeMsOf = (row: DecisionRow) => row.recordTimeMs ?? Number.NaN;
+const hasHeaders = (row: DecisionRow) => row.headers !== undefined;
+const headersOf = (row: DecisionRow) => row.headers && readableHeaders(row.headers);
 const eventTimeMsOf = (row: DecisionRow) => row.eventTimeMs;
 const degradedOf = (row: DecisionRow) => Number(row.degraded);
 const lateOf = (row: DecisionRow) => Number(row.late);

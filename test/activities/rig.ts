@@ -52,7 +52,7 @@ export class Rig {
       const payment: Payment = { id: `p${offset}`, account: 'a', amount, at: 1_700_000_000_000 + offset };
       return { offset, timestampMs: payment.at, key: null, value: Buffer.from(JSON.stringify(payment)) };
     });
-    this.recorded = { records: encodeRecords(this.batch, records) };
+    this.recorded = { records: encodeRecords(this.batch, records, 1_700_000_000_000) };
   }
 
   /** A worker that has just started: it remembers nothing, and has guards of its own. */

@@ -14,7 +14,7 @@ describe('the clock of the bridge', () => {
     const { systemClock } = await import('../../bridge/clock.ts');
     const { Budget } = await import('../../bridge/budget.ts');
     const waits: number[] = [];
-    const budget = new Budget({ nowMs: systemClock.nowMs, sleep: async (ms) => void waits.push(ms) }, 10, undefined, 1);
+    const budget = new Budget({ ...systemClock, sleep: async (ms) => void waits.push(ms) }, 10, undefined, 1);
     const signal = new AbortController().signal;
     await budget.acquire(signal, false);
     vi.setSystemTime(Date.UTC(2026, 0, 1, 9));

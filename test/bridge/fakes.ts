@@ -89,6 +89,7 @@ export class FakeStarter implements Starter {
 export const instantClock: Clock & { slept: number[] } = {
   slept: [],
   nowMs: () => 0,
+  wallMs: () => 1_767_225_600_000,
   sleep(ms) {
     this.slept.push(ms);
     return new Promise((resolve) => setImmediate(resolve));

@@ -4,7 +4,7 @@ import { encodeRecords } from '../../contracts/records-frame.ts';
 import { contentBytes, recordBytesMax, stubOf, toRecord } from '../../runtime/kafka-record.ts';
 
 const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0, position: 0, end: 1, count: 1 };
-const frameBytes = (message: Partial<KafkaMessage>) => encodeRecords(batch, [toRecord(messageOf(message))]).length;
+const frameBytes = (message: Partial<KafkaMessage>) => encodeRecords(batch, [toRecord(messageOf(message))], 1).length;
 
 function messageOf(message: Partial<KafkaMessage>): KafkaMessage {
   return { offset: '0', timestamp: '1', key: null, value: null, attributes: 0, ...message } as KafkaMessage;
@@ -16,7 +16,7 @@ describe('toRecord', () => {
     const bare = toRecord(messageOf({}));
     expect(contentBytes(record)).toBe(3 + 5 + Buffer.byteLength(JSON.stringify(record.headers)));
     // Columns are padded to eight bytes each.
-    expect(Math.abs(encodeRecords(batch, [record]).length - encodeRecords(batch, [bare]).length - contentBytes(record))).toBeLessThanOrEqual(24);
+    expect(Math.abs(encodeRecords(batch, [record], 1).length - encodeRecords(batch, [bare], 1).length - contentBytes(record))).toBeLessThanOrEqual(24);
   });
 
   test('leaves a record whole up to the limit', () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Lane, recordBytes } from '../../bridge/lane.ts';
 import type { Fetch } from '../../bridge/ports.ts';
+import { encodeHeaders, textHeader } from '../../contracts/record-headers.ts';
 import { encodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
 
 const caps = { recordsMax: 100, bytesMax: 1_000_000 };
@@ -42,13 +43,13 @@ describe('Lane', () => {
 
   test('headers count: a batch of small records with long headers stays within the cap', () => {
     const lane = new Lane(0);
-    const headers = { trace: 'x'.repeat(1_300) };
+    const headers = encodeHeaders([textHeader('trace', 'x'.repeat(1_300))]);
     const records = Array.from({ length: 2_048 }, (_, offset) => ({ ...recordAt(offset), headers }));
     lane.accept({ ...fetchOf(0, []), records, endOffset: 2_048 });
     expect(lane.bytes).toBeGreaterThan(2_048 * 1_300);
     const cut = lane.cut({ recordsMax: 2_048, bytesMax: 384 * 1024 })!;
     const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0, position: 0, end: cut.end, count: cut.records.length };
-    expect(encodeRecords(batch, cut.records).length).toBeLessThan(400 * 1024);
+    expect(encodeRecords(batch, cut.records, 1).length).toBeLessThan(400 * 1024);
     expect(cut.records.length).toBeGreaterThan(200);
   });
 

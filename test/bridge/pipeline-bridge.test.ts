@@ -11,6 +11,7 @@ class FastClock implements Clock {
   #nowMs = 1_000;
   isHeld = true;
   nowMs = () => this.#nowMs;
+  wallMs = () => this.#nowMs;
   async sleep(ms: number): Promise<void> {
     do await new Promise((resolve) => setImmediate(resolve));
     while (this.isHeld);

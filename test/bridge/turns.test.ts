@@ -113,7 +113,7 @@ test('the budget gives small batches turns, and full ones wait for none', async 
 
 test('the budget spreads all of them over the second, small or full', async () => {
   const waits: number[] = [];
-  const budget = new Budget({ nowMs: () => 10_000, sleep: (ms) => Promise.resolve(void waits.push(ms)) }, 100, undefined, 1);
+  const budget = new Budget({ nowMs: () => 10_000, wallMs: () => 10_000, sleep: (ms) => Promise.resolve(void waits.push(ms)) }, 100, undefined, 1);
   for (const isFull of [false, true, true, false]) (await budget.acquire(never, isFull))();
   expect(waits).toEqual([10, 20, 30]);
 });

@@ -108,7 +108,7 @@ describe('headrace replay of a file', () => {
     expect(exitCode).toBe(0);
     for (const line of [
       /^batch:test:.*:4, run [0-9a-f-]{36}$/m, /^processBatch, completed after [\d.]+ ms, started 20/m, /^ +6 {2}[\d:.]+ local activity extractFeatures {2}\([\d.]+ ms\)$/m,
-      /^ +in +frame "records" of 4 rows, 1 shown$/m, /^ +\{"offset":4,.*"amount":20/m, /NOT_JSON.*no JSON text/, /^ +in +\{\.\.\.\} as at event 1$/m, /local activity deadLetter/,
+      /^ +in +frame "records" of 4 rows, 1 shown: \{"clock":/m, /^ +\{"offset":4,.*"amount":20/m, /NOT_JSON.*no JSON text/, /^ +in +\{\.\.\.\} as at event 1$/m, /local activity deadLetter/,
       /^REPLAYS: today's code takes the same steps \(19 events\)\.$/m,
     ]) expect(stdout).toMatch(line);
     expect(stdout.match(/"offset":/g)).toHaveLength(1);

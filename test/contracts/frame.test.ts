@@ -1,12 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeFrame, decodeFrameHeader, encodeFrame, isFrame } from '../../contracts/frame.ts';
+import { encodeHeaders } from '../../contracts/record-headers.ts';
 import { decodeRecords, encodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
 
 const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 1, position: 5, end: 50, count: 3 };
 const bytes = fc.option(fc.uint8Array({ maxLength: 40 }), { nil: null });
+const header = fc.tuple(fc.uint8Array({ maxLength: 200 }), bytes);
 const record: fc.Arbitrary<KafkaRecord> = fc.record(
-  { offset: fc.maxSafeNat(), timestampMs: fc.maxSafeNat(), key: bytes, value: bytes, headers: fc.dictionary(fc.string({ minLength: 1 }), fc.string(), { minKeys: 1 }), stub: fc.record({ recordBytes: fc.integer({ min: 1, max: 2 ** 31 }) }) },
+  {
+    offset: fc.maxSafeNat(), timestampMs: fc.integer(), key: bytes, value: bytes, headers: fc.array(header, { minLength: 1 }).map(encodeHeaders),
+    timestampDigits: fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }).map(String), timeIsBrokers: fc.constant(true as const), stub: fc.record({ recordBytes: fc.integer({ min: 1, max: 2 ** 31 }) }),
+  },
   { requiredKeys: ['offset', 'timestampMs', 'key', 'value'], noNullPrototype: true },
 );
 
@@ -42,8 +47,8 @@ describe('records frame', () => {
   test('gives back any records', () => {
     fc.assert(
       fc.property(fc.array(record, { maxLength: 20 }), (records) => {
-        const decoded = decodeRecords(encodeRecords(batch, records));
-        expect(decoded.batch).toEqual(batch);
+        const decoded = decodeRecords(encodeRecords(batch, records, 7));
+        expect(decoded).toMatchObject({ batch, clockMs: 7 });
         expect(decoded.records).toEqual(records);
       }),
     );

@@ -18,7 +18,7 @@ it('lets the temporal command read an encrypted batch', async () => {
     await app.listen({ host: '127.0.0.1', port: 0 });
     const client = new Client({ connection, namespace: temporal.namespace, dataConverter: { payloadCodecs: [codec] } });
     const batch = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 0, position: 0, end: 1, count: 1 };
-    const records = encodeRecords(batch, [{ offset: 0, timestampMs: 0, key: null, value: Buffer.from('{"orderId":"readable-again"}') }]);
+    const records = encodeRecords(batch, [{ offset: 0, timestampMs: 0, key: null, value: Buffer.from('{"orderId":"readable-again"}') }], 0);
     const handle = await client.workflow.start('nobodyRunsThis', { taskQueue: uniqueName('queue'), workflowId: uniqueName('run'), args: [{ secret: 'plain argument' }, records] });
     const show = (...more: string[]) =>
       promisify(execFile)(temporal.executable, ['workflow', 'show', '--address', temporal.address, '--namespace', temporal.namespace, '--workflow-id', handle.workflowId, '--output', 'json', ...more], { timeout: 30_000 });

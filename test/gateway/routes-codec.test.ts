@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeDecisions } from '../../contracts/decisions-frame.ts';
 import { encodeFeatures } from '../../contracts/features-frame.ts';
 import { encodeFrame } from '../../contracts/frame.ts';
+import { encodeHeaders, textHeader } from '../../contracts/record-headers.ts';
 import { encodeRecords } from '../../contracts/records-frame.ts';
 import { encodeScored } from '../../contracts/scored-frame.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
@@ -48,15 +49,15 @@ describe('/codec', () => {
 
   it('shows the records of a batch: all counted, the first 50 in full', async () => {
     const records = Array.from({ length: 80 }, (_, i) => ({
-      offset: 100 + i, timestampMs: 1_760_000_000_000 + i, key: Buffer.from(`k${i}`), headers: i === 0 ? { source: 'test' } : undefined,
+      offset: 100 + i, timestampMs: 1_760_000_000_000 + i, key: Buffer.from(`k${i}`), headers: i === 0 ? encodeHeaders([textHeader('source', 'test'), textHeader('none', null), [Buffer.from('raw'), Buffer.from([0xff])]]) : undefined,
       value: i === 1 ? null : Buffer.from(i === 2 ? '{broken' : JSON.stringify({ orderId: `order-${i}` })), stub: i === 3 ? { recordBytes: 2_000_000 } : undefined,
     }));
-    const { encoding, json } = await shown(binary(encodeRecords(batch, records)));
+    const { encoding, json } = await shown(binary(encodeRecords(batch, records, 1_700_000_000_000)));
     expect(encoding).toBe('json/plain');
     const { rows, ...totals } = json as { rows: unknown[] };
-    expect(totals).toEqual({ frame: 'records', batch, total: 80, shown: 50 });
+    expect(totals).toEqual({ frame: 'records', batch, clock: '2023-11-14T22:13:20.000Z', total: 80, shown: 50 });
     expect(rows.slice(0, 4)).toEqual([
-      { offset: 100, time: '2025-10-09T08:53:20.000Z', key: 'k0', value: { orderId: 'order-0' }, headers: { source: 'test' } },
+      { offset: 100, time: '2025-10-09T08:53:20.000Z', key: 'k0', value: { orderId: 'order-0' }, headers: [{ name: 'source', value: 'test' }, { name: 'none', value: null }, { name: 'raw', valueBase64: '/w==' }] },
       { offset: 101, time: '2025-10-09T08:53:20.001Z', key: 'k1', value: null },
       { offset: 102, time: '2025-10-09T08:53:20.002Z', key: 'k2', value: '{broken' },
       { offset: 103, time: '2025-10-09T08:53:20.003Z', key: 'k3', value: { orderId: 'order-3' }, cutFromBytes: 2_000_000 },
@@ -101,7 +102,7 @@ describe('/codec', () => {
   it('shows a placeholder for a payload that it cannot read, beside those that it can', async () => {
     const sealed = await createPayloadCodec({ key: { id: 'lost', key: randomBytes(32) } }).encode([{ metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from('1') }]);
     const good = { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from('2') };
-    const cut = binary(encodeRecords(batch, [{ offset: 1, timestampMs: 1, key: null, value: Buffer.from('xxxxxxxxxxxx') }]).slice(0, -16));
+    const cut = binary(encodeRecords(batch, [{ offset: 1, timestampMs: 1, key: null, value: Buffer.from('xxxxxxxxxxxx') }], 1).slice(0, -16));
     const response = await post('decode', [...sealed, good, cut].map(toJson));
     const texts = response.json<{ payloads: JsonPayload[] }>().payloads.map(({ data }) => Buffer.from(data!, 'base64').toString());
     expect(texts[0]).toContain('add it to HEADRACE_CODEC_OLD_KEYS');

@@ -4,7 +4,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { eventKeyHeader, type BatchMemo } from '../../contracts/names.ts';
 import { parseEventKey } from '../../contracts/event-key.ts';
+import { headersIn } from '../../contracts/record-headers.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
+import { toRecord } from '../../runtime/kafka-record.ts';
 import type { Found, Range } from './oracle.ts';
 import type { System } from './system.ts';
 import { until } from './wait.ts';
@@ -12,18 +14,22 @@ import { until } from './wait.ts';
 /** What is needed of a system to look at what it has done. */
 export type Observed = Pick<System, 'name' | 'topic' | 'dataDir' | 'temporal' | 'kafka' | 'admin' | 'pool' | 'logs'>;
 
+/** A record, and its headers as texts by name. */
+export type TopicRecord = KafkaRecord & { texts: Record<string, string> };
+
 /** Reads a whole topic up to its present end, with a group of its own. */
-export async function readTopic(system: Observed, topic: string): Promise<Map<number, (KafkaRecord & { headers: Record<string, string> })[]>> {
+export async function readTopic(system: Observed, topic: string): Promise<Map<number, TopicRecord[]>> {
   const ends = new Map((await system.admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, Number(high)]));
-  const records = new Map([...ends.keys()].map((partition) => [partition, [] as (KafkaRecord & { headers: Record<string, string> })[]]));
+  const records = new Map([...ends.keys()].map((partition) => [partition, [] as TopicRecord[]]));
   const consumer = system.kafka.consumer({ groupId: `reader-${Math.random().toString(36).slice(2)}`, sessionTimeout: 10_000, maxWaitTimeInMs: 50 });
   await consumer.connect();
   try {
     await consumer.subscribe({ topic, fromBeginning: true });
     await consumer.run({
       eachMessage: ({ partition, message }) => {
-        const headers = Object.fromEntries(Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)]));
-        records.get(partition)!.push({ offset: Number(message.offset), timestampMs: Number(message.timestamp), key: message.key, value: message.value, headers });
+        const record = toRecord(message);
+        const texts = [...headersIn(record.headers)].map(([name, value]): [string, string] => [Buffer.from(name).toString(), Buffer.from(value ?? []).toString()]);
+        records.get(partition)!.push({ ...record, texts: Object.fromEntries(texts) });
         return Promise.resolve();
       },
     });
@@ -56,13 +62,13 @@ export async function decisionMessages(system: Observed): Promise<{ found: Found
   const disagreeing: string[] = [];
   let total = 0;
   for (const records of (await readTopic(system, `${system.name}.decisions`)).values()) {
-    for (const { value, headers } of records) {
+    for (const { value, texts } of records) {
       const message = JSON.parse(Buffer.from(value!).toString()) as { eventKey: string; eventId: string; entities: { account: string }; prediction: { y: number }; model: { version: string }; outcome: string; late: boolean; degraded: boolean };
       total++;
       const found = { eventKey: message.eventKey, eventId: message.eventId, account: message.entities.account, y: message.prediction.y, version: message.model.version, outcome: message.outcome, late: message.late, degraded: message.degraded };
-      const before = byKey.get(headers[eventKeyHeader]!);
+      const before = byKey.get(texts[eventKeyHeader]!);
       if (before && !isDeepStrictEqual(before, found)) disagreeing.push(`${found.eventKey}: repeated as ${JSON.stringify(found)}, and was ${JSON.stringify(before)}`);
-      byKey.set(headers[eventKeyHeader]!, found);
+      byKey.set(texts[eventKeyHeader]!, found);
     }
   }
   return { found: [...byKey.values()], repeats: total - byKey.size, disagreeing };
@@ -88,7 +94,7 @@ export async function reviewedKeys(system: Observed): Promise<string[]> {
 export async function deadLetters(system: Observed): Promise<Map<string, string[]>> {
   const byKey = new Map<string, string[]>();
   for (const records of (await readTopic(system, `${system.name}.dead-letters`)).values()) {
-    for (const { headers } of records) byKey.set(headers[eventKeyHeader]!, [...(byKey.get(headers[eventKeyHeader]!) ?? []), headers['headrace-code']!]);
+    for (const { texts } of records) byKey.set(texts[eventKeyHeader]!, [...(byKey.get(texts[eventKeyHeader]!) ?? []), texts['headrace-code']!]);
   }
   return byKey;
 }

@@ -52,7 +52,7 @@ describe('poison', () => {
 
     const records = await readTopic(system, system.topic);
     const poisoned = new Map<string, string>(
-      [...records].flatMap(([partition, list]) => list.filter(({ headers }) => headers['poison']).map(({ offset, headers }) => [`test:${system.name}:0:${system.topic}:${partition}:${offset}`, headers['poison']!] as const)),
+      [...records].flatMap(([partition, list]) => list.filter(({ texts }) => texts['poison']).map(({ offset, texts }) => [`test:${system.name}:0:${system.topic}:${partition}:${offset}`, texts['poison']!] as const)),
     );
     const letters = await deadLetters(system);
     expect(Object.fromEntries([...letters].map(([key, codes]) => [poisoned.get(key), codes[0]]))).toEqual(Object.fromEntries(corpus.map(([name, , code]) => [name, code])));
@@ -61,13 +61,13 @@ describe('poison', () => {
     const published = [...(await readTopic(system, `${system.name}.dead-letters`)).values()].flat();
     for (const [name, value] of corpus) {
       const bytes = value === null ? undefined : Buffer.byteLength(value);
-      const letter = published.find(({ headers }) => headers['poison'] === name);
+      const letter = published.find(({ texts }) => texts['poison'] === name);
       expect([name, letter?.key?.toString(), letter?.value?.length]).toEqual([name, 'a1', bytes !== undefined && bytes > 768 * 1024 ? 65_536 : bytes]);
     }
-    const cut = published.flatMap(({ headers: { poison, 'headrace-value-bytes': valueBytes, 'headrace-record-bytes': recordBytes } }) => (valueBytes || recordBytes ? [[poison!, valueBytes ?? Number(recordBytes) > 3_000_000]] : []));
+    const cut = published.flatMap(({ texts: { poison, 'headrace-value-bytes': valueBytes, 'headrace-record-bytes': recordBytes } }) => (valueBytes || recordBytes ? [[poison!, valueBytes ?? Number(recordBytes) > 3_000_000]] : []));
     expect(Object.fromEntries(cut)).toEqual({ 'a value of 3 MB': true, 'a wrong value of 900 KB': '900070' });
 
-    for (const [partition, list] of records) records.set(partition, list.filter(({ headers }) => !headers['poison']));
+    for (const [partition, list] of records) records.set(partition, list.filter(({ texts }) => !texts['poison']));
     expect(differences(recompute(system.name, system.topic, records), await dashboardRows(system))).toEqual([]);
     expect(({} as Record<string, unknown>)['admin']).toBeUndefined();
   }, 120_000);

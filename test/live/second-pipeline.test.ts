@@ -75,7 +75,7 @@ describe('a second pipeline, defined outside of the repository', () => {
 
   test('the decisions topic holds those that its condition selects, by user', async () => {
     const records = [...(await readTopic(system, decisionsTopic(system.name))).values()].flat();
-    const byKey = new Map(records.map((record) => [record.headers[eventKeyHeader]!, record]));
+    const byKey = new Map(records.map((record) => [record.texts[eventKeyHeader]!, record]));
     const seen = [...byKey.values()].map(({ key, value }) => {
       const { eventKey, eventId, entities, eventTime, prediction, model, outcome, why } = JSON.parse(Buffer.from(value!).toString());
       expect(Buffer.from(key!).toString()).toBe(entities.user);

@@ -17,7 +17,7 @@ afterEach(() => void vi.useRealTimers());
 
 const bytes = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ minLength: 100, maxLength: 20_000 }), fc.uint8Array().map((each) => Buffer.from(each)), fc.constant(null));
 const header = fc.oneof(fc.string({ unit: 'binary' }), fc.uint8Array().map((each) => Buffer.from(each)));
-const message: fc.Arbitrary<KeyedMessage> = fc.record({
+const message: fc.Arbitrary<Message> = fc.record({
   // In turn is another order for each partitioner, so all have a key here.
   key: fc.oneof(fc.string({ unit: 'binary' }), fc.uint8Array().map((each) => Buffer.from(each))),
   value: bytes,

@@ -1,5 +1,6 @@
 import type { Admin, Kafka, KafkaMessage, Message } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodeHeaders, textHeader } from '../../contracts/record-headers.ts';
 import { createPublisher, type Publisher } from '../../runtime/publisher.ts';
 import { createDeadLetters, type DeadLetterInput } from '../../sinks/dead-letters.ts';
 import { createDecisionsTopicSink } from '../../sinks/decisions-topic.ts';
@@ -108,7 +109,7 @@ describe('dead letters at the limit that topics have by default', () => {
 
   test('the largest records that can travel are taken: what does not fit is cut, and the letter says so', async () => {
     const large = Buffer.alloc(1_500_000, 'w');
-    const headers = Object.fromEntries(upTo(2_000).map((i) => [`h${i}`, 'x'.repeat(500)]));
+    const headers = encodeHeaders(upTo(2_000).map((i) => textHeader(`h${i}`, 'x'.repeat(500))));
     const found = await deadLetters((pipeline) => [
       letter(pipeline, 0, { value: large }),
       letter(pipeline, 1, { value: Buffer.alloc(700_000, 'w') }),
@@ -127,7 +128,7 @@ describe('dead letters at the limit that topics have by default', () => {
   }, 30_000);
 
   test('carry the headers of their records; ours win', async () => {
-    const headers = { trace: 'abc', 'headrace-code': 'FORGED', 'headrace-value-bytes': '7', ['__proto__']: 'p' };
+    const headers = encodeHeaders([textHeader('trace', 'abc'), textHeader('headrace-code', 'FORGED'), textHeader('headrace-value-bytes', '7'), textHeader('__proto__', 'p')]);
     const [found] = await deadLetters((pipeline) => [letter(pipeline, 0, { headers })]);
     expect(found!.headers).toMatchObject({ trace: 'abc', 'headrace-code': 'SCHEMA_MISMATCH', 'headrace-topic': 'orders' });
     expect(found!.headers).not.toHaveProperty('headrace-value-bytes');

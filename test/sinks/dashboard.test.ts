@@ -28,7 +28,7 @@ describe('dashboard sink', () => {
     expect(rows).toEqual([
       {
         event_key: row.eventKey, pipeline: 'orders', event_id: 'order-5', topic: 'orders', partition: 3, kafka_offset: '5',
-        record_time: new Date(row.recordTimeMs), event_time: new Date(row.eventTimeMs), entities: row.entities, event: row.event,
+        record_time: new Date(row.recordTimeMs!), event_time: new Date(row.eventTimeMs), entities: row.entities, event: row.event,
         features: { amount: 12.5, customer_count_1d: Math.fround(0.1) }, prediction: row.prediction, model_name: 'orders', model_version: '4', degraded: true, late: true,
         outcome: 'approve', why: row.why, workflow_id: 'batch:local:orders:0:orders:3:5', decided_at: expect.any(Date),
       },

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
+import { encodeHeaders, textHeader } from '../../contracts/record-headers.ts';
 import { planRollUps } from '../../sinks/lake/plan.ts';
 import { rollUp } from '../../sinks/lake/roll-up.ts';
 import { keys, LakeRig, orders } from './lake-rig.ts';
@@ -31,7 +32,7 @@ describe('Parquet of the lake, read by DuckDB', () => {
     const described = await lake.query('describe select * from lake');
     const types = Object.fromEntries(described.map(({ column_name, column_type }) => [column_name, column_type]));
     expect(types).toEqual({
-      event_key: 'VARCHAR', event_id: 'VARCHAR', event_time: 'TIMESTAMP', record_time: 'TIMESTAMP', deployment: 'VARCHAR', epoch: 'INTEGER', topic: 'VARCHAR',
+      event_key: 'VARCHAR', event_id: 'VARCHAR', event_time: 'TIMESTAMP', record_time: 'TIMESTAMP', deployment: 'VARCHAR', epoch: 'INTEGER', topic: 'VARCHAR', record_headers: 'VARCHAR',
       partition: 'INTEGER', offset: 'BIGINT', workflow_id: 'VARCHAR', outcome: 'VARCHAR', why: 'VARCHAR', model_name: 'VARCHAR', model_version: 'VARCHAR',
       degraded: 'BOOLEAN', late: 'BOOLEAN', entity_customer: 'VARCHAR', entity_shop: 'VARCHAR', feature_amount: 'FLOAT', feature_customer_count_1d: 'FLOAT',
       prediction_score: 'FLOAT', prediction_parts: 'FLOAT[]', field_text: 'VARCHAR', field_amount: 'DOUBLE', field_chip: 'BOOLEAN', field_at: 'TIMESTAMP',
@@ -48,6 +49,20 @@ describe('Parquet of the lake, read by DuckDB', () => {
     });
     expect(second).toMatchObject({ degraded: true, late: false, field_maybe: 2.5, field_either: '"s"' });
     expect((await lake.query(`select count(*)::int as n from lake where hour::int = 9 and date = '2026-01-02'`))[0]).toEqual({ n: 2 });
+  });
+
+  it('keeps the headers of records as JSON, bytes that are no text in base64, and has no record time for a record without one', async () => {
+    const headers = encodeHeaders([textHeader('a', 'one'), textHeader('a', null), textHeader('__proto__', ''), [Buffer.from([0xff]), Buffer.from([0, 0xc0, 0x80])]]);
+    await lake.deliver(0, 2, { row: (offset) => ({ eventTimeMs: nineMs, ...(offset === 0 ? { headers } : { recordTimeMs: undefined }) }) });
+    await lake.rollUpAll();
+    const [first, second] = await lake.query('select record_headers, record_time from lake order by "offset"');
+    expect(JSON.parse(first!['record_headers'] as string)).toEqual([
+      { name: 'a', value: 'one' }, { name: 'a', value: null }, { name: '__proto__', value: '' }, { nameBase64: '/w==', valueBase64: 'AMCA' },
+    ]);
+    expect(first!['record_time']).toBe('2025-10-09 08:53:20.5');
+    expect(second).toEqual({ record_headers: null, record_time: null });
+    const values = await lake.query(`select header.value from (select unnest(from_json(record_headers, '[{"name":"VARCHAR","value":"VARCHAR"}]')) as header from lake) where header.name = 'a'`);
+    expect(values).toEqual([{ value: 'one' }, { value: null }]);
   });
 
   it('has bounds for times and offsets alone, numbers the texts that repeat, and writes the numbers of the model as they are', async () => {

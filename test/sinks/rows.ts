@@ -11,6 +11,7 @@ export function decisionRow(offset: number, parts: Partial<DecisionRow> = {}): D
     eventId: `order-${offset}`,
     offset,
     recordTimeMs: 1_760_000_000_500,
+    headers: undefined,
     eventTimeMs: 1_760_000_000_123,
     entities: { customer: `customer-${offset % 7}`, shop: 'shop "1"' },
     event: { orderId: `order-${offset}`, amount: 12.5, note: 'plain' },

@@ -57,7 +57,7 @@ describe('headrace replay of a workflow id', () => {
     const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, bundlerOptions: { preloadModules }, activities, dataConverter: converter });
     await worker.runUntil(async () => {
       const value = Buffer.from(JSON.stringify({ note: 'größer '.repeat(50) }));
-      const records = encodeRecords(batch, [5, 6].map((offset) => ({ offset, timestampMs: 1_767_225_600_000, key: null, value })));
+      const records = encodeRecords(batch, [5, 6].map((offset) => ({ offset, timestampMs: 1_767_225_600_000, key: null, value })), 1_767_225_600_000);
       for (let i = 0; i < 2; i++) {
         const handle = await client.workflow.start('processBatch', { taskQueue, workflowId, args: [batch, records], workflowIdReusePolicy: 'ALLOW_DUPLICATE' });
         await handle.result();

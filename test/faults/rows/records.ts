@@ -160,12 +160,12 @@ export const poison: Row = {
     const codes = new Map(poisonCorpus.map(({ name, code }) => [name, code]));
     const problems = [...letters.keys()].filter((key) => decided.has(key)).map((key) => `${key}: decided, and a dead letter`);
     for (const [partition, records] of await readTopic(system, system.topic)) {
-      for (const { offset, headers, value } of records) {
+      for (const { offset, texts, value } of records) {
         const key = `test:${system.name}:0:${system.topic}:${partition}:${offset}`;
         if (!decided.has(key) && !letters.has(key)) problems.push(`${key}: neither decided nor a dead letter`);
-        if (!headers['poison'] && letters.has(key)) problems.push(`${key}: a good neighbour got a dead letter`);
-        const code = codes.get(headers['poison'] ?? '');
-        if (code && letters.get(key)?.[0] !== code) problems.push(`${key}: ${headers['poison']} has to be ${code}, and is ${letters.get(key)?.[0]}`);
+        if (!texts['poison'] && letters.has(key)) problems.push(`${key}: a good neighbour got a dead letter`);
+        const code = codes.get(texts['poison'] ?? '');
+        if (code && letters.get(key)?.[0] !== code) problems.push(`${key}: ${texts['poison']} has to be ${code}, and is ${letters.get(key)?.[0]}`);
         if (letters.has(key) && isFlawless(value)) problems.push(`${key}: refused as ${letters.get(key)?.[0]}, and nothing is wrong with ${Buffer.from(value!).toString()}`);
         // What was refused is no event for the comparison of sinks.
         if (letters.has(key)) context.refused.add(key);

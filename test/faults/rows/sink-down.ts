@@ -120,8 +120,8 @@ async function decisionLatencies({ system }: RowContext): Promise<{ cameMs: numb
   const latencies: { cameMs: number; latencyMs: number }[] = [];
   const seen = new Set<string>();
   for (const records of (await readTopic(system, `${system.name}.decisions`)).values()) {
-    for (const { headers, timestampMs } of records) {
-      const key = headers[eventKeyHeader]!;
+    for (const { texts, timestampMs } of records) {
+      const key = texts[eventKeyHeader]!;
       // A repeat, which at-least-once allows, says nothing of how long the first one took.
       if (seen.has(key)) continue;
       seen.add(key);
