@@ -14,7 +14,7 @@ export interface IntakeHandlers {
   filled(): void;
   /** The position's commit may have been destroyed, or means more than before. */
   recommit(): void;
-  halt(reason: string): void;
+  halt(reason: string, offset?: number): void;
   failed(error: unknown): void;
 }
 
@@ -30,6 +30,9 @@ export class Intake {
   /** The tail that was asked for again; see `judgePlace`. */
   #askedAgainAt = -1;
   #logEnd = 0;
+  #unreadable: Fetch['unreadable'];
+  /** The next fetch tells whether it can be read now. */
+  #readsAgain = false;
 
   constructor(
     private readonly lane: Lane,
@@ -63,8 +66,21 @@ export class Intake {
     return this.#tailCheck ? this.#verifyTail(this.#tailCheck, fetch) : this.#take(fetch);
   }
 
+  /** Why nothing behind the lane's tail can be read. Undefined while it can. */
+  get unreadable(): Fetch['unreadable'] {
+    return this.#unreadable;
+  }
+
+  /** Asks again for what could not be read. */
+  readAgain(): void {
+    this.#unreadable = undefined;
+    this.#readsAgain = true;
+    this.reading.lostItsPlace();
+    this.resume();
+  }
+
   resume(): void {
-    if (!this.status.isOver) this.reading.resume(this.#tailCheck?.readFrom ?? this.lane.tail);
+    if (!this.status.isOver && this.#unreadable === undefined) this.reading.resume(this.#tailCheck?.readFrom ?? this.lane.tail);
   }
 
   #take(fetch: Fetch): boolean {
@@ -76,10 +92,13 @@ export class Intake {
     }
     this.#askedAgainAt = -1;
     this.#logEnd = fetch.logEnd;
-    if (lane.bytes >= this.options.laneBytesMax) this.reading.pause();
+    this.#unreadable = fetch.unreadable;
+    if (fetch.unreadable || lane.bytes >= this.options.laneBytesMax) this.reading.pause();
+    else if (this.#readsAgain) this.status.waiting('none');
+    this.#readsAgain = false;
     this.ports.reports.lane(this.options.chain, lane);
     this.ports.reports.logEnd(this.options.chain, fetch.logEnd, lane.doneBelow);
-    if (fetch.records.length > 0) this.handlers.filled();
+    if (fetch.records.length > 0 || fetch.unreadable) this.handlers.filled();
     return true;
   }
 
@@ -87,7 +106,7 @@ export class Intake {
   #verifyTail(check: TailCheck, fetch: Fetch): boolean {
     const verdict = check.judge(fetch);
     if (verdict === 'other') {
-      this.handlers.halt(`offset ${check.offset} holds another record than the one that a batch had: the topic was recreated. ${beginAnew}`);
+      this.handlers.halt(`offset ${check.offset} holds another record than the one that a batch had: the topic was recreated. ${beginAnew}`, check.offset);
       return false;
     }
     if (verdict === 'ask_again') {

@@ -1,7 +1,8 @@
 import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { within } from '../contracts/within.ts';
 import { watchClock } from './clock-watch.ts';
-import { toRecord } from '../runtime/kafka-record.ts';
+import { installFetchDecoding } from '../runtime/kafka-fetch-decoding.ts';
+import { toRecords } from '../runtime/kafka-record.ts';
 import { Commits } from './commits.ts';
 import { FirstPoll } from './first-poll.ts';
 import { installLossOfBrokers } from './lost-brokers.ts';
@@ -22,6 +23,7 @@ const commitAllDeadlineMs = 20_000;
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
 export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs }: KafkaSourceOptions): Source {
   installLossOfBrokers();
+  installFetchDecoding();
   const admin = kafka.admin();
   const consumer = kafka.consumer({
     groupId,
@@ -151,17 +153,20 @@ type BatchProcessPayload = ConsumerStartBatchProcessEvent['payload'];
 
 /** Hands the fetch on; what was not taken will be polled again. kafkajs polls again when this resolves. */
 async function onFetch({ batch, resolveOffset }: EachBatchPayload, handlers: SourceHandlers, polls: PollRest): Promise<void> {
-  const lastOffset = batch.lastOffset();
+  const fetchedOffset = Number((batch as unknown as { fetchedOffset: string }).fetchedOffset);
+  const { records, unreadable } = toRecords(batch.messages);
   const taken = handlers.fetched({
     partition: batch.partition,
-    fetchedOffset: Number((batch as unknown as { fetchedOffset: string }).fetchedOffset),
-    endOffset: Number(lastOffset) + 1,
+    fetchedOffset,
+    // Where the unreadable begins is not under a checksum: only what was read moves the lane on.
+    endOffset: unreadable ? (records.at(-1)?.offset ?? fetchedOffset - 1) + 1 : Number(batch.lastOffset()) + 1,
     logEnd: Number(batch.highWatermark),
-    records: batch.messages.map((message) => toRecord(message)),
+    records,
+    unreadable,
   });
   // Resolving the last visible record also resolves control records behind it.
-  const lastVisible = batch.messages.at(-1);
-  if (taken && lastVisible) resolveOffset(lastVisible.offset);
+  const lastVisible = records.at(-1);
+  if (taken && lastVisible) resolveOffset(String(lastVisible.offset));
   // The partitions of a broker are polled together: one that wants more ends the rest of all.
   if (handlers.wantsMore()) polls.wake();
   else await polls.rest();

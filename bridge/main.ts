@@ -3,7 +3,6 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createPool } from '../database/pool.ts';
 import { findChainEnd } from '../database/ranges.ts';
 import { loadPipelines } from '../pipelines/load.ts';
-import { registerCompressionCodecs } from '../runtime/kafka-compression.ts';
 import { connectKafka } from '../runtime/kafka.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
 import { runMain } from '../runtime/run-main.ts';
@@ -29,7 +28,6 @@ setFlagsFromString('--heap-growing-percent=100');
 await runMain('bridge', async (config, log) => {
   const { bridge, deployment, epoch, kafka: kafkaConfig } = config;
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
-  await registerCompressionCodecs();
   const kafka = await connectKafka(config, log, 'bridge');
   await ensureTopics(kafka, pipelines, kafkaConfig);
   const temporal = await connectTemporal(config);

@@ -25,11 +25,16 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
     openBatches: new Gauge({ name: 'headrace_open_batches', help: 'Batches whose deliveries are under way.', labelNames: ['pipeline'], registers }),
     lost: new Counter({ name: 'headrace_records_lost_total', help: 'Offsets that retention deleted before they were read.', labelNames: byPartition, registers }),
     halted: new Gauge({ name: 'headrace_chain_halted', help: '1 while a partition needs an operator.', labelNames: byPartition, registers }),
+    haltedOffset: new Gauge({ name: 'headrace_chain_halted_offset', help: 'The offset at which a partition needs an operator.', labelNames: byPartition, registers }),
   };
   const lastLogMs = new Map<string, number>();
   const labels = ({ pipeline, topic, partition }: Chain) => ({ pipeline, topic, partition: String(partition) });
   const show = (chain: Chain, reason: WaitReason) => {
     for (const each of waitReasons) metric.waiting.set({ ...labels(chain), reason: each }, each === reason ? 1 : 0);
+  };
+  const goesOn = (chain: Chain) => {
+    metric.halted.set(labels(chain), 0);
+    metric.haltedOffset.remove(labels(chain));
   };
 
   return {
@@ -37,7 +42,7 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
       metric.records.inc(labels(chain), recordTimesMs.length);
       metric.batches.inc(labels(chain));
       if (adopted) metric.adopted.inc(labels(chain));
-      metric.halted.set(labels(chain), 0);
+      goesOn(chain);
       metric.latency.observe(chain.pipeline, recordTimesMs);
       log.debug({ ...labels(chain), position, end, adopted }, 'scored');
     },
@@ -47,13 +52,15 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
       metric.lost.inc(labels(chain), to - from);
       log.error({ ...labels(chain), from, to }, 'retention deleted records before they were read; raise the retention of the topic');
     },
-    halted(chain, reason) {
+    halted(chain, reason, offset) {
       metric.halted.set(labels(chain), 1);
+      if (offset !== undefined) metric.haltedOffset.set(labels(chain), offset);
       show(chain, 'halted');
-      log.error({ ...labels(chain) }, `halted: ${reason}`);
+      log.error({ ...labels(chain), offset }, `halted: ${reason}`);
     },
     waiting(chain, reason, error) {
       show(chain, reason);
+      if (reason !== 'halted') goesOn(chain);
       const key = `${chain.pipeline} ${chain.partition} ${reason}`;
       if (error === undefined || performance.now() - (lastLogMs.get(key) ?? -Infinity) < logEveryMs) return;
       lastLogMs.set(key, performance.now());
@@ -61,7 +68,7 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
     },
     commitFailed: (chain, offset, error) => log.warn({ ...labels(chain), offset }, `commit failed, the next one will do: ${messageOf(error)}`),
     revoked(chain) {
-      for (const gauge of [metric.lag, metric.laneBytes, metric.halted]) gauge.remove(labels(chain));
+      for (const gauge of [metric.lag, metric.laneBytes, metric.halted, metric.haltedOffset]) gauge.remove(labels(chain));
       for (const reason of waitReasons) metric.waiting.remove({ ...labels(chain), reason });
     },
     openBatches: (pipeline, count) => metric.openBatches.set({ pipeline }, count),

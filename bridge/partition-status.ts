@@ -7,10 +7,18 @@ const retryMsMin = 100;
 const retryMsMax = 5_000;
 const blockedMs = 10_000;
 
+/** What a partition does. */
+export type PartitionState =
+  | { kind: 'working' }
+  | { kind: 'waiting'; for: WaitReason }
+  /** It needs an operator. `offset` is where it stands, as far as that is known. */
+  | { kind: 'halted'; reason: string; offset?: number };
+
 /** Whether a partition still works, what it waits for, and how it waits. */
 export class PartitionStatus {
-  #waitReason: WaitReason = 'none';
-  #halted = false;
+  #state: PartitionState = { kind: 'working' };
+  /** Halted for good: only a new assignment begins anew. */
+  #ended = false;
   readonly #abandoned = new AbortController();
 
   constructor(
@@ -25,12 +33,16 @@ export class PartitionStatus {
 
   /** True once nothing more may be done: the partition was given away, or it needs an operator. */
   get isOver(): boolean {
-    return this.#halted || this.signal.aborted;
+    return this.#ended || this.signal.aborted;
+  }
+
+  get state(): PartitionState {
+    return this.#state;
   }
 
   /** True while what holds the partition up is known: it must not be mistaken for a consumer that gets nowhere. */
   get isWaiting(): boolean {
-    return this.#halted || this.#waitReason !== 'none';
+    return this.#state.kind !== 'working';
   }
 
   abandon(): void {
@@ -38,16 +50,21 @@ export class PartitionStatus {
   }
 
   /** Ends the work until an operator has acted. */
-  halt(reason: string): void {
+  halt(reason: string, offset?: number): void {
     if (this.signal.aborted) return;
-    this.#halted = true;
-    this.ports.reports.halted(this.chain, reason);
+    this.#ended = true;
+    this.#halted(reason, offset);
+  }
+
+  #halted(reason: string, offset: number | undefined): void {
+    this.#state = { kind: 'halted', reason, ...(offset === undefined ? {} : { offset }) };
+    this.ports.reports.halted(this.chain, reason, offset);
   }
 
   waiting(reason: WaitReason, error?: unknown): void {
-    // Whoever has the partition now tells what it waits for.
-    if (this.signal.aborted) return;
-    this.#waitReason = reason;
+    // Whoever has the partition now tells what it waits for; and one that has halted waits for nothing else.
+    if (this.isOver) return;
+    this.#state = reason === 'none' ? { kind: 'working' } : { kind: 'waiting', for: reason };
     this.ports.reports.waiting(this.chain, reason, error);
   }
 
@@ -57,10 +74,10 @@ export class PartitionStatus {
     await this.ports.clock.sleep(Math.min(retryMsMax, retryMsMin * 2 ** Math.min(tries, 10)), this.signal);
   }
 
-  /** An operator must re-drive a run; until then this partition stands still, and looks again now and then. */
-  async blocked(reason: string): Promise<void> {
-    this.#waitReason = 'halted';
-    this.ports.reports.halted(this.chain, reason);
+  /** An operator must do something; until then this partition stands still at an offset, and looks again now and then. */
+  async blocked(reason: string, offset: number): Promise<void> {
+    if (this.isOver) return;
+    this.#halted(reason, offset);
     await this.ports.clock.sleep(blockedMs, this.signal);
   }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../contracts/failures.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
 import { HaltError, resolveRead, resolveStart, type StartOptions } from './assignment.ts';
 import type { Budget } from './budget.ts';
@@ -5,7 +6,7 @@ import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-
 import { Committer } from './committer.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { Lane } from './lane.ts';
-import { PartitionStatus } from './partition-status.ts';
+import { PartitionStatus, type PartitionState } from './partition-status.ts';
 import type { GroupState } from './first-positions.ts';
 import type { Clock, Fetch, LastStarted, Source, Starter } from './ports.ts';
 import { Reading } from './reading.ts';
@@ -65,6 +66,11 @@ export class Partition {
     return this.#status.isWaiting;
   }
 
+  /** Whether it works, waits, or needs an operator. */
+  get state(): PartitionState {
+    return this.#status.state;
+  }
+
   /** True while the lane is empty, or holds less than it could of what the log has. */
   get wantsMore(): boolean {
     return !this.#status.isOver && (this.#awaitsRecords || (this.#intake?.isBehind ?? false));
@@ -103,7 +109,13 @@ export class Partition {
 
   /** Takes a fetch. Answers whether the next poll may begin behind it. */
   fetched(fetch: Fetch): boolean {
-    return !this.#status.isOver && (this.#intake?.fetched(fetch) ?? false);
+    try {
+      return !this.#status.isOver && (this.#intake?.fetched(fetch) ?? false);
+    } catch (error) {
+      // Thrown on, it would end the consumer with all of its partitions.
+      this.#failed(error);
+      return false;
+    }
   }
 
   async #run(group: GroupState): Promise<void> {
@@ -130,13 +142,13 @@ export class Partition {
     return {
       filled: () => this.#wake(),
       recommit: () => this.#commit(lane.position),
-      halt: (reason: string) => this.#halt(reason),
+      halt: (reason: string, offset?: number) => this.#halt(reason, offset),
       failed: (error: unknown) => this.#failed(error),
     };
   }
 
   async #nextBatch(lane: Lane): Promise<void> {
-    if (lane.isEmpty) return this.#untilWoken();
+    if (lane.isEmpty) return this.#intake?.unreadable ? this.#untilReadable(this.#intake, this.#intake.unreadable) : this.#untilWoken();
     const { budget, openBatches, source } = this.ports;
     const status = this.#status;
     if (openBatches.isFull()) {
@@ -177,6 +189,12 @@ export class Partition {
     this.#committer.commit(offset, encodeCommitMetadata(metadata));
   }
 
+  /** All before it is decided. What cannot be read may be taken out of the log, or come whole the next time. */
+  async #untilReadable(intake: Intake, { from, reason }: { from: number; reason: string }): Promise<void> {
+    await this.#status.blocked(`offset ${from} cannot be read: ${reason}. The partition goes on by itself when it can be, or when the records up to behind it are deleted (kafka-delete-records)`, from);
+    intake.readAgain();
+  }
+
   async #untilWoken(): Promise<void> {
     this.#awaitsRecords = true;
     const woken = new Promise<void>((resolve) => {
@@ -189,13 +207,13 @@ export class Partition {
   }
 
   #failed(error: unknown): void {
-    this.#halt(error instanceof HaltError ? error.message : `unexpected: ${String(error)}`);
+    this.#halt(error instanceof HaltError ? error.message : `unexpected: ${messageOf(error)}`);
   }
 
-  #halt(reason: string): void {
+  #halt(reason: string, offset = this.#lane?.position): void {
     if (this.#status.signal.aborted) return;
     this.#reading.pause();
-    this.#status.halt(reason);
+    this.#status.halt(reason, offset);
     this.#wake();
   }
 }

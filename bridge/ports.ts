@@ -12,6 +12,8 @@ export interface Fetch {
   /** The end of the log when the poll was answered. */
   logEnd: number;
   records: KafkaRecord[];
+  /** What lies behind `endOffset` cannot be read, from an offset on that the broker names. */
+  unreadable?: { from: number; reason: string };
 }
 
 /** What a group holds for a partition. `offset` is null when nothing was ever committed. */

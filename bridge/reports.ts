@@ -12,7 +12,8 @@ export interface BridgeReports {
   logEnd(chain: Chain, logEnd: number, position: number): void;
   /** Records in `[from, to)` were deleted by retention before they were read. */
   lost(chain: Chain, range: { from: number; to: number }): void;
-  halted(chain: Chain, reason: string): void;
+  /** @param offset where the partition stands, as far as that is known */
+  halted(chain: Chain, reason: string, offset?: number): void;
   waiting(chain: Chain, reason: WaitReason, error?: unknown): void;
   commitFailed(chain: Chain, offset: number, error: unknown): void;
   /** The partition is no longer ours. */

@@ -38,7 +38,7 @@ export async function startBatch({ starter, clock }: StartBatchPorts, lane: Lane
     if (status.isOver) return undefined;
     const smaller: Cut | undefined = answer.kind === 'too_large' ? smallerCut(lane, cut) : undefined;
     if (answer.kind === 'scored') return { cut, end: answer.end };
-    if (answer.kind === 'blocked') await status.blocked(answer.reason);
+    if (answer.kind === 'blocked') await status.blocked(answer.reason, cut.position);
     else if (smaller) start = startOf(options.chain, (cut = smaller), head, clock.wallMs());
     else await status.backOff('temporal', answer.reason, tries);
   }

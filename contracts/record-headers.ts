@@ -73,15 +73,17 @@ function base64Of(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-/** How many headers there are. Throws a BrokenHeadersError where they end too early. Makes no objects, however many they are. */
-export function countHeaders(bytes: Uint8Array): number {
-  const cursor = { at: 0 };
-  let count = 0;
-  for (; cursor.at < bytes.length; count++) {
-    if (skipItem(bytes, cursor) < 0) throw new BrokenHeadersError('a header without a name');
-    skipItem(bytes, cursor);
+/**
+ * Moves over `count` headers from one index, and returns where they end. Throws a BrokenHeadersError when they do not end before `end`. Makes no
+ * objects, however many there are.
+ */
+export function skipHeaders(bytes: Uint8Array, from: number, end: number, count: number): number {
+  const cursor = { at: from };
+  for (let i = 0; i < count; i++) {
+    if (skipItem(bytes, cursor, end) < 0) throw new BrokenHeadersError('a header without a name');
+    skipItem(bytes, cursor, end);
   }
-  return count;
+  return cursor.at;
 }
 
 function readItem(bytes: Uint8Array, cursor: { at: number }): Uint8Array | null {
@@ -90,9 +92,9 @@ function readItem(bytes: Uint8Array, cursor: { at: number }): Uint8Array | null 
 }
 
 /** Moves behind an item, and returns its length; -1 where there is none. */
-function skipItem(bytes: Uint8Array, cursor: { at: number }): number {
+function skipItem(bytes: Uint8Array, cursor: { at: number }, end = bytes.length): number {
   const length = readLength(bytes, cursor);
-  if (length < -1 || cursor.at + length > bytes.length) throw new BrokenHeadersError('headers that end too early');
+  if (length < -1 || cursor.at + Math.max(0, length) > end) throw new BrokenHeadersError('headers that end too early');
   cursor.at += Math.max(0, length);
   return length;
 }

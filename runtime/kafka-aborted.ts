@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module';
-
 /**
  * kafkajs hides records of aborted transactions, but takes for granted that the broker lists these by their first offset, begins at
  * most one with each record, and takes data with the key of a marker for one. Brokers list them in the order in which they ended: where
@@ -7,7 +5,7 @@ import { createRequire } from 'node:module';
  * as Kafka's own consumer does it.
  */
 
-/** One partition of a fetch as kafkajs decodes it. */
+/** One partition of a fetch, in kafkajs's form. */
 export interface FetchedPartition {
   abortedTransactions?: { producerId: string; firstOffset: string }[] | null;
   messages: FetchedMessage[];
@@ -21,14 +19,8 @@ interface FetchedMessage {
   batchContext?: { producerId: string; inTransaction: boolean };
 }
 
-interface ResponseModule {
-  decode: ((raw: unknown) => Promise<{ responses: { partitions: FetchedPartition[] }[] }>) & { isOurs?: true };
-}
-
 /** Version and type of the marker that ends an aborted transaction, as two 16-bit numbers. */
 const abortMarkerKey = Buffer.from([0, 0, 0, 0]);
-/** Those in which brokers tell of transactions, as far as kafkajs knows them. */
-const fetchVersions = [4, 5, 6, 7, 8, 9, 10, 11];
 
 /** Marks the records of aborted transactions as records that nobody is shown, and leaves kafkajs nothing to hide. */
 export function hideAborted(partition: FetchedPartition): void {
@@ -46,20 +38,4 @@ export function hideAborted(partition: FetchedPartition): void {
     } else if (batchContext.inTransaction && open.has(batchContext.producerId)) message.isControlRecord = true;
   }
   partition.abortedTransactions = [];
-}
-
-/** Makes all consumers of this process hide aborted transactions rightly. May be called again. */
-export function installAbortedFilter(): void {
-  const require = createRequire(import.meta.url);
-  for (const version of fetchVersions) {
-    const response = require(`kafkajs/src/protocol/requests/fetch/v${version}/response`) as ResponseModule;
-    const { decode } = response;
-    if (decode.isOurs) continue;
-    const decodeAndHide: ResponseModule['decode'] = async (raw) => {
-      const decoded = await decode(raw);
-      for (const { partitions } of decoded.responses) for (const partition of partitions) hideAborted(partition);
-      return decoded;
-    };
-    response.decode = Object.assign(decodeAndHide, { isOurs: true as const });
-  }
 }

@@ -1,25 +1,42 @@
-import type { IHeaders, KafkaMessage } from 'kafkajs';
-import { encodeHeaders, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
+import type { KafkaMessage } from 'kafkajs';
+import { messageOf } from '../contracts/failures.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
+import { Unreadable } from './kafka-fetch-decoding.ts';
+import { FetchedRecord } from './kafka-record-batches.ts';
 
 /** The longest record (key, value and headers) that can travel whole: the start request of a batch must stay below Temporal's 2 MB per payload. */
 export const recordBytesMax = 1.5 * 1024 * 1024;
 
 const stubBytes = 64 * 1024;
 
-/** What Kafka says for "no time". */
-const noTimestamp = '-1';
+/** Where a partition cannot be read on, and why. */
+export interface UnreadableAt {
+  from: number;
+  reason: string;
+}
 
-/** A record as kafkajs gives it, in our form. One that is too large becomes a stub. */
+/** The messages of a fetch in our form, up to the first that cannot be had. */
+export function toRecords(messages: readonly KafkaMessage[]): { records: KafkaRecord[]; unreadable?: UnreadableAt } {
+  const records: KafkaRecord[] = [];
+  for (const message of messages as readonly (KafkaMessage | Unreadable)[]) {
+    if (message instanceof Unreadable) return { records, unreadable: { from: message.from, reason: message.reason } };
+    try {
+      records.push(toRecord(message));
+    } catch (error) {
+      return { records, unreadable: { from: Number(message.offset), reason: `a record that Headrace fails on (${messageOf(error)})` } };
+    }
+  }
+  return { records };
+}
+
+/** A record in our form. One that is too large becomes a stub. */
 export function toRecord(message: KafkaMessage): KafkaRecord {
-  const { offset, key, value } = message;
-  // Records of the oldest format have no time at all.
-  const timestamp = (message.timestamp as string | undefined) ?? noTimestamp;
+  if (!(message instanceof FetchedRecord)) throw new TypeError('a message that kafkajs has decoded itself: installFetchDecoding was not called');
+  const { offset, timestamp, key, value, storedHeaders, batchContext } = message;
   const record: KafkaRecord = { offset: Number(offset), timestampMs: Number(timestamp), key, value };
   if (!Number.isSafeInteger(record.timestampMs)) record.timestampDigits = timestamp;
-  if (isTimeOfBroker(message)) record.timeIsBrokers = true;
-  const headers = encodeHeaders(headerList(message.headers));
-  if (headers.length > 0) record.headers = headers;
+  if (batchContext.timeIsBrokers) record.timeIsBrokers = true;
+  if (storedHeaders) record.headers = storedHeaders;
   return contentBytes(record) > recordBytesMax ? stubOf(record) : record;
 }
 
@@ -44,17 +61,4 @@ export function stubOf(record: KafkaRecord): KafkaRecord {
 /** A copy, so that the stub does not keep the whole poll's buffer alive. */
 function beginningOf(bytes: Uint8Array | null): Uint8Array | null {
   return bytes && Buffer.from(bytes.subarray(0, stubBytes));
-}
-
-const logAppendTime = 1;
-
-/** kafkajs keeps what the record's batch says beside it, though its types do not tell. */
-function isTimeOfBroker(message: KafkaMessage): boolean {
-  return (message as { batchContext?: { timestampType?: number } }).batchContext?.timestampType === logAppendTime;
-}
-
-function headerList(headers: IHeaders | undefined): RecordHeader[] {
-  return Object.entries(headers ?? {}).flatMap(([name, value]) =>
-    [value].flat().map((each): RecordHeader => [textHeader(name, null)[0], each === undefined ? null : Buffer.from(each)]),
-  );
 }

@@ -3,7 +3,7 @@ import { Kafka, logLevel, type KafkaConfig, type logCreator, type SASLOptions } 
 import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { within } from '../contracts/within.ts';
-import { installAbortedFilter } from './kafka-aborted.ts';
+import { installFetchDecoding } from './kafka-fetch-decoding.ts';
 import type { Logger } from './log.ts';
 
 /**
@@ -48,7 +48,7 @@ export function createKafka(config: Config, log: Logger, role: string): Kafka {
 }
 
 function newKafka({ kafka }: Config, creator: logCreator, role: string): Kafka {
-  installAbortedFilter();
+  installFetchDecoding();
   const options: KafkaConfig = {
     clientId: `${kafka.clientId}-${role}`,
     brokers: [...kafka.brokers],

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { once, EventEmitter } from 'node:events';
 import type { Kafka } from 'kafkajs';
-import { toRecord } from './kafka-record.ts';
+import { installFetchDecoding } from './kafka-fetch-decoding.ts';
+import { toRecords, type UnreadableAt } from './kafka-record.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 
 /** A piece of a partition: its records, and the offset up to which it reaches. */
@@ -14,14 +15,15 @@ const silentMsMax = 15_000;
 
 /**
  * Reads `[from, to)` of a partition again, piece by piece, with a consumer group of its own that is gone afterwards. Begins at the
- * start of the log where that lies behind `from`. Throws when the brokers send nothing for a while.
+ * start of the log where that lies behind `from`. Throws when the brokers send nothing for a while, and where the log cannot be read.
  */
 export async function* readTopicRange(kafka: Kafka, topic: string, partition: number, from: number, to: number): AsyncGenerator<Piece> {
+  installFetchDecoding();
   const admin = kafka.admin();
   const groupId = `headrace-catch-up-${randomUUID()}`;
   const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 50, allowAutoTopicCreation: false });
   const arrived = new EventEmitter();
-  const pieces: Piece[] = [];
+  const pieces: (Piece & { unreadable?: UnreadableAt })[] = [];
   try {
     await admin.connect();
     const bounds = (await admin.fetchTopicOffsets(topic)).find((each) => each.partition === partition);
@@ -42,8 +44,9 @@ export async function* readTopicRange(kafka: Kafka, topic: string, partition: nu
       autoCommit: false,
       eachBatch: ({ batch }) => {
         if (batch.partition !== partition) return Promise.resolve();
-        const end = Math.min(to, Number(batch.lastOffset()) + 1);
-        pieces.push({ end, records: batch.messages.filter(({ offset }) => Number(offset) < to).map((message) => toRecord(message)) });
+        const { records, unreadable } = toRecords(batch.messages);
+        const end = Math.min(to, unreadable?.from ?? Number(batch.lastOffset()) + 1);
+        pieces.push({ end, records: records.filter(({ offset }) => offset < to), unreadable });
         // One piece at a time: what is read ahead would have no bound.
         consumer.pause([{ topic, partitions: [partition] }]);
         arrived.emit('piece');
@@ -54,10 +57,11 @@ export async function* readTopicRange(kafka: Kafka, topic: string, partition: nu
       if (pieces.length === 0) await once(arrived, 'piece', { signal: AbortSignal.timeout(silentMsMax) });
       const piece = pieces.shift()!;
       // A repeat after a rebalance of the group begins below what was given already.
-      if (piece.end <= next) continue;
+      if (piece.end <= next && !piece.unreadable) continue;
       const records = piece.records.filter(({ offset }) => offset >= next);
       next = piece.end;
       yield { end: piece.end, records };
+      if (piece.unreadable && next < to) throw new Error(`offset ${piece.unreadable.from} of partition ${partition} of ${topic} cannot be read: ${piece.unreadable.reason}`);
       consumer.resume([{ topic, partitions: [partition] }]);
     }
   } finally {

@@ -13,7 +13,6 @@ import { openLmdbStore } from '../features/index.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { createBatchRuns } from '../runtime/batch-runs.ts';
 import { connectKafka } from '../runtime/kafka.ts';
-import { registerCompressionCodecs } from '../runtime/kafka-compression.ts';
 import type { Logger } from '../runtime/log.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
 import { createPublisher } from '../runtime/publisher.ts';
@@ -56,7 +55,6 @@ await runMain('worker', async (config, log) => {
   await ensureSearchAttributes(temporal);
   const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace worker', onIdleError: (error) => log.warn(`a database connection broke: ${error.message}`) });
   await migrate(pool);
-  await registerCompressionCodecs();
   const kafka = await connectKafka(config, log, 'worker');
   await ensureTopics(kafka, pipelines, config.kafka);
   const publisher = await createPublisher(kafka);

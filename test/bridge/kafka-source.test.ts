@@ -4,7 +4,6 @@ import { Budget } from '../../bridge/budget.ts';
 import { systemClock } from '../../bridge/clock.ts';
 import { createKafkaSource } from '../../bridge/kafka-source.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
-import { installAbortedFilter } from '../../runtime/kafka-aborted.ts';
 import { until } from '../live/wait.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { FakeStarter, recordingReports } from './fakes.ts';
@@ -16,7 +15,6 @@ let cleanUps: (() => Promise<unknown>)[];
 
 beforeAll(async () => {
   const servers = await startLiveServers({ kafka: true });
-  installAbortedFilter();
   kafka = new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
 }, 120_000);
 beforeEach(async () => {

@@ -6,6 +6,7 @@ import { eventKeyHeader, type BatchMemo } from '../../contracts/names.ts';
 import { parseEventKey } from '../../contracts/event-key.ts';
 import { headersIn } from '../../contracts/record-headers.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
+import { installFetchDecoding } from '../../runtime/kafka-fetch-decoding.ts';
 import { toRecord } from '../../runtime/kafka-record.ts';
 import type { Found, Range } from './oracle.ts';
 import type { System } from './system.ts';
@@ -21,6 +22,7 @@ export type TopicRecord = KafkaRecord & { texts: Record<string, string> };
 export async function readTopic(system: Observed, topic: string): Promise<Map<number, TopicRecord[]>> {
   const ends = new Map((await system.admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, Number(high)]));
   const records = new Map([...ends.keys()].map((partition) => [partition, [] as TopicRecord[]]));
+  installFetchDecoding();
   const consumer = system.kafka.consumer({ groupId: `reader-${Math.random().toString(36).slice(2)}`, sessionTimeout: 10_000, maxWaitTimeInMs: 50 });
   await consumer.connect();
   try {

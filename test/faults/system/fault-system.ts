@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { Kafka, logLevel, Partitioners, type Admin, type Message, type Producer } from 'kafkajs';
 import pg from 'pg';
-import { installAbortedFilter } from '../../../runtime/kafka-aborted.ts';
-import { registerCompressionCodecs } from '../../../runtime/kafka-compression.ts';
+import { installFetchDecoding } from '../../../runtime/kafka-fetch-decoding.ts';
 import { createPayloadCodec } from '../../../runtime/payload-codec.ts';
 import { createDatabase, createNamespace, uniqueName } from '../../stack/of-ones-own.ts';
 import { FaultServers } from './fault-servers.ts';
@@ -85,8 +84,7 @@ export class FaultSystem {
     const databaseUrl = await createDatabase(servers.postgres.direct.databaseUrl);
     const proxiedDatabaseUrl = new URL(databaseUrl);
     proxiedDatabaseUrl.host = servers.postgres.proxy.address;
-    await registerCompressionCodecs();
-    installAbortedFilter();
+    installFetchDecoding();
     const kafka = new Kafka({
       clientId: 'faults', brokers: servers.brokers.map(({ direct }) => direct.address), logLevel: logLevel.NOTHING,
       connectionTimeout: 2_000, requestTimeout: 10_000, enforceRequestTimeout: true, retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 20 },
