@@ -21,7 +21,7 @@ export function textHeader(name: string, value: string | null): RecordHeader {
 /** Writes a list of headers, in its order. */
 export function encodeHeaders(headers: readonly RecordHeader[]): Uint8Array {
   let size = 0;
-  for (const [name, value] of headers) size += itemBytes(name) + itemBytes(value);
+  for (const header of headers) size += headerBytes(header);
   const bytes = new Uint8Array(size);
   let at = 0;
   for (const [name, value] of headers) at = writeItem(bytes, writeItem(bytes, at, name), value);
@@ -111,6 +111,11 @@ function readLength(bytes: Uint8Array, cursor: { at: number }): number {
     if (byte < 0x80) return (value >>> 1) ^ -(value & 1);
   }
   throw new BrokenHeadersError('a length that does not end');
+}
+
+/** Bytes of a header as it is stored. */
+export function headerBytes([name, value]: RecordHeader): number {
+  return itemBytes(name) + itemBytes(value);
 }
 
 function itemBytes(item: Uint8Array | null): number {

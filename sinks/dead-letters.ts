@@ -1,6 +1,6 @@
 import { eventKey } from '../contracts/event-key.ts';
 import { deadLettersTopic, eventKeyHeader } from '../contracts/names.ts';
-import { headersIn, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
+import { headerBytes, headersIn, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
 import { exactTimestamp } from '../contracts/record-time.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 
@@ -21,10 +21,10 @@ export interface DeadLetterPublishPort {
 const valueBytesMax = 768 * 1024;
 /** A longer key is cut to this length, as the stub of a value has. */
 const stubBytes = 64 * 1024;
-/** What the record's own headers may occupy; those beyond it are left out. */
-const headersBytesMax = 128 * 1024;
-/** What Kafka adds to a header at most: two lengths. */
-const headerOverheadBytes = 10;
+/** Key, value and headers of a letter. The record's own headers have what the others leave, at least 136 KB; those beyond it are left out. */
+const letterBytesMax = 1_000_000;
+/** Ours: ids of limited length, a reason of 300 characters. */
+const ownHeadersBytesMax = 8 * 1024;
 
 /** Headers that only letters with something cut have. The first stands for a record that came as a stub, and counts all of it. */
 const [recordBytesHeader, valueBytesHeader, keyBytesHeader, leftOutHeader] = ['headrace-record-bytes', 'headrace-value-bytes', 'headrace-key-bytes', 'headrace-headers-left-out'] as const;
@@ -51,7 +51,8 @@ export function createDeadLetters(publisher: DeadLetterPublishPort): { publish(l
 function message({ batch, record, rejection, workflowId }: DeadLetterInput) {
   const key = cut(record.key, stubBytes);
   const value = cut(record.value, valueBytesMax);
-  const { kept, leftOut } = originalHeaders(record.headers);
+  const headersBytesMax = letterBytesMax - ownHeadersBytesMax - (key.bytes?.length ?? 0) - (value.bytes?.length ?? 0);
+  const { kept, leftOut } = originalHeaders(record.headers, headersBytesMax);
   const ours: [name: string, value: string | undefined][] = [
     [eventKeyHeader, eventKey(batch, record.offset)],
     ['headrace-step', rejection.step],
@@ -84,20 +85,19 @@ const ownNames = new Set([
 ]);
 
 /** The record's own headers in their order, up to a limit. */
-function originalHeaders(headers: Uint8Array | undefined): { kept: RecordHeader[]; leftOut: number } {
+function originalHeaders(headers: Uint8Array | undefined, bytesMax: number): { kept: RecordHeader[]; leftOut: number } {
   const kept: RecordHeader[] = [];
   let bytes = 0;
   let leftOut = 0;
   for (const header of headersIn(headers)) {
-    const [name, value] = header;
-    if (isOwn(name)) continue;
-    const headerBytes = headerOverheadBytes + name.length + (value?.length ?? 0);
-    if (bytes + headerBytes > headersBytesMax) {
+    if (isOwn(header[0])) continue;
+    const more = headerBytes(header);
+    if (bytes + more > bytesMax) {
       leftOut++;
       continue;
     }
     kept.push(header);
-    bytes += headerBytes;
+    bytes += more;
   }
   return { kept, leftOut };
 }

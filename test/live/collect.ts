@@ -130,6 +130,11 @@ export async function openBatches(system: Observed): Promise<number> {
 
 /** Rolls the lake up now, and reads its Parquet files with DuckDB until they hold this many rows. */
 export async function lakeRows(system: Observed, count: number, timeoutMs = 150_000): Promise<Found[]> {
+  return (await lakeTable(system, count, timeoutMs)).map(lakeRow);
+}
+
+/** The same, with all columns as they are. */
+export async function lakeTable(system: Observed, count: number, timeoutMs = 150_000): Promise<Record<string, unknown>[]> {
   const files = join(system.dataDir, 'lake', `pipeline=${system.name}`, '**', '*.parquet');
   const schedule = system.temporal.schedule.getHandle('roll-up-lake:headrace');
   const connection = await (await DuckDBInstance.create(':memory:')).connect();
@@ -142,7 +147,7 @@ export async function lakeRows(system: Observed, count: number, timeoutMs = 150_
         const rows = await connection
           .runAndReadAll(`select * from read_parquet('${files}', hive_partitioning = true, union_by_name = true)`)
           .then((result) => result.getRowObjectsJS() as Record<string, unknown>[], () => []);
-        return rows.length >= count && rows.map(lakeRow);
+        return rows.length >= count && rows;
       },
       { everyMs: 2_000, timeoutMs, detail: () => system.logs() },
     );
