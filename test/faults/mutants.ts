@@ -79,6 +79,20 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'headers-as-texts', about: 'a header without a value is taken for one with a text', row: 'odd-records', caughtBy: /the backlog is committed|consumers were built anew/,
+    changes: [{ file: 'runtime/kafka-record.ts', from: '  if (storedHeaders) record.headers = storedHeaders;', to: '  for (const [, value] of headersIn(storedHeaders)) value!.toString();\n  if (storedHeaders) record.headers = storedHeaders;' },
+      { file: 'runtime/kafka-record.ts', from: "import { messageOf } from '../contracts/failures.ts';", to: "import { messageOf } from '../contracts/failures.ts';\nimport { headersIn } from '../contracts/record-headers.ts';" }],
+  },
+  {
+    name: 'headers-copied-for-each', about: 'all headers of a record are copied for each further one', row: 'odd-records', caughtBy: /the backlog is committed|consumers were built anew|Kafka tells what it holds/,
+    changes: [{ file: 'runtime/kafka-record.ts', from: '  if (storedHeaders) record.headers = storedHeaders;', to: '  let all: Record<string, unknown> = {};\n  for (const [name, value] of headersIn(storedHeaders)) all = { ...all, [Buffer.from(name).toString()]: value };\n  if (storedHeaders) record.headers = storedHeaders;' },
+      { file: 'runtime/kafka-record.ts', from: "import { messageOf } from '../contracts/failures.ts';", to: "import { messageOf } from '../contracts/failures.ts';\nimport { headersIn } from '../contracts/record-headers.ts';" }],
+  },
+  {
+    name: 'any-record-time', about: 'a record time is believed whatever it is', row: 'odd-records', caughtBy: /the backlog is committed/,
+    changes: [{ file: 'contracts/record-time.ts', from: "timeMs >= 0 && timeMs <= lastTimeMs;", to: 'Math.abs(timeMs) < Infinity;' }],
+  },
+  {
     name: 'coordinator-not-looked-for', about: 'heartbeats go on to a coordinator that is dead', row: 'brokers-killed', caughtBy: /lost its place in the group|work went on after/,
     changes: [{ file: 'bridge/lost-brokers.ts', from: 'if (!isLost(error) && !isElsewhere(error)) throw error;', to: 'if (error) throw error;' }],
   },

@@ -9,6 +9,7 @@ import { modelsReload, modelsWrong } from './models-wrong.ts';
 import { kafkaNetwork, modelsNetwork, postgresAtCommit, postgresNetwork, temporalCutReplies, temporalDown, temporalExhausted, temporalNetwork } from './network.ts';
 import { oversizeAndFiveSinks } from './oversize.ts';
 import { allWorkersDown, rebalanceStorm, rollingRestarts, smallCache, zombieLong, zombieShort, zombieWorker } from './processes.ts';
+import { oddRecords } from './odd-records.ts';
 import { compression, late, poison, transactions } from './records.ts';
 import { retentionWhileAway, retentionWhileRunning } from './retention.ts';
 import { verdicts } from './reviews.ts';
@@ -23,5 +24,5 @@ export const rows: readonly Row[] = [
   zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache, storeShared, clockSteps,
   temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, modelsReload, postgresAtCommit, postgresNetwork, sinkDown, sinkDownLong, lakeDiskFull, oversizeAndFiveSinks, kafkaNetwork, brokersKilled, brokersRolled, brokersCutOff,
   groupDeleted, rereadAfterExpiry, retentionWhileAway, retentionWhileRunning, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
-  transactions, compaction, compression, late, producerDuplicates, poison, verdicts, swizzle, medley,
+  transactions, compaction, compression, late, producerDuplicates, poison, oddRecords, verdicts, swizzle, medley,
 ];
