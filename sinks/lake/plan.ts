@@ -125,7 +125,8 @@ class Planner {
       return true;
     }
     const hole = this.#hole(chain, position, expected);
-    if (this.#nowMs() - mtimeMs < this.#holeWaitMs) {
+    // Clocks are set: a time that lies far ahead must not be waited for.
+    if (Math.abs(this.#nowMs() - mtimeMs) < this.#holeWaitMs) {
       this.holes.push({ ...hole, state: 'waited' });
       return true;
     }

@@ -228,7 +228,10 @@ test('reads an answer of each version as kafkajs does', async () => {
   for (const version of [4, 5, 7, 8, 11]) {
     const encoder = new Encoder();
     encoder.writeInt32(12);
-    if (version >= 7) (encoder['writeInt16'] as (n: number) => unknown).call(encoder, 0), encoder.writeInt32(77);
+    if (version >= 7) {
+      (encoder['writeInt16'] as (n: number) => unknown).call(encoder, 0);
+      encoder.writeInt32(77);
+    }
     encoder.writeInt32(1);
     (encoder['writeString'] as (text: string) => unknown).call(encoder, 't');
     encoder.writeInt32(1);
