@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Pool, PoolClient } from 'pg';
 import { isPostgresError, messageOf, type PostgresError } from '../contracts/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
+import { replacerFor } from '../contracts/plain-json.ts';
 import { copyIn, CopyRows } from '../database/copy-rows.ts';
 import { storableJson, storableText } from '../database/storable.ts';
 import { untilAborted } from '../database/until-aborted.ts';
@@ -114,6 +115,7 @@ async function copyUnlessKnown(client: PoolClient, sql: string, rows: Buffer): P
 /** Throws `SINK_REFUSED_ROW` for what no column can hold. */
 function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: number): Buffer {
   const copy = new CopyRows(columns.length);
+  const replacer = replacerFor(pipeline.event);
   try {
     for (const row of rows) {
       const { features, model } = row;
@@ -127,7 +129,7 @@ function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: n
       copy.timestamptz(row.recordTimeMs);
       copy.timestamptz(row.eventTimeMs);
       copy.jsonb(storableJson(row.entities));
-      copy.jsonb(storableJson(row.event));
+      copy.jsonb(storableJson(row.event, replacer));
       copy.int4(featureSet);
       copy.float4s(features.values, features.from, features.names.length);
       copy.jsonb(storableJson(row.prediction));

@@ -3,7 +3,7 @@ import { isProgrammingError, messageOf } from '../contracts/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { syncFolder, writeDurably, type StepHook } from './lake/durable-file.ts';
-import { eventColumns, isPlainJson, type EventColumns } from './lake/event-columns.ts';
+import { eventColumns, type EventColumns } from './lake/event-columns.ts';
 import { segmentPath } from './lake/paths.ts';
 import { BrokenSegmentError, encodeSegment, readSegment } from './lake/segment.ts';
 import type { Delivery, Sink } from './port.ts';
@@ -21,10 +21,10 @@ export interface LakeSinkOptions {
  */
 export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink {
   const root = resolve(folder);
-  const shapes = new WeakMap<AnyPipeline, { events: EventColumns; plainJson: boolean }>();
+  const shapes = new WeakMap<AnyPipeline, EventColumns>();
   const shapeOf = (pipeline: AnyPipeline) => {
     let shape = shapes.get(pipeline);
-    if (!shape) shapes.set(pipeline, (shape = { events: eventColumns(pipeline.event), plainJson: isPlainJson(pipeline.event) }));
+    if (!shape) shapes.set(pipeline, (shape = eventColumns(pipeline.event)));
     return shape;
   };
   return {
@@ -37,7 +37,7 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
       try {
         signal.throwIfAborted();
         if (await isDelivered(root, path, batch)) return await syncFolder(dirname(join(root, path)));
-        await writeDurably(root, path, encodeSegment({ batch, workflowId, ...shapeOf(pipeline), rows }), { signal, onStep });
+        await writeDurably(root, path, encodeSegment({ batch, workflowId, events: shapeOf(pipeline), schema: pipeline.event, rows }), { signal, onStep });
       } catch (error) {
         throw failureOf(root, error);
       }
