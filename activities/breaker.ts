@@ -92,7 +92,7 @@ export class Breaker {
         // What content is to blame for says nothing of the sink.
         if (isPast() || (error instanceof HeadraceError && error.code === 'SINK_REFUSED_ROW')) return;
         const { failures, sinceMs } = this.#away;
-        this.#away = { failures: failures + 1, sinceMs: failures === 0 ? nowMs() : sinceMs, lastReason: messageOf(error).replace(/^SINK_UNAVAILABLE: /, '') };
+        this.#away = { failures: failures + 1, sinceMs: failures === 0 ? nowMs() : sinceMs, lastReason: messageOf(error).replace(/^SINK_[A-Z]+: /, '') };
         this.#nextTestMs = nowMs() + openMs;
         if (!wasSlow) count();
       },

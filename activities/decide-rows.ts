@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
-import type { FailureCode } from '../contracts/failures.ts';
+import { HeadraceError, type FailureCode } from '../contracts/failures.ts';
 import { namerOf } from '../contracts/features-frame.ts';
 import { ledgerTarget } from '../contracts/names.ts';
 import type { AnyPipeline, DecideInput } from '../contracts/pipeline.ts';
+import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { LoadedBatch } from './batches.ts';
 import { predictionOf } from './decision-rows.ts';
@@ -82,17 +83,21 @@ type RefusedRow = { code: FailureCode; reason: string };
 function decideRow(pipeline: AnyPipeline, input: DecideInput<never>): DecidedRow | RefusedRow {
   try {
     const decision = pipeline.decide(input);
+    refusePromise(pipeline.name, 'decide', decision);
     const outcome = pipeline.outcomes.indexOf(decision.outcome);
     if (outcome < 0) return { code: 'BAD_DECISION', reason: 'decide returned an outcome that the pipeline does not declare' };
     const { event, features, prediction, degraded } = input;
     const decided = { event, features, prediction, degraded, ...decision };
     let sinks = 0;
     for (let i = 0; i < pipeline.sinks.length; i++) {
-      const { when } = pipeline.sinks[i]!;
-      if (!when || when(decided)) sinks |= 1 << i;
+      const { when, sink } = pipeline.sinks[i]!;
+      const selected = !when || when(decided);
+      refusePromise(pipeline.name, `sinks.${sink}.when`, selected);
+      if (selected) sinks |= 1 << i;
     }
     return { outcome, why: String(decision.why), sinks: sinks >>> 0 };
   } catch (error) {
+    if (error instanceof HeadraceError) throw error;
     return { code: 'BAD_DECISION', reason: `the decision policy failed (${nameOf(error)})` };
   }
 }

@@ -3,6 +3,7 @@ import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { featureRow, featuresByName } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf } from '../contracts/rejection.ts';
 import type { Batches, LoadedBatch } from './batches.ts';
 import { decideRows } from './decide-rows.ts';
@@ -56,12 +57,14 @@ function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], features
   events.forEach(({ event }, row) => {
     try {
       const prediction = pipeline.model.fallback!({ event: event as never, features: featuresByName(featureRow(features, row)) });
+      refusePromise(pipeline.name, 'model.fallback', prediction);
       const numbers = Object.entries(pipeline.model.outputs).flatMap(([name, outputWidth]) => {
         const answer = [prediction[name]].flat();
         return answer.length === outputWidth ? answer : Array<number>(outputWidth).fill(Number.NaN);
       });
       result.predictions.set(numbers.map(Number), row * width);
     } catch (error) {
+      if (error instanceof HeadraceError) throw error;
       result.refused.set(row, { code: 'BAD_PREDICTION', reason: `the fallback failed (${nameOf(error)})` });
     }
   });

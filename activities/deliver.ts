@@ -1,11 +1,12 @@
 import { setMaxListeners } from 'node:events';
-import { activityInfo, type Info } from '@temporalio/activity';
+import { activityInfo, log, type Info } from '@temporalio/activity';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { DecisionRow, Delivery } from '../sinks/port.ts';
 import { attempt } from './attempt.ts';
 import { recordsOf, type Batches, type LoadedBatch } from './batches.ts';
+import { examineRefusal, isRefusal, newSearch, noteAccepted, type Search, type SinkEvidence } from './examine-refusal.ts';
 import { withOwnSignal } from './own-signal.ts';
 import type { ActivityReports, DeadLetterPort } from './ports.ts';
 import type { AdmittedTry, GuardedSink } from './sink-guard.ts';
@@ -22,14 +23,22 @@ export interface DeliverDependencies {
 
 /** Below the time-out of the durable attempt, so that what hangs has ended before it is tried again. */
 const deliveryTimeoutMs = 50_000;
+/** Batches with rows that a sink refuses, of which a worker remembers how far it has looked. Without it a try begins again. */
+const searchesMax = 256;
+/** Offsets that one line of the log names. */
+const offsetsToldMax = 10;
 
 /**
  * Delivers the selected rows to one sink. A row that the sink refuses for its content is found by halving, gets a dead letter,
- * and its neighbours go on; when the sink refuses every row, the sink is what is wrong, and nothing is drained.
+ * and its neighbours go on; a sink that refuses more than that is wrong itself, and nothing is drained (./examine-refusal.ts).
  */
 export function createDeliver({ batches, sinks, deadLetters, reports, stopping }: DeliverDependencies): BatchActivities['deliver'] {
   /** Deliveries under way in this worker, by run and sink. */
   const underWay = new Map<string, Promise<number>>();
+  /** By pipeline and sink. */
+  const evidence = new Map<string, SinkEvidence>();
+  /** By run and sink. */
+  const searches = new Map<string, Search>();
 
   return async function deliver(batch, sinkName, decisionsId) {
     // The quick local try may have run out of time while its work goes on: the durable attempt then joins it here.
@@ -59,21 +68,58 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
     const admitted = sink.admit({ pipeline: batch.pipeline, ...waitOf(activityInfo()) });
     const loaded = await batches.loadDecided(batch, decisionsId);
     const rows = selectedRows(loaded.rows, loaded.decisions, sinkName);
-    const delivery = { batch, pipeline: loaded.pipeline, workflowId: activityInfo().workflowExecution!.workflowId, duplicates: duplicatesOf(loaded) };
+    const { workflowId, runId } = activityInfo().workflowExecution!;
+    const delivery = { batch, pipeline: loaded.pipeline, workflowId, duplicates: duplicatesOf(loaded), rows };
     // Not the activity's own signal: its work may outlive the quick try, and be joined by the durable one.
     const refused = await withOwnSignal(stopping, (signal) => {
       // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
       setMaxListeners(0, signal);
-      return deliverRows(admitted, sinkName, { ...delivery, rows }, signal);
+      return deliverRows(admitted, sinkName, delivery, `${runId} ${sinkName}`, signal);
     }, { timeoutMs: deliveryTimeoutMs });
-    if (refused.length > 0) {
-      const rejections = refused.map((row): Rejection => ({ index: recordIndexOf(loaded, row), step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sinkName}" refuses this decision` }));
-      const records = recordsOf(loaded);
-      await deadLetters.publish(rejections.map((rejection) => ({ batch, record: records[rejection.index]!, rejection, workflowId: delivery.workflowId })));
-      reports.rejected(batch.pipeline, rejections);
-    }
+    if (refused.size > 0) await bury(batch, loaded, sinkName, refused);
+    searches.delete(`${runId} ${sinkName}`);
     if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.recordTimesMs);
-    return rows.length - refused.length;
+    return rows.length - refused.size;
+  }
+
+  /** Returns why, by offset, for the rows that the sink refuses. */
+  async function deliverRows(admitted: AdmittedTry, sink: string, delivery: Delivery, searchKey: string, signal: AbortSignal): Promise<ReadonlyMap<number, string>> {
+    const seen = evidence.get(`${delivery.pipeline.name} ${sink}`) ?? { accepted: 0, blamedInARow: 0 };
+    evidence.set(`${delivery.pipeline.name} ${sink}`, seen);
+    let search = searches.get(searchKey);
+    if (!search) {
+      try {
+        await admitted.deliver(delivery, signal);
+        noteAccepted(seen, delivery);
+        return new Map();
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        search = newSearch(error.detail);
+      }
+    }
+    keepSearch(searchKey, search);
+    return examineRefusal({ sink, admitted, delivery, evidence: seen, search, signal });
+  }
+
+  function keepSearch(key: string, search: Search): void {
+    searches.delete(key);
+    searches.set(key, search);
+    if (searches.size > searchesMax) searches.delete(searches.keys().next().value!);
+  }
+
+  /** Publishes a dead letter for each row that the sink refuses. */
+  async function bury(batch: BatchRef, loaded: LoadedBatch, sink: string, refused: ReadonlyMap<number, string>): Promise<void> {
+    const offsets = [...refused.keys()].sort((a, b) => a - b);
+    const records = recordsOf(loaded);
+    const rejections = offsets.map((offset): Rejection => {
+      const index = recordIndexOf(loaded, offset);
+      return { index, step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sink}" refuses this decision, and takes others: ${refused.get(offset)!}` };
+    });
+    const { workflowId } = activityInfo().workflowExecution!;
+    const reasons = [...new Set(refused.values())].slice(0, offsetsToldMax);
+    log.error(`sink "${sink}" refuses ${offsets.length} decisions of a batch, which get dead letters`, { pipeline: batch.pipeline, offsets: offsets.slice(0, offsetsToldMax), reasons });
+    await deadLetters.publish(rejections.map((rejection) => ({ batch, record: records[rejection.index]!, rejection, workflowId })));
+    reports.rejected(batch.pipeline, rejections);
   }
 }
 
@@ -100,32 +146,6 @@ function waitOf({ isLocal, scheduledTimestampMs, currentAttemptScheduledTimestam
   return { local: isLocal, waitedMs: isLocal ? 0 : currentAttemptScheduledTimestampMs - scheduledTimestampMs };
 }
 
-/** Answers the rows that the sink refuses for good. When it refuses every one, the sink is what is wrong. */
-async function deliverRows(admitted: AdmittedTry, sinkName: string, delivery: Delivery, signal: AbortSignal): Promise<DecisionRow[]> {
-  const refused = await splitRefused(admitted, delivery, signal);
-  if (refused.length > 1 && refused.length === delivery.rows.length) {
-    const error = new HeadraceError('SINK_UNAVAILABLE', `sink "${sinkName}" refuses all of ${refused.length} rows, so the sink is what is wrong`);
-    // Or each batch that waits would be halved down to its rows again and again.
-    admitted.failed(error);
-    throw error;
-  }
-  return refused;
-}
-
-async function splitRefused(admitted: AdmittedTry, delivery: Delivery, signal: AbortSignal): Promise<DecisionRow[]> {
-  const { rows } = delivery;
-  try {
-    await admitted.deliver(delivery, signal);
-    return [];
-  } catch (error) {
-    if (!(error instanceof HeadraceError) || error.code !== 'SINK_REFUSED_ROW') throw error;
-    if (rows.length === 1) return [...rows];
-    const middle = rows.length >> 1;
-    const first = await splitRefused(admitted, { ...delivery, rows: rows.slice(0, middle) }, signal);
-    return [...first, ...(await splitRefused(admitted, { ...delivery, rows: rows.slice(middle) }, signal))];
-  }
-}
-
-function recordIndexOf({ features, events }: LoadedBatch, row: DecisionRow): number {
-  return features.recordIndex[events.findIndex((event) => event.offset === row.offset)]!;
+function recordIndexOf({ features, events }: LoadedBatch, rowOffset: number): number {
+  return features.recordIndex[events.findIndex(({ offset }) => offset === rowOffset)]!;
 }

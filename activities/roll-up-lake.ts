@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { cancellationSignal, heartbeat, log } from '@temporalio/activity';
-import { HeadraceError, messageOf } from '../contracts/failures.ts';
+import { isProgrammingError, messageOf } from '../contracts/error-text.ts';
+import { HeadraceError } from '../contracts/failures.ts';
 import { planRollUps } from '../sinks/lake/plan.ts';
 import { rollUp } from '../sinks/lake/roll-up.ts';
 import { toApplicationFailure } from './failure.ts';
@@ -23,9 +24,16 @@ async function told<T>(root: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const failure = new HeadraceError('SINK_UNAVAILABLE', `the lake at ${root} (LAKE_URL or HEADRACE_DATA_DIR) cannot be rolled up: ${messageOf(error)}`, { cause: error });
-    throw toApplicationFailure(failure);
+    throw toApplicationFailure(failureOf(root, error));
   } finally {
     clearInterval(beat);
   }
+}
+
+/** Only an error of the file system says something of where the lake lies. */
+function failureOf(root: string, error: unknown): HeadraceError {
+  const isBug = isProgrammingError(error);
+  const isOfFiles = !isBug && typeof (error as NodeJS.ErrnoException).code === 'string';
+  const reason = `${isBug ? 'this is a bug: ' : ''}${messageOf(error)}`;
+  return new HeadraceError(isBug ? 'SINK_BROKEN' : 'SINK_UNAVAILABLE', `the lake at ${root}${isOfFiles ? ' (LAKE_URL or HEADRACE_DATA_DIR)' : ''} cannot be rolled up: ${reason}`, { cause: error });
 }

@@ -1,4 +1,5 @@
 import { HeadraceError } from '../contracts/failures.ts';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { Places } from '../contracts/places.ts';
 import type { Delivery, Sink } from '../sinks/port.ts';
 import { Breaker, retryAfter, type BreakerOptions, type DeliveryCall } from './breaker.ts';
@@ -10,6 +11,8 @@ export const quickTryMs = 2_000;
 export interface AdmittedTry {
   /** May be called several times, one after the other: for parts of the batch. */
   deliver(delivery: Delivery, signal: AbortSignal): Promise<void>;
+  /** Whether the sink takes a row that it took before: `known`, or one that it holds. False when there is none; throws when it does not. */
+  probe(pipeline: AnyPipeline, known: Delivery | undefined, signal: AbortSignal): Promise<boolean>;
   /** Tells that the sink is what is wrong, although it answers. */
   failed(error: unknown): void;
 }
@@ -71,24 +74,36 @@ export function guardSink(sink: Sink, { deliveriesMax, waitingMax = 10, quickMs 
       const breaker = breakerOf(call.pipeline);
       refuseBeyondLimit(call);
       const isTest = breaker.admit(call);
+      async function run<T>(work: () => Promise<T>, signal: AbortSignal, isDelivery: boolean): Promise<T> {
+        if (!places.tryTake()) await waitForPlace(call, breaker, isTest, signal);
+        const begun = breaker.begin();
+        const watch = call.local ? setTimeout(() => begun.slow(), quickMs) : undefined;
+        try {
+          const result = await work();
+          // That an old row is taken says nothing of those that wait.
+          if (isDelivery) begun.succeeded();
+          return result;
+        } catch (error) {
+          begun.failed(error);
+          throw error;
+        } finally {
+          clearTimeout(watch);
+          places.giveBack();
+        }
+      }
+
       return {
-        async deliver(delivery, signal) {
-          if (!places.tryTake()) await waitForPlace(call, breaker, isTest, signal);
-          const begun = breaker.begin();
-          const watch = call.local ? setTimeout(() => begun.slow(), quickMs) : undefined;
-          try {
-            await sink.deliver(delivery, signal);
-            begun.succeeded();
-          } catch (error) {
-            begun.failed(error);
-            throw error;
-          } finally {
-            clearTimeout(watch);
-            places.giveBack();
-          }
-        },
+        deliver: (delivery, signal) => run(() => sink.deliver(delivery, signal), signal, true),
+        probe: (pipeline, known, signal) => run(() => probe(sink, pipeline, known, signal), signal, false),
         failed: (error) => breaker.begin().failed(error),
       };
     },
   };
+}
+
+async function probe(sink: Sink, pipeline: AnyPipeline, known: Delivery | undefined, signal: AbortSignal): Promise<boolean> {
+  if (sink.probe) return sink.probe(pipeline, known, signal);
+  if (!known) return false;
+  await sink.deliver(known, signal);
+  return true;
 }

@@ -1,3 +1,4 @@
+import { isPostgresError, messageOf } from '../contracts/error-text.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { registerRedrive } from './redrive.ts';
@@ -27,7 +28,7 @@ for (const register of commands) register(program);
 /** One clear sentence; the stack only for those who ask. */
 function report(error: unknown): void {
   const verbose = process.argv.includes('--verbose');
-  const message = error instanceof Error ? ((verbose ? error.stack : undefined) ?? error.message) : String(error);
+  const message = error instanceof Error ? ((verbose ? error.stack : undefined) ?? (isPostgresError(error) ? messageOf(error) : error.message)) : String(error);
   process.stderr.write(`headrace: ${message}\n`);
 }
 

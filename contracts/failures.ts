@@ -21,7 +21,10 @@ export const failures = {
   STORE_UNAVAILABLE: { kind: 'transient', meaning: 'The feature store cannot be read or written.' },
   PREDECESSOR_MISSING: { kind: 'systemic', meaning: 'The feature store has not seen the batch before this one.' },
   SINK_UNAVAILABLE: { kind: 'transient', meaning: 'A sink does not take the delivery now.' },
+  SINK_WRONG: { kind: 'systemic', meaning: 'A sink answers and refuses every row: a table, a constraint, an encoding or a topic of it is wrong.' },
+  SINK_BROKEN: { kind: 'systemic', meaning: "A sink's own code fails, which is a bug and no fault of a server or a setting." },
   BATCH_UNKNOWN: { kind: 'transient', meaning: "Neither this worker nor the run's history has the batch's results yet." },
+  PIPELINE_WRONG: { kind: 'systemic', meaning: "The pipeline's own code cannot decide any event: its schema or one of its functions is asynchronous." },
   PIPELINE_UNKNOWN: { kind: 'systemic', meaning: 'This worker has no such pipeline: it was started with other pipelines than the bridge.' },
 } as const satisfies Record<string, { kind: 'transient' | 'permanent' | 'systemic'; meaning: string }>;
 
@@ -33,7 +36,8 @@ export class HeadraceError extends Error {
 
   constructor(
     readonly code: FailureCode,
-    detail: string,
+    /** The message without the code. */
+    readonly detail: string,
     options: { cause?: unknown; retryAfterMs?: number } = {},
   ) {
     super(`${code}: ${detail}`, 'cause' in options ? { cause: options.cause } : undefined);
@@ -48,7 +52,4 @@ export class HeadraceError extends Error {
   }
 }
 
-/** The text of anything that was thrown. */
-export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
-}
+export { messageOf } from './error-text.ts';

@@ -1,5 +1,3 @@
-import type { ZodType } from 'zod';
-
 /**
  * The declared form of a pipeline: what a user writes (through `definePipeline`) and what every process reads.
  * `E` is the event as its schema gives it back.
@@ -8,8 +6,8 @@ export interface Pipeline<E = never> {
   /** Lower-case name; part of every event key and of topic names. */
   name: string;
   topic: { name: string; partitions: number };
-  /** What a record's JSON value must be. Unknown fields are dropped. */
-  event: ZodType<E>;
+  /** What a record's JSON value must be, and what it becomes: an object, of which every sink stores the JSON. */
+  event: EventSchema<E>;
   /** The producer's own id of the event. */
   eventId(event: E): string;
   /** When it happened, milliseconds since 1970. */
@@ -28,6 +26,19 @@ export interface Pipeline<E = never> {
   decide(input: DecideInput<E>): { outcome: string; why: string };
   sinks: readonly SinkBinding<E>[];
   review?: ReviewPolicy<E>;
+}
+
+/** What Headrace asks of a schema. A schema of zod has it, and `definePipeline` makes it of any other that follows Standard Schema. */
+export interface EventSchema<E> {
+  /** Must answer at once, and the same each time: a batch is decoded again when a worker takes it over. */
+  safeParse(value: unknown): { success: true; data: E } | { success: false; error: { issues: readonly SchemaIssue[] } };
+}
+
+/** Why a value does not fit. The message must not quote it. */
+export interface SchemaIssue {
+  path: PropertyKey[];
+  message: string;
+  code: string;
 }
 
 /** A pipeline whose event type does not matter to the reader, which is most readers. */

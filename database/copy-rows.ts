@@ -45,16 +45,16 @@ export class CopyRows {
     this.#int4(value);
   }
 
-  /** Whole numbers up to 2^53. Throws a RangeError on any other. */
+  /** Whole numbers up to 2^53. Throws on any other. */
   int8(value: number): void {
     assertWhole(value);
     this.#int8(value);
   }
 
-  /** Milliseconds since 1970, kept to the microsecond. Throws a RangeError on what is no time. */
+  /** Milliseconds since 1970, kept to the microsecond. Throws on what is no time. */
   timestamptz(valueMs: number): void {
     const microseconds = Math.round((valueMs - postgresEpochMs) * 1_000);
-    if (!Number.isFinite(microseconds)) throw new RangeError(`${valueMs} is no time`);
+    if (!Number.isFinite(microseconds)) throw new Error('a time is no number');
     this.#int8(microseconds);
   }
 
@@ -125,7 +125,7 @@ const float4Oid = 700;
 /** 2000-01-01, from which Postgres counts its times, in milliseconds since 1970. */
 const postgresEpochMs = 946_684_800_000;
 function assertWhole(value: number): void {
-  if (!Number.isSafeInteger(value)) throw new RangeError('a number that is not whole');
+  if (!Number.isSafeInteger(value)) throw new Error('a number is not whole');
 }
 
 /** A UTF-16 unit needs at most three bytes. */

@@ -13,9 +13,11 @@ export function storableText(text: string): string {
 /**
  * The JSON text of a value, as a `jsonb` column takes it. `JSON.stringify` writes only half surrogates and control characters
  * as escapes, so any escaped surrogate is half of one. Throws a TypeError on what JSON cannot hold (a bigint, a cycle).
+ *
+ * @param replacer as `JSON.stringify` takes it
  */
-export function storableJson(value: unknown): string {
-  const json = JSON.stringify(value);
+export function storableJson(value: unknown, replacer?: (this: unknown, key: string, value: unknown) => unknown): string {
+  const json = JSON.stringify(value, replacer);
   if (json === undefined) throw new TypeError(`${typeof value} is no JSON value`);
   if (!json.includes('\\u')) return json;
   return json.replace(/(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g, `$1${replacement}`);

@@ -1,7 +1,9 @@
-import type { Pool } from 'pg';
+import { randomUUID } from 'node:crypto';
+import type { Pool, PoolClient } from 'pg';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import type { ReviewInput } from '../contracts/review.ts';
 import { storableJson, storableText } from './storable.ts';
+import { takenBack } from './taken-back.ts';
 
 /** A review that nobody has opened yet. */
 export interface WaitingReview {
@@ -18,11 +20,11 @@ const insertSql = `
   on conflict do nothing`;
 
 /** Keeps reviews of one pipeline until they are opened. One that exists already, in whatever state, is left as it is. */
-export async function addWaitingReviews(pool: Pool, reviews: readonly WaitingReview[]): Promise<void> {
+export async function addWaitingReviews(database: Pool | PoolClient, reviews: readonly WaitingReview[]): Promise<void> {
   const first = reviews[0]?.input;
   if (!first) return;
   const texts = (read: (input: ReviewInput) => string) => reviews.map(({ input }) => storableText(read(input)));
-  await pool.query({
+  await database.query({
     name: 'review-add',
     text: insertSql,
     values: [
@@ -30,6 +32,23 @@ export async function addWaitingReviews(pool: Pool, reviews: readonly WaitingRev
       texts(({ outcome }) => outcome), texts(({ why }) => why), reviews.map(({ input }) => storableJson(input.entities)),
       reviews.map(({ input }) => new Date(input.eventTimeMs)), reviews.map(({ value }) => value), first.pipeline, first.verdicts, first.timeoutMs,
     ],
+  });
+}
+
+const cloneSql = `
+  insert into reviews (id, event_key, event_id, pipeline, title, outcome, why, entities, verdicts, event_time, timeout_ms, value, step, status)
+  select $2, $2, $2, pipeline, title, outcome, why, entities, verdicts, event_time, coalesce(timeout_ms, 0), value, 0, 'waiting' from reviews where pipeline = $1 limit 1`;
+
+/**
+ * Adds a review and takes it back: `known` under other names, else one like any of the pipeline's. Returns false when there is none.
+ * Throws what Postgres says against it.
+ */
+export async function probeWaitingReview(pool: Pool, pipeline: string, known: WaitingReview | undefined): Promise<boolean> {
+  const id = `probe:${randomUUID()}`;
+  return takenBack(pool, async (client) => {
+    if (!known) return (await client.query(cloneSql, [pipeline, id])).rowCount !== 0;
+    await addWaitingReviews(client, [{ ...known, input: { ...known.input, eventKey: id, eventId: id } }]);
+    return true;
   });
 }
 

@@ -1,5 +1,6 @@
 import type { BatchRef } from '../contracts/event-key.ts';
 import { encodeFeatures, type FeaturesHeader } from '../contracts/features-frame.ts';
+import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { FeaturePlan, WindowGroup } from './plan.ts';
 import type { FoldContext, FoldResult } from './store.ts';
@@ -30,7 +31,7 @@ export function foldBatch(
   events: readonly FoldEvent[],
   rejections: readonly Rejection[],
 ): (tx: FoldContext) => FoldResult {
-  const inputs = readInputs(plan, events);
+  const inputs = readInputs(plan, batch.pipeline, events);
   const allRejections = [...rejections, ...inputs.rejections].sort((a, b) => a.index - b.index);
   return (tx) => fold(plan, batch, offsets, events, inputs, allRejections, tx);
 }
@@ -149,14 +150,14 @@ interface Inputs {
 }
 
 /** Asks the pipeline's own functions for the numbers of every event. */
-function readInputs(plan: FeaturePlan, events: readonly FoldEvent[]): Inputs {
+function readInputs(plan: FeaturePlan, pipeline: string, events: readonly FoldEvent[]): Inputs {
   const width = plan.inputs.length;
   const inputs: Inputs = { values: new Float64Array(events.length * width), refused: new Uint8Array(events.length), rejections: [] };
   for (let i = 0; i < events.length; i++) {
     const { event, recordIndex } = events[i]!;
     for (let input = 0; input < width; input++) {
       const { name, read } = plan.inputs[input]!;
-      const reason = readInput(name, read, event, inputs.values, i * width + input);
+      const reason = readInput(pipeline, name, read, event, inputs.values, i * width + input);
       if (!reason) continue;
       inputs.refused[i] = 1;
       inputs.rejections.push({ index: recordIndex, step: 'decode', code: 'BAD_EVENT', reason });
@@ -167,13 +168,14 @@ function readInputs(plan: FeaturePlan, events: readonly FoldEvent[]): Inputs {
 }
 
 /** Answers why a number cannot be used. Whatever float32 cannot hold would reach the model as infinite. */
-function readInput(name: string, read: (event: unknown) => number, event: unknown, into: Float64Array, at: number): string | undefined {
+function readInput(pipeline: string, name: string, read: (event: unknown) => number, event: unknown, into: Float64Array, at: number): string | undefined {
   let value: number;
   try {
     value = read(event);
   } catch (error) {
     return `${name} failed (${nameOf(error)})`;
   }
+  refusePromise(pipeline, name, value);
   if (typeof value !== 'number' || !Number.isFinite(Math.fround(value))) return `${name} must give a finite number that float32 can hold`;
   into[at] = value;
   return undefined;

@@ -6,6 +6,7 @@ import type { Pool } from 'pg';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { countDecisions } from '../database/decisions.ts';
 import { migrate } from '../database/migrate.ts';
+import { messageOf } from '../contracts/error-text.ts';
 import { createPool } from '../database/pool.ts';
 import { countReviews } from '../database/review-lists.ts';
 import { loadPipelines } from '../pipelines/load.ts';
@@ -28,7 +29,7 @@ const checkTimeoutMs = 2_000;
 await runMain('gateway', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
-  const onIdleError = (error: Error) => log.warn(`a database connection broke: ${error.message}`);
+  const onIdleError = (error: Error) => log.warn(`a database connection broke: ${messageOf(error)}`);
   const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace gateway', onIdleError });
   await migrate(pool);
   const temporal = await connectTemporal(config);

@@ -1,9 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import type { FailureCode } from '../contracts/failures.ts';
+import { HeadraceError, type FailureCode } from '../contracts/failures.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
+import { isPlainJson, jsonOfEvent } from '../contracts/plain-json.ts';
+import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
+import { saysAsynchronous } from './event-schema.ts';
 
 /** A record that passed its pipeline's schema, with what its functions say of it. */
 export interface DecodedEvent {
@@ -35,7 +38,7 @@ class Refused extends Error {
   }
 }
 
-/** Sorts the records of a batch into events and rejections. Never throws on content. */
+/** Sorts the records of a batch into events and rejections. Never throws on content; throws `PIPELINE_WRONG` when the pipeline's code can decode none. */
 export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecord[]): { events: DecodedEvent[]; rejections: Rejection[] } {
   const events: DecodedEvent[] = [];
   const rejections: Rejection[] = [];
@@ -44,6 +47,7 @@ export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecor
     try {
       events.push(decodeEvent(pipeline, entities, records[index]!, index));
     } catch (error) {
+      if (error instanceof HeadraceError) throw error;
       const refused = error instanceof Refused ? error : new Refused('BAD_EVENT', `the event cannot be read (${nameOf(error)})`);
       rejections.push({ index, step: 'decode', code: refused.code, reason: refused.message });
     }
@@ -56,13 +60,36 @@ type Entities = readonly { name: string; keyOf(event: never): string }[];
 
 function decodeEvent(pipeline: AnyPipeline, entities: Entities, record: KafkaRecord, recordIndex: number): DecodedEvent {
   if (record.stub) throw new Refused('RECORD_TOO_LARGE', `the record has ${record.stub.recordBytes} bytes, more than a batch may carry`);
-  const parsed = pipeline.event.safeParse(parseValue(record.value));
+  const parsed = parseEvent(pipeline, parseValue(record.value));
   if (!parsed.success) throw new Refused('SCHEMA_MISMATCH', describeIssues(parsed.error.issues));
   const event = parsed.data;
+  assertStorable(pipeline, event);
   const { eventId, eventTimeMs, entityKeys } = describeEvent(pipeline, entities, event);
   const timeMs = recordTimeMs(record);
   if (timeMs !== undefined && eventTimeMs > timeMs + pipeline.allowedAheadMs) throw new Refused('BAD_EVENT', `eventTimeMs lies more than ${pipeline.allowedAheadMs} ms after the record's own time`);
   return { recordIndex, offset: record.offset, recordTimeMs: timeMs, headers: record.headers, event, eventId, eventTimeMs, entityKeys };
+}
+
+function parseEvent({ name, event }: AnyPipeline, value: unknown) {
+  try {
+    return event.safeParse(value);
+  } catch (error) {
+    if (saysAsynchronous(error)) throw new HeadraceError('PIPELINE_WRONG', `the event schema of pipeline "${name}" has an asynchronous check or transform; make it synchronous`);
+    throw error;
+  }
+}
+
+/** Sinks store the event as JSON, by field. What the schema makes of a record may have none. */
+function assertStorable({ event: schema }: AnyPipeline, event: unknown): void {
+  if (typeof event !== 'object' || event === null || Array.isArray(event)) throw new Refused('BAD_EVENT', 'the schema gives no object');
+  if (isPlainJson(schema)) return;
+  let json: string | undefined;
+  try {
+    json = jsonOfEvent(event, schema);
+  } catch (error) {
+    throw new Refused('BAD_EVENT', `what the schema gives cannot be written as JSON (${nameOf(error)}): it refers to itself, is too deep, or one of its parts refuses`);
+  }
+  if (!json?.startsWith('{')) throw new Refused('BAD_EVENT', 'the schema gives no object');
 }
 
 /** Field and fault of the first issues. A path through a map of the event's own keys is cut, and unknown keys are not named. */
@@ -76,20 +103,23 @@ function describeEvent(pipeline: AnyPipeline, entities: Entities, event: unknown
   let asked = 'eventId';
   try {
     const eventId = pipeline.eventId(event as never);
+    refusePromise(pipeline.name, asked, eventId);
     if (!isId(eventId)) throw new Refused('BAD_EVENT', `eventId must be a text of 1 to ${idCharsMax} characters`);
     asked = 'eventTimeMs';
     const eventTimeMs = pipeline.eventTimeMs(event as never);
+    refusePromise(pipeline.name, asked, eventTimeMs);
     if (!Number.isFinite(eventTimeMs) || eventTimeMs < 0 || eventTimeMs > lastEventTimeMs) throw new Refused('BAD_EVENT', 'eventTimeMs must lie between the years 1970 and 9999');
     const entityKeys: string[] = [];
     for (const { name, keyOf } of entities) {
       asked = name;
       const key = keyOf(event as never);
+      refusePromise(pipeline.name, name, key);
       if (!isId(key)) throw new Refused('BAD_EVENT', `${name} must be a text of 1 to ${idCharsMax} characters`);
       entityKeys.push(key);
     }
     return { eventId, eventTimeMs, entityKeys };
   } catch (error) {
-    throw error instanceof Refused ? error : new Refused('BAD_EVENT', `${asked} failed (${nameOf(error)})`);
+    throw error instanceof Refused || error instanceof HeadraceError ? error : new Refused('BAD_EVENT', `${asked} failed (${nameOf(error)})`);
   }
 }
 

@@ -1,13 +1,15 @@
-import type { ZodType } from 'zod';
 import { isName } from '../contracts/event-key.ts';
-import type { Feature, Pipeline, ValueFeature, WindowFeature } from '../contracts/pipeline.ts';
+import type { EventSchema, Feature, Pipeline, ValueFeature, WindowFeature } from '../contracts/pipeline.ts';
+import { eventSchemaOf, type StandardSchema } from './event-schema.ts';
+import { asyncProblem } from './schema-problems.ts';
 
 /** What `definePipeline` takes: a pipeline, with the parts that have defaults left open. */
 export type PipelineDefinition<E, Outcome extends string, Entity extends string> = Omit<
   Pipeline<E>,
   'event' | 'entities' | 'features' | 'outcomes' | 'decide' | 'allowedLatenessMs' | 'allowedAheadMs' | 'topic'
 > & {
-  event: ZodType<E>;
+  /** A schema of zod, or of any library that follows Standard Schema. */
+  event: StandardSchema<E> | EventSchema<E>;
   topic: { name: string; /** @default 4 */ partitions?: number };
   entities: Record<Entity, (event: E) => string>;
   /** The model's inputs in column order, made with the helpers that it is given. */
@@ -50,11 +52,13 @@ export interface FeatureHelpers<E, Entity extends string> {
 export class PipelineDefinitionError extends Error {
   override readonly name = 'PipelineDefinitionError';
 
+  /** @param file where the pipeline was defined, once that is known */
   constructor(
-    pipeline: string,
+    readonly pipeline: string,
     readonly problems: readonly string[],
+    file?: string,
   ) {
-    super(`pipeline "${pipeline}" cannot start:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    super(`${file === undefined ? '' : `${file}: `}pipeline "${pipeline}" cannot start:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
   }
 }
 
@@ -68,6 +72,7 @@ export function definePipeline<E, const Outcome extends string, const Entity ext
     allowedLatenessMs: day,
     allowedAheadMs: day,
     ...definition,
+    event: eventSchemaOf(definition.event),
     topic: { partitions: 4, ...definition.topic },
     features: typeof definition.features === 'function' ? definition.features(helpers) : {},
   };
@@ -91,7 +96,7 @@ function problemsOf<E>(pipeline: Pipeline<E>): string[] {
   check(/^[a-z][a-z0-9-]{0,49}$/.test(pipeline.name), 'name: lower-case letters, digits and "-", at most 50, beginning with a letter');
   check(isName(pipeline.topic.name ?? ''), 'topic.name: letters, digits, ".", "_" and "-", at most 100');
   check(isPositiveInteger(pipeline.topic.partitions), 'topic.partitions: a whole number from 1');
-  check(typeof pipeline.event?.safeParse === 'function', 'event: a zod schema');
+  check(typeof pipeline.event?.safeParse === 'function', 'event: a schema of zod, or of another library that follows Standard Schema');
   for (const part of ['eventId', 'eventTimeMs', 'decide'] as const) {
     check(typeof pipeline[part] === 'function', `${part}: a function of the event`);
   }
@@ -112,8 +117,20 @@ function problemsOf<E>(pipeline: Pipeline<E>): string[] {
   check(new Set(sinks).size === sinks.length && sinks.length <= 32, 'sinks: each once, at most 32');
   check(!sinks.includes('review') || pipeline.review !== undefined, 'review: the review sink needs { verdicts, timeoutMs, title }');
   check(pipeline.review === undefined || (pipeline.review.verdicts.length > 0 && isPositiveInteger(pipeline.review.timeoutMs)), 'review: verdicts, and timeoutMs as a whole number above 0');
+  for (const [what, called] of functionsOf(pipeline)) problems.push(...asyncProblem(what, called));
   check(pipeline.review?.openMax === undefined || isPositiveInteger(pipeline.review.openMax), 'review.openMax: a whole number above 0');
   return problems;
+}
+
+/** The pipeline's own functions, by name. */
+function functionsOf<E>({ eventId, eventTimeMs, decide, entities, features, sinks, review, model }: Pipeline<E>): [string, unknown][] {
+  return [
+    ...Object.entries({ eventId, eventTimeMs, decide }),
+    ...Object.entries(entities ?? {}).map(([name, keyOf]): [string, unknown] => [`entities.${name}`, keyOf]),
+    ...Object.entries(features).map(([name, feature]): [string, unknown] => [`features.${name}`, feature.kind === 'value' ? feature.of : feature.of?.read]),
+    ...sinks.map(({ sink, when }): [string, unknown] => [`sinks.${sink}.when`, when]),
+    ['review.title', review?.title], ['review.value', review?.value], ['model.fallback', model?.fallback],
+  ];
 }
 
 function featureProblems<E>(pipeline: Pipeline<E>, name: string, feature: Feature<E>): string[] {

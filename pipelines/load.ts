@@ -2,9 +2,9 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { register } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { PipelineDefinitionError } from './define.ts';
+import { schemaProblems } from './schema-problems.ts';
 
 const hookedFolders = new Set<string>();
 
@@ -39,11 +39,16 @@ async function loadPipeline(file: string): Promise<AnyPipeline> {
   try {
     module = (await import(pathToFileURL(file).href)) as { default?: AnyPipeline };
   } catch (error) {
-    if (error instanceof PipelineDefinitionError) throw error;
-    throw new Error(`${file} cannot be loaded: ${messageOf(error)}`, { cause: error });
+    if (error instanceof PipelineDefinitionError) throw new PipelineDefinitionError(error.pipeline, error.problems, file);
+    // In full: no event has been seen yet that it could quote.
+    throw new Error(`${file} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
-  if (!module.default?.name || !module.default.features) throw new Error(`${file} has no default export made by definePipeline({...})`);
-  return module.default;
+  const pipeline = module.default;
+  if (!pipeline?.name || !pipeline.features) throw new Error(`${file} has no default export made by definePipeline({...})`);
+  // Only now is everything there that a recursive schema refers to.
+  const problems = schemaProblems(pipeline);
+  if (problems.length > 0) throw new PipelineDefinitionError(pipeline.name, problems, file);
+  return pipeline;
 }
 
 function pick(found: readonly AnyPipeline[], name: string, folder: string): AnyPipeline {

@@ -64,6 +64,11 @@ export class EncodedRecords {
     return ranges;
   }
 
+  /** One range of these messages. */
+  range(from: number, to: number): EncodedRange {
+    return { records: this, from, to, bytes: this.starts[to]! - this.starts[from]! + (to - from) * recordOverheadBytes };
+  }
+
   #message({ key, value, headers }: KeyedMessage): void {
     const keyBytes = this.#item(key);
     this.keyHashes.push(keyBytes < 0 ? -1 : murmur2(this.#bytes, this.#at - keyBytes, this.#at) & 0x7fffffff);

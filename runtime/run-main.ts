@@ -1,3 +1,4 @@
+import { isPostgresError, messageOf } from '../contracts/error-text.ts';
 import { ConfigError, parseConfig, type Config } from '../contracts/schemas/config.ts';
 import { PipelineDefinitionError } from '../pipelines/define.ts';
 import { createLogger, type Logger } from './log.ts';
@@ -44,6 +45,7 @@ export async function runMain(name: string, start: (config: Config, log: Logger)
 
 function describe(error: unknown, verbose: boolean): string {
   if (!(error instanceof Error)) return String(error);
+  if (isPostgresError(error)) return messageOf(error);
   const expected = error instanceof ConfigError || error instanceof PipelineDefinitionError;
   return verbose && !expected ? (error.stack ?? error.message) : error.message;
 }

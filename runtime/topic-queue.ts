@@ -1,7 +1,11 @@
+import { isRefusedMessage } from '../contracts/kafka-refusal.ts';
 import type { EncodedRange } from './kafka-records.ts';
 
 /** How much one send carries at most. A topic takes 1,048,588 bytes per send and partition by default, and all may be for one. */
 export const sendBytesMax = 768 * 1024;
+
+/** Messages that one send may lose one by one. A topic that refuses more refuses all that is left of the send. */
+const refusedMax = 32;
 
 /** What one call wants published. It has all its messages in the queue as parts, which are sent one after another. */
 interface Publication {
@@ -66,18 +70,37 @@ export class TopicQueue {
 
   async #sendAll(): Promise<void> {
     for (let parts = this.#take(); parts.length > 0; parts = this.#take()) {
-      try {
-        await this.send(parts);
-        for (const { publication } of parts) if (--publication.partsLeft === 0) publication.resolve();
-      } catch (error) {
-        for (const { publication } of parts) {
+      const failed = new Map<Publication, unknown>();
+      await this.#sendApart(parts, failed, { left: refusedMax });
+      for (const { publication } of parts) {
+        if (failed.has(publication)) {
           this.#remove(publication);
-          publication.reject(error);
+          publication.reject(failed.get(publication));
+        } else if (--publication.partsLeft === 0) {
+          publication.resolve();
         }
       }
     }
     this.#sending = undefined;
     this.onEmpty();
+  }
+
+  /**
+   * Sends the parts. A broker refuses all that a send has for a partition when one message is too large for the topic, or all together are:
+   * then they go in halves, so that a message fails its own publication alone. Notes the publications that failed.
+   */
+  async #sendApart(parts: readonly Part[], failed: Map<Publication, unknown>, refused: { left: number }): Promise<void> {
+    try {
+      await this.send(parts);
+    } catch (error) {
+      const messages = parts.reduce((sum, { from, to }) => sum + to - from, 0);
+      if (messages > 1 && refused.left > 0 && isRefusedMessage(error)) {
+        for (const half of halves(parts, messages >> 1)) await this.#sendApart(half, failed, refused);
+        return;
+      }
+      refused.left--;
+      for (const { publication } of parts) failed.set(publication, error);
+    }
   }
 
   /** Takes what travels together. */
@@ -99,4 +122,18 @@ export class TopicQueue {
     this.#parts = parts;
     this.#bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
   }
+}
+
+/** The parts up to so many messages, and the others. */
+function halves(parts: readonly Part[], firstMessages: number): [Part[], Part[]] {
+  const [first, second]: [Part[], Part[]] = [[], []];
+  let left = firstMessages;
+  for (const part of parts) {
+    const { records, from, to } = part;
+    const middle = Math.min(to, from + left);
+    left -= middle - from;
+    if (middle > from) first.push({ ...part, ...records.range(from, middle) });
+    if (middle < to) second.push({ ...part, ...records.range(middle, to) });
+  }
+  return [first, second];
 }

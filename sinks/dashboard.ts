@@ -1,9 +1,14 @@
-import { DatabaseError, type Pool, type PoolClient } from 'pg';
-import { HeadraceError, messageOf } from '../contracts/failures.ts';
+import { randomUUID } from 'node:crypto';
+import type { Pool, PoolClient } from 'pg';
+import { isPostgresError, messageOf, type PostgresError } from '../contracts/error-text.ts';
+import { HeadraceError } from '../contracts/failures.ts';
+import { replacerFor } from '../contracts/plain-json.ts';
 import { copyIn, CopyRows } from '../database/copy-rows.ts';
 import { storableJson, storableText } from '../database/storable.ts';
 import { untilAborted } from '../database/until-aborted.ts';
 import { withClient } from '../database/with-client.ts';
+import { takenBack } from '../database/taken-back.ts';
+import { storedDelivery } from './dashboard-stored.ts';
 import type { Delivery, Sink } from './port.ts';
 import { failureOf } from './postgres-failure.ts';
 
@@ -12,6 +17,7 @@ const columns = ['event_key', 'pipeline', 'event_id', 'topic', 'partition', 'kaf
   'features', 'prediction', 'model_name', 'model_version', 'degraded', 'late', 'outcome', 'why', 'workflow_id'];
 
 const uniqueViolation = '23505';
+const keyConstraint = 'decisions_pkey';
 /** Each further try meets keys that yet another delivery of the same rows has written in the meantime. */
 const triesMax = 3;
 
@@ -33,10 +39,23 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
       signal.throwIfAborted();
       const copy = copyRows({ ...delivery, rows }, featureSet);
       const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery.pipeline.name, rows)}`;
-      if (await withClient(pool, (client) => copyUnlessKnown(client, sql, copy))) return;
+      const violation = await withClient(pool, (client) => copyUnlessKnown(client, sql, copy));
+      if (!violation) return;
       if (tries === triesMax) throw new HeadraceError('SINK_UNAVAILABLE', 'other deliveries write the same rows at the same time');
-      rows = await newRows(pool, rows);
+      const unknown = await newRows(pool, rows);
+      // It is not the event key that is there twice: somebody has added a constraint.
+      if (unknown.length === rows.length && violation.constraint !== keyConstraint) throw violation;
+      rows = unknown;
     }
+  }
+
+  /** Under a key and an id of its own, because a row that is there is compared with nothing but its key. */
+  async function probe(known: Delivery, featureSet: number): Promise<void> {
+    const id = `probe:${randomUUID()}`;
+    const delivery = { ...known, rows: known.rows.slice(0, 1).map((row) => ({ ...row, eventKey: id, eventId: id })) };
+    const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery.pipeline.name, delivery.rows)}`;
+    const copy = copyRows(delivery, featureSet);
+    await takenBack(pool, (client) => copyIn(client, sql, copy));
   }
 
   return {
@@ -46,6 +65,17 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
       signal.throwIfAborted();
       try {
         await untilAborted(insert(delivery, signal), signal);
+      } catch (error) {
+        throw failureOf(error);
+      }
+    },
+    probe: async (pipeline, known, signal) => {
+      signal.throwIfAborted();
+      try {
+        const stored = known ? undefined : await untilAborted(storedDelivery(pool, pipeline), signal);
+        if (known) await untilAborted(featureSets(known.rows[0]!.features.names).then((featureSet) => probe(known, featureSet)), signal);
+        else if (stored) await untilAborted(probe(stored.delivery, stored.featureSet), signal);
+        return known !== undefined || stored !== undefined;
       } catch (error) {
         throw failureOf(error);
       }
@@ -71,13 +101,13 @@ function createFeatureSets(pool: Pool): (names: readonly string[]) => Promise<nu
   };
 }
 
-/** Answers false when a row is there already: then none was written. */
-async function copyUnlessKnown(client: PoolClient, sql: string, rows: Buffer): Promise<boolean> {
+/** Returns the error when something that may exist only once is there already: then no row was written. */
+async function copyUnlessKnown(client: PoolClient, sql: string, rows: Buffer): Promise<PostgresError | undefined> {
   try {
     await copyIn(client, sql, rows);
-    return true;
+    return undefined;
   } catch (error) {
-    if (error instanceof DatabaseError && error.code === uniqueViolation) return false;
+    if (isPostgresError(error) && error.code === uniqueViolation) return error;
     throw error;
   }
 }
@@ -85,6 +115,7 @@ async function copyUnlessKnown(client: PoolClient, sql: string, rows: Buffer): P
 /** Throws `SINK_REFUSED_ROW` for what no column can hold. */
 function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: number): Buffer {
   const copy = new CopyRows(columns.length);
+  const replacer = replacerFor(pipeline.event);
   try {
     for (const row of rows) {
       const { features, model } = row;
@@ -99,7 +130,7 @@ function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: n
       else copy.timestamptz(row.recordTimeMs);
       copy.timestamptz(row.eventTimeMs);
       copy.jsonb(storableJson(row.entities));
-      copy.jsonb(storableJson(row.event));
+      copy.jsonb(storableJson(row.event, replacer));
       copy.int4(featureSet);
       copy.float4s(features.values, features.from, features.names.length);
       copy.jsonb(storableJson(row.prediction));

@@ -1,5 +1,5 @@
-import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { decisionsTopic, eventKeyHeader } from '../contracts/names.ts';
+import { failureOf } from './kafka-failure.ts';
 import type { DecisionRow, Sink } from './port.ts';
 
 /** What the sink needs of Kafka. */
@@ -19,7 +19,7 @@ export function createDecisionsTopicSink(publisher: PublishPort): Sink {
       try {
         await publisher.publish(decisionsTopic(pipeline.name), messagesOf(rows), signal);
       } catch (error) {
-        throw new HeadraceError('SINK_UNAVAILABLE', `topic ${decisionsTopic(pipeline.name)}: ${messageOf(error)}`, { cause: error });
+        throw failureOf(decisionsTopic(pipeline.name), error);
       }
     },
     close: () => Promise.resolve(),

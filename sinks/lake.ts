@@ -1,8 +1,9 @@
 import { dirname, join, resolve } from 'node:path';
-import { HeadraceError, messageOf } from '../contracts/failures.ts';
+import { isProgrammingError, messageOf } from '../contracts/error-text.ts';
+import { HeadraceError } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { syncFolder, writeDurably, type StepHook } from './lake/durable-file.ts';
-import { eventColumns, isPlainJson, type EventColumns } from './lake/event-columns.ts';
+import { eventColumns, type EventColumns } from './lake/event-columns.ts';
 import { segmentPath } from './lake/paths.ts';
 import { BrokenSegmentError, encodeSegment, readSegment } from './lake/segment.ts';
 import type { Delivery, Sink } from './port.ts';
@@ -20,10 +21,10 @@ export interface LakeSinkOptions {
  */
 export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink {
   const root = resolve(folder);
-  const shapes = new WeakMap<AnyPipeline, { events: EventColumns; plainJson: boolean }>();
+  const shapes = new WeakMap<AnyPipeline, EventColumns>();
   const shapeOf = (pipeline: AnyPipeline) => {
     let shape = shapes.get(pipeline);
-    if (!shape) shapes.set(pipeline, (shape = { events: eventColumns(pipeline.event), plainJson: isPlainJson(pipeline.event) }));
+    if (!shape) shapes.set(pipeline, (shape = eventColumns(pipeline.event)));
     return shape;
   };
   return {
@@ -36,9 +37,9 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
       try {
         signal.throwIfAborted();
         if (await isDelivered(root, path, batch)) return await syncFolder(dirname(join(root, path)));
-        await writeDurably(root, path, encodeSegment({ batch, workflowId, ...shapeOf(pipeline), rows }), { signal, onStep });
+        await writeDurably(root, path, encodeSegment({ batch, workflowId, events: shapeOf(pipeline), schema: pipeline.event, rows }), { signal, onStep });
       } catch (error) {
-        throw error instanceof HeadraceError ? error : unavailable(root, error);
+        throw failureOf(root, error);
       }
     },
     // Nothing is held between deliveries.
@@ -63,11 +64,21 @@ async function isDelivered(root: string, path: string, { deployment }: Delivery[
   }
 }
 
-function unavailable(root: string, error: unknown): HeadraceError {
-  const fixes: Record<string, string> = {
-    ENOSPC: 'the disk is full; free space, or move the lake with LAKE_URL (or HEADRACE_DATA_DIR)',
-    EDQUOT: 'the disk quota is used up; raise it, or move the lake with LAKE_URL (or HEADRACE_DATA_DIR)',
-  };
-  const fix = fixes[(error as NodeJS.ErrnoException).code ?? ''] ?? 'check that LAKE_URL (or HEADRACE_DATA_DIR) names a folder that this process may write';
-  return new HeadraceError('SINK_UNAVAILABLE', `the lake at ${root} cannot be written: ${fix} (${messageOf(error)})`, { cause: error });
+/** What to do about an error of the file system. Any other says nothing of the folder. */
+const fixes: Record<string, string> = {
+  ENOSPC: 'the disk is full; free space, or move the lake with LAKE_URL (or HEADRACE_DATA_DIR)',
+  EDQUOT: 'the disk quota is used up; raise it, or move the lake with LAKE_URL (or HEADRACE_DATA_DIR)',
+  EMFILE: 'this process has too many files open; raise its limit (ulimit -n)',
+  ENFILE: 'the machine has too many files open',
+  EIO: 'the disk reports an error; look at the machine',
+  ENAMETOOLONG: 'the path is too long for the file system; move the lake to a shorter one with LAKE_URL (or HEADRACE_DATA_DIR)',
+};
+const folderFix = 'check that LAKE_URL (or HEADRACE_DATA_DIR) names a folder that this process may write';
+for (const code of ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR', 'ENOENT', 'ELOOP']) fixes[code] = folderFix;
+
+function failureOf(root: string, error: unknown): HeadraceError {
+  if (error instanceof HeadraceError) return error;
+  if (isProgrammingError(error)) return new HeadraceError('SINK_BROKEN', `the lake cannot write a batch, and this is a bug: ${messageOf(error)}`, { cause: error });
+  const fix = fixes[(error as NodeJS.ErrnoException).code ?? ''];
+  return new HeadraceError('SINK_UNAVAILABLE', `the lake at ${root} cannot be written: ${fix === undefined ? messageOf(error) : `${fix} (${messageOf(error)})`}`, { cause: error });
 }

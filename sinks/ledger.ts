@@ -1,10 +1,10 @@
-import { DatabaseError } from 'pg';
-import { HeadraceError, messageOf } from '../contracts/failures.ts';
+import { HeadraceError } from '../contracts/failures.ts';
 import { ledgerTarget } from '../contracts/names.ts';
 import type { Pool } from '../database/pool.ts';
 import { createRangeWriter } from '../database/ranges.ts';
 import { untilAborted } from '../database/until-aborted.ts';
 import type { Sink } from './port.ts';
+import { failureOf } from './postgres-failure.ts';
 
 /**
  * Writes the batch's range into the range ledger. Delivered beside the sinks, for every batch, also one without rows; no pipeline
@@ -19,8 +19,8 @@ export function createLedgerSink({ pool }: { pool: Pool }): Sink {
       try {
         await untilAborted(add(batch, batch), signal);
       } catch (error) {
-        const reason = error instanceof DatabaseError ? `Postgres answers SQLSTATE ${error.code}` : messageOf(error);
-        throw new HeadraceError('SINK_UNAVAILABLE', `the range ledger cannot be written: ${reason}`, { cause: error });
+        const { code, detail } = failureOf(error);
+        throw new HeadraceError(code === 'SINK_REFUSED_ROW' ? 'SINK_WRONG' : code, `the range ledger cannot be written: ${detail}`, { cause: error });
       }
     },
     // The pool belongs to whoever made it.

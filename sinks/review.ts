@@ -2,8 +2,10 @@ import type { Pool } from 'pg';
 import { HeadraceError } from '../contracts/failures.ts';
 import { featuresByName } from '../contracts/features-frame.ts';
 import type { AnyPipeline, ReviewPolicy } from '../contracts/pipeline.ts';
+import { refusePromise } from '../contracts/refuse-promise.ts';
+import { nameOf } from '../contracts/rejection.ts';
 import { untilAborted } from '../database/until-aborted.ts';
-import { addWaitingReviews, type WaitingReview } from '../database/waiting-reviews.ts';
+import { addWaitingReviews, probeWaitingReview, type WaitingReview } from '../database/waiting-reviews.ts';
 import type { DecisionRow, Sink } from './port.ts';
 import { failureOf } from './postgres-failure.ts';
 
@@ -19,6 +21,15 @@ export function createReviewSink({ pool }: { pool: Pool }): Sink {
       signal.throwIfAborted();
       try {
         await untilAborted(addWaitingReviews(pool, reviews), signal);
+      } catch (error) {
+        throw failureOf(error);
+      }
+    },
+    async probe(pipeline, known, signal) {
+      signal.throwIfAborted();
+      const row = known && waitingReview(pipeline, known.rows[0]!);
+      try {
+        return await untilAborted(probeWaitingReview(pool, pipeline.name, row), signal);
       } catch (error) {
         throw failureOf(error);
       }
@@ -61,11 +72,14 @@ function decidedOf({ event, features, prediction, degraded, outcome, why }: Deci
   return { event, features: featuresByName(features), prediction, degraded, outcome, why };
 }
 
-/** Both are the pipeline's own code: when it throws, that is this row's content. */
+/** Both are the pipeline's own code: when it throws, that may be this row's content. */
 function ask<T>(pipeline: AnyPipeline, what: string, read: () => T): T {
+  let answer: T;
   try {
-    return read();
+    answer = read();
   } catch (error) {
-    throw new HeadraceError('SINK_REFUSED_ROW', `review.${what} of pipeline "${pipeline.name}" failed`, { cause: error });
+    throw new HeadraceError('SINK_REFUSED_ROW', `review.${what} of pipeline "${pipeline.name}" failed (${nameOf(error)})`, { cause: error });
   }
+  refusePromise(pipeline.name, `review.${what}`, answer);
+  return answer;
 }

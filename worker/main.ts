@@ -53,7 +53,7 @@ await runMain('worker', async (config, log) => {
 
   const temporal = await connectTemporal(config);
   await ensureSearchAttributes(temporal);
-  const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace worker', onIdleError: (error) => log.warn(`a database connection broke: ${error.message}`) });
+  const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace worker', onIdleError: (error) => log.warn(`a database connection broke: ${messageOf(error)}`) });
   await migrate(pool);
   const kafka = await connectKafka(config, log, 'worker');
   await ensureTopics(kafka, pipelines, config.kafka);

@@ -36,6 +36,8 @@ export async function* trainingDays(world: WorldConfig): AsyncGenerator<Training
 }
 
 function foldEvent(payment: SimulatedPayment, recordIndex: number, offset: number): FoldEvent {
-  const event = pipeline.event.parse(toEvent(payment, offset));
+  const parsed = pipeline.event.safeParse(toEvent(payment, offset));
+  if (!parsed.success) throw new Error(`the pipeline refuses payment ${offset}`);
+  const event = parsed.data;
   return { recordIndex, offset, event, eventTimeMs: pipeline.eventTimeMs(event), entityKeys: Object.values(pipeline.entities).map((keyOf) => keyOf(event)) };
 }

@@ -74,7 +74,7 @@ async function ensureFolder(root: string, folder: string): Promise<void> {
     await makeFolder(root);
   } else {
     await ensureFolder(root, dirname(folder));
-    if ((await makeLevel(folder)) === 'no parent') throw new Error(`no folder ${folder} can be made`);
+    if ((await makeLevel(folder)) === 'no parent') throw noFolder(folder);
     await syncFolder(dirname(folder));
   }
   if (ensured.size >= ensuredMax) ensured.clear();
@@ -89,7 +89,7 @@ async function makeFolder(folder: string): Promise<void> {
     if (dirname(folder) !== folder) await makeFolder(dirname(folder));
     made = await makeLevel(folder);
   }
-  if (made === 'no parent') throw new Error(`no folder ${folder} can be made`);
+  if (made === 'no parent') throw noFolder(folder);
   if (made === 'made') await syncFolder(dirname(folder));
 }
 
@@ -114,4 +114,8 @@ export async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+function noFolder(folder: string): Error {
+  return Object.assign(new Error(`no folder ${folder} can be made`), { code: 'ENOENT' });
 }

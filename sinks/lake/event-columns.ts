@@ -1,4 +1,4 @@
-import type { ZodType } from 'zod';
+import { outputOf, type Definition, type Schema } from '../../contracts/schema-definition.ts';
 
 /** What a column of the lake holds. `json` is a text; a timestamp counts milliseconds since 1970. */
 export type ColumnKind = 'string' | 'number' | 'boolean' | 'timestamp' | 'json';
@@ -11,70 +11,39 @@ export interface EventColumns {
   rest: boolean;
 }
 
-/** The part of a zod schema that is read here. */
-interface Definition {
-  type: string;
-  shape?: Record<string, ZodType>;
-  catchall?: ZodType;
-  innerType?: ZodType;
-  out?: ZodType;
-  options?: ZodType[];
-  left?: ZodType;
-  right?: ZodType;
-  element?: ZodType;
-  valueType?: ZodType;
-  values?: unknown[];
-  entries?: Record<string, unknown>;
-}
-
-const wrappers = new Set(['optional', 'nullable', 'default', 'prefault', 'catch', 'readonly', 'nonoptional', 'success']);
 const absent = new Set(['null', 'undefined', 'void', 'never']);
 
 /**
  * Derives the columns from what the schema gives out. What cannot be told from it (the result of a bare `transform`, a union of
- * types, anything nested) becomes JSON text.
+ * types, anything nested, a schema of another library) becomes JSON text.
  */
-export function eventColumns(schema: ZodType | undefined): EventColumns {
-  const root = schema && definitionOf(schema);
-  if (root?.type === 'object') {
-    const fields = Object.entries(root.shape!).map(([name, field]) => ({ name, kind: kindOf(field) }));
-    return { fields, rest: root.catchall !== undefined && definitionOf(root.catchall).type !== 'never' };
-  }
-  if (root?.type === 'intersection') return merge([eventColumns(root.left), eventColumns(root.right)]);
-  if (root?.type === 'union') return merge(root.options!.map(eventColumns));
-  return { fields: [], rest: true };
+export function eventColumns(schema: Schema | undefined): EventColumns {
+  return schema ? columnsOf(outputOf(schema), new Set()) : { fields: [], rest: true };
 }
 
-/** True when JSON carries every value of the schema as it is, so that the plain, quick way of writing it is enough. */
-export function isPlainJson(schema: ZodType | undefined): boolean {
-  if (!schema) return false;
-  const { type, shape, catchall, options, left, right, element, valueType, values } = definitionOf(schema);
-  switch (type) {
+/** @param within what is being looked at: a schema may refer to itself */
+function columnsOf(root: Definition, within: ReadonlySet<Definition>): EventColumns {
+  if (within.has(root)) return { fields: [], rest: false };
+  const inner = new Set(within).add(root);
+  const columns = (schemas: readonly Schema[]) => merge(schemas.map((each) => columnsOf(outputOf(each), inner)));
+  switch (root.type) {
     case 'object':
-      return (!catchall || isPlainJson(catchall)) && Object.values(shape!).every(isPlainJson);
-    case 'array':
-      return isPlainJson(element);
-    case 'record':
-      return isPlainJson(valueType);
-    case 'union':
-      return options!.every(isPlainJson);
+      return {
+        fields: Object.entries(root.shape!).map(([name, field]) => ({ name, kind: kindOf(outputOf(field), new Set()) })),
+        rest: root.catchall !== undefined && outputOf(root.catchall).type !== 'never',
+      };
     case 'intersection':
-      return isPlainJson(left) && isPlainJson(right);
-    case 'literal':
-      return values!.every((value) => typeof value !== 'bigint');
+      return columns([root.left!, root.right!]);
+    case 'union':
+      return columns(root.options!);
     default:
-      return ['string', 'template_literal', 'number', 'nan', 'boolean', 'date', 'enum', ...absent].includes(type);
+      return { fields: [], rest: true };
   }
 }
 
-/** JSON for values that JSON has no form for: a bigint becomes its digits, a map its entries, a set its members. */
-export function toPlainJson(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString();
-  return value instanceof Map || value instanceof Set ? [...value] : value;
-}
-
-function kindOf(schema: ZodType): ColumnKind {
-  const { type, options, values, entries } = definitionOf(schema);
+function kindOf(definition: Definition, within: ReadonlySet<Definition>): ColumnKind {
+  if (within.has(definition)) return 'json';
+  const { type, options, values, entries } = definition;
   switch (type) {
     case 'string':
     case 'template_literal':
@@ -84,6 +53,7 @@ function kindOf(schema: ZodType): ColumnKind {
     case 'nan':
       return 'number';
     case 'boolean':
+    case 'success':
       return 'boolean';
     case 'date':
       return 'timestamp';
@@ -91,8 +61,10 @@ function kindOf(schema: ZodType): ColumnKind {
       return common(values!.filter((value) => value !== null && value !== undefined).map(kindOfValue));
     case 'enum':
       return common(Object.values(entries!).map(kindOfValue));
-    case 'union':
-      return common(options!.filter((option) => !absent.has(definitionOf(option).type)).map(kindOf));
+    case 'union': {
+      const inner = new Set(within).add(definition);
+      return common(options!.map(outputOf).filter((option) => !absent.has(option.type)).map((option) => kindOf(option, inner)));
+    }
     default:
       return 'json';
   }
@@ -114,14 +86,4 @@ function merge(parts: readonly EventColumns[]): EventColumns {
     kinds.set(name, (kinds.get(name) ?? kind) === kind ? kind : 'json');
   }
   return { fields: [...kinds].map(([name, kind]) => ({ name, kind })), rest: parts.some(({ rest }) => rest) };
-}
-
-/** The definition behind wrappers that do not change what a present value is, and behind pipes, whose output counts. */
-function definitionOf(schema: ZodType): Definition {
-  let definition = schema.def as Definition;
-  for (;;) {
-    if (wrappers.has(definition.type)) definition = definition.innerType!.def as Definition;
-    else if (definition.type === 'pipe') definition = definition.out!.def as Definition;
-    else return definition;
-  }
 }

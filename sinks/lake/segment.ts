@@ -4,9 +4,11 @@ import snappy from 'snappy';
 import type { BatchRef } from '../../contracts/event-key.ts';
 import { decodeFrame, encodeFrame, type Column, type FrameHeader } from '../../contracts/frame.ts';
 import { readableHeaders, type ReadableHeader } from '../../contracts/record-headers.ts';
+import { replacerFor } from '../../contracts/plain-json.ts';
+import type { Schema } from '../../contracts/schema-definition.ts';
 import { featureMatrix } from '../feature-matrix.ts';
 import type { DecisionRow } from '../port.ts';
-import { toPlainJson, type EventColumns } from './event-columns.ts';
+import type { EventColumns } from './event-columns.ts';
 
 /**
  * A segment is the raw file of one batch: "HRL1", the CRC-32 of the rest (little-endian), and a frame under snappy. The frame says
@@ -55,8 +57,8 @@ export interface SegmentSource {
   batch: BatchRef;
   workflowId: string;
   events: EventColumns;
-  /** True when JSON carries the events as they are. */
-  plainJson: boolean;
+  /** What made the events; absent = unknown. */
+  schema?: Schema;
   rows: readonly DecisionRow[];
 }
 
@@ -69,7 +71,7 @@ export class BrokenSegmentError extends Error {
 }
 
 /** Encodes the rows of a batch. Takes a few milliseconds for 2,048 rows, most of it JSON. */
-export function encodeSegment({ batch, workflowId, events, plainJson, rows }: SegmentSource): Uint8Array {
+export function encodeSegment({ batch, workflowId, events, schema, rows }: SegmentSource): Uint8Array {
   const features = [...(rows[0]?.features.names ?? [])];
   const entities = Object.keys(rows[0]?.entities ?? {});
   const outputs = Object.entries(rows[0]?.prediction ?? {}).map(([name, value]) => ({ name, width: Array.isArray(value) ? value.length : 1 }));
@@ -92,7 +94,7 @@ export function encodeSegment({ batch, workflowId, events, plainJson, rows }: Se
     late: Uint8Array.from(rows.map(lateOf)),
     eventIds: json(rows.map(eventIdOf)),
     entityKeys: json(keysOf(rows, entities)),
-    events: json(rows.map(eventOf), plainJson ? undefined : toPlainJson),
+    events: json(rows.map(eventOf), replacerFor(schema)),
     ...(rows.some(hasHeaders) ? { headers: json(rows.map(headersOf)) } : {}),
   };
   const body = snappy.compressSync(Buffer.from(encodeFrame({ header, columns }).buffer));
@@ -188,7 +190,7 @@ function indexed<T>(rows: readonly DecisionRow[], valueOf: (row: DecisionRow) =>
   return { values, index };
 }
 
-function json(value: unknown, replacer?: (key: string, value: unknown) => unknown): Uint8Array {
+function json(value: unknown, replacer?: (this: unknown, key: string, value: unknown) => unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value, replacer));
 }
 

@@ -9,6 +9,17 @@ export interface PageView {
   tags: string[];
   dwellSeconds: number;
   viewedAt: string;
+  /** More than a double holds. */
+  serial: string;
+  /** Each once. */
+  labels: string[];
+  trail: Trail;
+}
+
+/** The pages on the way here, as a tree. */
+interface Trail {
+  page: string;
+  from?: Trail[];
 }
 
 /** As somebody would write it who has only installed the package. */
@@ -17,6 +28,7 @@ export function pageViewsSource({ name, topic, partitions }: { name: string; top
 import { definePipeline } from 'headrace';
 import { z } from 'zod';
 
+const Trail = z.object({ page: z.string(), get from() { return z.array(Trail).optional(); } });
 const view = z.object({
   viewId: z.string().min(1),
   user: z.string().min(1),
@@ -24,7 +36,10 @@ const view = z.object({
   device: z.enum(['phone', 'desktop']),
   tags: z.array(z.string()).default([]),
   dwellSeconds: z.number().nonnegative(),
-  viewedAt: z.iso.datetime(),
+  viewedAt: z.coerce.date(),
+  serial: z.string().transform(BigInt).pipe(z.bigint()),
+  labels: z.array(z.string()).transform((labels) => new Set(labels)),
+  trail: Trail,
 });
 const hour = 3_600_000;
 
@@ -33,7 +48,7 @@ export default definePipeline({
   topic: { name: ${JSON.stringify(topic)}, partitions: ${partitions} },
   event: view,
   eventId: (event) => event.viewId,
-  eventTimeMs: (event) => Date.parse(event.viewedAt),
+  eventTimeMs: (event) => event.viewedAt.getTime(),
   entities: { user: (event) => event.user, page: (event) => event.page },
   features: ({ value, count, mean }) => ({
     dwell: value((event) => event.dwellSeconds),
@@ -71,6 +86,9 @@ export function pageViews(partition: number, count: number): PageView[] {
     tags: i % 2 === 0 ? ['nouveauté', '🔥'] : [],
     dwellSeconds: (i * 37 + partition) % 300,
     viewedAt: new Date(startMs + i * 60_000).toISOString(),
+    serial: String(2n ** 60n + BigInt(i)),
+    labels: i % 2 === 0 ? ['a', 'b'] : [],
+    trail: { page: '/', from: [{ page: '/1', from: [{ page: `/${i}` }] }, { page: '/2' }] },
   }));
 }
 

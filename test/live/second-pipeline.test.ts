@@ -101,6 +101,8 @@ describe('a second pipeline, defined outside of the repository', () => {
         const { view, features } = expected.get(row['event_key'] as string)!;
         expect([row['feature_dwell'], row['feature_user_views_1h'], row['feature_page_mean_dwell_2h']]).toEqual(features);
         expect([row['field_user'], row['field_device'], row['field_dwellSeconds'], JSON.parse(row['field_tags'] as string)]).toEqual([view.user, view.device, view.dwellSeconds, view.tags]);
+        const { field_viewedAt: viewedAt, field_serial: serial, field_labels: labels, field_trail: trail } = row;
+        expect([Date.parse(`${viewedAt as string}Z`), serial, JSON.parse(labels as string), JSON.parse(trail as string)]).toEqual([Date.parse(view.viewedAt), view.serial, view.labels, view.trail]);
       }
     } finally {
       duck.closeSync();

@@ -44,6 +44,14 @@ describe('with a codec key', () => {
     await until('decisions', async () => (await system.countDecisions()) >= 50, { detail: () => system.logs() });
     await until('deliveries', async () => (await openBatches(system)) === 0, { detail: () => system.logs() });
 
+    // Postgres quotes a row that it refuses, and a trigger says what it likes.
+    const raise = `create function odd() returns trigger language plpgsql as $$ begin if new.event->>'amount' = '7' then raise 'account %', new.entities; end if; return new; end $$`;
+    await system.pool.query(`${raise}; create trigger odd before insert on decisions for each row execute function odd(); alter table decisions add constraint odd check (event->>'amount' <> '9')`);
+    await system.producer.send({ topic: system.topic, acks: -1, messages: [7, 1, 9, 2].map((amount) => ({ key: canary, value: JSON.stringify({ ...good(60 + amount), amount }) })) });
+    await until('decisions that the table takes', async () => (await system.countDecisions()) >= 52, { detail: () => system.logs() });
+    await until('letters of the others', () => /SQLSTATE P0001/.test(system.logs()) && /SQLSTATE 23514/.test(system.logs()), { detail: () => system.logs() });
+    await until('all deliveries', async () => (await openBatches(system)) === 0, { detail: () => system.logs() });
+
     const stored = await histories();
     expect(stored.some((text) => text.includes('binary/aes-256-gcm'))).toBe(true);
     expect(stored.filter((text) => text.includes(canary))).toEqual([]);

@@ -9,11 +9,19 @@ const createSendMessages = require('kafkajs/src/producer/sendMessages') as (part
 const createRetry = require('kafkajs/src/retry') as (options: object) => object;
 const { KafkaJSProtocolError } = require('kafkajs/src/errors') as { KafkaJSProtocolError: new (parts: object) => Error };
 
+/** The values of a request, as kafkajs would write them. */
+function valuesIn(messages: Message[]): string[] {
+  const [records] = messages.map(() => ({ buf: Buffer.alloc(0) }) as never) as unknown as { buffer: Buffer }[];
+  return records!.buffer.toString('latin1').match(/value-\d+/g) ?? [];
+}
+
 /** Two brokers. Their partitions' leaders are the first list until a broker has refused, and then the second one. */
 class FakeCluster {
   readonly stored: string[] = [];
   /** Requests for topic t that a broker refuses, by broker. */
   readonly refusals = new Map<number, Error[]>();
+  /** What a broker says to a request with these values; undefined = it takes them. */
+  refuses: (values: readonly string[]) => Error | undefined = () => undefined;
   /** Topics whose leader takes a request and says nothing. */
   readonly silent = new Set<string>();
   requests = 0;
@@ -47,13 +55,14 @@ class FakeCluster {
       this.requests++;
       const refusal = topicData[0]!.topic === 't' ? this.refusals.get(nodeId)?.shift() : undefined;
       if (refusal) return Promise.reject(refusal);
+      const refused = this.refuses(topicData.flatMap(({ partitions }) => partitions.flatMap(({ messages }) => valuesIn(messages))));
+      if (refused) return Promise.reject(refused);
       if (this.silent.has(topicData[0]!.topic)) return new Promise(() => {});
       return Promise.resolve({
         topics: topicData.map(({ topic, partitions }) => ({
           topicName: topic,
           partitions: partitions.map(({ partition, messages }) => {
-            const [records] = messages.map(() => ({ buf: Buffer.alloc(0) }) as never) as unknown as { buffer: Buffer }[];
-            this.stored.push(...(records!.buffer.toString('latin1').match(/value-\d+/g) ?? []));
+            this.stored.push(...valuesIn(messages));
             return { partition, errorCode: 0 };
           }),
         })),
@@ -130,6 +139,41 @@ describe('a send of which one broker took its part and another one did not', () 
     const publisher = await publisherOver(cluster);
     await expect(publisher.publish('t', keyed(1))).rejects.toThrow('MESSAGE_TOO_LARGE');
     expect(cluster.requests).toBe(1);
+    await publisher.close();
+  });
+});
+
+describe('a message that a broker refuses', () => {
+  /** Refuses every request that has one of these, and any with more than so many. */
+  function choosy(refused: readonly string[], most = Infinity): FakeCluster {
+    const cluster = new FakeCluster([1]);
+    cluster.refuses = (values) => (values.length > most || values.some((value) => refused.includes(value)) ? refusal('MESSAGE_TOO_LARGE', false) : undefined);
+    return cluster;
+  }
+
+  test('fails its own publication alone, though they travel together', async () => {
+    const cluster = choosy(['value-7']);
+    const publisher = await publisherOver(cluster);
+    // The first is under way by itself while the others come.
+    const settled = await Promise.allSettled([keyed(1), keyed(3), keyed(20).slice(5, 10), keyed(40).slice(30)].map((messages) => publisher.publish('t', messages)));
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(new Set(cluster.stored)).toEqual(new Set([...values(3), ...values(10).slice(5), ...values(40).slice(30)].filter((value) => value !== 'value-7')));
+    await publisher.close();
+  });
+
+  test('only because there are too many at once is sent in smaller sends, in order', async () => {
+    const cluster = choosy([], 10);
+    const publisher = await publisherOver(cluster);
+    await publisher.publish('t', keyed(100));
+    expect(cluster.stored).toEqual(values(100));
+    await publisher.close();
+  });
+
+  test('like all others of its topic costs a bounded number of sends', async () => {
+    const cluster = choosy(values(2_000));
+    const publisher = await publisherOver(cluster);
+    await expect(publisher.publish('t', keyed(2_000))).rejects.toThrow('MESSAGE_TOO_LARGE');
+    expect(cluster.requests).toBeLessThan(150);
     await publisher.close();
   });
 });

@@ -23,8 +23,8 @@ afterAll(async () => {
 });
 
 /** A topic with the limit that brokers have by default; the embedded one has a larger one. */
-async function createTopic(topic = uniqueName('published')): Promise<string> {
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'max.message.bytes', value: '1048588' }] }], waitForLeaders: true });
+async function createTopic(topic = uniqueName('published'), messageBytesMax = 1_048_588): Promise<string> {
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'max.message.bytes', value: String(messageBytesMax) }] }], waitForLeaders: true });
   return topic;
 }
 
@@ -65,17 +65,33 @@ describe('publisher', () => {
     expect(numbersOf(await read(topic))).toEqual([0, 1]);
   }, 30_000);
 
+  test('a topic that takes less than a send has gets it in smaller ones', async () => {
+    const topic = await createTopic(undefined, 20_000);
+    const [all, refused] = await Promise.allSettled([publisher.publish(topic, numbered(400, 1_000)), publisher.publish(topic, [...numbered(2, 10), ...numbered(1, 30_000)])]);
+    expect([all.status, refused.status]).toEqual(['fulfilled', 'rejected']);
+    expect(numbersOf(await read(topic))).toEqual([...upTo(400), 0, 1]);
+  }, 30_000);
+
+  test('the decisions sink suspects rows for a size, and blames the topic for what it lacks', async () => {
+    const pipeline = uniqueName('orders');
+    await createTopic(`${pipeline}.decisions`, 2_000);
+    const deliver = (name: string, why: string) => createDecisionsTopicSink(publisher).deliver(deliveryOf([decisionRow(1), decisionRow(2, { why })], { name }), new AbortController().signal);
+    await deliver(pipeline, 'short');
+    await expect(deliver(pipeline, 'secret'.repeat(1_000))).rejects.toMatchObject({ code: 'SINK_REFUSED_ROW', message: expect.stringMatching(/^(?!.*secret).*MESSAGE_TOO_LARGE/) });
+    await expect(deliver(uniqueName('absent'), 'short')).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE', message: expect.stringContaining('UNKNOWN_TOPIC_OR_PARTITION') });
+  }, 30_000);
+
   test('an aborted publication ends at once, and what waited is not sent', async () => {
-    const [busy, topic] = [await createTopic(), await createTopic()];
+    const topic = await createTopic();
     const aborting = new AbortController();
-    const first = publisher.publish(busy, [{ value: '0' }]);
+    const first = publisher.publish(topic, [{ value: '0' }]);
     const waiting = publisher.publish(topic, [{ value: '7' }], aborting.signal);
     aborting.abort(new Error('enough'));
     await expect(waiting).rejects.toThrow('enough');
     await expect(publisher.publish(topic, [{ value: '8' }], aborting.signal)).rejects.toThrow('enough');
     await first;
     await publisher.publish(topic, [{ value: '9' }], new AbortController().signal);
-    expect(numbersOf(await read(topic))).toEqual([9]);
+    expect(numbersOf(await read(topic))).toEqual([0, 9]);
   }, 30_000);
 
   test('the decisions sink stops waiting when its delivery is aborted', async () => {
@@ -94,9 +110,9 @@ describe('dead letters at the limit that topics have by default', () => {
     rejection: { step: 'decode', code: 'SCHEMA_MISMATCH', reason: 'r'.repeat(300) },
     workflowId: `batch:local:${pipeline}:0:orders:3:0`,
   });
-  const deadLetters = async (letters: (pipeline: string) => DeadLetterInput[]) => {
+  const deadLetters = async (letters: (pipeline: string) => DeadLetterInput[], messageBytesMax?: number) => {
     const pipeline = uniqueName('orders');
-    const topic = await createTopic(`${pipeline}.dead-letters`);
+    const topic = await createTopic(`${pipeline}.dead-letters`, messageBytesMax);
     await createDeadLetters(publisher).publish(letters(pipeline));
     return (await read(topic)).map(({ key, value, headers }) => ({ key, value, headers: Object.fromEntries(Object.entries(headers ?? {}).map(([name, text]) => [name, String(text)])) }));
   };
@@ -132,5 +148,17 @@ describe('dead letters at the limit that topics have by default', () => {
     const [found] = await deadLetters((pipeline) => [letter(pipeline, 0, { headers })]);
     expect(found!.headers).toMatchObject({ trace: 'abc', 'headrace-code': 'SCHEMA_MISMATCH', 'headrace-topic': 'orders' });
     expect(found!.headers).not.toHaveProperty('headrace-value-bytes');
+  }, 30_000);
+
+  test('are cut as short as their topic wants them, each for itself, and tell how long the record was', async () => {
+    const large = { value: Buffer.alloc(50_000, 'v'), key: Buffer.alloc(3_000, 'k') };
+    const read = await deadLetters((pipeline) => [letter(pipeline, 0), letter(pipeline, 1, large), letter(pipeline, 2)], 3_000);
+    // A letter may come again, as whatever is published may.
+    const seen = new Map(read.map(({ headers, key, value }) => [headers['headrace-offset'], [key!.length, value!.length, headers['headrace-key-bytes'], headers['headrace-value-bytes']]]));
+    expect(Object.fromEntries(seen)).toEqual({ 0: [3, 120, undefined, undefined], 1: [256, 1_024, '3000', '50000'], 2: [3, 120, undefined, undefined] });
+  }, 30_000);
+
+  test('that the topic refuses even without their record speak against the topic', async () => {
+    await expect(deadLetters((pipeline) => [letter(pipeline, 0)], 200)).rejects.toMatchObject({ code: 'SINK_WRONG', message: expect.stringContaining('MESSAGE_TOO_LARGE') });
   }, 30_000);
 });

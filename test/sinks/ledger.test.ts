@@ -29,7 +29,7 @@ describe('range ledger', () => {
     await expect(createLedgerSink({ pool: away }).deliver(deliveryOf([decisionRow(0)]), signal())).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE', message: expect.stringContaining('the range ledger cannot be written: connection refused') });
     const { batch, ...delivery } = deliveryOf([decisionRow(0)]);
     const impossible = { ...delivery, batch: { ...batch, end: batch.position } };
-    await expect(createLedgerSink({ pool }).deliver(impossible, signal())).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE', message: expect.stringContaining('SQLSTATE 23514') });
+    await expect(createLedgerSink({ pool }).deliver(impossible, signal())).rejects.toMatchObject({ code: 'SINK_WRONG', message: expect.stringContaining('SQLSTATE 23514') });
   });
 
   it('stops waiting when the signal aborts', async () => {

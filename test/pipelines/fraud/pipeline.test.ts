@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { compileFeatures, foldBatch, MemoryStore } from '../../../features/index.ts';
 import { decodeFeatures } from '../../../contracts/features-frame.ts';
 import pipeline, { blockScoreMin, reviewScoreMin } from '../../../pipelines/fraud/index.ts';
+import { parse } from './parse.ts';
 import { toEvent } from '../../../pipelines/fraud/simulator/payment-event.ts';
 import { simulateDays } from '../../../pipelines/fraud/simulator/simulate.ts';
 import { bookWorld } from '../../../pipelines/fraud/simulator/world.ts';
@@ -9,7 +10,7 @@ import { bookWorld } from '../../../pipelines/fraud/simulator/world.ts';
 const dayMs = 86_400_000;
 
 function at(eventTime: string) {
-  return pipeline.event.parse({ transactionId: 't', eventTime, customerId: 'c', terminalId: 't', amount: 12.5 });
+  return parse({ transactionId: 't', eventTime, customerId: 'c', terminalId: 't', amount: 12.5 });
 }
 
 function valueOf(name: string, eventTime: string): number {
@@ -44,7 +45,7 @@ describe('the fraud pipeline', () => {
     const world = { ...bookWorld, customers: 50, terminals: 100, days: 35, radius: 20 };
     const payments = [...simulateDays(world)].flat();
     const events = payments.map((payment, offset) => {
-      const event = pipeline.event.parse(toEvent(payment, offset));
+      const event = parse(toEvent(payment, offset));
       return { recordIndex: offset, offset, event, eventTimeMs: pipeline.eventTimeMs(event), entityKeys: [event.customerId, event.terminalId] };
     });
     const batch = { deployment: 'test', pipeline: 'fraud', epoch: 0, topic: 'transactions', partition: 0, position: 0, end: events.length, count: events.length, head: true };

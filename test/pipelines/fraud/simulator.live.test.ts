@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import pipeline from '../../../pipelines/fraud/index.ts';
+import { parse } from './parse.ts';
 import { Child } from '../../live/child.ts';
 import { until } from '../../live/wait.ts';
 import { startLiveServers, uniqueName } from '../../stack/live.ts';
@@ -46,7 +47,7 @@ test('streams payments keyed by customer, stops at once, and goes on where it st
     await consumer.subscribe({ topic, fromBeginning: true });
     await consumer.run({
       eachMessage: async ({ partition, message }) => {
-        const event = pipeline.event.parse(JSON.parse(message.value!.toString()));
+        const event = parse(JSON.parse(message.value!.toString()));
         expect(message.key!.toString()).toBe(event.customerId);
         received.push({ index: Number(event.transactionId.slice('tx-'.length)), partition, customer: event.customerId });
       },

@@ -3,6 +3,7 @@ import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import pipeline from '../../../pipelines/fraud/index.ts';
+import { parse } from './parse.ts';
 import type { PaymentEvent } from '../../../pipelines/fraud/simulator/payment-event.ts';
 import { openProgress } from '../../../pipelines/fraud/simulator/progress.ts';
 import { simulateDays } from '../../../pipelines/fraud/simulator/simulate.ts';
@@ -37,7 +38,7 @@ describe('the stream of simulated payments', () => {
     const events: PaymentEvent[] = [];
     await streamPayments(options({ publish: async (some) => void events.push(...some) }));
     expect(events.map(({ transactionId }) => transactionId)).toEqual(Array.from({ length: total }, (_, i) => `tx-${i}`));
-    const times = events.map((event) => pipeline.eventTimeMs(pipeline.event.parse(event)));
+    const times = events.map((event) => pipeline.eventTimeMs(parse(event)));
     expect(times).toEqual(times.toSorted((a, b) => a - b));
     expect(events[0]!.eventTime).toMatch(/^2018-04-01T/);
   });

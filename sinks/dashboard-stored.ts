@@ -1,0 +1,38 @@
+import type { Pool } from 'pg';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import type { DecisionRow, Delivery } from './port.ts';
+
+/** A decision that the dashboard holds, as a delivery could bring it again. */
+export interface StoredDelivery {
+  delivery: Delivery;
+  /** The features come without their names. */
+  featureSet: number;
+}
+
+type StoredRow = Omit<DecisionRow, 'features' | 'recordTimeMs' | 'eventTimeMs' | 'model'> & {
+  topic: string; partition: number; recordTime: Date; eventTime: Date; featureSet: number; features: number[]; modelName: string; modelVersion: string; workflowId: string;
+};
+
+/** Any: what counts is that it was taken. */
+const findSql = `
+  select event_key as "eventKey", event_id as "eventId", topic, partition, kafka_offset::float8 as offset, record_time as "recordTime", event_time as "eventTime",
+    entities, event, feature_set as "featureSet", features, prediction, model_name as "modelName", model_version as "modelVersion", degraded, late, outcome, why,
+    workflow_id as "workflowId"
+  from decisions where pipeline = $1 limit 1`;
+
+/** A decision of the pipeline from the table; undefined when it has none. */
+export async function storedDelivery(pool: Pool, pipeline: AnyPipeline): Promise<StoredDelivery | undefined> {
+  const { rows: [stored] } = await pool.query<StoredRow>(findSql, [pipeline.name]);
+  if (!stored) return undefined;
+  const { topic, partition, recordTime, eventTime, featureSet, features, modelName, modelVersion, workflowId, ...same } = stored;
+  const row: DecisionRow = {
+    ...same,
+    recordTimeMs: recordTime.getTime(),
+    eventTimeMs: eventTime.getTime(),
+    features: { names: features.map(String), values: Float32Array.from(features), from: 0 },
+    model: { name: modelName, version: modelVersion },
+  };
+  const [deployment, , epoch] = stored.eventKey.split(':');
+  const batch = { deployment: deployment!, pipeline: pipeline.name, epoch: Number(epoch), topic, partition, position: row.offset, end: row.offset + 1, count: 1 };
+  return { delivery: { batch, pipeline, workflowId, rows: [row] }, featureSet };
+}
