@@ -25,7 +25,7 @@ export interface ActivityDependencies {
   history: RunHistoryPort;
   records: RecordsPort;
   reports: ActivityReports;
-  limits: { batchCacheBytesMax: number; deliveriesPerSinkMax: number };
+  limits: { batchCacheBytesMax: number; deliveriesPerSinkMax: number; refusedInARowMax: number };
   pool: Pool;
   publishLabel: ReviewActivityOptions['publishLabel'];
   lakeRoot: string;
@@ -48,7 +48,7 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
   const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });
   const deadLetter = createDeadLetter({ batches, deadLetters, reports });
   return {
-    extractFeatures: createExtractFeatures({ batches, store, records, decide, reports }),
+    extractFeatures: createExtractFeatures({ batches, store, records, decide, reports, refusedInARowMax: limits.refusedInARowMax }),
     infer: createInfer({ batches, decide }),
     deliver,
     deadLetter,

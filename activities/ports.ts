@@ -53,6 +53,19 @@ export interface DeadLetter {
   workflowId: string;
 }
 
+/** Where a pipeline was halted by what it refuses, and why. */
+export interface Halt {
+  pipeline: string;
+  topic: string;
+  partition: number;
+  /** Of the batch that waits. */
+  position: number;
+  /** An example. */
+  offset: number;
+  code: string;
+  message: string;
+}
+
 /** What the activities report; the worker turns it into metrics. */
 export interface ActivityReports {
   stage(pipeline: string, stage: string, seconds: number): void;
@@ -60,6 +73,8 @@ export interface ActivityReports {
   /** Events of a decided batch that came too late for their windows; 0 is told, too. */
   late(pipeline: string, count: number): void;
   rejected(pipeline: string, rejections: readonly Rejection[]): void;
+  /** A batch waits because its pipeline refuses everything; told at every try. */
+  halted(halt: Halt): void;
   delivery(pipeline: string, sink: string, result: 'ok' | 'failed'): void;
   /** Record time to the last sink, for each record of a batch; NaN stands for a record without a usable time. */
   deliveredEverywhere(pipeline: string, recordTimesMs: Float64Array): void;

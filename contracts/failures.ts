@@ -16,6 +16,7 @@ export const failures = {
   MODEL_REFUSED_ROW: { kind: 'permanent', meaning: 'The model server refuses this row alone, and accepts its neighbours.' },
   BAD_DECISION: { kind: 'permanent', meaning: 'The decision policy failed on the event or returned an unknown outcome.' },
   SINK_REFUSED_ROW: { kind: 'permanent', meaning: 'A sink refuses this decision alone, and accepts its neighbours.' },
+  REFUSED_IN_A_ROW: { kind: 'systemic', meaning: 'The pipeline refused so many records in a row, and accepted none, that the topic seems to be of another format.' },
   MODEL_UNAVAILABLE: { kind: 'transient', meaning: 'The model server does not answer, or not in time.' },
   MODEL_WRONG: { kind: 'systemic', meaning: 'The model is missing, or its inputs and outputs do not fit the pipeline.' },
   STORE_UNAVAILABLE: { kind: 'transient', meaning: 'The feature store cannot be read or written.' },

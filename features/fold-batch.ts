@@ -1,7 +1,8 @@
-import type { BatchRef } from '../contracts/event-key.ts';
+import { scopeId, type BatchRef } from '../contracts/event-key.ts';
 import { encodeFeatures, type FeaturesHeader } from '../contracts/features-frame.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { FeaturePlan, WindowGroup } from './plan.ts';
+import { isNone, noRefusals, refusalsAfter, type Refusals } from './refusals.ts';
 import type { FoldContext, FoldResult } from './store.ts';
 import { WindowState } from './window-state.ts';
 
@@ -22,6 +23,7 @@ export interface FoldEvent {
  * fail on content is done before the store's transaction, and becomes a rejection.
  *
  * @param offsets the offsets of all records of the batch, events or not
+ * @param refusedInARowMax the fold throws `RefusedInARow` before it has changed anything when the pipeline refuses so many; 0 = never
  */
 export function foldBatch(
   plan: FeaturePlan,
@@ -29,14 +31,15 @@ export function foldBatch(
   offsets: readonly number[],
   events: readonly FoldEvent[],
   rejections: readonly Rejection[],
+  refusedInARowMax = 0,
 ): (tx: FoldContext) => FoldResult {
   const inputs = readInputs(plan, events);
   const allRejections = [...rejections, ...inputs.rejections].sort((a, b) => a.index - b.index);
-  return (tx) => fold(plan, batch, offsets, events, inputs, allRejections, tx);
+  return (tx) => fold(plan, batch, offsets, events, inputs, allRejections, refusedInARowMax, tx);
 }
 
 /** Apart from `foldBatch` so that the hot code is one function for the life of the process: see docs/decisions/0023. */
-function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], events: readonly FoldEvent[], inputs: Inputs, rejections: readonly Rejection[], tx: FoldContext): FoldResult {
+function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], events: readonly FoldEvent[], inputs: Inputs, rejections: readonly Rejection[], refusedInARowMax: number, tx: FoldContext): FoldResult {
   const begin = tx.markerPosition ?? -Infinity;
   const rows = countRows(events, inputs, begin);
   const header: FeaturesHeader = {
@@ -49,7 +52,8 @@ function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], ev
     watermarkMs: tx.watermarkMs,
     commitSequence: tx.commitSequence,
   };
-  const scope = `${batch.deployment}:${batch.pipeline}:${batch.epoch}`;
+  const refusals = countRefusals(header, offsets, events, inputs, begin, rows, refusedInARowMax, tx.refusals);
+  const scope = scopeId(batch);
   const groups = plan.groups.map((group) => new GroupFold(group, `${scope}|${group.layoutId}|`, tx));
   const recordIndex = new Uint32Array(rows);
   const values = new Float32Array(rows * plan.names.length);
@@ -69,7 +73,14 @@ function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], ev
   const states = new Map<string, Float64Array>();
   for (const group of groups) group.addChanged(states);
   const retentions = groups.map(({ keyPrefix, group }) => ({ keyPrefix, retentionMs: group.layout.retentionMs }));
-  return { result: encodeFeatures({ header, recordIndex, values }), states, watermarkMs: header.watermarkMs, retentions };
+  return { result: encodeFeatures({ header, recordIndex, values }), states, watermarkMs: header.watermarkMs, refusals, retentions };
+}
+
+/** Nearly every batch refuses nothing, and follows one that refused nothing. */
+function countRefusals({ batch, rejections }: FeaturesHeader, offsets: readonly number[], events: readonly FoldEvent[], { refused }: Inputs, begin: number, rows: number, max: number, before: Refusals): Refusals {
+  if (rejections.length === 0 && (rows === 0 || isNone(before))) return before;
+  const accepted = events.flatMap(({ offset, recordIndex }, i) => (offset >= begin && !refused[i] ? [recordIndex] : []));
+  return refusalsAfter(before, { partition: batch.partition, offsets, refused: rejections, accepted, max });
 }
 
 function countRows(events: readonly FoldEvent[], { refused }: Inputs, begin: number): number {

@@ -1,5 +1,6 @@
-import { chainId, type BatchRef, type Chain } from '../contracts/event-key.ts';
+import { chainId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
+import type { Refusals } from './refusals.ts';
 
 /** Where the feature state of every entity lives, and how far each chain was applied to it. */
 export interface FeatureStore {
@@ -16,6 +17,8 @@ export interface FeatureStore {
   apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array>;
   /** The offset from which on nothing of a chain was applied; null when the store knows nothing of the chain. */
   appliedTo(chain: Chain): number | null;
+  /** Lets the refusals of these partitions be right, each until it accepts an event: see `Refusals`. */
+  tolerate(scope: PipelineScope, partitions: readonly number[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,6 +30,8 @@ export interface FoldContext {
   commitSequence: number;
   /** Greatest event time of the chain so far. */
   watermarkMs: number | null;
+  /** What the pipeline has refused since it last accepted an event. */
+  refusals: Refusals;
   /** A stored state. The fold may change it, and then has to answer it among the states that changed. */
   get(key: string): Float64Array | undefined;
 }
@@ -37,6 +42,7 @@ export interface FoldResult {
   /** The states that changed. The arrays belong to the store from here on. */
   states: Map<string, Float64Array>;
   watermarkMs: number | null;
+  refusals: Refusals;
   /** How long states matter: what lies this far behind the watermarks of all chains can be forgotten. Empty = for ever. */
   retentions: readonly Retention[];
 }
