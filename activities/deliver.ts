@@ -70,7 +70,7 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
       const rejections = refused.map((row): Rejection => ({ index: recordIndexOf(loaded, row), step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sinkName}" refuses this decision` }));
       const records = recordsOf(loaded);
       await deadLetters.publish(rejections.map((rejection) => ({ batch, record: records[rejection.index]!, rejection, workflowId: delivery.workflowId })));
-      reports.rejected(batch.pipeline, rejections);
+      reports.rejected(batch, rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })));
     }
     if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.recordTimesMs);
     return rows.length - refused.length;

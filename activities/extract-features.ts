@@ -13,7 +13,7 @@ import type { Batches, LoadedBatch } from './batches.ts';
 import { CatchUp } from './catch-up.ts';
 import { haltOf } from './halt.ts';
 import type { Decide } from './decide.ts';
-import { decodeEvents } from '../pipelines/decode-event.ts';
+import { decodeEvents, type DecodingTime } from '../pipelines/decode-event.ts';
 import type { ActivityReports, RecordsPort } from './ports.ts';
 import type { AskedOfScoring, BatchActivities } from './types.ts';
 
@@ -43,19 +43,21 @@ export function createExtractFeatures({ batches, store, records: recordsPort, de
   const plans = new WeakMap<AnyPipeline, FeaturePlan>();
   const catchUp = new CatchUp(store, recordsPort);
 
-  async function apply(batch: BatchRef, records: KafkaRecord[], refusedMax = refusedInARowMax) {
+  async function apply(batch: BatchRef, records: KafkaRecord[], time: DecodingTime) {
     const pipeline = batches.pipeline(batch);
     const plan = plans.get(pipeline) ?? compileFeatures(pipeline);
     plans.set(pipeline, plan);
-    const { events, rejections } = decodeEvents(pipeline, records);
+    const { events, rejections } = decodeEvents(pipeline, records, time);
+    // What was decided earlier, and is only folded again, has its dead letters: it can be too many no more.
+    const refusedMax = time.again ? 0 : refusedInARowMax;
     const result = await store.apply(batch, foldBatch(plan, batch, records.map(offsetOf), events, rejections, refusedMax));
     return { result, events };
   }
 
   /** Nothing of a batch that is refused as a whole is recorded or dead-lettered: it waits, and its next try may be of another schema. */
-  async function applyOrHalt(batch: BatchRef, records: KafkaRecord[]) {
+  async function applyOrHalt(batch: BatchRef, records: KafkaRecord[], time: DecodingTime) {
     try {
-      return await applyInOrder(batch, records);
+      return await applyInOrder(batch, records, time);
     } catch (error) {
       if (!(error instanceof RefusedInARow)) throw error;
       const { failure, halt } = haltOf(batches.pipeline(batch), batch, records, error);
@@ -65,15 +67,14 @@ export function createExtractFeatures({ batches, store, records: recordsPort, de
   }
 
   /** A quick try must not take long, so only a durable attempt catches up. */
-  async function applyInOrder(batch: BatchRef, records: KafkaRecord[]) {
+  async function applyInOrder(batch: BatchRef, records: KafkaRecord[], time: DecodingTime) {
     try {
-      return await apply(batch, records);
+      return await apply(batch, records, time);
     } catch (error) {
       const isBehind = error instanceof HeadraceError && error.code === 'PREDECESSOR_MISSING';
-      // What was refused there has its dead letters: it can be too many no more.
-      const applyAgain = (each: BatchRef, theirs: KafkaRecord[]) => apply(each, theirs, 0);
+      const applyAgain = (each: BatchRef, theirs: KafkaRecord[]) => apply(each, theirs, { ...time, again: true });
       if (!isBehind || activityInfo().isLocal || !(await catchUp.bringUpTo(batch, chainId(batch), applyAgain))) throw error;
-      return apply(batch, records);
+      return apply(batch, records, time);
     }
   }
 
@@ -91,8 +92,8 @@ export function createExtractFeatures({ batches, store, records: recordsPort, de
   return async function extractFeatures(batch, recordsFrame, asked = {}) {
     const startedMs = performance.now();
     return attempt(async () => {
-      const { records } = decodeRecords(recordsFrame);
-      const { result, events } = await applyOrHalt(batch, records);
+      const { records, clockMs } = decodeRecords(recordsFrame);
+      const { result, events } = await applyOrHalt(batch, records, { clockMs });
       const loaded = batches.keepFeatures(batch, recordsFrame, records, events, decodeFeatures(result));
       const tookMs = performance.now() - startedMs;
       reports.stage(batch.pipeline, 'extract_features', tookMs / 1_000);

@@ -12,6 +12,7 @@ export const failures = {
   SCHEMA_MISMATCH: { kind: 'permanent', meaning: "The value does not fit the pipeline's event schema." },
   RECORD_TOO_LARGE: { kind: 'permanent', meaning: 'The record is larger than a batch may be.' },
   BAD_EVENT: { kind: 'permanent', meaning: "The pipeline's own functions (id, time, entities, features) failed on the event or gave no usable value." },
+  EVENT_TOO_FAR_AHEAD: { kind: 'permanent', meaning: 'The event claims to happen later than the clock by more than the pipeline allows.' },
   BAD_PREDICTION: { kind: 'permanent', meaning: 'The model answered this row with a number that is not finite.' },
   MODEL_REFUSED_ROW: { kind: 'permanent', meaning: 'The model server refuses this row alone, and accepts its neighbours.' },
   BAD_DECISION: { kind: 'permanent', meaning: 'The decision policy failed on the event or returned an unknown outcome.' },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { chainId, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
+import { chainId, eventKey, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { makeFolder } from '../files/make-folder.ts';
 import { isActive, leastWatermark, withProgress, type ProgressMarker } from './chain-progress.ts';
@@ -102,6 +102,16 @@ class LmdbStore implements FeatureStore {
     return this.#readJson<Marker>(`marker|${chainId(chain)}`)?.position ?? null;
   }
 
+  wasReadAgain(chain: Chain, offset: number): boolean {
+    return this.#read(readAgainKey(chain, offset)) !== undefined;
+  }
+
+  noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void> {
+    return this.#transaction(() => {
+      for (const offset of offsets) this.#write(readAgainKey(chain, offset), Buffer.alloc(0));
+    });
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled(this.#underWay);
     await this.db.close();
@@ -121,10 +131,11 @@ class LmdbStore implements FeatureStore {
     if (verdict === 'apply') this.#cachedNumber = -1;
     let unknown = 0;
     const refusalsBefore = this.#readRefusals(batch);
-    const { result, states, watermarkMs, refusals, retentions } = fold({
+    const folded = fold({
       markerPosition: marker?.position ?? null,
       commitSequence,
       watermarkMs: marker?.watermarkMs ?? null,
+      trend: marker?.trend,
       refusals: refusalsBefore,
       get: (key) => {
         const state = this.#readState(key);
@@ -132,13 +143,14 @@ class LmdbStore implements FeatureStore {
         return state;
       },
     });
+    const { result, states, refusals, retentions } = folded;
     if (verdict === 'answer') {
       const answered = markerAfterAnswer(marker!, batch);
       if (answered) this.#writeJson(`marker|${chain}`, answered);
       return result;
     }
     for (const [key, state] of states) this.#write(stateKey(key), packState(state));
-    const { marker: next, overlapped, dropped } = markerAfter(marker, batch, watermarkMs);
+    const { marker: next, overlapped, dropped } = markerAfter(marker, batch, folded);
     if (overlapped) this.#write(overlappedKey(chain, overlapped), Buffer.from(this.#read(`result|${chain}`)!));
     for (const each of dropped) void this.db.remove(overlappedKey(chain, each));
     this.#write(`result|${chain}`, bytesOf(result));
@@ -226,6 +238,10 @@ class LmdbStore implements FeatureStore {
 /** Under which a chain keeps the result of a batch that another one overlapped with. */
 function overlappedKey(chain: string, batch: AppliedBatch): string {
   return `overlapped|${chain}|${resultName(batch)}`;
+}
+
+function readAgainKey(chain: Chain, offset: number): string {
+  return `read-again|${eventKey(chain, offset)}`;
 }
 
 function refusalsKey(scope: PipelineScope): string {

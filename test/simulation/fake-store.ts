@@ -74,6 +74,14 @@ export class FakeStore implements FeatureStore {
     return this.#store.tolerate(scope, partitions);
   }
 
+  wasReadAgain(chain: Chain, offset: number): boolean {
+    return this.#store.wasReadAgain(chain, offset);
+  }
+
+  noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void> {
+    return this.#store.noteReadAgain(chain, offsets);
+  }
+
   async close(): Promise<void> {
     await this.#store.close();
   }
