@@ -5,7 +5,7 @@ import type { ReadAgainPart, ReadAgainPlan, ReadAgainReport, ResumeInput, Resume
 const { tolerateRefusals, planReadAgain, readAgain } = proxyActivities<ResumeActivities>({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '30s',
-  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', nonRetryableErrorTypes: ['PIPELINE_UNKNOWN'] },
 });
 
 /** A try that fails may have copied some, and copies them again: so each takes few. */
