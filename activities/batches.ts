@@ -99,8 +99,8 @@ export class Batches {
     const { workflowId, runId } = activityInfo().workflowExecution!;
     const recorded = await this.history.read(workflowId, runId);
     if (!recorded.features) throw new HeadraceError('BATCH_UNKNOWN', `the features of ${workflowId} are not in history yet`);
-    const { records } = decodeRecords(recorded.records);
-    const { events } = decodeEvents(this.pipeline(batch), records);
+    const { records, clockMs } = decodeRecords(recorded.records);
+    const { events } = decodeEvents(this.pipeline(batch), records, { clockMs });
     const loaded = this.keepFeatures(batch, recorded.records, records, events, decodeFeatures(recorded.features));
     if (recorded.decisions) this.keepDecisions(loaded, decodeDecisions(recorded.decisions));
     return loaded;

@@ -26,7 +26,7 @@ export class CatchUp {
 
   constructor(
     private readonly store: FeatureStore,
-    private readonly records: RecordsPort,
+    private readonly records: Pick<RecordsPort, 'read'>,
     private readonly nowMs: () => number = () => performance.now(),
     private readonly alarm: (message: string, fields: Record<string, unknown>) => void = (message, fields) => log.error(message, fields),
   ) {}

@@ -5,7 +5,7 @@ import { featureRow, featuresByName } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf } from '../contracts/rejection.ts';
-import type { Batches, LoadedBatch } from './batches.ts';
+import { recordsOf, type Batches, type LoadedBatch } from './batches.ts';
 import { decideRows } from './decide-rows.ts';
 import type { ActivityReports, ModelPort } from './ports.ts';
 import { outputWidthOf, predictRows, refuseWhatIsNotFinite, type RowPredictions } from './predict-rows.ts';
@@ -72,8 +72,13 @@ function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], features
   return result;
 }
 
-function report(reports: ActivityReports, batch: BatchRef, { features }: LoadedBatch, { header }: Decisions): void {
+function report(reports: ActivityReports, batch: BatchRef, loaded: LoadedBatch, { header }: Decisions): void {
+  const { features } = loaded;
   reports.decided(batch.pipeline, header.outcomeCounts);
-  reports.late(batch.pipeline, features.header.late.length);
-  reports.rejected(batch.pipeline, [...features.header.rejections, ...header.rejections]);
+  const events = Object.values(header.outcomeCounts).reduce((sum, count) => sum + count, 0);
+  reports.late(batch.pipeline, { events, late: features.header.late.length, ahead: features.header.ahead });
+  const rejections = [...features.header.rejections, ...header.rejections];
+  if (rejections.length === 0) return;
+  const records = recordsOf(loaded);
+  reports.rejected(batch, rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })));
 }

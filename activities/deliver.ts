@@ -119,7 +119,7 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
     const reasons = [...new Set(refused.values())].slice(0, offsetsToldMax);
     log.error(`sink "${sink}" refuses ${offsets.length} decisions of a batch, which get dead letters`, { pipeline: batch.pipeline, offsets: offsets.slice(0, offsetsToldMax), reasons });
     await deadLetters.publish(rejections.map((rejection) => ({ batch, record: records[rejection.index]!, rejection, workflowId })));
-    reports.rejected(batch.pipeline, rejections);
+    reports.rejected(batch, rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })));
   }
 }
 

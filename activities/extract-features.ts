@@ -6,13 +6,14 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { decodeRecords, offsetOf, type KafkaRecord } from '../contracts/records-frame.ts';
 import { encodeScored } from '../contracts/scored-frame.ts';
 import { within } from '../contracts/within.ts';
-import { compileFeatures, foldBatch, type FeaturePlan } from '../features/index.ts';
+import { compileFeatures, foldBatch, RefusedInARow, type FeaturePlan } from '../features/index.ts';
 import type { FeatureStore } from '../features/store.ts';
 import { attempt } from './attempt.ts';
 import type { Batches, LoadedBatch } from './batches.ts';
 import { CatchUp } from './catch-up.ts';
+import { haltOf } from './halt.ts';
 import type { Decide } from './decide.ts';
-import { decodeEvents } from '../pipelines/decode-event.ts';
+import { decodeEvents, type DecodingTime } from '../pipelines/decode-event.ts';
 import type { ActivityReports, RecordsPort } from './ports.ts';
 import type { AskedOfScoring, BatchActivities } from './types.ts';
 
@@ -22,6 +23,8 @@ export interface ExtractFeaturesDependencies {
   records: RecordsPort;
   decide: Decide;
   reports: ActivityReports;
+  /** See `Refusals`. @default never */
+  refusedInARowMax?: number;
   /** How long the features wait for the decisions: a little longer than one call of the model may take. @default 2500 */
   decideMsMax?: number;
 }
@@ -36,27 +39,42 @@ const quickTryMsMax = 3_500;
  * Asked to decide as well, it goes on with the model at once: a step of its own costs a batch as much as either of the two takes. When
  * that fails or takes long, the features are recorded alone, and `infer` goes on.
  */
-export function createExtractFeatures({ batches, store, records: recordsPort, decide, reports, decideMsMax = 2_500 }: ExtractFeaturesDependencies): BatchActivities['extractFeatures'] {
+export function createExtractFeatures({ batches, store, records: recordsPort, decide, reports, refusedInARowMax = 0, decideMsMax = 2_500 }: ExtractFeaturesDependencies): BatchActivities['extractFeatures'] {
   const plans = new WeakMap<AnyPipeline, FeaturePlan>();
   const catchUp = new CatchUp(store, recordsPort);
 
-  async function apply(batch: BatchRef, records: KafkaRecord[]) {
+  async function apply(batch: BatchRef, records: KafkaRecord[], time: DecodingTime) {
     const pipeline = batches.pipeline(batch);
     const plan = plans.get(pipeline) ?? compileFeatures(pipeline);
     plans.set(pipeline, plan);
-    const { events, rejections } = decodeEvents(pipeline, records);
-    const result = await store.apply(batch, foldBatch(plan, batch, records.map(offsetOf), events, rejections));
+    const { events, rejections } = decodeEvents(pipeline, records, time);
+    // What was decided earlier, and is only folded again, has its dead letters: it can be too many no more.
+    const refusedMax = time.again ? 0 : refusedInARowMax;
+    const result = await store.apply(batch, foldBatch(plan, batch, records.map(offsetOf), events, rejections, refusedMax));
     return { result, events };
   }
 
-  /** A quick try must not take long, so only a durable attempt catches up. */
-  async function applyInOrder(batch: BatchRef, records: KafkaRecord[]) {
+  /** Nothing of a batch that is refused as a whole is recorded or dead-lettered: it waits, and its next try may be of another schema. */
+  async function applyOrHalt(batch: BatchRef, records: KafkaRecord[], time: DecodingTime) {
     try {
-      return await apply(batch, records);
+      return await applyInOrder(batch, records, time);
+    } catch (error) {
+      if (!(error instanceof RefusedInARow)) throw error;
+      const { failure, halt } = haltOf(batches.pipeline(batch), batch, records, error);
+      reports.halted(halt);
+      throw failure;
+    }
+  }
+
+  /** A quick try must not take long, so only a durable attempt catches up. */
+  async function applyInOrder(batch: BatchRef, records: KafkaRecord[], time: DecodingTime) {
+    try {
+      return await apply(batch, records, time);
     } catch (error) {
       const isBehind = error instanceof HeadraceError && error.code === 'PREDECESSOR_MISSING';
-      if (!isBehind || activityInfo().isLocal || !(await catchUp.bringUpTo(batch, chainId(batch), apply))) throw error;
-      return apply(batch, records);
+      const applyAgain = (each: BatchRef, theirs: KafkaRecord[]) => apply(each, theirs, { ...time, again: true });
+      if (!isBehind || activityInfo().isLocal || !(await catchUp.bringUpTo(batch, chainId(batch), applyAgain))) throw error;
+      return apply(batch, records, time);
     }
   }
 
@@ -74,8 +92,8 @@ export function createExtractFeatures({ batches, store, records: recordsPort, de
   return async function extractFeatures(batch, recordsFrame, asked = {}) {
     const startedMs = performance.now();
     return attempt(async () => {
-      const { records } = decodeRecords(recordsFrame);
-      const { result, events } = await applyInOrder(batch, records);
+      const { records, clockMs } = decodeRecords(recordsFrame);
+      const { result, events } = await applyOrHalt(batch, records, { clockMs });
       const loaded = batches.keepFeatures(batch, recordsFrame, records, events, decodeFeatures(result));
       const tookMs = performance.now() - startedMs;
       reports.stage(batch.pipeline, 'extract_features', tookMs / 1_000);

@@ -10,6 +10,7 @@ import { createDeliverTogether } from './deliver-together.ts';
 import { createExtractFeatures } from './extract-features.ts';
 import { createInfer } from './infer.ts';
 import type { ActivityReports, DeadLetterPort, ModelPort, RecordsPort, RunHistoryPort } from './ports.ts';
+import { createResumeActivities, type ResumeActivities, type ResumeOptions } from './resume.ts';
 import { createReviewActivities, type ReviewActivities, type ReviewActivityOptions } from './project-review.ts';
 import { createRollUpActivities } from './roll-up-lake.ts';
 import { guardSink } from './sink-guard.ts';
@@ -25,17 +26,18 @@ export interface ActivityDependencies {
   history: RunHistoryPort;
   records: RecordsPort;
   reports: ActivityReports;
-  limits: { batchCacheBytesMax: number; deliveriesPerSinkMax: number };
+  limits: { batchCacheBytesMax: number; deliveriesPerSinkMax: number; refusedInARowMax: number };
   pool: Pool;
   publishLabel: ReviewActivityOptions['publishLabel'];
   lakeRoot: string;
   sweep: SweepOptions;
+  resume: ResumeOptions;
   /** Aborted when the worker stops. */
   stopping: AbortSignal;
 }
 
 /** Every activity of a worker, over what it was given. */
-export function createActivities(dependencies: ActivityDependencies): BatchActivities & LakeActivities & ReviewActivities & SweepActivities {
+export function createActivities(dependencies: ActivityDependencies): BatchActivities & LakeActivities & ReviewActivities & SweepActivities & ResumeActivities {
   const { pipelines, store, model, deadLetters, history, records, reports, limits, pool, publishLabel, lakeRoot, sweep, stopping } = dependencies;
   const batches = new Batches(new Map(pipelines.map((pipeline) => [pipeline.name, pipeline])), history, limits.batchCacheBytesMax);
   const sinks = new Map(
@@ -48,7 +50,7 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
   const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });
   const deadLetter = createDeadLetter({ batches, deadLetters, reports });
   return {
-    extractFeatures: createExtractFeatures({ batches, store, records, decide, reports }),
+    extractFeatures: createExtractFeatures({ batches, store, records, decide, reports, refusedInARowMax: limits.refusedInARowMax }),
     infer: createInfer({ batches, decide }),
     deliver,
     deadLetter,
@@ -56,5 +58,6 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
     ...createReviewActivities({ pool, publishLabel }),
     ...createRollUpActivities({ lakeRoot }),
     ...createSweepActivities({ pool, ...sweep }),
+    ...createResumeActivities({ pipelines, store, records, ...dependencies.resume }),
   };
 }

@@ -1,6 +1,7 @@
 import type { Rejection } from '../contracts/rejection.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import type { RecordHeader } from '../contracts/record-headers.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 
 /** The model server, as deciding needs it. */
@@ -38,6 +39,14 @@ export interface RecordsPort {
    * the start of the log where that lies behind `from`. Gives the connection back when the loop over it ends.
    */
   read(topic: string, partition: number, from: number, to: number): AsyncIterable<{ end: number; records: KafkaRecord[] }>;
+  /** What the log of each partition of a topic holds: `[start, end)`. */
+  bounds(topic: string): Promise<{ partition: number; start: number; end: number }[]>;
+}
+
+/** Where records are written to a topic again. */
+export interface CopyPort {
+  /** Resolves once all of them are durable. */
+  publish(topic: string, copies: readonly { partition: number; key: Uint8Array | null; value: Uint8Array | null; headers: readonly RecordHeader[] }[]): Promise<void>;
 }
 
 /** Where refused records are published. */
@@ -53,13 +62,28 @@ export interface DeadLetter {
   workflowId: string;
 }
 
+/** Where a pipeline was halted by what it refuses, and why. */
+export interface Halt {
+  pipeline: string;
+  topic: string;
+  partition: number;
+  /** Of the batch that waits. */
+  position: number;
+  /** An example. */
+  offset: number;
+  code: string;
+  message: string;
+}
+
 /** What the activities report; the worker turns it into metrics. */
 export interface ActivityReports {
   stage(pipeline: string, stage: string, seconds: number): void;
   decided(pipeline: string, outcomeCounts: Record<string, number>): void;
-  /** Events of a decided batch that came too late for their windows; 0 is told, too. */
-  late(pipeline: string, count: number): void;
-  rejected(pipeline: string, rejections: readonly Rejection[]): void;
+  /** Events of a decided batch; those that came too late for their windows, and those that lie so far ahead that the watermark does not follow. */
+  late(pipeline: string, counts: { events: number; late: number; ahead: number }): void;
+  rejected(batch: BatchRef, rejections: readonly (Rejection & { offset: number })[]): void;
+  /** A batch waits because its pipeline refuses everything; told at every try. */
+  halted(halt: Halt): void;
   delivery(pipeline: string, sink: string, result: 'ok' | 'failed'): void;
   /** Record time to the last sink, for each record of a batch; NaN stands for a record without a usable time. */
   deliveredEverywhere(pipeline: string, recordTimesMs: Float64Array): void;

@@ -8,7 +8,7 @@ const featureNames = Object.keys(pipeline.features);
 
 /** Decisions on the first payments of the simulated world, with made-up features and scores. */
 export function decisionRows(count: number): DecisionRow[] {
-  const { events } = decodeEvents(pipeline, paymentRecords(count));
+  const { events } = decodeEvents(pipeline, paymentRecords(count), { clockMs: Date.now() });
   return events.map(({ offset, eventId, recordTimeMs, headers, eventTimeMs, event, entityKeys }) => ({
     eventKey: eventKey(batchRef(0, count), offset), eventId, offset, recordTimeMs, headers, eventTimeMs, event,
     entities: Object.fromEntries(Object.keys(pipeline.entities).map((name, i) => [name, entityKeys[i]!])),

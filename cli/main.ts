@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
+import { registerResume } from './resume.ts';
 import { registerStatus } from './status.ts';
 import { registerSubmit } from './submit.ts';
 import { registerUp } from './up/index.ts';
@@ -13,6 +14,7 @@ const commands: ((program: Command) => void)[] = [
   registerSubmit,
   registerStatus,
   registerRedrive,
+  registerResume,
   registerReplay,
 ];
 

@@ -30,6 +30,18 @@ export interface IncompleteRuns {
   unexamined: boolean;
 }
 
+/** A batch that waits because its pipeline refuses everything. */
+export interface HaltedRun extends BatchRun {
+  /** The failure as it was told last. */
+  reason: string;
+  taskQueue: string;
+}
+
+export interface HaltedRunsPort {
+  /** Batches of a pipeline that wait because it refuses everything: one of each partition at most, unless some are of an earlier epoch. */
+  halted(pipeline: string): Promise<HaltedRun[]>;
+}
+
 /** The batches of one deployment, as Temporal shows them. Every call has a deadline. */
 export interface BatchRunsPort {
   /** The batch at a position; undefined when Temporal has none (any more). */

@@ -12,6 +12,9 @@ export interface Chain {
   partition: number;
 }
 
+/** What belongs together of a pipeline: all its chains in one epoch. */
+export type PipelineScope = Pick<Chain, 'deployment' | 'pipeline' | 'epoch'>;
+
 /** One batch of a chain: the records in `[position, end)`. `count` is how many there are; gaps are legal. */
 export interface BatchRef extends Chain {
   position: number;
@@ -31,6 +34,11 @@ const namePattern = /^[A-Za-z0-9._-]{1,100}$/;
 /** True for a deployment, pipeline or topic name that may stand in an event key. */
 export function isName(text: string): boolean {
   return namePattern.test(text);
+}
+
+/** `<deployment>:<pipeline>:<epoch>` */
+export function scopeId({ deployment, pipeline, epoch }: PipelineScope): string {
+  return `${deployment}:${pipeline}:${epoch}`;
 }
 
 /** `<deployment>:<pipeline>:<epoch>:<topic>:<partition>` */

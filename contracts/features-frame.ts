@@ -13,7 +13,9 @@ export interface FeaturesHeader extends FrameHeader {
   duplicates: number[];
   /** Rows (by row) of events later than the pipeline's allowed lateness: predicted, but not folded into features. */
   late: number[];
-  /** Greatest event time of the partition so far, milliseconds since 1970; null before the first event. */
+  /** How many events lie so far ahead of their partition that its watermark does not follow them. */
+  ahead: number;
+  /** The partition's watermark after the batch, milliseconds since 1970; null before the first event. */
   watermarkMs: number | null;
   /** Store-wide number of this application: the order in which batches changed the feature state. */
   commitSequence: number;

@@ -5,6 +5,7 @@ export const workflowNames = {
   review: 'review',
   rollUpLake: 'rollUpLake',
   sweep: 'sweep',
+  resume: 'resume',
 } as const;
 
 /** Update of a batch run: answers with its range as soon as its decisions are in history. */

@@ -18,7 +18,7 @@ export interface Pipeline<E = never> {
   features: Record<string, Feature<E>>;
   /** Events older than the partition's watermark by more than this are predicted but not folded into windows. */
   allowedLatenessMs: number;
-  /** Events that claim to happen later than their record time by more than this are refused: one of them would make all others late. */
+  /** Events that claim to happen later than the clock (the broker's for LogAppendTime, else the bridge's) by more than this are refused. */
   allowedAheadMs: number;
   model: Model<E>;
   /** Every outcome that `decide` may return. */

@@ -1,9 +1,11 @@
-import type { BatchRef } from '../contracts/event-key.ts';
+import { scopeId, type BatchRef } from '../contracts/event-key.ts';
 import { encodeFeatures, type FeaturesHeader } from '../contracts/features-frame.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { FeaturePlan, WindowGroup } from './plan.ts';
+import { isNone, refusalsAfter, type Refusals } from './refusals.ts';
 import type { FoldContext, FoldResult } from './store.ts';
+import { WatermarkFold } from './watermark.ts';
 import { WindowState } from './window-state.ts';
 
 /** An event as folding needs it. */
@@ -13,6 +15,8 @@ export interface FoldEvent {
   offset: number;
   event: unknown;
   eventTimeMs: number;
+  /** What the time was at most when it came: it moves the watermark no further. @default any time */
+  clockMs?: number;
   /** In the order of the pipeline's entities. */
   entityKeys: readonly string[];
 }
@@ -23,6 +27,7 @@ export interface FoldEvent {
  * fail on content is done before the store's transaction, and becomes a rejection.
  *
  * @param offsets the offsets of all records of the batch, events or not
+ * @param refusedInARowMax the fold throws `RefusedInARow` before it has changed anything when the pipeline refuses so many; 0 = never
  */
 export function foldBatch(
   plan: FeaturePlan,
@@ -30,14 +35,15 @@ export function foldBatch(
   offsets: readonly number[],
   events: readonly FoldEvent[],
   rejections: readonly Rejection[],
+  refusedInARowMax = 0,
 ): (tx: FoldContext) => FoldResult {
   const inputs = readInputs(plan, batch.pipeline, events);
   const allRejections = [...rejections, ...inputs.rejections].sort((a, b) => a.index - b.index);
-  return (tx) => fold(plan, batch, offsets, events, inputs, allRejections, tx);
+  return (tx) => fold(plan, batch, offsets, events, inputs, allRejections, refusedInARowMax, tx);
 }
 
 /** Apart from `foldBatch` so that the hot code is one function for the life of the process: see docs/decisions/0023. */
-function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], events: readonly FoldEvent[], inputs: Inputs, rejections: readonly Rejection[], tx: FoldContext): FoldResult {
+function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], events: readonly FoldEvent[], inputs: Inputs, rejections: readonly Rejection[], refusedInARowMax: number, tx: FoldContext): FoldResult {
   const begin = tx.markerPosition ?? -Infinity;
   const rows = countRows(events, inputs, begin);
   const header: FeaturesHeader = {
@@ -47,30 +53,41 @@ function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], ev
     rejections: rejections.filter(({ index }) => offsets[index]! >= begin),
     duplicates: indicesBelow(begin, offsets),
     late: [],
+    ahead: 0,
     watermarkMs: tx.watermarkMs,
     commitSequence: tx.commitSequence,
   };
-  const scope = `${batch.deployment}:${batch.pipeline}:${batch.epoch}`;
+  const refusals = countRefusals(header, offsets, events, inputs, begin, rows, refusedInARowMax, tx.refusals);
+  const scope = scopeId(batch);
   const groups = plan.groups.map((group) => new GroupFold(group, `${scope}|${group.layoutId}|`, tx));
   const recordIndex = new Uint32Array(rows);
   const values = new Float32Array(rows * plan.names.length);
+  const watermark = new WatermarkFold(tx, plan.allowedLatenessMs);
   let row = 0;
   for (let i = 0; i < events.length; i++) {
     const event = events[i]!;
     if (event.offset < begin || inputs.refused[i]) continue;
     const inputsFrom = i * plan.inputs.length;
     const rowFrom = row * plan.names.length;
-    const late = header.watermarkMs !== null && event.eventTimeMs < header.watermarkMs - plan.allowedLatenessMs;
-    if (late) header.late.push(row);
-    header.watermarkMs = Math.max(header.watermarkMs ?? -Infinity, event.eventTimeMs);
-    for (const group of groups) group.step(event, header.watermarkMs, late, inputs.values, inputsFrom, values, rowFrom);
+    const place = watermark.next(event.eventTimeMs, event.clockMs ?? Infinity);
+    if (place === 'late') header.late.push(row);
+    else if (place === 'ahead') header.ahead++;
+    for (const group of groups) group.step(event, watermark, place === 'late', inputs.values, inputsFrom, values, rowFrom);
     for (let input = 0; input < plan.valueColumns.length; input++) values[rowFrom + plan.valueColumns[input]!] = inputs.values[inputsFrom + input]!;
     recordIndex[row++] = event.recordIndex;
   }
+  header.watermarkMs = watermark.ms;
   const states = new Map<string, Float64Array>();
   for (const group of groups) group.addChanged(states);
   const retentions = groups.map(({ keyPrefix, group }) => ({ keyPrefix, retentionMs: group.layout.retentionMs }));
-  return { result: encodeFeatures({ header, recordIndex, values }), states, watermarkMs: header.watermarkMs, retentions };
+  return { result: encodeFeatures({ header, recordIndex, values }), states, ...watermark.state, refusals, retentions };
+}
+
+/** Nearly every batch refuses nothing, and follows one that refused nothing. */
+function countRefusals({ batch, rejections }: FeaturesHeader, offsets: readonly number[], events: readonly FoldEvent[], { refused }: Inputs, begin: number, rows: number, max: number, before: Refusals): Refusals {
+  if (rejections.length === 0 && (rows === 0 || isNone(before))) return before;
+  const accepted = events.flatMap(({ offset, recordIndex }, i) => (offset >= begin && !refused[i] ? [recordIndex] : []));
+  return refusalsAfter(before, { partition: batch.partition, offsets, refused: rejections, accepted, max });
 }
 
 function countRows(events: readonly FoldEvent[], { refused }: Inputs, begin: number): number {
@@ -106,12 +123,12 @@ class GroupFold {
   }
 
   /** Folds an event (unless it is too late for that) and fills its columns. */
-  step(event: FoldEvent, watermarkMs: number, late: boolean, inputs: Float64Array, inputsFrom: number, row: Float32Array, rowFrom: number): void {
+  step(event: FoldEvent, { ms, believedMs }: WatermarkFold, late: boolean, inputs: Float64Array, inputsFrom: number, row: Float32Array, rowFrom: number): void {
     const { group } = this;
     const entity = this.#entity(event.entityKeys[group.entityIndex]!);
-    if (entity.state.forget(watermarkMs)) entity.changed = true;
+    if (believedMs !== null && entity.state.forget(believedMs)) entity.changed = true;
     if (!late) {
-      entity.state.fold(event.eventTimeMs, inputs, inputsFrom + group.inputFrom);
+      entity.state.fold(event.eventTimeMs, inputs, inputsFrom + group.inputFrom, ms!);
       entity.changed = true;
     }
     const sums = this.#sums;

@@ -3,4 +3,5 @@ export { foldBatch, type FoldEvent } from './fold-batch.ts';
 export { openLmdbStore, type LmdbStoreOptions } from './lmdb-store.ts';
 export { MemoryStore } from './memory-store.ts';
 export { compileFeatures, type FeaturePlan, type PlanOptions } from './plan.ts';
+export { RefusedInARow, type Refusals } from './refusals.ts';
 export type { FeatureStore, FoldContext, FoldResult } from './store.ts';

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { chainId, type BatchRef, type Chain } from '../contracts/event-key.ts';
+import { chainId, eventKey, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { makeFolder } from '../files/make-folder.ts';
 import { isActive, leastWatermark, withProgress, type ProgressMarker } from './chain-progress.ts';
 import { packState, unpackState } from './pack-state.ts';
+import { isNone, noRefusals, tolerate, type Refusals } from './refusals.ts';
 import { StateCache } from './state-cache.ts';
 import { judgeBatch, markerAfter, markerAfterAnswer, resultName, type AppliedBatch, type FeatureStore, type FoldContext, type FoldResult, type Marker, type Retention } from './store.ts';
 import { StateSweep } from './state-sweep.ts';
@@ -64,11 +65,20 @@ class LmdbStore implements FeatureStore {
     this.#sweep = new StateSweep(db);
   }
 
-  async apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
+  apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
+    return this.#transaction(() => this.#applyInTransaction(batch, fold));
+  }
+
+  tolerate(scope: PipelineScope, partitions: readonly number[]): Promise<void> {
+    return this.#transaction(() => this.#writeRefusals(scope, tolerate(this.#readRefusals(scope), partitions)));
+  }
+
+  /** Resolves once what `work` has written is durable; all of it, or nothing. */
+  async #transaction<T>(work: () => T): Promise<T> {
     let refusal: { error: unknown } | undefined;
     const transaction = this.db.childTransaction(() => {
       try {
-        return this.#applyInTransaction(batch, fold);
+        return work();
       } catch (error) {
         refusal = { error };
         throw error;
@@ -92,6 +102,16 @@ class LmdbStore implements FeatureStore {
     return this.#readJson<Marker>(`marker|${chainId(chain)}`)?.position ?? null;
   }
 
+  wasReadAgain(chain: Chain, offset: number): boolean {
+    return this.#read(readAgainKey(chain, offset)) !== undefined;
+  }
+
+  noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void> {
+    return this.#transaction(() => {
+      for (const offset of offsets) this.#write(readAgainKey(chain, offset), Buffer.alloc(0));
+    });
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled(this.#underWay);
     await this.db.close();
@@ -110,23 +130,27 @@ class LmdbStore implements FeatureStore {
     // Cached states are changed in place: until all is written the cache is ahead of the store, and no later transaction may trust it.
     if (verdict === 'apply') this.#cachedNumber = -1;
     let unknown = 0;
-    const { result, states, watermarkMs, retentions } = fold({
+    const refusalsBefore = this.#readRefusals(batch);
+    const folded = fold({
       markerPosition: marker?.position ?? null,
       commitSequence,
       watermarkMs: marker?.watermarkMs ?? null,
+      trend: marker?.trend,
+      refusals: refusalsBefore,
       get: (key) => {
         const state = this.#readState(key);
         if (!state) unknown++;
         return state;
       },
     });
+    const { result, states, refusals, retentions } = folded;
     if (verdict === 'answer') {
       const answered = markerAfterAnswer(marker!, batch);
       if (answered) this.#writeJson(`marker|${chain}`, answered);
       return result;
     }
     for (const [key, state] of states) this.#write(stateKey(key), packState(state));
-    const { marker: next, overlapped, dropped } = markerAfter(marker, batch, watermarkMs);
+    const { marker: next, overlapped, dropped } = markerAfter(marker, batch, folded);
     if (overlapped) this.#write(overlappedKey(chain, overlapped), Buffer.from(this.#read(`result|${chain}`)!));
     for (const each of dropped) void this.db.remove(overlappedKey(chain, each));
     this.#write(`result|${chain}`, bytesOf(result));
@@ -134,6 +158,7 @@ class LmdbStore implements FeatureStore {
     const others = [...(chains.get(batch.epoch)?.entries() ?? [])].flatMap(([id, other]) => (id === chain ? [] : [other]));
     const after = withProgress(next, marker, others, commitSequence);
     this.#writeJson(`marker|${chain}`, after);
+    if (refusals !== refusalsBefore) this.#writeRefusals(batch, refusals);
     this.#writeJson(sequenceKey, { number: commitSequence, writer: this.#writer } satisfies Sequence);
     for (const [key, state] of states) this.#cache.set(key, state);
     this.#cachedNumber = commitSequence;
@@ -175,6 +200,15 @@ class LmdbStore implements FeatureStore {
     return chains;
   }
 
+  #readRefusals(scope: PipelineScope): Refusals {
+    return this.#readJson<Refusals>(refusalsKey(scope)) ?? noRefusals;
+  }
+
+  #writeRefusals(scope: PipelineScope, refusals: Refusals): void {
+    if (isNone(refusals)) void this.db.remove(refusalsKey(scope));
+    else this.#writeJson(refusalsKey(scope), refusals);
+  }
+
   #readState(key: string): Float64Array | undefined {
     const cached = this.#cache.get(key);
     if (cached) return cached;
@@ -204,6 +238,14 @@ class LmdbStore implements FeatureStore {
 /** Under which a chain keeps the result of a batch that another one overlapped with. */
 function overlappedKey(chain: string, batch: AppliedBatch): string {
   return `overlapped|${chain}|${resultName(batch)}`;
+}
+
+function readAgainKey(chain: Chain, offset: number): string {
+  return `read-again|${eventKey(chain, offset)}`;
+}
+
+function refusalsKey(scope: PipelineScope): string {
+  return `refusals|${scopeId(scope)}`;
 }
 
 /** What the ids of a pipeline's chains, and the keys of its states, begin with; the epoch follows. */

@@ -1,5 +1,7 @@
-import { chainId, type BatchRef, type Chain } from '../contracts/event-key.ts';
+import { chainId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
+import type { Refusals } from './refusals.ts';
+import type { Watermark } from './watermark.ts';
 
 /** Where the feature state of every entity lives, and how far each chain was applied to it. */
 export interface FeatureStore {
@@ -16,27 +18,32 @@ export interface FeatureStore {
   apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array>;
   /** The offset from which on nothing of a chain was applied; null when the store knows nothing of the chain. */
   appliedTo(chain: Chain): number | null;
+  /** Lets the refusals of these partitions be right, each until it accepts an event: see `Refusals`. */
+  tolerate(scope: PipelineScope, partitions: readonly number[]): Promise<void>;
+  /** Whether a refused record was written to its topic once more; what was noted is durable. */
+  wasReadAgain(chain: Chain, offset: number): boolean;
+  noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void>;
   close(): Promise<void>;
 }
 
 /** What a fold sees of the store. But for the states it got, a fold must be pure: a store may run it again, with states as they were. */
-export interface FoldContext {
+export interface FoldContext extends Watermark {
   /** Records with an offset below it were applied before; null on a chain's first batch. */
   markerPosition: number | null;
   /** Store-wide number of this application. */
   commitSequence: number;
-  /** Greatest event time of the chain so far. */
-  watermarkMs: number | null;
+  /** What the pipeline has refused since it last accepted an event. */
+  refusals: Refusals;
   /** A stored state. The fold may change it, and then has to answer it among the states that changed. */
   get(key: string): Float64Array | undefined;
 }
 
 /** What a fold changes. */
-export interface FoldResult {
+export interface FoldResult extends Watermark {
   result: Uint8Array;
   /** The states that changed. The arrays belong to the store from here on. */
   states: Map<string, Float64Array>;
-  watermarkMs: number | null;
+  refusals: Refusals;
   /** How long states matter: what lies this far behind the watermarks of all chains can be forgotten. Empty = for ever. */
   retentions: readonly Retention[];
 }
@@ -48,10 +55,9 @@ export interface Retention {
 }
 
 /** How far a chain was applied. */
-export interface Marker {
+export interface Marker extends Watermark {
   /** The offset from which on nothing was applied. */
   position: number;
-  watermarkMs: number | null;
   /** The batch whose result is kept. */
   last: AppliedBatch;
   /**
@@ -105,10 +111,10 @@ export function markerAfterAnswer<M extends Marker>(marker: M, { position, end }
 }
 
 /** The marker after a batch was applied, and whose results have to be kept or dropped with that. */
-export function markerAfter(marker: Marker | undefined, { position, end, startId }: BatchRef, watermarkMs: number | null): { marker: Marker; overlapped?: AppliedBatch; dropped: AppliedBatch[] } {
+export function markerAfter(marker: Marker | undefined, { position, end, startId }: BatchRef, { watermarkMs, trend }: Watermark): { marker: Marker; overlapped?: AppliedBatch; dropped: AppliedBatch[] } {
   const overlapped = marker && (position < marker.position || marker.lastOverlapped) ? marker.last : undefined;
   const all = [...(marker?.overlapped ?? []), ...(overlapped ? [overlapped] : [])];
-  const after: Marker = { position: Math.max(marker?.position ?? 0, end), watermarkMs, last: { position, end, ...(startId === undefined ? {} : { startId }) } };
+  const after: Marker = { position: Math.max(marker?.position ?? 0, end), watermarkMs, ...(trend ? { trend } : {}), last: { position, end, ...(startId === undefined ? {} : { startId }) } };
   if (all.length > 0) after.overlapped = all.slice(-overlappedMax);
   return { marker: after, overlapped, dropped: all.slice(0, -overlappedMax) };
 }

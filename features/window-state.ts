@@ -36,14 +36,18 @@ export class WindowState {
     this.#panes[0] = this.#stride;
   }
 
-  /** Adds one event: `fields[from]` and the following numbers are what its fields add. Events may come in any order. */
-  fold(eventTimeMs: number, fields: Float64Array, from: number): void {
+  /**
+   * Adds one event: `fields[from]` and the following numbers are what its fields add. Events may come in any order.
+   *
+   * @param nowMs the watermark: a pane that lies ahead of it says nothing of how old the others are
+   */
+  fold(eventTimeMs: number, fields: Float64Array, from: number, nowMs = Infinity): void {
     const time = roundDown(eventTimeMs, this.#layout.resolutionMs);
     const pane = this.#paneAtOrBefore(time);
     const at = pane >= 0 && this.#timeOf(pane) === time ? this.#indexOf(pane) : this.#insert(pane + 1, time);
     this.#panes[at + 1]! += 1;
     for (let field = 0; field < this.#layout.fieldCount; field++) this.#panes[at + 2 + field]! += fields[from + field]!;
-    if (this.#count > this.#layout.panesMax) this.#mergeOne();
+    if (this.#count > this.#layout.panesMax) this.#mergeOne(nowMs);
   }
 
   /**
@@ -122,13 +126,13 @@ export class WindowState {
    * their age, so that old events lose sharpness and new ones keep it. The oldest pane is never merged: it would take in one
    * neighbour after the other, grow younger with each, and never be dropped.
    */
-  #mergeOne(): void {
-    const newest = this.#timeOf(this.#count - 1);
+  #mergeOne(nowMs: number): void {
+    const newest = Math.min(this.#timeOf(this.#count - 1), nowMs);
     let best = 1;
     let least = Infinity;
     for (let pane = 1; pane < this.#count - 1; pane++) {
       const reach = this.#timeOf(pane + 1) - this.#timeOf(pane - 1);
-      const blur = reach / (newest - this.#timeOf(pane + 1) + this.#layout.resolutionMs);
+      const blur = reach / (Math.max(0, newest - this.#timeOf(pane + 1)) + this.#layout.resolutionMs);
       if (blur >= least) continue;
       least = blur;
       best = pane;

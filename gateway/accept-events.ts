@@ -26,7 +26,7 @@ export function acceptEvents(pipeline: AnyPipeline, events: readonly unknown[]):
       refused.push({ index, ...value });
       return;
     }
-    const { events: [decoded], rejections } = decodeEvents(pipeline, [{ offset: 0, timestampMs: Date.now(), key: null, value }]);
+    const { events: [decoded], rejections } = decodeEvents(pipeline, [{ offset: 0, timestampMs: Date.now(), key: null, value }], { clockMs: Date.now() });
     if (decoded) accepted.push({ eventId: decoded.eventId, key: Buffer.from(decoded.entityKeys[0]!), value });
     else refused.push({ index, code: rejections[0]!.code, reason: rejections[0]!.reason });
   });

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { HeadraceError, type FailureCode } from '../contracts/failures.ts';
-import { recordTimeMs } from '../contracts/record-time.ts';
+import { isoTime, recordTimeMs } from '../contracts/record-time.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 import { isPlainJson, jsonOfEvent } from '../contracts/plain-json.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
@@ -17,6 +17,8 @@ export interface DecodedEvent {
   /** The record's, as Kafka stores them. Undefined = none. */
   headers: Uint8Array | undefined;
   event: Record<string, unknown>;
+  /** What the time was at most when the event came. */
+  clockMs: number;
   eventId: string;
   eventTimeMs: number;
   /** In the order of the pipeline's entities. */
@@ -38,14 +40,22 @@ class Refused extends Error {
   }
 }
 
+/** When records are decoded. */
+export interface DecodingTime {
+  /** The clock when their batch was cut: "now" for all of them. */
+  clockMs: number;
+  /** They were decided earlier, and what the clock said then is not known: only their own times tell of it. */
+  again?: true | undefined;
+}
+
 /** Sorts the records of a batch into events and rejections. Never throws on content; throws `PIPELINE_WRONG` when the pipeline's code can decode none. */
-export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecord[]): { events: DecodedEvent[]; rejections: Rejection[] } {
+export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecord[], time: DecodingTime): { events: DecodedEvent[]; rejections: Rejection[] } {
   const events: DecodedEvent[] = [];
   const rejections: Rejection[] = [];
   const entities = Object.entries(pipeline.entities).map(([name, keyOf]) => ({ name: `entities.${name}`, keyOf }));
   for (let index = 0; index < records.length; index++) {
     try {
-      events.push(decodeEvent(pipeline, entities, records[index]!, index));
+      events.push(decodeEvent(pipeline, entities, records[index]!, index, time));
     } catch (error) {
       if (error instanceof HeadraceError) throw error;
       const refused = error instanceof Refused ? error : new Refused('BAD_EVENT', `the event cannot be read (${nameOf(error)})`);
@@ -58,7 +68,7 @@ export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecor
 /** The pipeline's entities as a list; made once per batch. */
 type Entities = readonly { name: string; keyOf(event: never): string }[];
 
-function decodeEvent(pipeline: AnyPipeline, entities: Entities, record: KafkaRecord, recordIndex: number): DecodedEvent {
+function decodeEvent(pipeline: AnyPipeline, entities: Entities, record: KafkaRecord, recordIndex: number, { clockMs, again }: DecodingTime): DecodedEvent {
   if (record.stub) throw new Refused('RECORD_TOO_LARGE', `the record has ${record.stub.recordBytes} bytes, more than a batch may carry`);
   const parsed = parseEvent(pipeline, parseValue(record.value));
   if (!parsed.success) throw new Refused('SCHEMA_MISMATCH', describeIssues(parsed.error.issues));
@@ -66,8 +76,14 @@ function decodeEvent(pipeline: AnyPipeline, entities: Entities, record: KafkaRec
   assertStorable(pipeline, event);
   const { eventId, eventTimeMs, entityKeys } = describeEvent(pipeline, entities, event);
   const timeMs = recordTimeMs(record);
-  if (timeMs !== undefined && eventTimeMs > timeMs + pipeline.allowedAheadMs) throw new Refused('BAD_EVENT', `eventTimeMs lies more than ${pipeline.allowedAheadMs} ms after the record's own time`);
-  return { recordIndex, offset: record.offset, recordTimeMs: timeMs, headers: record.headers, event, eventId, eventTimeMs, entityKeys };
+  // What a producer says of the time proves nothing against an event: its clock may be the one that is wrong.
+  const nowMs = record.timeIsBrokers && timeMs !== undefined ? timeMs : clockMs;
+  if (eventTimeMs > nowMs + pipeline.allowedAheadMs) throw new Refused('EVENT_TOO_FAR_AHEAD', aheadReason(pipeline.allowedAheadMs, nowMs, nowMs === clockMs));
+  return { recordIndex, offset: record.offset, recordTimeMs: timeMs, headers: record.headers, event, clockMs: again ? Math.min(nowMs, timeMs ?? nowMs) : nowMs, eventId, eventTimeMs, entityKeys };
+}
+
+function aheadReason(allowedMs: number, nowMs: number, isOwnClock: boolean): string {
+  return `eventTimeMs lies more than ${allowedMs} ms ahead of the ${isOwnClock ? "clock" : "broker's clock"} (${isoTime(nowMs) ?? 'which is wrong'})`;
 }
 
 function parseEvent({ name, event }: AnyPipeline, value: unknown) {
@@ -133,7 +149,8 @@ function parseValue(value: Uint8Array | null): unknown {
   const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    // Some programs write a byte order mark, which says nothing in UTF-8.
+    parsed = JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
   } catch {
     // The parser's message quotes the value, which may be personal.
     throw new Refused('NOT_JSON', 'the value is no JSON text');

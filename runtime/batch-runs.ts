@@ -1,8 +1,9 @@
 import { status } from '@grpc/grpc-js';
 import { isGrpcServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo } from '@temporalio/client';
-import type { BatchRun, BatchRunsPort } from '../contracts/batch-runs.ts';
+import type { BatchRun, BatchRunsPort, HaltedRun, HaltedRunsPort } from '../contracts/batch-runs.ts';
 import { batchWorkflowId, batchWorkflowIdPrefix, parseEventKey } from '../contracts/event-key.ts';
-import { workflowNames, type BatchMemo } from '../contracts/names.ts';
+import type { FailureCode } from '../contracts/failures.ts';
+import { searchAttributes, workflowNames, type BatchMemo } from '../contracts/names.ts';
 import { findIncomplete, type ListedRun, type RunLists } from './incomplete-runs.ts';
 
 const deadlineMs = 10_000;
@@ -10,9 +11,11 @@ const pageSize = 200;
 /** As many runs as Temporal gives in one answer: some of a page's workflow ids may have several. */
 const answerMax = 1_000;
 const reasonLengthMax = 200;
+/** As many as a topic has partitions, about. */
+const haltedMax = 1_000;
 
 /** The batches of a deployment in the client's namespace. Lists come from visibility, a moment late; single runs are exact. */
-export function createBatchRuns(client: Client, deployment: string): BatchRunsPort {
+export function createBatchRuns(client: Client, deployment: string): BatchRunsPort & HaltedRunsPort {
   const ours = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH 'batch:${deployment}:'`;
   const soon = <T>(work: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + deadlineMs, work);
   const latest = (workflowId: string) => soon(() => describeLatest(client, workflowId));
@@ -50,6 +53,12 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
       return run && batchRunOf(run);
     },
     incomplete: (max, isMoot) => findIncomplete(lists, max, isMoot),
+    async halted(pipeline) {
+      // A batch says how many events it has once it is scored.
+      const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH 'batch:${deployment}:${pipeline}:' AND ExecutionStatus = 'Running' AND ${searchAttributes.eventCount.name} IS NULL`;
+      const described = await Promise.all((await soon(() => list(query, haltedMax))).map(({ workflowId }) => latest(workflowId)));
+      return described.flatMap((run) => haltOf(run) ?? []);
+    },
     async hasAny(chain) {
       const { count } = await soon(() => client.workflow.count(`WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`));
       return count > 0;
@@ -84,6 +93,13 @@ function batchRunOf({ workflowId, runId, status: { name }, memo, startTime }: Pi
   const { offset, ...chain } = parseEventKey(workflowId.slice('batch:'.length));
   const { position = offset, end = offset, count = 0 } = (memo ?? {}) as Partial<BatchMemo>;
   return { workflowId, runId, chain, position, end, count, status: name, startedAtMs: startTime.getTime() };
+}
+
+const refusedInARow: FailureCode = 'REFUSED_IN_A_ROW';
+
+function haltOf(run: WorkflowExecutionDescription | undefined): HaltedRun | undefined {
+  const failure = run?.raw.pendingActivities?.map(({ lastFailure }) => lastFailure).find((each) => each?.applicationFailureInfo?.type === refusedInARow);
+  return run && failure ? { ...batchRunOf(run), reason: failure.message ?? refusedInARow, taskQueue: run.taskQueue } : undefined;
 }
 
 /** Why the pending activities of a run failed last, each reason once. */

@@ -2,8 +2,12 @@ import type { Message } from 'kafkajs';
 import type { RecordHeader } from '../contracts/record-headers.ts';
 import { murmur2 } from './kafka-partitioner.ts';
 
-/** A message whose partition its key decides, and whose time is when it is sent. */
-export interface KeyedMessage extends Pick<Message, 'key' | 'value'> {
+/** A message whose time is when it is sent. */
+export interface KeyedMessage {
+  key?: Uint8Array | string | null;
+  value: Uint8Array | string | null;
+  /** One that the topic has. Absent = its key decides. */
+  partition?: number;
   /** A list keeps its order, repeated names and headers without a value. */
   headers?: Message['headers'] | readonly RecordHeader[];
 }
@@ -29,7 +33,7 @@ const usedShareMin = 0.75;
 export class EncodedRecords {
   /** Where each message begins in `bytes`, and where the last one ends. */
   readonly starts: number[] = [0];
-  /** Not negative; -1 for a message without a key. */
+  /** Modulo the number of partitions it is the partition. Not negative; -1 for a message without a key, which goes to all in turn. */
   readonly keyHashes: number[] = [];
   #bytes = Buffer.allocUnsafe(bytesAtFirst);
   #at = 0;
@@ -69,9 +73,9 @@ export class EncodedRecords {
     return { records: this, from, to, bytes: this.starts[to]! - this.starts[from]! + (to - from) * recordOverheadBytes };
   }
 
-  #message({ key, value, headers }: KeyedMessage): void {
+  #message({ key, value, headers, partition }: KeyedMessage): void {
     const keyBytes = this.#item(key);
-    this.keyHashes.push(keyBytes < 0 ? -1 : murmur2(this.#bytes, this.#at - keyBytes, this.#at) & 0x7fffffff);
+    this.keyHashes.push(partition ?? (keyBytes < 0 ? -1 : murmur2(this.#bytes, this.#at - keyBytes, this.#at) & 0x7fffffff));
     if (value === undefined) throw new TypeError('a message without a value');
     this.#item(value);
     if (isList(headers)) this.#headerList(headers);

@@ -11,6 +11,17 @@ export interface Piece {
   records: KafkaRecord[];
 }
 
+/** What the log of each partition of a topic holds. */
+export async function topicBounds(kafka: Kafka, topic: string): Promise<{ partition: number; start: number; end: number }[]> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    return (await admin.fetchTopicOffsets(topic)).map(({ partition, low, high }) => ({ partition, start: Number(low), end: Number(high) }));
+  } finally {
+    await admin.disconnect().catch(() => undefined);
+  }
+}
+
 const silentMsMax = 15_000;
 
 /**

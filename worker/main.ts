@@ -20,7 +20,7 @@ import { runMain } from '../runtime/run-main.ts';
 import { ensureSchedule, type ScheduledWorkflow } from '../runtime/schedules.ts';
 import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
 import { connectTemporal, dataConverter, temporalConnectionOptions } from '../runtime/temporal.ts';
-import { readTopicRange } from '../runtime/topic-range.ts';
+import { readTopicRange, topicBounds } from '../runtime/topic-range.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { createTritonClient } from '../runtime/triton.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
@@ -71,7 +71,7 @@ await runMain('worker', async (config, log) => {
     model: createTritonModel(triton),
     sinks,
     deadLetters: createDeadLetters(publisher),
-    records: { read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to) },
+    records: { read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to), bounds: (topic) => topicBounds(kafka, topic) },
     history: createRunHistory(temporal, converter.payloadCodecs ?? []),
     reports: createActivityReports(registry, log),
     limits: config.worker,
@@ -87,6 +87,7 @@ await runMain('worker', async (config, log) => {
       runs: createBatchRuns(temporal, config.deployment),
       onSwept: createSweepMetrics(registry, { everySeconds: config.worker.sweepSeconds }),
     },
+    resume: { deployment: config.deployment, epoch: config.epoch, copies: publisher },
     stopping: stopping.signal,
   });
 

@@ -2,17 +2,25 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ActivityReports } from '../activities/ports.ts';
 import { RecordLatency } from '../runtime/record-latency.ts';
 import type { Logger } from '../runtime/log.ts';
+import { createHaltReports } from './halt-reports.ts';
+import { createLateShare } from './late-share.ts';
+import { Rarely } from './rarely.ts';
 
 const stageSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
 
+/** How often refusals of one code are told; metrics count all. */
+const refusalsToldEveryMs = 60_000;
+
 /** Turns what the activities report into metrics. */
 export function createActivityReports(registry: Registry, log: Logger): ActivityReports {
-  const told = new Set<string>();
+  const lateShare = createLateShare(log);
+  const rarely = new Rarely(refusalsToldEveryMs);
   const registers = [registry];
   const metric = {
     stage: new Histogram({ name: 'headrace_stage_latency_seconds', help: 'Time a stage takes for one batch.', labelNames: ['pipeline', 'stage'], buckets: stageSeconds, registers }),
     events: new Counter({ name: 'headrace_events_total', help: 'Events decided.', labelNames: ['pipeline', 'outcome'], registers }),
     late: new Counter({ name: 'headrace_late_events_total', help: 'Events decided that came too late for their windows.', labelNames: ['pipeline'], registers }),
+    ahead: new Counter({ name: 'headrace_ahead_events_total', help: 'Events decided that lie so far ahead of their partition that its watermark does not follow them.', labelNames: ['pipeline'], registers }),
     rejections: new Counter({ name: 'headrace_rejections_total', help: 'Records that got a dead letter.', labelNames: ['pipeline', 'step', 'code'], registers }),
     deliveries: new Counter({ name: 'headrace_deliveries_total', help: 'Deliveries of one batch to one sink.', labelNames: ['pipeline', 'sink', 'result'], registers }),
     delivered: new RecordLatency('headrace_delivered_latency', 'Record time to the last sink.', registry),
@@ -23,15 +31,21 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
     decided(pipeline, outcomeCounts) {
       for (const [outcome, count] of Object.entries(outcomeCounts)) metric.events.inc({ pipeline, outcome }, count);
     },
-    late: (pipeline, count) => metric.late.inc({ pipeline }, count),
-    rejected(pipeline, rejections) {
-      for (const { step, code, reason } of rejections) {
+    late(pipeline, { events, late, ahead }) {
+      metric.late.inc({ pipeline }, late);
+      metric.ahead.inc({ pipeline }, ahead);
+      lateShare(pipeline, events, late);
+    },
+    rejected({ pipeline, topic, partition }, rejections) {
+      for (const { step, code, reason, offset } of rejections) {
         metric.rejections.inc({ pipeline, step, code });
-        if (told.has(`${pipeline} ${code}`)) continue;
-        told.add(`${pipeline} ${code}`);
-        log.warn({ pipeline, step, code }, `the first dead letter of its kind: ${reason}`);
+        rarely.happened(`${pipeline} ${code}`, 1, false, (count) => {
+          const say = code === 'EVENT_TOO_FAR_AHEAD' ? log.error.bind(log) : log.warn.bind(log);
+          say({ pipeline, topic, partition, offset, step, code, count }, `${count === 1 ? 'a dead letter' : `${count} dead letters of a kind; the last one`}: ${reason}`);
+        });
       }
     },
+    halted: createHaltReports(registry, log),
     delivery: (pipeline, sink, result) => metric.deliveries.inc({ pipeline, sink, result }),
     deliveredEverywhere: (pipeline, recordTimesMs) => metric.delivered.observe(pipeline, recordTimesMs),
     breaker: (pipeline, sink, open) => metric.breaker.set({ pipeline, sink }, open ? 1 : 0),

@@ -9,7 +9,7 @@ const chain = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'order
 const batchOf = (position: number, end: number, parts: Partial<BatchRef> = {}): BatchRef => ({ ...chain, position, end, count: end - position, ...parts });
 
 /** A topic whose log can be read in pieces of five records. */
-const records: RecordsPort = {
+const records: Pick<RecordsPort, 'read'> = {
   async *read(_topic, _partition, from, to) {
     for (let at = from; at < to; at += 5) {
       const end = Math.min(to, at + 5);
@@ -30,7 +30,7 @@ describe('catching up', () => {
     alarms = [];
   });
 
-  const apply = (batch: BatchRef) => store.apply(batch, ({ watermarkMs }) => ({ result: new Uint8Array(), states: new Map(), watermarkMs, retentions: [] }));
+  const apply = (batch: BatchRef) => store.apply(batch, ({ watermarkMs, refusals }) => ({ result: new Uint8Array(), states: new Map(), watermarkMs, refusals, retentions: [] }));
   const askAfter = (ms: number, batch: BatchRef): Promise<boolean> => {
     nowMs += ms;
     const context = { log: { error: (message: string) => void alarms.push(message) } } as unknown as Context;

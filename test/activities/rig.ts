@@ -59,7 +59,7 @@ export class Rig {
   worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
     const { pipeline, model, deliver, deliveriesMax = 4, decideMsMax, quickMs } = this.#options;
     const reports: ActivityReports = {
-      stage: () => {}, decided: () => {}, late: () => {}, rejected: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
+      stage: () => {}, decided: () => {}, late: () => {}, rejected: () => {}, halted: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
       delivery: (_pipeline, _sink, result) => void this.deliveries.push(result),
     };
     const read = () => {
@@ -69,7 +69,8 @@ export class Rig {
     const batches = new Batches(new Map([[pipeline.name, pipeline]]), { read }, 1_000_000);
     const deadLetters = { publish: (letters: readonly DeadLetter[]) => Promise.resolve(void this.deadLetters.push(...letters)) };
     const sinks = new Map(pipeline.sinks.map(({ sink: name }) => [name, guardSink({ name, deliver: (delivery, signal) => deliver(delivery, signal, name), close: () => Promise.resolve() }, { deliveriesMax })]));
-    const noRecords = { read: () => { throw new Error('nothing to catch up with'); } };
+    const nothing = () => { throw new Error('nothing to catch up with'); };
+    const noRecords = { read: nothing, bounds: nothing };
     const decide = createDecide({ batches, model, reports });
     const deliverOne = createDeliver({ batches, sinks, deadLetters, reports, stopping });
     const deadLetter = createDeadLetter({ batches, deadLetters, reports });

@@ -13,7 +13,7 @@ test('payments are the simulator\'s, in time order, the same ones each time, and
   expect(payments.every(({ eventTime }, i) => i === 0 || eventTime >= payments[i - 1]!.eventTime)).toBe(true);
   expect(paymentMessage(payments[0]!).key).toBe(payments[0]!.customerId);
 
-  const { events, rejections } = decodeEvents(pipeline, paymentRecords(3_000));
+  const { events, rejections } = decodeEvents(pipeline, paymentRecords(3_000), { clockMs: Date.now() });
   expect(rejections).toEqual([]);
   expect(events.map(({ offset }) => offset)).toEqual(Array.from({ length: 3_000 }, (_, i) => i));
 });

@@ -26,7 +26,7 @@ const otherValues = ['null', 'true', 'false', '0', '-1', '1e10', '""', '"text"',
 
 const noJson = [
   ' ', '\n', '\t', 'hello', 'undefined', 'NaN', 'Infinity', '-', '+1', '01', '.5', '1.', '0x10', "'text'", '`', '{', '}', '[', ']', ',', ':', '"', '"\\"', '"\\x"', '"\\u12"', '"a\nb"', '"a\tb"', '{"id"', '{"id":', '{"id":1,}', '[1,]', '[,1]', '{,}', '{id:1}',
-  "{'id':1}", '{"id" 1}', '{"id":1 "at":2}', '{"id":1}}', '[1]]', '[1}', '{"a":1]', 'nul', 'tru', 'TRUE', 'None', '{"a":undefined}', '{"a":NaN}', '/* c */ {}', '{} // c', '<payment/>', '---\nid: 1', 'id=1&at=2', `${text}${text}`, `${text},`, text.slice(0, 20), text.slice(0, -1), text.slice(1), `\u0000${text}`, `${text}\u0000`, `\u00a0${text}`, `\ufeff${text}`,
+  "{'id':1}", '{"id" 1}', '{"id":1 "at":2}', '{"id":1}}', '[1]]', '[1}', '{"a":1]', 'nul', 'tru', 'TRUE', 'None', '{"a":undefined}', '{"a":NaN}', '/* c */ {}', '{} // c', '<payment/>', '---\nid: 1', 'id=1&at=2', `${text}${text}`, `${text},`, text.slice(0, 20), text.slice(0, -1), text.slice(1), `\u0000${text}`, `${text}\u0000`, `\u00a0${text}`, `\ufeff\ufeff${text}`,
   '\u2028', '{"a":1,,"b":2}', '"\\ud8', '[1 2]', '{"a"::1}', '1 2', '--1', '1e', '1e+', '0b1',
 ];
 
@@ -60,6 +60,7 @@ export const poisonCorpus: readonly Poison[] = [
   ...all('too deep', 'TOO_DEEP', [nested('[', ']', 32), nested('[', ']', 33), nested('[', ']', 1_000), nested('[', ']', 5_000), nested('{"a":', '}', 32), nested('{"a":', '}', 100), nested('{"a":', '}', 2_000), nested('[{"a":', '}]', 17), nested('[{"a":', '}]', 500)]),
   ...all('id out of bounds', 'BAD_EVENT', ['', 'x'.repeat(257), 'é'.repeat(300), 'x'.repeat(100_000)].map((id) => withField('id', JSON.stringify(id)))),
   ...all('account out of bounds', 'BAD_EVENT', ['', 'x'.repeat(257), '☃'.repeat(257), 'x'.repeat(100_000)].map((account) => withField('account', JSON.stringify(account)))),
-  ...all('time out of bounds', 'BAD_EVENT', ['-1', '-1e300', '-0.001', '1e17', '1e300', String(Date.UTC(12_000, 0, 1)), String(Date.UTC(9_000, 0, 1))].map((at) => withField('at', at))),
+  ...all('time out of bounds', 'BAD_EVENT', ['-1', '-1e300', '-0.001', '1e17', '1e300', String(Date.UTC(12_000, 0, 1))].map((at) => withField('at', at))),
+  ...all('far ahead of the clock', 'EVENT_TOO_FAR_AHEAD', [String(Date.UTC(9_000, 0, 1))].map((at) => withField('at', at))),
   ...all('amount beyond float32', 'BAD_EVENT', ['1e39', '-1e39', '3.5e38', '1.7976931348623157e308'].map((amount) => withField('amount', amount))),
 ];

@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeFeatures } from '../../contracts/features-frame.ts';
 import { compileFeatures, foldBatch, MemoryStore } from '../../features/index.ts';
+import { inARow } from '../../features/watermark.ts';
+import { noRefusals } from '../../features/refusals.ts';
 import { cuts, paymentLog } from './arbitrary.ts';
 import { naiveRows } from './oracle.ts';
 import { applyRange, batchOf, eventsOf, payments, rowsByOffset, type Payment } from './support.ts';
@@ -35,7 +37,7 @@ describe('foldBatch', () => {
     const rejections = [0, 3].map((index) => ({ index, step: 'decode' as const, code: 'NOT_JSON', reason: 'no JSON' }));
     const events = eventsOf(log, batch).filter(({ recordIndex }) => recordIndex === 1 || recordIndex === 2);
     const fold = foldBatch(plan, batch, [0, 1, 2, 3], events, rejections);
-    const { result, watermarkMs } = fold({ markerPosition: 2, commitSequence: 9, watermarkMs: 500, get: () => undefined });
+    const { result, watermarkMs } = fold({ markerPosition: 2, commitSequence: 9, watermarkMs: 500, refusals: noRefusals, get: () => undefined });
     const { header, recordIndex } = decodeFeatures(result);
     expect(header).toMatchObject({ duplicates: [0, 1], rejections: [rejections[1]], watermarkMs: 3_000, commitSequence: 9 });
     expect([...recordIndex]).toEqual([2]);
@@ -69,9 +71,11 @@ describe('foldBatch', () => {
     const early = { ...payment(0), card: 'early' };
     const later = { ...payment(0), timeMs: 500_000, card: 'later' };
     const { states } = foldBatch(plan, batchOf(0, 1), [0], eventsOf([early], batchOf(0, 1)), [])(emptyContext);
-    const events = [later, early];
-    const after = foldBatch(plan, batchOf(1, 3), [1, 2], eventsOf([early, ...events], batchOf(1, 3)), [])({ ...emptyContext, markerPosition: 1, get: (key) => states.get(key) });
-    expect(decodeFeatures(after.result).header.late).toEqual([1]);
+    // Nothing is forgotten before the watermark is believed.
+    const events = [...Array<typeof later>(inARow).fill(later), early];
+    const batch = batchOf(1, 1 + events.length);
+    const after = foldBatch(plan, batch, events.map((_, i) => 1 + i), eventsOf([early, ...events], batch), [])({ ...emptyContext, markerPosition: 1, get: (key) => states.get(key) });
+    expect(decodeFeatures(after.result).header.late).toEqual([inARow]);
     const of = (changed: Map<string, Float64Array>) => [...changed].filter(([key]) => key.endsWith('|early')).map(([, state]) => [...state]);
     expect(of(states)[0]!.length).toBeGreaterThan(1);
     // Nothing but the stride is left.
@@ -79,7 +83,7 @@ describe('foldBatch', () => {
   });
 });
 
-const emptyContext = { markerPosition: null, commitSequence: 1, watermarkMs: null, get: () => undefined };
+const emptyContext = { markerPosition: null, commitSequence: 1, watermarkMs: null, refusals: noRefusals, get: () => undefined };
 
 function payment(seconds: number): Payment {
   return { id: `at ${seconds}`, timeMs: seconds * 1_000, card: 'a', shop: 'x', amount: 1 };

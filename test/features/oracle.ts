@@ -1,3 +1,4 @@
+import { watermarks } from '../watermark-oracle.ts';
 import { latenessMs, type Payment } from './support.ts';
 
 /** How far back the windows of each entity reach. */
@@ -8,18 +9,15 @@ const longestMs = { card: 40_000, shop: 35_000 };
  * panes or state. Times are whole seconds here, the resolution of the windows.
  */
 export function naiveRows(log: readonly Payment[]): { row: number[]; late: boolean }[] {
-  let watermarkMs = -Infinity;
-  const onTime: boolean[] = [];
+  const times = watermarks(log.map(({ timeMs }) => timeMs), latenessMs, log.map(({ clockMs }) => clockMs ?? Infinity));
   return log.map((payment, i) => {
-    const late = payment.timeMs < watermarkMs - latenessMs;
-    watermarkMs = Math.max(watermarkMs, payment.timeMs);
-    onTime.push(!late);
+    const { late, watermarkMs, believed } = times[i]!;
     const within = (key: 'card' | 'shop', lengthMs: number, delayMs = 0) =>
       log.slice(0, i + 1).filter((other, j) => {
         const age = payment.timeMs - delayMs - other.timeMs;
         // Only a late event can ask for what was forgotten.
-        const forgotten = other.timeMs <= watermarkMs - longestMs[key] - latenessMs;
-        return onTime[j] && !forgotten && other[key] === payment[key] && age >= 0 && age < lengthMs;
+        const forgotten = believed && other.timeMs <= watermarkMs - longestMs[key] - latenessMs;
+        return !times[j]!.late && !forgotten && other[key] === payment[key] && age >= 0 && age < lengthMs;
       });
     const total = (payments: Payment[]) => payments.reduce((sum, { amount }) => sum + amount, 0);
     const cards = within('card', 10_000);

@@ -11,6 +11,8 @@ export interface Payment {
   card: string;
   shop: string;
   amount: number;
+  /** What the time was when it came. */
+  clockMs?: number;
 }
 
 export const latenessMs = 20_000;
@@ -50,6 +52,7 @@ export function eventsOf(log: readonly Payment[], { position, end }: { position:
     offset: position + recordIndex,
     event,
     eventTimeMs: event.timeMs,
+    clockMs: event.clockMs,
     entityKeys: [event.card, event.shop],
   }));
 }

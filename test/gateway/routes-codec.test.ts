@@ -67,7 +67,7 @@ describe('/codec', () => {
   it('shows features by name, and both frames of a scored one', async () => {
     const header = {
       kind: 'features' as const, batch, names: ['amount', 'count'], rejections: [{ index: 1, step: 'decode' as const, code: 'NOT_JSON', reason: 'broken' }],
-      duplicates: [4], late: [1], watermarkMs: 1_760_000_000_000, commitSequence: 9,
+      duplicates: [4], late: [1], ahead: 0, watermarkMs: 1_760_000_000_000, commitSequence: 9,
     };
     const features = encodeFeatures({ header, recordIndex: Uint32Array.of(0, 2), values: Float32Array.of(1.5, 2, 3.5, 4) });
     const { json } = await shown(binary(features));

@@ -1,5 +1,6 @@
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
 import { eventKey } from '../../contracts/event-key.ts';
+import { watermarks } from '../watermark-oracle.ts';
 import { allowedLatenessMs, decide, windowMs, type Payment } from './payments.ts';
 
 /** What must be true of one event in every sink that holds it. */
@@ -25,12 +26,13 @@ export function recompute(pipeline: string, topic: string, partitions: ReadonlyM
   const expected = new Map<string, Expected>();
   for (const [partition, records] of partitions) {
     const seen = new Map<string, Payment[]>();
-    let watermark = -Infinity;
-    for (const record of records) {
+    const payments = records.flatMap((record) => {
       const payment = paymentOf(record.value);
-      if (!payment) continue;
-      const late = payment.at < watermark - allowedLatenessMs;
-      watermark = Math.max(watermark, payment.at);
+      return payment ? [{ record, payment }] : [];
+    });
+    const times = watermarks(payments.map(({ payment }) => payment.at), allowedLatenessMs);
+    for (const [i, { record, payment }] of payments.entries()) {
+      const { late } = times[i]!;
       const ofAccount = seen.get(payment.account) ?? [];
       seen.set(payment.account, ofAccount);
       if (!late) ofAccount.push(payment);

@@ -29,7 +29,7 @@ function pipelineOf(event: AnyDefinition['event'], parts: Partial<AnyDefinition>
 }
 
 function decode(pipeline: AnyPipeline, value: unknown) {
-  return decodeEvents(pipeline, [{ offset: 0, timestampMs: 1_760_000_000_000, key: null, value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)) }]);
+  return decodeEvents(pipeline, [{ offset: 0, timestampMs: 1_760_000_000_000, key: null, value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)) }], { clockMs: 1_760_000_000_000 });
 }
 
 /** A schema of another library: what it makes of a value is all that it says. */

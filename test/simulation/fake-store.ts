@@ -1,4 +1,4 @@
-import type { BatchRef, Chain } from '../../contracts/event-key.ts';
+import type { BatchRef, Chain, PipelineScope } from '../../contracts/event-key.ts';
 import { HeadraceError } from '../../contracts/failures.ts';
 import { MemoryStore } from '../../features/memory-store.ts';
 import { resultName, type FeatureStore, type FoldContext, type FoldResult } from '../../features/store.ts';
@@ -65,9 +65,21 @@ export class FakeStore implements FeatureStore {
     if (position === null) return new Float64Array();
     await this.#store.apply({ ...chain, position: position - 0.75, end: position - 0.5, count: 0 }, (tx) => {
       state = tx.get(key);
-      return { result: new Uint8Array(), states: new Map(), watermarkMs: null, retentions: [] };
+      return { result: new Uint8Array(), states: new Map(), watermarkMs: null, refusals: tx.refusals, retentions: [] };
     });
     return state ?? new Float64Array();
+  }
+
+  tolerate(scope: PipelineScope, partitions: readonly number[]): Promise<void> {
+    return this.#store.tolerate(scope, partitions);
+  }
+
+  wasReadAgain(chain: Chain, offset: number): boolean {
+    return this.#store.wasReadAgain(chain, offset);
+  }
+
+  noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void> {
+    return this.#store.noteReadAgain(chain, offsets);
   }
 
   async close(): Promise<void> {

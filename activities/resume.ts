@@ -1,0 +1,124 @@
+import { chainId, eventKey, parseEventKey, type Chain, type PipelineScope } from '../contracts/event-key.ts';
+import { HeadraceError } from '../contracts/failures.ts';
+import { deadLettersTopic, eventKeyHeader } from '../contracts/names.ts';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { headersIn, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
+import type { KafkaRecord } from '../contracts/records-frame.ts';
+import { readAgainHeader, type ReadAgainPart, type ReadAgainPlan, type ResumeInput } from '../contracts/resume.ts';
+import type { FeatureStore } from '../features/index.ts';
+import { decodeEvents } from '../pipelines/decode-event.ts';
+import { attempt } from './attempt.ts';
+import type { CopyPort, RecordsPort } from './ports.ts';
+
+/** The activities of `headrace resume`, as its workflow sees them. */
+export interface ResumeActivities {
+  /** Lets the refusals of the partitions be right until each accepts an event; returns which partitions those are. */
+  tolerateRefusals(input: ResumeInput): Promise<number[]>;
+  /** Looks through the dead letters for records that decoding refused, and that were not read again yet. */
+  planReadAgain(input: ResumeInput): Promise<{ plans: ReadAgainPlan[]; more?: true }>;
+  /** Writes refused records, which today's pipeline accepts, to the end of their partition, as they came. At least once. */
+  readAgain(input: ResumeInput, partition: number, offsets: number[]): Promise<ReadAgainPart>;
+}
+
+export interface ResumeOptions {
+  deployment: string;
+  epoch: number;
+  copies: CopyPort;
+  nowMs?: () => number;
+}
+
+/** What one run takes; the next one goes on. */
+const plannedMax = 50_000;
+
+export function createResumeActivities({ pipelines, store, records, deployment, epoch, copies, nowMs = Date.now }: ResumeOptions & { pipelines: readonly AnyPipeline[]; store: FeatureStore; records: RecordsPort }): ResumeActivities {
+  function pipelineOf(input: ResumeInput): AnyPipeline & { scope: PipelineScope } {
+    const pipeline = pipelines.find(({ name }) => name === input.pipeline);
+    if (!pipeline || input.deployment !== deployment) throw new HeadraceError('PIPELINE_UNKNOWN', `this worker is of deployment "${deployment}" and has no pipeline "${input.pipeline}" of "${input.deployment}"`);
+    return { ...pipeline, scope: { deployment, pipeline: pipeline.name, epoch } };
+  }
+
+  async function refusedOffsets(input: ResumeInput, scope: PipelineScope, topic: string): Promise<Map<number, Set<number>>> {
+    const lettersTopic = deadLettersTopic(input.pipeline);
+    const refused = new Map<number, Set<number>>();
+    for (const { partition, start, end } of await records.bounds(lettersTopic)) {
+      for await (const { records: letters } of records.read(lettersTopic, partition, start, end)) {
+        for (const letter of letters) {
+          const origin = originOf(letter);
+          if (!origin || origin.offset < input.from! || chainId(origin) !== chainId({ ...scope, topic, partition: origin.partition })) continue;
+          const offsets = refused.get(origin.partition) ?? new Set();
+          refused.set(origin.partition, offsets.add(origin.offset));
+        }
+      }
+    }
+    return refused;
+  }
+
+  return {
+    tolerateRefusals: (input) => attempt(async () => {
+      const { topic, scope } = pipelineOf(input);
+      const partitions = input.partitions.length > 0 ? input.partitions : (await records.bounds(topic.name)).map(({ partition }) => partition);
+      await store.tolerate(scope, partitions);
+      return partitions.toSorted((a, b) => a - b);
+    }),
+
+    planReadAgain: (input) => attempt(async () => {
+      const { topic: { name: topic }, scope } = pipelineOf(input);
+      const refused = await refusedOffsets(input, scope, topic);
+      const wanted = (await records.bounds(topic)).filter(({ partition }) => input.partitions.length === 0 || input.partitions.includes(partition));
+      let left = plannedMax;
+      let more = false;
+      const plans = wanted.toSorted((a, b) => a.partition - b.partition).map(({ partition, start }): ReadAgainPlan => {
+        const chain: Chain = { ...scope, topic, partition };
+        const all = [...(refused.get(partition) ?? [])].filter((offset) => !store.wasReadAgain(chain, offset)).toSorted((a, b) => a - b);
+        const kept = all.filter((offset) => offset >= start);
+        const offsets = kept.slice(0, left);
+        left -= offsets.length;
+        more ||= offsets.length < kept.length;
+        return { partition, offsets, gone: all.length - kept.length, decidedTo: store.appliedTo(chain) };
+      });
+      return { plans, ...(more ? { more } : {}) };
+    }),
+
+    readAgain: (input, partition, offsets) => attempt(async () => {
+      const pipeline = pipelineOf(input);
+      const chain: Chain = { ...pipeline.scope, topic: pipeline.topic.name, partition };
+      // What an earlier try has copied, and noted.
+      const wanted = new Set(offsets.filter((offset) => !store.wasReadAgain(chain, offset)));
+      const found: KafkaRecord[] = [];
+      for await (const piece of records.read(chain.topic, partition, offsets[0]!, offsets.at(-1)! + 1)) found.push(...piece.records.filter(({ offset }) => wanted.has(offset)));
+      const { events, rejections } = decodeEvents(pipeline, found, { clockMs: nowMs() });
+      const accepted = events.map(({ recordIndex }) => found[recordIndex]!);
+      await copies.publish(chain.topic, accepted.map((record) => ({ partition, key: record.key, value: record.value, headers: headersOfCopy(chain, record) })));
+      await store.noteReadAgain(chain, accepted.map(({ offset }) => offset));
+      const [first] = rejections;
+      return {
+        copied: accepted.length + offsets.length - wanted.size, gone: wanted.size - found.length, refused: rejections.length,
+        ...(first ? { example: { offset: found[first.index]!.offset, code: first.code, reason: first.reason } } : {}),
+      };
+    }),
+  };
+}
+
+/** The record that a dead letter is about, when decoding refused it. */
+function originOf({ headers }: KafkaRecord): (Chain & { offset: number }) | undefined {
+  let key: string | undefined;
+  let step: string | undefined;
+  for (const [name, value] of headersIn(headers)) {
+    const text = Buffer.from(name).toString('latin1');
+    if (text === eventKeyHeader) key = value ? Buffer.from(value).toString() : undefined;
+    if (text === 'headrace-step') step = value ? Buffer.from(value).toString() : undefined;
+  }
+  if (key === undefined || step !== 'decode') return undefined;
+  try {
+    return parseEventKey(key);
+  } catch {
+    // Somebody else's message in our topic.
+    return undefined;
+  }
+}
+
+/** Its own, and where it comes from; one that was read again before has come from there. */
+function headersOfCopy(chain: Chain, { offset, headers }: KafkaRecord): RecordHeader[] {
+  const own = [...headersIn(headers)].filter(([name]) => Buffer.from(name).toString('latin1') !== readAgainHeader);
+  return [...own, textHeader(readAgainHeader, eventKey(chain, offset))];
+}
