@@ -1,4 +1,4 @@
-import type { $ZodType, $ZodTypes } from 'zod/v4/core';
+import type { $ZodLazy, $ZodType, $ZodTypes } from 'zod/v4/core';
 
 /** What a schema takes where the JSON text has a number. */
 export interface Wanted {
@@ -22,7 +22,7 @@ export function unwrap(schema: $ZodType): $ZodType {
         break;
       case 'lazy':
         // Not `getter()`, which may make a new schema at each call.
-        inner = inner._zod.innerType as $ZodTypes;
+        inner = (inner as $ZodLazy)._zod.innerType as $ZodTypes;
         break;
       case 'pipe':
         inner = def.in as $ZodTypes;
