@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { CommandError } from './exit.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerStatus } from './status.ts';
@@ -36,5 +37,5 @@ try {
 } catch (error) {
   // Commander has printed its own messages, help among them.
   if (!(error instanceof CommanderError)) report(error);
-  process.exitCode = error instanceof CommanderError ? error.exitCode : 1;
+  process.exitCode = error instanceof CommanderError || error instanceof CommandError ? error.exitCode : 1;
 }
