@@ -6,6 +6,8 @@ export interface SubmitOptions {
   gatewayUrl: string;
   pipeline: string;
   pieces: AsyncIterable<EventPiece>;
+  /** Each is a CloudEvent, whose data is the event. */
+  cloudEvents?: boolean;
   signal: AbortSignal;
   /** Told each event that was refused, in their order. */
   onRefused: (refusal: Refusal) => void;
@@ -150,10 +152,10 @@ async function postUntilAnswered(options: SubmitOptions, events: readonly Sendab
   }
 }
 
-async function post({ gatewayUrl, pipeline, signal }: SubmitOptions, events: readonly Sendable[]): Promise<{ status: number; problem: ProblemBody }> {
+async function post({ gatewayUrl, pipeline, cloudEvents, signal }: SubmitOptions, events: readonly Sendable[]): Promise<{ status: number; problem: ProblemBody }> {
   const response = await fetch(`${gatewayUrl}/v1/pipelines/${encodeURIComponent(pipeline)}/events`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': cloudEvents ? 'application/cloudevents-batch+json' : 'application/json' },
     body: Buffer.concat([opening, ...events.flatMap(({ bytes }, i) => (i === 0 ? [bytes] : [comma, bytes])), closing]),
     signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
   });

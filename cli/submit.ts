@@ -11,6 +11,7 @@ interface SubmitCommandOptions {
   pipeline?: string;
   gateway?: string;
   dataDir?: string;
+  cloudevents?: boolean;
   output: 'text' | 'json';
 }
 
@@ -35,6 +36,7 @@ export function registerSubmit(program: Command): void {
     .option('--pipeline <name>', 'pipeline that the events are for; always needed')
     .option('--gateway <url>', `address of the gateway (default: that of the running system, else ${defaultGatewayUrl})`)
     .option('--data-dir <dir>', 'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data)')
+    .option('--cloudevents', 'each is a CloudEvent in its envelope, whose data is the event')
     .addOption(new Option('--output <form>', 'how to print').choices(['text', 'json']).default('text'))
     .addHelpText('after', exitCodes)
     .action((file: string, options: SubmitCommandOptions) =>
@@ -43,7 +45,7 @@ export function registerSubmit(program: Command): void {
       }));
 }
 
-async function submit(file: string, { pipeline, gateway, dataDir, output }: SubmitCommandOptions): Promise<void> {
+async function submit(file: string, { pipeline, gateway, dataDir, cloudevents, output }: SubmitCommandOptions): Promise<void> {
   if (pipeline === undefined) throw new Error(pipelineMissing(dataDir));
   const gatewayUrl = gatewayUrlOf(gateway, dataDir);
   const source = await openEvents(file);
@@ -56,6 +58,7 @@ async function submit(file: string, { pipeline, gateway, dataDir, output }: Subm
       gatewayUrl,
       pipeline,
       pieces: source.pieces,
+      cloudEvents: cloudevents,
       signal: new AbortController().signal,
       onWaiting: (reason) => process.stderr.write(`no gateway takes events at ${gatewayUrl} (${reason}); trying again for half a minute\n`),
       onAccepted: (count) => (accepted += count),

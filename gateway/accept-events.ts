@@ -46,5 +46,5 @@ function hintOf({ code }: Rejection, value: Buffer): string {
   if (code !== 'SCHEMA_MISMATCH' || !value.includes('"specversion"')) return '';
   const event = JSON.parse(value.toString()) as Record<string, unknown> | null;
   const isEnvelope = typeof event === 'object' && event !== null && 'specversion' in event && ('data' in event || 'data_base64' in event);
-  return isEnvelope ? '; it looks like a CloudEvent: send it with content-type: application/cloudevents+json' : '';
+  return isEnvelope ? '; it looks like a CloudEvent: send it with content-type: application/cloudevents+json (headrace submit --cloudevents)' : '';
 }

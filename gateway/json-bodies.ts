@@ -8,8 +8,6 @@ export function registerJsonBodies(app: GatewayApp): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, raw: Buffer) => {
-    // A route that does not exist is told so, whatever was sent to it.
-    if (request.is404) return undefined;
     if (!isJsonType(mediaTypeOf(request).name)) throw unreadableType(request, ['application/json']);
     const text = (await readBody(request, raw, request.routeOptions.bodyLimit)).toString();
     return await new Promise<unknown>((resolve, reject) => {

@@ -32,7 +32,7 @@ export class Problem extends Error {
   }
 }
 
-/** The answer in OpenAPI. */
+/** A problem in OpenAPI. */
 export const problemSchema = z
   .looseObject({
     type: z.string(),
@@ -52,12 +52,18 @@ export function registerProblems(app: FastifyInstance): void {
     if (problem.status >= 500) request.log.error({ err: error, route: request.routeOptions.url }, problem.title);
     return sendProblem(problem, request, reply);
   });
-  app.setNotFoundHandler((request, reply) => {
-    const allowed = methodsOf(pathOf(request));
-    // A file of the documentation that is not there has a route all the same.
-    if (allowed.length === 0 || allowed.includes(request.method)) return sendProblem(new Problem(404, 'not-found', 'Not found', `nothing answers ${request.method} here; see /docs`), request, reply);
-    return sendProblem(new Problem(405, 'method', 'Method not allowed', `${request.method} means nothing here; use ${allowed.join(' or ')}`, { headers: { allow: allowed.join(', ') } }), request, reply);
+  // Before a body is read that nobody wants.
+  app.addHook('onRequest', async (request) => {
+    if (request.is404) throw notFound(request, methodsOf(pathOf(request)));
   });
+  // Where a route sends what it does not find.
+  app.setNotFoundHandler((request, reply) => sendProblem(notFound(request, []), request, reply));
+}
+
+function notFound({ method }: FastifyRequest, allowed: readonly string[]): Problem {
+  // A file of the documentation that is not there has a route all the same.
+  if (allowed.length === 0 || allowed.includes(method)) return new Problem(404, 'not-found', 'Not found', `nothing answers ${method} here; see /docs`);
+  return new Problem(405, 'method', 'Method not allowed', `${method} means nothing here; use ${allowed.join(' or ')}`, { headers: { allow: allowed.join(', ') } });
 }
 
 /** The methods that a path takes, by the routes that are added from now on. */

@@ -13,7 +13,7 @@ import { registerJsonBodies } from './json-bodies.ts';
 import type { LinkOptions } from './links.ts';
 import { mergeMetrics } from './merge-metrics.ts';
 import { registerMetrics } from './metrics.ts';
-import { Problem, registerProblems, sendError } from './problems.ts';
+import { Problem, problemType, registerProblems, sendError } from './problems.ts';
 import type { Check } from './readiness.ts';
 import { registerCodecRoutes } from './routes-codec.ts';
 import { registerDecisionRoutes } from './routes-decisions.ts';
@@ -125,7 +125,23 @@ async function registerDocs(app: GatewayApp, version: string): Promise<void> {
       ],
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => withProblems(jsonSchemaTransformObject(document) as Documented),
   });
   await app.register(swaggerUi, { routePrefix: '/docs' });
+}
+
+interface Documented {
+  paths?: Record<string, Record<string, { responses?: Record<string, { description?: string; content?: Record<string, unknown> }> }>>;
+}
+
+/** Says of every operation that its errors are problems, also those that it does not list. */
+function withProblems<T extends Documented>(document: T): T {
+  for (const operation of Object.values(document.paths ?? {}).flatMap((path) => Object.values(path))) {
+    operation.responses = { ...operation.responses, default: { description: 'Any other error', content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } } } };
+    for (const [status, response] of Object.entries(operation.responses)) {
+      const json = response.content?.['application/json'] as { schema?: { $ref?: string } } | undefined;
+      if (status !== '200' && json?.schema?.$ref?.endsWith('/Problem')) response.content = { [problemType]: json };
+    }
+  }
+  return document;
 }

@@ -122,6 +122,13 @@ describe('headrace submit', () => {
     expect(await run(file)).toMatchObject({ exitCode: 0, stdout: '0 events accepted, 0 lines refused\n', stderr: `${file} is empty: there is nothing to send\n` });
   });
 
+  it('sends what CloudEvents carry, and says how when it was not told', async () => {
+    writeFileSync(file, JSON.stringify({ specversion: '1.0', id: '1', source: '/x', type: 'order', data: orderEvent('a') }));
+    expect(await run(file)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('headrace submit --cloudevents') as string });
+    expect(await run(file, '--cloudevents')).toMatchObject({ exitCode: 0, stdout: '1 event accepted, 0 lines refused\n' });
+    expect(published).toEqual(['a']);
+  });
+
   it('says how many were accepted before it could not go on', async () => {
     writeFileSync(file, `[${Array.from({ length: 600 }, (_, i) => JSON.stringify(orderEvent(`o${i}`))).join()}; 1]`);
     expect((await run(file)).error).toMatchObject({ exitCode: 2, message: expect.stringMatching(/is no JSON from line 1 on: ";" stands between two events; those before it were read; 500 events accepted before that$/) as string });

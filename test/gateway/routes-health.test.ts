@@ -77,7 +77,7 @@ describe('health, readiness, version, documentation', () => {
       '/codec/decode', '/codec/encode', '/healthz', '/metrics', '/readyz', '/v1/decisions/{eventId}', '/v1/pipelines/{name}/events',
       '/v1/reviews', '/v1/reviews/{id}', '/v1/reviews/{id}/verdict', '/v1/status', '/version',
     ]);
-    expect(Object.keys(openapi.paths['/v1/reviews/{id}/verdict']!['post']!.responses)).toEqual(['200', '400', '404', '409', '413', '415', '422', '503']);
+    expect(Object.keys(openapi.paths['/v1/reviews/{id}/verdict']!['post']!.responses)).toEqual(['200', '400', '404', '409', '413', '415', '422', '503', 'default']);
     expect(Object.keys(openapi.components.schemas)).toEqual(expect.arrayContaining(['Decision', 'Review', 'Problem', 'Verdict']));
   });
 });
