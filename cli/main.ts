@@ -1,6 +1,7 @@
 import { isPostgresError, messageOf } from '../contracts/error-text.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { CommandError } from './exit.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerResume } from './resume.ts';
@@ -39,5 +40,5 @@ try {
 } catch (error) {
   // Commander has printed its own messages, help among them.
   if (!(error instanceof CommanderError)) report(error);
-  process.exitCode = error instanceof CommanderError ? error.exitCode : 1;
+  process.exitCode = error instanceof CommanderError || error instanceof CommandError ? error.exitCode : 1;
 }

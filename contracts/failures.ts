@@ -10,6 +10,7 @@ export const failures = {
   FORBIDDEN_KEY: { kind: 'permanent', meaning: 'An object has a key such as __proto__ that could change other objects.' },
   TOO_DEEP: { kind: 'permanent', meaning: 'Objects or arrays are nested deeper than 32 levels.' },
   SCHEMA_MISMATCH: { kind: 'permanent', meaning: "The value does not fit the pipeline's event schema." },
+  INEXACT_NUMBER: { kind: 'permanent', meaning: 'A number of the value would be rounded: an integer beyond 2^53 in a field that is no bigint or text, or more than a double can be.' },
   RECORD_TOO_LARGE: { kind: 'permanent', meaning: 'The record is larger than a batch may be.' },
   BAD_EVENT: { kind: 'permanent', meaning: "The pipeline's own functions (id, time, entities, features) failed on the event or gave no usable value." },
   EVENT_TOO_FAR_AHEAD: { kind: 'permanent', meaning: 'The event claims to happen later than the clock by more than the pipeline allows.' },

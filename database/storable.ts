@@ -10,6 +10,11 @@ export function storableText(text: string): string {
   return text.includes('\u0000') ? text.replaceAll('\u0000', replacement) : text;
 }
 
+/** The text as it reads once it was stored: what to look for when a stored text is looked up, or compared with another. */
+export function storedText(text: string): string {
+  return Buffer.from(storableText(text)).toString();
+}
+
 /**
  * The JSON text of a value, as a `jsonb` column takes it. `JSON.stringify` writes only half surrogates and control characters
  * as escapes, so any escaped surrogate is half of one. Throws a TypeError on what JSON cannot hold (a bigint, a cycle).

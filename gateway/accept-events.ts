@@ -1,13 +1,13 @@
 import { decodeEvents } from '../pipelines/decode-event.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { messageOf } from '../contracts/failures.ts';
+import type { Rejection } from '../contracts/rejection.ts';
+import type { CloudEventRefusal, SentEvent } from './cloud-events.ts';
 import type { ProblemEntry } from './problems.ts';
 
 /** An event that its pipeline accepts, as it goes to Kafka. */
-export interface AcceptedEvent {
+export interface AcceptedEvent extends SentEvent {
   eventId: string;
   key: Buffer;
-  value: Buffer;
 }
 
 /** Brokers refuse records above about 1 MB by default. */
@@ -15,31 +15,36 @@ const eventBytesMax = 900_000;
 
 /**
  * Checks events exactly as the worker will check their records, so that nothing which was accepted here becomes a dead letter
- * there. Values go on as they came, without what the schema made of them: the worker applies it once more.
+ * there. Values go on as they came, byte for byte, without what the schema made of them: the worker applies it once more.
  */
-export function acceptEvents(pipeline: AnyPipeline, events: readonly unknown[]): { accepted: AcceptedEvent[]; refused: ProblemEntry[] } {
+export function acceptEvents(pipeline: AnyPipeline, events: readonly (SentEvent | CloudEventRefusal)[]): { accepted: AcceptedEvent[]; refused: ProblemEntry[] } {
   const refused: ProblemEntry[] = [];
   const accepted: AcceptedEvent[] = [];
   events.forEach((event, index) => {
-    const value = valueOf(event);
-    if (!Buffer.isBuffer(value)) {
-      refused.push({ index, ...value });
+    if ('code' in event) {
+      refused.push({ index, ...event });
       return;
     }
-    const { events: [decoded], rejections } = decodeEvents(pipeline, [{ offset: 0, timestampMs: Date.now(), key: null, value }], { clockMs: Date.now() });
-    if (decoded) accepted.push({ eventId: decoded.eventId, key: Buffer.from(decoded.entityKeys[0]!), value });
-    else refused.push({ index, code: rejections[0]!.code, reason: rejections[0]!.reason });
+    const bytes = event.value.length + bytesOf(event.headers);
+    if (bytes > eventBytesMax) {
+      refused.push({ index, code: 'RECORD_TOO_LARGE', reason: `the event has ${bytes} bytes; at most ${eventBytesMax} are taken` });
+      return;
+    }
+    const { events: [decoded], rejections } = decodeEvents(pipeline, [{ offset: 0, timestampMs: Date.now(), key: null, value: event.value }], { clockMs: Date.now() });
+    if (decoded) accepted.push({ eventId: decoded.eventId, key: Buffer.from(decoded.entityKeys[0]!), ...event });
+    else refused.push({ index, code: rejections[0]!.code, reason: `${rejections[0]!.reason}${hintOf(rejections[0]!, event.value)}` });
   });
   return { accepted, refused };
 }
 
-function valueOf(event: unknown): Buffer | { code: string; reason: string } {
-  try {
-    const value = Buffer.from(JSON.stringify(event));
-    if (value.length <= eventBytesMax) return value;
-    return { code: 'RECORD_TOO_LARGE', reason: `the event has ${value.length} bytes; at most ${eventBytesMax} are taken` };
-  } catch (error) {
-    // Only nesting can make what was parsed from JSON impossible to write as JSON.
-    return { code: 'TOO_DEEP', reason: messageOf(error) };
-  }
+function bytesOf(headers: Record<string, string> = {}): number {
+  return Object.entries(headers).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0);
+}
+
+/** What a program probably did that sent an event in an envelope. */
+function hintOf({ code }: Rejection, value: Buffer): string {
+  if (code !== 'SCHEMA_MISMATCH' || !value.includes('"specversion"')) return '';
+  const event = JSON.parse(value.toString()) as Record<string, unknown> | null;
+  const isEnvelope = typeof event === 'object' && event !== null && 'specversion' in event && ('data' in event || 'data_base64' in event);
+  return isEnvelope ? '; it looks like a CloudEvent: send it with content-type: application/cloudevents+json (headrace submit --cloudevents)' : '';
 }

@@ -2,6 +2,10 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 
+/** The media type of problems. */
+export const problemType = 'application/problem+json';
+const instanceCharsMax = 1_000;
+
 /** One part of the request that was not accepted. */
 export interface ProblemEntry {
   /** Index of the event in the request. */
@@ -22,13 +26,13 @@ export class Problem extends Error {
     readonly kind: string,
     readonly title: string,
     readonly detail: string,
-    readonly more: { errors?: readonly ProblemEntry[]; retryAfterSeconds?: number; decided?: unknown } = {},
+    readonly more: { errors?: readonly ProblemEntry[]; retryAfterSeconds?: number; headers?: Record<string, string>; decided?: unknown } = {},
   ) {
     super(detail);
   }
 }
 
-/** The answer in OpenAPI. */
+/** A problem in OpenAPI. */
 export const problemSchema = z
   .looseObject({
     type: z.string(),
@@ -40,26 +44,61 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
 
-/** Answers every error, and every unknown route, as a problem. Whatever we did not foresee is logged and answered without any detail. */
+/** Returns every error, and every unknown route, as a problem. Whatever we did not foresee is logged and returned without any detail. */
 export function registerProblems(app: FastifyInstance): void {
+  const methodsOf = collectMethods(app);
   app.setErrorHandler((error: FastifyError | Problem, request, reply) => {
     const problem = problemOf(error);
     if (problem.status >= 500) request.log.error({ err: error, route: request.routeOptions.url }, problem.title);
-    return send(problem, request, reply);
+    return sendProblem(problem, request, reply);
   });
-  app.setNotFoundHandler((request, reply) => {
-    return send(new Problem(404, 'not-found', 'Not found', `nothing answers ${request.method} here; see /docs`), request, reply);
+  // Before a body is read that nobody wants.
+  app.addHook('onRequest', async (request) => {
+    if (request.is404) throw notFound(request, methodsOf(pathOf(request)));
   });
+  // Where a route sends what it does not find.
+  app.setNotFoundHandler((request, reply) => sendProblem(notFound(request, []), request, reply));
 }
 
-function send({ status, kind, title, detail, more: { retryAfterSeconds, ...more } }: Problem, request: FastifyRequest, reply: FastifyReply) {
+function notFound({ method }: FastifyRequest, allowed: readonly string[]): Problem {
+  // A file of the documentation that is not there has a route all the same.
+  if (allowed.length === 0 || allowed.includes(method)) return new Problem(404, 'not-found', 'Not found', `nothing answers ${method} here; see /docs`);
+  return new Problem(405, 'method', 'Method not allowed', `${method} means nothing here; use ${allowed.join(' or ')}`, { headers: { allow: allowed.join(', ') } });
+}
+
+/** The methods that a path takes, by the routes that are added from now on. */
+function collectMethods(app: FastifyInstance): (path: string) => string[] {
+  const routes: { pattern: RegExp; methods: string[] }[] = [];
+  app.addHook('onRoute', ({ url, method }) => {
+    const pattern = url.replace(/[.+?^$()[\]{}|\\]/g, '\\$&').replace(/:\w+/g, '[^/]+').replace(/\*$/, '.*');
+    routes.push({ pattern: new RegExp(`^${pattern}$`), methods: [method].flat() });
+  });
+  return (path) => [...new Set(routes.flatMap(({ pattern, methods }) => (pattern.test(path) ? methods : [])))].sort();
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0]!;
+}
+
+/** Sends what was thrown before a route was found, too. */
+export function sendError(error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
+  return sendProblem(problemOf(error), request, reply);
+}
+
+function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply) {
+  const { retryAfterSeconds, headers = {} } = problem.more;
   if (retryAfterSeconds !== undefined) void reply.header('retry-after', retryAfterSeconds);
   // The body is serialised here: a route's response schema describes it, but must not stand between a problem and its answer.
   return reply
-    .code(status)
-    .header('content-type', 'application/problem+json')
+    .code(problem.status)
+    .headers({ ...headers, 'content-type': problemType })
     .serializer((body: string) => body)
-    .send(JSON.stringify({ type: `urn:headrace:problem:${kind}`, title, status, detail, instance: request.url.split('?', 1)[0], ...more }));
+    .send(problemJson(problem, pathOf(request).slice(0, instanceCharsMax)));
+}
+
+/** The problem as it is sent. */
+export function problemJson({ status, kind, title, detail, more: { errors, decided } }: Problem, instance?: string): string {
+  return JSON.stringify({ type: `urn:headrace:problem:${kind}`, title, status, detail, instance, errors, decided });
 }
 
 function problemOf(error: FastifyError | Problem): Problem {
@@ -75,6 +114,7 @@ function problemOf(error: FastifyError | Problem): Problem {
     return new Problem(503, 'unavailable', 'A server that we need does not answer', '/readyz says which one; send the request again', { retryAfterSeconds: 1 });
   }
   const status = error.statusCode ?? 500;
+  if (status === 414) return new Problem(414, 'too-long', 'The address is too long', 'no part of a path of ours is so long');
   if (status === 413) return new Problem(413, 'too-large', 'The request is too large', error.message);
   if (status === 415) return new Problem(415, 'invalid-request', 'The request cannot be used', 'the body must be JSON, with the header content-type: application/json');
   if (status >= 400 && status < 500) return new Problem(status, 'invalid-request', 'The request cannot be used', error.message);

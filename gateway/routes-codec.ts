@@ -41,7 +41,7 @@ export function registerCodecRoutes(app: GatewayApp, { codec, origins }: CodecOp
     app.post(path, {
       bodyLimit: bodyBytesMax,
       onRequest: allowOrigin,
-      schema: { tags: ['codec'], summary, body: payloadsSchema, response: { 200: payloadsSchema, 400: problemSchema, 403: problemSchema, 413: problemSchema } },
+      schema: { tags: ['codec'], summary, body: payloadsSchema, response: { 200: payloadsSchema, 400: problemSchema, 403: problemSchema, 413: problemSchema, 415: problemSchema } },
       handler: async ({ body }) => ({ payloads: await Promise.all(body.payloads.map(async (payload) => toJson(await convert(fromJson(payload))))) }),
     });
   };

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { findDecisions, type StoredDecision } from '../database/decisions.ts';
 import { findReviewsOfEvents } from '../database/review-lists.ts';
+import { storedText } from '../database/storable.ts';
 import type { GatewayApp } from './app.ts';
 import { workflowUrl, type LinkOptions } from './links.ts';
 import { Problem, problemSchema } from './problems.ts';
@@ -39,7 +40,7 @@ export function registerDecisionRoutes(app: GatewayApp, { pipelines, pool, links
       if (pipeline !== undefined && !names.includes(pipeline)) {
         throw new Problem(404, 'unknown-pipeline', 'Unknown pipeline', `"${pipeline}" is none of ${names.join(', ')}`);
       }
-      const [first, ...later] = await findDecisions(pool, pipeline === undefined ? names : [pipeline], eventId);
+      const [first, ...later] = await findDecisions(pool, pipeline === undefined ? names : [pipeline], storedText(eventId));
       if (!first) throw new Problem(404, 'not-decided', 'No decision', 'no event with this id has been decided yet');
       const others = new Set([first, ...later].map((decision) => decision.pipeline));
       if (others.size > 1) throw new Problem(409, 'ambiguous', 'Several pipelines have an event with this id', `add ?pipeline= with one of ${[...others].join(', ')}`);

@@ -3,11 +3,15 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { acceptEvents, type AcceptedEvent } from './accept-events.ts';
 import type { GatewayApp } from './app.ts';
+import { eventTypes, registerEventBodies, type SentEvents } from './event-bodies.ts';
 import { within } from '../contracts/within.ts';
 import { Problem, problemSchema } from './problems.ts';
 
 /** What taking events needs of Kafka. Resolves only when the brokers have all the messages in sync. */
-export type PublishEvents = (topic: string, messages: { key: Buffer; value: Buffer }[]) => Promise<void>;
+export type PublishEvents = (topic: string, messages: EventMessage[]) => Promise<void>;
+
+/** An event as Kafka gets it. */
+export type EventMessage = Pick<AcceptedEvent, 'key' | 'value' | 'headers'>;
 
 const eventsMax = 500;
 const bodyBytesMax = 1024 * 1024;
@@ -20,39 +24,40 @@ const acceptedSchema = z.object({ accepted: z.number(), eventIds: z.array(z.stri
 
 /** `POST /v1/pipelines/{name}/events` */
 export function registerEventRoutes(app: GatewayApp, { pipelines, publishEvents }: { pipelines: readonly AnyPipeline[]; publishEvents: PublishEvents }): void {
-  // Unlike the server's own parser this one keeps keys such as __proto__ as plain data, so that the answer can name the event that has one.
-  app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: bodyBytesMax }, (_, body, done) => {
-    try {
-      done(null, JSON.parse(body as string));
-    } catch {
-      done(new Problem(400, 'not-json', 'The body is no JSON', 'send one event as a JSON object, or an array of them'));
-    }
-  });
+  registerEventBodies(app, bodyBytesMax);
   app.post('/v1/pipelines/:name/events', {
     bodyLimit: bodyBytesMax,
     schema: {
       tags: ['events'],
       summary: 'Take one event, or up to 500',
-      description: `Answers 202 once Kafka has all of them in sync. All or none: when one is refused, none is taken. Pipelines: ${pipelines.map(({ name }) => name).join(', ')}.`,
+      description: description(pipelines.map(({ name }) => name)),
+      consumes: [...eventTypes],
       params: z.object({ name: z.string() }),
       body: z.unknown().meta({ description: 'One event, or an array of up to 500, as the event schema of the pipeline says.', examples: [{}] }),
-      response: { 202: acceptedSchema, 400: problemSchema, 404: problemSchema, 413: problemSchema, 503: problemSchema },
+      response: { 202: acceptedSchema, 400: problemSchema, 404: problemSchema, 413: problemSchema, 415: problemSchema, 503: problemSchema },
     },
     handler: async (request, reply) => {
       const pipeline = pipelines.find(({ name }) => name === request.params.name);
       if (!pipeline) {
         throw new Problem(404, 'unknown-pipeline', 'Unknown pipeline', `"${request.params.name}" is none of ${pipelines.map(({ name }) => name).join(', ')}`);
       }
-      const accepted = acceptAll(pipeline, request.body);
+      const accepted = acceptAll(pipeline, request.body as SentEvents | undefined);
       await publishAll(publishEvents, pipeline.topic.name, accepted);
       return reply.code(202).send({ accepted: accepted.length, eventIds: accepted.map(({ eventId }) => eventId) });
     },
   });
 }
 
-function acceptAll(pipeline: AnyPipeline, body: unknown): AcceptedEvent[] {
-  const events = Array.isArray(body) ? (body as unknown[]) : [body];
+function description(pipelines: readonly string[]): string {
+  return [
+    'Answers 202 once Kafka has all of them in sync. All or none: when one is refused, none is taken. The record holds the bytes that were sent, without the whitespace around them.',
+    'Bodies: one JSON object or an array of them; JSON lines (application/x-ndjson); CloudEvents in structured, batched and binary mode, whose data is the event, and whose attributes become',
+    'the headers ce_* of the record. In UTF-8, UTF-16 or ISO-8859-1; content-encoding gzip, deflate or br, up to 1 MiB inflated.',
+    `Pipelines: ${pipelines.join(', ')}.`,
+  ].join(' ');
+}
+
+function acceptAll(pipeline: AnyPipeline, events: SentEvents = []): AcceptedEvent[] {
   if (events.length === 0 || events.length > eventsMax) {
     throw new Problem(400, 'event-count', 'No events, or too many', `${events.length} events were sent; 1 to ${eventsMax} are taken at once`);
   }
@@ -74,16 +79,16 @@ async function publishAll(publishEvents: PublishEvents, topic: string, events: r
   }
 }
 
-function parts(events: readonly AcceptedEvent[]): { key: Buffer; value: Buffer }[][] {
-  const all: { key: Buffer; value: Buffer }[][] = [];
+function parts(events: readonly AcceptedEvent[]): EventMessage[][] {
+  const all: EventMessage[][] = [];
   let bytes = Infinity;
-  for (const { key, value } of events) {
+  for (const { key, value, headers } of events) {
     bytes += key.length + value.length;
     if (bytes > partBytesMax) {
       all.push([]);
       bytes = key.length + value.length;
     }
-    all.at(-1)!.push({ key, value });
+    all.at(-1)!.push(headers ? { key, value, headers } : { key, value });
   }
   return all;
 }

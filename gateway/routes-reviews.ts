@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { z } from 'zod';
+import { parseEventKey, reviewWorkflowId } from '../contracts/event-key.ts';
 import { commentLengthMax, reviewerLengthMax, reviewStatuses } from '../contracts/review.ts';
 import { findReview, listReviews } from '../database/review-lists.ts';
+import { storedText } from '../database/storable.ts';
 import type { GatewayApp } from './app.ts';
 import type { LinkOptions } from './links.ts';
 import { Problem, problemSchema } from './problems.ts';
@@ -37,7 +39,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
       response: { 200: listSchema, 400: problemSchema },
     },
     handler: async ({ query: { status, pipeline, limit, cursor } }) => {
-      const found = await listReviews(pool, { status, pipeline, limit: limit + 1, after: cursor === undefined ? undefined : ordinalOf(cursor) });
+      const found = await listReviews(pool, { status, pipeline: pipeline && storedText(pipeline), limit: limit + 1, after: cursor === undefined ? undefined : ordinalOf(cursor) });
       const reviews = found.slice(0, limit);
       return {
         reviews: reviews.map((review) => reviewView(review, links)),
@@ -49,7 +51,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
   app.get('/v1/reviews/:id', {
     schema: { tags: ['reviews'], summary: 'One review', params: idSchema, response: { 200: reviewSchema, 404: problemSchema } },
     handler: async ({ params: { id } }) => {
-      const review = await findReview(pool, id);
+      const review = await findReview(pool, storedText(id));
       if (!review) throw unknownReview(id);
       return reviewView(review, links);
     },
@@ -62,13 +64,26 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
       description: 'The first verdict wins; a later one gets 409 with who was first and when, unless it is the same one again (same id, or same reviewer, verdict and comment). So does one on a review that still waits to be opened.',
       params: idSchema,
       body: verdictSchema,
-      response: { 200: decidedSchema, 400: problemSchema, 404: problemSchema, 409: problemSchema, 422: problemSchema, 503: problemSchema },
+      response: { 200: decidedSchema, 400: problemSchema, 404: problemSchema, 409: problemSchema, 413: problemSchema, 415: problemSchema, 422: problemSchema, 503: problemSchema },
     },
     handler: async ({ params: { id }, body }) => {
-      const { verdict, reviewer, comment, decidedAtMs } = await decide(id, { ...body, id: body.id ?? randomUUID() });
+      if (!isReviewId(id)) throw unknownReview(id);
+      const sent = { verdict: storedText(body.verdict), reviewer: storedText(body.reviewer), comment: body.comment && storedText(body.comment) };
+      const { verdict, reviewer, comment, decidedAtMs } = await decide(id, { ...sent, id: storedText(body.id ?? randomUUID()) });
       return { id, status: 'decided' as const, decided: { verdict, reviewer, comment, decidedAt: new Date(decidedAtMs).toISOString() } };
     },
   });
+}
+
+/** No server need be asked for a review whose id none can have. */
+function isReviewId(id: string): boolean {
+  const key = id.slice(reviewWorkflowId('').length);
+  try {
+    parseEventKey(key);
+    return id === reviewWorkflowId(key);
+  } catch {
+    return false;
+  }
 }
 
 function cursorOf(ordinal: number): string {

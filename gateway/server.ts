@@ -8,10 +8,12 @@ import type { Registry } from 'prom-client';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { Logger } from '../runtime/log.ts';
 import type { GatewayApp } from './app.ts';
+import { refuseConnection, refuseOddRequests } from './client-errors.ts';
+import { registerJsonBodies } from './json-bodies.ts';
 import type { LinkOptions } from './links.ts';
 import { mergeMetrics } from './merge-metrics.ts';
 import { registerMetrics } from './metrics.ts';
-import { registerProblems } from './problems.ts';
+import { Problem, problemType, registerProblems, sendError } from './problems.ts';
 import type { Check } from './readiness.ts';
 import { registerCodecRoutes } from './routes-codec.ts';
 import { registerDecisionRoutes } from './routes-decisions.ts';
@@ -53,11 +55,15 @@ export interface GatewayOptions {
   metricsTargets: readonly string[];
   gauges: GaugeSources;
   log: Logger;
+  /** @default performance.now */
+  nowMs?: () => number;
 }
 
 const requestTimeoutMs = 30_000;
 const connectionTimeoutMs = 60_000;
 const keepAliveTimeoutMs = 30_000;
+/** Longer than any id; what is longer is refused before it is looked up. */
+const paramCharsMax = 1_000;
 
 /** The web application, not yet listening. Closing it waits for the requests under way. */
 export async function createGateway(options: GatewayOptions): Promise<GatewayApp> {
@@ -68,17 +74,26 @@ export async function createGateway(options: GatewayOptions): Promise<GatewayApp
     connectionTimeout: connectionTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
     bodyLimit: 64 * 1024,
-    routerOptions: { maxParamLength: 1_000 },
+    routerOptions: { maxParamLength: paramCharsMax },
     forceCloseConnections: 'idle',
+    // Node would refuse a request without a host by itself, and without a body that says so.
+    http: { requireHostHeader: false },
+    frameworkErrors: sendError,
+    clientErrorHandler: refuseConnection,
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   registerProblems(app);
+  registerJsonBodies(app);
+  refuseOddRequests(app.server);
+  app.addHook('onRequest', async ({ raw: { httpVersion, headers } }) => {
+    if (httpVersion === '1.1' && headers.host === undefined) throw new Problem(400, 'invalid-http', 'The request cannot be used', 'it has no host header');
+  });
   const { targetMissing } = registerMetrics(app, options.registry, options.gauges);
   await registerDocs(app, options.version);
 
   const { deployment, version, pipelines } = options;
-  registerHealthRoutes(app, { checks: options.checks, version: { name: 'headrace', version, deployment, pipelines: pipelines.map(({ name }) => name) } });
+  registerHealthRoutes(app, { checks: options.checks, nowMs: options.nowMs, version: { name: 'headrace', version, deployment, pipelines: pipelines.map(({ name }) => name) } });
   // In a scope of its own, because it reads JSON in its own way.
   await app.register(async (scope) => registerEventRoutes(scope as GatewayApp, options));
   registerStatusRoute(app, options);
@@ -110,7 +125,23 @@ async function registerDocs(app: GatewayApp, version: string): Promise<void> {
       ],
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => withProblems(jsonSchemaTransformObject(document) as Documented),
   });
   await app.register(swaggerUi, { routePrefix: '/docs' });
+}
+
+interface Documented {
+  paths?: Record<string, Record<string, { responses?: Record<string, { description?: string; content?: Record<string, unknown> }> }>>;
+}
+
+/** Says of every operation that its errors are problems, also those that it does not list. */
+function withProblems<T extends Documented>(document: T): T {
+  for (const operation of Object.values(document.paths ?? {}).flatMap((path) => Object.values(path))) {
+    operation.responses = { ...operation.responses, default: { description: 'Any other error', content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } } } };
+    for (const [status, response] of Object.entries(operation.responses)) {
+      const json = response.content?.['application/json'] as { schema?: { $ref?: string } } | undefined;
+      if (status !== '200' && json?.schema?.$ref?.endsWith('/Problem')) response.content = { [problemType]: json };
+    }
+  }
+  return document;
 }

@@ -2,7 +2,7 @@ import type { Pool, PoolClient } from 'pg';
 import { Places } from '../contracts/places.ts';
 import type { AcceptedVerdict, VerdictInput } from '../contracts/review.ts';
 import { findAcceptedVerdict } from '../database/reviews.ts';
-import { storableText } from '../database/storable.ts';
+import { storedText } from '../database/storable.ts';
 import { withClient } from '../database/with-client.ts';
 import { Problem } from './problems.ts';
 import type { SendVerdict } from './temporal-verdicts.ts';
@@ -70,7 +70,7 @@ export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingM
  */
 function answerLater(accepted: AcceptedVerdict, later: IdentifiedVerdict): AcceptedVerdict {
   const { verdict, reviewer, comment, decidedAtMs } = accepted;
-  if (accepted.id === later.id || (verdict === later.verdict && reviewer === storableText(later.reviewer) && comment === (later.comment && storableText(later.comment)))) return accepted;
+  if (accepted.id === later.id || (verdict === later.verdict && reviewer === storedText(later.reviewer) && comment === (later.comment && storedText(later.comment)))) return accepted;
   const decidedAt = new Date(decidedAtMs).toISOString();
   throw new Problem(409, 'already-decided', 'Somebody was first', `decided as "${verdict}" by ${reviewer} at ${decidedAt}`, { decided: { verdict, reviewer, comment, decidedAt } });
 }

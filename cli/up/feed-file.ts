@@ -1,16 +1,15 @@
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { submitLines } from '../submit-lines.ts';
-import type { Refusal } from '../submit-lines.ts';
+import { openEvents } from '../events/open-events.ts';
+import { submitEvents } from '../submit-events.ts';
+import type { Refusal } from '../submit-events.ts';
 
 export interface FeedOptions {
   file: string;
   gatewayUrl: string;
   pipeline: string;
-  /** Lines per second; absent = as fast as they are taken. */
+  /** Events per second; absent = as fast as they are taken. */
   rate?: number;
-  /** Told each line that was refused. */
+  /** Told each event that was refused. */
   onRefused: (refusal: Refusal) => void;
   onProgress: (progress: FeedProgress) => void;
   signal: AbortSignal;
@@ -23,37 +22,38 @@ export interface FeedProgress {
 
 /** The gateway answers 503 while Kafka is away; beyond this many tries in a row (about five minutes) the feed gives up. */
 const triesMax = 300;
-/** Lines are sent about this often, so that a slow feed is a steady one. */
+/** Events are sent about this often, so that a slow feed is a steady one. */
 const requestsPerSecond = 10;
 
-/** Feeds a file of JSON lines through the gateway, which checks them. Blank lines are skipped. Rejects when the file or the gateway fails. */
+/** Feeds a file of events through the gateway, which checks them. Rejects when the file or the gateway fails. */
 export async function feedFile({ file, gatewayUrl, pipeline, rate, onRefused, onProgress, signal }: FeedOptions): Promise<FeedProgress> {
   const progress: FeedProgress = { accepted: 0, refused: 0 };
-  const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
-  await submitLines({
-    gatewayUrl, pipeline, signal, triesMax,
-    lines: rate === undefined ? lines : paced(lines, rate, signal),
-    linesMax: rate === undefined ? undefined : Math.max(1, Math.round(rate / requestsPerSecond)),
-    onRefused: (refusal) => {
-      progress.refused += 1;
-      onRefused(refusal);
-    },
-    onAccepted: (count) => {
-      progress.accepted += count;
-      onProgress({ ...progress });
-    },
-  });
-  return progress;
+  const source = await openEvents(file);
+  try {
+    await submitEvents({
+      gatewayUrl, pipeline, signal, triesMax,
+      pieces: source.pieces,
+      ...(rate !== undefined && { pace: paceOf(rate, signal), eventsMax: Math.max(1, Math.round(rate / requestsPerSecond)) }),
+      onRefused: (refusal) => {
+        progress.refused += 1;
+        onRefused(refusal);
+      },
+      onAccepted: (count) => {
+        progress.accepted += count;
+        onProgress({ ...progress });
+      },
+    });
+    return progress;
+  } finally {
+    source.close();
+  }
 }
 
-/** Passes lines on no faster than the rate. */
-async function* paced(lines: AsyncIterable<string>, rate: number, signal: AbortSignal): AsyncGenerator<string> {
+/** Waits until as many events are due as were accepted: those that were refused cost no time. */
+function paceOf(rate: number, signal: AbortSignal): (accepted: number) => Promise<void> {
   const startedAt = Date.now();
-  let passed = 0;
-  for await (const line of lines) {
-    const dueMs = startedAt + (passed / rate) * 1_000 - Date.now();
+  return async (accepted) => {
+    const dueMs = startedAt + (accepted / rate) * 1_000 - Date.now();
     if (dueMs >= 1) await delay(dueMs, undefined, { signal });
-    passed += 1;
-    yield line;
-  }
+  };
 }

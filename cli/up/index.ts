@@ -9,7 +9,7 @@ export function registerUp(program: Command): void {
   program
     .command('up')
     .description('Start Kafka, Temporal, PostgreSQL, a model server and Headrace on this machine, and stream events through them.')
-    .option('--events <file>', 'feed this file of JSON lines instead of simulated events')
+    .option('--events <file>', 'feed this file of events (JSON lines or a JSON array) instead of simulated ones')
     .option('--rate <events per second>', 'how fast to produce (default: 50 simulated, a file as fast as possible)', parseRate)
     .option('--pipeline <name>', 'run this pipeline only; may be given several times', collectNames)
     .option('--pipelines <dir>', 'folder of your own pipelines (default: the shipped examples)')

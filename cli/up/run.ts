@@ -1,10 +1,12 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { messageOf } from '../../contracts/failures.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import { loadPipelines } from '../../pipelines/load.ts';
 import { defaultCacheDir } from '../../stack/servers/index.ts';
 import { diskUseBytes, endLeftovers, openDataFolder, StoppedError } from '../../stack/supervisor/index.ts';
 import type { DataFolder } from '../../stack/supervisor/index.ts';
+import { openEvents } from '../events/open-events.ts';
 import { choosePorts, embeddedServers } from './addresses.ts';
 import { Console } from './console.ts';
 import { feedFile } from './feed-file.ts';
@@ -32,12 +34,13 @@ function standardOutput(): Console {
   });
 }
 
-function checkEventsFile(file: string): void {
+/** Looks whether there are events in the file. A pipe or a device is refused: to look at it would take from it. */
+async function checkEventsFile(file: string): Promise<void> {
   try {
-    accessSync(file, constants.R_OK);
-    if (!statSync(file).isFile()) throw new Error('it is no file');
+    if (existsSync(file) && !statSync(file).isFile() && !statSync(file).isDirectory()) throw new Error(`${file} cannot be read (it is no file)`);
+    (await openEvents(file)).close();
   } catch (error) {
-    throw new Error(`--events ${file} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new Error(`--events ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -46,7 +49,7 @@ async function planRun(options: UpOptions, env: NodeJS.ProcessEnv, folder: DataF
   const config = parseConfig(commonEnv({ options, baseEnv: env, folder }));
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   if (options.events !== undefined) {
-    checkEventsFile(options.events);
+    await checkEventsFile(options.events);
     if (pipelines.length > 1) throw new Error(`--events needs to know the pipeline: add --pipeline with one of ${pipelines.map(({ name }) => name).join(', ')}`);
   }
   const embedded = embeddedServers(env);

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { registerSubmit } from '../../cli/submit.ts';
-import { submitLines, type Refusal } from '../../cli/submit-lines.ts';
+import { splitLines } from '../../cli/events/split-lines.ts';
+import { submitEvents, type Refusal } from '../../cli/submit-events.ts';
 import type { PublishEvents } from '../../gateway/routes-events.ts';
 import { orderEvent } from '../gateway/orders.ts';
 import { testGateway } from '../gateway/rig.ts';
@@ -30,18 +31,18 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function* linesOf(lines: Iterable<string>): AsyncGenerator<string> {
-  yield* lines;
+async function* bytesOf(lines: Iterable<string>): AsyncGenerator<Buffer> {
+  for (const line of lines) yield Buffer.from(`${line}\n`);
 }
 
 async function submit(lines: Iterable<string>, parts: { pipeline?: string; gatewayUrl?: string; triesMax?: number; onWaiting?: (reason: string) => void } = {}) {
   const refusals: Refusal[] = [];
   const onRefused = (refusal: Refusal) => void refusals.push(refusal);
-  const accepted = await submitLines({ gatewayUrl, pipeline: 'orders', lines: linesOf(lines), signal: new AbortController().signal, onRefused, ...parts });
+  const accepted = await submitEvents({ gatewayUrl, pipeline: 'orders', pieces: splitLines(bytesOf(lines)), signal: new AbortController().signal, onRefused, ...parts });
   return { accepted, refusals };
 }
 
-describe('submitLines', () => {
+describe('submitEvents', () => {
   const line = (id: string, parts = {}) => JSON.stringify(orderEvent(id, parts));
 
   it('sends any number of lines in their order', async () => {
@@ -100,8 +101,37 @@ describe('headrace submit', () => {
 
   it('says in one sentence what cannot be read or used', async () => {
     expect((await run(join(folder, 'missing.jsonl'))).error?.message).toMatch(/missing\.jsonl cannot be read \(ENOENT/);
+    expect((await run(join(folder, 'missing.jsonl'))).error).toMatchObject({ exitCode: 2 });
     expect((await run(folder)).error?.message).toMatch(/cannot be read \(EISDIR/);
     expect((await run(file, '--gateway', 'nonsense')).error?.message).toMatch(/--gateway must be an address/);
+  });
+
+  it('sends bytes as they stand in the file, and names the events of an array by their number and line', async () => {
+    const raw: string[] = [];
+    publish = async (_, messages) => void raw.push(...messages.map(({ value }) => value.toString()));
+    const odd = (id: string) => `{ "ref":9007199254740993, "orderId":"${id}","customer":"Zo\\u00eb",\n"amount":12.50,"at":"2026-01-02T03:04:05Z" }`;
+    writeFileSync(file, `[${odd('a')},\n{"orderId":"b"},\n${odd('c')}]\n`);
+    expect(await run(file)).toMatchObject({ exitCode: 1, stdout: '2 events accepted, 1 event refused\n', stderr: expect.stringMatching(/^event 2 \(line 3\): SCHEMA_MISMATCH: /) as string });
+    expect(raw).toEqual(['a', 'c'].map(odd));
+  });
+
+  it('says in one sentence what a file is that holds no events, and that one is empty', async () => {
+    writeFileSync(file, 'orderId,amount\na,1\nb,2\n');
+    expect((await run(file)).error).toMatchObject({ exitCode: 2, message: expect.stringContaining(`${file} is CSV: it must be JSON lines`) as string });
+    writeFileSync(file, ' \n');
+    expect(await run(file)).toMatchObject({ exitCode: 0, stdout: '0 events accepted, 0 lines refused\n', stderr: `${file} is empty: there is nothing to send\n` });
+  });
+
+  it('sends what CloudEvents carry, and says how when it was not told', async () => {
+    writeFileSync(file, JSON.stringify({ specversion: '1.0', id: '1', source: '/x', type: 'order', data: orderEvent('a') }));
+    expect(await run(file)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('headrace submit --cloudevents') as string });
+    expect(await run(file, '--cloudevents')).toMatchObject({ exitCode: 0, stdout: '1 event accepted, 0 lines refused\n' });
+    expect(published).toEqual(['a']);
+  });
+
+  it('says how many were accepted before it could not go on', async () => {
+    writeFileSync(file, `[${Array.from({ length: 600 }, (_, i) => JSON.stringify(orderEvent(`o${i}`))).join()}; 1]`);
+    expect((await run(file)).error).toMatchObject({ exitCode: 2, message: expect.stringMatching(/is no JSON from line 1 on: ";" stands between two events; those before it were read; 500 events accepted before that$/) as string });
   });
 
   it('asks for the pipeline, and names those that run', async () => {

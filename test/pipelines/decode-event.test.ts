@@ -36,6 +36,7 @@ describe('decodeEvents', () => {
     ['deep nesting', `{"id":"e1","account":"a","amount":1,"at":1,"x":${'['.repeat(10_000)}${']'.repeat(10_000)}}`, 'TOO_DEEP'],
     ['an empty event id', JSON.stringify({ ...good, id: '' }), 'BAD_EVENT'],
     ['an empty entity', JSON.stringify({ ...good, account: '' }), 'BAD_EVENT'],
+    ['an integer that would be rounded', JSON.stringify(good).replace('5', '9007199254740993'), 'INEXACT_NUMBER'],
     ['a time before 1970', JSON.stringify({ ...good, at: -1 }), 'BAD_EVENT'],
     ['a time in the future', JSON.stringify({ ...good, at: recordTimeMs + 86_400_001 }), 'EVENT_TOO_FAR_AHEAD'],
     ['a time after the year 9999', JSON.stringify({ ...good, at: 1e15 }), 'BAD_EVENT'],
@@ -68,8 +69,18 @@ describe('decodeEvents', () => {
     expect([clockOf({}, true), clockOf({ timestampMs: -1 }, true), clockOf({ timestampMs: recordTimeMs + 99 }, true)]).toEqual([recordTimeMs, recordTimeMs + 77, recordTimeMs + 77]);
   });
 
-  test('takes a value that begins with a byte order mark', () => {
+  test('takes a value behind a byte order mark', () => {
     expect(decodeEvents(pipeline, [recordOf(`\uFEFF${JSON.stringify(good)}`)], time).events).toMatchObject([{ event: good }]);
+  });
+
+  test.each<[string, object, string]>([
+    ['eventId', { eventId: () => 5n }, 'eventId must be a text of 1 to 256 characters, but is a bigint: write String(...)'],
+    ['eventTimeMs', { eventTimeMs: () => 5n }, 'eventTimeMs must be a number of milliseconds, but is a bigint: write Number(...)'],
+    ['eventTimeMs', { eventTimeMs: () => new Date(5) }, 'eventTimeMs must be a number of milliseconds, but is a Date'],
+    ['an entity', { entities: { account: () => 7 } }, 'entities.account must be a text of 1 to 256 characters, but is a number: write String(...)'],
+    ['an entity', { entities: { account: () => undefined } }, 'entities.account must be a text of 1 to 256 characters, but is undefined'],
+  ])('says what to write when %s is of another type', (_, parts, reason) => {
+    expect(decodeEvents({ ...pipeline, ...parts } as never, [recordOf(JSON.stringify(good))], time).rejections).toMatchObject([{ code: 'BAD_EVENT', reason }]);
   });
 
   test('refuses a stub, naming its size', () => {

@@ -96,6 +96,15 @@ describe('feeding a file', () => {
     expect(told.map(({ accepted }) => accepted)).toEqual([4, 8, 9]);
   });
 
+  it('loses no time to events that are refused', async () => {
+    const gateway = await fakeGateway();
+    const startedAt = performance.now();
+    const { result } = await feed(gateway, Array.from({ length: 40 }, (_, n) => JSON.stringify({ n: n < 39 ? -1 : n })), { rate: 1 });
+    expect(result).toEqual({ accepted: 1, refused: 39 });
+    // At one event a second the last line would be due after 39 seconds.
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
+  });
+
   it('says that a file cannot be read', async () => {
     const signal = new AbortController().signal;
     const options = { gatewayUrl: 'http://127.0.0.1:1', pipeline: 'fraud', signal, onProgress: () => undefined, onRefused: () => undefined };

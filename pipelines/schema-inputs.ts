@@ -1,0 +1,132 @@
+import { definitionOf, type Definition, type Schema } from '../contracts/schema-definition.ts';
+
+/** What a schema takes where the JSON text has a number. */
+export interface Wanted {
+  bigint: boolean;
+  text: boolean;
+  number: boolean;
+  /** The schema does not say: any value goes on to code that may do anything with it. */
+  anything: boolean;
+}
+
+const nestingMax = 100;
+
+/** Kinds that hand the input on to the one schema that they hold. */
+const wrappers = new Set(['optional', 'nullable', 'nonoptional', 'default', 'prefault', 'catch', 'readonly', 'success', 'promise']);
+
+/** The definition of the schema that sees the input first, without what only wraps it; `foreign` where that cannot be told. */
+export function inputOf(schema: Schema): Definition {
+  let at = schema;
+  for (let depth = 0; depth < nestingMax; depth++) {
+    const definition = definitionOf(at);
+    const next = wrappers.has(definition.type) ? definition.innerType : definition.type === 'lazy' ? referred(at, definition) : definition.type === 'pipe' ? definition.in : undefined;
+    if (!next) return definition;
+    at = next;
+  }
+  return { type: 'foreign' };
+}
+
+const referredBy = new WeakMap<Schema, Schema>();
+
+/** What a reference leads to, the same each time: its getter may make a new schema at each call. */
+function referred(schema: Schema, { getter }: Definition): Schema | undefined {
+  let found = referredBy.get(schema) ?? (schema as { _zod?: { innerType?: Schema } })._zod?.innerType;
+  if (!found && getter) referredBy.set(schema, (found = getter()));
+  return found;
+}
+
+/** The options of a union, and of the unions that are options of it. */
+export function unionOptions(options: readonly Schema[], seen = new Set<Definition>()): Schema[] {
+  return options.flatMap((option) => {
+    const inner = inputOf(option);
+    if (inner.type !== 'union') return [option];
+    if (seen.has(inner)) return [];
+    seen.add(inner);
+    return unionOptions(inner.options!, seen);
+  });
+}
+
+/** What the schema takes for a number. */
+export function wantedBy(schema: Schema): Wanted {
+  const def = inputOf(schema);
+  const wanted: Wanted = { bigint: false, text: false, number: false, anything: false };
+  switch (def.type) {
+    case 'string':
+      return { ...wanted, text: true, anything: def.coerce === true };
+    case 'template_literal':
+      return { ...wanted, text: true };
+    case 'bigint':
+      return { ...wanted, bigint: true };
+    case 'number':
+      return { ...wanted, number: true };
+    case 'literal':
+      return kindsOf(def.values!);
+    case 'enum':
+      return kindsOf(Object.values(def.entries!));
+    case 'union':
+      return unionOptions(def.options!).map(wantedBy).reduce(either, wanted);
+    case 'intersection':
+      return either(wantedBy(def.left!), wantedBy(def.right!));
+    case 'boolean': case 'date':
+      return { ...wanted, anything: def.coerce === true };
+    case 'object': case 'record': case 'array': case 'tuple': case 'map': case 'set': case 'null': case 'undefined': case 'void': case 'never':
+    case 'nan': case 'symbol': case 'file':
+      return wanted;
+    default:
+      return { ...wanted, anything: true };
+  }
+}
+
+function kindsOf(values: readonly unknown[]): Wanted {
+  const has = (type: string) => values.some((value) => typeof value === type);
+  return { bigint: has('bigint'), text: has('string'), number: has('number'), anything: false };
+}
+
+function either(a: Wanted, b: Wanted): Wanted {
+  return { bigint: a.bigint || b.bigint, text: a.text || b.text, number: a.number || b.number, anything: a.anything || b.anything };
+}
+
+/** What some places of a schema take. */
+export type Takes = Pick<Wanted, 'bigint' | 'anything'>;
+
+const known = new WeakMap<Schema, Takes>();
+
+/** Whether some place of the schema takes a bigint, and whether some place takes anything. Looked up once per schema. */
+export function takenBy(schema: Schema): Takes {
+  let takes = known.get(schema);
+  if (!takes) {
+    takes = { bigint: false, anything: false };
+    collect(schema, takes, new Set());
+    known.set(schema, takes);
+  }
+  return takes;
+}
+
+function collect(schema: Schema, takes: Takes, seen: Set<Definition>): void {
+  const inner = inputOf(schema);
+  if (seen.has(inner)) return;
+  seen.add(inner);
+  const { bigint, anything } = wantedBy(schema);
+  takes.bigint ||= bigint;
+  takes.anything ||= anything;
+  for (const child of childrenOf(inner)) collect(child, takes, seen);
+}
+
+function childrenOf({ type, shape, catchall, valueType, element, items, rest, left, right, options }: Definition): Schema[] {
+  switch (type) {
+    case 'object':
+      return [...Object.values(shape!), ...(catchall ? [catchall] : [])];
+    case 'record':
+      return [valueType!];
+    case 'array':
+      return [element!];
+    case 'tuple':
+      return [...items!, ...(rest ? [rest] : [])];
+    case 'intersection':
+      return [left!, right!];
+    case 'union':
+      return [...options!];
+    default:
+      return [];
+  }
+}
