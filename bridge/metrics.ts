@@ -60,7 +60,7 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
     },
     waiting(chain, reason, error) {
       show(chain, reason);
-      if (reason !== 'halted') goesOn(chain);
+      if (reason === 'none') goesOn(chain);
       const key = `${chain.pipeline} ${chain.partition} ${reason}`;
       if (error === undefined || performance.now() - (lastLogMs.get(key) ?? -Infinity) < logEveryMs) return;
       lastLogMs.set(key, performance.now());

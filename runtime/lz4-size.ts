@@ -7,6 +7,8 @@ const headerBytesMin = 7;
 const contentSizeFlag = 0x08;
 const dictionaryFlag = 0x01;
 const blockChecksumFlag = 0x10;
+/** The end mark, and a checksum of the whole. */
+const endBytesMax = 8;
 const plainBlockFlag = 0x80000000;
 /** An LZ4 block cannot grow by more. */
 const ratioMax = 255;
@@ -26,7 +28,8 @@ function sumOfBlocks(frame: Buffer, blocksAt: number, checksumBytes: number, siz
   let sum = 0;
   for (let at = blocksAt; ; ) {
     const word = frame.readUInt32LE(at);
-    if (word === 0) return sum;
+    // Another frame may follow, and would be inflated as well. Clients make none.
+    if (word === 0) return sum + Math.max(0, frame.length - at - endBytesMax) * ratioMax;
     const bytes = word & ~plainBlockFlag;
     if (at + 4 + bytes > frame.length) throw new RangeError('a block that ends too early');
     sum += sizeOf(at + 4, (word & plainBlockFlag) !== 0, bytes);

@@ -83,6 +83,19 @@ describe('decodeEvents', () => {
     expect(decodeEvents({ ...pipeline, ...parts } as never, [recordOf(JSON.stringify(good))], time).rejections).toMatchObject([{ code: 'BAD_EVENT', reason }]);
   });
 
+  test.each([['none', -1], ['microseconds', recordTimeMs * 1_000], ['nanoseconds', recordTimeMs * 1_000_000], ['no number', Number.NaN]])(
+    'a record whose own time is %s is decided, and has no time', (_, timestampMs) => {
+      const { events, rejections } = decodeEvents(pipeline, [{ ...recordOf(JSON.stringify(good)), timestampMs }], time);
+      expect(rejections).toEqual([]);
+      expect(events).toMatchObject([{ recordTimeMs: undefined, eventTimeMs: good.at }]);
+    },
+  );
+
+  test('gives the headers on as they are', () => {
+    const headers = Buffer.from([2, 97, 1]);
+    expect(decodeEvents(pipeline, [{ ...recordOf(JSON.stringify(good)), headers }], time).events[0]!.headers).toBe(headers);
+  });
+
   test('refuses a stub, naming its size', () => {
     const { rejections } = decodeEvents(pipeline, [{ ...recordOf('{"id"'), stub: { recordBytes: 3_000_000 } }], time);
     expect(rejections).toMatchObject([{ code: 'RECORD_TOO_LARGE', reason: expect.stringContaining('3000000') as string }]);

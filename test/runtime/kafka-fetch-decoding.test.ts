@@ -169,6 +169,11 @@ describe('a bound on what is inflated', () => {
     await expect(inflate(codec, bytes, budget, mebibytes * mebibyte - 1)).rejects.toThrow(/that inflates to more than \d+; lower batch.size at its producer, or max.message.bytes/);
   });
 
+  test('lz4 counts a second frame behind the first', async () => {
+    const frame = lz4.compressFrameSync(zeros);
+    await expect(inflate(3, Buffer.concat([lz4.compressFrameSync(value), frame]), new InflateBudget(), mebibyte)).rejects.toThrow('that inflates to more than');
+  });
+
   test('a batch that inflates to a gigabyte is one that cannot be read', async () => {
     const bomb = gzipSync(Buffer.alloc(70 * mebibyte));
     expect(bomb.length).toBeLessThan(100_000);

@@ -38,6 +38,12 @@ describe('dashboard sink', () => {
     ]);
   });
 
+  it('has no record time for a record without one', async () => {
+    await createDashboardSink({ pool }).deliver(deliveryOf([decisionRow(5, { recordTimeMs: undefined }), decisionRow(6)]), never());
+    const { rows } = await pool.query('select event_id, record_time from decisions_by_name order by 1');
+    expect(rows).toEqual([{ event_id: 'order-5', record_time: null }, { event_id: 'order-6', record_time: new Date(decisionRow(6).recordTimeMs!) }]);
+  });
+
   it('changes nothing when rows come again, alone, together or beside new ones', async () => {
     const sink = createDashboardSink({ pool });
     await sink.deliver(deliveryOf(rowsOf(0, 10)), never());
