@@ -67,7 +67,7 @@ const foreign: Definition = { type: 'foreign' };
 
 /** A schema that makes itself anew wherever it refers to itself has no end: deeper, and further, than this nobody looks. */
 export const depthMax = 100;
-export const schemasMax = 10_000;
+export const schemasMax = 2_000;
 
 const referred = new WeakMap<Schema, Schema>();
 
