@@ -1,4 +1,4 @@
-import { definitionOf, onlyRefuses, type Schema } from './schema-definition.ts';
+import { definitionOf, depthMax, onlyRefuses, referredBy, schemasMax, type Schema } from './schema-definition.ts';
 
 /**
  * An event as JSON: what every sink stores of it. All of them ask here, so that they agree on what JSON has no form for: a bigint is its
@@ -20,7 +20,7 @@ const plain = new WeakMap<Schema, boolean>();
 export function isPlainJson(schema: Schema | undefined): boolean {
   if (!schema) return false;
   let known = plain.get(schema);
-  if (known === undefined) plain.set(schema, (known = givesPlain(schema, true, { raw: new Set(), made: new Set() })));
+  if (known === undefined) plain.set(schema, (known = givesPlain(schema, true, { raw: new Set(), made: new Set(), depth: 0 })));
   return known;
 }
 
@@ -28,6 +28,7 @@ export function isPlainJson(schema: Schema | undefined): boolean {
 interface Seen {
   raw: Set<Schema>;
   made: Set<Schema>;
+  depth: number;
 }
 
 const plainTypes = new Set(['string', 'template_literal', 'number', 'nan', 'boolean', 'date', 'success', 'null', 'undefined', 'void', 'never', 'enum']);
@@ -36,7 +37,15 @@ const plainTypes = new Set(['string', 'template_literal', 'number', 'nan', 'bool
 function givesPlain(schema: Schema, raw: boolean, seen: Seen): boolean {
   const set = raw ? seen.raw : seen.made;
   if (set.has(schema)) return true;
+  if (seen.depth >= depthMax || seen.raw.size + seen.made.size >= schemasMax) return false;
   set.add(schema);
+  seen.depth++;
+  const isPlain = partsArePlain(schema, raw, seen);
+  seen.depth--;
+  return isPlain;
+}
+
+function partsArePlain(schema: Schema, raw: boolean, seen: Seen): boolean {
   const definition = definitionOf(schema);
   const all = (schemas: readonly (Schema | null | undefined)[]) => schemas.every((each) => !each || givesPlain(each, raw, seen));
   switch (definition.type) {
@@ -62,7 +71,7 @@ function givesPlain(schema: Schema, raw: boolean, seen: Seen): boolean {
     case 'catch':
       return givesPlain(definition.innerType!, false, seen);
     case 'lazy':
-      return all([definition.getter!()]);
+      return all([referredBy(schema)]);
     case 'pipe':
       return givesPlain(definition.out!, definition.transform === undefined && givesPlain(definition.in!, raw, seen), seen);
     case 'any':

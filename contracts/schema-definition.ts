@@ -52,16 +52,30 @@ export function definitionOf(schema: Schema): Definition {
 
 /** The definition of what a schema gives out: behind wrappers that do not change it, references, and pipes, whose output counts. */
 export function outputOf(schema: Schema): Definition {
-  const seen = new Set<Schema>();
-  for (let at = schema; !seen.has(at); ) {
-    seen.add(at);
+  let at = schema;
+  for (let depth = 0; depth < depthMax; depth++) {
     const definition = definitionOf(at);
-    const next = wrappers.has(definition.type) ? definition.innerType : definition.type === 'lazy' ? definition.getter!() : definition.type === 'pipe' ? definition.out : undefined;
+    const next = wrappers.has(definition.type) ? definition.innerType : definition.type === 'lazy' ? referredBy(at) : definition.type === 'pipe' ? definition.out : undefined;
     if (!next) return definition;
     at = next;
   }
   // It refers to nothing but itself.
-  return { type: 'foreign' };
+  return foreign;
+}
+
+const foreign: Definition = { type: 'foreign' };
+
+/** A schema that makes itself anew wherever it refers to itself has no end: deeper, and further, than this nobody looks. */
+export const depthMax = 100;
+export const schemasMax = 2_000;
+
+const referred = new WeakMap<Schema, Schema>();
+
+/** What a lazy schema refers to: always the same, though its function may make another one with each call. */
+export function referredBy(lazy: Schema): Schema {
+  let inner = referred.get(lazy);
+  if (!inner) referred.set(lazy, (inner = definitionOf(lazy).getter!()));
+  return inner;
 }
 
 /** The functions that a definition asks of a value, as far as they can be seen. */

@@ -1,5 +1,5 @@
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { definitionOf, functionsOf, outputOf, type Definition, type Schema } from '../contracts/schema-definition.ts';
+import { definitionOf, depthMax, functionsOf, outputOf, referredBy, schemasMax, type Definition, type Schema } from '../contracts/schema-definition.ts';
 
 /** Kinds that no JSON value fits. A date does when the schema makes it of a text. */
 const notInJson: Record<string, string> = {
@@ -42,22 +42,27 @@ function neverGivesObject({ type, options }: Definition): boolean {
 class Walk {
   /** Each once for values that come straight from JSON, and once for those that code of the pipeline made. */
   readonly #seen = { raw: new Set<Schema>(), made: new Set<Schema>() };
+  #depth = 0;
 
   constructor(private readonly problems: Set<string>) {}
 
   visit(schema: Schema, path: string, raw: boolean): void {
-    const seen = raw ? this.#seen.raw : this.#seen.made;
-    if (seen.has(schema)) return;
+    const { raw: fromJson, made } = this.#seen;
+    const seen = raw ? fromJson : made;
+    if (seen.has(schema) || this.#depth >= depthMax || fromJson.size + made.size >= schemasMax) return;
     seen.add(schema);
     const definition = definitionOf(schema);
     const { type, coerce } = definition;
     if (functionsOf(definition).some(isAsyncFunction)) this.problems.add(`${path}: its check or transform ${asynchronous}`);
     if (raw && !coerce && type in notInJson) this.problems.add(`${path}: ${notInJson[type]}`);
+    this.#depth++;
+    if (type === 'lazy') this.visit(referredBy(schema), path, raw);
     this.#visitParts(definition, path, raw);
+    this.#depth--;
   }
 
   #visitParts(definition: Definition, path: string, raw: boolean): void {
-    const { type, shape, catchall, innerType, element, keyType, valueType, items, rest, left, right, options, getter } = definition;
+    const { type, shape, catchall, innerType, element, keyType, valueType, items, rest, left, right, options } = definition;
     for (const [name, field] of Object.entries(shape ?? {})) this.visit(field, `${path}.${name}`, raw);
     for (const [part, suffix] of [[catchall, '.*'], [element, '[]'], [keyType, '{key}'], [valueType, '{}'], [rest, '[...]'], [left, ''], [right, '']] as const) {
       if (part && typeof part === 'object') this.visit(part, path + suffix, raw);
@@ -65,7 +70,6 @@ class Walk {
     items?.forEach((item, i) => this.visit(item, `${path}[${i}]`, raw));
     // What stands in for a value that is absent, or fits nothing, is the pipeline's own.
     if (innerType) this.visit(innerType, path, raw && !['default', 'prefault', 'catch'].includes(type));
-    if (type === 'lazy') this.visit(getter!(), path, raw);
     if (type === 'pipe') {
       this.visit(definition.in!, path, raw);
       this.visit(definition.out!, path, false);

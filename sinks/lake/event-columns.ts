@@ -21,9 +21,13 @@ export function eventColumns(schema: Schema | undefined): EventColumns {
   return schema ? columnsOf(outputOf(schema), new Set()) : { fields: [], rest: true };
 }
 
-/** @param within what is being looked at: a schema may refer to itself */
+/** Unions and intersections in one another. A schema that refers to itself has no end, and one that makes itself anew is not seen to. */
+const withinMax = 8;
+
+/** @param within what is being looked at */
 function columnsOf(root: Definition, within: ReadonlySet<Definition>): EventColumns {
   if (within.has(root)) return { fields: [], rest: false };
+  if (within.size >= withinMax) return { fields: [], rest: true };
   const inner = new Set(within).add(root);
   const columns = (schemas: readonly Schema[]) => merge(schemas.map((each) => columnsOf(outputOf(each), inner)));
   switch (root.type) {
@@ -42,7 +46,7 @@ function columnsOf(root: Definition, within: ReadonlySet<Definition>): EventColu
 }
 
 function kindOf(definition: Definition, within: ReadonlySet<Definition>): ColumnKind {
-  if (within.has(definition)) return 'json';
+  if (within.has(definition) || within.size >= withinMax) return 'json';
   const { type, options, values, entries } = definition;
   switch (type) {
     case 'string':
