@@ -110,14 +110,15 @@ function problemOf(error: FastifyError | Problem): Problem {
     }));
     return new Problem(400, 'invalid-request', 'The request cannot be used', errors.map(({ at, reason }) => `${at}: ${reason}`).join('; '), { errors });
   }
-  if (isUnavailable(error)) {
-    return new Problem(503, 'unavailable', 'A server that we need does not answer', '/readyz says which one; send the request again', { retryAfterSeconds: 1 });
-  }
+  // Also of a client that went away: its broken connection is none of ours.
   const status = error.statusCode ?? 500;
   if (status === 414) return new Problem(414, 'too-long', 'The address is too long', 'no part of a path of ours is so long');
   if (status === 413) return new Problem(413, 'too-large', 'The request is too large', error.message);
   if (status === 415) return new Problem(415, 'invalid-request', 'The request cannot be used', 'the body must be JSON, with the header content-type: application/json');
   if (status >= 400 && status < 500) return new Problem(status, 'invalid-request', 'The request cannot be used', error.message);
+  if (isUnavailable(error)) {
+    return new Problem(503, 'unavailable', 'A server that we need does not answer', '/readyz says which one; send the request again', { retryAfterSeconds: 1 });
+  }
   return new Problem(500, 'internal', 'Something went wrong on our side', 'the log of the gateway says what; sending the request again may work');
 }
 

@@ -41,7 +41,7 @@ export function registerEventRoutes(app: GatewayApp, { pipelines, publishEvents 
       if (!pipeline) {
         throw new Problem(404, 'unknown-pipeline', 'Unknown pipeline', `"${request.params.name}" is none of ${pipelines.map(({ name }) => name).join(', ')}`);
       }
-      const accepted = acceptAll(pipeline, request.body as SentEvents | undefined);
+      const accepted = acceptAll(pipeline, request.body as SentEvents | null | undefined);
       await publishAll(publishEvents, pipeline.topic.name, accepted);
       return reply.code(202).send({ accepted: accepted.length, eventIds: accepted.map(({ eventId }) => eventId) });
     },
@@ -57,7 +57,8 @@ function description(pipelines: readonly string[]): string {
   ].join(' ');
 }
 
-function acceptAll(pipeline: AnyPipeline, events: SentEvents = []): AcceptedEvent[] {
+function acceptAll(pipeline: AnyPipeline, events: SentEvents | null | undefined): AcceptedEvent[] {
+  if (!events) throw new Problem(400, 'not-json', 'The body is empty', 'send one event as a JSON object, or an array of them, with the header content-type: application/json');
   if (events.length === 0 || events.length > eventsMax) {
     throw new Problem(400, 'event-count', 'No events, or too many', `${events.length} events were sent; 1 to ${eventsMax} are taken at once`);
   }

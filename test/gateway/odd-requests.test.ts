@@ -4,6 +4,7 @@ import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { storedText } from '../../database/storable.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
+import { createLogger, type Logger } from '../../runtime/log.ts';
 import { createDashboardSink } from '../../sinks/dashboard.ts';
 import { openDatabase } from '../database/open.ts';
 import { decisionRow, deliveryOf } from '../sinks/rows.ts';
@@ -128,11 +129,33 @@ describe('odd requests', () => {
     ['a length and chunks', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
     ['a length that is none', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-length: -1\r\n\r\n`, 400],
     ['a broken chunk', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`, 400],
+    ['no body at all', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\n\r\n`, 400],
+    ['a verdict without a body', `POST /v1/reviews/x/verdict HTTP/1.1\r\n${host}\r\n\r\n`, 400],
+    ['a type without a body', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\n\r\n`, 400],
     ['a body that is announced as too large', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n`, 413],
   ])('%s gets a problem', async (_, request, expected) => {
     const { status, type, body } = await send(request);
     expect([status, type]).toEqual([expected, 'application/problem+json']);
     expect(JSON.parse(body)).toMatchObject({ status: expected, type: expect.stringMatching(/^urn:headrace:problem:/) as string });
+  });
+
+  it('a client that goes away in the middle of its body is no failure of a server', async () => {
+    const errors: unknown[] = [];
+    const log = { ...createLogger('test', 'silent'), level: 'error', error: (...args: unknown[]) => void errors.push(args), child: () => log } as unknown as Logger;
+    const logging = await testGateway({ log });
+    try {
+      await logging.listen({ host: '127.0.0.1', port: 0 });
+      const ended = new Promise((resolve) => logging.server.once('connection', (socket) => socket.once('close', resolve)));
+      const socket = connect((logging.server.address() as AddressInfo).port, '127.0.0.1', () => {
+        socket.write(`POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`);
+      });
+      logging.server.once('request', () => socket.resetAndDestroy());
+      await ended;
+      await logging.close();
+      expect(errors).toEqual([]);
+    } finally {
+      await logging.close();
+    }
   });
 
   it('serves HTTP/1.0, and a client that asks before it sends', async () => {
