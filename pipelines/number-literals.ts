@@ -10,6 +10,10 @@ export class NumberLiteral {
     /** The digits when the number is whole and written without an exponent; a zero fraction is cut off. */
     readonly integer: string | undefined,
   ) {}
+
+  toJSON(): string {
+    return this.text;
+  }
 }
 
 /** As many digits as 2^53 has, and as few as the greatest double has (less some, to be sure). */

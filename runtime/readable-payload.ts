@@ -6,6 +6,7 @@ import { readableHeaders } from '../contracts/record-headers.ts';
 import { exactTimestamp, isoTime, recordTimeMs } from '../contracts/record-time.ts';
 import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
 import { decodeScored } from '../contracts/scored-frame.ts';
+import { mayHoldBigIntegers, parseWithNumberLiterals } from '../pipelines/number-literals.ts';
 
 /** How many rows of a frame are shown in the Web UI; totals stand beside them. */
 const rowsShownMax = 50;
@@ -106,7 +107,8 @@ function jsonOrText(bytes: Uint8Array | null): unknown {
   const text = textOf(bytes);
   if (text === null) return null;
   try {
-    return JSON.parse(text) as unknown;
+    // What a double does not hold is shown as its digits.
+    return mayHoldBigIntegers(text) ? parseWithNumberLiterals(text).value : (JSON.parse(text) as unknown);
   } catch {
     return text;
   }

@@ -50,14 +50,14 @@ describe('/codec', () => {
   it('shows the records of a batch: all counted, the first 50 in full', async () => {
     const records = Array.from({ length: 80 }, (_, i) => ({
       offset: 100 + i, timestampMs: 1_760_000_000_000 + i, key: Buffer.from(`k${i}`), headers: i === 0 ? encodeHeaders([textHeader('source', 'test'), textHeader('none', null), [Buffer.from('raw'), Buffer.from([0xff])]]) : undefined,
-      value: i === 1 ? null : Buffer.from(i === 2 ? '{broken' : JSON.stringify({ orderId: `order-${i}` })), stub: i === 3 ? { recordBytes: 2_000_000 } : undefined,
+      value: i === 1 ? null : Buffer.from(i === 2 ? '{broken' : i === 0 ? '{"orderId":"order-0","account":9007199254740993}' : JSON.stringify({ orderId: `order-${i}` })), stub: i === 3 ? { recordBytes: 2_000_000 } : undefined,
     }));
     const { encoding, json } = await shown(binary(encodeRecords(batch, records, 1_700_000_000_000)));
     expect(encoding).toBe('json/plain');
     const { rows, ...totals } = json as { rows: unknown[] };
     expect(totals).toEqual({ frame: 'records', batch, clock: '2023-11-14T22:13:20.000Z', total: 80, shown: 50 });
     expect(rows.slice(0, 4)).toEqual([
-      { offset: 100, time: '2025-10-09T08:53:20.000Z', key: 'k0', value: { orderId: 'order-0' }, headers: [{ name: 'source', value: 'test' }, { name: 'none', value: null }, { name: 'raw', valueBase64: '/w==' }] },
+      { offset: 100, time: '2025-10-09T08:53:20.000Z', key: 'k0', value: { orderId: 'order-0', account: '9007199254740993' }, headers: [{ name: 'source', value: 'test' }, { name: 'none', value: null }, { name: 'raw', valueBase64: '/w==' }] },
       { offset: 101, time: '2025-10-09T08:53:20.001Z', key: 'k1', value: null },
       { offset: 102, time: '2025-10-09T08:53:20.002Z', key: 'k2', value: '{broken' },
       { offset: 103, time: '2025-10-09T08:53:20.003Z', key: 'k3', value: { orderId: 'order-3' }, cutFromBytes: 2_000_000 },
