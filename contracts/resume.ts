@@ -5,7 +5,7 @@ export interface ResumeInput {
   /** Empty = all. */
   partitions: number[];
   /** Read again what was refused from this offset on. Absent = let the refusals go into dead letters. */
-  from?: number;
+  from?: number | undefined;
 }
 
 export interface ResumeReport {

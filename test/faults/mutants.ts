@@ -93,6 +93,14 @@ export const mutants: readonly Mutant[] = [
     changes: [{ file: 'contracts/record-time.ts', from: "timeMs >= 0 && timeMs <= lastTimeMs;", to: 'Math.abs(timeMs) < Infinity;' }],
   },
   {
+    name: 'drained-into-dead-letters', about: 'a topic of another format becomes dead letters', row: 'topic-of-another-format', caughtBy: /became dead letters before anybody said so/,
+    changes: [{ file: 'features/refusals.ts', from: 'if (count >= max) throw', to: 'if (max < 0) throw' }],
+  },
+  {
+    name: 'watermark-runs-away', about: 'the watermark follows every event at once', row: 'far-ahead', caughtBy: /were marked late because others ran ahead/,
+    changes: [{ file: 'features/watermark.ts', from: 'if (timeMs > this.#ms + this.#leapMs) {', to: 'if (timeMs > Infinity) {' }],
+  },
+  {
     name: 'coordinator-not-looked-for', about: 'heartbeats go on to a coordinator that is dead', row: 'brokers-killed', caughtBy: /lost its place in the group|work went on after/,
     changes: [{ file: 'bridge/lost-brokers.ts', from: 'if (!isLost(error) && !isElsewhere(error)) throw error;', to: 'if (error) throw error;' }],
   },

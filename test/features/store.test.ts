@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HeadraceError } from '../../contracts/failures.ts';
-import { compileFeatures, foldBatch, MemoryStore, openLmdbStore, type FeatureStore, type FoldContext } from '../../features/index.ts';
+import { compileFeatures, foldBatch, MemoryStore, openLmdbStore, RefusedInARow, type FeatureStore, type FoldContext } from '../../features/index.ts';
 import { cuts, paymentLog } from './arbitrary.ts';
 import { applyRange, batchOf, eventsOf, payments, rowsByOffset, type Payment } from './support.ts';
 
@@ -163,6 +163,65 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
     if (position === 6) await apply(0, 3);
     const refused = store.apply(batchOf(position, end), () => expect.unreachable('folded'));
     await expect(refused).rejects.toMatchObject({ name: HeadraceError.name, code: 'PREDECESSOR_MISSING' });
+  });
+
+  describe('what is refused in a row', () => {
+    const rejected = (position: number, end: number) => Array.from({ length: end - position }, (_, index) => ({ index, step: 'decode' as const, code: 'NOT_JSON', reason: 'no JSON' }));
+    /** A batch without a single event; at most five records in a row may be refused. */
+    const refuse = (position: number, end: number, options?: Parameters<typeof batchOf>[2]) => {
+      const batch = batchOf(position, end, options);
+      return store.apply(batch, foldBatch(plan, batch, Array.from({ length: end - position }, (_, i) => position + i), [], rejected(position, end), 5));
+    };
+    const scope = { deployment: 'test', pipeline: 'payments', epoch: 0 };
+
+    test('is counted over batches and partitions, survives the process, and changes with the batch or not at all', async () => {
+      await refuse(0, 3);
+      await refuse(0, 1, { partition: 1 });
+      store = await opened.reopen();
+      // The same batch again is only answered.
+      await refuse(0, 3);
+      await expect(refuse(3, 5)).rejects.toMatchObject({ name: RefusedInARow.name, count: 5, before: 4, first: { 0: 0, 1: 0 } });
+      store = await opened.reopen();
+      expect(store.appliedTo(batchOf(0, 0))).toBe(3);
+      await apply(1, 2, { partition: 1 });
+      await refuse(3, 7);
+      await expect(refuse(7, 8)).rejects.toBeInstanceOf(RefusedInARow);
+    });
+
+    test('passes where somebody has found it right', async () => {
+      await refuse(0, 4);
+      await store.tolerate(scope, [0]);
+      store = await opened.reopen();
+      await refuse(4, 12);
+      await expect(refuse(0, 5, { partition: 1 })).rejects.toBeInstanceOf(RefusedInARow);
+      // An event of another partition changes nothing here; one of its own does.
+      await apply(0, 1, { partition: 2 });
+      await refuse(12, 20);
+      const batch = batchOf(20, 21);
+      await store.apply(batch, foldBatch(plan, batch, [20], [{ ...eventsOf(log, batchOf(0, 1))[0]!, offset: 20 }], [], 5));
+      await expect(refuse(21, 26)).rejects.toBeInstanceOf(RefusedInARow);
+      await store.tolerate({ ...scope, epoch: 1 }, [0]);
+      await expect(refuse(21, 26)).rejects.toBeInstanceOf(RefusedInARow);
+    });
+
+    test('and was read again is remembered, of each chain apart', async () => {
+      await store.noteReadAgain(batchOf(0, 0), [3, 70]);
+      store = await opened.reopen();
+      const of = (partition: number) => [3, 4, 70].map((offset) => store.wasReadAgain(batchOf(0, 0, { partition }), offset));
+      expect([of(0), of(1)]).toEqual([[true, false, true], [false, false, false]]);
+    });
+  });
+
+  test('a watermark goes on as if it had never been stored', async () => {
+    const far = (i: number): Payment => ({ ...log[0]!, id: `f${i}`, timeMs: i < 40 ? i * 1_000 : 9e9 + i * 1_000 });
+    const all = Array.from({ length: 80 }, (_, i) => far(i));
+    const whole = (await applyRange(new MemoryStore(), plan, all, batchOf(0, 80))).header;
+    for (const [position, end] of [[0, 10], [10, 39], [39, 60], [60, 80]] as const) {
+      const { header } = await applyRange(store, plan, all, batchOf(position, end));
+      expect(header.watermarkMs).toBe(end < 80 ? Math.min(end - 1, 39) * 1_000 : whole.watermarkMs);
+      store = await opened.reopen();
+    }
+    expect(whole.watermarkMs).toBe(9e9 + 79_000);
   });
 
   test('a chain may begin anywhere, and chains do not share their markers', async () => {

@@ -91,6 +91,12 @@ describe('POST /v1/pipelines/{name}/events', () => {
     expect(({} as { admin?: boolean }).admin).toBeUndefined();
   });
 
+  it('refuses an event of the day after tomorrow at once', async () => {
+    const response = await post(orderEvent('ahead', { at: new Date(Date.now() + 2 * 86_400_000).toISOString() }));
+    expect(response.json()).toMatchObject({ status: 400, errors: [{ index: 0, code: 'EVENT_TOO_FAR_AHEAD', reason: expect.stringContaining('ahead of the clock') as string }] });
+    expect((await post(orderEvent('tomorrow', { at: new Date(Date.now() + 80_000_000).toISOString() }))).statusCode).toBe(202);
+  });
+
   it.each([
     ['no JSON', '{"orderId":', 400, 'not-json'],
     ['an empty array', '[]', 400, 'event-count'],

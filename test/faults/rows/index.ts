@@ -16,6 +16,7 @@ import { verdicts } from './reviews.ts';
 import { sinkDown, sinkDownLong } from './sink-down.ts';
 import { endedFromOutside, modelChanges } from './runs.ts';
 import { storeShared } from './store.ts';
+import { anotherFormat, farAhead } from './strangers.ts';
 import { compaction, groupDeleted, partitionsAdded, rereadAfterExpiry, topicRecreated, topicRecreatedAway } from './topic.ts';
 
 /** The matrix. */
@@ -24,5 +25,5 @@ export const rows: readonly Row[] = [
   zombieShort, zombieLong, zombieWorker, rebalanceStorm, rollingRestarts, allWorkersDown, smallCache, storeShared, clockSteps,
   temporalCutReplies, temporalExhausted, temporalNetwork, temporalDown, modelsNetwork, modelsWrong, modelsReload, postgresAtCommit, postgresNetwork, sinkDown, sinkDownLong, lakeDiskFull, oversizeAndFiveSinks, kafkaNetwork, brokersKilled, brokersRolled, brokersCutOff,
   groupDeleted, rereadAfterExpiry, retentionWhileAway, retentionWhileRunning, topicRecreated, topicRecreatedAway, partitionsAdded, endedFromOutside,
-  transactions, compaction, compression, late, producerDuplicates, poison, oddRecords, verdicts, swizzle, medley,
+  transactions, compaction, compression, late, producerDuplicates, anotherFormat, farAhead, poison, oddRecords, verdicts, swizzle, medley,
 ];
