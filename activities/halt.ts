@@ -1,6 +1,7 @@
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { headersIn } from '../contracts/record-headers.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 import type { RefusedInARow } from '../features/index.ts';
 import { describeFormat } from '../pipelines/value-format/index.ts';
@@ -10,8 +11,8 @@ import type { Halt } from './ports.ts';
 export function haltOf(pipeline: AnyPipeline, batch: BatchRef, records: readonly KafkaRecord[], refused: RefusedInARow): { failure: HeadraceError; halt: Halt } {
   const { topic, partition, position } = batch;
   const { last: { index, code, reason }, count, before, first } = refused;
-  const { offset, value } = records[index]!;
-  const { looksLike, hint } = describeFormat(value, (parsed) => isEvent(pipeline, parsed));
+  const { offset, value, headers } = records[index]!;
+  const { looksLike, hint } = describeFormat(value, (parsed) => isEvent(pipeline, parsed), headerNames(headers));
   const lettered = Object.entries(first).map(([of, from]) => `${topic}-${of} from offset ${from}`);
   // The example comes first: lists cut long reasons.
   const failure = new HeadraceError('REFUSED_IN_A_ROW', [
@@ -21,6 +22,18 @@ export function haltOf(pipeline: AnyPipeline, batch: BatchRef, records: readonly
     ...(before > 0 ? [`Earlier ones have dead letters (${lettered.join(', ')}); headrace resume --from OFFSET reads them again`] : []),
   ].join('. '));
   return { failure, halt: { pipeline: pipeline.name, topic, partition, position, offset, code, message: failure.message } };
+}
+
+/** Of a record with very many the first ones. */
+const headersMax = 100;
+
+function headerNames(headers: Uint8Array | undefined): string[] {
+  const names: string[] = [];
+  for (const [name] of headersIn(headers)) {
+    names.push(Buffer.from(name).toString('latin1').toLowerCase());
+    if (names.length === headersMax) break;
+  }
+  return names;
 }
 
 function isEvent(pipeline: AnyPipeline, parsed: unknown): boolean {

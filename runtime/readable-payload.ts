@@ -62,7 +62,7 @@ function readableTime(record: KafkaRecord) {
 
 function readableFeatures(bytes: Uint8Array, rowsMax: number) {
   const { header, recordIndex, values } = decodeFeatures(bytes);
-  const { batch, names, rejections, duplicates, late, watermarkMs, commitSequence } = header;
+  const { batch, names, rejections, duplicates, late, ahead, watermarkMs, commitSequence } = header;
   const lateRows = new Set(late);
   const rows = Array.from(recordIndex.subarray(0, rowsMax), (record, row) => ({
     record,
@@ -71,7 +71,7 @@ function readableFeatures(bytes: Uint8Array, rowsMax: number) {
   }));
   return {
     frame: 'features', batch, total: recordIndex.length, shown: rows.length,
-    totals: { rejected: rejections.length, duplicates: duplicates.length, late: late.length },
+    totals: { rejected: rejections.length, duplicates: duplicates.length, late: late.length, ahead },
     watermark: isoTime(watermarkMs),
     commitSequence, rejections: rejections.slice(0, rowsMax), rows,
   };

@@ -74,7 +74,7 @@ describe('/codec', () => {
     const decided = await shown(binary(encodeScored({ features, decisions: encodeDecisions(twoDecisions) })));
     expect(decided.json).toMatchObject({ frame: 'scored', features: json, decisions: { frame: 'decisions', total: 2 } });
     expect(json).toMatchObject({
-      frame: 'features', total: 2, shown: 2, totals: { rejected: 1, duplicates: 1, late: 1 }, watermark: '2025-10-09T08:53:20.000Z', commitSequence: 9,
+      frame: 'features', total: 2, shown: 2, totals: { rejected: 1, duplicates: 1, late: 1, ahead: 0 }, watermark: '2025-10-09T08:53:20.000Z', commitSequence: 9,
       rejections: header.rejections,
       rows: [{ record: 0, late: false, features: { amount: 1.5, count: 2 } }, { record: 2, late: true, features: { amount: 3.5, count: 4 } }],
     });
