@@ -81,11 +81,11 @@ export function makePlan(input: PlanInput): Plan {
   let retentionHours: number | undefined;
   let notes: readonly string[] = [];
   let gatewayUrl = `http://127.0.0.1:${ports.gateway}`;
-  const uiOrigins = [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
+  const uiOrigins = () => [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
   const env = (): NodeJS.ProcessEnv => ({
     ...(embedded.temporal ? oneMachineEnv : {}),
     ...common,
-    ...(embedded.temporal ? { TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`, TEMPORAL_UI_URL: uiOrigins[0], HEADRACE_CODEC_ORIGINS: [common['HEADRACE_CODEC_ORIGINS'], ...uiOrigins].filter(Boolean).join(',') } : {}),
+    ...(embedded.temporal ? { TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`, TEMPORAL_UI_URL: uiOrigins()[0], HEADRACE_CODEC_ORIGINS: [common['HEADRACE_CODEC_ORIGINS'], ...uiOrigins()].filter(Boolean).join(',') } : {}),
     ...(embedded.kafka ? { KAFKA_BROKERS: `127.0.0.1:${ports.kafka}` } : {}),
     ...(embedded.postgres && databaseUrl !== undefined ? { DATABASE_URL: databaseUrl } : {}),
     ...(embedded.modelServer ? { TRITON_URL: `127.0.0.1:${ports.modelServer}` } : {}),
@@ -101,6 +101,7 @@ export function makePlan(input: PlanInput): Plan {
     onRetention: (hours) => {
       retentionHours = hours;
     },
+    onNote: input.onDone,
   });
   const setUp = setUpServices({ env, pipelines, embedded, onDone: input.onDone });
   const { generator, why } = generatorOf(input, config.pipelinesDir);

@@ -46,3 +46,30 @@ export async function choosePort(preferredPort?: number, host = '127.0.0.1'): Pr
   const onAll = onHost === undefined ? undefined : await tryListen(preferredPort, '0.0.0.0');
   return onAll === undefined ? freePort(host) : remember(preferredPort);
 }
+
+/** How often a server is started anew because another program was quicker at one of its ports. */
+const startsMax = 5;
+/** As Go, Java, Node and PostgreSQL say it. */
+const isTaken = /address (is )?already in use|EADDRINUSE|BindException/i;
+
+/** Whether a server did not start because something listens on one of its ports. */
+export function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && isTaken.test(error.message);
+}
+
+/**
+ * Starts a server whose `start` chooses its ports itself: one that was free a moment ago may be taken when the server binds it, and
+ * then it is started anew with others. A port that may be no other one is waited for in vain, so that is said at once.
+ */
+export async function startOnFreePorts<T>(name: string, fixedPort: number | undefined, start: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await start();
+    } catch (error) {
+      if (!isPortTaken(error) || attempt >= startsMax) throw error;
+      if (fixedPort !== undefined && (await tryListen(fixedPort, '127.0.0.1')) === undefined) {
+        throw new Error(`${name} cannot start: port ${fixedPort} is taken (EADDRINUSE)`, { cause: error });
+      }
+    }
+  }
+}
