@@ -54,7 +54,7 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
     deadLetter,
     deliverTogether: createDeliverTogether({ deliver, deadLetter }),
     ...createReviewActivities({ pool, publishLabel }),
-    ...createRollUpActivities({ lakeRoot }),
+    ...createRollUpActivities({ lakeRoot, deployment: sweep.deployment }),
     ...createSweepActivities({ pool, ...sweep }),
   };
 }

@@ -22,6 +22,7 @@ export const failures = {
   PREDECESSOR_MISSING: { kind: 'systemic', meaning: 'The feature store has not seen the batch before this one.' },
   SINK_UNAVAILABLE: { kind: 'transient', meaning: 'A sink does not take the delivery now.' },
   BATCH_UNKNOWN: { kind: 'transient', meaning: "Neither this worker nor the run's history has the batch's results yet." },
+  WRONG_DEPLOYMENT: { kind: 'systemic', meaning: 'The batch or review belongs to another deployment than the worker that got it.' },
   PIPELINE_UNKNOWN: { kind: 'systemic', meaning: 'This worker has no such pipeline: it was started with other pipelines than the bridge.' },
 } as const satisfies Record<string, { kind: 'transient' | 'permanent' | 'systemic'; meaning: string }>;
 

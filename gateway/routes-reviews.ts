@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { z } from 'zod';
+import { deploymentOfWorkflow } from '../contracts/event-key.ts';
 import { commentLengthMax, reviewerLengthMax, reviewStatuses } from '../contracts/review.ts';
 import { findReview, listReviews } from '../database/review-lists.ts';
 import type { GatewayApp } from './app.ts';
@@ -28,7 +29,7 @@ const verdictSchema = z
   .meta({ id: 'Verdict' });
 
 /** `/v1/reviews...` */
-export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links }: { pool: Pool; sendVerdict: SendVerdict; links: LinkOptions }): void {
+export function registerReviewRoutes(app: GatewayApp, { deployment, pool, sendVerdict, links }: { deployment: string; pool: Pool; sendVerdict: SendVerdict; links: LinkOptions }): void {
   const decide = createVerdictDesk({ pool, sendVerdict });
 
   app.get('/v1/reviews', {
@@ -37,7 +38,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
       response: { 200: listSchema, 400: problemSchema },
     },
     handler: async ({ query: { status, pipeline, limit, cursor } }) => {
-      const found = await listReviews(pool, { status, pipeline, limit: limit + 1, after: cursor === undefined ? undefined : ordinalOf(cursor) });
+      const found = await listReviews(pool, { deployment, status, pipeline, limit: limit + 1, after: cursor === undefined ? undefined : ordinalOf(cursor) });
       const reviews = found.slice(0, limit);
       return {
         reviews: reviews.map((review) => reviewView(review, links)),
@@ -49,7 +50,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
   app.get('/v1/reviews/:id', {
     schema: { tags: ['reviews'], summary: 'One review', params: idSchema, response: { 200: reviewSchema, 404: problemSchema } },
     handler: async ({ params: { id } }) => {
-      const review = await findReview(pool, id);
+      const review = await findReview(pool, deployment, id);
       if (!review) throw unknownReview(id);
       return reviewView(review, links);
     },
@@ -65,6 +66,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
       response: { 200: decidedSchema, 400: problemSchema, 404: problemSchema, 409: problemSchema, 422: problemSchema, 503: problemSchema },
     },
     handler: async ({ params: { id }, body }) => {
+      if (deploymentOfWorkflow(id) !== deployment) throw unknownReview(id);
       const { verdict, reviewer, comment, decidedAtMs } = await decide(id, { ...body, id: body.id ?? randomUUID() });
       return { id, status: 'decided' as const, decided: { verdict, reviewer, comment, decidedAt: new Date(decidedAtMs).toISOString() } };
     },

@@ -3,8 +3,10 @@ import { settings, type Setting } from './settings.ts';
 
 type Values<T> = { readonly [K in keyof T]: T[K] extends Setting<infer S> ? z.output<S> : Values<T[K]> };
 
+type SettingValues = Values<typeof settings>;
+
 /** The configuration of a process: one value for every entry of `settings`, with the same nesting. */
-export type Config = Values<typeof settings>;
+export type Config = Omit<SettingValues, 'temporal'> & { readonly temporal: SettingValues['temporal'] & { readonly taskQueue: string } };
 
 /** Every problem of a configuration at once, each naming its variable. */
 export class ConfigError extends Error {
@@ -29,8 +31,12 @@ export interface SettingRow {
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
-  const config = readGroup(settings, env, problems) as Config;
-  if (problems.length === 0) problems.push(...crossProblems(config));
+  const values = readGroup(settings, env, problems) as SettingValues;
+  if (problems.length > 0) throw new ConfigError(problems);
+  const { deployment, temporal } = values;
+  // Deployments may share a namespace: what one starts is not for the workers of another.
+  const config = { ...values, temporal: { ...temporal, taskQueue: temporal.taskQueue ?? `headrace-${deployment}` } };
+  problems.push(...crossProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }

@@ -45,7 +45,7 @@ export const settings = {
     tlsCaFile: setting('TEMPORAL_TLS_SERVER_CA_CERT_PATH', text.optional(), 'PEM file of the authority that signed the frontend\'s certificate.'),
     tlsCertFile: setting('TEMPORAL_TLS_CLIENT_CERT_PATH', text.optional(), 'PEM file of the client certificate (mTLS).'),
     tlsKeyFile: setting('TEMPORAL_TLS_CLIENT_KEY_PATH', text.optional(), 'PEM file of the client key (mTLS).'),
-    taskQueue: setting('HEADRACE_TASK_QUEUE', text.default('headrace'), 'Task queue of the workers.'),
+    taskQueue: setting('HEADRACE_TASK_QUEUE', text.optional(), 'Task queue of the workers; absent = headrace-<deployment>.'),
     uiUrl: setting('TEMPORAL_UI_URL', text.default('http://127.0.0.1:8233'), 'Address of the Temporal Web UI, for links.'),
   },
   kafka: {

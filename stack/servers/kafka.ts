@@ -82,8 +82,8 @@ async function formatOnce(options: StartKafkaOptions, classPath: string): Promis
   writeFileSync(marker, '');
 }
 
-/** Ready means that the broker is registered, unfenced and answers: a client of ours sees it in the cluster. */
-async function probe(address: string, nodeId: number): Promise<true | undefined> {
+/** Ready means that the broker is registered, unfenced and answers: a client of ours sees it in its cluster, which another program's broker is not in. */
+async function probe(address: string, clusterId: string, nodeId: number): Promise<true | undefined> {
   const client = new Kafka({
     clientId: 'headrace-probe', brokers: [address], logLevel: logLevel.NOTHING,
     connectionTimeout: probeTimeoutMs, requestTimeout: probeTimeoutMs, enforceRequestTimeout: true, retry: { retries: 0 },
@@ -92,7 +92,7 @@ async function probe(address: string, nodeId: number): Promise<true | undefined>
   try {
     await admin.connect();
     const cluster = await admin.describeCluster();
-    return cluster.brokers.some((broker) => broker.nodeId === nodeId) && cluster.controller !== null ? true : undefined;
+    return cluster.clusterId === clusterId && cluster.brokers.some((broker) => broker.nodeId === nodeId) && cluster.controller !== null ? true : undefined;
   } finally {
     await admin.disconnect();
   }
@@ -118,7 +118,7 @@ async function startOnce(options: StartKafkaOptions): Promise<KafkaServer> {
       `-Dlog4j2.configurationFile=${paths.logSettings}`, '-cp', classPath, 'kafka.Kafka', paths.settings],
   });
   try {
-    await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, nodeId) });
+    await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, clusterIdOf(options), nodeId) });
     return serverOf('kafka', address, process);
   } catch (error) {
     await process.stop();

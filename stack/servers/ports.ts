@@ -59,17 +59,16 @@ export function isPortTaken(error: unknown): boolean {
 
 /**
  * Starts a server whose `start` chooses its ports itself: one that was free a moment ago may be taken when the server binds it, and
- * then it is started anew with others. A port that may be no other one is waited for in vain, so that is said at once.
+ * then it is started anew with others. Where it may have no other port than `fixedPort` it is not started while that is taken: whoever
+ * has it might answer in its place.
  */
 export async function startOnFreePorts<T>(name: string, fixedPort: number | undefined, start: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
+    if (fixedPort !== undefined && (await tryListen(fixedPort, '127.0.0.1')) === undefined) throw new Error(`${name} cannot start: port ${fixedPort} is taken (EADDRINUSE)`);
     try {
       return await start();
     } catch (error) {
       if (!isPortTaken(error) || attempt >= startsMax) throw error;
-      if (fixedPort !== undefined && (await tryListen(fixedPort, '127.0.0.1')) === undefined) {
-        throw new Error(`${name} cannot start: port ${fixedPort} is taken (EADDRINUSE)`, { cause: error });
-      }
     }
   }
 }

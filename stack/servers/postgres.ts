@@ -149,7 +149,7 @@ async function startOnce(what: Omit<Launch, 'port'>, credentials: Credentials): 
   const { options: { port: fixedPort, preferredPort, database = 'headrace' } } = what;
   const port = fixedPort ?? (await choosePort(preferredPort));
   const address = `127.0.0.1:${port}`;
-  const urlOf = (name: string): string => `postgresql://${credentials.user}:${credentials.password}@${address}/${name}`;
+  const urlOf = (name: string): string => `postgresql://${credentials.user}:${credentials.password}@${address}/${name}?sslmode=disable`;
   const process = await launchAndWait({ ...what, port }, urlOf('postgres'));
   try {
     await createDatabase(urlOf('postgres'), database);
