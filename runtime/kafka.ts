@@ -4,6 +4,7 @@ import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { within } from '../contracts/within.ts';
 import { installAbortedFilter } from './kafka-aborted.ts';
+import { bootstrapBroker, kafkaSocket } from './kafka-address.ts';
 import type { Logger } from './log.ts';
 
 /**
@@ -51,7 +52,8 @@ function newKafka({ kafka }: Config, creator: logCreator, role: string): Kafka {
   installAbortedFilter();
   const options: KafkaConfig = {
     clientId: `${kafka.clientId}-${role}`,
-    brokers: [...kafka.brokers],
+    brokers: kafka.brokers.map(bootstrapBroker),
+    socketFactory: kafkaSocket,
     connectionTimeout: 3_000,
     authenticationTimeout: 10_000,
     requestTimeout: 10_000,

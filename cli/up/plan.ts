@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { hostPort, reachableHost } from '../../contracts/host-port.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
@@ -106,7 +107,7 @@ export function makePlan(input: PlanInput): Plan {
   const setUp = setUpServices({ env, pipelines, embedded, onDone: input.onDone });
   const { generator, why } = generatorOf(input, config.pipelinesDir);
   const processes = processServices({
-    folder, ports, env, generator, needs: [...servers, ...setUp].map(({ name }) => name),
+    folder, ports, metricsHost: config.metrics.host, env, generator, needs: [...servers, ...setUp].map(({ name }) => name),
     onGatewayUrl: (url) => {
       gatewayUrl = url;
     },
@@ -132,7 +133,7 @@ export function makePlan(input: PlanInput): Plan {
         lake: { dir: lakeDirOf(now, folder) },
         features: { dir: folder.featuresDir },
         pipelines: pipelines.map(({ name, topic }) => ({ name, topic: topic.name })),
-        metrics: Object.fromEntries(processes.map(({ name }) => [name, `http://127.0.0.1:${ports.metrics[name as keyof Ports['metrics']]}`])),
+        metrics: Object.fromEntries(processes.map(({ name }) => [name, `http://${hostPort(reachableHost(config.metrics.host), ports.metrics[name as keyof Ports['metrics']])}`])),
         services,
       };
     },
