@@ -29,13 +29,19 @@ function remember(port: number): number {
   return port;
 }
 
+/** Below the range from which systems take the ports of outgoing connections (from 32768 on Linux): none of those takes a port of ours meanwhile. */
+const [lowest, highest] = [20_000, 32_000];
+const attemptsMax = 100;
+
 /** Any free port on the host. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const port = await tryListen(0, host);
-    if (port !== undefined && !recentlyGiven.includes(port)) return remember(port);
+  for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+    const port = lowest + Math.floor(Math.random() * (highest - lowest));
+    if (recentlyGiven.includes(port) || (await tryListen(port, host)) === undefined) continue;
+    // Somebody else may have been given it in the meantime.
+    if (!recentlyGiven.includes(port)) return remember(port);
   }
-  throw new Error(`no free port on ${host} after 100 attempts`);
+  throw new Error(`no free port between ${lowest} and ${highest} on ${host} after ${attemptsMax} attempts`);
 }
 
 /** The preferred port when nothing listens on it, else any free one. */

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +13,7 @@ import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts'
 import { ensureSchedule, scheduleIdOf } from '../../runtime/schedules.ts';
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
-const workflowsPath = new URL('../../workflows/roll-up-lake.ts', import.meta.url).pathname;
+const workflowsPath = fileURLToPath(new URL('../../workflows/roll-up-lake.ts', import.meta.url));
 
 describe('rollUpLake', () => {
   let address: string;
