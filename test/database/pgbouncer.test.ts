@@ -17,7 +17,6 @@ const program = preparePgBouncer();
 if (typeof program === 'string') process.stderr.write(`skipped: PgBouncer. ${program}\n`);
 
 describe.skipIf(typeof program === 'string')('through PgBouncer in transaction mode', () => {
-  const signal = new AbortController().signal;
   let bouncer: PgBouncer;
   let direct: Pool;
   let url: string;
@@ -49,7 +48,7 @@ describe.skipIf(typeof program === 'string')('through PgBouncer in transaction m
 
   it('delivers decisions once each, and reads them with their times', async () => {
     const sinks = pools.map((pool) => createDashboardSink({ pool }));
-    await onBoth(40, (_, i) => sinks[i % 2]!.deliver(deliveryOf([decisionRow(i - (i % 4)), decisionRow(1_000 + i)]), signal));
+    await onBoth(40, (_, i) => sinks[i % 2]!.deliver(deliveryOf([decisionRow(i - (i % 4)), decisionRow(1_000 + i)]), new AbortController().signal));
     const [total] = await countDecisions(pools[0]!, 'local');
     expect(total).toEqual({ pipeline: 'orders', outcome: 'approve', decisions: 50 });
     const found = await onBoth(40, (pool, i) => findDecisions(pool, 'local', ['orders'], `order-${1_000 + i}`));
