@@ -56,7 +56,7 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
     deadLetter,
     deliverTogether: createDeliverTogether({ deliver, deadLetter }),
     ...createReviewActivities({ pool, publishLabel }),
-    ...createRollUpActivities({ lakeRoot }),
+    ...createRollUpActivities({ lakeRoot, deployment: sweep.deployment }),
     ...createSweepActivities({ pool, ...sweep }),
     ...createResumeActivities({ pipelines, store, records, ...dependencies.resume }),
   };

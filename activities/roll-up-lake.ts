@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { cancellationSignal, heartbeat, log } from '@temporalio/activity';
 import { isProgrammingError, messageOf } from '../contracts/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
+import { refuseForeignLake } from '../sinks/lake/owner.ts';
 import { planRollUps } from '../sinks/lake/plan.ts';
 import { rollUp } from '../sinks/lake/roll-up.ts';
 import { toApplicationFailure } from './failure.ts';
@@ -9,12 +10,16 @@ import type { LakeActivities } from './types.ts';
 
 const heartbeatMs = 5_000;
 
-/** The activities behind the workflow `rollUpLake`, over a lake in a folder. */
-export function createRollUpActivities({ lakeRoot }: { lakeRoot: string }): LakeActivities {
+/** The activities behind the workflow `rollUpLake`, over a deployment's lake in a folder. */
+export function createRollUpActivities({ lakeRoot, deployment }: { lakeRoot: string; deployment: string }): LakeActivities {
   const root = resolve(lakeRoot);
+  const ofOwn = <T>(work: () => Promise<T>) => told(root, async () => {
+    await refuseForeignLake(root, deployment);
+    return work();
+  });
   return {
-    planRollUp: () => told(root, () => planRollUps({ root, onAlarm: (message) => log.error(message) })),
-    rollUp: (plan) => told(root, () => rollUp({ root, signal: cancellationSignal() }, plan)),
+    planRollUp: () => ofOwn(() => planRollUps({ root, onAlarm: (message) => log.error(message) })),
+    rollUp: (plan) => ofOwn(() => rollUp({ root, signal: cancellationSignal() }, plan)),
   };
 }
 

@@ -45,7 +45,7 @@ await runMain('bridge', async (config, log) => {
 
   const running = pipelines.map((pipeline) => {
     const { name, topic } = pipeline;
-    const openBatches = new OpenBatches(systemClock, countOpenBatches(temporal, name), bridge.openBatchesMax, (count, error) => {
+    const openBatches = new OpenBatches(systemClock, countOpenBatches(temporal, deployment, name), bridge.openBatchesMax, (count, error) => {
       reports.openBatches(name, count);
       if (error) log.warn({ pipeline: name }, `open batches are not known: ${error}`);
     });

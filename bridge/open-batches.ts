@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { searchAttributes, workflowNames } from '../contracts/names.ts';
+import { workflowNames } from '../contracts/names.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Clock } from './ports.ts';
 
@@ -65,8 +65,8 @@ export class OpenBatches {
   }
 }
 
-/** Counts a pipeline's running batches in Temporal's visibility. */
-export function countOpenBatches(client: Client, pipeline: string): () => Promise<number> {
-  const query = `WorkflowType = '${workflowNames.processBatch}' AND ${searchAttributes.pipeline.name} = '${pipeline}' AND ExecutionStatus = 'Running'`;
+/** Counts a pipeline's running batches, those of one deployment, in Temporal's visibility. */
+export function countOpenBatches(client: Client, deployment: string, pipeline: string): () => Promise<number> {
+  const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH 'batch:${deployment}:${pipeline}:' AND ExecutionStatus = 'Running'`;
   return async () => (await client.withDeadline(Date.now() + deadlineMs, () => client.workflow.count(query))).count;
 }

@@ -56,6 +56,11 @@ export function eventKeyPrefix(chain: Chain): string {
   return `${chainId(chain)}:`;
 }
 
+/** What the event keys of a deployment begin with, and no others: deployments may share a database. */
+export function deploymentPrefix(deployment: string): string {
+  return `${deployment}:`;
+}
+
 /** Workflow id of the batch that starts at `position`. */
 export function batchWorkflowId(chain: Chain, position: number): string {
   return `${batchWorkflowIdPrefix(chain)}${position}`;
@@ -69,6 +74,17 @@ export function batchWorkflowIdPrefix(chain: Chain): string {
 /** Workflow id of the review of one event. */
 export function reviewWorkflowId(key: string): string {
   return `review:${key}`;
+}
+
+/** Id of the schedule of a workflow, and what the ids of its runs begin with: those of every deployment in a namespace are told apart. */
+export function scheduledWorkflowId(word: string, deployment: string, taskQueue: string): string {
+  return `${word}:${deployment}:${taskQueue}`;
+}
+
+/** The deployment that a workflow belongs to, by its id; undefined when the id is none of ours. */
+export function deploymentOfWorkflow(workflowId: string): string | undefined {
+  const [, deployment, ...rest] = workflowId.split(':');
+  return deployment !== undefined && isName(deployment) && rest.length > 0 ? deployment : undefined;
 }
 
 /** Reads an event key back. Throws a TypeError on anything that is not one. */

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { deploymentPrefix } from '../contracts/event-key.ts';
 
 /** A decision as the dashboard sink stored it. */
 export interface StoredDecision {
@@ -29,22 +30,22 @@ const findSql = `
   select event_key as "eventKey", pipeline, event_id as "eventId", topic, partition, kafka_offset::float8 as offset, record_time as "recordTime",
     event_time as "eventTime", entities, event, features, prediction, model_name as "modelName", model_version as "modelVersion", degraded, late,
     outcome, why, workflow_id as "workflowId", decided_at as "decidedAt"
-  from decisions_by_name where pipeline = any($1) and event_id = $2
+  from decisions_by_name where pipeline = any($1) and event_id = $2 and starts_with(event_key, $4)
   order by decided_at, event_key limit $3`;
 
 /** How many decisions on one event id are looked at: a producer may have sent it again and again. */
 const foundMax = 20;
 
-/** Decisions on the event with this id of its producer, oldest first; several when the producer sent it several times. */
-export async function findDecisions(pool: Pool, pipelines: readonly string[], eventId: string): Promise<StoredDecision[]> {
-  const { rows } = await pool.query<StoredDecision>({ name: 'decisions-find', text: findSql, values: [pipelines, eventId, foundMax] });
+/** Decisions of a deployment on the event with this id of its producer, oldest first; several when the producer sent it several times. */
+export async function findDecisions(pool: Pool, deployment: string, pipelines: readonly string[], eventId: string): Promise<StoredDecision[]> {
+  const { rows } = await pool.query<StoredDecision>({ name: 'decisions-find', text: findSql, values: [pipelines, eventId, foundMax, deploymentPrefix(deployment)] });
   return rows;
 }
 
-/** Decisions by pipeline and outcome. Reads the roll-ups, so its cost does not grow with the decisions. */
-export async function countDecisions(pool: Pool): Promise<{ pipeline: string; outcome: string; decisions: number }[]> {
+/** Decisions of a deployment by pipeline and outcome. Reads the roll-ups, so its cost does not grow with the decisions. */
+export async function countDecisions(pool: Pool, deployment: string): Promise<{ pipeline: string; outcome: string; decisions: number }[]> {
   const { rows } = await pool.query<{ pipeline: string; outcome: string; decisions: number }>(
-    'select pipeline, outcome, sum(decisions)::float8 as decisions from decision_minutes group by 1, 2 order by 1, 2',
+    'select pipeline, outcome, sum(decisions)::float8 as decisions from decision_minutes where deployment = $1 group by 1, 2 order by 1, 2', [deployment],
   );
   return rows;
 }

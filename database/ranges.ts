@@ -155,7 +155,7 @@ export async function mergeOldRanges(pool: Pool, olderThanSeconds: number): Prom
 
 async function mergeChain(pool: Pool, chain: number, olderThanSeconds: number): Promise<number> {
   return withClient(pool, async (client) => {
-    await client.query('begin');
+    await client.query('begin isolation level read committed');
     const old = await takeOld(client, chain, olderThanSeconds);
     const merged = mergeTouching(old);
     const column = (of: (row: LedgerRow) => number) => merged.map(of);

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { deploymentPrefix } from '../contracts/event-key.ts';
 import type { reviewStatuses } from '../contracts/review.ts';
 
 type Status = (typeof reviewStatuses)[number];
@@ -35,6 +36,7 @@ const columns = `id, ordinal::float8 as ordinal, event_key as "eventKey", event_
   verdict_id as "verdictId", verdict, reviewer, comment`;
 
 export interface ReviewFilter {
+  deployment: string;
   status?: Status;
   pipeline?: string;
   /** Only reviews after this ordinal. @default 0 */
@@ -43,18 +45,18 @@ export interface ReviewFilter {
 }
 
 /** Reviews in the order in which they came. */
-export async function listReviews(pool: Pool, { status, pipeline, after = 0, limit }: ReviewFilter): Promise<StoredReview[]> {
-  const conditions = ['ordinal > $1'];
-  const values: unknown[] = [after, limit];
+export async function listReviews(pool: Pool, { deployment, status, pipeline, after = 0, limit }: ReviewFilter): Promise<StoredReview[]> {
+  const conditions = ['ordinal > $1', 'starts_with(event_key, $3)'];
+  const values: unknown[] = [after, limit, deploymentPrefix(deployment)];
   if (status) conditions.push(`status = $${values.push(status)}`);
   if (pipeline) conditions.push(`pipeline = $${values.push(pipeline)}`);
   const { rows } = await pool.query<StoredReview>(`select ${columns} from reviews where ${conditions.join(' and ')} order by ordinal limit $2`, values);
   return rows;
 }
 
-/** One review; undefined when there is none with this id. */
-export async function findReview(pool: Pool, id: string): Promise<StoredReview | undefined> {
-  const { rows } = await pool.query<StoredReview>(`select ${columns} from reviews where id = $1`, [id]);
+/** One review of a deployment; undefined when it has none with this id. */
+export async function findReview(pool: Pool, deployment: string, id: string): Promise<StoredReview | undefined> {
+  const { rows } = await pool.query<StoredReview>(`select ${columns} from reviews where id = $1 and starts_with(event_key, $2)`, [id, deploymentPrefix(deployment)]);
   return rows[0];
 }
 
@@ -64,10 +66,10 @@ export async function findReviewsOfEvents(pool: Pool, eventKeys: readonly string
   return rows;
 }
 
-/** Reviews in one of these states, by pipeline. */
-export async function countReviews(pool: Pool, statuses: readonly Status[]): Promise<{ pipeline: string; count: number }[]> {
+/** Reviews of a deployment in one of these states, by pipeline. */
+export async function countReviews(pool: Pool, deployment: string, statuses: readonly Status[]): Promise<{ pipeline: string; count: number }[]> {
   const { rows } = await pool.query<{ pipeline: string; count: number }>(
-    'select pipeline, count(*)::int as count from reviews where status = any($1) group by 1 order by 1', [statuses],
+    'select pipeline, count(*)::int as count from reviews where status = any($1) and starts_with(event_key, $2) group by 1 order by 1', [statuses, deploymentPrefix(deployment)],
   );
   return rows;
 }

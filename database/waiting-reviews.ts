@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool, PoolClient } from 'pg';
-import { reviewWorkflowId } from '../contracts/event-key.ts';
+import { deploymentPrefix, reviewWorkflowId } from '../contracts/event-key.ts';
 import type { ReviewInput } from '../contracts/review.ts';
 import { storableJson, storableText } from './storable.ts';
 import { takenBack } from './taken-back.ts';
@@ -92,7 +92,7 @@ export interface ReviewClaim {
  * once: none gets what another one has, and together they may pass `openMax` by one claim each.
  */
 export async function claimWaitingReviews(pool: Pool, { deployment, pipeline, openMax, claimMax }: ReviewClaim): Promise<ReviewInput[]> {
-  const { rows } = await pool.query<ClaimedRow>({ name: 'review-claim', text: claimSql, values: [pipeline, openMax, claimMax, `${deployment}:`] });
+  const { rows } = await pool.query<ClaimedRow>({ name: 'review-claim', text: claimSql, values: [pipeline, openMax, claimMax, deploymentPrefix(deployment)] });
   return rows.map(({ eventTime, ...row }) => ({ ...row, eventTimeMs: eventTime.getTime() }));
 }
 

@@ -1,3 +1,4 @@
+import { hostPort, reachableHost } from '../contracts/host-port.ts';
 import type { GatewayApp } from './app.ts';
 
 /** Listens on the port, or on any free one when it is taken. Answers the base URL; throws one sentence when the host cannot be used. */
@@ -7,12 +8,11 @@ export async function listen(app: GatewayApp, { host, port }: { host: string; po
     await app.listen({ host, port });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code !== 'EADDRINUSE') throw new Error(`cannot listen on ${host}:${port}; check HEADRACE_GATEWAY_HOST and HEADRACE_GATEWAY_PORT (${message})`, { cause: error });
+    if (code !== 'EADDRINUSE') throw new Error(`cannot listen on ${hostPort(host, port)}; check HEADRACE_GATEWAY_HOST and HEADRACE_GATEWAY_PORT (${message})`, { cause: error });
     moved = true;
     await app.listen({ host, port: 0 });
   }
   const address = app.server.address();
   if (typeof address !== 'object' || address === null) throw new Error('the gateway listens on no port');
-  const shownHost = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
-  return { url: `http://${shownHost}:${address.port}`, port: address.port, moved };
+  return { url: `http://${hostPort(reachableHost(host), address.port)}`, port: address.port, moved };
 }

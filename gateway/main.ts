@@ -55,9 +55,9 @@ await runMain('gateway', async (config, log) => {
     registry,
     metricsTargets: config.metrics.targets,
     gauges: {
-      decisions: () => countDecisions(pool),
-      openReviews: () => countReviews(pool, ['open', 'escalated']),
-      waitingReviews: () => countReviews(pool, ['waiting']),
+      decisions: () => countDecisions(pool, config.deployment),
+      openReviews: () => countReviews(pool, config.deployment, ['open', 'escalated']),
+      waitingReviews: () => countReviews(pool, config.deployment, ['waiting']),
       deadLetters: () => countDeadLetters(admin, pipelines.map(({ name }) => name)),
       lag: () => countLag(admin, pipelines.map(({ name, topic }) => ({ pipeline: name, topic: topic.name, groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}` }))),
     },

@@ -60,8 +60,9 @@ export function codecOrigins(uiUrl: string, more: readonly string[]): Set<string
   const origins = new Set(more.map((origin) => origin.replace(/\/$/, '')));
   const { origin, hostname } = new URL(uiUrl);
   origins.add(origin);
-  if (hostname === '127.0.0.1' || hostname === 'localhost') {
-    for (const name of ['127.0.0.1', 'localhost']) origins.add(origin.replace(hostname, name));
+  const loopbackNames = ['127.0.0.1', 'localhost', '[::1]'];
+  if (loopbackNames.includes(hostname)) {
+    for (const name of loopbackNames) origins.add(origin.replace(hostname, name));
   }
   return origins;
 }

@@ -25,7 +25,7 @@ const decisionSchema = z
   .meta({ id: 'Decision' });
 
 /** `GET /v1/decisions/{eventId}` */
-export function registerDecisionRoutes(app: GatewayApp, { pipelines, pool, links }: { pipelines: readonly AnyPipeline[]; pool: Pool; links: LinkOptions }): void {
+export function registerDecisionRoutes(app: GatewayApp, { deployment, pipelines, pool, links }: { deployment: string; pipelines: readonly AnyPipeline[]; pool: Pool; links: LinkOptions }): void {
   const names = pipelines.map(({ name }) => name);
   app.get('/v1/decisions/:eventId', {
     schema: {
@@ -40,7 +40,7 @@ export function registerDecisionRoutes(app: GatewayApp, { pipelines, pool, links
       if (pipeline !== undefined && !names.includes(pipeline)) {
         throw new Problem(404, 'unknown-pipeline', 'Unknown pipeline', `"${pipeline}" is none of ${names.join(', ')}`);
       }
-      const [first, ...later] = await findDecisions(pool, pipeline === undefined ? names : [pipeline], storedText(eventId));
+      const [first, ...later] = await findDecisions(pool, deployment, pipeline === undefined ? names : [pipeline], storedText(eventId));
       if (!first) throw new Problem(404, 'not-decided', 'No decision', 'no event with this id has been decided yet');
       const others = new Set([first, ...later].map((decision) => decision.pipeline));
       if (others.size > 1) throw new Problem(409, 'ambiguous', 'Several pipelines have an event with this id', `add ?pipeline= with one of ${[...others].join(', ')}`);

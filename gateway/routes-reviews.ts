@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { z } from 'zod';
-import { parseEventKey, reviewWorkflowId } from '../contracts/event-key.ts';
+import { deploymentOfWorkflow, parseEventKey, reviewWorkflowId } from '../contracts/event-key.ts';
 import { commentLengthMax, reviewerLengthMax, reviewStatuses } from '../contracts/review.ts';
 import { findReview, listReviews } from '../database/review-lists.ts';
 import { storedText } from '../database/storable.ts';
@@ -30,7 +30,7 @@ const verdictSchema = z
   .meta({ id: 'Verdict' });
 
 /** `/v1/reviews...` */
-export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links }: { pool: Pool; sendVerdict: SendVerdict; links: LinkOptions }): void {
+export function registerReviewRoutes(app: GatewayApp, { deployment, pool, sendVerdict, links }: { deployment: string; pool: Pool; sendVerdict: SendVerdict; links: LinkOptions }): void {
   const decide = createVerdictDesk({ pool, sendVerdict });
 
   app.get('/v1/reviews', {
@@ -39,7 +39,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
       response: { 200: listSchema, 400: problemSchema },
     },
     handler: async ({ query: { status, pipeline, limit, cursor } }) => {
-      const found = await listReviews(pool, { status, pipeline: pipeline && storedText(pipeline), limit: limit + 1, after: cursor === undefined ? undefined : ordinalOf(cursor) });
+      const found = await listReviews(pool, { deployment, status, pipeline: pipeline && storedText(pipeline), limit: limit + 1, after: cursor === undefined ? undefined : ordinalOf(cursor) });
       const reviews = found.slice(0, limit);
       return {
         reviews: reviews.map((review) => reviewView(review, links)),
@@ -51,7 +51,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
   app.get('/v1/reviews/:id', {
     schema: { tags: ['reviews'], summary: 'One review', params: idSchema, response: { 200: reviewSchema, 404: problemSchema } },
     handler: async ({ params: { id } }) => {
-      const review = await findReview(pool, storedText(id));
+      const review = await findReview(pool, deployment, storedText(id));
       if (!review) throw unknownReview(id);
       return reviewView(review, links);
     },
@@ -67,7 +67,7 @@ export function registerReviewRoutes(app: GatewayApp, { pool, sendVerdict, links
       response: { 200: decidedSchema, 400: problemSchema, 404: problemSchema, 409: problemSchema, 413: problemSchema, 415: problemSchema, 422: problemSchema, 503: problemSchema },
     },
     handler: async ({ params: { id }, body }) => {
-      if (!isReviewId(id)) throw unknownReview(id);
+      if (!isReviewId(id) || deploymentOfWorkflow(id) !== deployment) throw unknownReview(id);
       const sent = { verdict: storedText(body.verdict), reviewer: storedText(body.reviewer), comment: body.comment && storedText(body.comment) };
       const { verdict, reviewer, comment, decidedAtMs } = await decide(id, { ...sent, id: storedText(body.id ?? randomUUID()) });
       return { id, status: 'decided' as const, decided: { verdict, reviewer, comment, decidedAt: new Date(decidedAtMs).toISOString() } };

@@ -94,7 +94,7 @@ async function withLock<T>(pool: Pool, name: string, work: (database: PoolClient
   let settled: PromiseSettledResult<T> | undefined;
   try {
     await withClient(pool, async (client) => {
-      await client.query('begin');
+      await client.query('begin isolation level read committed');
       await client.query(`set local lock_timeout = ${lockTimeoutMs}`);
       await client.query(`select pg_advisory_xact_lock(hashtextextended('headrace verdict ' || $1, 0))`, [name]);
       [settled] = await Promise.allSettled([work(client)]);

@@ -3,6 +3,7 @@ import { Kafka, logLevel, type KafkaConfig, type logCreator, type SASLOptions } 
 import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { within } from '../contracts/within.ts';
+import { bootstrapBroker, kafkaSocket } from './kafka-address.ts';
 import { installFetchDecoding } from './kafka-fetch-decoding.ts';
 import type { Logger } from './log.ts';
 
@@ -51,7 +52,8 @@ function newKafka({ kafka }: Config, creator: logCreator, role: string): Kafka {
   installFetchDecoding();
   const options: KafkaConfig = {
     clientId: `${kafka.clientId}-${role}`,
-    brokers: [...kafka.brokers],
+    brokers: kafka.brokers.map(bootstrapBroker),
+    socketFactory: kafkaSocket,
     connectionTimeout: 3_000,
     authenticationTimeout: 10_000,
     requestTimeout: 10_000,

@@ -1,6 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
+import { messageOf } from '../contracts/failures.ts';
+import { hostPort } from '../contracts/host-port.ts';
 
 /** Serves `/metrics` (Prometheus text), `/metrics.json` (for other processes of ours) and `/healthz`. */
 export async function startMetricsServer(registry: Registry, { host, port }: { host: string; port: number }): Promise<{ address: string; close(): Promise<void> }> {
@@ -24,7 +26,7 @@ export async function startMetricsServer(registry: Registry, { host, port }: { h
   server.requestTimeout = 10_000;
   await listen(server, host, port);
   return {
-    address: `${host}:${(server.address() as AddressInfo).port}`,
+    address: hostPort(host, (server.address() as AddressInfo).port),
     close: () => new Promise((resolve) => {
       server.closeAllConnections();
       server.close(() => resolve());
@@ -34,7 +36,7 @@ export async function startMetricsServer(registry: Registry, { host, port }: { h
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(new Error(`cannot listen on ${host}:${port}; check HEADRACE_METRICS_PORT`, { cause: error })));
+    server.once('error', (error) => reject(new Error(`cannot listen on ${hostPort(host, port)}; check HEADRACE_METRICS_HOST and HEADRACE_METRICS_PORT (${messageOf(error)})`, { cause: error })));
     server.listen(port, host, resolve);
   });
 }

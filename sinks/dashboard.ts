@@ -38,7 +38,7 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
     for (let tries = 1; rows.length > 0; tries++) {
       signal.throwIfAborted();
       const copy = copyRows({ ...delivery, rows }, featureSet);
-      const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery.pipeline.name, rows)}`;
+      const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery, rows)}`;
       const violation = await withClient(pool, (client) => copyUnlessKnown(client, sql, copy));
       if (!violation) return;
       if (tries === triesMax) throw new HeadraceError('SINK_UNAVAILABLE', 'other deliveries write the same rows at the same time');
@@ -53,7 +53,7 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
   async function probe(known: Delivery, featureSet: number): Promise<void> {
     const id = `probe:${randomUUID()}`;
     const delivery = { ...known, rows: known.rows.slice(0, 1).map((row) => ({ ...row, eventKey: id, eventId: id })) };
-    const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery.pipeline.name, delivery.rows)}`;
+    const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery, delivery.rows)}`;
     const copy = copyRows(delivery, featureSet);
     await takenBack(pool, (client) => copyIn(client, sql, copy));
   }
@@ -154,9 +154,17 @@ async function newRows(pool: Pool, rows: Delivery['rows']): Promise<Delivery['ro
   return rows.filter((row) => !known.has(storableText(row.eventKey)));
 }
 
+/** One of these has one count a minute. */
+interface Kind {
+  deployment: string;
+  pipeline: string;
+  outcome: string;
+  model_version: string;
+}
+
 /** Decisions of a batch by minute, and within it by outcome and version of the model. Most batches have few kinds, and many have a minute for nearly each row. */
 interface Minutes {
-  kinds: { kind: number; pipeline: string; outcome: string; model_version: string }[];
+  kinds: (Kind & { kind: number })[];
   /** Since 1970. As many as there are of the following. */
   minute: number[];
   kind: number[];
@@ -169,25 +177,25 @@ interface Minutes {
 const kindsMax = 65_536;
 
 /** Every delivery locks minutes in the same order, so that none waits for another in a ring. No statement behind a COPY takes parameters: in base64 there is nothing to quote. Grouped once more, because texts that differ here may be the same once Postgres can store them. */
-function addToMinutesSql(pipeline: string, rows: Delivery['rows']): string {
-  const { kinds, minute, kind, decisions, degraded, late } = minutesOf(pipeline, rows);
+function addToMinutesSql(delivery: Delivery, rows: Delivery['rows']): string {
+  const { kinds, minute, kind, decisions, degraded, late } = minutesOf(delivery, rows);
   const kindsJson = Buffer.from(storableJson(kinds)).toString('base64');
   const numbers = [minute, kind, decisions, degraded, late].map((column) => `'{${column.join()}}'::bigint[]`).join();
   return `
-    insert into decision_minutes as minute (pipeline, minute, outcome, model_version, decisions, degraded, late)
-    select pipeline, to_timestamp(added.minute * 60), outcome, model_version, sum(decisions), sum(degraded), sum(late)
+    insert into decision_minutes as minute (deployment, pipeline, minute, outcome, model_version, decisions, degraded, late)
+    select deployment, pipeline, to_timestamp(added.minute * 60), outcome, model_version, sum(decisions), sum(degraded), sum(late)
     from unnest(${numbers}) as added (minute, kind, decisions, degraded, late)
-    join json_to_recordset(convert_from(decode('${kindsJson}', 'base64'), 'UTF8')::json) as kinds (kind bigint, pipeline text, outcome text, model_version text) using (kind)
-    group by pipeline, added.minute, outcome, model_version order by added.minute, outcome, model_version
-    on conflict (pipeline, minute, outcome, model_version) do update set decisions = minute.decisions + excluded.decisions,
+    join json_to_recordset(convert_from(decode('${kindsJson}', 'base64'), 'UTF8')::json) as kinds (kind bigint, deployment text, pipeline text, outcome text, model_version text) using (kind)
+    group by deployment, pipeline, added.minute, outcome, model_version order by added.minute, outcome, model_version
+    on conflict (deployment, pipeline, minute, outcome, model_version) do update set decisions = minute.decisions + excluded.decisions,
       degraded = minute.degraded + excluded.degraded, late = minute.late + excluded.late`;
 }
 
-function minutesOf(pipeline: string, rows: Delivery['rows']): Minutes {
+function minutesOf({ batch: { deployment }, pipeline: { name } }: Delivery, rows: Delivery['rows']): Minutes {
   const minutes: Minutes = { kinds: [], minute: [], kind: [], decisions: [], degraded: [], late: [] };
   const places = new Map<number, number>();
   for (const { eventTimeMs, outcome, model: { version }, degraded, late } of rows) {
-    const kind = kindOf(minutes.kinds, pipeline, outcome, version);
+    const kind = kindOf(minutes.kinds, { deployment, pipeline: name, outcome, model_version: version });
     // To the microsecond, as Postgres has it.
     const minute = Math.floor(Math.round(eventTimeMs * 1_000) / (minuteMs * 1_000));
     let place = places.get(minute * kindsMax + kind);
@@ -204,7 +212,7 @@ function minutesOf(pipeline: string, rows: Delivery['rows']): Minutes {
   return minutes;
 }
 
-function kindOf(kinds: Minutes['kinds'], pipeline: string, outcome: string, version: string): number {
-  for (const { kind, outcome: knownOutcome, model_version: knownVersion } of kinds) if (knownOutcome === outcome && knownVersion === version) return kind;
-  return kinds.push({ kind: kinds.length, pipeline, outcome, model_version: version }) - 1;
+function kindOf(kinds: Minutes['kinds'], of: Kind): number {
+  for (const { kind, outcome, model_version: version } of kinds) if (outcome === of.outcome && version === of.model_version) return kind;
+  return kinds.push({ kind: kinds.length, ...of }) - 1;
 }

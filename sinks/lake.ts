@@ -4,6 +4,7 @@ import { HeadraceError } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { syncFolder, writeDurably, type StepHook } from './lake/durable-file.ts';
 import { eventColumns, type EventColumns } from './lake/event-columns.ts';
+import { claimLake } from './lake/owner.ts';
 import { segmentPath } from './lake/paths.ts';
 import { BrokenSegmentError, encodeSegment, readSegment } from './lake/segment.ts';
 import type { Delivery, Sink } from './port.ts';
@@ -22,6 +23,11 @@ export interface LakeSinkOptions {
 export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink {
   const root = resolve(folder);
   const shapes = new WeakMap<AnyPipeline, EventColumns>();
+  let owner: string | undefined;
+  const claim = async (deployment: string) => {
+    if (owner !== deployment) await claimLake(root, deployment);
+    owner = deployment;
+  };
   const shapeOf = (pipeline: AnyPipeline) => {
     let shape = shapes.get(pipeline);
     if (!shape) shapes.set(pipeline, (shape = eventColumns(pipeline.event)));
@@ -36,7 +42,8 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
       const path = segmentPath(batch.pipeline, batch, own);
       try {
         signal.throwIfAborted();
-        if (await isDelivered(root, path, batch)) return await syncFolder(dirname(join(root, path)));
+        await claim(batch.deployment);
+        if (await isDelivered(root, path)) return await syncFolder(dirname(join(root, path)));
         await writeDurably(root, path, encodeSegment({ batch, workflowId, events: shapeOf(pipeline), schema: pipeline.event, rows }), { signal, onStep });
       } catch (error) {
         throw failureOf(root, error);
@@ -53,11 +60,10 @@ function ownRange({ position, end }: Delivery['batch'], duplicates: readonly num
 }
 
 /** True when the batch's segment is there, whole; whoever wrote it may have died before its folder was synced. One that is broken is written again. */
-async function isDelivered(root: string, path: string, { deployment }: Delivery['batch']): Promise<boolean> {
+async function isDelivered(root: string, path: string): Promise<boolean> {
   try {
-    const { header } = await readSegment(join(root, path));
-    if (header.batch.deployment === deployment) return true;
-    throw new HeadraceError('SINK_UNAVAILABLE', `the lake at ${root} holds batches of deployment "${header.batch.deployment}"; give deployment "${deployment}" a lake of its own with LAKE_URL`);
+    await readSegment(join(root, path));
+    return true;
   } catch (error) {
     if (error instanceof BrokenSegmentError || (error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;

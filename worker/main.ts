@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createActivities } from '../activities/index.ts';
 import { labelMessage } from '../activities/project-review.ts';
-import { messageOf } from '../contracts/failures.ts';
+import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { isLoopback, type Config } from '../contracts/schemas/config.ts';
 import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
@@ -24,8 +24,10 @@ import { readTopicRange, topicBounds } from '../runtime/topic-range.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { createTritonClient } from '../runtime/triton.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
+import { refuseForeignLake } from '../sinks/lake/owner.ts';
 import { createLedgerSink } from '../sinks/ledger.ts';
 import { createSinks } from '../sinks/registry.ts';
+import { guardDeployment } from './deployment-guard.ts';
 import { withLeanSandbox } from './lean-sandbox.ts';
 import { createActivityReports } from './metrics.ts';
 import { openReviews } from './open-reviews.ts';
@@ -63,6 +65,10 @@ await runMain('worker', async (config, log) => {
 
   const store = openLmdbStore({ dataDir: resolve(config.dataDir) });
   const lakeRoot = config.lake.url ? fileURLToPath(config.lake.url) : join(resolve(config.dataDir), 'lake');
+  // One that cannot be read now is the sink's to tell, which waits until it can be.
+  await refuseForeignLake(lakeRoot, config.deployment).catch((error: unknown) => {
+    if (error instanceof HeadraceError) throw error;
+  });
   const sinks = [...createSinks(pipelines, { pool, publisher, lakeRoot }), createLedgerSink({ pool })];
   const stopping = new AbortController();
   const activities = createActivities({
@@ -93,9 +99,12 @@ await runMain('worker', async (config, log) => {
 
   const connection = await NativeConnection.connect({ ...temporalConnectionOptions(config), grpcCompression: { codec: isLoopback(config.temporal.address) ? 'none' : 'gzip' } });
   const workflowBundle = await bundling;
-  const worker = await withLeanSandbox(() => createWorker(config, { connection, workflowBundle, dataConverter: converter, activities }));
+  const worker = await withLeanSandbox(() => createWorker(config, {
+    connection, workflowBundle, dataConverter: converter, activities,
+    interceptors: { activity: [guardDeployment({ deployment: config.deployment, taskQueue: config.temporal.taskQueue, onStranger: (message) => log.error(message) })] },
+  }));
   const schedule = (workflowType: ScheduledWorkflow, everySeconds: number) =>
-    keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () => ensureSchedule(temporal, { workflowType, taskQueue: config.temporal.taskQueue, everySeconds }));
+    keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () => ensureSchedule(temporal, { workflowType, deployment: config.deployment, taskQueue: config.temporal.taskQueue, everySeconds }));
   const scheduled = Promise.all([schedule('rollUpLake', config.lake.rollUpSeconds), schedule('sweep', config.worker.sweepSeconds)]);
   const opening = openReviews({
     pool, deployment: config.deployment, pipelines, log, startsPerSecond: config.worker.reviewStartsPerSecond, stopping: stopping.signal,
@@ -137,7 +146,7 @@ async function keepTrying(signal: AbortSignal, log: Logger, what: string, work: 
   }
 }
 
-function createWorker(config: Config, options: Pick<WorkerOptions, 'connection' | 'workflowBundle' | 'dataConverter' | 'activities'>): Promise<Worker> {
+function createWorker(config: Config, options: Pick<WorkerOptions, 'connection' | 'workflowBundle' | 'dataConverter' | 'activities' | 'interceptors'>): Promise<Worker> {
   return Worker.create({
     ...options,
     namespace: config.temporal.namespace,

@@ -20,6 +20,9 @@ export interface Ports {
   metrics: Record<ProcessName, number>;
 }
 
+/** Ports of embedded servers. */
+export type ServerPort = 'temporal' | 'temporalUi' | 'kafka' | 'postgres' | 'modelServer';
+
 /** Our own processes. */
 export const processNames = ['worker', 'bridge', 'gateway', 'generator'] as const;
 export type ProcessName = (typeof processNames)[number];
@@ -29,7 +32,7 @@ const preferred = { temporal: 7233, temporalUi: 8233, kafka: 9092, postgres: 543
 const setting: Record<keyof Embedded, string> = { temporal: 'TEMPORAL_ADDRESS', kafka: 'KAFKA_BROKERS', postgres: 'DATABASE_URL', modelServer: 'TRITON_URL' };
 
 /** What each port is for, as people say it. */
-const uses: Record<keyof typeof preferred, string> = { temporal: 'Temporal', temporalUi: 'the Temporal Web UI', kafka: 'Kafka', postgres: 'Postgres', modelServer: 'the model server', gateway: 'the gateway' };
+export const portUses: Record<keyof typeof preferred, string> = { temporal: 'Temporal', temporalUi: 'the Temporal Web UI', kafka: 'Kafka', postgres: 'Postgres', modelServer: 'the model server', gateway: 'the gateway' };
 
 /** An address in the environment switches the embedded server off. */
 export function embeddedServers(env: NodeJS.ProcessEnv): Embedded {
@@ -54,7 +57,7 @@ export async function choosePorts({ embedded, gatewayPort, anyFree, onReplaced }
     if (!needed) return wanted[use];
     if (anyFree) return freePort();
     const chosen = await choosePort(wanted[use]);
-    if (chosen !== wanted[use] && wanted[use] !== 0) onReplaced(uses[use], wanted[use], chosen);
+    if (chosen !== wanted[use] && wanted[use] !== 0) onReplaced(portUses[use], wanted[use], chosen);
     return chosen;
   };
   return {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { hostPort, reachableHost } from '../../contracts/host-port.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
@@ -81,11 +82,11 @@ export function makePlan(input: PlanInput): Plan {
   let retentionHours: number | undefined;
   let notes: readonly string[] = [];
   let gatewayUrl = `http://127.0.0.1:${ports.gateway}`;
-  const uiOrigins = [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
+  const uiOrigins = () => [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
   const env = (): NodeJS.ProcessEnv => ({
     ...(embedded.temporal ? oneMachineEnv : {}),
     ...common,
-    ...(embedded.temporal ? { TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`, TEMPORAL_UI_URL: uiOrigins[0], HEADRACE_CODEC_ORIGINS: [common['HEADRACE_CODEC_ORIGINS'], ...uiOrigins].filter(Boolean).join(',') } : {}),
+    ...(embedded.temporal ? { TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`, TEMPORAL_UI_URL: uiOrigins()[0], HEADRACE_CODEC_ORIGINS: [common['HEADRACE_CODEC_ORIGINS'], ...uiOrigins()].filter(Boolean).join(',') } : {}),
     ...(embedded.kafka ? { KAFKA_BROKERS: `127.0.0.1:${ports.kafka}` } : {}),
     ...(embedded.postgres && databaseUrl !== undefined ? { DATABASE_URL: databaseUrl } : {}),
     ...(embedded.modelServer ? { TRITON_URL: `127.0.0.1:${ports.modelServer}` } : {}),
@@ -101,11 +102,12 @@ export function makePlan(input: PlanInput): Plan {
     onRetention: (hours) => {
       retentionHours = hours;
     },
+    onNote: input.onDone,
   });
   const setUp = setUpServices({ env, pipelines, embedded, onDone: input.onDone });
   const { generator, why } = generatorOf(input, config.pipelinesDir);
   const processes = processServices({
-    folder, ports, env, generator, needs: [...servers, ...setUp].map(({ name }) => name),
+    folder, ports, metricsHost: config.metrics.host, env, generator, needs: [...servers, ...setUp].map(({ name }) => name),
     onGatewayUrl: (url) => {
       gatewayUrl = url;
     },
@@ -131,7 +133,7 @@ export function makePlan(input: PlanInput): Plan {
         lake: { dir: lakeDirOf(now, folder) },
         features: { dir: folder.featuresDir },
         pipelines: pipelines.map(({ name, topic }) => ({ name, topic: topic.name })),
-        metrics: Object.fromEntries(processes.map(({ name }) => [name, `http://127.0.0.1:${ports.metrics[name as keyof Ports['metrics']]}`])),
+        metrics: Object.fromEntries(processes.map(({ name }) => [name, `http://${hostPort(reachableHost(config.metrics.host), ports.metrics[name as keyof Ports['metrics']])}`])),
         services,
       };
     },

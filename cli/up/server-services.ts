@@ -1,12 +1,15 @@
-import { startKafka, startModelServer, startPostgres, startTemporal } from '../../stack/servers/index.ts';
+import { choosePort, isPortTaken, startKafka, startModelServer, startPostgres, startTemporal } from '../../stack/servers/index.ts';
+import type { EmbeddedServer } from '../../stack/servers/index.ts';
 import type { DataFolder, Service } from '../../stack/supervisor/index.ts';
-import type { Embedded, Ports } from './addresses.ts';
+import { portUses } from './addresses.ts';
+import type { Embedded, Ports, ServerPort } from './addresses.ts';
 import type { Programs } from './prepare.ts';
 
 export interface ServerServicesOptions {
   embedded: Embedded;
   programs: Programs;
   folder: DataFolder;
+  /** Changed when one of a server that was never up is taken. */
   ports: Ports;
   namespace: string;
   uiCodecEndpoint: string;
@@ -16,6 +19,30 @@ export interface ServerServicesOptions {
   onDatabaseUrl: (url: string) => void;
   /** Told how long the namespace keeps closed runs. */
   onRetention: (hours: number) => void;
+  /** Told what a server has elsewhere than asked for, a sentence each. */
+  onNote: (note: string) => void;
+}
+
+/**
+ * Starts a server at its ports. Until it has been up once nobody holds its addresses, so it moves when a port was taken after it was
+ * chosen.
+ */
+function movable(options: ServerServicesOptions, names: ServerPort[], start: (onLaunch: (pid: number) => void) => Promise<EmbeddedServer>): Service['start'] {
+  const { ports, onNote } = options;
+  let hasBeenUp = false;
+  return async (onLaunch) => {
+    const server = await start(onLaunch).catch(async (error: unknown) => {
+      if (hasBeenUp || !isPortTaken(error)) throw error;
+      for (const name of names) {
+        const chosen = await choosePort(ports[name]);
+        if (chosen !== ports[name]) onNote(`port ${ports[name]} is taken: ${portUses[name]} uses ${chosen}`);
+        ports[name] = chosen;
+      }
+      return start(onLaunch);
+    });
+    hasBeenUp = true;
+    return server;
+  };
 }
 
 /** The embedded servers as services. Each comes up at the same port after a death. */
@@ -25,36 +52,42 @@ export function serverServices(options: ServerServicesOptions): Service[] {
   if (embedded.temporal) {
     services.push({
       name: 'temporal', needs: [],
-      start: async (onLaunch) => {
+      start: movable(options, ['temporal', 'temporalUi'], async (onLaunch) => {
         const server = await startTemporal({
           executable: programs.temporal as string, dataDir: folder.serverDir('temporal'), port: ports.temporal, uiPort: ports.temporalUi,
           namespace: options.namespace, uiCodecEndpoint: options.uiCodecEndpoint, env, onLaunch,
         });
         options.onRetention(server.retentionHours);
         return server;
-      },
+      }),
     });
   }
   if (embedded.kafka) {
     services.push({
       name: 'kafka', needs: [],
-      start: (onLaunch) => startKafka({ jarsDir: programs.kafkaJars as string, dataDir: folder.serverDir('kafka'), port: ports.kafka, env, onLaunch }),
+      start: movable(options, ['kafka'], (onLaunch) => startKafka({
+        jarsDir: programs.kafkaJars as string, dataDir: folder.serverDir('kafka'), port: ports.kafka, env, onLaunch,
+      })),
     });
   }
   if (embedded.postgres) {
     services.push({
       name: 'postgres', needs: [],
-      start: async (onLaunch) => {
-        const server = await startPostgres({ binaries: programs.postgres!, dataDir: folder.serverDir('postgres'), port: ports.postgres, env, onLaunch });
+      start: movable(options, ['postgres'], async (onLaunch) => {
+        const server = await startPostgres({
+          binaries: programs.postgres!, dataDir: folder.serverDir('postgres'), port: ports.postgres, env, onLaunch, onNote: options.onNote,
+        });
         options.onDatabaseUrl(server.databaseUrl);
         return server;
-      },
+      }),
     });
   }
   if (embedded.modelServer) {
     services.push({
       name: 'model-server', needs: [],
-      start: (onLaunch) => startModelServer({ repository: options.modelsDir, dataDir: folder.serverDir('model-server'), port: ports.modelServer, env, onLaunch }),
+      start: movable(options, ['modelServer'], (onLaunch) => startModelServer({
+        repository: options.modelsDir, dataDir: folder.serverDir('model-server'), port: ports.modelServer, env, onLaunch,
+      })),
     });
   }
   return services;

@@ -1,10 +1,15 @@
 import { z } from 'zod';
+import { isLoopback, readHostPort } from '../host-port.ts';
 import { settings, type Setting } from './settings.ts';
+
+export { isLoopback };
 
 type Values<T> = { readonly [K in keyof T]: T[K] extends Setting<infer S> ? z.output<S> : Values<T[K]> };
 
+type SettingValues = Values<typeof settings>;
+
 /** The configuration of a process: one value for every entry of `settings`, with the same nesting. */
-export type Config = Values<typeof settings>;
+export type Config = Omit<SettingValues, 'temporal'> & { readonly temporal: SettingValues['temporal'] & { readonly taskQueue: string } };
 
 /** Every problem of a configuration at once, each naming its variable. */
 export class ConfigError extends Error {
@@ -29,8 +34,12 @@ export interface SettingRow {
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
-  const config = readGroup(settings, env, problems) as Config;
-  if (problems.length === 0) problems.push(...crossProblems(config));
+  const values = readGroup(settings, env, problems) as SettingValues;
+  if (problems.length > 0) throw new ConfigError(problems);
+  const { deployment, temporal } = values;
+  // Deployments may share a namespace: what one starts is not for the workers of another.
+  const config = { ...values, temporal: { ...temporal, taskQueue: temporal.taskQueue ?? `headrace-${deployment}` } };
+  problems.push(...crossProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }
@@ -59,10 +68,12 @@ function readGroup(group: object, env: Readonly<Record<string, string | undefine
   );
 }
 
-function crossProblems({ kafka, temporal }: Config): string[] {
+function crossProblems({ kafka, temporal, metrics }: Config): string[] {
   const problems: string[] = [];
   const remoteBroker = kafka.brokers.find((broker) => !isLoopback(broker));
-  if (kafka.brokers.some((broker) => !/^[^\s/]+:\d{1,5}$/.test(broker))) problems.push('KAFKA_BROKERS: each must look like host:port');
+  for (const [env, addresses] of [['KAFKA_BROKERS', kafka.brokers], ['HEADRACE_METRICS_TARGETS', metrics.targets]] as const) {
+    if (addresses.some((address) => readHostPort(address) === undefined)) problems.push(`${env}: each must look like host:port, with an IPv6 address in brackets`);
+  }
   if (kafka.saslMechanism && !(kafka.saslUsername && kafka.saslPassword)) {
     problems.push('KAFKA_SASL_MECHANISM: needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD');
   }
@@ -77,11 +88,6 @@ function crossProblems({ kafka, temporal }: Config): string[] {
     problems.push('TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH go together');
   }
   return problems;
-}
-
-/** True for an address (host:port) of this very machine. */
-export function isLoopback(address: string): boolean {
-  return /^(127\.\d+\.\d+\.\d+|localhost|\[?::1\]?)(:\d+)?$/.test(address);
 }
 
 function isSetting(entry: object): entry is Setting<z.ZodType> {

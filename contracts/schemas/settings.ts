@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readHostPort } from '../host-port.ts';
 
 /** One setting: its environment variable, what it may be, and a sentence for the configuration table. */
 export interface Setting<T extends z.ZodType> {
@@ -21,7 +22,24 @@ const text = z.string();
 const port = z.coerce.number().int().min(0).max(65_535);
 const list = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter(Boolean));
 const flag = z.enum(['true', 'false', '1', '0', 'yes', 'no']).transform((value) => ['true', '1', 'yes'].includes(value));
-const hostPort = z.string().regex(/^[^\s:/]+:\d{1,5}$/, 'must look like host:port');
+const address = z.string().refine((value) => readHostPort(value) !== undefined, 'must look like host:port, with an IPv6 address in brackets: [::1]:7233');
+/** To listen on. */
+const host = z.string().transform((value) => value.replace(/^\[(.*)\]$/, '$1'));
+const webUrl = z.string().refine((value) => URL.canParse(value) && /^https?:/.test(value), 'must look like http://host:port');
+const tritonUrl = z.string().refine((value) => readHostPort(value.replace(/^grpcs?:\/\//, '')) !== undefined, 'must look like host:port, with an IPv6 address in brackets: [::1]:8001');
+const fileUrl = z.string().refine(isFileUrl, 'must look like file:///folder, with %20 for a blank, %23 for # and %3F for ?');
+
+/** What Node turns into the path of a folder, all of it: behind `#` and `?` it would drop the rest. */
+function isFileUrl(value: string): boolean {
+  try {
+    const { protocol, hostname, pathname } = new URL(value);
+    const path = decodeURIComponent(pathname);
+    // oxlint-disable-next-line no-control-regex -- these are meant
+    return protocol === 'file:' && ['', 'localhost'].includes(hostname) && !/[#?]/.test(value) && !/%2f|%5c/i.test(pathname) && !/[\u0000-\u001f]/.test(path);
+  } catch {
+    return false;
+  }
+}
 
 function whole(min: number, max: number) {
   return z.coerce.number().int().min(min).max(max);
@@ -38,15 +56,15 @@ export const settings = {
   epoch: setting('HEADRACE_EPOCH', whole(0, 1_000_000).default(0), 'Epoch of every chain; raise it only to reprocess a topic from scratch.'),
   logLevel: setting('HEADRACE_LOG_LEVEL', z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'), 'Least severe level that is logged.'),
   temporal: {
-    address: setting('TEMPORAL_ADDRESS', hostPort.default('127.0.0.1:7233'), 'Temporal frontend, host:port.'),
+    address: setting('TEMPORAL_ADDRESS', address.default('127.0.0.1:7233'), 'Temporal frontend, host:port.'),
     namespace: setting('TEMPORAL_NAMESPACE', text.default('headrace'), 'Temporal namespace; its retention must not be below the topic\'s.'),
     apiKey: secret('TEMPORAL_API_KEY', text.optional(), 'API key for Temporal Cloud.'),
     tls: setting('TEMPORAL_TLS', flag.default(false), 'Use TLS to Temporal; implied by an API key or a certificate.'),
     tlsCaFile: setting('TEMPORAL_TLS_SERVER_CA_CERT_PATH', text.optional(), 'PEM file of the authority that signed the frontend\'s certificate.'),
     tlsCertFile: setting('TEMPORAL_TLS_CLIENT_CERT_PATH', text.optional(), 'PEM file of the client certificate (mTLS).'),
     tlsKeyFile: setting('TEMPORAL_TLS_CLIENT_KEY_PATH', text.optional(), 'PEM file of the client key (mTLS).'),
-    taskQueue: setting('HEADRACE_TASK_QUEUE', text.default('headrace'), 'Task queue of the workers.'),
-    uiUrl: setting('TEMPORAL_UI_URL', text.default('http://127.0.0.1:8233'), 'Address of the Temporal Web UI, for links.'),
+    taskQueue: setting('HEADRACE_TASK_QUEUE', text.optional(), 'Task queue of the workers; absent = headrace-<deployment>.'),
+    uiUrl: setting('TEMPORAL_UI_URL', webUrl.default('http://127.0.0.1:8233'), 'Address of the Temporal Web UI, for links.'),
   },
   kafka: {
     brokers: setting('KAFKA_BROKERS', list.default(['127.0.0.1:9092']), 'Comma-separated bootstrap brokers, host:port.'),
@@ -67,13 +85,13 @@ export const settings = {
     poolMax: setting('HEADRACE_DATABASE_POOL_MAX', whole(1, 100).default(8), 'Connections per process.'),
   },
   triton: {
-    url: setting('TRITON_URL', text.regex(/^(grpcs?:\/\/)?[^\s:/]+:\d{1,5}$/, 'must look like host:port').default('127.0.0.1:8001'), 'gRPC address of the Triton server, host:port.'),
+    url: setting('TRITON_URL', tritonUrl.default('127.0.0.1:8001'), 'gRPC address of the Triton server, host:port.'),
     tls: setting('TRITON_TLS', flag.default(false), 'Use TLS to Triton.'),
     tlsCaFile: setting('TRITON_TLS_CA_FILE', text.optional(), 'PEM file of the authority that signed Triton\'s certificate.'),
     deadlineMs: setting('TRITON_DEADLINE_MS', whole(10, 60_000).default(2_000), 'Deadline of one inference call.'),
   },
   lake: {
-    url: setting('LAKE_URL', text.regex(/^file:\/\//, 'must begin with file://').optional(), 'Where the lake lives (file:///...); absent = the folder lake in the data folder.'),
+    url: setting('LAKE_URL', fileUrl.optional(), 'Where the lake lives (file:///...); absent = the folder lake in the data folder.'),
     rollUpSeconds: setting('HEADRACE_LAKE_ROLL_UP_SECONDS', whole(1, 86_400).default(60), 'How often segments are rolled up into Parquet.'),
   },
   bridge: {
@@ -94,7 +112,7 @@ export const settings = {
     sweepSeconds: setting('HEADRACE_SWEEP_SECONDS', whole(1, 86_400).default(300), 'How often the chains are checked for holes, and for batches that ended without completing.'),
   },
   gateway: {
-    host: setting('HEADRACE_GATEWAY_HOST', text.default('127.0.0.1'), 'Address the gateway listens on.'),
+    host: setting('HEADRACE_GATEWAY_HOST', host.default('127.0.0.1'), 'Address the gateway listens on.'),
     port: setting('HEADRACE_GATEWAY_PORT', port.default(8_000), 'Port of the gateway.'),
     codecOrigins: setting('HEADRACE_CODEC_ORIGINS', list.default([]), 'Web origins that may call the codec endpoint, besides the Temporal Web UI\'s.'),
   },
@@ -106,7 +124,7 @@ export const settings = {
     rate: setting('HEADRACE_SIMULATOR_RATE', z.coerce.number().positive().max(1_000_000).default(50), 'Simulated events per second.'),
   },
   metrics: {
-    host: setting('HEADRACE_METRICS_HOST', text.default('127.0.0.1'), 'Address that /metrics of a process listens on.'),
+    host: setting('HEADRACE_METRICS_HOST', host.default('127.0.0.1'), 'Address that /metrics of a process listens on.'),
     port: setting('HEADRACE_METRICS_PORT', port.default(0), 'Port of /metrics; 0 = any free one, printed at start.'),
     targets: setting('HEADRACE_METRICS_TARGETS', list.default([]), 'Metrics addresses of the other processes, shown together on the gateway\'s /metrics.'),
   },

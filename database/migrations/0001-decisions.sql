@@ -43,6 +43,7 @@ create view decisions_by_name as
 -- Counts per minute of event time. They change only for rows that were really inserted, in the same statement, so they
 -- always equal a count over the decisions. Updated in place very often: room on each page keeps those updates cheap.
 create table decision_minutes (
+  deployment text not null,
   pipeline text not null,
   minute timestamptz not null,
   outcome text not null,
@@ -50,5 +51,5 @@ create table decision_minutes (
   decisions bigint not null,
   degraded bigint not null,
   late bigint not null,
-  primary key (pipeline, minute, outcome, model_version)
+  primary key (deployment, pipeline, minute, outcome, model_version)
 ) with (fillfactor = 50);

@@ -5,6 +5,7 @@
  *                                                                              duplicates at its beginning
  *     pipeline=<pipeline>/date=YYYY-MM-DD/hour=HH/<ranges>.parquet             what people read
  *     manifests/<pipeline>/<number>.json                                       which ranges are in Parquet
+ *     deployment                                                               whose lake it is
  *     tmp/                                                                     files under way; left-overs are swept
  */
 

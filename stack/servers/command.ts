@@ -20,9 +20,12 @@ export class CommandError extends Error {
   override name = 'CommandError';
   /** True when there is no such program. */
   readonly missing: boolean;
-  constructor(message: string, missing: boolean, cause?: unknown) {
+  /** The line that most likely says why, for a sentence. */
+  readonly reason: string;
+  constructor(message: string, missing: boolean, { cause, lastLine }: { cause?: unknown; lastLine?: string } = {}) {
     super(message, { cause });
     this.missing = missing;
+    this.reason = lastLine ?? message;
   }
 }
 
@@ -55,7 +58,7 @@ export function runCommand(options: CommandOptions): Promise<string[]> {
     };
     child.once('error', (error: NodeJS.ErrnoException) => {
       finish();
-      reject(new CommandError(`cannot run ${command}: ${error.message}`, error.code === 'ENOENT', error));
+      reject(new CommandError(`cannot run ${command}: ${error.message}`, error.code === 'ENOENT', { cause: error }));
     });
     const startedAt = Date.now();
     child.once('close', (code, signal) => {
@@ -64,7 +67,7 @@ export function runCommand(options: CommandOptions): Promise<string[]> {
       if (options.signal?.aborted) return reject(new CommandError(`${title}: stopped on request`, false));
       const overstayed = signal !== null && Date.now() - startedAt >= timeoutMs;
       const how = overstayed ? `took longer than ${Math.round(timeoutMs / 1_000)} s` : signal === null ? `exited with code ${code}` : `was ended by ${signal}`;
-      reject(new CommandError(`${title}: ${how}. Its last lines:\n  ${lines.slice(-15).join('\n  ')}`, false));
+      reject(new CommandError(`${title}: ${how}. Its last lines:\n  ${lines.slice(-15).join('\n  ')}`, false, { lastLine: lines.at(-1) }));
     });
   });
 }

@@ -1,7 +1,8 @@
 /** What differs from one Kafka of ours to the next. */
 export interface KafkaSettings extends Pick<ClusterPlace, 'nodeId' | 'controllerPorts'> {
   port: number;
-  dataDir: string;
+  /** Where Kafka keeps its topics, relative to the folder that it runs in. Without a comma: to Kafka it is a list. */
+  logsDir: string;
   /** The shortest session time-out that consumers may ask for. */
   groupMinSessionTimeoutMs: number;
   /** A second listener, for clients that come through something in between (a proxy, a tunnel). */
@@ -33,7 +34,7 @@ const messageBytesMax = 4 * 1024 * 1024;
 const replicasMost = 3;
 
 /** `server.properties` of a KRaft node on loopback, broker and controller in one. Escapes what a Java properties file would take for syntax. */
-export function serverProperties({ port, nodeId, controllerPorts, dataDir, groupMinSessionTimeoutMs, via }: KafkaSettings): string {
+export function serverProperties({ port, nodeId, controllerPorts, logsDir, groupMinSessionTimeoutMs, via }: KafkaSettings): string {
   const controllerPort = controllerPorts[nodeId - 1]!;
   const isAlone = controllerPorts.length === 1;
   const replicas = Math.min(replicasMost, controllerPorts.length);
@@ -49,7 +50,7 @@ export function serverProperties({ port, nodeId, controllerPorts, dataDir, group
     'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}${viaAt(via?.advertisedPort)}`,
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,VIA:PLAINTEXT',
-    'log.dirs': dataDir,
+    'log.dirs': logsDir,
     'auto.create.topics.enable': false,
     // After a SIGKILL the controller holds the old registration for one session: alone 2 s instead of Kafka's own 9.
     'broker.session.timeout.ms': isAlone ? 2_000 : 9_000,

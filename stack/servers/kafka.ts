@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { runCommand } from './command.ts';
 import { log4jProperties, serverProperties, type ClusterPlace, type ViaListener } from './kafka-settings.ts';
-import { choosePort, freePort } from './ports.ts';
+import { choosePort, freePort, startOnFreePorts } from './ports.ts';
 import { launch } from './process.ts';
 import { waitUntilReady } from './ready.ts';
 import { serverOf } from './types.ts';
@@ -19,6 +19,8 @@ export interface StartKafkaOptions extends StartOptions {
   heapMegabytesMax?: number;
   /** The shortest session time-out that consumers may ask for. @default 1000 */
   groupMinSessionTimeoutMs?: number;
+  /** Chooses a port that nobody needs to know. @default freePort */
+  innerPort?: () => Promise<number>;
   /** A second listener, for clients that come through a proxy. */
   via?: ViaListener;
   /** Its place among the brokers of a cluster. Absent: it is alone. */
@@ -49,23 +51,39 @@ function clusterIdOf({ dataDir, place }: StartKafkaOptions): string {
   return id;
 }
 
+/**
+ * Java's class path and Kafka's settings know no way to write a path that holds one of their separators (colon, comma), so Kafka runs
+ * in its data folder and all its paths are relative to that.
+ */
+const paths = { logs: 'logs', settings: 'server.properties', logSettings: './log4j2.properties', jars: 'jars' };
+
+/** The class path of the jars as seen from the data folder. */
+function classPathOf({ dataDir, jarsDir }: StartKafkaOptions): string {
+  if (!jarsDir.includes(delimiter)) return join(jarsDir, '*');
+  const link = join(dataDir, paths.jars);
+  rmSync(link, { force: true });
+  symlinkSync(jarsDir, link);
+  return join(paths.jars, '*');
+}
+
 /** Writes KRaft's meta data into an empty data folder. The marker is written last: a crash half-way formats again. */
-async function formatOnce(options: StartKafkaOptions, logsDir: string, settingsFile: string, classPath: string): Promise<void> {
+async function formatOnce(options: StartKafkaOptions, classPath: string): Promise<void> {
   const marker = join(options.dataDir, 'formatted');
   if (existsSync(marker)) return;
   await runCommand({
     command: options.java ?? 'java',
     args: ['-XX:TieredStopAtLevel=1', '-Xmx128m', '-cp', classPath, 'kafka.tools.StorageTool', 'format', '--ignore-formatted',
-      '--cluster-id', clusterIdOf(options), '--config', settingsFile],
+      '--cluster-id', clusterIdOf(options), '--config', paths.settings],
     timeoutMs: formatTimeoutMs,
     env: options.env,
+    cwd: options.dataDir,
   });
-  if (!existsSync(join(logsDir, 'meta.properties'))) throw new Error(`Kafka's format left no meta.properties in ${logsDir}`);
+  if (!existsSync(join(options.dataDir, paths.logs, 'meta.properties'))) throw new Error(`Kafka's format left no meta.properties in ${options.dataDir}`);
   writeFileSync(marker, '');
 }
 
-/** Ready means that the broker is registered, unfenced and answers: a client of ours sees it in the cluster. */
-async function probe(address: string, nodeId: number): Promise<true | undefined> {
+/** Ready means that the broker is registered, unfenced and answers: a client of ours sees it in its cluster, which another program's broker is not in. */
+async function probe(address: string, clusterId: string, nodeId: number): Promise<true | undefined> {
   const client = new Kafka({
     clientId: 'headrace-probe', brokers: [address], logLevel: logLevel.NOTHING,
     connectionTimeout: probeTimeoutMs, requestTimeout: probeTimeoutMs, enforceRequestTimeout: true, retry: { retries: 0 },
@@ -74,40 +92,43 @@ async function probe(address: string, nodeId: number): Promise<true | undefined>
   try {
     await admin.connect();
     const cluster = await admin.describeCluster();
-    return cluster.brokers.some((broker) => broker.nodeId === nodeId) && cluster.controller !== null ? true : undefined;
+    return cluster.clusterId === clusterId && cluster.brokers.some((broker) => broker.nodeId === nodeId) && cluster.controller !== null ? true : undefined;
   } finally {
     await admin.disconnect();
   }
 }
 
-/** Starts Kafka on the data folder and waits until a client can use it. The data stays usable when the port changes. */
-export async function startKafka(options: StartKafkaOptions): Promise<KafkaServer> {
-  const { dataDir, place, readyTimeoutMs = 90_000 } = options;
+async function startOnce(options: StartKafkaOptions): Promise<KafkaServer> {
+  const { dataDir, place, innerPort = freePort, readyTimeoutMs = 90_000 } = options;
   const nodeId = place?.nodeId ?? 1;
-  const logsDir = join(dataDir, 'logs');
-  mkdirSync(logsDir, { recursive: true });
   const port = options.port ?? (await choosePort(options.preferredPort));
   const address = `127.0.0.1:${port}`;
-  const settingsFile = join(dataDir, 'server.properties');
-  const logSettingsFile = join(dataDir, 'log4j2.properties');
-  writeFileSync(settingsFile, serverProperties({
-    port, nodeId, controllerPorts: place?.controllerPorts ?? [await freePort()], dataDir: logsDir, groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000, via: options.via,
+  writeFileSync(join(dataDir, paths.settings), serverProperties({
+    port, nodeId, controllerPorts: place?.controllerPorts ?? [await innerPort()], logsDir: paths.logs,
+    groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000, via: options.via,
   }));
-  writeFileSync(logSettingsFile, log4jProperties);
-  const classPath = join(options.jarsDir, '*');
-  await formatOnce(options, logsDir, settingsFile, classPath);
+  writeFileSync(join(dataDir, paths.logSettings), log4jProperties);
+  const classPath = classPathOf(options);
+  await formatOnce(options, classPath);
   const process = await launch({
     name: 'kafka', command: options.java ?? 'java', logFile: join(dataDir, 'kafka.log'), env: options.env, cwd: dataDir,
     onLaunch: options.onLaunch,
     // For a broker of one machine: what the better compiler and the parallel collector gain later, they cost now, on cores that others need.
-    args: [`-Xmx${options.heapMegabytesMax ?? 512}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError', `-Dlog4j2.configurationFile=${logSettingsFile}`,
-      '-cp', classPath, 'kafka.Kafka', settingsFile],
+    args: [`-Xmx${options.heapMegabytesMax ?? 512}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError',
+      `-Dlog4j2.configurationFile=${paths.logSettings}`, '-cp', classPath, 'kafka.Kafka', paths.settings],
   });
   try {
-    await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, nodeId) });
+    await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, clusterIdOf(options), nodeId) });
     return serverOf('kafka', address, process);
   } catch (error) {
     await process.stop();
     throw error;
   }
+}
+
+/** Starts Kafka on the data folder and waits until a client can use it. The data stays usable when the port changes. */
+export function startKafka(given: StartKafkaOptions): Promise<KafkaServer> {
+  const options = { ...given, dataDir: resolve(given.dataDir), jarsDir: resolve(given.jarsDir) };
+  mkdirSync(join(options.dataDir, paths.logs), { recursive: true });
+  return startOnFreePorts('kafka', options.port, () => startOnce(options));
 }

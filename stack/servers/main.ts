@@ -17,7 +17,7 @@ try {
   await Promise.all([
     prepareTemporal({ ...options, env: process.env, executable: process.env['TEMPORAL_EXECUTABLE'] || undefined }),
     prepareKafka(options),
-    preparePostgres(),
+    preparePostgres(options),
   ]);
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { choosePort } from './ports.ts';
+import { choosePort, startOnFreePorts } from './ports.ts';
 import { launch } from './process.ts';
 import { findJsonLine, waitUntilReady } from './ready.ts';
 import { serverOf } from './types.ts';
@@ -18,9 +18,7 @@ export type ModelServer = EmbeddedServer;
 const program = fileURLToPath(new URL('../model-server/main.ts', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Starts the embedded model server and waits until it says where it listens, which it does once its models are loaded. */
-export async function startModelServer(options: StartModelServerOptions): Promise<ModelServer> {
-  mkdirSync(options.dataDir, { recursive: true });
+async function startOnce(options: StartModelServerOptions): Promise<ModelServer> {
   const port = options.port ?? (await choosePort(options.preferredPort));
   const child = await launch({
     name: 'model-server', command: process.execPath, cwd: root, env: options.env, logFile: join(options.dataDir, 'model-server.log'),
@@ -37,4 +35,10 @@ export async function startModelServer(options: StartModelServerOptions): Promis
     await child.stop();
     throw error;
   }
+}
+
+/** Starts the embedded model server and waits until it says where it listens, which it does once its models are loaded. */
+export function startModelServer(options: StartModelServerOptions): Promise<ModelServer> {
+  mkdirSync(options.dataDir, { recursive: true });
+  return startOnFreePorts('the model server', options.port, () => startOnce(options));
 }

@@ -29,13 +29,19 @@ function remember(port: number): number {
   return port;
 }
 
+/** Below the range from which systems take the ports of outgoing connections (from 32768 on Linux): none of those takes a port of ours meanwhile. */
+const [lowest, highest] = [20_000, 32_000];
+const attemptsMax = 100;
+
 /** Any free port on the host. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const port = await tryListen(0, host);
-    if (port !== undefined && !recentlyGiven.includes(port)) return remember(port);
+  for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+    const port = lowest + Math.floor(Math.random() * (highest - lowest));
+    if (recentlyGiven.includes(port) || (await tryListen(port, host)) === undefined) continue;
+    // Somebody else may have been given it in the meantime.
+    if (!recentlyGiven.includes(port)) return remember(port);
   }
-  throw new Error(`no free port on ${host} after 100 attempts`);
+  throw new Error(`no free port between ${lowest} and ${highest} on ${host} after ${attemptsMax} attempts`);
 }
 
 /** The preferred port when nothing listens on it, else any free one. */
@@ -45,4 +51,30 @@ export async function choosePort(preferredPort?: number, host = '127.0.0.1'): Pr
   const onHost = await tryListen(preferredPort, host);
   const onAll = onHost === undefined ? undefined : await tryListen(preferredPort, '0.0.0.0');
   return onAll === undefined ? freePort(host) : remember(preferredPort);
+}
+
+/** How often a server is started anew because another program was quicker at one of its ports. */
+const startsMax = 5;
+/** As Go, Java, Node and PostgreSQL say it. */
+const isTaken = /address (is )?already in use|EADDRINUSE|BindException/i;
+
+/** Whether a server did not start because something listens on one of its ports. */
+export function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && isTaken.test(error.message);
+}
+
+/**
+ * Starts a server whose `start` chooses its ports itself: one that was free a moment ago may be taken when the server binds it, and
+ * then it is started anew with others. Where it may have no other port than `fixedPort` it is not started while that is taken: whoever
+ * has it might answer in its place.
+ */
+export async function startOnFreePorts<T>(name: string, fixedPort: number | undefined, start: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    if (fixedPort !== undefined && (await tryListen(fixedPort, '127.0.0.1')) === undefined) throw new Error(`${name} cannot start: port ${fixedPort} is taken (EADDRINUSE)`);
+    try {
+      return await start();
+    } catch (error) {
+      if (!isPortTaken(error) || attempt >= startsMax) throw error;
+    }
+  }
 }

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, chmodSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
+import { cacheEntry } from './cache.ts';
 import type { PrepareOptions } from './types.ts';
 
 /** The PostgreSQL programs that we run. */
@@ -50,14 +51,43 @@ function linkLibraries(folder: string): void {
 function executable(folder: string, name: string): string {
   const path = join(folder, 'native', 'bin', process.platform === 'win32' ? `${name}.exe` : name);
   // Some archivers drop the mode; a change is only tried when it is needed, the folder may be read-only.
-  if ((statSync(path).mode & 0o555) !== 0o555) chmodSync(path, 0o755);
+  if ((statSync(path).mode & 0o500) !== 0o500) chmodSync(path, 0o755);
   return path;
 }
 
-/** Makes the npm package's PostgreSQL runnable and says where it is. Takes milliseconds; it needs no cache. */
-// oxlint-disable-next-line typescript/require-await -- the same shape as every other server's preparation
-export async function preparePostgres(_options?: PrepareOptions): Promise<PostgresBinaries> {
-  const folder = packageFolder();
+function runnable(folder: string): PostgresBinaries {
   linkLibraries(folder);
   return { postgres: executable(folder, 'postgres'), initdb: executable(folder, 'initdb') };
+}
+
+/** Lets every account read the tree, whatever the umask was under which it came. */
+function openToAll(path: string): void {
+  const state = lstatSync(path);
+  if (state.isSymbolicLink()) return;
+  chmodSync(path, state.isDirectory() || (state.mode & 0o100) !== 0 ? 0o755 : 0o644);
+  if (state.isDirectory()) for (const name of readdirSync(path)) openToAll(join(path, name));
+}
+
+/** A copy of the programs (60 MB, made once for each version) that every account can run if it can enter `cacheDir`. */
+export async function copyPostgres(options: PrepareOptions): Promise<PostgresBinaries> {
+  const folder = packageFolder();
+  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
+  return runnable(await cacheEntry({
+    cacheDir: options.cacheDir, server: 'postgres', entry: `postgres-${version}`, onProgress: options.onProgress,
+    fill: async (copy) => {
+      cpSync(join(folder, 'native'), join(copy, 'native'), { recursive: true, verbatimSymlinks: true });
+      runnable(copy);
+      openToAll(copy);
+    },
+  }));
+}
+
+/** Makes the npm package's PostgreSQL runnable and says where it is. Where the package cannot be written, a copy in the cache is made runnable. */
+export async function preparePostgres(options: PrepareOptions): Promise<PostgresBinaries> {
+  try {
+    return runnable(packageFolder());
+  } catch (error) {
+    if (!['EROFS', 'EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    return copyPostgres(options);
+  }
 }

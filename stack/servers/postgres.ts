@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import pg from 'pg';
 import { runCommand } from './command.ts';
-import { choosePort } from './ports.ts';
-import { postgresAccount } from './postgres-account.ts';
-import type { RunAs } from './postgres-account.ts';
+import { choosePort, startOnFreePorts } from './ports.ts';
 import type { PostgresBinaries } from './postgres-binaries.ts';
+import { findPostgresHome } from './postgres-home.ts';
+import type { PostgresHome } from './postgres-home.ts';
 import { launch } from './process.ts';
 import type { ManagedProcess } from './process.ts';
 import { NotReadyError, waitUntilReady } from './ready.ts';
@@ -18,6 +18,8 @@ export interface StartPostgresOptions extends StartOptions {
   binaries: PostgresBinaries;
   /** The database that is created when missing. @default 'headrace' */
   database?: string;
+  /** Told, a sentence each, of what lies elsewhere than asked for. */
+  onNote?: (note: string) => void;
 }
 
 /** A running PostgreSQL. `databaseUrl` holds the password: it belongs in no log. */
@@ -46,28 +48,32 @@ function credentialsOf(dataDir: string): Credentials {
   return credentials;
 }
 
-/** Creates the cluster folder, whole or not at all. */
-async function initialiseOnce(options: StartPostgresOptions, account: RunAs, { user, password }: Credentials): Promise<void> {
-  const { dataDir, binaries } = options;
-  const cluster = join(dataDir, 'cluster');
-  if (existsSync(cluster)) return;
-  for (const name of readdirSync(dataDir)) {
-    if (name.startsWith('cluster.partial-')) rmSync(join(dataDir, name), { recursive: true, force: true });
+/** Creates the cluster folder, whole or not at all, and returns it. */
+async function initialiseOnce({ dataDir, env }: StartPostgresOptions, { binaries, runAs, folder }: PostgresHome, { user, password }: Credentials): Promise<string> {
+  const cluster = join(folder, 'cluster');
+  if (existsSync(cluster)) {
+    // Another account may have run it the last time.
+    runAs.give(cluster);
+    return cluster;
   }
-  const partial = join(dataDir, `cluster.partial-${process.pid}`);
-  const passwordFile = join(dataDir, `password.${process.pid}`);
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith('cluster.partial-')) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+  const partial = join(folder, `cluster.partial-${process.pid}`);
+  const passwordFile = join(folder, `password.${process.pid}`);
   mkdirSync(partial, { mode: 0o700 });
-  account.give(partial);
+  runAs.give(partial);
   try {
     writeFileSync(passwordFile, password, { mode: 0o600 });
-    account.give(passwordFile);
-    const { command, args } = account.wrap(binaries.initdb, [`--pgdata=${partial}`, '--auth=scram-sha-256', `--username=${user}`,
+    runAs.give(passwordFile);
+    const { command, args } = runAs.wrap(binaries.initdb, [`--pgdata=${partial}`, '--auth=scram-sha-256', `--username=${user}`,
       `--pwfile=${passwordFile}`, '--encoding=UTF8', '--locale=C', '--no-instructions', '--no-sync']);
-    await runCommand({ command, args, timeoutMs: initTimeoutMs, uid: account.uid, gid: account.gid, env: options.env });
+    await runCommand({ command, args, timeoutMs: initTimeoutMs, uid: runAs.uid, gid: runAs.gid, env, cwd: dataDir });
   } finally {
     rmSync(passwordFile, { force: true });
   }
   renameSync(partial, cluster);
+  return cluster;
 }
 
 async function withClient<T>(connectionString: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
@@ -89,22 +95,30 @@ async function createDatabase(adminUrl: string, database: string): Promise<void>
   });
 }
 
-function launchServer(options: StartPostgresOptions, account: RunAs, port: number): Promise<ManagedProcess> {
+interface Launch {
+  options: StartPostgresOptions;
+  home: PostgresHome;
+  cluster: string;
+  port: number;
+}
+
+function launchServer({ options, home, cluster, port }: Launch): Promise<ManagedProcess> {
   const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '100', shared_buffers: '64MB', max_wal_size: '256MB' };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const { command, args } = account.wrap(options.binaries.postgres, ['-D', join(options.dataDir, 'cluster'), '-p', String(port), ...flags]);
+  const { runAs, binaries } = home;
+  const { command, args } = runAs.wrap(binaries.postgres, ['-D', cluster, '-p', String(port), ...flags]);
   return launch({
-    name: 'postgres', command, args, uid: account.uid, gid: account.gid, env: options.env, logFile: join(options.dataDir, 'postgres.log'),
-    onLaunch: options.onLaunch,
+    name: 'postgres', command, args, uid: runAs.uid, gid: runAs.gid, env: options.env, logFile: join(options.dataDir, 'postgres.log'),
+    onLaunch: options.onLaunch, cwd: options.dataDir,
     // A fast shutdown; SIGTERM would wait for every client to leave by itself.
     stopSignal: 'SIGINT',
   });
 }
 
-async function launchAndWait(options: StartPostgresOptions, account: RunAs, port: number, adminUrl: string): Promise<ManagedProcess> {
-  const deadline = Date.now() + (options.readyTimeoutMs ?? 60_000);
+async function launchAndWait(what: Launch, adminUrl: string): Promise<ManagedProcess> {
+  const deadline = Date.now() + (what.options.readyTimeoutMs ?? 60_000);
   for (let attempt = 1; ; attempt += 1) {
-    const process = await launchServer(options, account, port);
+    const process = await launchServer(what);
     try {
       await waitUntilReady({
         process, timeoutMs: Math.max(1, deadline - Date.now()),
@@ -120,16 +134,23 @@ async function launchAndWait(options: StartPostgresOptions, account: RunAs, port
 }
 
 /** Starts PostgreSQL on the data folder, on loopback only, creates the database and waits until it answers. */
-export async function startPostgres(options: StartPostgresOptions): Promise<PostgresServer> {
-  const { dataDir, database = 'headrace', binaries } = options;
+export async function startPostgres(given: StartPostgresOptions): Promise<PostgresServer> {
+  // The server changes its folder, so a relative path would mean another one to it.
+  const options = { ...given, dataDir: resolve(given.dataDir) };
+  const { dataDir } = options;
   mkdirSync(dataDir, { recursive: true });
   const credentials = credentialsOf(dataDir);
-  const account = await postgresAccount([binaries.postgres, join(dataDir, 'cluster')]);
-  await initialiseOnce(options, account, credentials);
-  const port = options.port ?? (await choosePort(options.preferredPort));
+  const home = await findPostgresHome(options);
+  const cluster = await initialiseOnce(options, home, credentials);
+  return startOnFreePorts('postgres', options.port, () => startOnce({ options, home, cluster }, credentials));
+}
+
+async function startOnce(what: Omit<Launch, 'port'>, credentials: Credentials): Promise<PostgresServer> {
+  const { options: { port: fixedPort, preferredPort, database = 'headrace' } } = what;
+  const port = fixedPort ?? (await choosePort(preferredPort));
   const address = `127.0.0.1:${port}`;
-  const urlOf = (name: string): string => `postgresql://${credentials.user}:${credentials.password}@${address}/${name}`;
-  const process = await launchAndWait(options, account, port, urlOf('postgres'));
+  const urlOf = (name: string): string => `postgresql://${credentials.user}:${credentials.password}@${address}/${name}?sslmode=disable`;
+  const process = await launchAndWait({ ...what, port }, urlOf('postgres'));
   try {
     await createDatabase(urlOf('postgres'), database);
   } catch (error) {

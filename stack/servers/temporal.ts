@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import { Connection } from '@temporalio/client';
-import { choosePort, freePort } from './ports.ts';
+import { choosePort, freePort, startOnFreePorts } from './ports.ts';
 import { launch } from './process.ts';
 import { waitUntilReady } from './ready.ts';
 import { serverOf } from './types.ts';
@@ -21,6 +21,8 @@ export interface StartTemporalOptions extends StartOptions {
   inMemory?: boolean;
   /** More settings of the server, `key=value`. */
   dynamicConfig?: readonly string[];
+  /** Chooses a port that nobody needs to know. @default freePort */
+  innerPort?: () => Promise<number>;
   /** Without the Web UI. @default false */
   headless?: boolean;
 }
@@ -57,10 +59,13 @@ const dynamicConfig = [
   'matching.numTaskqueueReadPartitions=1',
   'matching.numTaskqueueWritePartitions=1',
 ];
-/** Half as many collections of garbage as by default, for some 50 MiB more. */
-const goEnv = { GOGC: '200' };
+/** Half as many collections of garbage as by default, for some 50 MiB more; and a name, which it wants although it is not used, for a user without one. */
+const goEnv = { GOGC: '200', USER: 'headrace', HOME: '/' };
 /** WAL with NORMAL survives the death of the process; only a power cut may lose the last moments. */
 const sqlitePragmas = ['journal_mode=WAL', 'synchronous=NORMAL'];
+
+/** The server takes it for a URL, in which `%` and `#` mean something else: it runs in its data folder, so that only this name is read. */
+const databaseFile = 'temporal.db';
 
 const probeTimeoutMs = 2_000;
 
@@ -72,7 +77,7 @@ function arguments_(options: StartTemporalOptions, ports: { grpc: number; ui: nu
   else args.push('--ui-ip', '127.0.0.1', '--ui-port', String(ports.ui));
   if (options.uiCodecEndpoint !== undefined && options.headless !== true) args.push('--ui-codec-endpoint', options.uiCodecEndpoint);
   if (options.inMemory !== true) {
-    args.push('--db-filename', join(options.dataDir, 'temporal.db'));
+    args.push('--db-filename', databaseFile);
     for (const pragma of sqlitePragmas) args.push('--sqlite-pragma', pragma);
   }
   for (const value of [...dynamicConfig, ...(options.dynamicConfig ?? [])]) args.push('--dynamic-config-value', value);
@@ -96,28 +101,33 @@ async function probe(address: string, namespace: string): Promise<Ready> {
   }
 }
 
-/** Starts a Temporal dev server on a SQLite file in the data folder and waits until its namespace answers. */
-export async function startTemporal(options: StartTemporalOptions): Promise<TemporalServer> {
-  const { dataDir, namespace = 'headrace', readyTimeoutMs = 60_000 } = options;
-  mkdirSync(dataDir, { recursive: true });
+async function startOnce(options: StartTemporalOptions): Promise<TemporalServer> {
+  const { dataDir, executable, headless, namespace = 'headrace', innerPort = freePort, readyTimeoutMs = 60_000 } = options;
   const ports = {
     grpc: options.port ?? (await choosePort(options.preferredPort)), ui: options.uiPort ?? (await choosePort(options.preferredUiPort)),
-    http: await freePort(), metrics: await freePort(),
+    http: await innerPort(), metrics: await innerPort(),
   };
   const address = `127.0.0.1:${ports.grpc}`;
   const process = await launch({
-    name: 'temporal', command: options.executable, args: arguments_(options, ports), logFile: join(dataDir, 'temporal.log'), env: options.env && { ...goEnv, ...options.env },
-    onLaunch: options.onLaunch,
+    name: 'temporal', command: executable.includes(sep) ? resolve(executable) : executable, args: arguments_(options, ports), cwd: dataDir,
+    logFile: join(dataDir, 'temporal.log'), env: options.env && { ...goEnv, ...options.env }, onLaunch: options.onLaunch,
   });
   try {
     const ready = await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, namespace) });
     return {
       ...serverOf('temporal', address, process), namespace, retentionHours: ready.retentionHours,
       metricsUrl: `http://127.0.0.1:${ports.metrics}/metrics`,
-      uiUrl: options.headless === true ? undefined : `http://127.0.0.1:${ports.ui}`,
+      uiUrl: headless === true ? undefined : `http://127.0.0.1:${ports.ui}`,
     };
   } catch (error) {
     await process.stop();
     throw error;
   }
+}
+
+/** Starts a Temporal dev server on a SQLite file in the data folder and waits until its namespace answers. */
+export function startTemporal(given: StartTemporalOptions): Promise<TemporalServer> {
+  const options = { ...given, dataDir: resolve(given.dataDir) };
+  mkdirSync(options.dataDir, { recursive: true });
+  return startOnFreePorts('temporal', options.port, () => startOnce(options));
 }

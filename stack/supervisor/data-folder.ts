@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { makeFolder } from '../../files/make-folder.ts';
 import { acquireLock, LockedError } from '../servers/lock.ts';
 import type { FileLock } from '../servers/lock.ts';
+import { removePostgresElsewhere } from '../servers/postgres-home.ts';
 
 /** Where everything of one installation lives. */
 export interface DataFolder {
@@ -47,6 +48,8 @@ function lockFolder(root: string): FileLock {
 /** Creates the folder when it is missing and takes it for this process. Throws one clear sentence when it cannot. */
 export function openDataFolder(path: string): DataFolder {
   const root = resolve(path);
+  // oxlint-disable-next-line no-control-regex -- these are meant
+  if (/[\u0000-\u001f\u007f]/.test(root)) throw new Error(`data folder ${JSON.stringify(root)} has a control character in its name: choose another with --data-dir or HEADRACE_DATA_DIR`);
   createFolder(root);
   const marker = join(root, markerName);
   if (!existsSync(marker) && readdirSync(root).some((name) => !name.startsWith(lockName))) {
@@ -73,6 +76,7 @@ export function openDataFolder(path: string): DataFolder {
 
 /** Deletes everything in the folder but the lock and the marker. Only while holding it and with nothing running on it. */
 export function emptyDataFolder(folder: DataFolder): void {
+  removePostgresElsewhere(folder.serverDir('postgres'));
   for (const name of readdirSync(folder.root)) {
     if (name === markerName || name.startsWith(lockName)) continue;
     rmSync(join(folder.root, name), { recursive: true, force: true });

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { registerSubmit } from '../../cli/submit.ts';
 import { splitLines } from '../../cli/events/split-lines.ts';
@@ -158,7 +159,7 @@ describe('headrace submit', () => {
       registerSubmit(program);
       await program.parseAsync(process.argv.slice(1), { from: 'user' });`;
     const args = ['--import', 'tsx', '--input-type=module', '-e', program, 'submit', '--pipeline', 'orders', '--gateway', gatewayUrl];
-    const child = spawn(process.execPath, args, { cwd: new URL('../../', import.meta.url).pathname, stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, args, { cwd: fileURLToPath(new URL('../../', import.meta.url)), stdio: ['pipe', 'pipe', 'inherit'] });
     try {
       let stdout = '';
       child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));

@@ -12,7 +12,7 @@ const none = () => Promise.resolve([]);
 /** A gateway in which only the given parts are real; using another one fails the request. The caller closes it. */
 export function testGateway(parts: Partial<GatewayOptions>): Promise<GatewayApp> {
   return createGateway({
-    deployment: 'test',
+    deployment: 'local',
     version: '1.2.3',
     pipelines: [orders, returns],
     publishEvents: notGiven('Kafka'),

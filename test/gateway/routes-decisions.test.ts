@@ -1,5 +1,6 @@
 import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { countDecisions } from '../../database/decisions.ts';
 import { createPool } from '../../database/pool.ts';
 import { writeReviewTransition } from '../../database/reviews.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
@@ -22,6 +23,7 @@ describe('GET /v1/decisions/{eventId}', () => {
     await sink.deliver(deliveryOf([decisionRow(4, { eventId: 'twice', outcome: 'block' })]), signal);
     await sink.deliver(deliveryOf([decisionRow(5, { eventId: 'order-1', eventKey: 'local:returns:0:returns:0:5' })], { name: 'returns' }), signal);
     await sink.deliver(deliveryOf([decisionRow(6, { eventId: 'elsewhere', eventKey: 'local:hidden:0:hidden:0:6' })], { name: 'hidden' }), signal);
+    await sink.deliver({ ...deliveryOf([decisionRow(7, { eventId: 'another deployment', eventKey: 'other:orders:0:orders:3:7' })]), batch: { ...deliveryOf([]).batch, deployment: 'other' } }, signal);
     const input = { ...reviewInput(1), eventKey: decisionRow(1).eventKey };
     await writeReviewTransition(pool, input, { step: 1, action: 'opened', atMs: 1_760_000_001_000, dueAtMs: 1_760_000_002_000 });
   }, 120_000);
@@ -56,6 +58,12 @@ describe('GET /v1/decisions/{eventId}', () => {
 
   it('answers the first decision on an event that was sent twice, and names the other', async () => {
     expect((await get('twice')).json()).toMatchObject({ origin: { offset: 3 }, outcome: 'approve', repeats: ['local:orders:0:orders:3:4'] });
+  });
+
+  it('knows nothing of another deployment that uses the same database', async () => {
+    expect((await get('another deployment')).statusCode).toBe(404);
+    const decided = async (deployment: string) => (await countDecisions(pool, deployment)).filter(({ pipeline }) => pipeline === 'orders').reduce((sum, { decisions }) => sum + decisions, 0);
+    expect([await decided('local'), await decided('other')]).toEqual([4, 1]);
   });
 
   it('asks which pipeline when several have the id', async () => {

@@ -68,7 +68,7 @@ describe('health, readiness, version, documentation', () => {
 
   it('says what runs, and documents every route', async () => {
     app = await testGateway({});
-    expect((await app.inject('/version')).json()).toEqual({ name: 'headrace', version: '1.2.3', deployment: 'test', pipelines: ['orders', 'returns'] });
+    expect((await app.inject('/version')).json()).toEqual({ name: 'headrace', version: '1.2.3', deployment: 'local', pipelines: ['orders', 'returns'] });
     const root = await app.inject('/');
     expect([root.statusCode, root.headers.location]).toEqual([302, '/docs']);
     expect((await app.inject('/docs/')).body).toContain('swagger-ui');

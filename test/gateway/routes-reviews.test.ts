@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPool, type Pool } from '../../database/pool.ts';
+import { countReviews } from '../../database/review-lists.ts';
 import { addWaitingReviews } from '../../database/waiting-reviews.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
 import { createVerdictSender, type SendVerdict } from '../../gateway/temporal-verdicts.ts';
@@ -29,6 +30,18 @@ describe('/v1/reviews', () => {
     await expect.poll(() => app.inject(path(id)).then(({ statusCode }) => statusCode), { timeout: 10_000 }).toBe(200);
     return id;
   };
+
+  it('knows nothing of another deployment that uses the same database', async () => {
+    const input = reviewInput(90, { eventKey: 'other:orders:0:orders:0:90' });
+    await addWaitingReviews(rig.pool, [{ input, value: 1 }]);
+    const id = `review:${input.eventKey}`;
+    expect((await app.inject(path(id))).statusCode).toBe(404);
+    expect((await decide(id, { verdict: 'fraud', reviewer: 'Ann' })).statusCode).toBe(404);
+    const lists = [await get('/v1/reviews?status=waiting'), await get('/v1/reviews?limit=200')] as { reviews: { id: string }[] }[];
+    expect(lists.flatMap(({ reviews }) => reviews).map((review) => review.id)).not.toContain(id);
+    expect(await countReviews(rig.pool, 'other', ['waiting'])).toEqual([{ pipeline: 'orders', count: 1 }]);
+    expect(await countReviews(rig.pool, 'local', ['waiting'])).toEqual([]);
+  });
 
   it('shows a review, takes its verdict, and shows that it was decided', async () => {
     const id = await opened(1);

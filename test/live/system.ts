@@ -19,6 +19,8 @@ export interface SystemOptions {
   /** Source text of a pipeline instead of the payments one; it has to use these names. */
   pipelineSource?: (names: { name: string; topic: string; partitions: number }) => string;
   env?: Record<string, string>;
+  /** Uses the pipeline, topic and namespace of another one. */
+  beside?: System;
 }
 
 /** Bridge and worker as child processes on real servers, with a topic, group, database, namespace and folder of their own. */
@@ -39,10 +41,10 @@ export class System {
     readonly pool: pg.Pool,
   ) {}
 
-  static async start({ partitions = 2, sinks, tritonUrl, pipelineSource, env = {} }: SystemOptions = {}): Promise<System> {
+  static async start({ partitions = 2, sinks, tritonUrl, pipelineSource, env = {}, beside }: SystemOptions = {}): Promise<System> {
     const servers = await startLiveServers({ temporal: true, kafka: true, postgres: true, ...(tritonUrl ? {} : { models: linearModels }) });
-    const name = uniqueName('payments');
-    const topic = uniqueName('topic');
+    const name = beside?.name ?? uniqueName('payments');
+    const topic = beside?.topic ?? uniqueName('topic');
     const dataDir = mkdtempSync(join(tmpdir(), 'headrace-system-'));
     const pipelinesDir = join(dataDir, 'pipelines');
     mkdirSync(join(pipelinesDir, 'payments'), { recursive: true });
@@ -51,7 +53,7 @@ export class System {
       pipelineSource?.({ name, topic, partitions }) ??
         `import { paymentsPipeline } from ${JSON.stringify(join(root, 'test/live/payments.ts'))};\nexport default paymentsPipeline(${JSON.stringify({ name, topic, partitions, sinks })});\n`,
     );
-    const namespace = await createNamespace(servers.temporal.address);
+    const namespace = beside?.env['TEMPORAL_NAMESPACE'] ?? (await createNamespace(servers.temporal.address));
     const databaseUrl = await createDatabase(servers.postgres.databaseUrl);
     const kafka = new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
     const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false });

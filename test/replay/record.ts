@@ -96,7 +96,7 @@ async function startBlockedBatch(): Promise<{ batch: WorkflowHandle; release: ()
 /** Starts the review of an event of its own. */
 async function startReview(timeoutMs: number): Promise<WorkflowHandle> {
   const key = eventKey(chain(), 1_000_000 + events++);
-  await createReviewStarter(system.temporal, { taskQueue: 'headrace', log: { warn: () => undefined } })({
+  await createReviewStarter(system.temporal, { taskQueue: 'headrace-test', log: { warn: () => undefined } })({
     eventKey: key, eventId: `e${events}`, pipeline: system.name, title: 'payment', outcome: 'review', why: 'a lot', entities: { account: 'a' },
     eventTimeMs: startMs, verdicts: ['fraud', 'legitimate'], timeoutMs,
   }, AbortSignal.timeout(10_000));

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 // @ts-expect-error -- plain JavaScript: it runs before there is a compiler
 import { describeInstall, expectedFolders, isInstalled } from '../../scripts/install.mjs';
@@ -13,7 +14,7 @@ import { describeTotals, totalsOf } from '../../scripts/totals.mjs';
 import { defaultCacheDir } from '../../stack/servers/index.ts';
 import { temporaryFolder } from '../stack/servers/trial.ts';
 
-const root = new URL('../..', import.meta.url).pathname;
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Runs a script of ours with only these programs on PATH; `programs` are what they print. */
 function runWith(script: string, programs: Record<string, string>, args: string[] = [], env: NodeJS.ProcessEnv = {}) {

@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  defaultCacheDir, prepareKafka, preparePostgres, prepareTemporal, startKafka, startModelServer, startPostgres, startTemporal,
+  defaultCacheDir, prepareKafka, preparePostgres, prepareTemporal, removePostgresElsewhere, startKafka, startModelServer,
+  startPostgres, startTemporal,
 } from '../../stack/servers/index.ts';
 import type { EmbeddedServer } from '../../stack/servers/index.ts';
 import { startMarkOf } from '../../stack/servers/identity.ts';
@@ -60,6 +61,7 @@ export class LiveServerPool {
   async stop(): Promise<void> {
     await Promise.allSettled(this.#started.values());
     const results = await Promise.allSettled(this.#running.map((server) => server.stop()));
+    removePostgresElsewhere(join(this.dataDir, 'postgres'));
     rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
@@ -74,7 +76,7 @@ export class LiveServerPool {
     switch (kind) {
       case 'temporal': {
         const executable = await prepareTemporal({ ...prepare, executable: this.#env['TEMPORAL_EXECUTABLE'] || undefined });
-        const server = this.#keep(await startTemporal({ executable, dataDir: join(this.dataDir, 'temporal'), headless: true }));
+        const server = this.#keep(await startTemporal({ executable, dataDir: join(this.dataDir, 'temporal'), headless: true, env: this.#env }));
         return { address: server.address, namespace: server.namespace, executable };
       }
       case 'kafka': {
@@ -82,7 +84,7 @@ export class LiveServerPool {
         return { brokers: [server.address] };
       }
       case 'postgres': {
-        const server = this.#keep(await startPostgres({ binaries: await preparePostgres(), dataDir: join(this.dataDir, 'postgres') }));
+        const server = this.#keep(await startPostgres({ binaries: await preparePostgres(prepare), dataDir: join(this.dataDir, 'postgres') }));
         return { databaseUrl: server.databaseUrl };
       }
       case 'models': {

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createReviewActivities } from '../../activities/project-review.ts';
@@ -10,7 +11,7 @@ import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts'
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
-export const workflowsPath = new URL('../../workflows/review.ts', import.meta.url).pathname;
+export const workflowsPath = fileURLToPath(new URL('../../workflows/review.ts', import.meta.url));
 
 /** A worker that runs reviews on a real Temporal and a real Postgres, with labels kept in memory. */
 export interface ReviewRig {

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +13,7 @@ import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts'
 import { ensureSchedule, scheduleIdOf } from '../../runtime/schedules.ts';
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
-const workflowsPath = new URL('../../workflows/roll-up-lake.ts', import.meta.url).pathname;
+const workflowsPath = fileURLToPath(new URL('../../workflows/roll-up-lake.ts', import.meta.url));
 
 describe('rollUpLake', () => {
   let address: string;
@@ -33,7 +34,7 @@ describe('rollUpLake', () => {
     lake = await LakeRig.open();
     taskQueue = uniqueName('lake');
     const connection = await NativeConnection.connect({ address });
-    const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, bundlerOptions: { preloadModules: [workflowsPath] }, activities: createRollUpActivities({ lakeRoot: lake.root }) });
+    const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, bundlerOptions: { preloadModules: [workflowsPath] }, activities: createRollUpActivities({ lakeRoot: lake.root, deployment: 'local' }) });
     const running = worker.run();
     stopWorker = async () => {
       worker.shutdown();
@@ -81,9 +82,9 @@ describe('rollUpLake', () => {
   }, 120_000);
 
   it('is started by a schedule, which can be made again with another interval', async () => {
-    await ensureSchedule(client, { workflowType: 'rollUpLake', taskQueue, everySeconds: 3_600 });
-    await ensureSchedule(client, { workflowType: 'rollUpLake', taskQueue, everySeconds: 1 });
-    const handle = client.schedule.getHandle(scheduleIdOf('rollUpLake', taskQueue));
+    await ensureSchedule(client, { workflowType: 'rollUpLake', deployment: 'test', taskQueue, everySeconds: 3_600 });
+    await ensureSchedule(client, { workflowType: 'rollUpLake', deployment: 'test', taskQueue, everySeconds: 1 });
+    const handle = client.schedule.getHandle(scheduleIdOf({ workflowType: 'rollUpLake', deployment: 'test', taskQueue }));
     try {
       const { spec, policies, action } = await handle.describe();
       expect(spec.intervals).toMatchObject([{ every: 1_000 }]);

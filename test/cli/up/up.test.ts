@@ -2,14 +2,15 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { identityOf, isAlive } from '../../../stack/servers/identity.ts';
 import type { Endpoints } from '../../../stack/supervisor/index.ts';
 import { temporaryFolder, until } from '../../stack/servers/trial.ts';
 
-const program = new URL('../../../cli/headrace.mjs', import.meta.url).pathname;
-const pipelines = new URL('pipelines', import.meta.url).pathname;
+const program = fileURLToPath(new URL('../../../cli/headrace.mjs', import.meta.url));
+const pipelines = fileURLToPath(new URL('pipelines', import.meta.url));
 /** Nothing listens there: the test pipeline's fallback decides, and no model server is needed. */
 const env = { ...process.env, TRITON_URL: '127.0.0.1:1', HEADRACE_DATA_DIR: '' };
 

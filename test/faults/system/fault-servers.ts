@@ -31,7 +31,7 @@ export class FaultServers {
     cpSync(join(linearModels, 'linear'), join(repository, 'linear'), { recursive: true, filter: (path) => !path.endsWith('/2') });
     const temporalSettings: string[] = [];
     const places = await placesOf(brokerCount);
-    const starts = [startFaultyTemporal(folder, env, temporalSettings), startFaultyPostgres(folder), startFaultyModels(folder, repository), ...places.map((place) => startFaultyKafka(folder, env, place))];
+    const starts = [startFaultyTemporal(folder, env, temporalSettings), startFaultyPostgres(folder, env), startFaultyModels(folder, repository), ...places.map((place) => startFaultyKafka(folder, env, place))];
     const started = await Promise.allSettled<FaultServer>(starts);
     const failed = started.find((each) => each.status === 'rejected');
     if (failed) {
@@ -86,9 +86,9 @@ async function startFaultyTemporal(folder: string, env: NodeJS.ProcessEnv, dynam
   return FaultServer.start('temporal', await FaultProxy.start(port, await quietPort()), () => startTemporal({ executable, dataDir: join(folder, 'temporal'), port, headless: true, dynamicConfig }));
 }
 
-async function startFaultyPostgres(folder: string): Promise<FaultServer<PostgresServer>> {
+async function startFaultyPostgres(folder: string, env: NodeJS.ProcessEnv): Promise<FaultServer<PostgresServer>> {
   const port = await quietPort();
-  const binaries = await preparePostgres();
+  const binaries = await preparePostgres({ cacheDir: defaultCacheDir(env) });
   return FaultServer.start('postgres', await FaultProxy.start(port, await quietPort()), () => startPostgres({ binaries, dataDir: join(folder, 'postgres'), port }));
 }
 

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { cacheEntry } from '../../../stack/servers/cache.ts';
 import { acquireLock, LockedError } from '../../../stack/servers/lock.ts';
 import { temporaryFolder, until } from './trial.ts';
 
-const lockSource = new URL('../../../stack/servers/lock.ts', import.meta.url).pathname;
-const cacheSource = new URL('../../../stack/servers/cache.ts', import.meta.url).pathname;
+const lockSource = fileURLToPath(new URL('../../../stack/servers/lock.ts', import.meta.url));
+const cacheSource = fileURLToPath(new URL('../../../stack/servers/cache.ts', import.meta.url));
 
 function script(code: string): ReturnType<typeof spawn> {
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], { stdio: ['ignore', 'ignore', 'inherit'] });

@@ -1,11 +1,11 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { defaultCacheDir, prepareKafka, startKafka } from '../../../stack/servers/index.ts';
+import { defaultCacheDir, freePort, prepareKafka, startKafka } from '../../../stack/servers/index.ts';
 import type { StartKafkaOptions } from '../../../stack/servers/index.ts';
 import { occupiedPort } from './occupied.ts';
-import { stopAfterTest, temporaryFolder, until } from './trial.ts';
+import { awkwardFolder, stopAfterTest, temporaryFolder, until } from './trial.ts';
 
 let jarsDir: string;
 beforeAll(async () => {
@@ -55,9 +55,12 @@ async function readAll(address: string, topic: string, count: number): Promise<s
 }
 
 describe('the embedded Kafka', () => {
-  it('keeps its records over a stop, a SIGKILL and changes of port', async () => {
-    const dataDir = temporaryFolder();
-    const first = await start(dataDir);
+  it('keeps its records over a stop, a SIGKILL and changes of port, in folders of any name', async () => {
+    const dataDir = awkwardFolder();
+    const jars = join(dataDir, 'jars:of,kafka');
+    symlinkSync(jarsDir, jars);
+    const first = await start(dataDir, { jarsDir: jars });
+    expect(existsSync(join(dataDir, 'logs', 'meta.properties'))).toBe(true);
     await createTopic(first.address, 'transactions');
     await send(first.address, 'transactions', 'one');
     await first.stop();
@@ -73,10 +76,12 @@ describe('the embedded Kafka', () => {
     expect(await readAll(third.address, 'transactions', 3)).toEqual(['one', 'two', 'three']);
   }, 180_000);
 
-  it('formats again when the first start was cut off half-way, and takes another port when its own is taken', async () => {
+  it('formats again when the first start was cut off half-way, and takes others for ports that are taken', async () => {
     const dataDir = temporaryFolder();
     const taken = await occupiedPort();
-    const first = await start(dataDir, { preferredPort: taken });
+    const controllerPorts = [taken, await freePort()];
+    const first = await start(dataDir, { preferredPort: taken, innerPort: () => Promise.resolve(controllerPorts.shift()!) });
+    expect(controllerPorts).toEqual([]);
     expect(first.address).not.toBe(`127.0.0.1:${taken}`);
     await first.stop();
     rmSync(join(dataDir, 'formatted'));
@@ -86,9 +91,12 @@ describe('the embedded Kafka', () => {
     await send(second.address, 'transactions', Buffer.alloc(3 * 1024 * 1024));
   }, 120_000);
 
-  it('says so with its log when its data cannot be used', async () => {
+  it('says so when its only port is taken, and with its log when its data cannot be used', async () => {
     const dataDir = temporaryFolder();
-    await (await start(dataDir)).stop();
+    const running = await start(dataDir);
+    const port = Number(running.address.split(':')[1]);
+    await expect(start(temporaryFolder(), { port })).rejects.toThrow(`kafka cannot start: port ${port} is taken`);
+    await running.stop();
     const meta = join(dataDir, 'logs', 'meta.properties');
     writeFileSync(meta, readFileSync(meta, 'utf8').replace(/node\.id=.*/, 'node.id=7'));
     await expect(start(dataDir)).rejects.toThrow(/kafka exited with code 1 before it was ready[^]*Stored node id 7/);

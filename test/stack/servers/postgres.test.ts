@@ -2,13 +2,13 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
-import { preparePostgres, startPostgres } from '../../../stack/servers/index.ts';
+import { defaultCacheDir, preparePostgres, startPostgres } from '../../../stack/servers/index.ts';
 import type { StartPostgresOptions } from '../../../stack/servers/index.ts';
 import { occupiedPort } from './occupied.ts';
-import { stopAfterTest, temporaryFolder } from './trial.ts';
+import { awkwardFolder, stopAfterTest, temporaryFolder } from './trial.ts';
 
 async function start(dataDir: string, options: Partial<StartPostgresOptions> = {}) {
-  return stopAfterTest(await startPostgres({ binaries: await preparePostgres(), dataDir, ...options }));
+  return stopAfterTest(await startPostgres({ binaries: await preparePostgres({ cacheDir: defaultCacheDir(process.env) }), dataDir, ...options }));
 }
 
 async function query(databaseUrl: string, sql: string): Promise<unknown[]> {
@@ -23,8 +23,8 @@ async function query(databaseUrl: string, sql: string): Promise<unknown[]> {
 }
 
 describe('the embedded PostgreSQL', () => {
-  it('keeps its rows over a stop and a SIGKILL', async () => {
-    const dataDir = temporaryFolder();
+  it('keeps its rows over a stop and a SIGKILL, in a folder of any name', async () => {
+    const dataDir = awkwardFolder();
     const first = await start(dataDir);
     await query(first.databaseUrl, 'create table t (n int)');
     await query(first.databaseUrl, 'insert into t values (1)');

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { identityOf, isAlive, startMarkOf } from '../../../stack/servers/identity.ts';
 import { launch } from '../../../stack/servers/process.ts';
@@ -50,7 +51,7 @@ describe('a launched process', () => {
 
   it('ends when its parent is killed without a word', async () => {
     const folder = temporaryFolder();
-    const source = new URL('../../../stack/servers/process.ts', import.meta.url).pathname;
+    const source = fileURLToPath(new URL('../../../stack/servers/process.ts', import.meta.url));
     const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', `
       const { launch } = await import(${JSON.stringify(source)});
       const child = await launch({ name: 'trial', command: process.execPath, args: ['-e', ${JSON.stringify(idle)}], logFile: ${JSON.stringify(join(folder, 'c.log'))} });

@@ -1,11 +1,11 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { defaultCacheDir, prepareTemporal, startTemporal } from '../../../stack/servers/index.ts';
+import { defaultCacheDir, freePort, prepareTemporal, startTemporal } from '../../../stack/servers/index.ts';
 import type { StartTemporalOptions } from '../../../stack/servers/index.ts';
 import { occupiedPort } from './occupied.ts';
-import { stopAfterTest, temporaryFolder } from './trial.ts';
+import { awkwardFolder, stopAfterTest, temporaryFolder } from './trial.ts';
 
 let executable: string;
 beforeAll(async () => {
@@ -39,10 +39,11 @@ describe('the embedded Temporal server', () => {
     expect(await settings.json()).toMatchObject({ Codec: { Endpoint: 'http://127.0.0.1:9/codec' } });
   }, 60_000);
 
-  it('keeps its runs over a stop and a SIGKILL', async () => {
-    const dataDir = temporaryFolder();
+  it('keeps its runs over a stop and a SIGKILL, in a folder of any name', async () => {
+    const dataDir = awkwardFolder();
     const first = await start(dataDir);
     await begin(first.address, 'a');
+    expect(existsSync(join(dataDir, 'temporal.db'))).toBe(true);
     await first.stop();
     expect((await first.exited).signal).toBeNull();
 
@@ -56,9 +57,11 @@ describe('the embedded Temporal server', () => {
     expect(await statusOf(third.address, 'b')).toBe('RUNNING');
   }, 90_000);
 
-  it('takes another port when its own is taken', async () => {
+  it('takes others for ports that are taken', async () => {
     const taken = await occupiedPort();
-    const server = await start(temporaryFolder(), { preferredPort: taken });
+    const inner = [await freePort(), taken, await freePort(), await freePort()];
+    const server = await start(temporaryFolder(), { preferredPort: taken, innerPort: () => Promise.resolve(inner.shift()!) });
+    expect(inner).toEqual([]);
     expect(server.address).not.toBe(`127.0.0.1:${taken}`);
     expect(await withClient(server.address, (client) => client.workflowService.getSystemInfo({}))).toBeDefined();
   }, 60_000);

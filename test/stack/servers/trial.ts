@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,6 +8,13 @@ import { onTestFinished } from 'vitest';
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'headrace-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
+
+/** The same, with all in its name that settings, URLs, command lines and lists of folders take for something else. */
+export function awkwardFolder(): string {
+  const folder = join(temporaryFolder(), 'it\'s, "my": data; 100%20 #1 $HOME \\ ü=é');
+  mkdirSync(folder);
   return folder;
 }
 
