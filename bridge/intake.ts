@@ -45,6 +45,11 @@ export class Intake {
     return !this.reading.isPaused && this.lane.tail < this.#logEnd;
   }
 
+  /** The next offset that will be written, as the last fetch had it. */
+  get logEnd(): number {
+    return this.#logEnd;
+  }
+
   /** Begins to read. */
   begin({ offset, verify, lostTo }: ReadStart): void {
     if (lostTo !== undefined) this.#lost(lostTo);
@@ -78,7 +83,6 @@ export class Intake {
     this.#logEnd = fetch.logEnd;
     if (lane.bytes >= this.options.laneBytesMax) this.reading.pause();
     this.ports.reports.lane(this.options.chain, lane);
-    this.ports.reports.logEnd(this.options.chain, fetch.logEnd, lane.doneBelow);
     if (fetch.records.length > 0) this.handlers.filled();
     return true;
   }

@@ -1,4 +1,6 @@
 import type { Chain } from '../contracts/event-key.ts';
+import { messageOf } from '../contracts/failures.ts';
+import type { Waiting } from '../contracts/partition-state.ts';
 import { HaltError } from './assignment.ts';
 import type { Clock } from './ports.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
@@ -6,17 +8,20 @@ import type { BridgeReports, WaitReason } from './reports.ts';
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 const blockedMs = 10_000;
+const textLengthMax = 500;
 
 /** Whether a partition still works, what it waits for, and how it waits. */
 export class PartitionStatus {
-  #waitReason: WaitReason = 'none';
+  #waits: { reason: WaitReason; sinceMs: number; text?: string; by?: string };
   #halted = false;
   readonly #abandoned = new AbortController();
 
   constructor(
     private readonly ports: { clock: Clock; reports: BridgeReports },
     private readonly chain: Chain,
-  ) {}
+  ) {
+    this.#waits = { reason: 'none', sinceMs: ports.clock.nowMs() };
+  }
 
   /** Aborted once the partition is no longer ours. */
   get signal(): AbortSignal {
@@ -30,7 +35,14 @@ export class PartitionStatus {
 
   /** True while what holds the partition up is known: it must not be mistaken for a consumer that gets nowhere. */
   get isWaiting(): boolean {
-    return this.#halted || this.#waitReason !== 'none';
+    return this.#halted || this.#waits.reason !== 'none';
+  }
+
+  /** What holds the partition up; undefined when nothing does. */
+  get waiting(): Waiting | undefined {
+    const { reason, sinceMs, text, by } = this.#waits;
+    if (reason === 'none') return undefined;
+    return { kind: reason, forSeconds: (this.ports.clock.nowMs() - sinceMs) / 1_000, ...(text === undefined ? {} : { text }), ...(by === undefined ? {} : { by }) };
   }
 
   abandon(): void {
@@ -41,25 +53,26 @@ export class PartitionStatus {
   halt(reason: string): void {
     if (this.signal.aborted) return;
     this.#halted = true;
+    this.#note('halted', reason);
     this.ports.reports.halted(this.chain, reason);
   }
 
-  waiting(reason: WaitReason, error?: unknown): void {
+  wait(reason: WaitReason, error?: unknown, by?: string): void {
     // Whoever has the partition now tells what it waits for.
     if (this.signal.aborted) return;
-    this.#waitReason = reason;
+    this.#note(reason, error === undefined ? undefined : messageOf(error), by);
     this.ports.reports.waiting(this.chain, reason, error);
   }
 
   /** Waits before the next try; longer with every one. */
-  async backOff(reason: WaitReason, error: unknown, tries: number): Promise<void> {
-    this.waiting(reason, error);
+  async backOff(reason: WaitReason, error: unknown, tries: number, by?: string): Promise<void> {
+    this.wait(reason, error, by);
     await this.ports.clock.sleep(Math.min(retryMsMax, retryMsMin * 2 ** Math.min(tries, 10)), this.signal);
   }
 
   /** An operator must re-drive a run; until then this partition stands still, and looks again now and then. */
   async blocked(reason: string): Promise<void> {
-    this.#waitReason = 'halted';
+    this.#note('halted', reason);
     this.ports.reports.halted(this.chain, reason);
     await this.ports.clock.sleep(blockedMs, this.signal);
   }
@@ -69,7 +82,7 @@ export class PartitionStatus {
     for (let tries = 0; !this.isOver; tries++) {
       try {
         const answer = await attempt(tries);
-        if (tries > 0) this.waiting('none');
+        if (tries > 0) this.wait('none');
         return answer;
       } catch (error) {
         if (error instanceof HaltError) throw error;
@@ -77,5 +90,10 @@ export class PartitionStatus {
       }
     }
     return undefined;
+  }
+
+  #note(reason: WaitReason, text?: string, by?: string): void {
+    const sinceMs = reason === this.#waits.reason ? this.#waits.sinceMs : this.ports.clock.nowMs();
+    this.#waits = { reason, sinceMs, text: text?.slice(0, textLengthMax), by };
   }
 }

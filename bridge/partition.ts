@@ -1,3 +1,5 @@
+import type { Waiting } from '../contracts/partition-state.ts';
+import type { KafkaRecord } from '../contracts/records-frame.ts';
 import { HaltError, resolveRead, resolveStart, type StartOptions } from './assignment.ts';
 import type { Budget } from './budget.ts';
 import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-metadata.ts';
@@ -12,6 +14,18 @@ import type { BridgeReports } from './reports.ts';
 import { startBatch, type ScoredBatch, type StartBatchOptions } from './start-batch.ts';
 
 export interface PartitionOptions extends StartOptions, IntakeOptions, StartBatchOptions {}
+
+/** How a partition stands, as far as it knows by itself. */
+export interface Standing {
+  /** No record below it is left to do; undefined while the first position is looked for. */
+  doneBelow: number | undefined;
+  /** The next offset that will be written, as the last fetch had it; 0 before one. */
+  nextOffset: number;
+  /** Nothing that was fetched waits for a batch. */
+  isEmpty: boolean;
+  first: KafkaRecord | undefined;
+  waiting: Waiting;
+}
 
 export interface PartitionPorts {
   source: Source;
@@ -46,6 +60,8 @@ export class Partition {
   #draining = false;
   /** True while there is nothing to start a batch with. */
   #awaitsRecords = false;
+  /** Since when there is something to start a batch with; undefined while there is not. */
+  #batchSinceMs: number | undefined;
 
   constructor(
     private readonly ports: PartitionPorts,
@@ -76,6 +92,17 @@ export class Partition {
   /** No record below this offset is left to do; see `Lane.doneBelow`. */
   get doneBelow(): number | undefined {
     return this.#lane?.doneBelow;
+  }
+
+  /** How it stands, as far as it knows by itself. */
+  get standing(): Standing {
+    const { doneBelow, nextOffset } = { doneBelow: this.doneBelow, nextOffset: this.#intake?.logEnd ?? 0 };
+    return { doneBelow, nextOffset, isEmpty: this.#lane?.isEmpty ?? true, first: this.#lane?.first, waiting: this.#status.waiting ?? this.#working() };
+  }
+
+  #working(): Waiting {
+    if (!this.#lane || this.#batchSinceMs === undefined) return { kind: 'records' };
+    return { kind: 'scoring', offset: this.#lane.position, forSeconds: (this.ports.clock.nowMs() - this.#batchSinceMs) / 1_000 };
   }
 
   /** Finds the position and works until abandoned. Never rejects: what goes wrong is reported and retried, or halts the partition. */
@@ -135,13 +162,14 @@ export class Partition {
   }
 
   async #nextBatch(lane: Lane): Promise<void> {
+    this.#batchSinceMs = lane.isEmpty ? undefined : this.ports.clock.nowMs();
     if (lane.isEmpty) return this.#untilWoken();
     const { budget, openBatches, source, starter } = this.ports;
     const status = this.#status;
     if (openBatches.isFull()) {
-      status.waiting('open_batches');
+      status.wait('open_batches');
       await openBatches.admit(status.signal);
-      status.waiting('none');
+      status.wait('none');
     }
     const endTurn = await budget.acquire(status.signal, lane.isFull(this.options.caps) || this.#reading.isPaused);
     try {
@@ -167,7 +195,7 @@ export class Partition {
     this.#commit(end);
     this.ports.reports.scored(chain, { position: cut.position, end, adopted: end !== cut.end }, scored.map((record) => record.timestampMs));
     this.ports.reports.lane(chain, lane);
-    this.#status.waiting('none');
+    this.#status.wait('none');
     if (lane.bytes <= laneBytesMax / 2) this.#intake?.resume();
   }
 

@@ -7,6 +7,9 @@ import { smallerCut, type BatchCaps, type Cut, type Lane } from './lane.ts';
 import type { PartitionStatus } from './partition-status.ts';
 import type { BatchStart, StartAnswer, Starter } from './ports.ts';
 
+/** Tries that are usual under load, and not worth a question. */
+const unexplainedTries = 2;
+
 export interface StartBatchOptions {
   chain: Chain;
   caps: BatchCaps;
@@ -34,7 +37,10 @@ export async function startBatch(starter: Starter, lane: Lane, head: boolean, st
     if (answer.kind === 'scored') return { cut, end: answer.end };
     if (answer.kind === 'blocked') await status.blocked(answer.reason);
     else if (smaller) start = startOf(options.chain, (cut = smaller), head);
-    else await status.backOff('temporal', answer.reason, tries);
+    else {
+      const why = tries < unexplainedTries ? undefined : await starter.explain(options.chain, start.position, options.startDeadlineMs).catch(() => undefined);
+      await status.backOff(why?.kind ?? 'temporal', why?.text ?? answer.reason, tries, why?.by);
+    }
   }
   return undefined;
 }

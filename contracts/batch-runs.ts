@@ -14,7 +14,7 @@ export interface BatchRun {
   position: number;
   end: number;
   count: number;
-  /** `RUNNING`, `COMPLETED`, or how it ended without completing: `TERMINATED`, `FAILED`, `CANCELLED`, `TIMED_OUT`. */
+  /** `RUNNING`, `PAUSED`, `COMPLETED`, or how it ended without completing: `TERMINATED`, `FAILED`, `CANCELLED`, `TIMED_OUT`. */
   status: string;
   startedAtMs: number;
   /** Why its pending steps failed last; only where it was asked for. */

@@ -65,9 +65,14 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
   };
 }
 
+/** True for a run that has not ended; somebody may have paused it. */
+export function isOpen(statusName: string): boolean {
+  return statusName === 'RUNNING' || statusName === 'PAUSED';
+}
+
 /** True for a run that ended, and not well: its effects may be missing. */
 export function isIncomplete(statusName: string): boolean {
-  return statusName !== 'RUNNING' && statusName !== 'COMPLETED';
+  return !isOpen(statusName) && statusName !== 'COMPLETED';
 }
 
 /** The latest run of a workflow id; undefined when Temporal has none (any more). */

@@ -25,7 +25,7 @@ const scheduledState = 1;
  */
 export async function explainRun(client: Client, run: WorkflowExecutionDescription, nowMs: number = Date.now()): Promise<RunWait[]> {
   const { raw, workflowId } = run;
-  const steps = await Promise.all((raw.pendingActivities ?? []).map((pending) => stepWait(client, workflowId, pending, nowMs)));
+  const steps = await Promise.all((raw.pendingActivities ?? []).map((pending) => stepWait(client, run, pending, nowMs)));
   const waits = [pauseOf(raw, workflowId, nowMs), ...steps, await taskWait(client, run, nowMs)].filter((wait) => wait !== undefined);
   const order: RunWait['kind'][] = ['paused', 'failing', 'no_worker', 'scoring'];
   const distinct = [...new Map(waits.map((wait) => [`${wait.kind} ${wait.text ?? ''} ${wait.by ?? ''}`, wait])).values()];
@@ -49,9 +49,11 @@ function pauseOf({ workflowExecutionInfo, workflowExtendedInfo }: Raw, workflowI
 
 const pausedStatus = 8;
 
-async function stepWait(client: Client, workflowId: string, pending: Pending, nowMs: number): Promise<RunWait | undefined> {
+async function stepWait(client: Client, { workflowId, taskQueue, startTime }: WorkflowExecutionDescription, pending: Pending, nowMs: number): Promise<RunWait | undefined> {
   const { activityType, activityId, attempt, paused, pauseInfo, lastFailure, scheduledTime, state, lastStartedTime } = pending;
   const step = activityType?.name ?? 'a step';
+  // When it began to fail is not kept: its run is open since.
+  const openSeconds = Math.max(0, nowMs - startTime.getTime()) / 1_000;
   const failure = lastFailure ? `: ${await failureText(client, lastFailure)}` : '';
   if (paused || pauseInfo) {
     const { manual, rule, pauseTime } = pauseInfo ?? {};
@@ -61,14 +63,9 @@ async function stepWait(client: Client, workflowId: string, pending: Pending, no
       ...byOf(manual?.identity || (rule && `the rule ${rule.ruleId ?? ''}`)), ...sinceOf(pauseTime, nowMs),
     };
   }
-  if (lastFailure) return { kind: 'failing', text: `step ${step} of ${workflowId}, attempt ${String(attempt)}${failure}`, ...sinceOf(scheduledTime && firstTry(pending), nowMs) };
-  if (state === scheduledState && !lastStartedTime && secondsSince(scheduledTime, nowMs) > taskWaitSecondsMax) return taskQueueWait(client, workflowId, `step ${step}`, 'activity', scheduledTime, nowMs);
-  return { kind: 'scoring', text: `step ${step} of ${workflowId} is under way`, ...sinceOf(scheduledTime, nowMs) };
-}
-
-/** After a failure, `scheduledTime` is that of the next try; when it began to fail is not kept. */
-function firstTry({ attempt, scheduledTime, lastStartedTime }: Pending): Time {
-  return (attempt ?? 1) > 1 ? (lastStartedTime ?? undefined) : scheduledTime;
+  if (lastFailure) return { kind: 'failing', text: `step ${step} of ${workflowId}, attempt ${String(attempt)}${failure}`, forSeconds: openSeconds };
+  if (state === scheduledState && !lastStartedTime && secondsSince(scheduledTime, nowMs) > taskWaitSecondsMax) return taskQueueWait(client, { workflowId, taskQueue }, `step ${step}`, 'activity', scheduledTime, nowMs);
+  return { kind: 'scoring', text: `step ${step} of ${workflowId} is under way`, forSeconds: openSeconds };
 }
 
 async function taskWait(client: Client, { raw, workflowId, taskQueue }: WorkflowExecutionDescription, nowMs: number): Promise<RunWait | undefined> {
@@ -79,13 +76,12 @@ async function taskWait(client: Client, { raw, workflowId, taskQueue }: Workflow
     return { kind: 'failing', text: `the workflow task of ${workflowId} fails, attempt ${String(task.attempt)}: the worker's log says why`, ...sinceOf(since, nowMs) };
   }
   if (task.startedTime || secondsSince(task.scheduledTime, nowMs) <= taskWaitSecondsMax) return undefined;
-  return taskQueueWait(client, workflowId, 'the workflow task', 'workflow', since, nowMs, taskQueue);
+  return taskQueueWait(client, { workflowId, taskQueue }, 'the workflow task', 'workflow', since, nowMs);
 }
 
-async function taskQueueWait(client: Client, workflowId: string, what: string, kind: keyof typeof taskQueueKinds, since: Time, nowMs: number, taskQueue?: string): Promise<RunWait | undefined> {
-  const queue = taskQueue ?? (await client.workflow.getHandle(workflowId).describe()).taskQueue;
-  const isWithout = await isWithoutWorker(client, queue, kind, nowMs);
-  const text = isWithout ? `no worker asks for tasks of the task queue "${queue}": ${what} of ${workflowId} waits; start a worker, or check HEADRACE_TASK_QUEUE` : `${what} of ${workflowId} waits for a free worker of the task queue "${queue}"`;
+async function taskQueueWait(client: Client, { workflowId, taskQueue }: Pick<WorkflowExecutionDescription, 'workflowId' | 'taskQueue'>, what: string, kind: keyof typeof taskQueueKinds, since: Time, nowMs: number): Promise<RunWait> {
+  const isWithout = await isWithoutWorker(client, taskQueue, kind, nowMs);
+  const text = isWithout ? `no worker asks for tasks of the task queue "${taskQueue}": ${what} of ${workflowId} waits; start a worker, or check HEADRACE_TASK_QUEUE` : `${what} of ${workflowId} waits for a free worker of the task queue "${taskQueue}"`;
   return { kind: isWithout ? 'no_worker' : 'scoring', text, ...sinceOf(since, nowMs) };
 }
 
