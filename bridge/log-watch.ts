@@ -1,5 +1,5 @@
 import { messageOf } from '../contracts/failures.ts';
-import { ageSeconds, type PartitionState, type Waiting } from '../contracts/partition-state.ts';
+import { ageSeconds, openTransaction, type PartitionState, type Waiting } from '../contracts/partition-state.ts';
 import type { Standing } from './partition.ts';
 import type { Clock, LogBounds, Source } from './ports.ts';
 
@@ -66,7 +66,7 @@ export class LogWatch {
     const waiting = this.#waiting(standing, known, doneBelow, lag);
     const hidden = waiting.kind === 'transaction' ? known?.hidden?.timeMs : undefined;
     const oldestSeconds = lag === 0 ? undefined : (ageSeconds(standing.first?.timestampMs ?? hidden, wallMs) ?? this.#behindSeconds(known));
-    return { ...place, doneBelow, logEnd, stableEnd: known?.bounds?.end, lag, oldestSeconds, waiting };
+    return { ...place, doneBelow, logEnd, stableEnd: known?.bounds?.end, lag, oldestSeconds, waiting, ...(standing.run === undefined ? {} : { run: standing.run }) };
   }
 
   #waiting({ waiting, isEmpty }: Standing, known: Known | undefined, doneBelow: number | undefined, lag: number | undefined): Waiting {
@@ -74,8 +74,7 @@ export class LogWatch {
     if (known?.error) return { kind: 'kafka', text: known.error };
     if (!known?.bounds || !isEmpty || lag === 0 || doneBelow === undefined) return waiting;
     if (known.bounds.end < endOf(known) && doneBelow >= known.bounds.end) {
-      const text = `a transaction is open since offset ${known.bounds.end}, and nobody may read behind it until its producer commits or aborts it`;
-      return { kind: 'transaction', text, offset: known.bounds.end, forSeconds: this.#behindSeconds(known) };
+      return { ...openTransaction(known.bounds.end), forSeconds: this.#behindSeconds(known) };
     }
     return waiting;
   }

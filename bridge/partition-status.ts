@@ -12,7 +12,7 @@ const textLengthMax = 500;
 
 /** Whether a partition still works, what it waits for, and how it waits. */
 export class PartitionStatus {
-  #waits: { reason: WaitReason; sinceMs: number; text?: string; by?: string };
+  #waits: { reason: WaitReason; sinceMs: number; text?: string };
   #halted = false;
   readonly #abandoned = new AbortController();
 
@@ -40,9 +40,9 @@ export class PartitionStatus {
 
   /** What holds the partition up; undefined when nothing does. */
   get waiting(): Waiting | undefined {
-    const { reason, sinceMs, text, by } = this.#waits;
+    const { reason, sinceMs, text } = this.#waits;
     if (reason === 'none') return undefined;
-    return { kind: reason, forSeconds: (this.ports.clock.nowMs() - sinceMs) / 1_000, ...(text === undefined ? {} : { text }), ...(by === undefined ? {} : { by }) };
+    return { kind: reason, forSeconds: (this.ports.clock.nowMs() - sinceMs) / 1_000, ...(text === undefined ? {} : { text }) };
   }
 
   abandon(): void {
@@ -57,16 +57,16 @@ export class PartitionStatus {
     this.ports.reports.halted(this.chain, reason);
   }
 
-  wait(reason: WaitReason, error?: unknown, by?: string): void {
+  wait(reason: WaitReason, error?: unknown): void {
     // Whoever has the partition now tells what it waits for.
     if (this.signal.aborted) return;
-    this.#note(reason, error === undefined ? undefined : messageOf(error), by);
+    this.#note(reason, error === undefined ? undefined : messageOf(error));
     this.ports.reports.waiting(this.chain, reason, error);
   }
 
   /** Waits before the next try; longer with every one. */
-  async backOff(reason: WaitReason, error: unknown, tries: number, by?: string): Promise<void> {
-    this.wait(reason, error, by);
+  async backOff(reason: WaitReason, error: unknown, tries: number): Promise<void> {
+    this.wait(reason, error);
     await this.ports.clock.sleep(Math.min(retryMsMax, retryMsMin * 2 ** Math.min(tries, 10)), this.signal);
   }
 
@@ -92,8 +92,8 @@ export class PartitionStatus {
     return undefined;
   }
 
-  #note(reason: WaitReason, text?: string, by?: string): void {
+  #note(reason: WaitReason, text?: string): void {
     const sinceMs = reason === this.#waits.reason ? this.#waits.sinceMs : this.ports.clock.nowMs();
-    this.#waits = { reason, sinceMs, text: text?.slice(0, textLengthMax), by };
+    this.#waits = { reason, sinceMs, text: text?.slice(0, textLengthMax) };
   }
 }

@@ -1,3 +1,4 @@
+import { batchWorkflowId } from '../contracts/event-key.ts';
 import type { Waiting } from '../contracts/partition-state.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 import { HaltError, resolveRead, resolveStart, type StartOptions } from './assignment.ts';
@@ -25,6 +26,8 @@ export interface Standing {
   isEmpty: boolean;
   first: KafkaRecord | undefined;
   waiting: Waiting;
+  /** Workflow id of the batch that is being started or scored. */
+  run?: string;
 }
 
 export interface PartitionPorts {
@@ -97,7 +100,7 @@ export class Partition {
   /** How it stands, as far as it knows by itself. */
   get standing(): Standing {
     const { doneBelow, nextOffset } = { doneBelow: this.doneBelow, nextOffset: this.#intake?.logEnd ?? 0 };
-    return { doneBelow, nextOffset, isEmpty: this.#lane?.isEmpty ?? true, first: this.#lane?.first, waiting: this.#status.waiting ?? this.#working() };
+    return { doneBelow, nextOffset, isEmpty: this.#lane?.isEmpty ?? true, first: this.#lane?.first, waiting: this.#status.waiting ?? this.#working(), ...(this.#batchSinceMs === undefined ? {} : { run: batchWorkflowId(this.options.chain, this.#lane!.position) }) };
   }
 
   #working(): Waiting {

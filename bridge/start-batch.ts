@@ -2,6 +2,7 @@ import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { encodeRecords } from '../contracts/records-frame.ts';
 import { stubOf } from '../runtime/kafka-record.ts';
+import { waitText } from '../contracts/partition-state.ts';
 import { recordHash } from './commit-metadata.ts';
 import { smallerCut, type BatchCaps, type Cut, type Lane } from './lane.ts';
 import type { PartitionStatus } from './partition-status.ts';
@@ -39,7 +40,7 @@ export async function startBatch(starter: Starter, lane: Lane, head: boolean, st
     else if (smaller) start = startOf(options.chain, (cut = smaller), head);
     else {
       const why = tries < unexplainedTries ? undefined : await starter.explain(options.chain, start.position, options.startDeadlineMs).catch(() => undefined);
-      await status.backOff(why?.kind ?? 'temporal', why?.text ?? answer.reason, tries, why?.by);
+      await status.backOff(why?.kind ?? 'temporal', why ? waitText({ ...why, by: undefined }) : answer.reason, tries);
     }
   }
   return undefined;

@@ -33,7 +33,9 @@ export interface Waiting {
   kind: WaitKind;
   /** The reason, in a sentence or less. Nothing personal stands in it. */
   text?: string;
-  /** Who paused it, as Temporal knows them. For the eyes of operators: never logged, never in metrics. */
+  /** How to let it go on. */
+  remedy?: string;
+  /** Who paused it, as Temporal knows them. For the eyes of operators: never logged, in no metric, and no bridge tells it. */
   by?: string;
   /** Absent = not known. */
   forSeconds?: number;
@@ -57,12 +59,19 @@ export interface PartitionState {
   /** How long ago the oldest record that waits was written; without a usable record time, for how long it is known to wait. */
   oldestSeconds?: number;
   waiting: Waiting;
+  /** Workflow id of the batch that is being scored. */
+  run?: string;
 }
 
 /** What a bridge tells of its partitions, at `/partitions.json` of its metrics address. */
 export interface PartitionStates {
   deployment: string;
   partitions: PartitionState[];
+}
+
+/** The sentence about a log that ends in a transaction. */
+export function openTransaction(offset: number): Waiting {
+  return { kind: 'transaction', text: `a transaction is open since offset ${offset}, and nobody may read behind it until its producer commits or aborts it`, offset };
 }
 
 const timeMsMax = Date.UTC(10_000, 0, 1);
@@ -73,7 +82,7 @@ export function ageSeconds(recordTimeMs: number | undefined, nowMs: number): num
   return Math.max(0, nowMs - recordTimeMs) / 1_000;
 }
 
-/** True where the partition does not simply work: somebody should know. */
-export function isHeldUp(waiting: Waiting): boolean {
-  return waiting.kind !== 'records' && waiting.kind !== 'scoring';
+/** One line about what is waited for, for the eyes of an operator. */
+export function waitText({ text, by, kind, remedy }: Waiting): string {
+  return `${text ?? kind}${by === undefined ? '' : ` by ${by}`}${remedy === undefined ? '' : `; let it go on: ${remedy}`}`;
 }

@@ -6,6 +6,7 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, val
 import type { Pool } from 'pg';
 import type { Registry } from 'prom-client';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { createStandingReader, type StateReaders } from '../runtime/standing.ts';
 import type { Logger } from '../runtime/log.ts';
 import type { GatewayApp } from './app.ts';
 import type { LinkOptions } from './links.ts';
@@ -31,8 +32,6 @@ export interface GaugeSources {
   waitingReviews(): Promise<{ pipeline: string; count: number }[]>;
   /** Dead letters in their topics, by pipeline. */
   deadLetters(): Promise<{ pipeline: string; count: number }[]>;
-  /** Records that no started batch has, by partition. */
-  lag(): Promise<{ pipeline: string; topic: string; partition: number; records: number }[]>;
 }
 
 /** Everything the gateway needs of the world. */
@@ -52,6 +51,7 @@ export interface GatewayOptions {
   /** `host:port` of the other processes' metrics. */
   metricsTargets: readonly string[];
   gauges: GaugeSources;
+  state: StateReaders;
   log: Logger;
 }
 
@@ -74,14 +74,15 @@ export async function createGateway(options: GatewayOptions): Promise<GatewayApp
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   registerProblems(app);
-  const { targetMissing } = registerMetrics(app, options.registry, options.gauges);
+  const standing = createStandingReader(options.state);
+  const { targetMissing } = registerMetrics(app, options.registry, options.gauges, standing);
   await registerDocs(app, options.version);
 
   const { deployment, version, pipelines } = options;
   registerHealthRoutes(app, { checks: options.checks, version: { name: 'headrace', version, deployment, pipelines: pipelines.map(({ name }) => name) } });
   // In a scope of its own, because it reads JSON in its own way.
   await app.register(async (scope) => registerEventRoutes(scope as GatewayApp, options));
-  registerStatusRoute(app, options);
+  registerStatusRoute(app, { ...options, standing });
   registerDecisionRoutes(app, options);
   registerReviewRoutes(app, options);
   registerCodecRoutes(app, { codec: options.codec, origins: options.codecOrigins });

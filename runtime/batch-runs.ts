@@ -3,13 +3,13 @@ import { isGrpcServiceError, WorkflowNotFoundError, type Client, type WorkflowEx
 import type { BatchRun, BatchRunsPort } from '../contracts/batch-runs.ts';
 import { batchWorkflowId, batchWorkflowIdPrefix, parseEventKey } from '../contracts/event-key.ts';
 import { workflowNames, type BatchMemo } from '../contracts/names.ts';
+import { explainRun } from './run-waits.ts';
 import { findIncomplete, type ListedRun, type RunLists } from './incomplete-runs.ts';
 
 const deadlineMs = 10_000;
 const pageSize = 200;
 /** As many runs as Temporal gives in one answer: some of a page's workflow ids may have several. */
 const answerMax = 1_000;
-const reasonLengthMax = 200;
 
 /** The batches of a deployment in the client's namespace. Lists come from visibility, a moment late; single runs are exact. */
 export function createBatchRuns(client: Client, deployment: string): BatchRunsPort {
@@ -55,12 +55,13 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
       return count > 0;
     },
     async openSince(beforeMs, max) {
-      const query = `${ours} AND ExecutionStatus = 'Running' AND StartTime < '${new Date(beforeMs).toISOString()}'`;
+      // Not by 'Running': somebody may have paused it, which servers before 1.30 do not know.
+      const query = `${ours} AND ExecutionStatus NOT IN ('Completed', 'Terminated', 'Failed', 'Canceled', 'TimedOut') AND StartTime < '${new Date(beforeMs).toISOString()}'`;
       const { count: total } = await soon(() => client.workflow.count(query));
       if (total === 0) return { total, runs: [] };
       const runs = await soon(() => list(query, max));
       const described = await Promise.all(runs.map(({ workflowId }) => latest(workflowId)));
-      return { total, runs: described.flatMap((run) => (run ? [{ ...batchRunOf(run), waitsFor: waitsFor(run) }] : [])) };
+      return { total, runs: await Promise.all(described.flatMap((run) => (run ? [soon(async () => ({ ...batchRunOf(run), waitsFor: await explainRun(client, run) }))] : []))) };
     },
   };
 }
@@ -89,11 +90,4 @@ function batchRunOf({ workflowId, runId, status: { name }, memo, startTime }: Pi
   const { offset, ...chain } = parseEventKey(workflowId.slice('batch:'.length));
   const { position = offset, end = offset, count = 0 } = (memo ?? {}) as Partial<BatchMemo>;
   return { workflowId, runId, chain, position, end, count, status: name, startedAtMs: startTime.getTime() };
-}
-
-/** Why the pending activities of a run failed last, each reason once. */
-function waitsFor({ raw }: WorkflowExecutionDescription): string[] {
-  const reasons = (raw.pendingActivities ?? []).map(({ activityType, attempt, lastFailure }) =>
-    `${activityType?.name ?? 'an activity'}, attempt ${String(attempt)}${lastFailure?.message ? `: ${lastFailure.message.slice(0, reasonLengthMax)}` : ''}`);
-  return [...new Set(reasons)];
 }

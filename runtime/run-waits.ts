@@ -4,7 +4,7 @@ import { messageOf } from '../contracts/failures.ts';
 import type { Waiting } from '../contracts/partition-state.ts';
 
 /** Why a run does not go on: a part of what a partition can wait for. */
-export type RunWait = Waiting & { kind: 'paused' | 'failing' | 'no_worker' | 'scoring' };
+export type RunWait = Waiting & { text: string; kind: 'paused' | 'failing' | 'no_worker' | 'scoring' };
 
 type Raw = WorkflowExecutionDescription['raw'];
 type Pending = NonNullable<Raw['pendingActivities']>[number];
@@ -32,17 +32,12 @@ export async function explainRun(client: Client, run: WorkflowExecutionDescripti
   return distinct.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
 }
 
-/** One line about what is pending, for a report. */
-export function waitText({ text, by, kind }: Waiting): string {
-  return [text ?? kind, by === undefined ? undefined : `by ${by}`].filter(Boolean).join(', ');
-}
-
 /** Servers since 1.30 can pause a workflow. */
 function pauseOf({ workflowExecutionInfo, workflowExtendedInfo }: Raw, workflowId: string, nowMs: number): RunWait | undefined {
   const info = (workflowExtendedInfo as { pauseInfo?: { identity?: string; pausedTime?: Time; reason?: string } | null } | null | undefined)?.pauseInfo;
   if (!info && workflowExecutionInfo?.status !== pausedStatus) return undefined;
   return {
-    kind: 'paused', text: `${workflowId} is paused${reasonOf(info?.reason)}: temporal workflow unpause --workflow-id ${workflowId}`,
+    kind: 'paused', text: `${workflowId} is paused${reasonOf(info?.reason)}`, remedy: `temporal workflow unpause --workflow-id ${workflowId}`,
     ...byOf(info?.identity), ...sinceOf(info?.pausedTime, nowMs),
   };
 }
@@ -59,7 +54,8 @@ async function stepWait(client: Client, { workflowId, taskQueue, startTime }: Wo
     const { manual, rule, pauseTime } = pauseInfo ?? {};
     return {
       kind: 'paused',
-      text: `step ${step} of ${workflowId} is paused${reasonOf(manual?.reason ?? rule?.reason)}: temporal activity unpause --workflow-id ${workflowId} --activity-id ${activityId ?? ''}${failure && `; its last failure${failure}`}`,
+      text: `step ${step} of ${workflowId}${failure && `, which failed last with${failure.slice(1)},`} is paused${reasonOf(manual?.reason ?? rule?.reason)}`,
+      remedy: `temporal activity unpause --workflow-id ${workflowId} --activity-id ${activityId ?? ''}`,
       ...byOf(manual?.identity || (rule && `the rule ${rule.ruleId ?? ''}`)), ...sinceOf(pauseTime, nowMs),
     };
   }
