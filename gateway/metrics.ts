@@ -10,7 +10,7 @@ const cacheMs = 2_000;
 const readTimeoutMs = 2_000;
 
 /** Counts the gateway's own requests, and shows the gauges that live in Postgres and Kafka. */
-export function registerMetrics(app: GatewayApp, registry: Registry, sources: GaugeSources, standing: () => Promise<Standing>): { targetMissing: (target: string) => void } {
+export function registerMetrics(app: GatewayApp, registry: Registry, sources: GaugeSources, standing: () => Promise<Standing>, pipelines: readonly string[]): { targetMissing: (target: string) => void } {
   const requests = new Counter({ name: 'headrace_http_requests_total', help: 'Requests answered.', labelNames: ['route', 'method', 'status'], registers: [registry] });
   const seconds = new Histogram({
     name: 'headrace_http_request_seconds', help: 'From request to answer.', labelNames: ['route'], registers: [registry],
@@ -32,6 +32,8 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
         try {
           const counts = await within(readTimeoutMs, read());
           this.reset();
+          // A pipeline without a row has none; without a figure, it is not known.
+          for (const pipeline of pipelines) this.set({ pipeline }, 0);
           for (const { pipeline, count } of counts) this.set({ pipeline }, count);
         } catch {
           // A number that is not known is not shown: an old one would look like a healthy one.

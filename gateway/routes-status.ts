@@ -25,7 +25,7 @@ const partitionSchema = z
   })
   .meta({ id: 'Partition', description: 'How one partition stands: the offset below which nothing is left to do, what the log holds beyond that, the age of the oldest record that waits, and what it waits for.' });
 
-const problemSchema = z.object({ kind: z.string(), pipeline: z.string().optional(), text: z.string(), log: z.string().optional() }).meta({ id: 'Standstill', description: 'Something that stands, why, and the process whose log has the reason.' });
+const problemSchema = z.object({ kind: z.string(), pipeline: z.string().optional(), place: z.string(), short: z.string(), text: z.string(), log: z.string().optional() }).meta({ id: 'Standstill', description: 'Something that stands, why, and the process whose log has the reason.' });
 
 const scheduleSchema = z.object({ name: z.string(), id: z.string(), state: z.enum(['running', 'paused', 'missing']), note: z.string().optional(), everySeconds: z.number().optional(), ageSeconds: z.number().optional() });
 

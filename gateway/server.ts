@@ -75,7 +75,7 @@ export async function createGateway(options: GatewayOptions): Promise<GatewayApp
   app.setSerializerCompiler(serializerCompiler);
   registerProblems(app);
   const standing = createStandingReader(options.state);
-  const { targetMissing } = registerMetrics(app, options.registry, options.gauges, standing);
+  const { targetMissing } = registerMetrics(app, options.registry, options.gauges, standing, options.pipelines.map(({ name }) => name));
   await registerDocs(app, options.version);
 
   const { deployment, version, pipelines } = options;

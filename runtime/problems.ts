@@ -8,6 +8,10 @@ export interface Problem {
   kind: Exclude<WaitKind, 'records' | 'unknown'> | 'open_batches_wait' | 'schedule' | 'process';
   /** Absent when it is about all of them. */
   pipeline?: string;
+  /** What it is about: `topic-partition`, a schedule's id, a process. With `kind` it tells one from another. */
+  place: string;
+  /** What it is, in some words. */
+  short: string;
   /** What it is, why, and since when, in a sentence. */
   text: string;
   /** The process whose log has the reason. */
@@ -35,7 +39,7 @@ export function findProblems({ partitions, processes, schedules = [], openBatche
     ...partitions.flatMap(partitionProblem),
     ...(openBatches ? batchProblems(openBatches) : []),
     ...schedules.flatMap(scheduleProblem),
-    ...processes.flatMap(({ name, address, reason }): Problem[] => (reason === undefined ? [] : [{ kind: 'process', text: `the process ${name} does not answer at its metrics address ${address}: ${reason}`, log: name }])),
+    ...processes.flatMap(processProblem),
   ];
 }
 
@@ -65,7 +69,9 @@ function partitionProblem(state: PartitionState): Problem[] {
   // Nothing is left to do, so nobody misses what is paused or away.
   if (lag === 0 && kind !== 'halted' && kind !== 'kafka' && kind !== 'temporal') return [];
   const since = Number.isFinite(forSeconds) ? `, for ${lasting(forSeconds)}` : '';
-  return [{ kind, pipeline, text: `${topic}-${partition} of ${pipeline}: ${lagText(state)}; ${whatFor[kind]}${since}${waiting.text === undefined ? '' : `: ${waitText(waiting)}`}`, log: 'bridge' }];
+  const place = `${topic}-${partition}`;
+  const why = waiting.text === undefined ? '' : `: ${waitText(waiting)}`;
+  return [{ kind, pipeline, place, short: `${place}: ${whatFor[kind]}`, text: `${place} of ${pipeline}: ${lagText(state)}; ${whatFor[kind]}${since}${why}`, log: 'bridge' }];
 }
 
 const whatFor: Record<Exclude<WaitKind, 'records' | 'unknown'>, string> = {
@@ -78,14 +84,22 @@ function batchProblems({ total, runs }: NonNullable<Readings['openBatches']>): P
   const held = runs.filter(({ waitsFor }) => waitsFor?.some(({ kind }) => kind !== 'scoring'));
   if (held.length === 0) return [];
   const shown = held.slice(0, shownRunsMax).flatMap(({ waitsFor }) => (waitsFor ?? []).filter(({ kind }) => kind !== 'scoring').map(waitText));
-  return [{ kind: 'open_batches_wait', text: `${total.toLocaleString('en-US')} ${total === 1 ? 'batch has' : 'batches have'} been open for more than a minute: ${[...new Set(shown)].join('; ')}`, log: 'worker' }];
+  const short = `${total.toLocaleString('en-US')} ${total === 1 ? 'batch has' : 'batches have'} been open for more than a minute`;
+  return [{ kind: 'open_batches_wait', place: 'batches', short, text: `${short}: ${[...new Set(shown)].join('; ')}`, log: 'worker' }];
 }
 
 function scheduleProblem(schedule: ScheduleState): Problem[] {
   const { name, id, state, note, ageSeconds } = schedule;
   const what = name === 'sweep' ? 'chains are not checked for holes' : 'the lake is not rolled up';
   const last = ageSeconds === undefined ? '' : `; the last time was ${lasting(ageSeconds)} ago`;
-  if (state === 'missing') return [{ kind: 'schedule', text: `the schedule ${id} is missing, so ${what}: start a worker again, which makes it` }];
-  if (state === 'paused') return [{ kind: 'schedule', text: `the schedule ${id} is paused${note ? ` ("${note}")` : ''}, so ${what}${last}; let it go on: temporal schedule toggle --unpause --schedule-id ${id}` }];
-  return isOverdue(schedule) ? [{ kind: 'schedule', text: `${what}${last}: its runs fail or do not end; look at ${id} in the Temporal Web UI`, log: 'worker' }] : [];
+  const schedules = { kind: 'schedule', place: id, short: what } as const;
+  if (state === 'missing') return [{ ...schedules, text: `the schedule ${id} is missing, so ${what}: start a worker again, which makes it` }];
+  if (state === 'paused') return [{ ...schedules, text: `the schedule ${id} is paused${note ? ` ("${note}")` : ''}, so ${what}${last}; let it go on: temporal schedule toggle --unpause --schedule-id ${id}` }];
+  return isOverdue(schedule) ? [{ ...schedules, text: `${what}${last}: its runs fail or do not end; look at ${id} in the Temporal Web UI`, log: 'worker' }] : [];
+}
+
+function processProblem({ name, address, reason }: ProcessState): Problem[] {
+  if (reason === undefined) return [];
+  const short = `the process ${name} does not answer`;
+  return [{ kind: 'process', place: name, short, text: `${short} at its metrics address ${address}: ${reason}`, log: name }];
 }

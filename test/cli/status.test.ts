@@ -88,11 +88,16 @@ describe('headrace status', () => {
     expect(stdout).not.toContain('s3cret');
   });
 
+  const away = {
+    kafka: { brokers: ['127.0.0.1:1'], embedded: true }, database: { url: 'postgres://headrace@127.0.0.1:1/headrace', embedded: true },
+    temporal: { ...endpoints.temporal, address: '127.0.0.1:1' }, metrics: { worker: 'http://127.0.0.1:1' },
+  };
+
   it('still gives the addresses when the gateway does not answer, and says so', async () => {
-    writeEndpoints(file, { ...endpoints, gateway: { url: 'http://127.0.0.1:1', docsUrl: 'http://127.0.0.1:1/docs' } });
+    writeEndpoints(file, { ...endpoints, gateway: { url: 'http://127.0.0.1:1', docsUrl: 'http://127.0.0.1:1/docs' }, ...away });
     const { stdout, exitCode } = await run('--output', 'json');
     expect(exitCode).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ kafka: endpoints.kafka, counts: [], checks: [], unknown: { counts: expect.stringContaining('does not answer at http://127.0.0.1:1') } });
+    expect(JSON.parse(stdout)).toMatchObject({ kafka: away.kafka, counts: [{ name: 'orders', partitions: [] }], checks: [], problems: [{ kind: 'process', place: 'gateway' }, { kind: 'process', place: 'worker' }], unknown: { 'log of orders': 'no broker answers', counts: expect.stringContaining('does not answer at http://127.0.0.1:1') } });
   });
 
   it('says in one sentence that nothing runs, also when the one that wrote the file was killed', async () => {

@@ -65,8 +65,8 @@ describe('health, readiness, version, documentation', () => {
       ],
       processes: [{ name: 'b', address: '127.0.0.1:1', reason: 'gone' }],
       problems: [
-        { kind: 'halted', pipeline: 'orders', text: 'orders-1 of orders: 5 records wait, the oldest for 60 min; halted, waiting for you, for 50 min: offset 4 cannot be read', log: 'bridge' },
-        { kind: 'process', text: 'the process b does not answer at its metrics address 127.0.0.1:1: gone', log: 'b' },
+        { kind: 'halted', pipeline: 'orders', place: 'orders-1', short: 'orders-1: halted, waiting for you', text: 'orders-1 of orders: 5 records wait, the oldest for 60 min; halted, waiting for you, for 50 min: offset 4 cannot be read', log: 'bridge' },
+        { kind: 'process', place: 'b', short: 'the process b does not answer', text: 'the process b does not answer at its metrics address 127.0.0.1:1: gone', log: 'b' },
       ],
       unknown: { deadLetters: 'no broker', schedules: 'no Temporal', 'log of returns': 'no broker' },
     });
