@@ -65,7 +65,7 @@ export class LogWatch {
     const lag = doneBelow === undefined || logEnd === undefined || known?.error ? undefined : Math.max(0, logEnd - doneBelow);
     const waiting = this.#waiting(standing, known, doneBelow, lag);
     const hidden = waiting.kind === 'transaction' ? known?.hidden?.timeMs : undefined;
-    const oldestSeconds = lag === 0 ? undefined : (ageSeconds(standing.first?.timestampMs ?? hidden, wallMs) ?? this.#behindSeconds(known));
+    const oldestSeconds = lag === 0 ? undefined : (ageSeconds(standing.first?.timestampMs ?? hidden, wallMs) ?? this.#behindSeconds(known, doneBelow));
     return { ...place, doneBelow, logEnd, stableEnd: known?.bounds?.end, lag, oldestSeconds, waiting, ...(standing.run === undefined ? {} : { run: standing.run }) };
   }
 
@@ -74,7 +74,7 @@ export class LogWatch {
     if (known?.error) return { kind: 'kafka', text: known.error };
     if (!known?.bounds || !isEmpty || lag === 0 || doneBelow === undefined) return waiting;
     if (known.bounds.end < endOf(known) && doneBelow >= known.bounds.end) {
-      return { ...openTransaction(known.bounds.end), forSeconds: this.#behindSeconds(known) };
+      return { ...openTransaction(known.bounds.end), forSeconds: this.#behindSeconds(known, doneBelow) ?? 0 };
     }
     return waiting;
   }
@@ -86,8 +86,10 @@ export class LogWatch {
     known.done = done;
   }
 
-  #behindSeconds(known: Known | undefined): number | undefined {
-    return known?.behindSinceMs === undefined ? undefined : (this.clock.nowMs() - known.behindSinceMs) / 1_000;
+  /** Since the last look something may have moved. */
+  #behindSeconds(known: Known | undefined, doneBelow: number | undefined): number | undefined {
+    if (known?.behindSinceMs === undefined) return undefined;
+    return known.done === doneBelow ? (this.clock.nowMs() - known.behindSinceMs) / 1_000 : 0;
   }
 
   #isStanding({ behindSinceMs }: Known): boolean {

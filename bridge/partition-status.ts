@@ -93,7 +93,8 @@ export class PartitionStatus {
   }
 
   #note(reason: WaitReason, text?: string): void {
-    const sinceMs = reason === this.#waits.reason ? this.#waits.sinceMs : this.ports.clock.nowMs();
+    // What it waits for becomes known better while it waits.
+    const sinceMs = reason !== 'none' && this.#waits.reason !== 'none' ? this.#waits.sinceMs : this.ports.clock.nowMs();
     this.#waits = { reason, sinceMs, text: text?.slice(0, textLengthMax) };
   }
 }

@@ -36,7 +36,8 @@ export function createTemporalStarter(client: Client, taskQueue: string, nowMs: 
     lastStarted: (chain, deadlineMs) => client.withDeadline(nowMs() + deadlineMs, () => lastStarted(client, chain)),
     explain: (chain, position, deadlineMs) => client.withDeadline(nowMs() + deadlineMs, async () => {
       const run = await describeLatest(client, batchWorkflowId(chain, position));
-      return run && isOpen(run.status.name) ? (await explainRun(client, run))[0] : undefined;
+      if (!run || !isOpen(run.status.name)) return undefined;
+      return (await explainRun(client, run))[0] ?? { kind: 'scoring', text: `${run.workflowId} is being scored` };
     }),
   };
 }

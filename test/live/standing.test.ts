@@ -37,7 +37,7 @@ async function verify(...args: string[]): Promise<{ report: VerifyReport; exitCo
 async function untilReport(what: string, is: (report: VerifyReport) => boolean): Promise<VerifyReport> {
   let last: VerifyReport | undefined;
   const isSo = async () => is((last = (await verify()).report));
-  await until(what, isSo, { timeoutMs: 60_000, detail: () => `${JSON.stringify({ ...last, chains: undefined }, undefined, 1)}\n${system.logs()}` });
+  await until(what, isSo, { timeoutMs: 90_000, detail: () => `${JSON.stringify({ ...last, chains: undefined }, undefined, 1)}\n${system.logs()}` });
   return last!;
 }
 const untilWell = () => untilReport('all is well', ({ verdict, partitions }) => verdict === 'well' && partitions.length === 2 && partitions.every(({ lag }) => lag === 0));
@@ -86,7 +86,7 @@ describe('status --verify', () => {
     expect(exitCode).toBe(1);
   });
 
-  test('tells of a step that fails, and who has paused it', async () => {
+  test('tells of a step that fails, and who has paused it', { timeout: 180_000 }, async () => {
     await system.worker.stop();
     await system.startWorker({ TRITON_URL: '127.0.0.1:1' }).ready;
     await produce(0);
@@ -112,13 +112,13 @@ describe('status --verify', () => {
     await untilWell();
   });
 
-  test('counts what an open transaction hides, with its reason and age, with and without a bridge', async () => {
+  test('counts what an open transaction hides, with its reason and age, with and without a bridge', { timeout: 180_000 }, async () => {
     const producer = system.kafka.producer({ transactionalId: uniqueName('tx'), idempotent: true, maxInFlightRequests: 1 });
     await producer.connect();
     const transaction = await producer.transaction();
     try {
       await transaction.send({ topic: system.topic, messages: [message(0, Date.now() - 3_600_000), message(0), message(0)] });
-      const open = await untilReport('the transaction', (report) => problemOf(report, 'transaction') !== undefined);
+      const open = await untilReport('the transaction', (report) => problemOf(report, 'transaction')?.text.includes('60 min') === true);
       expect(partitionOf(open, 0)).toMatchObject({ lag: 3, waiting: { kind: 'transaction' } });
       expect(problemOf(open, 'transaction')!.text).toContain(`${system.topic}-0 of ${system.name}: 3 records wait, the oldest for 60 min; waiting for a transaction to end, for`);
 
