@@ -71,6 +71,7 @@ function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], features
 
 function report(reports: ActivityReports, batch: BatchRef, { features }: LoadedBatch, { header }: Decisions): void {
   reports.decided(batch.pipeline, header.outcomeCounts);
+  if (header.degradedCount > 0) reports.degraded(batch.pipeline, header.degradedCount);
   reports.late(batch.pipeline, features.header.late.length);
   reports.rejected(batch.pipeline, [...features.header.rejections, ...header.rejections]);
 }

@@ -59,6 +59,8 @@ export interface ActivityReports {
   decided(pipeline: string, outcomeCounts: Record<string, number>): void;
   /** Events of a decided batch that came too late for their windows; 0 is told, too. */
   late(pipeline: string, count: number): void;
+  /** Events that a fallback decided. */
+  degraded(pipeline: string, count: number): void;
   rejected(pipeline: string, rejections: readonly Rejection[]): void;
   delivery(pipeline: string, sink: string, result: 'ok' | 'failed'): void;
   /** Record time to the last sink, for each event of a batch. */

@@ -64,14 +64,32 @@ export async function readStatus(endpoints: Endpoints, lookItself: () => Promise
   const { pipelines, schedules, unknown, problems: found } = typeof status === 'string' ? await withoutGateway(endpoints, status, lookItself) : status;
   return {
     ...endpoints, counts: pipelines, checks, schedules, unknown: typeof ready === 'string' ? { ...unknown, checks: ready } : unknown,
-    problems: [...problems, ...found].map(({ log, ...problem }) => ({ ...problem, ...(log === undefined ? {} : { log: logFileOf(endpoints, log) ?? `${log}'s log` }) })),
+    problems: [...problems, ...found].filter((problem) => !isOfEnded(endpoints, problem)).map(({ log, ...problem }) => ({ ...problem, ...(log === undefined ? {} : { log: logFileOf(endpoints, log) ?? `${log}'s log` }) })),
   };
 }
 
+type Processes = Pick<Endpoints, 'services' | 'metrics'>;
+
 /** The gateway knows processes by their metrics addresses, and the supervisor by their names. */
-export function logFileOf({ services, metrics }: Pick<Endpoints, 'services' | 'metrics'>, log: string): string | undefined {
-  const [byAddress] = Object.entries(metrics).find(([, url]) => url.endsWith(`//${log}`)) ?? [];
-  return services.find(({ name }) => name === (byAddress ?? log))?.logFile;
+function serviceOf({ services, metrics }: Processes, processOrAddress: string): Endpoints['services'][number] | undefined {
+  const [byAddress] = Object.entries(metrics).find(([, url]) => url.endsWith(`//${processOrAddress}`)) ?? [];
+  return services.find(({ name }) => name === (byAddress ?? processOrAddress));
+}
+
+/** The log file of a process. */
+export function logFileOf(processes: Processes, process: string): string | undefined {
+  return serviceOf(processes, process)?.logFile;
+}
+
+/** A generator that is done, or that the limit of the disk has stopped, need not answer. */
+export function hasEnded(processes: Processes, process: string): boolean {
+  const state = serviceOf(processes, process)?.state;
+  return state === 'finished' || state === 'stopped';
+}
+
+/** Whether a problem is only that a process does not answer which has ended. */
+export function isOfEnded(processes: Processes, { kind, place }: Pick<Problem, 'place'> & { kind: string }): boolean {
+  return kind === 'process' && hasEnded(processes, place);
 }
 
 async function withoutGateway({ pipelines }: Endpoints, why: string, lookItself: () => Promise<Standing>): Promise<GatewayStatus> {

@@ -1,5 +1,6 @@
 import { parseConfig, type Config } from '../contracts/schemas/config.ts';
 import type { Endpoints } from '../stack/supervisor/endpoints.ts';
+import { hasEnded } from './status-report.ts';
 import { dataDirOf, findRunningSystem } from './running-system.ts';
 
 /** Settings of the system that a command is about, and its pipelines as far as they are known. */
@@ -39,7 +40,7 @@ export function systemConfig(dataDir: string | undefined, env: NodeJS.ProcessEnv
   return {
     pipelines: running.pipelines.map(({ name }) => name),
     topics: running.pipelines,
-    targets: running.metrics,
+    targets: Object.fromEntries(Object.entries(running.metrics).filter(([process]) => !hasEnded(running, process))),
     config: {
       ...config,
       deployment: isSet('HEADRACE_DEPLOYMENT') ? config.deployment : deployment,

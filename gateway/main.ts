@@ -13,6 +13,7 @@ import { loadPipelines } from '../pipelines/load.ts';
 import { createBatchRuns } from '../runtime/batch-runs.ts';
 import { createLogReader } from '../runtime/kafka-log.ts';
 import { readSchedules } from '../runtime/schedules.ts';
+import { remembered } from '../runtime/standing.ts';
 import { readSystemState } from '../runtime/system-state.ts';
 import { connectKafka } from '../runtime/kafka.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
@@ -32,6 +33,9 @@ const checkTimeoutMs = 2_000;
 /** A batch that is open for longer is worth a look. */
 const openMs = 60_000;
 const openListedMax = 10;
+/** How long answers of Temporal are shown again: whoever watches asks every few seconds. */
+const schedulesMs = 15_000;
+const openBatchesMs = 5_000;
 
 await runMain('gateway', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
@@ -80,8 +84,8 @@ await runMain('gateway', async (config, log) => {
         temporal,
         chainEnd: (chain) => findChainEnd(pool, chain),
       }),
-      schedules: () => readSchedules(temporal, config.temporal.taskQueue),
-      openBatches: () => batchRuns.openSince(Date.now() - openMs, openListedMax),
+      schedules: remembered(() => readSchedules(temporal, config.temporal.taskQueue), schedulesMs),
+      openBatches: remembered(() => batchRuns.openSince(Date.now() - openMs, openListedMax), openBatchesMs),
     },
     log,
   });

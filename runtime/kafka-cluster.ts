@@ -71,7 +71,8 @@ export function errorOf(code: number): Error {
   return createErrorFromCode(code);
 }
 
-function refuseOnlyTopics(decoded: unknown): Metadata {
+/** A partition without a leader is told as one, and hides no other. */
+export function refuseOnlyTopics(decoded: unknown): Metadata {
   const metadata = decoded as Metadata;
   const refused = metadata.topicMetadata.find(({ topicErrorCode }) => topicErrorCode !== 0);
   if (refused) throw errorOf(refused.topicErrorCode);

@@ -39,8 +39,8 @@ interface OffsetsAnswer {
   responses: { partitions: { partition: number; errorCode: number; offset: string }[] }[];
 }
 
-export function createLogReader(kafka: Kafka): LogReader {
-  const cluster = createCluster(kafka);
+/** @param cluster another one than that of the client, for tests */
+export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(kafka)): LogReader {
 
   async function leadersOf(topic: string): Promise<Map<number, number>> {
     await within(metadataDeadlineMs, cluster.addTargetTopic(topic).then(() => cluster.refreshMetadataIfNecessary()));

@@ -35,6 +35,20 @@ export function createStandingReader(readers: StateReaders): () => Promise<Stand
   };
 }
 
+/** Uses an answer again for so long; a failure is asked anew. */
+export function remembered<T>(read: () => Promise<T>, ms: number): () => Promise<T> {
+  let last: { atMs: number; answer: Promise<T> } | undefined;
+  return () => {
+    if (last && performance.now() - last.atMs < ms) return last.answer;
+    const asked = { atMs: performance.now(), answer: read() };
+    last = asked;
+    asked.answer.catch(() => {
+      if (last === asked) last = undefined;
+    });
+    return asked.answer;
+  };
+}
+
 /** Reads everything side by side. Never rejects. */
 export async function readStanding(readers: StateReaders): Promise<Standing> {
   const unknown: Record<string, string> = {};

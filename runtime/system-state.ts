@@ -50,7 +50,12 @@ export async function readSystemState(sources: StateSources, nowMs: number = Dat
 
 async function groupStates(group: Group, sources: StateSources, told: readonly PartitionState[], unknown: Record<string, string>, nowMs: number): Promise<PartitionState[]> {
   const { pipeline, topic } = group;
-  const ofBridges = new Map(told.filter((state) => state.pipeline === pipeline && state.topic === topic).map((state) => [state.partition, state]));
+  const ofBridges = new Map<number, PartitionState>();
+  for (const state of told) {
+    // While the group gives partitions out anew two may tell of one; whoever is further has it.
+    const isFurther = (state.doneBelow ?? -1) >= (ofBridges.get(state.partition)?.doneBelow ?? -1);
+    if (state.pipeline === pipeline && state.topic === topic && isFurther) ofBridges.set(state.partition, state);
+  }
   const read = async <T>(what: string, work: (kafka: NonNullable<StateSources['kafka']>) => Promise<T>): Promise<T | undefined> => {
     try {
       if (!sources.kafka) throw new Error('no broker answers');

@@ -27,6 +27,7 @@ import { createTritonClient } from '../runtime/triton.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
 import { createLedgerSink } from '../sinks/ledger.ts';
 import { createSinks } from '../sinks/registry.ts';
+import { showDiskRoom } from './disk-metrics.ts';
 import { withLeanSandbox } from './lean-sandbox.ts';
 import { createActivityReports } from './metrics.ts';
 import { openReviews } from './open-reviews.ts';
@@ -65,6 +66,7 @@ await runMain('worker', async (config, log) => {
 
   const store = openLmdbStore({ dataDir: resolve(config.dataDir) });
   const lakeRoot = config.lake.url ? fileURLToPath(config.lake.url) : join(resolve(config.dataDir), 'lake');
+  showDiskRoom(registry, { data: resolve(config.dataDir), lake: lakeRoot });
   const sinks = [...createSinks(pipelines, { pool, publisher, lakeRoot }), createLedgerSink({ pool })];
   const stopping = new AbortController();
   const activities = createActivities({

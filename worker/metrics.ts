@@ -13,6 +13,7 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
     stage: new Histogram({ name: 'headrace_stage_latency_seconds', help: 'Time a stage takes for one batch.', labelNames: ['pipeline', 'stage'], buckets: stageSeconds, registers }),
     events: new Counter({ name: 'headrace_events_total', help: 'Events decided.', labelNames: ['pipeline', 'outcome'], registers }),
     late: new Counter({ name: 'headrace_late_events_total', help: 'Events decided that came too late for their windows.', labelNames: ['pipeline'], registers }),
+    degraded: new Counter({ name: 'headrace_degraded_events_total', help: 'Events decided by a fallback, because the model did not answer.', labelNames: ['pipeline'], registers }),
     rejections: new Counter({ name: 'headrace_rejections_total', help: 'Records that got a dead letter.', labelNames: ['pipeline', 'step', 'code'], registers }),
     deliveries: new Counter({ name: 'headrace_deliveries_total', help: 'Deliveries of one batch to one sink.', labelNames: ['pipeline', 'sink', 'result'], registers }),
     delivered: new Histogram({ name: 'headrace_delivered_latency_seconds', help: 'Record time to the last sink.', labelNames: ['pipeline'], buckets: latencySeconds, registers }),
@@ -23,6 +24,7 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
     decided(pipeline, outcomeCounts) {
       for (const [outcome, count] of Object.entries(outcomeCounts)) metric.events.inc({ pipeline, outcome }, count);
     },
+    degraded: (pipeline, count) => metric.degraded.inc({ pipeline }, count),
     late: (pipeline, count) => metric.late.inc({ pipeline }, count),
     rejected(pipeline, rejections) {
       for (const { step, code, reason } of rejections) {

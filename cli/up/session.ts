@@ -3,7 +3,7 @@ import { largestParts, removeEndpoints, RunState, Supervisor, watchDisk, writeEn
 import type { DataFolder, DiskWatch } from '../../stack/supervisor/index.ts';
 import type { Console } from './console.ts';
 import { describeFigures } from './live/line.ts';
-import { logFileOf } from '../status-report.ts';
+import { isOfEnded, logFileOf } from '../status-report.ts';
 import { StandstillTeller, watchStandstills, type Standstills } from './live/standstills.ts';
 import { watchFigures } from './live/watch.ts';
 import { formatBytes } from './options.ts';
@@ -69,9 +69,10 @@ export class Session {
     let standstills: Standstills | undefined;
     this.#background.push(watchStandstills({
       gatewayUrl: () => plan.endpoints([]).gateway.url, signal: this.#ended.signal,
-      onStandstills: (now) => {
-        standstills = now;
-        for (const line of teller.lines(now, (log) => logFileOf({ metrics, services: this.supervisor.status() }, log))) console.line(line);
+      onStandstills: (found) => {
+        const processes = { metrics, services: this.supervisor.status() };
+        standstills = { ...found, problems: found.problems.filter((problem) => !isOfEnded(processes, problem)) };
+        for (const line of teller.lines(standstills, (log) => logFileOf(processes, log))) console.line(line);
       },
     }));
     this.#background.push(watchFigures({

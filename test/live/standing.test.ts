@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { registerStatus } from '../../cli/status.ts';
 import type { VerifyReport } from '../../cli/verify-report.ts';
 import { runCommand } from '../cli/run-command.ts';
+import { root, textOf } from '../source-tree.ts';
 import { uniqueName } from '../stack/live.ts';
+import { Child } from './child.ts';
 import { System } from './system.ts';
 import { until } from './wait.ts';
 
@@ -75,6 +78,32 @@ describe('status --verify', () => {
     }
   });
 
+  test('the gateway says the same, and its metrics have every figure that an alert is about', async () => {
+    const [{ metrics: ofBridge }, { metrics: ofWorker }] = (await Promise.all([system.bridge.ready, system.worker.ready])) as { metrics: string }[] as [{ metrics: string }, { metrics: string }];
+    const gateway = new Child('gateway', join(root, 'gateway', 'main.ts'), { ...system.env, HEADRACE_GATEWAY_PORT: '0', HEADRACE_METRICS_TARGETS: `${ofBridge},${ofWorker},127.0.0.1:1` });
+    try {
+      const { url } = (await gateway.ready) as { url: string };
+      const status = (await (await fetch(`${url}/v1/status`)).json()) as { pipelines: unknown[]; problems: unknown[]; schedules: unknown[]; unknown: object };
+      expect(status).toMatchObject({
+        pipelines: [{ name: system.name, partitions: [{ partition: 0, doneBelow: 5, logEnd: 5, lag: 0, waiting: { kind: 'records' } }, { partition: 1, lag: 0 }] }],
+        problems: [{ kind: 'process', place: '127.0.0.1:1', short: 'the process 127.0.0.1:1 does not answer' }],
+        schedules: [{ name: 'roll-up-lake', state: 'running', everySeconds: 86_400, ageSeconds: expect.any(Number) }, { name: 'sweep', state: 'running' }],
+        unknown: {},
+      });
+      const page = await (await fetch(`${url}/metrics`)).text();
+      const named = new Set([...textOf('deploy/prometheus/headrace-rules.yml').matchAll(/\bheadrace_\w+/g)].map(([name]) => name));
+      expect(named.size).toBeGreaterThan(15);
+      expect([...named].filter((name) => !page.includes(`# HELP ${name} `))).toEqual([]);
+      expect(page).toContain('headrace_standstills{kind="any"} 1');
+      expect(page).toContain(`headrace_process_up{target="${ofBridge}"} 1`);
+      expect(page).toContain('headrace_process_up{target="127.0.0.1:1"} 0');
+      expect(page).toMatch(/headrace_schedule_age_seconds\{schedule="sweep"\} \d/);
+      expect(page).toMatch(/headrace_disk_free_ratio\{folder="lake"\} 0\.\d/);
+    } finally {
+      await gateway.stop();
+    }
+  });
+
   test('tells of a schedule that was paused or deleted', async () => {
     const schedule = system.temporal.schedule.getHandle('sweep:headrace');
     await schedule.pause('for a test');
@@ -87,7 +116,7 @@ describe('status --verify', () => {
   });
 
   test('tells of a step that fails, and who has paused it', { timeout: 180_000 }, async () => {
-    await system.worker.stop();
+    await system.worker.kill();
     await system.startWorker({ TRITON_URL: '127.0.0.1:1' }).ready;
     await produce(0);
     const failing = await untilReport('it fails', (report) => problemOf(report, 'failing') !== undefined);
@@ -106,9 +135,9 @@ describe('status --verify', () => {
     expect(await (await fetch(`http://${metrics}/metrics`)).text()).toMatch(new RegExp(`headrace_bridge_waiting\\{pipeline="${system.name}",topic="${system.topic}",partition="0",reason="paused"\\} 1`));
     expect(system.bridge.log()).not.toContain('ann@desk');
 
-    await system.temporal.workflowService.unpauseActivity({ namespace, execution: { workflowId }, type });
-    await system.worker.stop();
+    await system.worker.kill();
     await system.startWorker().ready;
+    await system.temporal.workflowService.unpauseActivity({ namespace, execution: { workflowId }, type, resetAttempts: true });
     await untilWell();
   });
 

@@ -1,5 +1,6 @@
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { refuseOnlyTopics, type Cluster, type Protocol } from '../../runtime/kafka-cluster.ts';
 import { createLogReader, type LogEnds, type LogReader } from '../../runtime/kafka-log.ts';
 import { until } from '../live/wait.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
@@ -36,6 +37,27 @@ async function newProducer(transactionalId?: string) {
 }
 
 describe('the reader of logs', () => {
+  test('tells of each partition by itself whose leader is away', async () => {
+    const answer = (offset: number) => ({ responses: [{ partitions: [{ partition: 0, errorCode: 0, offset: String(offset) }, { partition: 3, errorCode: 6, offset: '-1' }] }] });
+    const broker = { lookupRequest: () => () => ({ request: {}, response: { decode: () => Promise.resolve(answer(7)) } }), connectionPool: { send: async ({ response }: Protocol) => response.parse(await response.decode(undefined)) } };
+    const cluster = {
+      addTargetTopic: () => Promise.resolve(), refreshMetadataIfNecessary: () => Promise.resolve(),
+      findTopicPartitionMetadata: () => [[0, 1], [1, 2], [2, -1], [3, 1]].map(([partitionId, leader]) => ({ partitionId, leader })),
+      findBroker: ({ nodeId }: { nodeId: number }) => (nodeId === 1 ? Promise.resolve(broker) : Promise.reject(new Error('connect ECONNREFUSED'))),
+    } as unknown as Cluster;
+    const ends = await createLogReader(kafka, cluster).ends('t');
+    expect(ends.get(0)).toEqual({ start: 7, end: 7, highWatermark: 7 });
+    expect(String(ends.get(1))).toBe('Error: broker 2, which leads it, does not answer: connect ECONNREFUSED');
+    expect(String(ends.get(2))).toBe('Error: partition 2 has no leader: the brokers that hold it are away');
+    expect(String(ends.get(3))).toMatch(/not the leader/);
+  });
+
+  test('takes the metadata of a topic of which a partition has no leader', () => {
+    const metadata = (topicErrorCode: number) => ({ topicMetadata: [{ topicErrorCode, topic: 't', partitionMetadata: [{ partitionErrorCode: 5, partitionId: 0, leader: -1 }] }] });
+    expect(refuseOnlyTopics(metadata(0))).toEqual(metadata(0));
+    expect(() => refuseOnlyTopics(metadata(3))).toThrow(/topic/);
+  });
+
   test('tells what an open transaction holds back, and since when', async () => {
     const topic = await newTopic(2);
     await (await newProducer()).send({ topic, messages: [{ partition: 0, value: 'a', timestamp: '1700000000000' }, { partition: 1, value: 'b' }] });
