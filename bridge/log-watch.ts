@@ -61,8 +61,8 @@ export class LogWatch {
   state(place: Place, standing: Standing, wallMs: number): PartitionState {
     const known = this.#known.get(place.partition);
     const doneBelow = this.doneBelow(place.partition, standing);
-    const logEnd = known?.bounds && Math.max(endOf(known), standing.nextOffset);
-    const lag = doneBelow === undefined || logEnd === undefined || known?.error ? undefined : Math.max(0, logEnd - doneBelow);
+    const logEnd = known?.bounds && known.error === undefined ? Math.max(endOf(known), standing.nextOffset) : undefined;
+    const lag = doneBelow === undefined || logEnd === undefined ? undefined : Math.max(0, logEnd - doneBelow);
     const waiting = this.#waiting(standing, known, doneBelow, lag);
     const hidden = waiting.kind === 'transaction' ? known?.hidden?.timeMs : undefined;
     const oldestSeconds = lag === 0 ? undefined : (ageSeconds(standing.first?.timestampMs ?? hidden, wallMs) ?? this.#behindSeconds(known, doneBelow));

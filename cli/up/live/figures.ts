@@ -97,8 +97,7 @@ function shareOf(part: number, all: number): number | undefined {
 /** A bridge that does not answer, or a log whose end nobody knows, leaves it open. */
 function lagOf(newest: Snapshot): number | undefined {
   const lags = samplesOf(newest, 'headrace_lag_records');
-  const isUnknown = samplesOf(newest, 'headrace_log_end_known').some(({ value }) => value === 0);
-  return lags.length === 0 || isUnknown ? undefined : sum(lags);
+  return lags.length === 0 || lags.length < samplesOf(newest, 'headrace_log_end_known').length ? undefined : sum(lags);
 }
 
 const countedMetrics = { events: 'headrace_events_total', late: 'headrace_late_events_total', deadLetters: 'headrace_dead_letters', open: 'headrace_reviews_open', waiting: 'headrace_reviews_waiting' } as const;
