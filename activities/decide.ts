@@ -75,6 +75,7 @@ function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], features
 function report(reports: ActivityReports, batch: BatchRef, loaded: LoadedBatch, { header }: Decisions): void {
   const { features } = loaded;
   reports.decided(batch.pipeline, header.outcomeCounts);
+  if (header.degradedCount > 0) reports.degraded(batch.pipeline, header.degradedCount);
   const events = Object.values(header.outcomeCounts).reduce((sum, count) => sum + count, 0);
   reports.late(batch.pipeline, { events, late: features.header.late.length, ahead: features.header.ahead });
   const rejections = [...features.header.rejections, ...header.rejections];

@@ -79,11 +79,13 @@ export interface Halt {
 export interface ActivityReports {
   stage(pipeline: string, stage: string, seconds: number): void;
   decided(pipeline: string, outcomeCounts: Record<string, number>): void;
-  /** Events of a decided batch; those that came too late for their windows, and those that lie so far ahead that the watermark does not follow. */
+  /** Events of a decided batch, also where none of them is late; those that came too late for their windows, and those that lie so far ahead that the watermark does not follow. */
   late(pipeline: string, counts: { events: number; late: number; ahead: number }): void;
   rejected(batch: BatchRef, rejections: readonly (Rejection & { offset: number })[]): void;
   /** A batch waits because its pipeline refuses everything; told at every try. */
   halted(halt: Halt): void;
+  /** Events that a fallback decided. */
+  degraded(pipeline: string, count: number): void;
   delivery(pipeline: string, sink: string, result: 'ok' | 'failed'): void;
   /** Record time to the last sink, for each record of a batch; NaN stands for a record without a usable time. */
   deliveredEverywhere(pipeline: string, recordTimesMs: Float64Array): void;

@@ -59,8 +59,15 @@ export function createGroupState(
 /** Where each partition of a topic begins that is new to us. */
 async function resolveStartAt(source: Source, startAt: string): Promise<Map<number, number>> {
   const bounds = await source.bounds();
-  if (startAt === 'latest') return new Map([...bounds].map(([partition, { end }]) => [partition, end]));
   const positions = new Map<number, number>();
+  if (startAt === 'latest') {
+    for (const [partition, ends] of bounds) {
+      // All partitions begin together, so all leaders have to answer.
+      if (ends instanceof Error) throw ends;
+      positions.set(partition, ends.end);
+    }
+    return positions;
+  }
   for (const partition of bounds.keys()) positions.set(partition, await source.offsetAt(partition, Date.parse(startAt)));
   return positions;
 }

@@ -48,6 +48,11 @@ export class Intake {
     return !this.reading.isPaused && this.lane.tail < this.#logEnd;
   }
 
+  /** The next offset that will be written, as the last fetch had it. */
+  get logEnd(): number {
+    return this.#logEnd;
+  }
+
   /** Begins to read. */
   begin({ offset, verify, lostTo }: ReadStart): void {
     if (lostTo !== undefined) this.#lost(lostTo);
@@ -94,10 +99,9 @@ export class Intake {
     this.#logEnd = fetch.logEnd;
     this.#unreadable = fetch.unreadable;
     if (fetch.unreadable || lane.bytes >= this.options.laneBytesMax) this.reading.pause();
-    else if (this.#readsAgain) this.status.waiting('none');
+    else if (this.#readsAgain) this.status.wait('none');
     this.#readsAgain = false;
     this.ports.reports.lane(this.options.chain, lane);
-    this.ports.reports.logEnd(this.options.chain, fetch.logEnd, lane.doneBelow);
     if (fetch.records.length > 0 || fetch.unreadable) this.handlers.filled();
     return true;
   }

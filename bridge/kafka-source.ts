@@ -2,6 +2,7 @@ import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka 
 import { within } from '../contracts/within.ts';
 import { watchClock } from './clock-watch.ts';
 import { installFetchDecoding } from '../runtime/kafka-fetch-decoding.ts';
+import { createLogReader, type LogReader } from '../runtime/kafka-log.ts';
 import { toRecords } from '../runtime/kafka-record.ts';
 import { Commits } from './commits.ts';
 import { FirstPoll } from './first-poll.ts';
@@ -15,13 +16,15 @@ export interface KafkaSourceOptions {
   sessionTimeoutMs: number;
   /** For a commit. @default 20000 */
   commitDeadlineMs?: number;
+  /** Connected and closed together with the consumer. @default one of this client */
+  logs?: LogReader;
 }
 
 const newPartitionsMs = 30_000;
 const commitAllDeadlineMs = 20_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
-export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs }: KafkaSourceOptions): Source {
+export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs, logs = createLogReader(kafka) }: KafkaSourceOptions): Source {
   installLossOfBrokers();
   installFetchDecoding();
   const admin = kafka.admin();
@@ -56,7 +59,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
   return {
     async start(handlers) {
       crashed = (error) => handlers.crashed(error);
-      await admin.connect();
+      await Promise.all([admin.connect(), logs.connect()]);
       await consumer.connect();
       // Before the handlers hear of the new assignment, which commits anew.
       consumer.on(consumer.events.GROUP_JOIN, () => commits.dropWaiting());
@@ -78,7 +81,7 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
       try {
         await consumer.disconnect();
       } finally {
-        await admin.disconnect();
+        await Promise.all([admin.disconnect(), logs.close()]);
       }
     },
     pause: (partition) => {
@@ -99,10 +102,9 @@ export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeout
         (answer?.partitions ?? []).map(({ partition, offset, metadata }) => [partition, { offset: offset === '-1' ? null : Number(offset), metadata }]),
       );
     },
-    async bounds() {
-      const answer = await admin.fetchTopicOffsets(topic);
-      return new Map(answer.map(({ partition, low, high }) => [partition, { start: Number(low), end: Number(high) }]));
-    },
+    bounds: () => logs.ends(topic),
+    firstRecord: (partition, offset) => logs.firstRecord(topic, partition, offset),
+    timeAt: (partition, offset) => logs.timeAt(topic, partition, offset),
     async offsetAt(partition, timeMs) {
       const answer = await admin.fetchTopicOffsetsByTimestamp(topic, timeMs);
       const found = answer.find((each) => each.partition === partition);

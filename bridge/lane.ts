@@ -77,6 +77,11 @@ export class Lane {
     return this.isEmpty ? this.#tail : this.#position;
   }
 
+  /** The record that waits for the longest. */
+  get first(): KafkaRecord | undefined {
+    return this.#records[0];
+  }
+
   get bytes(): number {
     return this.#bytes;
   }

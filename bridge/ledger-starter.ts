@@ -22,6 +22,7 @@ export function withLedger(starter: Starter, chainEnd: ChainEnd): Starter {
   let looking: Promise<unknown> = Promise.resolve();
   return {
     start: (start, deadlineMs) => starter.start(start, deadlineMs),
+    explain: (chain, position, deadlineMs) => starter.explain(chain, position, deadlineMs),
     // One partition at a time: a bridge may get many at once, and each looks through many runs.
     lastStarted(chain, deadlineMs) {
       const found = looking.then(() => lastStarted(chain, deadlineMs));

@@ -16,6 +16,7 @@ import { createKafkaSource } from './kafka-source.ts';
 import { withLedger, type ChainEnd } from './ledger-starter.ts';
 import { createBridgeReports } from './metrics.ts';
 import { countOpenBatches, OpenBatches } from './open-batches.ts';
+import { showStates } from './state-metrics.ts';
 import { PipelineBridge } from './pipeline-bridge.ts';
 import { createTemporalStarter } from './temporal-starter.ts';
 import { Turns } from './turns.ts';
@@ -70,8 +71,10 @@ await runMain('bridge', async (config, log) => {
     return { openBatches, pipelineBridge };
   });
 
+  const states = () => running.flatMap(({ pipelineBridge }) => pipelineBridge.states());
+  showStates(registry, states);
   await Promise.all(running.map(({ pipelineBridge }) => pipelineBridge.start()));
-  const metrics = await startMetricsServer(registry, config.metrics);
+  const metrics = await startMetricsServer(registry, config.metrics, () => ({ deployment, partitions: states() }));
   return {
     ready: { pipelines: pipelines.map(({ name }) => name), metrics: metrics.address },
     async stop() {

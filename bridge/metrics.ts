@@ -5,9 +5,11 @@ import type { Logger } from '../runtime/log.ts';
 import { RecordLatency } from '../runtime/record-latency.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
 
-const waitReasons: WaitReason[] = ['kafka', 'temporal', 'open_batches', 'halted'];
 /** As the log says it. A start needs Temporal and, where a chain begins, the range ledger; which of them is away is in the error. */
-const waits: Record<WaitReason, string> = { none: 'waiting', kafka: 'waiting for Kafka', temporal: 'waiting to start a batch', open_batches: 'waiting for open batches', halted: 'halted' };
+const waits: Record<WaitReason, string> = {
+  none: 'waiting', scoring: 'waiting for the batch that is being scored', kafka: 'waiting for Kafka', temporal: 'waiting to start a batch', failing: 'waiting for a step that fails',
+  paused: 'waiting, because somebody has paused it', no_worker: 'waiting for a worker', open_batches: 'waiting for open batches', halted: 'halted',
+};
 const logEveryMs = 10_000;
 
 /** Turns what partitions report into metrics, and into log lines where an operator should know. */
@@ -19,9 +21,7 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
     batches: new Counter({ name: 'headrace_bridge_batches_total', help: 'Batches scored.', labelNames: byPartition, registers }),
     adopted: new Counter({ name: 'headrace_bridge_adopted_total', help: 'Batches found at a position with another end than the lane had cut.', labelNames: byPartition, registers }),
     latency: new RecordLatency('headrace_scored_latency', 'Record time to scored.', registry),
-    lag: new Gauge({ name: 'headrace_lag_records', help: 'Offsets between the position and the end of the log.', labelNames: byPartition, registers }),
     laneBytes: new Gauge({ name: 'headrace_lane_bytes', help: 'Bytes fetched and not scored yet.', labelNames: byPartition, registers }),
-    waiting: new Gauge({ name: 'headrace_bridge_waiting', help: '1 while a partition waits for something.', labelNames: [...byPartition, 'reason'], registers }),
     openBatches: new Gauge({ name: 'headrace_open_batches', help: 'Batches whose deliveries are under way.', labelNames: ['pipeline'], registers }),
     lost: new Counter({ name: 'headrace_records_lost_total', help: 'Offsets that retention deleted before they were read.', labelNames: byPartition, registers }),
     halted: new Gauge({ name: 'headrace_chain_halted', help: '1 while a partition needs an operator.', labelNames: byPartition, registers }),
@@ -29,9 +29,6 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
   };
   const lastLogMs = new Map<string, number>();
   const labels = ({ pipeline, topic, partition }: Chain) => ({ pipeline, topic, partition: String(partition) });
-  const show = (chain: Chain, reason: WaitReason) => {
-    for (const each of waitReasons) metric.waiting.set({ ...labels(chain), reason: each }, each === reason ? 1 : 0);
-  };
   const goesOn = (chain: Chain) => {
     metric.halted.set(labels(chain), 0);
     metric.haltedOffset.remove(labels(chain));
@@ -47,7 +44,6 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
       log.debug({ ...labels(chain), position, end, adopted }, 'scored');
     },
     lane: (chain, lane) => metric.laneBytes.set(labels(chain), lane.bytes),
-    logEnd: (chain, logEnd, position) => metric.lag.set(labels(chain), Math.max(0, logEnd - position)),
     lost(chain, { from, to }) {
       metric.lost.inc(labels(chain), to - from);
       log.error({ ...labels(chain), from, to }, 'retention deleted records before they were read; raise the retention of the topic');
@@ -55,11 +51,9 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
     halted(chain, reason, offset) {
       metric.halted.set(labels(chain), 1);
       if (offset !== undefined) metric.haltedOffset.set(labels(chain), offset);
-      show(chain, 'halted');
       log.error({ ...labels(chain), offset }, `halted: ${reason}`);
     },
     waiting(chain, reason, error) {
-      show(chain, reason);
       if (reason === 'none') goesOn(chain);
       const key = `${chain.pipeline} ${chain.partition} ${reason}`;
       if (error === undefined || performance.now() - (lastLogMs.get(key) ?? -Infinity) < logEveryMs) return;
@@ -68,8 +62,7 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
     },
     commitFailed: (chain, offset, error) => log.warn({ ...labels(chain), offset }, `commit failed, the next one will do: ${messageOf(error)}`),
     revoked(chain) {
-      for (const gauge of [metric.lag, metric.laneBytes, metric.halted, metric.haltedOffset]) gauge.remove(labels(chain));
-      for (const reason of waitReasons) metric.waiting.remove({ ...labels(chain), reason });
+      for (const gauge of [metric.laneBytes, metric.halted, metric.haltedOffset]) gauge.remove(labels(chain));
     },
     openBatches: (pipeline, count) => metric.openBatches.set({ pipeline }, count),
   };

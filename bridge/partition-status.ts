@@ -1,4 +1,6 @@
 import type { Chain } from '../contracts/event-key.ts';
+import { messageOf } from '../contracts/failures.ts';
+import type { Waiting } from '../contracts/partition-state.ts';
 import { HaltError } from './assignment.ts';
 import type { Clock } from './ports.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
@@ -6,17 +8,11 @@ import type { BridgeReports, WaitReason } from './reports.ts';
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 const blockedMs = 10_000;
-
-/** What a partition does. */
-export type PartitionState =
-  | { kind: 'working' }
-  | { kind: 'waiting'; for: WaitReason }
-  /** It needs an operator. `offset` is where it stands, as far as that is known. */
-  | { kind: 'halted'; reason: string; offset?: number };
+const textLengthMax = 500;
 
 /** Whether a partition still works, what it waits for, and how it waits. */
 export class PartitionStatus {
-  #state: PartitionState = { kind: 'working' };
+  #waits: { reason: WaitReason; sinceMs: number; text?: string; offset?: number };
   /** Halted for good: only a new assignment begins anew. */
   #ended = false;
   readonly #abandoned = new AbortController();
@@ -24,7 +20,9 @@ export class PartitionStatus {
   constructor(
     private readonly ports: { clock: Clock; reports: BridgeReports },
     private readonly chain: Chain,
-  ) {}
+  ) {
+    this.#waits = { reason: 'none', sinceMs: ports.clock.nowMs() };
+  }
 
   /** Aborted once the partition is no longer ours. */
   get signal(): AbortSignal {
@@ -36,13 +34,16 @@ export class PartitionStatus {
     return this.#ended || this.signal.aborted;
   }
 
-  get state(): PartitionState {
-    return this.#state;
-  }
-
   /** True while what holds the partition up is known: it must not be mistaken for a consumer that gets nowhere. */
   get isWaiting(): boolean {
-    return this.#state.kind !== 'working';
+    return this.#waits.reason !== 'none';
+  }
+
+  /** What holds the partition up; undefined when nothing does. */
+  get waiting(): Waiting | undefined {
+    const { reason, sinceMs, text, offset } = this.#waits;
+    if (reason === 'none') return undefined;
+    return { kind: reason, forSeconds: (this.ports.clock.nowMs() - sinceMs) / 1_000, ...(text === undefined ? {} : { text }), ...(offset === undefined ? {} : { offset }) };
   }
 
   abandon(): void {
@@ -56,21 +57,16 @@ export class PartitionStatus {
     this.#halted(reason, offset);
   }
 
-  #halted(reason: string, offset: number | undefined): void {
-    this.#state = { kind: 'halted', reason, ...(offset === undefined ? {} : { offset }) };
-    this.ports.reports.halted(this.chain, reason, offset);
-  }
-
-  waiting(reason: WaitReason, error?: unknown): void {
+  wait(reason: WaitReason, error?: unknown): void {
     // Whoever has the partition now tells what it waits for; and one that has halted waits for nothing else.
     if (this.isOver) return;
-    this.#state = reason === 'none' ? { kind: 'working' } : { kind: 'waiting', for: reason };
+    this.#note(reason, error === undefined ? undefined : messageOf(error));
     this.ports.reports.waiting(this.chain, reason, error);
   }
 
   /** Waits before the next try; longer with every one. */
   async backOff(reason: WaitReason, error: unknown, tries: number): Promise<void> {
-    this.waiting(reason, error);
+    this.wait(reason, error);
     await this.ports.clock.sleep(Math.min(retryMsMax, retryMsMin * 2 ** Math.min(tries, 10)), this.signal);
   }
 
@@ -86,7 +82,7 @@ export class PartitionStatus {
     for (let tries = 0; !this.isOver; tries++) {
       try {
         const answer = await attempt(tries);
-        if (tries > 0) this.waiting('none');
+        if (tries > 0) this.wait('none');
         return answer;
       } catch (error) {
         if (error instanceof HaltError) throw error;
@@ -94,5 +90,16 @@ export class PartitionStatus {
       }
     }
     return undefined;
+  }
+
+  #halted(reason: string, offset: number | undefined): void {
+    this.#note('halted', reason, offset);
+    this.ports.reports.halted(this.chain, reason, offset);
+  }
+
+  #note(reason: WaitReason, text?: string, offset?: number): void {
+    // What it waits for becomes known better while it waits.
+    const sinceMs = reason !== 'none' && this.#waits.reason !== 'none' ? this.#waits.sinceMs : this.ports.clock.nowMs();
+    this.#waits = { reason, sinceMs, text: text?.slice(0, textLengthMax), offset };
   }
 }

@@ -1,12 +1,15 @@
+import { batchWorkflowId } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
+import type { Waiting } from '../contracts/partition-state.ts';
+import type { KafkaRecord } from '../contracts/records-frame.ts';
 import { HaltError, resolveRead, resolveStart, type StartOptions } from './assignment.ts';
 import type { Budget } from './budget.ts';
 import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-metadata.ts';
 import { Committer } from './committer.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 import { Lane } from './lane.ts';
-import { PartitionStatus, type PartitionState } from './partition-status.ts';
+import { PartitionStatus } from './partition-status.ts';
 import type { GroupState } from './first-positions.ts';
 import type { Clock, Fetch, LastStarted, Source, Starter } from './ports.ts';
 import { Reading } from './reading.ts';
@@ -14,6 +17,20 @@ import type { BridgeReports } from './reports.ts';
 import { startBatch, type ScoredBatch, type StartBatchOptions } from './start-batch.ts';
 
 export interface PartitionOptions extends StartOptions, IntakeOptions, StartBatchOptions {}
+
+/** How a partition stands, as far as it knows by itself. */
+export interface Standing {
+  /** No record below it is left to do; undefined while the first position is looked for. */
+  doneBelow: number | undefined;
+  /** The next offset that will be written, as the last fetch had it; 0 before one. */
+  nextOffset: number;
+  /** Nothing that was fetched waits for a batch. */
+  isEmpty: boolean;
+  first: KafkaRecord | undefined;
+  waiting: Waiting;
+  /** Workflow id of the batch that is being started or scored. */
+  run?: string;
+}
 
 export interface PartitionPorts {
   source: Source;
@@ -48,6 +65,8 @@ export class Partition {
   #draining = false;
   /** True while there is nothing to start a batch with. */
   #awaitsRecords = false;
+  /** Since when there is something to start a batch with; undefined while there is not. */
+  #batchSinceMs: number | undefined;
 
   constructor(
     private readonly ports: PartitionPorts,
@@ -66,11 +85,6 @@ export class Partition {
     return this.#status.isWaiting;
   }
 
-  /** Whether it works, waits, or needs an operator. */
-  get state(): PartitionState {
-    return this.#status.state;
-  }
-
   /** True while the lane is empty, or holds less than it could of what the log has. */
   get wantsMore(): boolean {
     return !this.#status.isOver && (this.#awaitsRecords || (this.#intake?.isBehind ?? false));
@@ -83,6 +97,17 @@ export class Partition {
   /** No record below this offset is left to do; see `Lane.doneBelow`. */
   get doneBelow(): number | undefined {
     return this.#lane?.doneBelow;
+  }
+
+  /** How it stands, as far as it knows by itself. */
+  get standing(): Standing {
+    const { doneBelow, nextOffset } = { doneBelow: this.doneBelow, nextOffset: this.#intake?.logEnd ?? 0 };
+    return { doneBelow, nextOffset, isEmpty: this.#lane?.isEmpty ?? true, first: this.#lane?.first, waiting: this.#status.waiting ?? this.#working(), ...(this.#batchSinceMs === undefined ? {} : { run: batchWorkflowId(this.options.chain, this.#lane!.position) }) };
+  }
+
+  #working(): Waiting {
+    if (!this.#lane || this.#batchSinceMs === undefined) return { kind: 'records' };
+    return { kind: 'scoring', offset: this.#lane.position, forSeconds: (this.ports.clock.nowMs() - this.#batchSinceMs) / 1_000 };
   }
 
   /** Finds the position and works until abandoned. Never rejects: what goes wrong is reported and retried, or halts the partition. */
@@ -148,13 +173,14 @@ export class Partition {
   }
 
   async #nextBatch(lane: Lane): Promise<void> {
+    this.#batchSinceMs = lane.isEmpty ? undefined : this.ports.clock.nowMs();
     if (lane.isEmpty) return this.#intake?.unreadable ? this.#untilReadable(this.#intake, this.#intake.unreadable) : this.#untilWoken();
     const { budget, openBatches, source } = this.ports;
     const status = this.#status;
     if (openBatches.isFull()) {
-      status.waiting('open_batches');
+      status.wait('open_batches');
       await openBatches.admit(status.signal);
-      status.waiting('none');
+      status.wait('none');
     }
     const endTurn = await budget.acquire(status.signal, lane.isFull(this.options.caps) || this.#reading.isPaused);
     try {
@@ -180,7 +206,7 @@ export class Partition {
     this.#commit(end);
     this.ports.reports.scored(chain, { position: cut.position, end, adopted: end !== cut.end }, scored.map(recordTimeMs));
     this.ports.reports.lane(chain, lane);
-    this.#status.waiting('none');
+    this.#status.wait('none');
     if (lane.bytes <= laneBytesMax / 2) this.#intake?.resume();
   }
 

@@ -1,6 +1,8 @@
 import { messageOf } from '../contracts/failures.ts';
 import type { Chain } from '../contracts/event-key.ts';
+import type { PartitionState } from '../contracts/partition-state.ts';
 import { createGroupState } from './first-positions.ts';
+import { LogWatch } from './log-watch.ts';
 import type { Source } from './ports.ts';
 import { lookUpDeadlineMs, Partition, type PartitionOptions, type PartitionPorts } from './partition.ts';
 
@@ -21,6 +23,7 @@ const stalledMsMax = 60_000;
 const rebuildMsMax = 10_000;
 const drainMsMax = 4_000;
 const stopMsMax = 10_000;
+const tellEveryMs = 10_000;
 
 /**
  * The bridge of one pipeline: a consumer, and a `Partition` for each partition that the group has given to this process. Every
@@ -30,15 +33,26 @@ export class PipelineBridge {
   #partitions = new Map<number, Partition>();
   #source: Source | undefined;
   #failures = 0;
-  /** When each partition last moved or had nothing to do. An open transaction is nothing to do: the log's end is asked for as a reader of committed records. */
+  readonly #logs: LogWatch;
+  /** When each partition last moved or had nothing that may be read: an open transaction is nothing that a new consumer would help. */
   readonly #progressMs = new Map<number, { position: number; atMs: number }>();
+  /** When it was last told that the end of a partition's log is unknown. */
+  readonly #toldMs = new Map<number, number>();
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
   constructor(
     protected readonly ports: PipelineBridgePorts,
     protected readonly options: PipelineBridgeOptions,
-  ) {}
+  ) {
+    this.#logs = new LogWatch(ports.clock);
+  }
+
+  /** How each partition stands that the group has given to this process. */
+  states(wallMs: number = Date.now()): PartitionState[] {
+    const { pipeline, topic } = this.options.chain;
+    return [...this.#partitions].map(([partition, { standing }]) => this.#logs.state({ pipeline, topic, partition }, standing, wallMs));
+  }
 
   /** Joins the group. Resolves once the consumer runs. */
   async start(): Promise<void> {
@@ -75,6 +89,7 @@ export class PipelineBridge {
       if (!partitions.includes(number)) this.ports.reports.revoked({ ...this.options.chain, partition: number });
     }
     this.#progressMs.clear();
+    this.#logs.clear();
     const group = createGroupState(source, (chain) => this.ports.starter.lastStarted(chain, lookUpDeadlineMs), this.options);
     this.#partitions = new Map(
       partitions.map((number) => {
@@ -135,26 +150,34 @@ export class PipelineBridge {
     this.ports.log.error(`unexpected: ${messageOf(error)}`);
   }
 
-  /** Reports the lag, and rebuilds a consumer that leaves records lying for a minute. */
+  /** Looks at how far the logs go, and rebuilds a consumer that leaves records lying for a minute. A leader that is away hides no other partition. */
   async #watch(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       await this.ports.clock.sleep(lagPollMs, this.#stopping.signal);
       const source = this.#source;
       if (!source || this.#stopping.signal.aborted) continue;
-      try {
-        const bounds = await source.bounds();
-        this.#failures = 0;
-        for (const [number, partition] of this.#partitions) this.#checkProgress(source, number, partition, bounds.get(number)?.end);
-      } catch (error) {
-        this.ports.log.error(`the lag of ${this.options.chain.topic} is unknown: ${messageOf(error)}`);
-      }
+      const bounds = await source.bounds().catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+      if (!(bounds instanceof Error)) this.#failures = 0;
+      await Promise.all([...this.#partitions].map(async ([number, partition]) => {
+        const ofThis = bounds instanceof Error ? bounds : (bounds.get(number) ?? new Error('the brokers do not know it yet'));
+        await this.#logs.note(source, number, ofThis, partition.standing);
+        if (this.#partitions.get(number) !== partition) return;
+        if (ofThis instanceof Error) this.#tellUnknown(number, ofThis);
+        else this.#checkProgress(source, number, partition, ofThis.end);
+      }));
     }
   }
 
-  #checkProgress(source: Source, number: number, partition: Partition, logEnd: number | undefined): void {
-    const position = partition.doneBelow;
-    if (position === undefined || logEnd === undefined) return;
-    this.ports.reports.logEnd({ ...this.options.chain, partition: number }, logEnd, position);
+  #tellUnknown(partition: number, { message }: Error): void {
+    const nowMs = this.ports.clock.nowMs();
+    if (nowMs - (this.#toldMs.get(partition) ?? -Infinity) < tellEveryMs) return;
+    this.#toldMs.set(partition, nowMs);
+    this.ports.log.error(`the end of the log of ${this.options.chain.topic}-${partition} is unknown: ${message}`);
+  }
+
+  #checkProgress(source: Source, number: number, partition: Partition, logEnd: number): void {
+    const position = this.#logs.doneBelow(number, partition.standing);
+    if (position === undefined) return;
     const nowMs = this.ports.clock.nowMs();
     const last = this.#progressMs.get(number);
     if (!last || last.position !== position || position >= logEnd || partition.isWaiting) {
@@ -175,6 +198,8 @@ function fenced(source: Source, isCurrent: () => boolean): Source {
     commitAll: async (offsets, metadata) => (isCurrent() ? source.commitAll(offsets, metadata) : undefined),
     bounds: () => source.bounds(),
     offsetAt: (partition, timeMs) => source.offsetAt(partition, timeMs),
+    firstRecord: (partition, offset) => source.firstRecord(partition, offset),
+    timeAt: (partition, offset) => source.timeAt(partition, offset),
     poll: () => source.poll(),
     pause: (partition) => void (isCurrent() && source.pause(partition)),
     resume: (partition) => void (isCurrent() && source.resume(partition)),

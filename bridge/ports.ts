@@ -1,6 +1,7 @@
 import type { Chain } from '../contracts/event-key.ts';
 import type { BatchMemo, RecordMark, ScoredReply } from '../contracts/names.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
+import type { RunWait } from '../runtime/run-waits.ts';
 
 /** What one Kafka poll returned for one partition. */
 export interface Fetch {
@@ -42,10 +43,22 @@ export interface Source {
   /** Commits an offset for each of these partitions, all in one request, whoever has them assigned. */
   commitAll(offsets: ReadonlyMap<number, number>, metadata: string): Promise<void>;
   committed(): Promise<Map<number, Commit>>;
-  /** First and next offset of each partition's log. */
-  bounds(): Promise<Map<number, { start: number; end: number }>>;
+  /** First and next offset of each partition's log. A partition of which they are not known, because its leader is away for instance, has an error of its own. */
+  bounds(): Promise<Map<number, LogBounds | Error>>;
   /** The first offset whose record time is not before `timeMs`; the log's end when there is none. */
   offsetAt(partition: number, timeMs: number): Promise<number>;
+  /** Where the first record at this offset or behind it is that may be read, or the offset up to which there is none. */
+  firstRecord(partition: number, offset: number): Promise<{ offset: number } | { noneBelow: number }>;
+  /** The time of the record at this offset, whether it may be read or not; undefined when there is none. */
+  timeAt(partition: number, offset: number): Promise<number | undefined>;
+}
+
+/** A partition's log. `end` lies behind what may be read, and below `highWatermark` while a transaction is open. */
+export interface LogBounds {
+  start: number;
+  end: number;
+  /** The next offset that will be written; absent = `end`. */
+  highWatermark?: number;
 }
 
 export interface SourceHandlers {
@@ -93,6 +106,8 @@ export interface Starter {
   start(start: BatchStart, deadlineMs: number): Promise<StartAnswer>;
   /** The furthest batch of the chain that the server still knows; undefined when it knows none. Some seconds late. Throws when it does not answer. */
   lastStarted(chain: Chain, deadlineMs: number): Promise<LastStarted | undefined>;
+  /** Why the run at a position is not scored yet; undefined when there is none, or nothing is known. Throws when the server does not answer. */
+  explain(chain: Chain, position: number, deadlineMs: number): Promise<RunWait | undefined>;
 }
 
 /** Time, so that a simulation can own it. */

@@ -1,15 +1,15 @@
 import type { Chain } from '../contracts/event-key.ts';
+import type { WaitKind } from '../contracts/partition-state.ts';
 import type { Lane } from './lane.ts';
 
 /** What a partition waits for. */
-export type WaitReason = 'none' | 'kafka' | 'temporal' | 'open_batches' | 'halted';
+export type WaitReason = 'none' | Exclude<WaitKind, 'records' | 'transaction' | 'no_bridge' | 'unknown'>;
 
 /** What the bridge reports; `main` turns it into metrics and log lines. */
 export interface BridgeReports {
   /** @param recordTimesMs one per record; undefined for a record without a usable time */
   scored(chain: Chain, batch: { position: number; end: number; adopted: boolean }, recordTimesMs: readonly (number | undefined)[]): void;
   lane(chain: Chain, lane: Lane): void;
-  logEnd(chain: Chain, logEnd: number, position: number): void;
   /** Records in `[from, to)` were deleted by retention before they were read. */
   lost(chain: Chain, range: { from: number; to: number }): void;
   /** @param offset where the partition stands, as far as that is known */

@@ -3,10 +3,14 @@ import { messageOf } from '../contracts/failures.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
 import { encodeRecords } from '../contracts/records-frame.ts';
 import { stubOf } from '../runtime/kafka-record.ts';
+import { waitText } from '../contracts/partition-state.ts';
 import { recordHash } from './commit-metadata.ts';
 import { smallerCut, type BatchCaps, type Cut, type Lane } from './lane.ts';
 import type { PartitionStatus } from './partition-status.ts';
 import type { BatchStart, Clock, StartAnswer, Starter } from './ports.ts';
+
+/** Tries that are usual under load, and not worth a question. */
+const unexplainedTries = 2;
 
 export interface StartBatchOptions {
   chain: Chain;
@@ -40,7 +44,10 @@ export async function startBatch({ starter, clock }: StartBatchPorts, lane: Lane
     if (answer.kind === 'scored') return { cut, end: answer.end };
     if (answer.kind === 'blocked') await status.blocked(answer.reason, cut.position);
     else if (smaller) start = startOf(options.chain, (cut = smaller), head, clock.wallMs());
-    else await status.backOff('temporal', answer.reason, tries);
+    else {
+      const why = tries < unexplainedTries ? undefined : await starter.explain(options.chain, start.position, options.startDeadlineMs).catch(() => undefined);
+      await status.backOff(why?.kind ?? 'temporal', why ? waitText({ ...why, by: undefined }) : answer.reason, tries);
+    }
   }
   return undefined;
 }

@@ -6,6 +6,8 @@ import { batchWorkflowId, batchWorkflowIdPrefix, type Chain } from '../contracts
 import { messageOf } from '../contracts/failures.ts';
 import { redriveCommand } from '../contracts/redrive-command.ts';
 import { scoredUpdateName, searchAttributes, workflowNames, type BatchMemo, type ScoredReply } from '../contracts/names.ts';
+import { describeLatest, isOpen } from '../runtime/batch-runs.ts';
+import { explainRun } from '../runtime/run-waits.ts';
 import type { BatchStart, LastStarted, StartAnswer, Starter } from './ports.ts';
 
 const pipelineKey = defineSearchAttributeKey(searchAttributes.pipeline.name, SearchAttributeType.KEYWORD);
@@ -32,6 +34,11 @@ export function createTemporalStarter(client: Client, taskQueue: string, nowMs: 
       }
     },
     lastStarted: (chain, deadlineMs) => client.withDeadline(nowMs() + deadlineMs, () => lastStarted(client, chain)),
+    explain: (chain, position, deadlineMs) => client.withDeadline(nowMs() + deadlineMs, async () => {
+      const run = await describeLatest(client, batchWorkflowId(chain, position));
+      if (!run || !isOpen(run.status.name)) return undefined;
+      return (await explainRun(client, run))[0] ?? { kind: 'scoring', text: `${run.workflowId} is being scored` };
+    }),
   };
 }
 
@@ -82,7 +89,7 @@ async function afterFailure(client: Client, workflowId: string, deadline: () => 
   if (!causesOf(error).some(saysThatRunExists)) return { kind: 'unknown', reason: messageOf(error) };
   try {
     const run = await client.withDeadline(deadline(), () => client.workflow.getHandle(workflowId).describe());
-    if (run.status.name === 'RUNNING') return { kind: 'unknown', reason: `${run.workflowId} is running and not scored yet` };
+    if (isOpen(run.status.name)) return { kind: 'unknown', reason: `${run.workflowId} is ${run.status.name.toLowerCase()} and not scored yet` };
     if (run.status.name !== 'COMPLETED') return { kind: 'blocked', reason: `${workflowId} ended as ${run.status.name} and its records were not all decided; re-drive it: ${redriveCommand(workflowId)}` };
     const { position, end, count } = run.memo as unknown as BatchMemo;
     return { kind: 'scored', position, end, count };

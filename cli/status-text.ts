@@ -1,3 +1,5 @@
+import { waitText, type Waiting } from '../contracts/partition-state.ts';
+import { lagText } from '../runtime/problems.ts';
 import type { PipelineCounts, StatusReport } from './status-report.ts';
 
 /** The report for people: addresses, then processes, then the numbers of each pipeline. No passwords. */
@@ -16,6 +18,8 @@ export function statusText(report: StatusReport): string {
   return [
     `Headrace runs on ${dataDir} since ${startedAt} (process ${supervisorPid}).`,
     '',
+    ...standing(report),
+    '',
     ...table(addresses),
     '',
     ...table(services.map(({ name, state, pid, logFile }) => [name, [state, pid === undefined ? undefined : `process ${pid}`, logFile].filter(Boolean).join('  ')])),
@@ -27,16 +31,26 @@ export function statusText(report: StatusReport): string {
   ].join('\n');
 }
 
-function countRows({ decisions, openReviews, waitingReviews, deadLetters, lag }: PipelineCounts): [string, string][] {
+/** What stands comes first: nobody should have to look for it. */
+function standing({ problems, unknown }: StatusReport): string[] {
+  if (problems.length > 0) return ['What stands, or does not do its work:', ...problems.map(({ text, log }) => `  ${text}${log === undefined ? '' : `\n      log: ${log}`}`)];
+  return Object.keys(unknown).length > 0 ? ['Nothing is known to stand, but not everything could be looked at: see the end.'] : ['Nothing stands.'];
+}
+
+function countRows({ decisions, openReviews, waitingReviews, deadLetters, partitions }: PipelineCounts): [string, string][] {
   const byOutcome = Object.entries(decisions ?? {}).map(([outcome, count]) => `${outcome} ${count}`).join(', ');
-  const byPartition = lag?.map(({ topic, partition, records }) => `${topic}-${partition}: ${records}`).join(', ');
   return [
     ['decisions', decisions ? byOutcome || 'none yet' : 'unknown'],
     ['open reviews', String(openReviews ?? 'unknown')],
     ['reviews that wait to be opened', String(waitingReviews ?? 'unknown')],
     ['dead letters', String(deadLetters ?? 'unknown')],
-    ['lag', byPartition ?? 'unknown'],
+    ...(partitions.length === 0 ? [['lag', 'unknown'] as [string, string]] : []),
+    ...partitions.map((state): [string, string] => [`${state.topic}-${state.partition}`, `${lagText(state)}${waits(state.waiting)}`]),
   ];
+}
+
+function waits(waiting: Waiting): string {
+  return waiting.kind === 'records' || waiting.kind === 'scoring' ? '' : `; waits: ${waitText(waiting)}`;
 }
 
 function table(rows: readonly (readonly [string, string])[]): string[] {

@@ -1,11 +1,16 @@
 import { parseConfig, type Config } from '../contracts/schemas/config.ts';
 import type { Endpoints } from '../stack/supervisor/endpoints.ts';
+import { hasEnded } from './status-report.ts';
 import { dataDirOf, findRunningSystem } from './running-system.ts';
 
 /** Settings of the system that a command is about, and its pipelines as far as they are known. */
 export interface SystemConfig {
   config: Config;
   pipelines: string[];
+  /** Absent when nobody has told which topics they read. */
+  topics?: { name: string; topic: string }[];
+  /** Metrics addresses of its processes, by name. */
+  targets: Record<string, string>;
 }
 
 /** What says which servers are meant. They belong together: the ledger of one system says nothing of the batches of another. */
@@ -22,18 +27,20 @@ export function systemConfig(dataDir: string | undefined, env: NodeJS.ProcessEnv
   const isSet = (name: string) => Boolean(env[name]);
   const running = findRunningSystem(folder);
   if (!running) {
-    if (isSet('TEMPORAL_ADDRESS')) return { config, pipelines: config.pipelines ?? [] };
+    if (isSet('TEMPORAL_ADDRESS')) return ofEnvironment(config);
     throw new Error(`no Headrace runs on the data folder ${folder}; name another folder with --data-dir, or set ${listOf(addressNames)}`);
   }
   const other = addressNames.filter((name) => isSet(name) && !isSame[name](config, running));
   if (other.length > 0) {
     const unset = addressNames.filter((name) => !isSet(name));
-    if (unset.length === 0) return { config, pipelines: config.pipelines ?? [] };
+    if (unset.length === 0) return ofEnvironment(config);
     throw new Error(`${listOf(other)} ${other.length === 1 ? 'names a server' : 'name servers'} of another system than the one that runs on the data folder ${folder}; set ${listOf(unset)} too, or unset ${listOf(other)}`);
   }
   const { temporal, kafka, database, deployment } = running;
   return {
     pipelines: running.pipelines.map(({ name }) => name),
+    topics: running.pipelines,
+    targets: Object.fromEntries(Object.entries(running.metrics).filter(([process]) => !hasEnded(running, process))),
     config: {
       ...config,
       deployment: isSet('HEADRACE_DEPLOYMENT') ? config.deployment : deployment,
@@ -42,6 +49,10 @@ export function systemConfig(dataDir: string | undefined, env: NodeJS.ProcessEnv
       database: { ...config.database, url: database.url },
     },
   };
+}
+
+function ofEnvironment(config: Config): SystemConfig {
+  return { config, pipelines: [...(config.pipelines ?? [])], targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])) };
 }
 
 const isSame: Record<(typeof addressNames)[number], (config: Config, running: Endpoints) => boolean> = {

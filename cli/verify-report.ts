@@ -1,15 +1,20 @@
 import type { Admin } from 'kafkajs';
 import type { BatchRun, BatchRunsPort, IncompleteRuns } from '../contracts/batch-runs.ts';
+import { messageOf } from '../contracts/failures.ts';
+import type { PartitionState } from '../contracts/partition-state.ts';
 import { checkChain, isBroken, supersededBy, type ChainReport } from '../database/check-chains.ts';
 import type { Pool } from '../database/pool.ts';
 import { readLedger } from '../database/ranges.ts';
+import type { Problem } from '../runtime/problems.ts';
 import { explainWithoutChain, findUnread, readCommits, type Unread, type WithoutChain } from './commits.ts';
 
 /** What `headrace status --verify --output json` prints. */
 export interface VerifyReport {
   deployment: string;
-  /** False when anything is wrong. */
+  /** True when everything was looked at, and nothing is wrong. */
   ok: boolean;
+  /** `unknown`: nothing wrong was found, and not everything could be looked at. */
+  verdict: 'well' | 'wrong' | 'unknown';
   chains: ChainReport[];
   /** Pipelines that are expected, and of which the ledger has no batch. */
   without: string[];
@@ -21,6 +26,12 @@ export interface VerifyReport {
   incomplete: IncompleteRuns;
   /** Batches that have been open for too long: how many, and the first ones. */
   overdue: { total: number; olderThanSeconds: number; runs: BatchRun[] };
+  /** How each partition stands. */
+  partitions: PartitionState[];
+  /** What stands, and why. */
+  problems: Problem[];
+  /** What could not be looked at, and why. */
+  unknown: Record<string, string>;
 }
 
 export interface VerifyOptions {
@@ -36,13 +47,52 @@ export interface VerifyOptions {
   nowMs?: number;
 }
 
+/** Of servers that do not answer there is no port. */
+export type BatchOptions = Omit<VerifyOptions, 'pool' | 'runs' | 'admin'> & Partial<Pick<VerifyOptions, 'pool' | 'runs' | 'admin'>>;
+
 const incompleteMax = 1_000;
 const overdueListedMax = 10;
 
 /**
- * Checks that every record of a deployment has been started in one batch, and that every batch has completed or is on its way.
- * Reads only.
+ * Checks that every record of a deployment has been started in one batch, and that every batch has completed or is on its way, as far
+ * as its servers answer. Reads only.
  */
+export async function verifyBatches(options: BatchOptions): Promise<VerifyReport> {
+  const { pool, runs, admin } = options;
+  try {
+    if (pool && runs && admin) return await verify({ ...options, pool, runs, admin });
+    const missing = [...(pool ? [] : ['Postgres']), ...(runs ? [] : ['Temporal']), ...(admin ? [] : ['Kafka'])];
+    throw new Error(`no answer from ${missing.join(' and ')}`);
+  } catch (error) {
+    return withoutLedger(options, messageOf(error));
+  }
+}
+
+/** What Temporal alone tells. */
+async function withoutLedger({ deployment, runs, overdueSeconds, nowMs = Date.now() }: BatchOptions, reason: string): Promise<VerifyReport> {
+  const unknown: Record<string, string> = { 'batches of each chain': reason };
+  const none: VerifyReport = {
+    deployment, ok: false, verdict: 'unknown', chains: [], without: [], withoutChain: [], unread: [], partitions: [], problems: [], unknown,
+    incomplete: { runs: [], more: false, unexamined: false }, overdue: { total: 0, olderThanSeconds: overdueSeconds, runs: [] },
+  };
+  if (!runs) return none;
+  try {
+    const [incomplete, overdue] = await Promise.all([runs.incomplete(incompleteMax, () => false), runs.openSince(nowMs - overdueSeconds * 1_000, overdueListedMax)]);
+    return { ...none, incomplete, overdue: { ...overdue, olderThanSeconds: overdueSeconds } };
+  } catch (error) {
+    return { ...none, unknown: { ...unknown, 'runs in Temporal': messageOf(error) } };
+  }
+}
+
+/** The report with what follows from all of it. */
+export function withVerdict(report: VerifyReport): VerifyReport {
+  const { incomplete, overdue, chains, withoutChain, problems, unknown } = report;
+  const isWrong = incomplete.runs.length > 0 || incomplete.more || incomplete.unexamined || overdue.total > 0 || chains.some(isBroken) || withoutChain.some(({ unbatched }) => unbatched) || problems.length > 0;
+  const verdict = isWrong ? 'wrong' : Object.keys(unknown).length > 0 ? 'unknown' : 'well';
+  return { ...report, verdict, ok: verdict === 'well' };
+}
+
+/** Checks the batches, where all servers answer. */
 export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   const { deployment, pool, runs, admin, overdueSeconds, nowMs = Date.now() } = options;
   // The commits first: what they cover had been started by then, and is in the ledger or in Temporal.
@@ -63,16 +113,20 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   chains.sort((a, b) => comparePlaces(a.chain, b.chain));
   const withoutChain = await explainWithoutChain([...unseen.values()], { ...options, isMoot });
   const all = [...new Map([...incomplete.runs, ...chains.flatMap((chain) => chain.incomplete)].map((run) => [run.workflowId, run])).values()];
-  return {
+  return withVerdict({
     deployment,
-    ok: all.length === 0 && !incomplete.more && !incomplete.unexamined && overdue.total === 0 && !chains.some(isBroken) && !withoutChain.some(({ unbatched }) => unbatched),
+    ok: true,
+    verdict: 'well',
     chains,
     without: pipelines.filter((name) => !ledger.some(({ chain }) => chain.pipeline === name)),
     withoutChain: withoutChain.sort(comparePlaces),
     unread: await findUnread([...commits, ...ledger.map(({ chain }) => chain)], admin),
     incomplete: { ...incomplete, runs: all },
     overdue: { ...overdue, olderThanSeconds: overdueSeconds },
-  };
+    partitions: [],
+    problems: [],
+    unknown: {},
+  });
 }
 
 type Place = { pipeline: string; topic: string; partition: number };

@@ -1,14 +1,22 @@
 import type { BatchRun, OffsetRange } from '../contracts/batch-runs.ts';
+import { waitText } from '../contracts/partition-state.ts';
 import { redriveCommand } from '../contracts/redrive-command.ts';
 import type { ChainReport } from '../database/check-chains.ts';
+import { lagText } from '../runtime/problems.ts';
 import type { WithoutChain } from './commits.ts';
 import type { VerifyReport } from './verify-report.ts';
 
 /** Of each kind of finding so many are printed; the JSON form has all. */
 const listedMax = 20;
 
+const verdicts: Record<VerifyReport['verdict'], string> = {
+  well: 'Every record up to these offsets is in a batch, and every batch has completed or is on its way.',
+  wrong: 'Something is wrong: see above.',
+  unknown: 'Nothing wrong was found, but not everything could be looked at: see above.',
+};
+
 /** The report for people: one line a chain, then what is wrong with what to do about it. */
-export function verifyText({ ok, deployment, chains, without, withoutChain, unread, incomplete, overdue }: VerifyReport): string {
+export function verifyText({ deployment, chains, without, withoutChain, unread, incomplete, overdue, partitions, problems, unknown, verdict }: VerifyReport): string {
   const findings = [
     ...chains.flatMap(chainFindings),
     ...listed(withoutChain.flatMap(({ unbatched, ...place }) => (unbatched ? [[neverStarted(place, unbatched)]] : []))),
@@ -16,6 +24,8 @@ export function verifyText({ ok, deployment, chains, without, withoutChain, unre
     ...(incomplete.more || incomplete.runs.length > listedMax ? ['more batches ended without completing. Re-drive all of them:', '    npx headrace redrive --all'] : []),
     ...(incomplete.unexamined ? ['more runs have ended without completing than can be looked at, most of them re-driven: others may be missing here. A shorter retention of the namespace makes them fewer'] : []),
     ...overdueFindings(overdue),
+    ...listed(problems.map(({ text, log }) => [log === undefined ? text : `${text} (${log}'s log)`])),
+    ...Object.entries(unknown).map(([name, why]) => `not looked at: ${name}: ${why}`),
   ];
   return [
     `Batches of deployment ${deployment}, from the range ledger, Temporal and Kafka:`,
@@ -23,11 +33,12 @@ export function verifyText({ ok, deployment, chains, without, withoutChain, unre
     ...chains.map(chainLine),
     ...withoutChain.map(({ pipeline, topic, partition, committed }) => `  ${pipeline}  ${topic}-${partition}  committed ${committed}, no batch delivered yet`),
     ...unread.map(({ pipeline, topic, partition, records }) => `  ${pipeline}  ${topic}-${partition}  ${count(records)} records, and no bridge has begun to read them`),
+    ...partitions.filter(({ lag }) => lag !== 0).map((state) => `  ${state.pipeline}  ${state.topic}-${state.partition}  ${lagText(state)}`),
     ...without.map((pipeline) => `  pipeline ${pipeline}: no batch delivered yet`),
     '',
     ...findings.map((line) => `  ${line}`),
     ...(findings.length > 0 ? [''] : []),
-    ok ? 'Every record up to these offsets is in a batch, and every batch has completed or is on its way.' : 'Something is wrong: see above.',
+    verdicts[verdict],
     '',
   ].join('\n');
 }
@@ -63,7 +74,7 @@ function neverStarted({ pipeline, topic, partition, committed }: Omit<WithoutCha
 
 function overdueFindings({ total, olderThanSeconds, runs }: VerifyReport['overdue']): string[] {
   if (total === 0) return [];
-  const shown = runs.flatMap((run: BatchRun) => [`    ${run.workflowId}, since ${new Date(run.startedAtMs).toISOString()}`, ...(run.waitsFor ?? []).map((reason) => `        ${reason}`)]);
+  const shown = runs.flatMap((run: BatchRun) => [`    ${run.workflowId}, since ${new Date(run.startedAtMs).toISOString()}`, ...(run.waitsFor ?? []).map((wait) => `        ${waitText(wait)}`)]);
   return [`${count(total)} ${total === 1 ? 'batch has' : 'batches have'} been open for more than ${Math.round(olderThanSeconds / 60)} min. They go on by themselves once what they wait for works again:`, ...shown];
 }
 

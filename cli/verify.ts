@@ -1,39 +1,37 @@
-import type { Config } from '../contracts/schemas/config.ts';
-import { createPool } from '../database/pool.ts';
 import { createBatchRuns } from '../runtime/batch-runs.ts';
-import { createKafka } from '../runtime/kafka.ts';
-import { createLogger } from '../runtime/log.ts';
-import { connectTemporal } from '../runtime/temporal.ts';
+import { loadPipelines } from '../pipelines/load.ts';
+import { readCommits } from './commits.ts';
+import { connectServers, standingOf, type Servers } from './servers.ts';
 import type { SystemConfig } from './system-config.ts';
-import { verify, type VerifyReport } from './verify-report.ts';
+import { verifyBatches, withVerdict, type VerifyReport } from './verify-report.ts';
 
-/** Connects to the servers of a system and checks its chains. Throws one sentence when one of them does not answer. */
-export async function verifySystem({ config, pipelines }: SystemConfig, overdueSeconds: number): Promise<VerifyReport> {
+/** Checks a system: its batches, where Postgres, Temporal and Kafka all answer, and how everything stands. What could not be looked at is told as such. */
+export async function verifySystem({ config, pipelines: names, topics, targets }: SystemConfig, overdueSeconds: number): Promise<VerifyReport> {
   const { deployment, kafka: { groupPrefix } } = config;
-  const opened: (() => Promise<unknown>)[] = [];
+  const groupOf = (pipeline: string) => `${groupPrefix}.${deployment}.${pipeline}`;
+  const servers = await connectServers(config);
   try {
-    const pool = await createPool(config.database.url, { max: 2, applicationName: 'headrace status' });
-    opened.push(() => pool.end());
-    const temporal = await connectTemporal(config);
-    opened.push(() => temporal.connection.close());
-    const admin = await connectAdmin(config);
-    opened.push(() => admin.disconnect());
-    return await verify({
-      deployment, epoch: config.epoch, pipelines, pool, admin, overdueSeconds,
-      runs: createBatchRuns(temporal, deployment),
-      groupOf: (pipeline) => `${groupPrefix}.${deployment}.${pipeline}`,
-    });
+    const { pool, temporal, kafka, away } = servers;
+    const runs = temporal && createBatchRuns(temporal, deployment);
+    const report = await verifyBatches({ deployment, epoch: config.epoch, pipelines: names, pool, admin: kafka?.admin, runs, overdueSeconds, groupOf });
+    const known = topics ?? (await topicsOf(config, servers, report, groupOf));
+    const pipelines = known.map(({ name, topic }) => ({ pipeline: name, topic, groupId: groupOf(name) }));
+    const standing = await standingOf(servers, config, { pipelines, targets });
+    return withVerdict({ ...report, unknown: { ...report.unknown, ...standing.unknown, ...away }, partitions: standing.partitions, problems: standing.problems });
   } finally {
-    await Promise.allSettled(opened.map((close) => close()));
+    await servers.close();
   }
 }
 
-async function connectAdmin(config: Config) {
-  const admin = createKafka(config, createLogger('status', 'error'), 'status').admin();
-  try {
-    await admin.connect();
-    return admin;
-  } catch (error) {
-    throw new Error(`no Kafka broker answers at ${config.kafka.brokers.join(', ')}; check KAFKA_BROKERS (${(error as Error).message})`, { cause: error });
+/** What a system reads that no data folder tells of: as its pipelines say, else as commits and the ledger know them, if the topics are still there. */
+async function topicsOf({ pipelinesDir: dir, pipelines: names }: SystemConfig['config'], { kafka }: Servers, report: VerifyReport, groupOf: (pipeline: string) => string): Promise<{ name: string; topic: string }[]> {
+  if (dir !== undefined) {
+    const loaded = await loadPipelines({ dir, names }).catch(() => undefined);
+    if (loaded) return loaded.map(({ name, topic }) => ({ name, topic: topic.name }));
   }
+  if (!kafka) return [];
+  const pipelines = [...new Set([...(names ?? []), ...report.chains.map(({ chain }) => chain.pipeline)])];
+  const places = [...(await readCommits(pipelines, kafka.admin, groupOf)), ...report.chains.map(({ chain }) => chain)];
+  const topics = new Set(await kafka.admin.listTopics());
+  return [...new Map(places.filter(({ topic }) => topics.has(topic)).map(({ pipeline, topic }) => [`${pipeline} ${topic}`, { name: pipeline, topic }])).values()];
 }

@@ -1,4 +1,5 @@
 import type { Chain } from './event-key.ts';
+import type { Waiting } from './partition-state.ts';
 
 /** Offsets `[from, to)`. */
 export interface OffsetRange {
@@ -14,11 +15,11 @@ export interface BatchRun {
   position: number;
   end: number;
   count: number;
-  /** `RUNNING`, `COMPLETED`, or how it ended without completing: `TERMINATED`, `FAILED`, `CANCELLED`, `TIMED_OUT`. */
+  /** `RUNNING`, `PAUSED`, `COMPLETED`, or how it ended without completing: `TERMINATED`, `FAILED`, `CANCELLED`, `TIMED_OUT`. */
   status: string;
   startedAtMs: number;
-  /** Why its pending steps failed last; only where it was asked for. */
-  waitsFor?: string[];
+  /** What it waits for, the worst first; only where it was asked for. */
+  waitsFor?: Waiting[];
 }
 
 /** What was found of the batches that ended without completing. */

@@ -50,7 +50,7 @@ async function lookUp({ from, to }: OffsetRange, chain: Chain, runs: Pick<BatchR
     }
     const run = await runs.at(chain, position);
     if (!run || run.end <= position) return { from: position, to };
-    (run.status === 'RUNNING' || run.status === 'COMPLETED' ? report.unwritten : report.incomplete).push(run);
+    (['RUNNING', 'PAUSED', 'COMPLETED'].includes(run.status) ? report.unwritten : report.incomplete).push(run);
     position = run.end;
   }
   if (position > to && to !== report.committed) report.overlaps.push({ from: to, to: position });

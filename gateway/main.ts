@@ -8,8 +8,14 @@ import { countDecisions } from '../database/decisions.ts';
 import { migrate } from '../database/migrate.ts';
 import { messageOf } from '../contracts/error-text.ts';
 import { createPool } from '../database/pool.ts';
+import { findChainEnd } from '../database/ranges.ts';
 import { countReviews } from '../database/review-lists.ts';
 import { loadPipelines } from '../pipelines/load.ts';
+import { createBatchRuns } from '../runtime/batch-runs.ts';
+import { createLogReader } from '../runtime/kafka-log.ts';
+import { readSchedules } from '../runtime/schedules.ts';
+import { remembered } from '../runtime/standing.ts';
+import { readSystemState } from '../runtime/system-state.ts';
 import { connectKafka } from '../runtime/kafka.ts';
 import { startMetricsServer } from '../runtime/metrics-server.ts';
 import { createPublisher } from '../runtime/publisher.ts';
@@ -22,9 +28,15 @@ import type { Check } from './readiness.ts';
 import { codecOrigins } from './routes-codec.ts';
 import { createGateway } from './server.ts';
 import { createVerdictSender } from './temporal-verdicts.ts';
-import { countDeadLetters, countLag } from './topic-counts.ts';
+import { countDeadLetters } from './topic-counts.ts';
 
 const checkTimeoutMs = 2_000;
+/** A batch that is open for longer is worth a look. */
+const openMs = 60_000;
+const openListedMax = 10;
+/** How long answers of Temporal are shown again: whoever watches asks every few seconds. */
+const schedulesMs = 15_000;
+const openBatchesMs = 5_000;
 
 await runMain('gateway', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
@@ -37,6 +49,9 @@ await runMain('gateway', async (config, log) => {
   const publisher = await createPublisher(kafka);
   const admin = kafka.admin();
   await admin.connect();
+  const logs = createLogReader(kafka);
+  await logs.connect();
+  const batchRuns = createBatchRuns(temporal, config.deployment);
   const triton = createTritonClient(config);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -59,7 +74,19 @@ await runMain('gateway', async (config, log) => {
       openReviews: () => countReviews(pool, config.deployment, ['open', 'escalated']),
       waitingReviews: () => countReviews(pool, config.deployment, ['waiting']),
       deadLetters: () => countDeadLetters(admin, pipelines.map(({ name }) => name)),
-      lag: () => countLag(admin, pipelines.map(({ name, topic }) => ({ pipeline: name, topic: topic.name, groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}` }))),
+    },
+    state: {
+      partitions: () => readSystemState({
+        deployment: config.deployment,
+        epoch: config.epoch,
+        pipelines: pipelines.map(({ name, topic }) => ({ pipeline: name, topic: topic.name, groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}` })),
+        targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])),
+        kafka: { logs, admin },
+        temporal,
+        chainEnd: (chain) => findChainEnd(pool, chain),
+      }),
+      schedules: remembered(() => readSchedules(temporal, { deployment: config.deployment, taskQueue: config.temporal.taskQueue }), schedulesMs),
+      openBatches: remembered(() => batchRuns.openSince(Date.now() - openMs, openListedMax), openBatchesMs),
     },
     log,
   });
@@ -71,7 +98,7 @@ await runMain('gateway', async (config, log) => {
     async stop() {
       await app.close();
       await metrics.close();
-      await Promise.all([publisher.close(), admin.disconnect(), triton.close(), temporal.connection.close(), pool.end()]);
+      await Promise.all([publisher.close(), admin.disconnect(), logs.close(), triton.close(), temporal.connection.close(), pool.end()]);
     },
   };
 });

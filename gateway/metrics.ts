@@ -1,14 +1,16 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { GatewayApp } from './app.ts';
+import type { Standing } from '../runtime/standing.ts';
 import { within } from '../contracts/within.ts';
 import type { GaugeSources } from './server.ts';
+import { showStanding } from './standing-metrics.ts';
 
 /** How long a number that was read is shown again. */
 const cacheMs = 2_000;
 const readTimeoutMs = 2_000;
 
 /** Counts the gateway's own requests, and shows the gauges that live in Postgres and Kafka. */
-export function registerMetrics(app: GatewayApp, registry: Registry, sources: GaugeSources): { targetMissing: (target: string) => void } {
+export function registerMetrics(app: GatewayApp, registry: Registry, sources: GaugeSources, standing: () => Promise<Standing>, pipelines: readonly string[]): { targetMissing: (target: string) => void } {
   const requests = new Counter({ name: 'headrace_http_requests_total', help: 'Requests answered.', labelNames: ['route', 'method', 'status'], registers: [registry] });
   const seconds = new Histogram({
     name: 'headrace_http_request_seconds', help: 'From request to answer.', labelNames: ['route'], registers: [registry],
@@ -30,6 +32,8 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
         try {
           const counts = await within(readTimeoutMs, read());
           this.reset();
+          // A pipeline without a row has none; without a figure, it is not known.
+          for (const pipeline of pipelines) this.set({ pipeline }, 0);
           for (const { pipeline, count } of counts) this.set({ pipeline }, count);
         } catch {
           // A number that is not known is not shown: an old one would look like a healthy one.
@@ -42,6 +46,7 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
   readGauge('headrace_reviews_open', 'Reviews that wait for a verdict.', () => sources.openReviews());
   readGauge('headrace_reviews_waiting', 'Reviews that wait to be opened.', () => sources.waitingReviews());
   readGauge('headrace_dead_letters', 'Dead letters in the topic.', () => sources.deadLetters());
+  showStanding(registry, standing);
   const missing = new Counter({ name: 'headrace_metrics_target_failures_total', help: 'Processes whose metrics could not be read.', labelNames: ['target'], registers: [registry] });
   return { targetMissing: (target) => missing.inc({ target }) };
 }

@@ -1,11 +1,33 @@
 import { z } from 'zod';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { messageOf } from '../contracts/failures.ts';
+import { waitKinds } from '../contracts/partition-state.ts';
 import type { GatewayApp } from './app.ts';
+import type { Standing } from '../runtime/standing.ts';
 import { within } from '../contracts/within.ts';
 import type { GaugeSources } from './server.ts';
 
 const readTimeoutMs = 3_000;
+
+const waitingSchema = z.object({ kind: z.enum(waitKinds), text: z.string().optional(), remedy: z.string().optional(), by: z.string().optional(), forSeconds: z.number().optional(), offset: z.number().optional() });
+
+const partitionSchema = z
+  .object({
+    topic: z.string(),
+    partition: z.number(),
+    doneBelow: z.number().optional(),
+    logEnd: z.number().optional(),
+    stableEnd: z.number().optional(),
+    lag: z.number().optional(),
+    oldestSeconds: z.number().optional(),
+    waiting: waitingSchema,
+    run: z.string().optional(),
+  })
+  .meta({ id: 'Partition', description: 'How one partition stands: the offset below which nothing is left to do, what the log holds beyond that, the age of the oldest record that waits, and what it waits for.' });
+
+const problemSchema = z.object({ kind: z.string(), pipeline: z.string().optional(), place: z.string(), short: z.string(), text: z.string(), log: z.string().optional() }).meta({ id: 'Standstill', description: 'Something that stands, why, and the process whose log has the reason.' });
+
+const scheduleSchema = z.object({ name: z.string(), id: z.string(), state: z.enum(['running', 'paused', 'missing']), note: z.string().optional(), everySeconds: z.number().optional(), ageSeconds: z.number().optional() });
 
 const statusSchema = z
   .object({
@@ -17,18 +39,22 @@ const statusSchema = z
         openReviews: z.number().optional(),
         waitingReviews: z.number().optional(),
         deadLetters: z.number().optional(),
-        lag: z.array(z.object({ topic: z.string(), partition: z.number(), records: z.number() })).optional(),
+        partitions: z.array(partitionSchema),
       }),
     ),
+    /** What stands. With an empty `unknown`, an empty list means that nothing does. */
+    problems: z.array(problemSchema),
+    processes: z.array(z.object({ name: z.string(), address: z.string(), reason: z.string().optional() })),
+    schedules: z.array(scheduleSchema).optional(),
     /** Why a number is missing, by its name. */
     unknown: z.record(z.string(), z.string()),
   })
   .meta({ id: 'Status', description: 'Numbers per pipeline; one that could not be read is left out and explained under `unknown`.' });
 
 /** `GET /v1/status` */
-export function registerStatusRoute(app: GatewayApp, { pipelines, gauges }: { pipelines: readonly AnyPipeline[]; gauges: GaugeSources }): void {
+export function registerStatusRoute(app: GatewayApp, { pipelines, gauges, standing }: { pipelines: readonly AnyPipeline[]; gauges: GaugeSources; standing: () => Promise<Standing> }): void {
   app.get('/v1/status', {
-    schema: { tags: ['operation'], summary: 'Decisions, open reviews, dead letters and lag of each pipeline', response: { 200: statusSchema } },
+    schema: { tags: ['operation'], summary: 'Decisions, open reviews, dead letters and lag of each pipeline, and what stands', response: { 200: statusSchema } },
     handler: async () => {
       const unknown: Record<string, string> = {};
       const read = async <T>(name: string, work: () => Promise<T[]>): Promise<T[] | undefined> => {
@@ -39,12 +65,12 @@ export function registerStatusRoute(app: GatewayApp, { pipelines, gauges }: { pi
           return undefined;
         }
       };
-      const [decisions, openReviews, waitingReviews, deadLetters, lag] = await Promise.all([
+      const [decisions, openReviews, waitingReviews, deadLetters, { partitions, problems, processes, schedules, unknown: notRead }] = await Promise.all([
         read('decisions', () => gauges.decisions()),
         read('openReviews', () => gauges.openReviews()),
         read('waitingReviews', () => gauges.waitingReviews()),
         read('deadLetters', () => gauges.deadLetters()),
-        read('lag', () => gauges.lag()),
+        standing(),
       ]);
       return {
         pipelines: pipelines.map(({ name, topic }) => ({
@@ -54,9 +80,12 @@ export function registerStatusRoute(app: GatewayApp, { pipelines, gauges }: { pi
           openReviews: openReviews && (of(name, openReviews)[0]?.count ?? 0),
           waitingReviews: waitingReviews && (of(name, waitingReviews)[0]?.count ?? 0),
           deadLetters: deadLetters && (of(name, deadLetters)[0]?.count ?? 0),
-          lag: lag && of(name, lag).map(({ topic: ofTopic, partition, records }) => ({ topic: ofTopic, partition, records })),
+          partitions: of(name, partitions).map(({ pipeline: _, ...state }) => state),
         })),
-        unknown,
+        problems,
+        processes,
+        schedules,
+        unknown: { ...unknown, ...notRead },
       };
     },
   });

@@ -6,6 +6,7 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, val
 import type { Pool } from 'pg';
 import type { Registry } from 'prom-client';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { createStandingReader, type StateReaders } from '../runtime/standing.ts';
 import type { Logger } from '../runtime/log.ts';
 import type { GatewayApp } from './app.ts';
 import { refuseConnection, refuseOddRequests } from './client-errors.ts';
@@ -33,8 +34,6 @@ export interface GaugeSources {
   waitingReviews(): Promise<{ pipeline: string; count: number }[]>;
   /** Dead letters in their topics, by pipeline. */
   deadLetters(): Promise<{ pipeline: string; count: number }[]>;
-  /** Records that no started batch has, by partition. */
-  lag(): Promise<{ pipeline: string; topic: string; partition: number; records: number }[]>;
 }
 
 /** Everything the gateway needs of the world. */
@@ -54,6 +53,7 @@ export interface GatewayOptions {
   /** `host:port` of the other processes' metrics. */
   metricsTargets: readonly string[];
   gauges: GaugeSources;
+  state: StateReaders;
   log: Logger;
   /** @default performance.now */
   nowMs?: () => number;
@@ -89,14 +89,15 @@ export async function createGateway(options: GatewayOptions): Promise<GatewayApp
   app.addHook('onRequest', async ({ raw: { httpVersion, headers } }) => {
     if (httpVersion === '1.1' && headers.host === undefined) throw new Problem(400, 'invalid-http', 'The request cannot be used', 'it has no host header');
   });
-  const { targetMissing } = registerMetrics(app, options.registry, options.gauges);
+  const standing = createStandingReader(options.state);
+  const { targetMissing } = registerMetrics(app, options.registry, options.gauges, standing, options.pipelines.map(({ name }) => name));
   await registerDocs(app, options.version);
 
   const { deployment, version, pipelines } = options;
   registerHealthRoutes(app, { checks: options.checks, nowMs: options.nowMs, version: { name: 'headrace', version, deployment, pipelines: pipelines.map(({ name }) => name) } });
   // In a scope of its own, because it reads JSON in its own way.
   await app.register(async (scope) => registerEventRoutes(scope as GatewayApp, options));
-  registerStatusRoute(app, options);
+  registerStatusRoute(app, { ...options, standing });
   registerDecisionRoutes(app, options);
   registerReviewRoutes(app, options);
   registerCodecRoutes(app, { codec: options.codec, origins: options.codecOrigins });

@@ -15,20 +15,3 @@ export async function countDeadLetters(admin: Pick<Admin, 'listTopics' | 'fetchT
     }),
   );
 }
-
-/** How many records of each partition the bridge's group has not committed: those that no started batch has. */
-export async function countLag(
-  admin: Pick<Admin, 'fetchTopicOffsets' | 'fetchOffsets'>,
-  groups: readonly { pipeline: string; topic: string; groupId: string }[],
-): Promise<{ pipeline: string; topic: string; partition: number; records: number }[]> {
-  const all = groups.map(async ({ pipeline, topic, groupId }) => {
-    const [ends, [committed]] = await Promise.all([admin.fetchTopicOffsets(topic), admin.fetchOffsets({ groupId, topics: [topic] })]);
-    const offsets = new Map(committed?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
-    return ends.map(({ partition, low, high }) => ({
-      pipeline, topic, partition,
-      // A group that has committed nothing stands at -1: everything that is kept lies before it.
-      records: Number(high) - Math.max(Number(low), Math.min(Number(high), offsets.get(partition) ?? -1)),
-    })).sort((a, b) => a.partition - b.partition);
-  });
-  return (await Promise.all(all)).flat();
-}

@@ -4,13 +4,13 @@ import type { BatchRun, BatchRunsPort, HaltedRun, HaltedRunsPort } from '../cont
 import { batchWorkflowId, batchWorkflowIdPrefix, parseEventKey } from '../contracts/event-key.ts';
 import type { FailureCode } from '../contracts/failures.ts';
 import { searchAttributes, workflowNames, type BatchMemo } from '../contracts/names.ts';
+import { explainRun } from './run-waits.ts';
 import { findIncomplete, type ListedRun, type RunLists } from './incomplete-runs.ts';
 
 const deadlineMs = 10_000;
 const pageSize = 200;
 /** As many runs as Temporal gives in one answer: some of a page's workflow ids may have several. */
 const answerMax = 1_000;
-const reasonLengthMax = 200;
 /** As many as a topic has partitions, about. */
 const haltedMax = 1_000;
 
@@ -64,19 +64,25 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
       return count > 0;
     },
     async openSince(beforeMs, max) {
-      const query = `${ours} AND ExecutionStatus = 'Running' AND StartTime < '${new Date(beforeMs).toISOString()}'`;
+      // Not by 'Running': somebody may have paused it, which servers before 1.30 do not know.
+      const query = `${ours} AND ExecutionStatus NOT IN ('Completed', 'Terminated', 'Failed', 'Canceled', 'TimedOut') AND StartTime < '${new Date(beforeMs).toISOString()}'`;
       const { count: total } = await soon(() => client.workflow.count(query));
       if (total === 0) return { total, runs: [] };
       const runs = await soon(() => list(query, max));
       const described = await Promise.all(runs.map(({ workflowId }) => latest(workflowId)));
-      return { total, runs: described.flatMap((run) => (run ? [{ ...batchRunOf(run), waitsFor: waitsFor(run) }] : [])) };
+      return { total, runs: await Promise.all(described.flatMap((run) => (run ? [soon(async () => ({ ...batchRunOf(run), waitsFor: await explainRun(client, run) }))] : []))) };
     },
   };
 }
 
+/** True for a run that has not ended; somebody may have paused it. */
+export function isOpen(statusName: string): boolean {
+  return statusName === 'RUNNING' || statusName === 'PAUSED';
+}
+
 /** True for a run that ended, and not well: its effects may be missing. */
 export function isIncomplete(statusName: string): boolean {
-  return statusName !== 'RUNNING' && statusName !== 'COMPLETED';
+  return !isOpen(statusName) && statusName !== 'COMPLETED';
 }
 
 /** The latest run of a workflow id; undefined when Temporal has none (any more). */
@@ -100,11 +106,4 @@ const refusedInARow: FailureCode = 'REFUSED_IN_A_ROW';
 function haltOf(run: WorkflowExecutionDescription | undefined): HaltedRun | undefined {
   const failure = run?.raw.pendingActivities?.map(({ lastFailure }) => lastFailure).find((each) => each?.applicationFailureInfo?.type === refusedInARow);
   return run && failure ? { ...batchRunOf(run), reason: failure.message ?? refusedInARow, taskQueue: run.taskQueue } : undefined;
-}
-
-/** Why the pending activities of a run failed last, each reason once. */
-function waitsFor({ raw }: WorkflowExecutionDescription): string[] {
-  const reasons = (raw.pendingActivities ?? []).map(({ activityType, attempt, lastFailure }) =>
-    `${activityType?.name ?? 'an activity'}, attempt ${String(attempt)}${lastFailure?.message ? `: ${lastFailure.message.slice(0, reasonLengthMax)}` : ''}`);
-  return [...new Set(reasons)];
 }

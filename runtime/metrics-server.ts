@@ -3,9 +3,13 @@ import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { messageOf } from '../contracts/failures.ts';
 import { hostPort } from '../contracts/host-port.ts';
+import type { PartitionStates } from '../contracts/partition-state.ts';
 
-/** Serves `/metrics` (Prometheus text), `/metrics.json` (for other processes of ours) and `/healthz`. */
-export async function startMetricsServer(registry: Registry, { host, port }: { host: string; port: number }): Promise<{ address: string; close(): Promise<void> }> {
+/**
+ * Serves `/metrics` (Prometheus text), `/metrics.json` (for other processes of ours) and `/healthz`; of a process that reads partitions
+ * also how these stand, at `/partitions.json`.
+ */
+export async function startMetricsServer(registry: Registry, { host, port }: { host: string; port: number }, partitions?: () => PartitionStates): Promise<{ address: string; close(): Promise<void> }> {
   const server = createServer((request, response) => {
     void (async () => {
       try {
@@ -13,6 +17,8 @@ export async function startMetricsServer(registry: Registry, { host, port }: { h
           response.setHeader('content-type', registry.contentType).end(await registry.metrics());
         } else if (request.url === '/metrics.json') {
           response.setHeader('content-type', 'application/json').end(JSON.stringify(await registry.getMetricsAsJSON()));
+        } else if (request.url === '/partitions.json' && partitions) {
+          response.setHeader('content-type', 'application/json').end(JSON.stringify(partitions()));
         } else if (request.url === '/healthz') {
           response.end('ok\n');
         } else {

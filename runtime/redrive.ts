@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
-import { describeLatest, isIncomplete } from './batch-runs.ts';
+import { describeLatest, isIncomplete, isOpen } from './batch-runs.ts';
 
 const deadlineMs = 10_000;
 
@@ -51,7 +51,7 @@ export async function redrive(client: Client, workflowId: string, { again = fals
   const { namespace } = client.options;
   const run = await soon(() => describeLatest(client, workflowId));
   if (!run) throw new Error(`there is no such workflow in namespace "${namespace}", or it is older than the namespace's retention`);
-  if (run.status.name === 'RUNNING') throw new Error('it is running');
+  if (isOpen(run.status.name)) throw new Error(`it is ${run.status.name.toLowerCase()}`);
   if (!again && !isIncomplete(run.status.name)) throw new Error('it has completed; --again delivers its decisions once more, for a sink that has lost them');
   const { events } = await soon(() => client.workflow.getHandle(workflowId, run.runId).fetchHistory());
   const point = redrivePoint(events ?? []);

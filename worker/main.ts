@@ -28,6 +28,7 @@ import { refuseForeignLake } from '../sinks/lake/owner.ts';
 import { createLedgerSink } from '../sinks/ledger.ts';
 import { createSinks } from '../sinks/registry.ts';
 import { guardDeployment } from './deployment-guard.ts';
+import { showDiskRoom } from './disk-metrics.ts';
 import { withLeanSandbox } from './lean-sandbox.ts';
 import { createActivityReports } from './metrics.ts';
 import { openReviews } from './open-reviews.ts';
@@ -69,6 +70,7 @@ await runMain('worker', async (config, log) => {
   await refuseForeignLake(lakeRoot, config.deployment).catch((error: unknown) => {
     if (error instanceof HeadraceError) throw error;
   });
+  showDiskRoom(registry, { data: resolve(config.dataDir), lake: lakeRoot });
   const sinks = [...createSinks(pipelines, { pool, publisher, lakeRoot }), createLedgerSink({ pool })];
   const stopping = new AbortController();
   const activities = createActivities({

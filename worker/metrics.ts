@@ -21,6 +21,7 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
     events: new Counter({ name: 'headrace_events_total', help: 'Events decided.', labelNames: ['pipeline', 'outcome'], registers }),
     late: new Counter({ name: 'headrace_late_events_total', help: 'Events decided that came too late for their windows.', labelNames: ['pipeline'], registers }),
     ahead: new Counter({ name: 'headrace_ahead_events_total', help: 'Events decided that lie so far ahead of their partition that its watermark does not follow them.', labelNames: ['pipeline'], registers }),
+    degraded: new Counter({ name: 'headrace_degraded_events_total', help: 'Events decided by a fallback, because the model did not answer.', labelNames: ['pipeline'], registers }),
     rejections: new Counter({ name: 'headrace_rejections_total', help: 'Records that got a dead letter.', labelNames: ['pipeline', 'step', 'code'], registers }),
     deliveries: new Counter({ name: 'headrace_deliveries_total', help: 'Deliveries of one batch to one sink.', labelNames: ['pipeline', 'sink', 'result'], registers }),
     delivered: new RecordLatency('headrace_delivered_latency', 'Record time to the last sink.', registry),
@@ -31,6 +32,7 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
     decided(pipeline, outcomeCounts) {
       for (const [outcome, count] of Object.entries(outcomeCounts)) metric.events.inc({ pipeline, outcome }, count);
     },
+    degraded: (pipeline, count) => metric.degraded.inc({ pipeline }, count),
     late(pipeline, { events, late, ahead }) {
       metric.late.inc({ pipeline }, late);
       metric.ahead.inc({ pipeline }, ahead);

@@ -3,6 +3,8 @@ import { largestParts, removeEndpoints, RunState, Supervisor, watchDisk, writeEn
 import type { DataFolder, DiskWatch } from '../../stack/supervisor/index.ts';
 import type { Console } from './console.ts';
 import { describeFigures } from './live/line.ts';
+import { isOfEnded, logFileOf } from '../status-report.ts';
+import { StandstillTeller, watchStandstills, type Standstills } from './live/standstills.ts';
 import { watchFigures } from './live/watch.ts';
 import { formatBytes } from './options.ts';
 import type { Plan } from './plan.ts';
@@ -63,9 +65,19 @@ export class Session {
     const { plan, console } = this.#options;
     const { metrics, pipelines } = plan.endpoints([]);
     const names = pipelines.map(({ name }) => name);
+    const teller = new StandstillTeller();
+    let standstills: Standstills | undefined;
+    this.#background.push(watchStandstills({
+      gatewayUrl: () => plan.endpoints([]).gateway.url, signal: this.#ended.signal,
+      onStandstills: (found) => {
+        const processes = { metrics, services: this.supervisor.status() };
+        standstills = { ...found, problems: found.problems.filter((problem) => !isOfEnded(processes, problem)) };
+        for (const line of teller.lines(standstills, (log) => logFileOf(processes, log))) console.line(line);
+      },
+    }));
     this.#background.push(watchFigures({
       targets: metrics, signal: this.#ended.signal,
-      onFigures: (figures) => describeFigures(figures, this.supervisor.status(), names).forEach((line, index) => console.status(`live ${index}`, line)),
+      onFigures: (figures) => describeFigures(figures, this.supervisor.status(), names, standstills).forEach((line, index) => console.status(`live ${index}`, line)),
     }));
   }
 

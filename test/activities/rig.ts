@@ -59,7 +59,7 @@ export class Rig {
   worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
     const { pipeline, model, deliver, deliveriesMax = 4, decideMsMax, quickMs } = this.#options;
     const reports: ActivityReports = {
-      stage: () => {}, decided: () => {}, late: () => {}, rejected: () => {}, halted: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
+      stage: () => {}, decided: () => {}, late: () => {}, degraded: () => {}, rejected: () => {}, halted: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
       delivery: (_pipeline, _sink, result) => void this.deliveries.push(result),
     };
     const read = () => {

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Commits } from '../../bridge/commits.ts';
 import { Committer } from '../../bridge/committer.ts';
 import { createKafkaSource } from '../../bridge/kafka-source.ts';
+import type { LogReader } from '../../runtime/kafka-log.ts';
 import { until } from '../live/wait.ts';
 import { instantClock } from './fakes.ts';
 
@@ -92,15 +93,16 @@ describe('a consumer and its commits', () => {
     return { kafka, sent, offsets, join };
   }
   const options = { topic: 't', groupId: 'g', sessionTimeoutMs: 10_000 };
+  const logs = { connect: () => Promise.resolve(), close: () => Promise.resolve() } as unknown as LogReader;
 
   test('have a deadline of our own', async () => {
     const { kafka } = silentCoordinator();
-    await expect(createKafkaSource(kafka, { ...options, commitDeadlineMs: 5 }).commit(0, 1, '')).rejects.toThrow('no answer within 0.005 s');
+    await expect(createKafkaSource(kafka, { ...options, logs, commitDeadlineMs: 5 }).commit(0, 1, '')).rejects.toThrow('no answer within 0.005 s');
   });
 
   test('that still wait for their turn are dropped with a new assignment, and never sent', async () => {
     const { kafka, sent, offsets, join } = silentCoordinator();
-    const source = createKafkaSource(kafka, options);
+    const source = createKafkaSource(kafka, { ...options, logs });
     await source.start({ assigned: () => {}, fetched: () => true, wantsMore: () => true, crashed: () => {} });
     const first = source.commit(0, 1, '');
     const second = source.commit(0, 2, '');
@@ -123,7 +125,7 @@ describe('a consumer and its commits', () => {
     async function started() {
       vi.useFakeTimers({ toFake: ['Date', 'performance', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
       const { kafka, sent } = silentCoordinator();
-      const source = createKafkaSource(kafka, options);
+      const source = createKafkaSource(kafka, { ...options, logs });
       const crashes: string[] = [];
       await source.start({ assigned: () => {}, fetched: () => true, wantsMore: () => true, crashed: ({ message }) => void crashes.push(message) });
       return { source, sent, crashes };

@@ -1,5 +1,6 @@
-import type { BatchStart, Clock, Commit, Fetch, LastStarted, Source, SourceHandlers, StartAnswer, Starter } from '../../bridge/ports.ts';
+import type { BatchStart, Clock, Commit, Fetch, LastStarted, LogBounds, Source, SourceHandlers, StartAnswer, Starter } from '../../bridge/ports.ts';
 import type { BridgeReports } from '../../bridge/reports.ts';
+import type { RunWait } from '../../runtime/run-waits.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
 
 export function recordAt(offset: number, text = `v${offset}`): KafkaRecord {
@@ -18,7 +19,9 @@ export class FakeSource implements Source {
   seeks: number[] = [];
   paused = false;
   stored: Commit = { offset: null, metadata: null };
-  log = { start: 0, end: 0 };
+  log: LogBounds | Error = { start: 0, end: 0 };
+  /** Offsets of the records that may be read; absent = all. */
+  readable: ((offset: number) => boolean) | undefined;
   failCommits = false;
   /** What the next poll brings while a lane waits for it. */
   onPoll: () => void = () => {};
@@ -56,8 +59,16 @@ export class FakeSource implements Source {
   committed(): Promise<Map<number, Commit>> {
     return Promise.resolve(new Map([[0, this.stored]]));
   }
-  bounds(): Promise<Map<number, { start: number; end: number }>> {
+  bounds(): Promise<Map<number, LogBounds | Error>> {
     return Promise.resolve(new Map([[0, this.log]]));
+  }
+  firstRecord(_: number, offset: number): Promise<{ offset: number } | { noneBelow: number }> {
+    const end = this.log instanceof Error ? offset : this.log.end;
+    for (let at = offset; at < end; at++) if (this.readable?.(at) ?? true) return Promise.resolve({ offset: at });
+    return Promise.resolve({ noneBelow: end });
+  }
+  timeAt(_: number, offset: number): Promise<number | undefined> {
+    return Promise.resolve(1_000 + offset);
   }
   offsetAt(_: number, timeMs: number): Promise<number> {
     return Promise.resolve(timeMs);
@@ -80,6 +91,13 @@ export class FakeStarter implements Starter {
     return { kind: 'scored', position: start.position, end, count: start.count };
   }
 
+  /** Why a run is not scored. */
+  wait: RunWait | undefined;
+
+  explain(): Promise<RunWait | undefined> {
+    return Promise.resolve(this.wait);
+  }
+
   lastStarted(): Promise<LastStarted | undefined> {
     return Promise.resolve(this.last);
   }
@@ -99,5 +117,5 @@ export const instantClock: Clock & { slept: number[] } = {
 export function recordingReports(): BridgeReports & { events: { what: string; detail: unknown }[] } {
   const events: { what: string; detail: unknown }[] = [];
   const note = (what: string) => (_: unknown, detail?: unknown) => void events.push({ what, detail });
-  return { events, scored: note('scored'), lane: () => {}, logEnd: () => {}, lost: note('lost'), halted: note('halted'), waiting: () => {}, commitFailed: note('commitFailed'), revoked: note('revoked') };
+  return { events, scored: note('scored'), lane: () => {}, lost: note('lost'), halted: note('halted'), waiting: () => {}, commitFailed: note('commitFailed'), revoked: note('revoked') };
 }

@@ -42,27 +42,26 @@ async function newProducer(transactionalId?: string) {
 /** Runs a bridge on the topic and answers what it did. */
 async function startBridge(starter = new FakeStarter()) {
   const reports = recordingReports();
-  let last: { logEnd: number; done: number } | undefined;
-  reports.logEnd = (_, logEnd, done) => (last = { logEnd, done });
   const bridge = new PipelineBridge(
     { createSource: newSource, starter, clock: systemClock, budget: new Budget(systemClock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports, log: { info: () => {}, error: () => {} } },
     { chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic }, epoch: 0, startAt: 'earliest', caps: { recordsMax: 100, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000 },
   );
   cleanUps.push(() => bridge.stop());
   await bridge.start();
-  return { starter, reports, last: () => last };
+  return { starter, reports, state: () => bridge.states()[0] };
 }
 
 describe('the bridge on kafkajs', () => {
   test('a log that ends in an aborted transaction is read to its end: no lag is left', async () => {
     const plain = await newProducer();
     await plain.send({ topic, messages: [{ value: 'a' }, { value: 'b' }] });
-    const { starter, last } = await startBridge();
+    const { starter, state } = await startBridge();
     await until('scored', () => starter.starts.some(({ end }) => end >= 2));
     const transaction = await (await newProducer(uniqueName('tx'))).transaction();
     await transaction.send({ topic, messages: [{ value: 'never' }, { value: 'seen' }] });
     await transaction.abort();
-    await until('caught up with the aborted records and their marker', () => last()?.logEnd === 5 && last()?.done === 5, { detail: () => JSON.stringify(last()) });
+    await until('caught up with the aborted records and their marker', () => state()?.logEnd === 5 && state()?.doneBelow === 5, { detail: () => JSON.stringify(state()) });
+    expect(state()).toMatchObject({ lag: 0, waiting: { kind: 'records' } });
     await plain.send({ topic, messages: [{ value: 'c' }] });
     await until('the next record', () => starter.starts.at(-1)?.end === 6);
     expect(starter.starts.at(-1)).toMatchObject({ position: 2, count: 1 });
@@ -90,7 +89,24 @@ describe('the bridge on kafkajs', () => {
     const handlers = { assigned: () => {}, fetched: () => false, wantsMore: () => true, crashed: () => {} };
     await source.start(handlers);
     cleanUps.push(() => source.stop());
-    expect((await source.bounds()).get(0)).toEqual({ start: 0, end: 1 });
+    expect((await source.bounds()).get(0)).toEqual({ start: 0, end: 1, highWatermark: 2 });
+  }, 60_000);
+
+  test('what an open transaction holds back is lag, with the age of its first record, until it ends', async () => {
+    const plain = await newProducer();
+    await plain.send({ topic, messages: [{ value: 'a' }] });
+    const { starter, state } = await startBridge();
+    await until('scored', () => starter.starts.some(({ end }) => end >= 1));
+    const transaction = await (await newProducer(uniqueName('tx'))).transaction();
+    await transaction.send({ topic, messages: [{ value: 'b', timestamp: String(Date.now() - 3_600_000) }] });
+    await plain.send({ topic, messages: [{ value: 'behind it' }] });
+    await until('the reason', () => state()?.waiting.kind === 'transaction' && state()?.lag === 2, { detail: () => JSON.stringify(state()) });
+    expect(state()).toMatchObject({ doneBelow: 1, stableEnd: 1, logEnd: 3, waiting: { offset: 1, text: expect.stringContaining('open since offset 1') } });
+    await until('its age', () => Math.round(state()!.oldestSeconds! / 60) === 60, { detail: () => JSON.stringify(state()) });
+    await transaction.abort();
+    await until('the record behind it', () => starter.starts.at(-1)?.end === 4);
+    await until('nothing waits', () => state()?.lag === 0, { detail: () => JSON.stringify(state()) });
+    expect(state()?.waiting).toEqual({ kind: 'records' });
   }, 60_000);
 
   test('a last record that retention deleted neither stops the chain nor loses its commit', async () => {

@@ -6,7 +6,7 @@ const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition:
 const gone = () => Promise.reject(new Error('no Postgres'));
 
 function starterThatKnows(last: LastStarted | undefined): Starter {
-  return { start: () => Promise.resolve({ kind: 'unknown', reason: 'x' }), lastStarted: () => Promise.resolve(last) };
+  return { start: () => Promise.resolve({ kind: 'unknown', reason: 'x' }), lastStarted: () => Promise.resolve(last), explain: () => Promise.resolve(undefined) };
 }
 
 describe('the furthest batch of a chain', () => {

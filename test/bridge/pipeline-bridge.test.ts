@@ -23,17 +23,16 @@ let sources: FakeSource[];
 let reports: ReturnType<typeof recordingReports>;
 let clock: FastClock;
 let bridge: PipelineBridge;
+let starter: FakeStarter;
 let newSource: () => FakeSource;
-let done: number | undefined;
 const errors: string[] = [];
 
 beforeEach(async () => {
   sources = [];
   errors.length = 0;
-  done = undefined;
   clock = new FastClock();
+  starter = new FakeStarter();
   reports = recordingReports();
-  reports.logEnd = (_, __, doneBelow) => (done = doneBelow);
   newSource = () => new FakeSource();
   const createSource = () => {
     const source = newSource();
@@ -42,7 +41,7 @@ beforeEach(async () => {
     return source;
   };
   bridge = new PipelineBridge(
-    { createSource, starter: new FakeStarter(), clock, budget: new Budget(clock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports, log: { info: () => {}, error: (text) => errors.push(text) } },
+    { createSource, starter, clock, budget: new Budget(clock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports, log: { info: () => {}, error: (text) => errors.push(text) } },
     { chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' }, epoch: 0, startAt: 'earliest', caps: { recordsMax: 100, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000 },
   );
   await bridge.start();
@@ -75,8 +74,43 @@ describe('the bridge of a pipeline', () => {
     expect(sources[0]!.handlers!.fetched(fetchOf(2, [], 10))).toBe(true);
     clock.isHeld = false;
     await until('five minutes', () => clock.nowMs() > 300_000, { everyMs: 1 });
-    expect(done).toBe(10);
+    expect(bridge.states()).toMatchObject([{ doneBelow: 10, lag: 0 }]);
     expect(sources).toHaveLength(1);
+  });
+
+  test('leaves a consumer alone where the log goes on and no record is left in it, and shows no lag for ever', async () => {
+    await assign(sources[0]!);
+    sources[0]!.readable = (offset) => offset < 2;
+    expect(sources[0]!.handlers!.fetched(fetchOf(0, [recordAt(0), recordAt(1)]))).toBe(true);
+    await until('scored', () => reports.events.some(({ what }) => what === 'scored'), { everyMs: 1 });
+    clock.isHeld = false;
+    await until('five minutes', () => clock.nowMs() > 300_000, { everyMs: 1 });
+    expect(bridge.states(5_000)).toMatchObject([{ doneBelow: 10, lag: 0, waiting: { kind: 'records' } }]);
+    expect(sources).toHaveLength(1);
+  });
+
+  test('tells of a log whose leader is away that nothing is known of its end, and why', async () => {
+    await assign(sources[0]!);
+    sources[0]!.log = new Error('broker 2, which leads it, does not answer');
+    clock.isHeld = false;
+    await until('told', () => errors.length > 0, { everyMs: 1 });
+    expect(errors[0]).toBe('the end of the log of t-0 is unknown: broker 2, which leads it, does not answer');
+    expect(bridge.states()).toMatchObject([{ lag: undefined, waiting: { kind: 'kafka', text: 'broker 2, which leads it, does not answer' } }]);
+    sources[0]!.log = { start: 0, end: 0 };
+    await until('it is known again', () => bridge.states()[0]?.lag === 0, { everyMs: 1 });
+  });
+
+  test('tells the age of the record that waits, and what its batch waits for', async () => {
+    starter.answer = () => ({ kind: 'unknown', reason: 'not scored yet' });
+    starter.wait = { kind: 'paused', text: 'step infer is paused', by: 'ann' };
+    await assign(sources[0]!);
+    expect(sources[0]!.handlers!.fetched(fetchOf(0, [recordAt(0)], 1))).toBe(true);
+    clock.isHeld = false;
+    await until('the reason', () => bridge.states()[0]?.waiting.kind === 'paused', { everyMs: 1 });
+    expect(bridge.states(61_000)).toMatchObject([{ lag: 10, oldestSeconds: 60, waiting: { text: 'step infer is paused' }, run: 'batch:d:p:0:t:0:0' }]);
+    expect(JSON.stringify(bridge.states())).not.toContain('ann');
+    // The clock of the host may be behind the producer's.
+    expect(bridge.states(0)[0]!.oldestSeconds).toBe(0);
   });
 
   test('a consumer is told that its partitions want more while one has nothing to do, and one that was left behind is not', async () => {

@@ -11,7 +11,7 @@ const chainReport = (more: Partial<ChainReport> = {}): ChainReport => ({
   chain, span: { from: 0, to: 12_000 }, batches: 1_024, records: 11_990, doubled: 0, committed: 12_000, holes: [], moreHoles: 0, overlaps: [], moreOverlaps: 0, unwritten: [], incomplete: [], unexamined: [], ...more,
 });
 const report = (more: Partial<VerifyReport> = {}): VerifyReport => ({
-  deployment: 'local', ok: true, chains: [chainReport()], without: [], withoutChain: [], unread: [], incomplete: { runs: [], more: false, unexamined: false }, overdue: { total: 0, olderThanSeconds: 600, runs: [] }, ...more,
+  deployment: 'local', ok: true, verdict: more.ok === false ? 'wrong' : 'well', partitions: [], problems: [], unknown: {}, chains: [chainReport()], without: [], withoutChain: [], unread: [], incomplete: { runs: [], more: false, unexamined: false }, overdue: { total: 0, olderThanSeconds: 600, runs: [] }, ...more,
 });
 
 describe('verifyText', () => {
@@ -36,7 +36,7 @@ Every record up to these offsets is in a batch, and every batch has completed or
       ok: false,
       chains: [chainReport({ holes: [{ from: 5, to: 6 }], overlaps: [{ from: 10, to: 20 }], skipped: { from: 12_000, to: 12_050 }, committed: 12_050, unexamined: [{ from: 30, to: 40 }] })],
       incomplete: { runs: [run(40, { status: 'CANCELLED' })], more: false, unexamined: false },
-      overdue: { total: 7, olderThanSeconds: 600, runs: [run(60, { startedAtMs: Date.UTC(2026, 0, 1), waitsFor: ['deliver, attempt 12: SINK_UNAVAILABLE: gone'] })] },
+      overdue: { total: 7, olderThanSeconds: 600, runs: [run(60, { startedAtMs: Date.UTC(2026, 0, 1), waitsFor: [{ kind: 'failing', text: 'deliver, attempt 12: SINK_UNAVAILABLE: gone' }] })] },
     }));
     for (const line of [
       'hole: no batch has offset 5 of orders-3 (pipeline orders).', 'overlap: two batches have offsets 10 to 19 of', 'skipped: offset 12050 is committed, and no batch has offsets 12000 to 12049',

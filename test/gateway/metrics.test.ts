@@ -62,7 +62,6 @@ describe('/metrics', () => {
       registry,
       gauges: {
         decisions: () => Promise.resolve([]),
-        lag: () => Promise.resolve([]),
         openReviews: () => Promise.resolve([{ pipeline: 'orders', count: 5 }]),
         waitingReviews: () => Promise.resolve([{ pipeline: 'orders', count: 9 }]),
         deadLetters: () => (fail ? Promise.reject(new Error('no broker')) : Promise.resolve([{ pipeline: 'orders', count: 2 }])),

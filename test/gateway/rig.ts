@@ -24,7 +24,8 @@ export function testGateway(parts: Partial<GatewayOptions>): Promise<GatewayApp>
     codecOrigins: new Set(),
     registry: new Registry(),
     metricsTargets: [],
-    gauges: { decisions: none, openReviews: none, waitingReviews: none, deadLetters: none, lag: none },
+    gauges: { decisions: none, openReviews: none, waitingReviews: none, deadLetters: none },
+    state: { partitions: () => Promise.resolve({ partitions: [], processes: [], unknown: {} }), schedules: none, openBatches: () => Promise.resolve({ total: 0, runs: [] }) },
     log: createLogger('test', 'silent'),
     ...parts,
   });

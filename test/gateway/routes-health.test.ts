@@ -47,22 +47,32 @@ describe('health, readiness, version, documentation', () => {
     expect(asked).toBe(2);
   });
 
-  it('shows the numbers of each pipeline, and why one is missing', async () => {
+  it('shows the numbers of each pipeline, what stands, and why something is missing', async () => {
+    const standing = { pipeline: 'orders', topic: 'orders', partition: 1, doneBelow: 4, logEnd: 9, lag: 5, oldestSeconds: 3_600, waiting: { kind: 'halted' as const, text: 'offset 4 cannot be read', forSeconds: 3_000 } };
     app = await testGateway({
       gauges: {
         decisions: () => Promise.resolve([{ pipeline: 'orders', outcome: 'approve', decisions: 7 }, { pipeline: 'orders', outcome: 'review', decisions: 2 }]),
         openReviews: () => Promise.resolve([{ pipeline: 'orders', count: 2 }]),
         waitingReviews: () => Promise.resolve([{ pipeline: 'orders', count: 6 }]),
         deadLetters: () => Promise.reject(new Error('no broker')),
-        lag: () => Promise.resolve([{ pipeline: 'orders', topic: 'orders', partition: 1, records: 5 }]),
+      },
+      state: {
+        partitions: () => Promise.resolve({ partitions: [standing], processes: [{ name: 'b', address: '127.0.0.1:1', reason: 'gone' }], unknown: { 'log of returns': 'no broker' } }),
+        schedules: () => Promise.reject(new Error('no Temporal')),
+        openBatches: () => Promise.resolve({ total: 0, runs: [] }),
       },
     });
     expect((await app.inject('/v1/status')).json()).toEqual({
       pipelines: [
-        { name: 'orders', topic: 'orders', decisions: { approve: 7, review: 2 }, openReviews: 2, waitingReviews: 6, lag: [{ topic: 'orders', partition: 1, records: 5 }] },
-        { name: 'returns', topic: 'returns', decisions: {}, openReviews: 0, waitingReviews: 0, lag: [] },
+        { name: 'orders', topic: 'orders', decisions: { approve: 7, review: 2 }, openReviews: 2, waitingReviews: 6, partitions: [{ topic: 'orders', partition: 1, doneBelow: 4, logEnd: 9, lag: 5, oldestSeconds: 3_600, waiting: standing.waiting }] },
+        { name: 'returns', topic: 'returns', decisions: {}, openReviews: 0, waitingReviews: 0, partitions: [] },
       ],
-      unknown: { deadLetters: 'no broker' },
+      processes: [{ name: 'b', address: '127.0.0.1:1', reason: 'gone' }],
+      problems: [
+        { kind: 'halted', pipeline: 'orders', place: 'orders-1', short: 'orders-1: halted, waiting for you', text: 'orders-1 of orders: 5 records wait, the oldest for 60 min; halted, waiting for you, for 50 min: offset 4 cannot be read', log: 'bridge' },
+        { kind: 'process', place: 'b', short: 'the process b does not answer', text: 'the process b does not answer at its metrics address 127.0.0.1:1: gone', log: 'b' },
+      ],
+      unknown: { deadLetters: 'no broker', schedules: 'no Temporal', 'log of returns': 'no broker' },
     });
   });
 

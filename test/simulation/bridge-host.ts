@@ -147,7 +147,6 @@ export class BridgeHost {
     return {
       scored: ({ partition }, { position, end }) => trace.tell(() => `${process.name}: partition ${partition} goes on behind [${position}, ${end})`),
       lane: () => {},
-      logEnd: () => {},
       lost: ({ partition }, { from, to }) => {
         trace.count('retention overtook');
         trace.tell(() => `${process.name}: partition ${partition} lost [${from}, ${to})`);

@@ -237,6 +237,18 @@ export class FakeSource implements Source {
     });
   }
 
+  firstRecord(partition: number, offset: number): Promise<{ offset: number } | { noneBelow: number }> {
+    return this.#ask('firstRecord', () => {
+      const { entries, start, shownEnd } = this.world.logs[partition]!;
+      for (let at = Math.max(offset, start); at < shownEnd; at++) if (entries[at]?.kind === 'record') return { offset: at };
+      return { noneBelow: shownEnd };
+    });
+  }
+
+  timeAt(): Promise<undefined> {
+    return this.#ask('timeAt', () => undefined);
+  }
+
   #ask<T>(what: string, act: () => T): Promise<T> {
     return this.#answer(() => {
       const { random, trace, faults, kafkaIsDown } = this.world;

@@ -15,7 +15,12 @@ export interface Figures {
   scored?: Latency;
   /** Record time to delivered by all sinks. */
   delivered?: Latency;
-  lagRecords: number;
+  /** What the log holds beyond what is done; absent when that of a partition is not known. */
+  lagRecords?: number;
+  /** Age of the oldest record that waits; absent when none is known. */
+  oldestSeconds?: number;
+  /** Share of the window's events that came too late for their windows. */
+  lateShare?: number;
   /** By name. */
   pipelines: Record<string, PipelineFigures>;
   /** Partitions that wait, by reason. */
@@ -29,10 +34,11 @@ export interface PipelineFigures {
   outcomes: Record<string, number>;
   /** Events of this session that came too late for their windows; undefined while nobody has counted. */
   late?: number;
-  deadLetters: number;
-  reviewsOpen: number;
+  /** What is absent is not known. */
+  deadLetters?: number;
+  reviewsOpen?: number;
   /** Reviews that wait to be opened. */
-  reviewsWaiting: number;
+  reviewsWaiting?: number;
 }
 
 function samplesOf(snapshot: Snapshot, name: string): Sample[] {
@@ -66,19 +72,37 @@ function latencyOf(oldest: Snapshot, newest: Snapshot, histogram: string): Laten
 export function figuresOf(oldest: Snapshot, newest: Snapshot): Figures {
   const events = samplesOf(newest, 'headrace_events_total');
   const seconds = (newest.atMs - oldest.atMs) / 1_000;
-  const waiting = samplesOf(newest, 'headrace_bridge_waiting').filter((sample) => sample.value > 0 && sample.labels['reason'] !== 'none');
+  const waiting = samplesOf(newest, 'headrace_bridge_waiting').filter((sample) => sample.value > 0 && !['scoring', 'none'].includes(sample.labels['reason'] ?? ''));
   return {
     eventsPerSecond: (sum(events) - sum(samplesOf(oldest, 'headrace_events_total'))) / seconds,
     scored: latencyOf(oldest, newest, 'headrace_scored_latency_seconds'),
     delivered: latencyOf(oldest, newest, 'headrace_delivered_latency_seconds'),
-    lagRecords: sum(samplesOf(newest, 'headrace_lag_records')),
+    lagRecords: lagOf(newest),
+    oldestSeconds: max(samplesOf(newest, 'headrace_oldest_waiting_record_seconds')),
+    lateShare: shareOf(sum(samplesOf(newest, 'headrace_late_events_total')) - sum(samplesOf(oldest, 'headrace_late_events_total')), sum(events) - sum(samplesOf(oldest, 'headrace_events_total'))),
     pipelines: pipelinesOf(newest),
     waiting: sumBy(waiting, 'reason'),
     eventsTotal: sum(events),
   };
 }
 
+function max(samples: readonly Sample[]): number | undefined {
+  return samples.length === 0 ? undefined : Math.max(...samples.map(({ value }) => value));
+}
+
+function shareOf(part: number, all: number): number | undefined {
+  return all > 0 ? part / all : undefined;
+}
+
+/** A bridge that does not answer, or a log whose end nobody knows, leaves it open. */
+function lagOf(newest: Snapshot): number | undefined {
+  const lags = samplesOf(newest, 'headrace_lag_records');
+  return lags.length === 0 || lags.length < samplesOf(newest, 'headrace_log_end_known').length ? undefined : sum(lags);
+}
+
 const countedMetrics = { events: 'headrace_events_total', late: 'headrace_late_events_total', deadLetters: 'headrace_dead_letters', open: 'headrace_reviews_open', waiting: 'headrace_reviews_waiting' } as const;
+
+const known = (samples: readonly Sample[]) => (samples.length === 0 ? undefined : sum(samples));
 
 function pipelineOf({ labels }: Sample): string {
   return labels['pipeline'] ?? '';
@@ -91,10 +115,10 @@ function pipelinesOf(newest: Snapshot): Record<string, PipelineFigures> {
     const late = samples('late');
     return [name, {
       outcomes: sumBy(samples('events'), 'outcome'),
-      late: late.length === 0 ? undefined : sum(late),
-      deadLetters: sum(samples('deadLetters')),
-      reviewsOpen: sum(samples('open')),
-      reviewsWaiting: sum(samples('waiting')),
+      late: known(late),
+      deadLetters: known(samples('deadLetters')),
+      reviewsOpen: known(samples('open')),
+      reviewsWaiting: known(samples('waiting')),
     }];
   }));
 }

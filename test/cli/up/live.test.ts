@@ -6,6 +6,7 @@ import { MetricsHistory } from '../../../cli/up/live/history.ts';
 import { describeFigures } from '../../../cli/up/live/line.ts';
 import { parseMetrics } from '../../../cli/up/live/metrics.ts';
 import type { Sample } from '../../../cli/up/live/metrics.ts';
+import { StandstillTeller } from '../../../cli/up/live/standstills.ts';
 import { quantile } from '../../../cli/up/live/quantile.ts';
 
 /** A process with real prom-client metrics. */
@@ -61,8 +62,8 @@ describe('figures', () => {
     history.add(1_000, new Map([['p', parseMetrics(JSON.parse(JSON.stringify(await registers[0]!.getMetricsAsJSON())))]]));
     const { oldest, newest } = history.span()!;
     expect(figuresOf(oldest, newest).pipelines).toEqual({
-      a: { outcomes: { approve: 3 }, late: 2, deadLetters: 0, reviewsOpen: 5, reviewsWaiting: 0 },
-      b: { outcomes: { approve: 4 }, late: undefined, deadLetters: 7, reviewsOpen: 0, reviewsWaiting: 6 },
+      a: { outcomes: { approve: 3 }, late: 2, reviewsOpen: 5 },
+      b: { outcomes: { approve: 4 }, deadLetters: 7, reviewsWaiting: 6 },
     });
   });
 
@@ -130,13 +131,37 @@ describe('the live line', () => {
     expect(describeFigures(more, [running], ['fraud', 'orders', 'returns'])).toEqual([
       '50 events/s | scored p50 21 p99 60 ms | all sinks p50 40 p99 92 ms | lag 1,234',
       'fraud: approve 9,812 block 3 | late 17 | dead letters 2 | open reviews 31',
-      'orders: dead letters 0 | open reviews 0',
+      'orders: dead letters unknown | open reviews unknown',
       'returns: accept 4 | dead letters 1 | open reviews 1,000 (2,500 wait to be opened)',
     ]);
   });
 
   it('says what it waits for', () => {
     expect(describeFigures(undefined, [running], ['fraud', 'orders'])).toEqual(['waiting for the first events']);
-    expect(describeFigures({ ...figures, waiting: { temporal: 2 } }, [{ ...running, state: 'restarting' }], ['fraud'])[0]).toMatch(/waiting for worker \(restarting\), batches to be scored \(when .*\) \(2 partitions\)$/);
+    const bridge = { name: 'bridge', state: 'ready', pid: 2, logFile: '/d/logs/bridge.log' } as const;
+    expect(describeFigures({ ...figures, waiting: { failing: 2 } }, [{ ...running, state: 'restarting' }, bridge], ['fraud'])[0])
+      .toMatch(/waiting for worker \(restarting\), a step that fails \(2 partitions; the bridge's log says why: \/d\/logs\/bridge\.log\)$/);
+  });
+
+  it('never shows what is not known as a calm zero', () => {
+    const { lagRecords: _, ...unknown } = figures;
+    expect(describeFigures(unknown, [running], ['fraud'])[0]).toContain('| lag unknown |');
+    expect(describeFigures(unknown, [running], ['fraud'], { problems: [], unknown: {}, lagRecords: 9 })[0]).toContain('| lag 9 |');
+    expect(describeFigures(figures, [running], ['fraud'], { problems: [], unknown: { schedules: 'no Temporal' } })[0]).toMatch(/\| not known: schedules$/);
+    expect(describeFigures({ ...figures, oldestSeconds: 840, lateShare: 0.25 }, [running], ['fraud'])[0]).toContain('| lag 1,234 (oldest 14 min) | 25% late now |');
+  });
+
+  it('names what stands, and tells of each thing once in full', () => {
+    const problem = (place: string) => ({ kind: 'paused' as const, place, short: `${place}: its batch is paused`, text: `${place}: its batch is paused by ann`, log: 'bridge' });
+    const problems = ['t-0', 't-1', 't-2'].map(problem);
+    expect(describeFigures({ ...figures, waiting: { paused: 3 } }, [running], ['fraud'], { problems, unknown: {} })[0])
+      .toMatch(/\| standing: t-0: its batch is paused; t-1: its batch is paused; and 1 more \(headrace status says why\)$/);
+    const teller = new StandstillTeller();
+    const lines = (...now: typeof problems) => teller.lines({ problems: now, unknown: {} }, (name) => `/d/logs/${name}.log`);
+    expect(lines(problem('t-0'))).toEqual(['standing: t-0: its batch is paused by ann', '  log: /d/logs/bridge.log']);
+    expect(lines(problem('t-0'))).toEqual([]);
+    expect(teller.lines({ problems: [], unknown: { partitions: 'no answer' } }, () => undefined)).toEqual([]);
+    expect(lines()).toEqual(['no longer standing: t-0: its batch is paused']);
+    expect(lines(problem('t-0'))).toHaveLength(2);
   });
 });

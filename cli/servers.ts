@@ -1,0 +1,77 @@
+import type { Client } from '@temporalio/client';
+import type { Admin } from 'kafkajs';
+import { messageOf } from '../contracts/failures.ts';
+import type { Config } from '../contracts/schemas/config.ts';
+import { createPool, type Pool } from '../database/pool.ts';
+import { findChainEnd } from '../database/ranges.ts';
+import { createBatchRuns } from '../runtime/batch-runs.ts';
+import { connectKafka } from '../runtime/kafka.ts';
+import { createLogReader, type LogReader } from '../runtime/kafka-log.ts';
+import { createLogger } from '../runtime/log.ts';
+import { readSchedules } from '../runtime/schedules.ts';
+import { readStanding, type Standing } from '../runtime/standing.ts';
+import { readSystemState, type StateSources } from '../runtime/system-state.ts';
+import { connectTemporal } from '../runtime/temporal.ts';
+
+/** The servers of a system, each as far as it answers. */
+export interface Servers {
+  pool?: Pool;
+  temporal?: Client;
+  kafka?: { admin: Admin; logs: LogReader };
+  /** Why one is not there, by its name. */
+  away: Record<string, string>;
+  close(): Promise<void>;
+}
+
+/** A batch that is open for longer is worth a look. */
+const openMs = 60_000;
+const openListedMax = 10;
+
+/** Connects to all of them side by side. Never rejects. */
+export async function connectServers(config: Config): Promise<Servers> {
+  const away: Record<string, string> = {};
+  const opened: (() => Promise<unknown>)[] = [];
+  const open = async <T>(name: string, connect: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await connect();
+    } catch (error) {
+      away[name] = messageOf(error);
+      return undefined;
+    }
+  };
+  const [pool, temporal, kafka] = await Promise.all([
+    open('Postgres', async () => {
+      const made = await createPool(config.database.url, { max: 2, applicationName: 'headrace status' });
+      opened.push(() => made.end());
+      return made;
+    }),
+    open('Temporal', async () => {
+      const client = await connectTemporal(config);
+      opened.push(() => client.connection.close());
+      return client;
+    }),
+    open('Kafka', async () => {
+      const client = await connectKafka(config, createLogger('status', 'error'), 'status');
+      const admin = client.admin();
+      const logs = createLogReader(client);
+      opened.push(() => admin.disconnect(), () => logs.close());
+      await Promise.all([admin.connect(), logs.connect()]);
+      return { admin, logs };
+    }),
+  ]);
+  return { pool, temporal, kafka, away, close: async () => void (await Promise.allSettled(opened.map((close) => close()))) };
+}
+
+/** How the system stands, by those servers and processes that answer. */
+export async function standingOf({ pool, temporal, kafka, away }: Servers, config: Config, { pipelines, targets }: Pick<StateSources, 'pipelines' | 'targets'>): Promise<Standing> {
+  const { deployment, epoch } = config;
+  const ofTemporal = <T>(read: (client: Client) => Promise<T>): Promise<T> => (temporal ? read(temporal) : Promise.reject(new Error(away['Temporal'])));
+  return readStanding({
+    partitions: () => readSystemState({
+      deployment, epoch, pipelines, targets, kafka, temporal,
+      chainEnd: (chain) => (pool ? findChainEnd(pool, chain) : Promise.reject(new Error(away['Postgres']))),
+    }),
+    schedules: () => ofTemporal((client) => readSchedules(client, { deployment: config.deployment, taskQueue: config.temporal.taskQueue })),
+    openBatches: () => ofTemporal((client) => createBatchRuns(client, deployment).openSince(Date.now() - openMs, openListedMax)),
+  });
+}
