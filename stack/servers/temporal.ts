@@ -38,6 +38,8 @@ export interface TemporalServer extends EmbeddedServer {
 
 /** See docs/decisions/0032: what each costs and gains here. A cluster of more than one machine has other needs. */
 const dynamicConfig = [
+  // It would ask its maker for newer versions, and send its own with a cluster id: docs/privacy.md.
+  'frontend.enableServerVersionCheck=false',
   // One history shard polls its queues 20 times a second by default, so each hop of a workflow waits up to 50 ms. Far higher figures cost throughput under load.
   'history.transferProcessorMaxPollRPS=300',
   // Behind each poll of the timers there is a second one, that looks ahead. No timer of ours holds up scoring.
