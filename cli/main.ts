@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { directHosts } from '../contracts/proxies.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerStatus } from './status.ts';
@@ -31,6 +32,7 @@ function report(error: unknown): void {
   process.stderr.write(`headrace: ${message}\n`);
 }
 
+Object.assign(process.env, directHosts(process.env));
 try {
   await program.parseAsync(process.argv);
 } catch (error) {

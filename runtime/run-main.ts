@@ -1,3 +1,4 @@
+import { directHosts } from '../contracts/proxies.ts';
 import { ConfigError, parseConfig, type Config } from '../contracts/schemas/config.ts';
 import { PipelineDefinitionError } from '../pipelines/define.ts';
 import { createLogger, type Logger } from './log.ts';
@@ -22,6 +23,7 @@ export async function runMain(name: string, start: (config: Config, log: Logger)
   let verbose = false;
   try {
     const config = parseConfig(process.env);
+    Object.assign(process.env, directHosts(process.env, config.metrics.targets.map((target) => target.replace(/:\d+$/, ''))));
     verbose = config.logLevel === 'debug' || config.logLevel === 'trace';
     const log = createLogger(name, config.logLevel);
     const stopRequested = new Promise<void>((resolve) => {

@@ -6,7 +6,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createActivities } from '../activities/index.ts';
 import { labelMessage } from '../activities/project-review.ts';
 import { messageOf } from '../contracts/failures.ts';
-import { isLoopback, type Config } from '../contracts/schemas/config.ts';
+import type { Config } from '../contracts/schemas/config.ts';
 import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
 import { openLmdbStore } from '../features/index.ts';
@@ -20,7 +20,7 @@ import { createPublisher } from '../runtime/publisher.ts';
 import { runMain } from '../runtime/run-main.ts';
 import { ensureSchedule, type ScheduledWorkflow } from '../runtime/schedules.ts';
 import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
-import { connectTemporal, dataConverter, temporalConnectionOptions } from '../runtime/temporal.ts';
+import { connectTemporal, dataConverter, nativeConnectionOptions } from '../runtime/temporal.ts';
 import { readTopicRange } from '../runtime/topic-range.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { createTritonClient } from '../runtime/triton.ts';
@@ -92,7 +92,7 @@ await runMain('worker', async (config, log) => {
     stopping: stopping.signal,
   });
 
-  const connection = await NativeConnection.connect({ ...temporalConnectionOptions(config), grpcCompression: { codec: isLoopback(config.temporal.address) ? 'none' : 'gzip' } });
+  const connection = await NativeConnection.connect(nativeConnectionOptions(config));
   const workflowBundle = await bundling;
   const worker = await withLeanSandbox(() => createWorker(config, { connection, workflowBundle, dataConverter: converter, activities }));
   const schedule = (workflowType: ScheduledWorkflow, everySeconds: number) =>

@@ -1,10 +1,14 @@
 import { z } from 'zod';
+import { proxyVariablesOf } from '../proxies.ts';
 import { settings, type Setting } from './settings.ts';
 
 type Values<T> = { readonly [K in keyof T]: T[K] extends Setting<infer S> ? z.output<S> : Values<T[K]> };
 
 /** The configuration of a process: one value for every entry of `settings`, with the same nesting. */
-export type Config = Values<typeof settings>;
+export type Config = Values<typeof settings> & {
+  /** Names of the proxy variables in the environment, for messages: they are not used. */
+  readonly proxyVariables: readonly string[];
+};
 
 /** Every problem of a configuration at once, each naming its variable. */
 export class ConfigError extends Error {
@@ -29,7 +33,7 @@ export interface SettingRow {
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
-  const config = readGroup(settings, env, problems) as Config;
+  const config: Config = { ...(readGroup(settings, env, problems) as Values<typeof settings>), proxyVariables: proxyVariablesOf(env) };
   if (problems.length === 0) problems.push(...crossProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;

@@ -85,7 +85,8 @@ type Ready = { retentionHours: number };
 
 /** Ready means: the namespace takes queries. An open port does not say that, and a described namespace neither. */
 async function probe(address: string, namespace: string): Promise<Ready> {
-  const connection = await Connection.connect({ address, connectTimeout: probeTimeoutMs });
+  // It is on this machine: variables such as http_proxy are not meant for it.
+  const connection = await Connection.connect({ address, connectTimeout: probeTimeoutMs, channelArgs: { 'grpc.enable_http_proxy': 0 } });
   try {
     return await connection.withDeadline(Date.now() + probeTimeoutMs, async () => {
       const described = await connection.workflowService.describeNamespace({ namespace });
