@@ -43,7 +43,7 @@ export async function loadModelVersion(config: ModelConfig, version: bigint, fil
       throw internal(error instanceof Error ? error.message : String(error), error)
     })
     const ranNs = process.hrtime.bigint()
-    const response = { modelName: config.name, modelVersion: String(version), id: request.id, parameters: new Map(), ...writeOutputs(names, values) }
+    const response = { modelName: config.name, modelVersion: String(version), id: request.id, parameters: new Map(), ...writeOutputs(names, values, signature) }
     statistics.succeeded(rows, { queueNs: beganNs - startedNs, inputNs: fedNs - beganNs, inferNs: ranNs - fedNs, outputNs: process.hrtime.bigint() - ranNs })
     return response
   }
