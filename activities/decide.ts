@@ -1,6 +1,6 @@
 import { encodeDecisions, type Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
-import { HeadraceError } from '../contracts/failures.ts';
+import { HeadraceError, type FailureCode } from '../contracts/failures.ts';
 import { featureRow, featuresByName } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { nameOf } from '../contracts/rejection.ts';
@@ -20,7 +20,7 @@ export type Decide = (batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScorin
 export function createDecide({ batches, model, reports }: { batches: Batches; model: ModelPort; reports: ActivityReports }): Decide {
   async function decideOnce(batch: BatchRef, loaded: LoadedBatch): Promise<Decisions> {
     const startedMs = performance.now();
-    const predicted = await predictOrFallBack(model, loaded);
+    const predicted = await predictOrFallBack(model, loaded, reports);
     const decisions = decideRows(batch, loaded, predicted);
     batches.keepDecisions(loaded, decisions);
     report(reports, batch, loaded, decisions);
@@ -39,12 +39,16 @@ export function createDecide({ batches, model, reports }: { batches: Batches; mo
   };
 }
 
-/** The model's answer; or the declared fallback's, marked as degraded, while the model is unavailable. */
-async function predictOrFallBack(model: ModelPort, { pipeline, features, events }: LoadedBatch): Promise<RowPredictions> {
+/** What the declared fallback stands in for: a model that cannot be asked. One that does not fit the pipeline is a mistake that it would hide. */
+const covered: readonly FailureCode[] = ['MODEL_UNAVAILABLE', 'MODEL_MISSING'];
+
+/** The model's answer; or the declared fallback's, marked as degraded, while the model is unavailable or missing. */
+async function predictOrFallBack(model: ModelPort, { pipeline, features, events }: LoadedBatch, reports: ActivityReports): Promise<RowPredictions> {
   try {
     return await predictRows(model, pipeline, features.values, events.length);
   } catch (error) {
-    if (!pipeline.model.fallback || !(error instanceof HeadraceError) || error.code !== 'MODEL_UNAVAILABLE') throw error;
+    if (!pipeline.model.fallback || !(error instanceof HeadraceError) || !covered.includes(error.code)) throw error;
+    reports.degraded(pipeline.name, events.length, error.code, error.message);
     return fallBack(pipeline, events, features);
   }
 }

@@ -1,3 +1,4 @@
+import type { FailureCode } from '../contracts/failures.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
@@ -6,8 +7,8 @@ import type { KafkaRecord } from '../contracts/records-frame.ts';
 /** The model server, as deciding needs it. */
 export interface ModelPort {
   /**
-   * Predicts `rows` rows at once. Throws a HeadraceError: `MODEL_UNAVAILABLE` (try again), `MODEL_WRONG` (missing, or its inputs
-   * and outputs do not fit) or `MODEL_REFUSED_ROW` (the content of at least one row is to blame).
+   * Predicts `rows` rows at once. Throws a HeadraceError: `MODEL_UNAVAILABLE` (try again), `MODEL_MISSING`, `MODEL_WRONG` (its
+   * inputs and outputs do not fit) or `MODEL_REFUSED_ROW` (the content of at least one row is to blame).
    */
   predict(pipeline: AnyPipeline, features: Float32Array, rows: number): Promise<ModelAnswer>;
   /** As many rows `predict` asks for in one piece, at least 1. More are cut in parts, of which another server may answer each. Throws as `predict` does. */
@@ -57,6 +58,8 @@ export interface DeadLetter {
 export interface ActivityReports {
   stage(pipeline: string, stage: string, seconds: number): void;
   decided(pipeline: string, outcomeCounts: Record<string, number>): void;
+  /** The declared fallback decided so many events, because of this failure. */
+  degraded(pipeline: string, count: number, code: FailureCode, reason: string): void;
   /** Events of a decided batch that came too late for their windows; 0 is told, too. */
   late(pipeline: string, count: number): void;
   rejected(pipeline: string, rejections: readonly Rejection[]): void;

@@ -27,6 +27,7 @@ import { createTritonClient } from '../runtime/triton.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
 import { createLedgerSink } from '../sinks/ledger.ts';
 import { createSinks } from '../sinks/registry.ts';
+import { checkModels } from './check-models.ts';
 import { withLeanSandbox } from './lean-sandbox.ts';
 import { createActivityReports } from './metrics.ts';
 import { openReviews } from './open-reviews.ts';
@@ -34,7 +35,7 @@ import { createReviewStarter } from './review-starter.ts';
 import { createRunHistory } from './run-history.ts';
 import { installRuntime } from './sdk-log.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
-import { createTritonModel, modelMismatch } from './triton-model.ts';
+import { createTritonModel } from './triton-model.ts';
 import { bundleWorkflows } from './workflow-code.ts';
 
 const shutdownGraceMs = 5_000;
@@ -61,7 +62,8 @@ await runMain('worker', async (config, log) => {
   await ensureTopics(kafka, pipelines, config.kafka);
   const publisher = await createPublisher(kafka);
   const triton = createTritonClient(config);
-  const notes = await checkModels(triton, pipelines, log);
+  const notes = await checkModels(triton, pipelines, config);
+  for (const note of notes) log.warn(note);
 
   const store = openLmdbStore({ dataDir: resolve(config.dataDir) });
   const lakeRoot = config.lake.url ? fileURLToPath(config.lake.url) : join(resolve(config.dataDir), 'lake');
@@ -70,7 +72,7 @@ await runMain('worker', async (config, log) => {
   const activities = createActivities({
     pipelines,
     store,
-    model: createTritonModel(triton),
+    model: createTritonModel(triton, { deadlineMs: config.triton.deadlineMs }),
     sinks,
     deadLetters: createDeadLetters(publisher),
     records: { read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to) },
@@ -152,21 +154,4 @@ function createWorker(config: Config, options: Pick<WorkerOptions, 'connection' 
     shutdownGraceTime: shutdownGraceMs,
     shutdownForceTime: shutdownGraceMs + 1_000,
   });
-}
-
-/** A model that does not fit fails the start. One that is not there, or a server that does not answer, is only noted, because batches wait for it. */
-async function checkModels(triton: ReturnType<typeof createTritonClient>, pipelines: Awaited<ReturnType<typeof loadPipelines>>, log: Logger): Promise<string[]> {
-  const notes: string[] = [];
-  for (const pipeline of pipelines) {
-    let mismatch: string | undefined;
-    try {
-      mismatch = await modelMismatch(triton, pipeline);
-    } catch (error) {
-      const note = `model "${pipeline.model.name}" of pipeline "${pipeline.name}" cannot be checked now, and its events wait until it answers: ${messageOf(error)}`;
-      log.warn({ pipeline: pipeline.name }, note);
-      notes.push(note);
-    }
-    if (mismatch) throw new Error(mismatch);
-  }
-  return notes;
 }
