@@ -30,13 +30,13 @@ async function checkModel(client: InferenceClient, pipeline: AnyPipeline): Promi
   } catch (error) {
     const { name, model } = pipeline;
     const place = `model "${model.name}"${model.version ? ` version ${model.version}` : ''} of pipeline "${name}"`;
-    const meanwhile = model.fallback ? 'its fallback decides meanwhile, marked degraded' : 'its events wait, because the pipeline declares no model.fallback';
+    const meanwhile = model.fallback ? 'its fallback decides, marked degraded' : 'its events wait, because the pipeline declares no model.fallback';
     if (!(error instanceof InferenceError) || !['MODEL_NOT_FOUND', 'MODEL_NOT_READY'].includes(error.code)) {
-      return { note: `${place} cannot be checked now, and ${meanwhile}: ${messageOf(error)}`, isAway: true };
+      return { note: `${place} cannot be checked now, and meanwhile ${meanwhile}: ${messageOf(error)}`, isAway: true };
     }
     const { broken, versions } = await stateOf(client, model.name);
-    if (broken && !model.fallback) return { refusal: `${place} cannot be served: ${broken}` };
-    if (broken) return { note: `${place} cannot be served, and ${meanwhile}: ${broken}`, isAway: false };
+    if (broken && !model.fallback) return { refusal: `${place} is in the repository and cannot be served: ${broken}` };
+    if (broken) return { note: `${place} cannot be served, and meanwhile ${meanwhile}: ${broken}`, isAway: false };
     const there = versions.length > 0 ? ` The server has version ${versions.join(', ')}.` : '';
     return { note: `${place} is not on the server; put it there and load it; until then ${meanwhile}.${there} (${messageOf(error)})`, isAway: false };
   }
@@ -59,5 +59,5 @@ async function whyAway({ triton, proxyVariables }: Pick<Config, 'triton' | 'prox
   const wrong = await wrongPeer(address, { service: 'Triton', port: 'usually 8001, and 8000 is HTTP', tls, tlsSetting: 'TRITON_TLS' });
   if (wrong) return `TRITON_URL: ${wrong}`;
   const proxies = isLoopback(address) ? '' : unusedProxies(proxyVariables);
-  return proxies && `no Triton answers at ${address}${proxies}`;
+  return proxies === '' ? undefined : `no Triton answers at ${address}${proxies}`;
 }

@@ -1,44 +1,23 @@
-import { join } from 'node:path';
 import { InferenceError, type InferenceClient, type InferRequest } from '@headrace/inference-client';
 import { describe, expect, test } from 'vitest';
-import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { createTritonModel } from '../../worker/triton-model.ts';
 import { useClient, useModelServer } from '../inference-client/support/servers.ts';
-import { paymentsPipeline } from '../live/payments.ts';
-
-/** A pipeline of two features for one of the models in `models/repository`. */
-function pipelineFor(model: string, outputs: Record<string, number> = { score: 1 }): AnyPipeline {
-  const { features, ...pipeline } = paymentsPipeline({ name: 'p', topic: 't' });
-  const [feature] = Object.values(features);
-  return { ...pipeline, features: { a: feature, b: feature }, model: { name: model, input: 'x', outputs } } as AnyPipeline;
-}
-
-const rows = 7;
-const features = Float32Array.from({ length: 2 * rows }, (_, i) => i);
-const sums = Float32Array.from({ length: rows }, (_, row) => 2 * row + 10 * (2 * row + 1));
+import { expectEveryRow, expectSideBySide, modelRepository, pipelineFor, rowsMax } from './served-models.ts';
 
 describe('models in the shapes that people have', () => {
-  test.each(['many', 'three', 'anynumber', 'onerow', 'pairs', 'double', 'half', 'count', 'vector', 'column', 'labelled'])('%s: every row has its own answer', async (name) => {
-    const { address, notLoaded } = await useModelServer({ repositoryFolder: join(import.meta.dirname, 'models', 'repository') });
+  test.each(Object.keys(rowsMax))('%s: every row has its own answer', async (name) => {
+    const { address, notLoaded } = await useModelServer({ repositoryFolder: modelRepository });
     expect(notLoaded).toEqual([]);
-    const model = createTritonModel(useClient({ address }), { deadlineMs: 10_000 });
-    expect(await model.predict(pipelineFor(name), features, rows)).toEqual({ version: '1', predictions: sums });
-    expect(await model.predict(pipelineFor(name), features.subarray(0, 2), 1)).toEqual({ version: '1', predictions: sums.subarray(0, 1) });
-    const rowsMax: Record<string, number> = { many: 2_048, three: 3, anynumber: Infinity, onerow: 1, pairs: 2, vector: 1 };
-    expect(await model.rowsMax(pipelineFor(name))).toBe(rowsMax[name] ?? 64);
+    await expectEveryRow(address, name);
   });
 
   test('a matrix for each row, and several outputs, are put side by side', async () => {
-    const { address } = await useModelServer({ repositoryFolder: join(import.meta.dirname, 'models', 'repository') });
-    const model = createTritonModel(useClient({ address }), { deadlineMs: 10_000 });
-    const { predictions } = await model.predict(pipelineFor('matrix', { score: 6 }), features, rows);
-    expect(predictions).toEqual(Float32Array.from({ length: 6 * rows }, (_, i) => Math.fround(sums[Math.floor(i / 6)]!) + Math.fround((i % 6) / 10)));
-    const labelled = await model.predict(pipelineFor('labelled', { probabilities: 2, score: 1 }), features, rows);
-    expect(labelled.predictions).toEqual(Float32Array.from({ length: 3 * rows }, (_, i) => (i % 3 === 2 ? sums[Math.floor(i / 3)]! : features[Math.floor(i / 3) * 2 + (i % 3)]!)));
+    const { address } = await useModelServer({ repositoryFolder: modelRepository });
+    await expectSideBySide(address);
   });
 
   test('an integer that FP32 cannot hold is told as the model being wrong, and not rounded', async () => {
-    const { address } = await useModelServer({ repositoryFolder: join(import.meta.dirname, 'models', 'repository') });
+    const { address } = await useModelServer({ repositoryFolder: modelRepository });
     const model = createTritonModel(useClient({ address }), { deadlineMs: 10_000 });
     await expect(model.predict(pipelineFor('count'), Float32Array.of(3e7, 0), 1)).rejects.toMatchObject({ code: 'MODEL_WRONG', message: expect.stringContaining('integer beyond 2^24') as string });
   });
@@ -166,7 +145,7 @@ describe('what the model says of itself', () => {
 
   test('that does not fit is a wrong model, before any row is sent', async () => {
     const server = new SlowServer(2_000, 8);
-    const pipeline = pipelineFor('m', { score: 2 });
+    const pipeline = pipelineFor('m', { outputs: { score: 2 } });
     await expect(server.model().predict(pipeline, numbered(1), 1)).rejects.toMatchObject({ code: 'MODEL_WRONG', message: expect.stringContaining('output "score" has 1 numbers a row') as string });
     expect(server.calls).toEqual([]);
   });

@@ -37,7 +37,7 @@ export async function startTriton(environment: PythonEnvironment, prepare: (repo
 }
 
 /** The same configuration with the only backend that this tritonserver has; model.py runs the model.onnx beside it. */
-async function usePythonBackend(modelFolder: string): Promise<void> {
+export async function usePythonBackend(modelFolder: string): Promise<void> {
   const configPath = path.join(modelFolder, 'config.pbtxt');
   const config = await readFile(configPath, 'utf8');
   await writeFile(configPath, `${config.replace(/^(?:platform|backend):.*\n/gm, '')}backend: "python"\n`);
