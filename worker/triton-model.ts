@@ -55,6 +55,7 @@ export function createTritonModel(client: InferenceClient, { deadlineMs, nowMs =
 
   /** What was thrown, in the words of the port. What contradicts the shape that we know says that it is another one now. */
   function forBatch(pipeline: AnyPipeline, error: unknown): unknown {
+    if (error instanceof HeadraceError && error.code === 'MODEL_WRONG') delete knownOf(pipeline).shape;
     if (!(error instanceof InferenceError)) return error;
     if (['WRONG_SHAPE', 'WRONG_DTYPE', 'INVALID_INPUT', 'MODEL_NOT_FOUND'].includes(error.code)) delete knownOf(pipeline).shape;
     return new HeadraceError(failureCodes[error.code] ?? 'MODEL_WRONG', error.message, { cause: error });

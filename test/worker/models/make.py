@@ -2,7 +2,7 @@
 
     <venv>/bin/python test/worker/models/make.py      (the venv is made by test/inference-client/triton/setup.sh)
 
-Each takes two features a and b, and answers a + 10 b in its own way.
+Each takes two features a and b, and answers a + 10 b in its own way. `live` has the model of the live tests' pipeline, for one row at a time.
 """
 
 import pathlib
@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper
 
 REPOSITORY = pathlib.Path(__file__).parent / "repository"
+LIVE = pathlib.Path(__file__).parent / "live"
 FLOAT, DOUBLE, HALF, INT64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT64
 
 
@@ -26,7 +27,7 @@ def save(name, config, nodes, inputs, outputs, constants=()):
     graph = helper.make_graph(nodes, name, inputs, outputs, list(constants))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8, producer_name="headrace")
     onnx.checker.check_model(model)
-    folder = REPOSITORY / name / "1"
+    folder = (LIVE if name == "linear" else REPOSITORY) / name / "1"
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, folder / "model.onnx")
     (folder.parent / "config.pbtxt").write_text(f'backend: "onnxruntime"\n{config}')
@@ -57,6 +58,11 @@ sums("double", declared(64, "FP64", "2", "FP64", "1"), None, DOUBLE)
 sums("half", declared(64, "FP32", "2", "FP16", "1"), None, FLOAT, HALF)
 sums("count", declared(64, "FP32", "2", "INT64", "1"), None, FLOAT, INT64)
 
+# What version 1 of test/inference-client/fixtures computes.
+save(
+    "linear", 'max_batch_size: 0\n', [helper.make_node("MatMul", ["x", "W"], ["xw"]), helper.make_node("Add", ["xw", "b"], ["y"])],
+    [tensor("x", FLOAT, 1, 3)], [tensor("y", FLOAT, 1, 1)], [constant("W", FLOAT, [3, 1], [1.0, 2.0, 4.0]), constant("b", FLOAT, [1], [0.5])],
+)
 # Its input is a vector: one row and nothing more.
 save(
     "vector", declared(0, "FP32", "2", "FP32", "1"), [helper.make_node("MatMul", ["x", "W"], ["score"])],
