@@ -8,7 +8,8 @@ import type { Target } from '../conformance.ts';
 import { copyRepository, freePort } from '../support/servers.ts';
 import type { PythonEnvironment } from './environment.ts';
 
-const readyMsMax = 60_000;
+/** Each model is a Python process of its own, and the machine may be busy. */
+const readyMsMax = 180_000;
 const stopMsMax = 15_000;
 
 /** The server with its models loaded. `extraModels` changes the copied repository before the start. */
