@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // The servers of the tests are on this machine, and clients that tests make themselves would ask a proxy of the environment for them.
+    env: { no_grpc_proxy: '127.0.0.1,localhost,::1' },
     globalSetup: ['test/stack/live-setup.ts'],
     // Two cores, and servers beside the tests: more files at once would only make all of them slow.
     maxWorkers: 2,

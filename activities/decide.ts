@@ -1,6 +1,6 @@
 import { encodeDecisions, type Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
-import { HeadraceError } from '../contracts/failures.ts';
+import { HeadraceError, type FailureCode } from '../contracts/failures.ts';
 import { featureRow, featuresByName } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
@@ -21,7 +21,7 @@ export type Decide = (batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScorin
 export function createDecide({ batches, model, reports }: { batches: Batches; model: ModelPort; reports: ActivityReports }): Decide {
   async function decideOnce(batch: BatchRef, loaded: LoadedBatch): Promise<Decisions> {
     const startedMs = performance.now();
-    const predicted = await predictOrFallBack(model, loaded);
+    const predicted = await predictOrFallBack(model, loaded, reports);
     const decisions = decideRows(batch, loaded, predicted);
     batches.keepDecisions(loaded, decisions);
     report(reports, batch, loaded, decisions);
@@ -40,12 +40,16 @@ export function createDecide({ batches, model, reports }: { batches: Batches; mo
   };
 }
 
-/** The model's answer; or the declared fallback's, marked as degraded, while the model is unavailable. */
-async function predictOrFallBack(model: ModelPort, { pipeline, features, events }: LoadedBatch): Promise<RowPredictions> {
+/** What the declared fallback stands in for: a model that cannot be asked. One that does not fit the pipeline is a mistake that it would hide. */
+const covered: readonly FailureCode[] = ['MODEL_UNAVAILABLE', 'MODEL_MISSING'];
+
+/** The model's answer; or the declared fallback's, marked as degraded, while the model is unavailable or missing. */
+async function predictOrFallBack(model: ModelPort, { pipeline, features, events }: LoadedBatch, reports: ActivityReports): Promise<RowPredictions> {
   try {
     return await predictRows(model, pipeline, features.values, events.length);
   } catch (error) {
-    if (!pipeline.model.fallback || !(error instanceof HeadraceError) || error.code !== 'MODEL_UNAVAILABLE') throw error;
+    if (!pipeline.model.fallback || !(error instanceof HeadraceError) || !covered.includes(error.code)) throw error;
+    reports.degraded(pipeline.name, events.length, error.code, error.message);
     return fallBack(pipeline, events, features);
   }
 }
@@ -75,7 +79,6 @@ function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], features
 function report(reports: ActivityReports, batch: BatchRef, loaded: LoadedBatch, { header }: Decisions): void {
   const { features } = loaded;
   reports.decided(batch.pipeline, header.outcomeCounts);
-  if (header.degradedCount > 0) reports.degraded(batch.pipeline, header.degradedCount);
   const events = Object.values(header.outcomeCounts).reduce((sum, count) => sum + count, 0);
   reports.late(batch.pipeline, { events, late: features.header.late.length, ahead: features.header.ahead });
   const rejections = [...features.header.rejections, ...header.rejections];

@@ -1,3 +1,4 @@
+import type { FailureCode } from '../contracts/failures.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
@@ -7,8 +8,8 @@ import type { KafkaRecord } from '../contracts/records-frame.ts';
 /** The model server, as deciding needs it. */
 export interface ModelPort {
   /**
-   * Predicts `rows` rows at once. Throws a HeadraceError: `MODEL_UNAVAILABLE` (try again), `MODEL_WRONG` (missing, or its inputs
-   * and outputs do not fit) or `MODEL_REFUSED_ROW` (the content of at least one row is to blame).
+   * Predicts `rows` rows at once. Throws a HeadraceError: `MODEL_UNAVAILABLE` (try again), `MODEL_MISSING`, `MODEL_WRONG` (its
+   * inputs and outputs do not fit) or `MODEL_REFUSED_ROW` (the content of at least one row is to blame).
    */
   predict(pipeline: AnyPipeline, features: Float32Array, rows: number): Promise<ModelAnswer>;
   /** As many rows `predict` asks for in one piece, at least 1. More are cut in parts, of which another server may answer each. Throws as `predict` does. */
@@ -84,8 +85,8 @@ export interface ActivityReports {
   rejected(batch: BatchRef, rejections: readonly (Rejection & { offset: number })[]): void;
   /** A batch waits because its pipeline refuses everything; told at every try. */
   halted(halt: Halt): void;
-  /** Events that a fallback decided. */
-  degraded(pipeline: string, count: number): void;
+  /** The declared fallback decided so many events, because of this failure. */
+  degraded(pipeline: string, count: number, code: FailureCode, reason: string): void;
   delivery(pipeline: string, sink: string, result: 'ok' | 'failed'): void;
   /** Record time to the last sink, for each record of a batch; NaN stands for a record without a usable time. */
   deliveredEverywhere(pipeline: string, recordTimesMs: Float64Array): void;

@@ -48,7 +48,7 @@ export class BenchSystem {
     const pool = new pg.Pool({ connectionString: servers.postgres.databaseUrl, max: 2 });
     // An idle connection that breaks when the server stops is no failure of the bench.
     pool.on('error', () => undefined);
-    const connection = await Connection.connect({ address: servers.temporal.address });
+    const connection = await Connection.connect({ address: servers.temporal.address, channelArgs: { 'grpc.enable_http_proxy': 0 } });
     const temporal = new Client({ connection, namespace: servers.temporal.namespace, dataConverter: { payloadCodecs: [createPayloadCodec()] } });
     return new BenchSystem(topic, servers, temporal, pool, context, {
       ...oneMachineEnv,

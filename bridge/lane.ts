@@ -7,6 +7,8 @@ export interface BatchCaps {
   recordsMax: number;
   /** Of keys, values and headers. A larger record travels alone. */
   bytesMax: number;
+  /** Told how long a batch took to be scored, where the caps follow that. */
+  scored?(records: number, ms: number): void;
 }
 
 /** What a lane offers as its next batch. */

@@ -10,7 +10,7 @@ import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
 import { connectTemporal } from '../runtime/temporal.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { Budget } from './budget.ts';
-import { capsOf } from './caps.ts';
+import { capsOf, followingCaps } from './caps.ts';
 import { systemClock } from './clock.ts';
 import { createKafkaSource } from './kafka-source.ts';
 import { withLedger, type ChainEnd } from './ledger-starter.ts';
@@ -63,7 +63,7 @@ await runMain('bridge', async (config, log) => {
         chain: { deployment, pipeline: name, epoch, topic: topic.name },
         epoch,
         startAt: bridge.startAt,
-        caps: capsOf(pipeline, bridge),
+        caps: followingCaps(capsOf(pipeline, bridge), config.triton.deadlineMs),
         laneBytesMax: bridge.laneBytesMax,
         startDeadlineMs: Math.max(startDeadlineMsMin, Math.floor(kafkaConfig.sessionTimeoutMs / 6)),
       },

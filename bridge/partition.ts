@@ -187,8 +187,12 @@ export class Partition {
       // What came while the lane waited goes along.
       await source.poll();
       if (status.isOver || this.#draining) return;
+      const { nowMs } = this.ports.clock;
+      const startedMs = nowMs();
       const scored = await startBatch(this.ports, lane, this.#head, status, this.options);
-      if (scored) this.#scored(lane, scored);
+      if (!scored) return;
+      this.options.caps.scored?.(scored.cut.records.length, nowMs() - startedMs);
+      this.#scored(lane, scored);
     } finally {
       endTurn();
     }

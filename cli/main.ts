@@ -2,6 +2,7 @@ import { isPostgresError, messageOf } from '../contracts/error-text.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './exit.ts';
+import { directHosts } from '../contracts/proxies.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerResume } from './resume.ts';
@@ -35,6 +36,7 @@ function report(error: unknown): void {
   process.stderr.write(`headrace: ${message}\n`);
 }
 
+Object.assign(process.env, directHosts(process.env));
 try {
   await program.parseAsync(process.argv);
 } catch (error) {

@@ -68,11 +68,11 @@ export interface Model<E> {
   name: string;
   /** A version folder of the model repository; absent = the newest that the server has ready. */
   version?: string;
-  /** The name of the input tensor: FP32, shape [rows, features]. */
+  /** The name of the input tensor: FP32 or FP64, as many numbers a row as there are features. It must be the only one that the model needs. */
   input: string;
-  /** Output tensors (FP32) and how many numbers each has per row. */
+  /** Output tensors and how many numbers each has per row, all its dimensions together. Numbers of any type; integers to 2^24. */
   outputs: Record<string, number>;
-  /** Answers in the model's place while it is unavailable; decisions are then marked `degraded`. Absent = wait for the model. */
+  /** Answers in the model's place while it is unavailable or missing; decisions are then marked `degraded`. Absent = wait for the model. */
   fallback?(input: { event: E; features: Record<string, number> }): Prediction;
 }
 

@@ -123,6 +123,8 @@ function connect({ address, tls, messageBytesMax }: ChannelOptions): Connection 
     // The default grows to two minutes: a server that was away that long would be missed for as long again.
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 2_000,
+    // The address is meant: variables such as http_proxy would send even a server of this machine's through a proxy.
+    'grpc.enable_http_proxy': 0,
     // One layer retries, the caller's; two of them multiply.
     'grpc.enable_retries': 0,
     // From the global pool a new channel would get the very connection that hangs.

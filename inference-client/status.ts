@@ -62,7 +62,22 @@ export function codeOfStatus(status: Status, text: string, method?: string): Inf
   return row?.code ?? 'SERVER_ERROR';
 }
 
+/** What grpc-js says of a connection that it could not make, and what that means. The first that matches counts. */
+const connectionTroubles: readonly [RegExp, string][] = [
+  [/protocol error/i, "what answers there does not speak HTTP/2, as gRPC does; it may be an HTTP port (Triton's gRPC port is usually 8001, 8000 is HTTP)"],
+  [/wrong version number|packet length too long/i, 'what answers there does not use TLS, and this client does'],
+  [/no application protocol/i, 'what answers there uses TLS and does not speak HTTP/2, as gRPC does'],
+  [/failed to connect/i, 'the connection was taken and closed at once, as a server does that expects TLS'],
+];
+
 /** What grpc-js reported, as our error, with the original as its cause. */
 export function fromServiceError(error: ServiceError, place: ErrorPlace): InferenceError {
-  return new InferenceError(codeOfStatus(error.code, error.details, place.method), error.details || error.message, place, error);
+  return new InferenceError(codeOfStatus(error.code, error.details, place.method), reasonOf(error), place, error);
+}
+
+function reasonOf({ details, message }: ServiceError): string {
+  // The time stands in the log, and an empty note says nothing.
+  const reason = (details || message).replace(/\s*\(\d{4}-[\d:.TZ-]+\)/, '').replace(/\s*Resolution note:\s*$/, '').replaceAll(/\s*\n\s*/g, ' ');
+  const trouble = /^No connection established/.test(reason) && connectionTroubles.find(([pattern]) => pattern.test(reason));
+  return trouble ? `${trouble[1]}: ${reason}` : reason;
 }

@@ -1,4 +1,5 @@
 import { isPostgresError, messageOf } from '../contracts/error-text.ts';
+import { directHosts } from '../contracts/proxies.ts';
 import { ConfigError, parseConfig, type Config } from '../contracts/schemas/config.ts';
 import { PipelineDefinitionError } from '../pipelines/define.ts';
 import { createLogger, type Logger } from './log.ts';
@@ -23,6 +24,7 @@ export async function runMain(name: string, start: (config: Config, log: Logger)
   let verbose = false;
   try {
     const config = parseConfig(process.env);
+    Object.assign(process.env, directHosts(process.env, config.metrics.targets.map((target) => target.replace(/:\d+$/, ''))));
     verbose = config.logLevel === 'debug' || config.logLevel === 'trace';
     const log = createLogger(name, config.logLevel);
     const stopRequested = new Promise<void>((resolve) => {

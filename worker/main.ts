@@ -6,7 +6,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createActivities } from '../activities/index.ts';
 import { labelMessage } from '../activities/project-review.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
-import { isLoopback, type Config } from '../contracts/schemas/config.ts';
+import type { Config } from '../contracts/schemas/config.ts';
 import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
 import { openLmdbStore } from '../features/index.ts';
@@ -19,7 +19,7 @@ import { createPublisher } from '../runtime/publisher.ts';
 import { runMain } from '../runtime/run-main.ts';
 import { ensureSchedule, type ScheduledWorkflow } from '../runtime/schedules.ts';
 import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
-import { connectTemporal, dataConverter, temporalConnectionOptions } from '../runtime/temporal.ts';
+import { connectTemporal, dataConverter, nativeConnectionOptions } from '../runtime/temporal.ts';
 import { readTopicRange, topicBounds } from '../runtime/topic-range.ts';
 import { ensureTopics } from '../runtime/topics.ts';
 import { createTritonClient } from '../runtime/triton.ts';
@@ -27,6 +27,7 @@ import { createDeadLetters } from '../sinks/dead-letters.ts';
 import { refuseForeignLake } from '../sinks/lake/owner.ts';
 import { createLedgerSink } from '../sinks/ledger.ts';
 import { createSinks } from '../sinks/registry.ts';
+import { checkModels } from './check-models.ts';
 import { guardDeployment } from './deployment-guard.ts';
 import { showDiskRoom } from './disk-metrics.ts';
 import { withLeanSandbox } from './lean-sandbox.ts';
@@ -36,7 +37,7 @@ import { createReviewStarter } from './review-starter.ts';
 import { createRunHistory } from './run-history.ts';
 import { installRuntime } from './sdk-log.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
-import { createTritonModel, modelMismatch } from './triton-model.ts';
+import { createTritonModel } from './triton-model.ts';
 import { bundleWorkflows } from './workflow-code.ts';
 
 const shutdownGraceMs = 5_000;
@@ -62,7 +63,8 @@ await runMain('worker', async (config, log) => {
   await ensureTopics(kafka, pipelines, config.kafka);
   const publisher = await createPublisher(kafka);
   const triton = createTritonClient(config);
-  const notes = await checkModels(triton, pipelines, log);
+  const notes = await checkModels(triton, pipelines, config);
+  for (const note of notes) log.warn(note);
 
   const store = openLmdbStore({ dataDir: resolve(config.dataDir) });
   const lakeRoot = config.lake.url ? fileURLToPath(config.lake.url) : join(resolve(config.dataDir), 'lake');
@@ -76,7 +78,7 @@ await runMain('worker', async (config, log) => {
   const activities = createActivities({
     pipelines,
     store,
-    model: createTritonModel(triton),
+    model: createTritonModel(triton, { deadlineMs: config.triton.deadlineMs }),
     sinks,
     deadLetters: createDeadLetters(publisher),
     records: { read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to), bounds: (topic) => topicBounds(kafka, topic) },
@@ -99,7 +101,7 @@ await runMain('worker', async (config, log) => {
     stopping: stopping.signal,
   });
 
-  const connection = await NativeConnection.connect({ ...temporalConnectionOptions(config), grpcCompression: { codec: isLoopback(config.temporal.address) ? 'none' : 'gzip' } });
+  const connection = await NativeConnection.connect(nativeConnectionOptions(config));
   const workflowBundle = await bundling;
   const worker = await withLeanSandbox(() => createWorker(config, {
     connection, workflowBundle, dataConverter: converter, activities,
@@ -162,21 +164,4 @@ function createWorker(config: Config, options: Pick<WorkerOptions, 'connection' 
     shutdownGraceTime: shutdownGraceMs,
     shutdownForceTime: shutdownGraceMs + 1_000,
   });
-}
-
-/** A model that does not fit fails the start. One that is not there, or a server that does not answer, is only noted, because batches wait for it. */
-async function checkModels(triton: ReturnType<typeof createTritonClient>, pipelines: Awaited<ReturnType<typeof loadPipelines>>, log: Logger): Promise<string[]> {
-  const notes: string[] = [];
-  for (const pipeline of pipelines) {
-    let mismatch: string | undefined;
-    try {
-      mismatch = await modelMismatch(triton, pipeline);
-    } catch (error) {
-      const note = `model "${pipeline.model.name}" of pipeline "${pipeline.name}" cannot be checked now, and its events wait until it answers: ${messageOf(error)}`;
-      log.warn({ pipeline: pipeline.name }, note);
-      notes.push(note);
-    }
-    if (mismatch) throw new Error(mismatch);
-  }
-  return notes;
 }

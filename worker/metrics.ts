@@ -11,17 +11,22 @@ const stageSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 /** How often refusals of one code are told; metrics count all. */
 const refusalsToldEveryMs = 60_000;
 
+/** How often the log says that a fallback decides; the metric counts every event. */
+const degradedEveryMs = 60_000;
+
 /** Turns what the activities report into metrics. */
 export function createActivityReports(registry: Registry, log: Logger): ActivityReports {
   const lateShare = createLateShare(log);
   const rarely = new Rarely(refusalsToldEveryMs);
+  /** When each pipeline's log last said that its fallback decides. */
+  const toldDegradedMs = new Map<string, number>();
   const registers = [registry];
   const metric = {
     stage: new Histogram({ name: 'headrace_stage_latency_seconds', help: 'Time a stage takes for one batch.', labelNames: ['pipeline', 'stage'], buckets: stageSeconds, registers }),
     events: new Counter({ name: 'headrace_events_total', help: 'Events decided.', labelNames: ['pipeline', 'outcome'], registers }),
+    degraded: new Counter({ name: 'headrace_degraded_events_total', help: 'Events that the declared fallback decided, because the model was away or missing.', labelNames: ['pipeline', 'code'], registers }),
     late: new Counter({ name: 'headrace_late_events_total', help: 'Events decided that came too late for their windows.', labelNames: ['pipeline'], registers }),
     ahead: new Counter({ name: 'headrace_ahead_events_total', help: 'Events decided that lie so far ahead of their partition that its watermark does not follow them.', labelNames: ['pipeline'], registers }),
-    degraded: new Counter({ name: 'headrace_degraded_events_total', help: 'Events decided by a fallback, because the model did not answer.', labelNames: ['pipeline'], registers }),
     rejections: new Counter({ name: 'headrace_rejections_total', help: 'Records that got a dead letter.', labelNames: ['pipeline', 'step', 'code'], registers }),
     deliveries: new Counter({ name: 'headrace_deliveries_total', help: 'Deliveries of one batch to one sink.', labelNames: ['pipeline', 'sink', 'result'], registers }),
     delivered: new RecordLatency('headrace_delivered_latency', 'Record time to the last sink.', registry),
@@ -32,7 +37,13 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
     decided(pipeline, outcomeCounts) {
       for (const [outcome, count] of Object.entries(outcomeCounts)) metric.events.inc({ pipeline, outcome }, count);
     },
-    degraded: (pipeline, count) => metric.degraded.inc({ pipeline }, count),
+    degraded(pipeline, count, code, reason) {
+      metric.degraded.inc({ pipeline, code }, count);
+      const nowMs = Date.now();
+      if (nowMs - (toldDegradedMs.get(pipeline) ?? -Infinity) < degradedEveryMs) return;
+      toldDegradedMs.set(pipeline, nowMs);
+      log.warn({ pipeline, code }, `the fallback decides in the model's place, and its decisions are marked degraded: ${reason}`);
+    },
     late(pipeline, { events, late, ahead }) {
       metric.late.inc({ pipeline }, late);
       metric.ahead.inc({ pipeline }, ahead);

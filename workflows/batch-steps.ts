@@ -30,6 +30,16 @@ export const scoreDurably = proxyActivities<BatchActivities>({
 });
 
 /**
+ * A model that is slow, or takes one row at a time, may need minutes for a large batch: each of its calls has a deadline, and heartbeats
+ * tell that the worker lives. An attempt that is too short would begin again and again.
+ */
+export const inferDurably = proxyActivities<Pick<BatchActivities, 'infer'>>({
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout,
+  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+});
+
+/**
  * One try, bounded so that no slow sink holds the workflow task for long: the lane has its answer by then, and the sinks run side
  * by side. Under a backlog a healthy delivery takes up to a second, and going on as a regular activity costs more than waiting.
  */

@@ -4,7 +4,7 @@ import type { BatchRef } from '../contracts/event-key.ts';
 import { decodeFrameHeader } from '../contracts/frame.ts';
 import { scoredUpdateName, type ScoredReply } from '../contracts/names.ts';
 import { decodeScored } from '../contracts/scored-frame.ts';
-import { hereOrDurably, scoreDurably, scoreHere } from './batch-steps.ts';
+import { hereOrDurably, inferDurably, scoreDurably, scoreHere } from './batch-steps.ts';
 import { batchAttributes, batchDetails } from './batch-view.ts';
 import { deliverToAll } from './deliver-to-all.ts';
 
@@ -70,6 +70,6 @@ function askModel(batch: BatchRef): Promise<Uint8Array> {
   setCurrentDetails(batchDetails(batch, 'asking the model'));
   return hereOrDurably(
     () => scoreHere.infer(batch, asked),
-    () => scoreDurably.infer(batch, asked),
+    () => inferDurably.infer(batch, asked),
   );
 }

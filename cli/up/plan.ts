@@ -81,6 +81,7 @@ export function makePlan(input: PlanInput): Plan {
   let databaseUrl: string | undefined;
   let retentionHours: number | undefined;
   let notes: readonly string[] = [];
+  let notLoaded: readonly string[] = [];
   let gatewayUrl = `http://127.0.0.1:${ports.gateway}`;
   const uiOrigins = () => [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
   const env = (): NodeJS.ProcessEnv => ({
@@ -98,6 +99,9 @@ export function makePlan(input: PlanInput): Plan {
     uiCodecEndpoint: `${gatewayUrl}/codec`, modelsDir: embedded.modelServer ? modelsDirOf(options, config.pipelinesDir) : '',
     onDatabaseUrl: (url) => {
       databaseUrl = url;
+    },
+    onNotLoaded: (sentences) => {
+      notLoaded = sentences;
     },
     onRetention: (hours) => {
       retentionHours = hours;
@@ -120,7 +124,7 @@ export function makePlan(input: PlanInput): Plan {
     services: [...servers, ...setUp, ...processes],
     withoutGenerator: why,
     retentionHours: () => retentionHours,
-    notes: () => notes,
+    notes: () => [...notLoaded.map((sentence) => `the model server does not serve one model of the repository: ${sentence}`), ...notes],
     endpoints: (services) => {
       const now = parseConfig(env());
       return {

@@ -1,3 +1,5 @@
+import { messageOf } from '../../contracts/failures.ts';
+import { proxyVariablesOf } from '../../contracts/proxies.ts';
 import { prepareKafka, preparePostgres, prepareTemporal } from '../../stack/servers/index.ts';
 import type { OnProgress, PostgresBinaries } from '../../stack/servers/index.ts';
 import type { Embedded } from './addresses.ts';
@@ -24,6 +26,10 @@ export async function preparePrograms({ embedded, cacheDir, env, onProgress, sig
     embedded.temporal ? prepareTemporal({ ...options, env, executable: env['TEMPORAL_EXECUTABLE'] || undefined }) : undefined,
     embedded.kafka ? prepareKafka(options) : undefined,
     embedded.postgres ? preparePostgres(options) : undefined,
-  ]);
+  ]).catch((error: unknown) => {
+    const proxies = proxyVariablesOf(env);
+    if (proxies.length === 0 || signal?.aborted) throw error;
+    throw new Error(`${messageOf(error)}\n${proxies.join(', ')} may not be used by what downloads: Maven reads a proxy from its settings.xml or MAVEN_OPTS only, Node from https_proxy with NODE_USE_ENV_PROXY=1 from version 24 on, Go from https_proxy`, { cause: error });
+  });
   return { temporal, kafkaJars, postgres };
 }

@@ -17,6 +17,8 @@ export interface ServerServicesOptions {
   env: NodeJS.ProcessEnv;
   /** Told the password-bearing URL as soon as PostgreSQL has one. */
   onDatabaseUrl: (url: string) => void;
+  /** Told which models of the repository the model server cannot serve, a sentence each. */
+  onNotLoaded: (sentences: readonly string[]) => void;
   /** Told how long the namespace keeps closed runs. */
   onRetention: (hours: number) => void;
   /** Told what a server has elsewhere than asked for, a sentence each. */
@@ -85,9 +87,11 @@ export function serverServices(options: ServerServicesOptions): Service[] {
   if (embedded.modelServer) {
     services.push({
       name: 'model-server', needs: [],
-      start: movable(options, ['modelServer'], (onLaunch) => startModelServer({
-        repository: options.modelsDir, dataDir: folder.serverDir('model-server'), port: ports.modelServer, env, onLaunch,
-      })),
+      start: movable(options, ['modelServer'], async (onLaunch) => {
+        const server = await startModelServer({ repository: options.modelsDir, dataDir: folder.serverDir('model-server'), port: ports.modelServer, env, onLaunch });
+        options.onNotLoaded(server.notLoaded);
+        return server;
+      }),
     });
   }
   return services;

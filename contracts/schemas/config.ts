@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isLoopback, readHostPort } from '../host-port.ts';
+import { proxyVariablesOf } from '../proxies.ts';
 import { settings, type Setting } from './settings.ts';
 
 export { isLoopback };
@@ -9,7 +10,11 @@ type Values<T> = { readonly [K in keyof T]: T[K] extends Setting<infer S> ? z.ou
 type SettingValues = Values<typeof settings>;
 
 /** The configuration of a process: one value for every entry of `settings`, with the same nesting. */
-export type Config = Omit<SettingValues, 'temporal'> & { readonly temporal: SettingValues['temporal'] & { readonly taskQueue: string } };
+export type Config = Omit<SettingValues, 'temporal'> & {
+  readonly temporal: SettingValues['temporal'] & { readonly taskQueue: string };
+  /** Names of the proxy variables in the environment, for messages: they are not used. */
+  readonly proxyVariables: readonly string[];
+};
 
 /** Every problem of a configuration at once, each naming its variable. */
 export class ConfigError extends Error {
@@ -38,7 +43,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   if (problems.length > 0) throw new ConfigError(problems);
   const { deployment, temporal } = values;
   // Deployments may share a namespace: what one starts is not for the workers of another.
-  const config = { ...values, temporal: { ...temporal, taskQueue: temporal.taskQueue ?? `headrace-${deployment}` } };
+  const config = { ...values, temporal: { ...temporal, taskQueue: temporal.taskQueue ?? `headrace-${deployment}` }, proxyVariables: proxyVariablesOf(env) };
   problems.push(...crossProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;

@@ -63,6 +63,7 @@ export const settings = {
     tlsCaFile: setting('TEMPORAL_TLS_SERVER_CA_CERT_PATH', text.optional(), 'PEM file of the authority that signed the frontend\'s certificate.'),
     tlsCertFile: setting('TEMPORAL_TLS_CLIENT_CERT_PATH', text.optional(), 'PEM file of the client certificate (mTLS).'),
     tlsKeyFile: setting('TEMPORAL_TLS_CLIENT_KEY_PATH', text.optional(), 'PEM file of the client key (mTLS).'),
+    proxy: secret('TEMPORAL_PROXY', text.regex(/^http:\/\/([^\s:@/]+:[^\s@/]*@)?([^\s:@/[\]]+|\[[0-9a-fA-F:.]+\]):\d{1,5}\/?$/, 'must look like http://host:port or http://user:password@host:port').optional(), 'HTTP proxy to go through to a Temporal that is not on this machine; absent = directly. Variables such as https_proxy are not used.'),
     taskQueue: setting('HEADRACE_TASK_QUEUE', text.optional(), 'Task queue of the workers; absent = headrace-<deployment>.'),
     uiUrl: setting('TEMPORAL_UI_URL', webUrl.default('http://127.0.0.1:8233'), 'Address of the Temporal Web UI, for links.'),
   },

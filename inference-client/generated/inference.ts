@@ -168,6 +168,15 @@ export interface ModelParameter {
   stringValue: string;
 }
 
+/** Its own fields are left out: that it is there says that requests belong together, in sequences with ids. */
+export interface ModelSequenceBatching {
+}
+
+export interface ModelTransactionPolicy {
+  /** A request is answered by any number of responses, over a stream. */
+  decoupled: boolean;
+}
+
 export interface ModelConfig {
   name: string;
   platform: string;
@@ -180,7 +189,9 @@ export interface ModelConfig {
   input: ModelInput[];
   output: ModelOutput[];
   defaultModelFilename: string;
+  sequenceBatching: ModelSequenceBatching | undefined;
   parameters: Map<string, ModelParameter>;
+  modelTransactionPolicy: ModelTransactionPolicy | undefined;
 }
 
 export interface ModelConfig_ParametersEntry {
@@ -1626,6 +1637,87 @@ export const ModelParameter: MessageFns<ModelParameter> = {
   },
 };
 
+function createBaseModelSequenceBatching(): ModelSequenceBatching {
+  return {};
+}
+
+export const ModelSequenceBatching: MessageFns<ModelSequenceBatching> = {
+  encode(_: ModelSequenceBatching, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ModelSequenceBatching {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseModelSequenceBatching();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseModelTransactionPolicy(): ModelTransactionPolicy {
+  return { decoupled: false };
+}
+
+export const ModelTransactionPolicy: MessageFns<ModelTransactionPolicy> = {
+  encode(message: ModelTransactionPolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.decoupled !== false) {
+      writer.uint32(8).bool(message.decoupled);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ModelTransactionPolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseModelTransactionPolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.decoupled = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseModelConfig(): ModelConfig {
   return {
     name: "",
@@ -1636,7 +1728,9 @@ function createBaseModelConfig(): ModelConfig {
     input: [],
     output: [],
     defaultModelFilename: "",
+    sequenceBatching: undefined,
     parameters: new Map(),
+    modelTransactionPolicy: undefined,
   };
 }
 
@@ -1666,9 +1760,15 @@ export const ModelConfig: MessageFns<ModelConfig> = {
     if (message.defaultModelFilename !== "") {
       writer.uint32(66).string(message.defaultModelFilename);
     }
+    if (message.sequenceBatching !== undefined) {
+      ModelSequenceBatching.encode(message.sequenceBatching, writer.uint32(106).fork()).join();
+    }
     message.parameters.forEach((value, key) => {
       ModelConfig_ParametersEntry.encode({ key: key as any, value }, writer.uint32(114).fork()).join();
     });
+    if (message.modelTransactionPolicy !== undefined) {
+      ModelTransactionPolicy.encode(message.modelTransactionPolicy, writer.uint32(154).fork()).join();
+    }
     return writer;
   },
 
@@ -1749,6 +1849,14 @@ export const ModelConfig: MessageFns<ModelConfig> = {
             message.defaultModelFilename = reader.string();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.sequenceBatching = ModelSequenceBatching.decode(reader, reader.uint32());
+            continue;
+          }
           case 14: {
             if (tag !== 114) {
               break;
@@ -1758,6 +1866,14 @@ export const ModelConfig: MessageFns<ModelConfig> = {
             if (entry14.value !== undefined) {
               message.parameters.set(entry14.key, entry14.value);
             }
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.modelTransactionPolicy = ModelTransactionPolicy.decode(reader, reader.uint32());
             continue;
           }
         }

@@ -4,8 +4,8 @@
  *     node --import tsx stack/model-server/main.ts --repository models/repository --port 8001
  *
  * Options, or else variables: `--repository` MODEL_REPOSITORY, `--host` MODEL_SERVER_HOST (127.0.0.1), `--port` MODEL_SERVER_PORT (8001; 0 takes a free one).
- * When it is ready it prints one line of JSON, `{"listening":"127.0.0.1:8001"}`. SIGINT or SIGTERM: running calls end, exit code 0.
- * Anything wrong at the start: one sentence each on stderr, exit code 1.
+ * When it is ready it prints one line of JSON, `{"listening":"127.0.0.1:8001","notLoaded":[]}`. SIGINT or SIGTERM: running calls end, exit code 0.
+ * A model that cannot be served: a sentence on stderr and in `notLoaded`. Anything else wrong at the start: a sentence on stderr, exit code 1.
  */
 import { parseArgs } from 'node:util'
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js'
@@ -39,7 +39,8 @@ async function main(): Promise<void> {
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
-  process.stdout.write(`${JSON.stringify({ listening: server.address })}\n`)
+  for (const sentence of server.notLoaded) process.stderr.write(`model-server: not loaded: ${sentence}\n`)
+  process.stdout.write(`${JSON.stringify({ listening: server.address, notLoaded: server.notLoaded })}\n`)
 }
 
 function fail(error: unknown): void {

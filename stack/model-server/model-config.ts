@@ -2,7 +2,8 @@
  * config.pbtxt -> ModelConfig: which fields there are, which of them this server serves, and one clear sentence for what is wrong.
  *
  * Fields that only tune Triton (instance groups, dynamic batching, optimization, ...) are accepted and have no effect here. Fields that change what a
- * model computes and that we do not serve (ensembles, sequences, reshape) are refused: ignoring them would give other answers.
+ * model computes or how it answers and that we do not serve (ensembles, sequences, several answers to one request) are refused: ignoring them
+ * would give other answers.
  */
 import type { DataType, ModelConfig, ModelInput, ModelOutput, ModelVersionPolicy } from '@headrace/inference-client/generated'
 import { tensorTypes } from './datatypes.ts'
@@ -15,10 +16,12 @@ export class ModelConfigError extends Error {
 
 const tuningFields = new Set([
   'optimization', 'dynamic_batching', 'instance_group', 'cc_model_filenames', 'metric_tags', 'model_warmup', 'model_operations',
-  'model_transaction_policy', 'model_repository_agents', 'response_cache', 'model_metrics', 'runtime',
+  'model_repository_agents', 'response_cache', 'model_metrics', 'runtime',
 ])
 const refusedFields = new Set(['ensemble_scheduling', 'sequence_batching', 'batch_input', 'batch_output'])
-const servedFields = new Set(['name', 'platform', 'backend', 'max_batch_size', 'input', 'output', 'version_policy', 'default_model_filename', 'parameters'])
+const servedFields = new Set(['name', 'platform', 'backend', 'max_batch_size', 'input', 'output', 'version_policy', 'default_model_filename', 'parameters', 'model_transaction_policy'])
+/** Windows editors begin a file with it. */
+const byteOrderMark = '\uFEFF'
 
 /**
  * Reads and checks a configuration.
@@ -29,7 +32,7 @@ const servedFields = new Set(['name', 'platform', 'backend', 'max_batch_size', '
  */
 export function parseModelConfig(source: string, path: string, folderName: string): ModelConfig {
   try {
-    return readConfig(parseTextFormat(source), folderName)
+    return readConfig(parseTextFormat(source.startsWith(byteOrderMark) ? source.slice(1) : source), folderName)
   } catch (error) {
     if (error instanceof TextFormatError || error instanceof ModelConfigError) throw new ModelConfigError(`${path}: ${error.message}.`, { cause: error })
     throw error
@@ -45,9 +48,13 @@ function readConfig(message: Message, folderName: string): ModelConfig {
   if (name !== folderName) fail(one(message, 'name'), `name is '${name}', but the folder is '${folderName}'; they must be the same`)
   const platform = textOf(message, 'platform') ?? ''
   const backend = textOf(message, 'backend') ?? ''
-  if (platform !== 'onnxruntime_onnx' && backend !== 'onnxruntime') {
-    fail(one(message, 'platform') ?? one(message, 'backend'), `platform must be "onnxruntime_onnx" or backend "onnxruntime", got "${platform || backend}"; this server runs ONNX models only`)
+  const defaultModelFilename = textOf(message, 'default_model_filename') ?? 'model.onnx'
+  // Triton tells it from the file where neither is given.
+  const isOnnx = platform === 'onnxruntime_onnx' || backend === 'onnxruntime' || (platform === '' && backend === '' && defaultModelFilename.endsWith('.onnx'))
+  if (!isOnnx) {
+    fail(one(message, 'platform') ?? one(message, 'backend'), `platform must be "onnxruntime_onnx" or backend "onnxruntime", got "${platform || backend}"; this server runs ONNX models only, so use a Triton server for this model`)
   }
+  refuseDecoupled(message)
   const maxBatchSize = numberOf(message, 'max_batch_size') ?? 0
   if (maxBatchSize < 0) fail(one(message, 'max_batch_size'), 'max_batch_size must be 0 or more')
   return {
@@ -58,12 +65,20 @@ function readConfig(message: Message, folderName: string): ModelConfig {
     maxBatchSize,
     input: tensorsOf(message, 'input').map((tensor): ModelInput => ({ ...tensor, optional: false })),
     output: tensorsOf(message, 'output').map((tensor): ModelOutput => ({ ...tensor, labelFilename: '' })),
-    defaultModelFilename: textOf(message, 'default_model_filename') ?? 'model.onnx',
+    defaultModelFilename,
+    sequenceBatching: undefined,
+    modelTransactionPolicy: undefined,
     parameters: new Map(messagesOf(message, 'parameters').map((entry) => {
       const value = messagesOf(entry, 'value')[0]
       return [textOf(entry, 'key') ?? '', { stringValue: (value && textOf(value, 'string_value')) ?? '' }]
     })),
   }
+}
+
+function refuseDecoupled(message: Message): void {
+  const [policy] = messagesOf(message, 'model_transaction_policy')
+  if (policy === undefined || !['true', 't', '1', 'True'].includes(wordOf(policy, 'decoupled') ?? 'false')) return
+  fail(policy, 'a decoupled transaction policy (any number of answers to one request) is not served here; leave it out, or use a Triton server for this model')
 }
 
 function versionPolicyOf(message: Message): ModelVersionPolicy {
@@ -86,7 +101,7 @@ function versionPolicyOf(message: Message): ModelVersionPolicy {
   return fail(policy, `version_policy must be latest, all or specific, got '${choice}'`)
 }
 
-function tensorsOf(message: Message, field: 'input' | 'output'): { name: string; dataType: DataType; dims: bigint[]; reshape: undefined }[] {
+function tensorsOf(message: Message, field: 'input' | 'output'): { name: string; dataType: DataType; dims: bigint[]; reshape: { shape: bigint[] } | undefined }[] {
   const tensors = messagesOf(message, field).map((tensor) => {
     const name = textOf(tensor, 'name')
     if (name === undefined || name === '') return fail(tensor, `an ${field} has no name`)
@@ -95,13 +110,26 @@ function tensorsOf(message: Message, field: 'input' | 'output'): { name: string;
     if (type === undefined) return fail(tensor, `${field} '${name}': data_type must be one of ${tensorTypes.map(({ configName }) => configName).join(', ')}, got '${typeName ?? 'nothing'}'`)
     const dims = numbersOf(tensor, 'dims')
     if (dims.some((dim) => dim < 1 && dim !== -1)) fail(tensor, `${field} '${name}': each of dims must be 1 or more, or -1 for any size, got [${dims.join(', ')}]`)
-    if (tensor.fields.has('reshape')) fail(tensor, `${field} '${name}': reshape is not served here; use a Triton server for this model`)
-    return { name, dataType: type.dataType, dims: dims.map(BigInt), reshape: undefined }
+    return { name, dataType: type.dataType, dims: dims.map(BigInt), reshape: reshapeOf(tensor, `${field} '${name}'`, dims) }
   })
   const names = tensors.map(({ name }) => name)
   const repeated = names.find((name, index) => names.indexOf(name) !== index)
   if (repeated !== undefined) fail(message.fields.get(field)?.[0], `${field} '${repeated}' is declared twice`)
   return tensors
+}
+
+/** How the file has the tensor, where that differs from what `dims` shows to callers; the elements are the same ones, in the same order. */
+function reshapeOf(tensor: Message, what: string, dims: readonly number[]): { shape: bigint[] } | undefined {
+  const [reshape] = messagesOf(tensor, 'reshape')
+  if (reshape === undefined) return undefined
+  const shape = numbersOf(reshape, 'shape')
+  if (shape.some((dim) => dim < 1 && dim !== -1)) fail(reshape, `${what}: each of reshape.shape must be 1 or more, or -1 for any size, got [${shape.join(', ')}]`)
+  const fixed = (sizes: readonly number[]) => sizes.filter((size) => size !== -1)
+  const count = (sizes: readonly number[]) => fixed(sizes).reduce((product, size) => product * size, 1)
+  if (count(shape) !== count(dims) || fixed(shape).length - shape.length !== fixed(dims).length - dims.length) {
+    fail(reshape, `${what}: reshape.shape [${shape.join(', ')}] must have as many elements as dims [${dims.join(', ')}]`)
+  }
+  return { shape: shape.map(BigInt) }
 }
 
 // ---- access to fields by the kind of value they must have ----

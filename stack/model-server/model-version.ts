@@ -1,6 +1,7 @@
 /** One version of one model in memory: its ONNX Runtime session, its counters, and an end that waits for running requests. */
 import type { ModelConfig, ModelInferRequest, ModelInferResponse } from '@headrace/inference-client/generated'
-import * as ort from 'onnxruntime-node'
+import type { InferenceSession as Session } from 'onnxruntime-node'
+import { InferenceSession } from './onnx-runtime.ts'
 import { RepositoryError } from './repository.ts'
 import { readInputs, readOutputNames } from './request.ts'
 import { writeOutputs } from './response.ts'
@@ -42,7 +43,7 @@ export async function loadModelVersion(config: ModelConfig, version: bigint, fil
       throw internal(error instanceof Error ? error.message : String(error), error)
     })
     const ranNs = process.hrtime.bigint()
-    const response = { modelName: config.name, modelVersion: String(version), id: request.id, parameters: new Map(), ...writeOutputs(names, values) }
+    const response = { modelName: config.name, modelVersion: String(version), id: request.id, parameters: new Map(), ...writeOutputs(names, values, signature) }
     statistics.succeeded(rows, { queueNs: beganNs - startedNs, inputNs: fedNs - beganNs, inferNs: ranNs - fedNs, outputNs: process.hrtime.bigint() - ranNs })
     return response
   }
@@ -71,10 +72,10 @@ export async function loadModelVersion(config: ModelConfig, version: bigint, fil
   }
 }
 
-async function openSession({ name }: ModelConfig, file: string): Promise<ort.InferenceSession> {
+async function openSession({ name }: ModelConfig, file: string): Promise<Session> {
   try {
     // One thread: a small model gains nothing from more, and the other servers on the machine need the rest.
-    return await ort.InferenceSession.create(file, { intraOpNumThreads: 1, interOpNumThreads: 1, executionMode: 'sequential' })
+    return await InferenceSession.create(file, { intraOpNumThreads: 1, interOpNumThreads: 1, executionMode: 'sequential' })
   } catch (error) {
     throw new RepositoryError(`Model '${name}': ${file} is not an ONNX model that can be run: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }

@@ -11,8 +11,8 @@ import { listModels, readModel, RepositoryError } from './repository.ts'
 import { internal, invalidArgument, notFound } from './rpc-error.ts'
 
 export interface Models {
-  /** Loads every model of the repository. @throws RepositoryError or ModelConfigError with a sentence for each model that is broken */
-  loadAll(): Promise<void>
+  /** Loads every model of the repository. Returns a sentence for each that cannot be served; the others are. @throws RepositoryError when there is none to load */
+  loadAll(): Promise<string[]>
   /** @throws RpcError */
   load(name: string): Promise<void>
   /** Unknown names are no error, as in Triton. */
@@ -36,6 +36,8 @@ interface Entry {
 /** Creates the models of a repository, none of them loaded. */
 export function createModels(repositoryFolder: string): Models {
   const entries = new Map<string, Entry>()
+  /** Why the last load of a model failed. It may be in service as it was before. */
+  const failures = new Map<string, string>()
   let lastChange: Promise<unknown> = Promise.resolve()
 
   function inTurn<T>(change: () => Promise<T>): Promise<T> {
@@ -44,7 +46,15 @@ export function createModels(repositoryFolder: string): Models {
     return turn
   }
 
+  /** @throws RepositoryError, ModelConfigError */
   async function loadNow(name: string): Promise<void> {
+    await loadAndSwap(name).then(() => failures.delete(name), (error: unknown) => {
+      if (error instanceof RepositoryError || error instanceof ModelConfigError) failures.set(name, error.message)
+      throw error
+    })
+  }
+
+  async function loadAndSwap(name: string): Promise<void> {
     const { config, versions } = await readModel(repositoryFolder, name)
     const loaded: ModelVersion[] = []
     try {
@@ -60,6 +70,8 @@ export function createModels(repositoryFolder: string): Models {
 
   function versionsOf(name: string): readonly ModelVersion[] {
     const entry = entries.get(name)
+    const failure = failures.get(name)
+    if (entry === undefined && failure !== undefined) throw notFound(`Request for unknown model: '${name}' has no available versions: ${failure}`)
     if (entry === undefined) throw notFound(`Request for unknown model: '${name}' is not found`)
     if (entry.versions.length === 0) throw notFound(`Request for unknown model: '${name}' has no available versions`)
     return entry.versions
@@ -76,7 +88,7 @@ export function createModels(repositoryFolder: string): Models {
           problems.push(error.message)
         })
       }
-      if (problems.length > 0) throw new RepositoryError(problems.join('\n'))
+      return problems
     }),
 
     load: (name) => inTurn(async () => {
@@ -113,6 +125,8 @@ export function createModels(repositoryFolder: string): Models {
       const onDisk = readyOnly ? [] : await listModels(repositoryFolder).catch((error: Error) => { throw internal(error.message, error) })
       return [...new Set([...entries.keys(), ...onDisk])].sort().flatMap((name): RepositoryIndexResponse_ModelIndex[] => {
         const entry = entries.get(name)
+        const reason = failures.get(name)
+        if (entry === undefined && reason !== undefined) return readyOnly ? [] : [{ name, version: '', state: 'UNAVAILABLE', reason }]
         if (entry === undefined) return [{ name, version: '', state: '', reason: '' }]
         const ready = entry.versions.map(({ version }) => ({ name, version: String(version), state: 'READY', reason: '' }))
         return readyOnly ? ready : [...ready, ...entry.unloaded.map((version) => ({ name, version: String(version), state: 'UNAVAILABLE', reason: 'unloaded' }))]

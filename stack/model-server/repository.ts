@@ -31,10 +31,14 @@ export async function readModel(repositoryFolder: string, name: string): Promise
   const folder = path.join(repositoryFolder, name)
   const configPath = path.join(folder, 'config.pbtxt')
   const source = await readFile(configPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new RepositoryError(`Model '${name}' has no readable ${configPath} (${error.code ?? error.message}); every model needs a config.pbtxt.`, { cause: error })
+    // As in Triton, what it does not say is read from the model's file.
+    if (error.code === 'ENOENT') return ''
+    throw new RepositoryError(`Model '${name}' has a ${configPath} that cannot be read (${error.code ?? error.message}).`, { cause: error })
   })
   const config = parseModelConfig(source, configPath, name)
-  const names = await readdir(folder)
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    throw new RepositoryError(`Model '${name}': its folder ${folder} cannot be read (${error.code ?? error.message}).`, { cause: error })
+  })
   // Triton's rule: a version is a folder named by a number of 1 or more; anything else beside them is ignored.
   const present = names.filter((entry) => /^[1-9]\d*$/.test(entry)).map(BigInt).sort((one, two) => (one < two ? -1 : 1))
   if (present.length === 0) throw new RepositoryError(`Model '${name}' has no version; put the model into ${path.join(folder, '1', config.defaultModelFilename)}.`)

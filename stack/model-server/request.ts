@@ -1,12 +1,12 @@
 /** The inputs of a request: checked against the model's signature in Triton's words, then handed to ONNX Runtime without a copy where possible. */
 import { decodeTensor, decodeTypedContents, type Tensor, textOf } from '@headrace/inference-client'
 import type { ModelInferRequest, ModelInferRequest_InferInputTensor } from '@headrace/inference-client/generated'
-import * as ort from 'onnxruntime-node'
+import { OrtTensor } from './onnx-runtime.ts'
 import { invalidArgument } from './rpc-error.ts'
-import type { Signature, TensorSignature } from './signature.ts'
+import { reshaped, type Signature, type TensorSignature } from './signature.ts'
 
 export interface Feeds {
-  readonly tensors: Readonly<Record<string, ort.Tensor>>
+  readonly tensors: Readonly<Record<string, OrtTensor>>
   /** Rows of the request; 1 for a model without a row dimension. */
   readonly rows: number
 }
@@ -20,7 +20,7 @@ interface ModelLimits {
 export function readInputs(request: ModelInferRequest, model: ModelLimits, signature: Signature): Feeds {
   const prefix = `[request id: ${request.id || '<id_unknown>'}] `
   checkNames(request, prefix, model.name, signature)
-  const feeds: [string, ort.Tensor][] = []
+  const feeds: [string, OrtTensor][] = []
   const rowCounts = new Set<number>()
   for (const [index, input] of request.inputs.entries()) {
     const expected = signature.inputs.find(({ name }) => name === input.name) as TensorSignature
@@ -92,8 +92,9 @@ function readTensor(
   throw invalidArgument(`unable to find data for input tensor '${input.name}' for model '${modelName}' in request.`)
 }
 
-function toOrtTensor(tensor: Tensor, { type }: TensorSignature, prefix: string): ort.Tensor {
-  if (tensor.datatype !== 'BYTES') return new ort.Tensor(type.ortType as 'float32', tensor.data as Float32Array, tensor.shape)
+function toOrtTensor(tensor: Tensor, { type, shape, inFile }: TensorSignature, prefix: string): OrtTensor {
+  const dims = inFile === undefined ? tensor.shape : reshaped(tensor.shape, shape, inFile)
+  if (tensor.datatype !== 'BYTES') return new OrtTensor(type.ortType as 'float32', tensor.data as Float32Array, dims)
   // ONNX Runtime takes JavaScript strings: it would cut one at a NUL, and bytes that are not UTF-8 have no string. Refused, never changed.
   let strings: string[]
   try {
@@ -102,5 +103,5 @@ function toOrtTensor(tensor: Tensor, { type }: TensorSignature, prefix: string):
     throw invalidArgument(`${prefix}input '${tensor.name}' has an element that is not UTF-8; this server takes only text in BYTES`, error)
   }
   if (strings.some((text) => text.includes('\0'))) throw invalidArgument(`${prefix}input '${tensor.name}' has an element with a NUL character; this server takes only text in BYTES`)
-  return new ort.Tensor('string', strings, tensor.shape)
+  return new OrtTensor('string', strings, dims)
 }

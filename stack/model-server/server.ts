@@ -22,6 +22,8 @@ export interface ModelServer {
   /** `host:port` */
   readonly address: string
   readonly port: number
+  /** A sentence for each model of the repository that cannot be served. */
+  readonly notLoaded: readonly string[]
   /** Lets running calls end for at most `graceMs` (default 5000), then ends them, and frees the models. */
   close(graceMs?: number): Promise<void>
 }
@@ -36,9 +38,10 @@ const serverMetadata = {
 }
 
 /**
- * Loads every model of the repository, then listens.
+ * Loads every model of the repository that can be served, then listens. One that cannot, in a repository that is shared with other servers or
+ * broken, keeps no other from being served: it is named in `notLoaded`, and in the answers to whoever asks for it.
  *
- * @throws Error with one sentence for each thing that is wrong: repository, configuration, model file, address
+ * @throws Error with one sentence about what is wrong: the repository or the address
  */
 export async function startModelServer(options: ModelServerOptions): Promise<ModelServer> {
   const { repositoryFolder, port, credentials = ServerCredentials.createInsecure(), requestsMax = 256, onBug = (bug) => void process.stderr.write(`${String(bug)}\n`) } = options
@@ -51,9 +54,9 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   })
   server.addService(GRPCInferenceServiceService, createService({ models, serverMetadata, requestsMax, onBug }))
   try {
-    await models.loadAll()
+    const notLoaded = await models.loadAll()
     const boundPort = await bind(server, host, port, credentials)
-    return { address: `${host}:${boundPort}`, port: boundPort, close: (graceMs = 5_000) => close(server, graceMs).then(() => models.close()) }
+    return { address: `${host}:${boundPort}`, port: boundPort, notLoaded, close: (graceMs = 5_000) => close(server, graceMs).then(() => models.close()) }
   } catch (error) {
     server.forceShutdown()
     await models.close()

@@ -9,6 +9,14 @@ export interface TensorSignature {
   readonly name: string
   readonly type: TensorType
   readonly shape: readonly number[]
+  /** The shape in the model's file, where config.pbtxt reshapes the tensor: the same elements in the same order. */
+  readonly inFile?: readonly number[]
+}
+
+/** A shape in the other form of a reshaped tensor: sizes that are not fixed are taken over in their order. */
+export function reshaped(actual: readonly number[], from: readonly number[], to: readonly number[]): number[] {
+  const open = actual.filter((_, index) => from[index] === -1)
+  return to.map((size) => (size === -1 ? (open.shift() ?? 1) : size))
 }
 
 export interface Signature {
@@ -27,7 +35,9 @@ type InFile = InferenceSession.ValueMetadata
 export function signatureOf(config: ModelConfig, file: string, session: InferenceSession): Signature {
   const rows = config.maxBatchSize > 0 ? [-1] : []
   const declared = (tensors: ModelConfig['input'] | ModelConfig['output']) =>
-    tensors.map(({ name, dataType, dims }): TensorSignature => ({ name, type: tensorTypeOf(dataType), shape: [...rows, ...dims.map(Number)] }))
+    tensors.map(({ name, dataType, dims, reshape }): TensorSignature => ({
+      name, type: tensorTypeOf(dataType), shape: [...rows, ...dims.map(Number)], ...(reshape && { inFile: [...rows, ...reshape.shape.map(Number)] }),
+    }))
   const fit = (kind: 'input' | 'output', tensors: readonly TensorSignature[], inFile: readonly InFile[]) => {
     if (tensors.length === 0) return inFile.map((tensor) => fromFile(config, file, kind, tensor))
     for (const tensor of tensors) checkFit(config, file, kind, tensor, inFile)
@@ -45,10 +55,13 @@ function fromFile(config: ModelConfig, file: string, kind: 'input' | 'output', t
   if (!tensor.isTensor || type === undefined) throw notServed(config, file, kind, tensor)
   const shape = tensor.shape.map((dimension) => (typeof dimension === 'number' ? dimension : -1))
   if (config.maxBatchSize > 0 && shape[0] !== -1) throw fixedRows(config, file, kind, tensor.name, shape)
+  // As Triton has it: a row of a tensor without further dimensions is one number.
+  if (config.maxBatchSize > 0 && shape.length === 1) return { name: tensor.name, type, shape: [-1, 1], inFile: shape }
   return { name: tensor.name, type, shape }
 }
 
-function checkFit(config: ModelConfig, file: string, kind: 'input' | 'output', { name, type, shape }: TensorSignature, tensors: readonly InFile[]): void {
+function checkFit(config: ModelConfig, file: string, kind: 'input' | 'output', declared: TensorSignature, tensors: readonly InFile[]): void {
+  const { name, type, inFile: shape = declared.shape } = declared
   const tensor = tensors.find((candidate) => candidate.name === name)
   if (tensor === undefined) {
     const names = tensors.map((candidate) => `'${candidate.name}'`).join(', ')

@@ -13,7 +13,10 @@ export interface StartModelServerOptions extends StartOptions {
 }
 
 /** A running model server. `address` takes KServe v2 gRPC. */
-export type ModelServer = EmbeddedServer;
+export interface ModelServer extends EmbeddedServer {
+  /** A sentence for each model of the repository that it cannot serve. */
+  notLoaded: readonly string[];
+}
 
 const program = fileURLToPath(new URL('../model-server/main.ts', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -26,11 +29,11 @@ async function startOnce(options: StartModelServerOptions): Promise<ModelServer>
     args: ['--import', 'tsx', program, '--repository', options.repository, '--host', '127.0.0.1', '--port', String(port)],
   });
   try {
-    const address = await waitUntilReady({
+    const { address, notLoaded } = await waitUntilReady({
       process: child, timeoutMs: options.readyTimeoutMs ?? 60_000,
-      probe: async () => findJsonLine(child, (line) => (typeof line['listening'] === 'string' ? line['listening'] : undefined)),
+      probe: async () => findJsonLine(child, (line) => (typeof line['listening'] === 'string' ? { address: line['listening'], notLoaded: line['notLoaded'] as string[] } : undefined)),
     });
-    return serverOf('model-server', address, child);
+    return { ...serverOf('model-server', address, child), notLoaded };
   } catch (error) {
     await child.stop();
     throw error;

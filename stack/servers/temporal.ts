@@ -40,6 +40,8 @@ export interface TemporalServer extends EmbeddedServer {
 
 /** See docs/decisions/0032: what each costs and gains here. A cluster of more than one machine has other needs. */
 const dynamicConfig = [
+  // It would ask its maker for newer versions, and send its own with a cluster id: docs/privacy.md.
+  'frontend.enableServerVersionCheck=false',
   // One history shard polls its queues 20 times a second by default, so each hop of a workflow waits up to 50 ms. Far higher figures cost throughput under load.
   'history.transferProcessorMaxPollRPS=300',
   // Behind each poll of the timers there is a second one, that looks ahead. No timer of ours holds up scoring.
@@ -88,7 +90,8 @@ type Ready = { retentionHours: number };
 
 /** Ready means: the namespace takes queries. An open port does not say that, and a described namespace neither. */
 async function probe(address: string, namespace: string): Promise<Ready> {
-  const connection = await Connection.connect({ address, connectTimeout: probeTimeoutMs });
+  // It is on this machine: variables such as http_proxy are not meant for it.
+  const connection = await Connection.connect({ address, connectTimeout: probeTimeoutMs, channelArgs: { 'grpc.enable_http_proxy': 0 } });
   try {
     return await connection.withDeadline(Date.now() + probeTimeoutMs, async () => {
       const described = await connection.workflowService.describeNamespace({ namespace });

@@ -63,6 +63,13 @@ describe('the fallback', () => {
     expect([...decisions.degraded]).toEqual([0, 0]);
   });
 
+  test('stands in for a model that the server does not have, and it is reported why', async () => {
+    const { rig } = rigWith('MODEL_MISSING', [5, 6]);
+    const { decisions } = await rig.score();
+    expect(decisions.header).toMatchObject({ model: { version: 'fallback' }, degradedCount: 2, rejections: [] });
+    expect(rig.degraded).toEqual([[2, 'MODEL_MISSING', 'MODEL_MISSING: away']]);
+  });
+
   test('does not hide that a model is wrong', async () => {
     await expect(rigWith('MODEL_WRONG', [5]).rig.score()).rejects.toMatchObject({ type: 'MODEL_WRONG', nonRetryable: false });
   });

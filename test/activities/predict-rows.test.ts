@@ -69,6 +69,16 @@ describe('predictRows', () => {
     await expect(predictRows(fakeModel(), pipeline(), rowsOf([NaN, NaN]), 2)).resolves.toMatchObject({ refused: { size: 2 } });
   });
 
+  test('a batch of one row drains nothing either, on a worker that knows of no row and on one that does', async () => {
+    const fresh = pipeline();
+    const wrong = { code: 'MODEL_WRONG' };
+    await expect(predictRows(fakeModel({ refuse: () => true }), fresh, rowsOf([1]), 1)).rejects.toMatchObject(wrong);
+    await expect(predictRows(answering((predictions) => predictions.fill(NaN)), fresh, rowsOf([1]), 1)).rejects.toMatchObject(wrong);
+    await predictRows(fakeModel(), fresh, rowsOf([1]), 1);
+    await expect(predictRows(fakeModel({ refuse: () => true }), fresh, rowsOf([2]), 1)).rejects.toMatchObject(wrong);
+    await expect(predictRows(answering((predictions) => predictions.fill(NaN)), fresh, rowsOf([2]), 1)).rejects.toMatchObject(wrong);
+  });
+
   test('a lone poison row is to blame when the model takes a row that it took before', async () => {
     const shared = pipeline();
     await predictRows(fakeModel(), shared, rowsOf([1]), 1);

@@ -39,6 +39,8 @@ export class Rig {
   /** What the server has of the run; `extractFeatures` and `infer` are recorded here by `score`. */
   readonly recorded: RecordedRun;
   readonly deadLetters: DeadLetter[] = [];
+  /** What the fallback decided: how many events, and why. */
+  readonly degraded: unknown[] = [];
   /** Deliveries as they were counted. */
   readonly deliveries: ('ok' | 'failed')[] = [];
   historyReads = 0;
@@ -59,7 +61,7 @@ export class Rig {
   worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
     const { pipeline, model, deliver, deliveriesMax = 4, decideMsMax, quickMs } = this.#options;
     const reports: ActivityReports = {
-      stage: () => {}, decided: () => {}, late: () => {}, degraded: () => {}, rejected: () => {}, halted: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
+      stage: () => {}, decided: () => {}, late: () => {}, degraded: (_pipeline, count, code, reason) => void this.degraded.push([count, code, reason]), rejected: () => {}, halted: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
       delivery: (_pipeline, _sink, result) => void this.deliveries.push(result),
     };
     const read = () => {

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,6 +86,23 @@ describe('models', () => {
     expect(dashboard.filter(({ eventKey, version }) => versionOf.get(eventKey) !== version)).toEqual([]);
     const versions = dashboard.map(({ eventId, version }) => ({ number: Number(eventId.slice(1)), version }));
     expect(versions.filter(({ number, version }) => version !== (number < 400 ? '1' : '2'))).toEqual([]);
+  }, 240_000);
+
+  test('a model that takes one row at a time, beside one for another server: every event is decided', async () => {
+    const { address } = models;
+    await models.stop();
+    rmSync(join(repository, 'linear'), { recursive: true });
+    cpSync(join(import.meta.dirname, '../worker/models/live/linear'), join(repository, 'linear'), { recursive: true });
+    mkdirSync(join(repository, 'foreign', '1'), { recursive: true });
+    writeFileSync(join(repository, 'foreign', 'config.pbtxt'), 'backend: "python"\n');
+    // What was known of the model is a minute old at the most, and is asked for again once it is contradicted.
+    models = await startModels(Number(address.split(':')[1]));
+    expect(models.notLoaded).toEqual([expect.stringContaining('got "python"')]);
+    await produce(0, 600);
+    await untilAllDelivered(600);
+    const expected = recompute(system.name, system.topic, await readTopic(system, system.topic));
+    expect(differences(expected, await dashboardRows(system))).toEqual([]);
+    expect((await deadLetters(system)).size).toBe(0);
   }, 240_000);
 
   test('the model server is away for 20 seconds: batches wait, nothing is lost or dead-lettered', async () => {

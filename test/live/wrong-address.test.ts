@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,17 +13,22 @@ const folder = mkdtempSync(join(tmpdir(), 'headrace-addresses-'));
 
 /** Something that takes connections and says nothing, as a wrong port can. */
 let silent: Server;
+/** What a Web UI is, or the other port of a server. */
+let http: Server;
 let env: Record<string, string>;
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
   silent = createServer((socket) => socket.on('error', () => undefined).resume());
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  http = createHttpServer((_, response) => response.end('hi'));
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   env = { ...(await startForVisits(folder, uniqueName('visits'))).env, HEADRACE_DATA_DIR: join(folder, 'data') };
 }, 180_000);
 afterAll(() => {
   for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
   silent?.close();
+  http?.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -43,6 +49,7 @@ const wrong: [string, string, () => Record<string, string>, RegExp][] = [
   ['bridge', 'TEMPORAL_ADDRESS', () => ({ TEMPORAL_ADDRESS: nobody }), /^bridge: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/],
   ['worker', 'KAFKA_BROKERS', () => ({ KAFKA_BROKERS: nobody }), /^worker: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS .*\n$/],
   ['worker', 'TEMPORAL_ADDRESS', () => ({ TEMPORAL_ADDRESS: nobody }), /^worker: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/],
+  ['worker', 'TEMPORAL_ADDRESS of an HTTP port', () => ({ TEMPORAL_ADDRESS: `127.0.0.1:${(http.address() as AddressInfo).port}` }), /^worker: no Temporal server answers at \S+; check TEMPORAL_ADDRESS \(127\.0\.0\.1:\d+ speaks HTTP\/1\.1, not gRPC: the gRPC port of Temporal is usually 7233, and 8233 is its Web UI\)\n$/],
   ['worker', 'DATABASE_URL', () => ({ DATABASE_URL: database }), /^worker: no usable Postgres at 127\.0\.0\.1:1\/shop; check DATABASE_URL .*\n$/],
   ['gateway', 'TEMPORAL_ADDRESS', () => ({ TEMPORAL_ADDRESS: nobody }), /^gateway: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/],
 ];

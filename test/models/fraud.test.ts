@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
 import pipeline, { blockScoreMin, reviewScoreMin } from '../../pipelines/fraud/index.ts';
+import { InferenceSession, OrtTensor } from '../../stack/model-server/onnx-runtime.ts';
 
 const models = join(import.meta.dirname, '../../models');
 const files = { 1: join(models, 'repository/fraud/1/model.onnx'), 2: join(models, 'candidates/fraud/2/model.onnx') };
@@ -29,7 +29,7 @@ describe.each(Object.entries(files))('version %s of the fraud model', (version, 
     const session = await InferenceSession.create(file);
     try {
       const rows = Float32Array.from(known.rows.flatMap(({ features }) => features));
-      const { score } = await session.run({ features: new Tensor('float32', rows, [known.rows.length, featureNames.length]) });
+      const { score } = await session.run({ features: new OrtTensor('float32', rows, [known.rows.length, featureNames.length]) });
       const scores = score!.data as Float32Array;
       known.rows.forEach((row, i) => expect(Math.abs(scores[i]! - row.scores[version]!)).toBeLessThan(1e-5));
     } finally {

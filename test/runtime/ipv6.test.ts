@@ -10,7 +10,7 @@ import { mergeMetrics } from '../../gateway/merge-metrics.ts';
 import { connectKafka } from '../../runtime/kafka.ts';
 import { createLogger } from '../../runtime/log.ts';
 import { startMetricsServer } from '../../runtime/metrics-server.ts';
-import { connectTemporal, temporalConnectionOptions } from '../../runtime/temporal.ts';
+import { connectTemporal, nativeConnectionOptions } from '../../runtime/temporal.ts';
 import { createTritonClient } from '../../runtime/triton.ts';
 import { testGateway } from '../gateway/rig.ts';
 import { linearModels } from '../live/system.ts';
@@ -56,7 +56,7 @@ describe.skipIf(!hasIpv6)('servers at an IPv6 address', () => {
     const client = await connectTemporal(config);
     expect(await client.workflowService.getSystemInfo({})).toBeDefined();
     await client.connection.close();
-    const connection = await NativeConnection.connect(temporalConnectionOptions(config));
+    const connection = await NativeConnection.connect(nativeConnectionOptions(config));
     await connection.close();
   });
 

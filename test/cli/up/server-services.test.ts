@@ -16,7 +16,7 @@ it('moves a server whose port was taken after it was chosen, and after that neve
   const [postgres] = serverServices({
     embedded: { temporal: false, kafka: false, postgres: true, modelServer: false }, folder, ports, namespace: '', uiCodecEndpoint: '', modelsDir: '', env: process.env,
     programs: { postgres: await preparePostgres({ cacheDir: defaultCacheDir(process.env) }) },
-    onDatabaseUrl: (url) => (databaseUrl = url), onRetention: () => undefined, onNote: (note) => notes.push(note),
+    onDatabaseUrl: (url) => (databaseUrl = url), onRetention: () => undefined, onNotLoaded: () => undefined, onNote: (note) => notes.push(note),
   });
   const running = (await postgres!.start(() => undefined))!;
   expect(ports.postgres).not.toBe(taken);

@@ -12,7 +12,12 @@ import { temporaryFolder, until } from '../../stack/servers/trial.ts';
 const program = fileURLToPath(new URL('../../../cli/headrace.mjs', import.meta.url));
 const pipelines = fileURLToPath(new URL('pipelines', import.meta.url));
 /** Nothing listens there: the test pipeline's fallback decides, and no model server is needed. */
-const env = { ...process.env, TRITON_URL: '127.0.0.1:1', HEADRACE_DATA_DIR: '' };
+const env = {
+  ...process.env, TRITON_URL: '127.0.0.1:1', HEADRACE_DATA_DIR: '',
+  // As in a company's network: servers of this machine are not behind it.
+  ...Object.fromEntries(['http_proxy', 'https_proxy', 'grpc_proxy', 'all_proxy'].flatMap((name) => [name, name.toUpperCase()]).map((name) => [name, 'http://127.0.0.1:1'])),
+  no_grpc_proxy: '', no_proxy: '', NO_PROXY: '', NODE_USE_ENV_PROXY: '1',
+};
 
 interface Run {
   pid: number;

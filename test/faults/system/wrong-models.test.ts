@@ -28,7 +28,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const ask = () => createTritonModel(client).predict(paymentsPipeline({ name: 'p', topic: 't' }), Float32Array.of(1, 1, 1, 2, 2, 2), 2);
+const ask = () => createTritonModel(client, { deadlineMs: 2_000 }).predict(paymentsPipeline({ name: 'p', topic: 't' }), Float32Array.of(1, 1, 1, 2, 2, 2), 2);
 
 test('passes on what the server says', async () => {
   models.wrong = () => undefined;

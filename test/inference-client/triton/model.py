@@ -4,8 +4,11 @@ import json
 import os
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as pb_utils
+
+# It would report to its maker (docs/privacy.md); read once, when the library loads.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime  # noqa: E402
 
 
 class TritonPythonModel:

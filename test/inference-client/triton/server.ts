@@ -8,7 +8,8 @@ import type { Target } from '../conformance.ts';
 import { copyRepository, freePort } from '../support/servers.ts';
 import type { PythonEnvironment } from './environment.ts';
 
-const readyMsMax = 60_000;
+/** Each model is a Python process of its own, and the machine may be busy. */
+const readyMsMax = 180_000;
 const stopMsMax = 15_000;
 
 /** The server with its models loaded. `extraModels` changes the copied repository before the start. */
@@ -37,7 +38,7 @@ export async function startTriton(environment: PythonEnvironment, prepare: (repo
 }
 
 /** The same configuration with the only backend that this tritonserver has; model.py runs the model.onnx beside it. */
-async function usePythonBackend(modelFolder: string): Promise<void> {
+export async function usePythonBackend(modelFolder: string): Promise<void> {
   const configPath = path.join(modelFolder, 'config.pbtxt');
   const config = await readFile(configPath, 'utf8');
   await writeFile(configPath, `${config.replace(/^(?:platform|backend):.*\n/gm, '')}backend: "python"\n`);

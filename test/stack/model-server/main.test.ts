@@ -20,11 +20,14 @@ function runToEnd(args: string[], env: NodeJS.ProcessEnv = {}): Promise<{ code: 
 }
 
 /** Starts the process and waits for its line of JSON. */
-async function start(args: string[], env: NodeJS.ProcessEnv = {}): Promise<{ child: ChildProcess; address: string }> {
-  const child = spawn(process.execPath, commandOf(...args), { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
+async function start(args: string[], env: NodeJS.ProcessEnv = {}): Promise<{ child: ChildProcess; address: string; notLoaded: string[]; said: () => string }> {
+  const child = spawn(process.execPath, commandOf(...args), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   onTestFinished(() => { child.kill('SIGKILL') })
+  let said = ''
+  child.stderr.on('data', (data: Buffer) => { said += data.toString() })
   const [line] = (await once(createInterface({ input: child.stdout }), 'line', { signal: AbortSignal.timeout(30_000) })) as [string]
-  return { child, address: (JSON.parse(line) as { listening: string }).listening }
+  const { listening, notLoaded } = JSON.parse(line) as { listening: string; notLoaded: string[] }
+  return { child, address: listening, notLoaded, said: () => said }
 }
 
 async function expectRefusal(args: string[], reason: string, env?: NodeJS.ProcessEnv): Promise<void> {
@@ -67,19 +70,32 @@ describe('the process', { timeout: 60_000 }, () => {
     await expectRefusal(['--repository', await useRepository(), '--port', String(port)], `cannot listen on 127.0.0.1:${port}`)
   })
 
-  it('names everything that is wrong with the repository at once', async () => {
+  it('names a repository that cannot be used', async () => {
     const repository = await useRepository()
     await expectRefusal(['--repository', `${repository}/nowhere`], `The model repository ${repository}/nowhere does not exist`)
     await expectRefusal(['--repository', path.join(repository, 'linear', 'config.pbtxt')], 'is not a folder')
+  })
+
+  it('names every model that it cannot serve, and serves the others', async () => {
+    const repository = await useRepository()
     await mkdir(path.join(repository, 'empty'))
+    await mkdir(path.join(repository, 'foreign', '1'), { recursive: true })
+    await writeFile(path.join(repository, 'foreign', 'config.pbtxt'), 'backend: "python"')
     await rm(path.join(repository, 'picky', '1', 'model.onnx'))
     await writeFile(path.join(repository, 'linear', 'config.pbtxt'), 'backend: "onnxruntime" input {')
-    const { code, stderr } = await runToEnd(['--repository', repository, '--port', '0'])
-    expect(code).toBe(1)
-    expect(stderr.trimEnd().split('\n')).toEqual([
-      expect.stringContaining("model-server: Model 'empty' has no readable") as string,
-      expect.stringContaining('config.pbtxt: line 1: expected the name of a field') as string,
+    const { address, notLoaded, said } = await start(['--repository', repository, '--port', '0'])
+    const sentences = [
+      expect.stringContaining("Model 'empty' has no version") as string,
+      expect.stringContaining('foreign/config.pbtxt: line 1: platform must be') as string,
+      expect.stringContaining('linear/config.pbtxt: line 1: expected the name of a field') as string,
       expect.stringContaining("Model 'picky' has no file") as string,
-    ])
+    ]
+    expect(notLoaded).toEqual(sentences)
+    const client = useClient({ address, deadlineMs: 10_000 })
+    expect(await client.modelReady('identity')).toBe(true)
+    await expect(client.modelMetadata('foreign')).rejects.toMatchObject({ code: 'MODEL_NOT_READY', message: expect.stringContaining('platform must be') as string })
+    expect((await client.repositoryIndex()).filter(({ state }) => state === 'UNAVAILABLE').map(({ name, reason }) => [name, reason])).toEqual(['empty', 'foreign', 'linear', 'picky'].map((name, i) => [name, notLoaded[i]]))
+    expect((await client.repositoryIndex({ readyOnly: true })).map(({ name }) => name)).toEqual(['identity'])
+    expect(said().trimEnd().split('\n')).toEqual(notLoaded.map((sentence) => `model-server: not loaded: ${sentence}`))
   })
 })
