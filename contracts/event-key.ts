@@ -63,7 +63,12 @@ export function reviewWorkflowId(key: string): string {
   return `review:${key}`;
 }
 
-/** Reads an event key back. Throws a TypeError on anything that is not one. */
+/** A text that is no event key. */
+export class EventKeyError extends TypeError {
+  override readonly name = 'EventKeyError';
+}
+
+/** Reads an event key back. Throws an EventKeyError on anything that is not one. */
 export function parseEventKey(text: string): Chain & { offset: number } {
   const parts = text.split(':');
   const [deployment, pipeline, epochText, topic, partitionText, offsetText] = parts;
@@ -72,7 +77,7 @@ export function parseEventKey(text: string): Chain & { offset: number } {
   const offset = wholeNumber(offsetText);
   const named = [deployment, pipeline, topic].every((name) => name !== undefined && isName(name));
   if (parts.length !== 6 || !named || epoch === undefined || partition === undefined || offset === undefined) {
-    throw new TypeError(`"${text}" is no event key; one looks like deployment:pipeline:epoch:topic:partition:offset`);
+    throw new EventKeyError(`"${text}" is no event key; one looks like deployment:pipeline:epoch:topic:partition:offset`);
   }
   return { deployment: deployment!, pipeline: pipeline!, epoch, topic: topic!, partition, offset };
 }
