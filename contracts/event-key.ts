@@ -87,7 +87,12 @@ export function deploymentOfWorkflow(workflowId: string): string | undefined {
   return deployment !== undefined && isName(deployment) && rest.length > 0 ? deployment : undefined;
 }
 
-/** Reads an event key back. Throws a TypeError on anything that is not one. */
+/** A text that is no event key. */
+export class EventKeyError extends TypeError {
+  override readonly name = 'EventKeyError';
+}
+
+/** Reads an event key back. Throws an EventKeyError on anything that is not one. */
 export function parseEventKey(text: string): Chain & { offset: number } {
   const parts = text.split(':');
   const [deployment, pipeline, epochText, topic, partitionText, offsetText] = parts;
@@ -96,7 +101,7 @@ export function parseEventKey(text: string): Chain & { offset: number } {
   const offset = wholeNumber(offsetText);
   const named = [deployment, pipeline, topic].every((name) => name !== undefined && isName(name));
   if (parts.length !== 6 || !named || epoch === undefined || partition === undefined || offset === undefined) {
-    throw new TypeError(`"${text}" is no event key; one looks like deployment:pipeline:epoch:topic:partition:offset`);
+    throw new EventKeyError(`"${text}" is no event key; one looks like deployment:pipeline:epoch:topic:partition:offset`);
   }
   return { deployment: deployment!, pipeline: pipeline!, epoch, topic: topic!, partition, offset };
 }

@@ -26,7 +26,12 @@ export function packState(state: Float64Array): Buffer {
   return writer.bytes();
 }
 
-/** The opposite of `packState`. Throws a RangeError on bytes of another format. */
+/** Bytes that are no state, or one of another version. */
+class StateFormatError extends RangeError {
+  override readonly name = 'StateFormatError';
+}
+
+/** The opposite of `packState`. Throws a StateFormatError on bytes of another format. */
 export function unpackState(bytes: Uint8Array): Float64Array {
   const reader = new Reader(bytes);
   const { stride, panes } = readHeader(reader);
@@ -50,7 +55,7 @@ export function newestTimeOf(bytes: Uint8Array): number {
 
 function readHeader(reader: Reader): { stride: number; panes: number } {
   const version = reader.whole();
-  if (version !== formatVersion) throw new RangeError(`a state of format ${version}; this version of Headrace reads format ${formatVersion}`);
+  if (version !== formatVersion) throw new StateFormatError(`a state of format ${version}; this version of Headrace reads format ${formatVersion}`);
   return { stride: reader.whole(), panes: reader.whole() };
 }
 
@@ -118,7 +123,7 @@ class Reader {
     let factor = 1;
     for (;;) {
       const byte = this.packed[this.#at++];
-      if (byte === undefined) throw new RangeError('a stored state was cut');
+      if (byte === undefined) throw new StateFormatError('a stored state was cut');
       value += (byte & 127) * factor;
       if (byte < 128) return value;
       factor *= 128;

@@ -29,7 +29,7 @@ export async function recordedRun(events: readonly HistoryEvent[], codecs: reado
     if (kind === 'scored') Object.assign(run, decodeScored(bytes));
     else run[kind as keyof RecordedRun] = bytes;
   }
-  if (!run.records) throw new RangeError('the history begins with no records frame');
+  if (!run.records) throw new Error('the history begins with no records frame');
   return run as RecordedRun;
 }
 

@@ -38,6 +38,6 @@ function readPublished(file: string): number {
     throw error;
   }
   const { published } = JSON.parse(text) as { published?: unknown };
-  if (typeof published !== 'number' || !Number.isSafeInteger(published) || published < 0) throw new TypeError('it says no number of payments');
+  if (typeof published !== 'number' || !Number.isSafeInteger(published) || published < 0) throw new Error('it says no number of payments');
   return published;
 }
