@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
@@ -6,6 +5,7 @@ import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { boundHandshake } from './grpc-handshake.ts';
 import { createPayloadCodec, parseCodecKey } from './payload-codec.ts';
+import { readCertificates, readKeyPair } from './pem-file.ts';
 
 const connectTimeoutMs = 10_000;
 const handshakeTimeoutMs = 4_000;
@@ -26,10 +26,15 @@ export function temporalConnectionOptions({ temporal }: Config) {
     address: temporal.address,
     apiKey: temporal.apiKey,
     tls: tls && {
-      serverRootCACertificate: temporal.tlsCaFile ? readFileSync(temporal.tlsCaFile) : undefined,
-      clientCertPair: temporal.tlsCertFile ? { crt: readFileSync(temporal.tlsCertFile), key: readFileSync(temporal.tlsKeyFile!) } : undefined,
+      serverRootCACertificate: temporal.tlsCaFile ? Buffer.from(readCertificates({ env: 'TEMPORAL_TLS_SERVER_CA_CERT_PATH', path: temporal.tlsCaFile })) : undefined,
+      clientCertPair: temporal.tlsCertFile && temporal.tlsKeyFile ? clientCertificate(temporal.tlsCertFile, temporal.tlsKeyFile) : undefined,
     },
   };
+}
+
+function clientCertificate(certFile: string, keyFile: string) {
+  const { cert, key } = readKeyPair({ env: 'TEMPORAL_TLS_CLIENT_CERT_PATH', path: certFile }, { env: 'TEMPORAL_TLS_CLIENT_KEY_PATH', path: keyFile });
+  return { crt: Buffer.from(cert), key: Buffer.from(key) };
 }
 
 const channelArgs = {
@@ -41,8 +46,9 @@ const channelArgs = {
 
 /** Connects a Temporal client; says which setting to look at when that fails. */
 export async function connectTemporal(config: Config): Promise<Client> {
+  const options = temporalConnectionOptions(config);
   try {
-    const connection = Connection.lazy({ ...temporalConnectionOptions(config), connectTimeout: connectTimeoutMs, channelArgs });
+    const connection = Connection.lazy({ ...options, connectTimeout: connectTimeoutMs, channelArgs });
     boundHandshake(connection.options.credentials, handshakeTimeoutMs);
     await connection.ensureConnected();
     return new Client({ connection, namespace: config.temporal.namespace, dataConverter: dataConverter(config.codec) });

@@ -93,7 +93,11 @@ function readTensor(
 }
 
 function toOrtTensor(tensor: Tensor, { type }: TensorSignature, prefix: string): ort.Tensor {
-  if (tensor.datatype !== 'BYTES') return new ort.Tensor(type.ortType as 'float32', tensor.data as Float32Array, tensor.shape)
+  if (tensor.datatype !== 'BYTES') {
+    const made = new ort.Tensor(type.ortType as 'float32', tensor.data as Float32Array, tensor.shape)
+    // From Node 24 on, which has a Float16Array, the JavaScript half of ONNX Runtime makes one of FP16 data, and its native half takes that for empty.
+    return type.ortType === 'float16' ? Object.assign(made, { cpuData: tensor.data }) : made
+  }
   // ONNX Runtime takes JavaScript strings: it would cut one at a NUL, and bytes that are not UTF-8 have no string. Refused, never changed.
   let strings: string[]
   try {

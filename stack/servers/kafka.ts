@@ -23,6 +23,10 @@ export interface StartKafkaOptions extends StartOptions {
   via?: ViaListener;
   /** Its place among the brokers of a cluster. Absent: it is alone. */
   place?: ClusterPlace;
+  /** Settings of the broker on top of ours, of listeners with TLS for instance. */
+  settings?: Record<string, string>;
+  /** More arguments of the tool that formats an empty data folder, for users who have to be there from the start. */
+  formatArguments?: readonly string[];
 }
 
 /** A running broker. `address` is its bootstrap address. */
@@ -56,7 +60,7 @@ async function formatOnce(options: StartKafkaOptions, logsDir: string, settingsF
   await runCommand({
     command: options.java ?? 'java',
     args: ['-XX:TieredStopAtLevel=1', '-Xmx128m', '-cp', classPath, 'kafka.tools.StorageTool', 'format', '--ignore-formatted',
-      '--cluster-id', clusterIdOf(options), '--config', settingsFile],
+      '--cluster-id', clusterIdOf(options), '--config', settingsFile, ...(options.formatArguments ?? [])],
     timeoutMs: formatTimeoutMs,
     env: options.env,
   });
@@ -91,7 +95,7 @@ export async function startKafka(options: StartKafkaOptions): Promise<KafkaServe
   const settingsFile = join(dataDir, 'server.properties');
   const logSettingsFile = join(dataDir, 'log4j2.properties');
   writeFileSync(settingsFile, serverProperties({
-    port, nodeId, controllerPorts: place?.controllerPorts ?? [await freePort()], dataDir: logsDir, groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000, via: options.via,
+    port, nodeId, controllerPorts: place?.controllerPorts ?? [await freePort()], dataDir: logsDir, groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000, via: options.via, more: options.settings,
   }));
   writeFileSync(logSettingsFile, log4jProperties);
   const classPath = join(options.jarsDir, '*');

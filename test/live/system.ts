@@ -19,6 +19,8 @@ export interface SystemOptions {
   /** Source text of a pipeline instead of the payments one; it has to use these names. */
   pipelineSource?: (names: { name: string; topic: string; partitions: number }) => string;
   env?: Record<string, string>;
+  /** A client of the brokers that `env` names; absent = the shared broker. */
+  kafka?: Kafka;
 }
 
 /** Bridge and worker as child processes on real servers, with a topic, group, database, namespace and folder of their own. */
@@ -39,7 +41,7 @@ export class System {
     readonly pool: pg.Pool,
   ) {}
 
-  static async start({ partitions = 2, sinks, tritonUrl, pipelineSource, env = {} }: SystemOptions = {}): Promise<System> {
+  static async start({ partitions = 2, sinks, tritonUrl, pipelineSource, env = {}, kafka: ownKafka }: SystemOptions = {}): Promise<System> {
     const servers = await startLiveServers({ temporal: true, kafka: true, postgres: true, ...(tritonUrl ? {} : { models: linearModels }) });
     const name = uniqueName('payments');
     const topic = uniqueName('topic');
@@ -53,7 +55,7 @@ export class System {
     );
     const namespace = await createNamespace(servers.temporal.address);
     const databaseUrl = await createDatabase(servers.postgres.databaseUrl);
-    const kafka = new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
+    const kafka = ownKafka ?? new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
     const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false });
     const admin = kafka.admin();
     const connection = await Connection.connect({ address: servers.temporal.address });
