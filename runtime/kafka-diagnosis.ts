@@ -20,11 +20,15 @@ const untrusted = ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'SELF_SIGNED_CERT_IN_CHAIN
 /** Alerts by which a server tells that it does not like our certificate, or that there is none. */
 const aboutOurCertificate = /ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_REVOKED|CERTIFICATE_EXPIRED|CERTIFICATE_UNKNOWN|UNKNOWN_CA|CERTIFICATE_REQUIRED)$/;
 
-const others: Record<Exclude<Speaker, 'kafka' | 'tls'>, string> = {
-  http: 'is a web server (it speaks HTTP): check the port in KAFKA_BROKERS',
-  http2: 'is a gRPC server: check the port in KAFKA_BROKERS',
-  postgres: 'is a Postgres server: check the port in KAFKA_BROKERS',
-};
+const others: Record<Exclude<Speaker, 'kafka' | 'tls'>, string> = { http: 'a web server (it speaks HTTP)', http2: 'a gRPC server', postgres: 'a Postgres server' };
+
+/** A broker of `KAFKA_BROKERS`, and the client that did not get through. */
+export interface Attempt {
+  /** host:port */
+  address: string;
+  kafka: KafkaSettings;
+  ssl: object | undefined;
+}
 
 /** kafkajs's accounts of what became of a failure; the failure itself is their cause. */
 const accounts = ['KafkaJSNumberOfRetriesExceeded', 'KafkaJSNonRetriableError'];
@@ -36,14 +40,27 @@ export function troubleOf(error: unknown): Trouble {
   return { name: trouble.name, message: messageOf(trouble), code: trouble.code, type: trouble.type, broker: trouble.broker };
 }
 
-/** Why this broker cannot be used, and the setting to change, as the rest of a sentence that begins with its address. Undefined when that is not sure. */
-export async function diagnose(trouble: Trouble, address: string, kafka: KafkaSettings, ssl: object | undefined): Promise<string | undefined> {
-  if (/does not support the requested API version/.test(trouble.message)) return 'speaks the protocol, but not as a broker does: is it the port of a controller?';
-  if (trouble.code === 'ENOTFOUND') return 'has a name that DNS does not know: check KAFKA_BROKERS';
-  return diagnoseTls(trouble, kafka) ?? (await diagnoseSasl(trouble, address, kafka, ssl)) ?? (await diagnoseSpeaker(address, kafka, ssl));
+/** What is wrong, with which broker, and the setting to change. Undefined when that is not sure. */
+export async function diagnose(trouble: Trouble, attempt: Attempt): Promise<string | undefined> {
+  const { broker } = trouble;
+  if (broker === undefined || isSameAddress(broker, attempt.address)) {
+    const what = await diagnoseAt(trouble, { ...attempt, namedBy: 'KAFKA_BROKERS' });
+    return what && `${attempt.address} ${what}`;
+  }
+  const what = (await diagnoseAt(trouble, { ...attempt, address: broker, namedBy: "the broker's advertised.listeners" })) ?? `cannot be reached (${trouble.message})`;
+  return `${attempt.address} sends its clients to ${broker}, which ${what}; if that address is wrong from here, change the broker's advertised.listeners`;
 }
 
-function diagnoseTls({ code = '', message }: Trouble, kafka: KafkaSettings): string | undefined {
+/** An attempt, and what names the address. */
+type Named = Attempt & { namedBy: string };
+
+async function diagnoseAt(trouble: Trouble, attempt: Named): Promise<string | undefined> {
+  if (/does not support the requested API version/.test(trouble.message)) return 'speaks the protocol, but not as a broker does: is it the port of a controller?';
+  if (trouble.code === 'ENOTFOUND') return `has a name that DNS does not know: check ${attempt.namedBy}`;
+  return diagnoseTls(trouble, attempt) ?? (await diagnoseSasl(trouble, attempt)) ?? (await diagnoseSpeaker(attempt));
+}
+
+function diagnoseTls({ code = '', message }: Trouble, { kafka }: Attempt): string | undefined {
   if (untrusted.includes(code)) {
     return kafka.tlsCaFile
       ? `has a certificate of an authority that is not in KAFKA_TLS_CA_FILE (${kafka.tlsCaFile})`
@@ -63,8 +80,8 @@ function diagnoseTls({ code = '', message }: Trouble, kafka: KafkaSettings): str
 
 const alertOf = (code: string) => /ALERT_(.*)$/.exec(code)![1]!.toLowerCase().replaceAll('_', ' ');
 
-async function diagnoseSasl({ name, type, message }: Trouble, address: string, kafka: KafkaSettings, ssl: object | undefined): Promise<string | undefined> {
-  if (type === 'ILLEGAL_SASL_STATE') return 'takes no user and password at this port: unset KAFKA_SASL_MECHANISM, or name the port of its SASL listener in KAFKA_BROKERS';
+async function diagnoseSasl({ name, type, message }: Trouble, { address, kafka, ssl }: Attempt): Promise<string | undefined> {
+  if (type === 'ILLEGAL_SASL_STATE') return 'takes no user and password at this port: unset KAFKA_SASL_MECHANISM, or name the port of its SASL listener';
   if (type === 'UNSUPPORTED_SASL_MECHANISM' || message.endsWith('mechanism is not supported by the server')) {
     const offered = await mechanismsAt(address, ssl);
     return `offers no SASL ${kafka.saslMechanism!.toUpperCase()}${offered.length > 0 ? ` but ${offered.join(', ')}` : ''}: see KAFKA_SASL_MECHANISM`;
@@ -75,21 +92,21 @@ async function diagnoseSasl({ name, type, message }: Trouble, address: string, k
 }
 
 /** By what the server says when it is asked again. */
-async function diagnoseSpeaker(address: string, kafka: KafkaSettings, ssl: object | undefined): Promise<string | undefined> {
+async function diagnoseSpeaker({ address, namedBy, kafka, ssl }: Named): Promise<string | undefined> {
   const speaker = await speakerAt(address);
   if (speaker === undefined) return undefined;
   if (speaker === 'tls') {
     if (!kafka.tls) return 'speaks TLS: set KAFKA_TLS=true';
   } else if (speaker === 'kafka') {
-    if (kafka.tls) return 'speaks Kafka without TLS: set KAFKA_TLS=false, or name the port of its TLS listener in KAFKA_BROKERS';
-  } else return others[speaker];
+    if (kafka.tls) return 'speaks Kafka without TLS: set KAFKA_TLS=false, or name the port of its TLS listener';
+  } else return `is ${others[speaker]}: check the port in ${namedBy}`;
   if (kafka.saslMechanism) return undefined;
   const offered = await mechanismsAt(address, ssl);
   return offered.length > 0 ? `wants a user: set KAFKA_SASL_MECHANISM (it offers ${offered.join(', ')}), KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD` : undefined;
 }
 
 /** True for two spellings of one address. */
-export function isSameAddress(one: string, other: string): boolean {
+function isSameAddress(one: string, other: string): boolean {
   const [a, b] = [placeOf(one), placeOf(other)];
   return a.host.toLowerCase() === b.host.toLowerCase() && a.port === b.port;
 }

@@ -2,7 +2,7 @@ import { Kafka, logLevel, type KafkaConfig, type logCreator, type SASLOptions } 
 import type { Config } from '../contracts/schemas/config.ts';
 import { within } from '../contracts/within.ts';
 import { installAbortedFilter } from './kafka-aborted.ts';
-import { diagnose, isSameAddress, troubleOf } from './kafka-diagnosis.ts';
+import { diagnose, troubleOf } from './kafka-diagnosis.ts';
 import { installFrameBounds } from './kafka-frames.ts';
 import { installQuietQueue } from './kafka-quiet-queue.ts';
 import type { Logger } from './log.ts';
@@ -22,7 +22,7 @@ const pinoLevels = {
 
 /** A broker that is just starting may take so long. */
 const connectTimeoutMs = 15_000;
-const diagnosisTimeoutMs = 5_000;
+const aloneTimeoutMs = 5_000;
 const brokersDiagnosedMax = 5;
 
 /**
@@ -46,28 +46,20 @@ export async function connectKafka(config: Config, log: Logger, role: string): P
 
 /** One sentence that says what is wrong, and with which setting. */
 async function describeFailure(error: unknown, kafka: Config['kafka'], options: KafkaConfig): Promise<string> {
-  const trouble = troubleOf(error);
-  const { broker } = trouble;
-  const ssl = options.ssl as object | undefined;
-  if (broker && !kafka.brokers.some((address) => isSameAddress(address, broker))) {
-    const why = (await diagnose(trouble, broker, kafka, ssl).catch(() => undefined)) ?? `cannot be reached (${trouble.message})`;
-    return `Kafka answers at ${kafka.brokers.join(', ')} and sends its clients to ${broker}, which ${why}; if that address is wrong from here, change the broker's advertised.listeners`;
-  }
-  const found = await Promise.all(kafka.brokers.slice(0, brokersDiagnosedMax).map((address) => diagnoseAlone(address, kafka, options)));
+  const found = await Promise.all(kafka.brokers.slice(0, brokersDiagnosedMax).map((address) => tryAlone(address, kafka, options)));
   const known = found.filter((each) => each !== undefined);
   if (known.length > 0) return `no Kafka can be used: ${known.join('; ')}`;
-  return `no Kafka answers at ${kafka.brokers.join(', ')}; check KAFKA_BROKERS and its TLS and SASL settings (${trouble.message})`;
+  return `no Kafka answers at ${kafka.brokers.join(', ')}; check KAFKA_BROKERS and its TLS and SASL settings (${troubleOf(error).message})`;
 }
 
-/** Of one of the bootstrap brokers; kafkajs tells only of the one that it tried last. */
-async function diagnoseAlone(address: string, kafka: Config['kafka'], options: KafkaConfig): Promise<string | undefined> {
+/** What is wrong with one of the bootstrap brokers; kafkajs tells only of the one that it tried last. Undefined when nobody can be sure. */
+async function tryAlone(address: string, kafka: Config['kafka'], options: KafkaConfig): Promise<string | undefined> {
   const admin = newKafka({ ...options, brokers: [address], retry: { retries: 0 }, logCreator: silent }).admin();
   try {
-    await within(diagnosisTimeoutMs, admin.connect().then(() => admin.describeCluster()), 'no answer');
+    await within(aloneTimeoutMs, admin.connect().then(() => admin.describeCluster()), 'no answer');
     return undefined;
   } catch (error) {
-    const why = await diagnose(troubleOf(error), address, kafka, options.ssl as object | undefined).catch(() => undefined);
-    return why && `${address} ${why}`;
+    return await diagnose(troubleOf(error), { address, kafka, ssl: options.ssl as object | undefined }).catch(() => undefined);
   } finally {
     void admin.disconnect().catch(() => undefined);
   }

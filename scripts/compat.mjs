@@ -13,7 +13,7 @@ const { values } = parseArgs({ options: { kafka: { type: 'string', default: '4.0
 /** What talks to brokers, and a pipeline from end to end. */
 const kafkaTests = ['test/stack/servers/kafka.test.ts', 'test/bridge/kafka-source.test.ts', 'test/bridge/start-at.test.ts', 'test/runtime', 'test/live/kafka-security.test.ts', 'test/live/exactly-once.test.ts'];
 /** What is not pure TypeScript: native modules, threads, servers; and a pipeline from end to end. */
-const nodeTests = ['test/contracts', 'test/features', 'test/pipelines', 'test/runtime', 'test/sinks', 'test/stack', 'test/inference-client', 'test/worker', 'test/gateway', 'test/live/exactly-once.test.ts'];
+const nodeTests = ['test/contracts', 'test/features', 'test/pipelines', 'test/runtime', 'test/sinks', 'test/stack', 'test/inference-client', 'test/worker', 'test/gateway', 'test/live/kafka-security.test.ts', 'test/live/exactly-once.test.ts'];
 
 const lists = (text) => text.split(',').map((item) => item.trim()).filter(Boolean);
 

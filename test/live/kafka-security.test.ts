@@ -128,7 +128,7 @@ describe('a setting that does not fit the broker is named', () => {
     ['no client certificate', () => ({ KAFKA_BROKERS: secure.addresses.mtls, ...tls }), /wants a client certificate: set KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE$/],
     ["a stranger's client certificate", () => ({ KAFKA_BROKERS: secure.addresses.mtls, ...tls, ...clientCertificate(strangers) }), /refuses the client certificate in KAFKA_TLS_CERT_FILE/],
     ['an advertised address where nobody listens', () => ({ KAFKA_BROKERS: secure.addresses.lost }),
-      /^Kafka answers at localhost:\d+ and sends its clients to localhost:\d+, which cannot be reached \(.*ECONNREFUSED.*\); if that address is wrong from here, change the broker's advertised\.listeners$/],
+      /^no Kafka can be used: localhost:\d+ sends its clients to localhost:\d+, which cannot be reached \(.*ECONNREFUSED.*\); if that address is wrong from here, change the broker's advertised\.listeners$/],
     ['the port of a controller', () => ({ KAFKA_BROKERS: secure.controller }), /is it the port of a controller\?$/],
     ['a port that does not exist', () => ({ KAFKA_BROKERS: 'localhost:99999' }), /check KAFKA_BROKERS/],
     ['a certificate that has expired', async () => ({ KAFKA_BROKERS: await listening(withCertificate(makeCertificate('old', secure.authority, { validUntil: new Date(Date.now() - 60_000) }))), ...tls }), /has a certificate that has expired/],
