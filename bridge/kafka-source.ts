@@ -9,6 +9,7 @@ import { FirstPoll } from './first-poll.ts';
 import { installLossOfBrokers } from './lost-brokers.ts';
 import { PollRest } from './poll-rest.ts';
 import type { Source, SourceHandlers } from './ports.ts';
+import { tellingRights } from './source-rights.ts';
 
 export interface KafkaSourceOptions {
   topic: string;
@@ -24,7 +25,11 @@ const newPartitionsMs = 30_000;
 const commitAllDeadlineMs = 20_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
-export function createKafkaSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs, logs = createLogReader(kafka) }: KafkaSourceOptions): Source {
+export function createKafkaSource(kafka: Kafka, options: KafkaSourceOptions): Source {
+  return tellingRights(createSource(kafka, options), options);
+}
+
+function createSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs, logs = createLogReader(kafka) }: KafkaSourceOptions): Source {
   installLossOfBrokers();
   installFetchDecoding();
   const admin = kafka.admin();

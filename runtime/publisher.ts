@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CompressionTypes, type Kafka, type Producer } from 'kafkajs';
 import { keyPartitioner } from './kafka-partitioner.ts';
 import { EncodedMessages } from './kafka-produce.ts';
+import { namingRights } from './kafka-rights.ts';
 import { EncodedRecords, type EncodedRange, type KeyedMessage } from './kafka-records.ts';
 import { sendBytesMax, TopicQueue } from './topic-queue.ts';
 
@@ -49,7 +50,7 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
         return;
       } catch (error) {
         // kafkajs calls it so when it would have tried again.
-        if (retries === retriesMax || !(error instanceof Error) || error.name !== 'KafkaJSNumberOfRetriesExceeded') throw error;
+        if (retries === retriesMax || !(error instanceof Error) || error.name !== 'KafkaJSNumberOfRetriesExceeded') throw namingRights(error, { topic, operation: 'Write' });
         await sleep(Math.min(retryMsMax, retryMsMin * 2 ** retries) * (0.5 + Math.random() / 2));
       }
     }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
@@ -8,6 +7,7 @@ import { unusedProxies } from '../contracts/proxies.ts';
 import { isLoopback, type Config } from '../contracts/schemas/config.ts';
 import { boundHandshake } from './grpc-handshake.ts';
 import { createPayloadCodec, parseCodecKey } from './payload-codec.ts';
+import { readCertificates, readKeyPair } from './pem-file.ts';
 import { wrongPeer } from './who-answers.ts';
 
 const connectTimeoutMs = 10_000;
@@ -29,10 +29,15 @@ function commonOptions({ temporal }: Config) {
     address: temporal.address,
     apiKey: temporal.apiKey,
     tls: tls && {
-      serverRootCACertificate: temporal.tlsCaFile ? readFileSync(temporal.tlsCaFile) : undefined,
-      clientCertPair: temporal.tlsCertFile ? { crt: readFileSync(temporal.tlsCertFile), key: readFileSync(temporal.tlsKeyFile!) } : undefined,
+      serverRootCACertificate: temporal.tlsCaFile ? Buffer.from(readCertificates({ env: 'TEMPORAL_TLS_SERVER_CA_CERT_PATH', path: temporal.tlsCaFile })) : undefined,
+      clientCertPair: temporal.tlsCertFile && temporal.tlsKeyFile ? clientCertificate(temporal.tlsCertFile, temporal.tlsKeyFile) : undefined,
     },
   };
+}
+
+function clientCertificate(certFile: string, keyFile: string) {
+  const { cert, key } = readKeyPair({ env: 'TEMPORAL_TLS_CLIENT_CERT_PATH', path: certFile }, { env: 'TEMPORAL_TLS_CLIENT_KEY_PATH', path: keyFile });
+  return { crt: Buffer.from(cert), key: Buffer.from(key) };
 }
 
 interface Proxy {
@@ -88,8 +93,9 @@ export function clientConnectionOptions(config: Config) {
 
 /** Connects a Temporal client; says which setting to look at when that fails. */
 export async function connectTemporal(config: Config): Promise<Client> {
+  const options = clientConnectionOptions(config);
   try {
-    const connection = Connection.lazy({ ...clientConnectionOptions(config), connectTimeout: connectTimeoutMs });
+    const connection = Connection.lazy({ ...options, connectTimeout: connectTimeoutMs });
     boundHandshake(connection.options.credentials, handshakeTimeoutMs);
     await connection.ensureConnected();
     return new Client({ connection, namespace: config.temporal.namespace, dataConverter: dataConverter(config.codec) });

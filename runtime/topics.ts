@@ -4,8 +4,6 @@ import { deadLettersTopic, decisionsTopic, labelsTopic } from '../contracts/name
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 
 export interface TopicOptions {
-  /** Named when none of them answers. */
-  brokers: readonly string[];
   /** Absent = the brokers' default. */
   replicationFactor?: number;
   /** How long records are kept; absent = the broker's default. */
@@ -14,14 +12,12 @@ export interface TopicOptions {
 
 /**
  * Creates the topics of the pipelines that do not exist yet, and answers their names. Existing ones are left as they are. Throws
- * with one sentence when no broker answers, or when this user may not create topics.
+ * with one sentence when that does not work, or when this user may not create topics.
  */
 export async function ensureTopics(kafka: Kafka, pipelines: readonly AnyPipeline[], options: TopicOptions): Promise<string[]> {
   const admin = kafka.admin();
   try {
-    await admin.connect().catch((error: unknown) => {
-      throw new Error(`no Kafka answers at ${options.brokers.join(', ')}; check KAFKA_BROKERS and its TLS and SASL settings (${messageOf(error)})`, { cause: error });
-    });
+    await admin.connect();
     return await createMissing(admin, topicsOf(pipelines, options));
   } finally {
     await admin.disconnect().catch(() => undefined);
@@ -51,7 +47,18 @@ async function createMissing(admin: Admin, topics: readonly ITopicConfig[]): Pro
     // Answers false when another process was quicker, which is as good.
     await admin.createTopics({ topics: missing, waitForLeaders: true, timeout: 20_000 });
   } catch (error) {
-    throw new Error(`Kafka does not let us create ${names.join(', ')} (${messageOf(error)}): create them, or give this user the right to`, { cause: error });
+    throw new Error(refusalOf(error, names), { cause: error });
   }
   return names;
+}
+
+function refusalOf(error: unknown, names: readonly string[]): string {
+  // kafkajs keeps the reasons in what the error carries.
+  const refusals = (error as { errors?: { type?: string; message: string }[] }).errors ?? [];
+  const reasons = refusals.length > 0 ? [...new Set(refusals.map(({ message }) => message))].join('; ') : messageOf(error);
+  const list = names.join(', ');
+  if (!refusals.some(({ type }) => type?.endsWith('AUTHORIZATION_FAILED'))) {
+    return `Kafka does not create the topics ${list} (${reasons}): create them, or see KAFKA_REPLICATION_FACTOR and the brokers' policies`;
+  }
+  return `Kafka shows this user no topics ${list}, and does not let it create them (${reasons}): where they exist, give it the rights to Describe, Read and Write them; else create them, or give it the right to Create`;
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { messageOf } from '../../contracts/failures.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import { loadPipelines } from '../../pipelines/load.ts';
+import { installQuietQueue } from '../../runtime/kafka-quiet-queue.ts';
 import { defaultCacheDir } from '../../stack/servers/index.ts';
 import { diskUseBytes, endLeftovers, openDataFolder, StoppedError } from '../../stack/supervisor/index.ts';
 import type { DataFolder } from '../../stack/supervisor/index.ts';
@@ -46,6 +47,8 @@ async function checkEventsFile(file: string): Promise<void> {
 
 /** Loads everything that a wrong setting can break, before anything is started. */
 async function planRun(options: UpOptions, env: NodeJS.ProcessEnv, folder: DataFolder, console: Console, stop: StopRequests): Promise<Plan> {
+  // Before the embedded broker is asked whether it is ready, by a client that is not ours.
+  installQuietQueue();
   const config = parseConfig(commonEnv({ options, baseEnv: env, folder }));
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   if (options.events !== undefined) {

@@ -3,7 +3,7 @@ import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
 import { migrate } from '../../database/migrate.ts';
 import { createPool } from '../../database/pool.ts';
-import { createKafka } from '../../runtime/kafka.ts';
+import { connectKafka } from '../../runtime/kafka.ts';
 import { createLogger } from '../../runtime/log.ts';
 import { ensureSearchAttributes } from '../../runtime/search-attributes.ts';
 import { connectTemporal } from '../../runtime/temporal.ts';
@@ -23,9 +23,9 @@ export interface SetUpOptions {
 /** A dev server's namespace keeps closed runs this long, so topics keep records no longer. */
 const devRetentionHours = 24;
 
-function setUpTopics(config: Config, pipelines: readonly AnyPipeline[], embedded: boolean): Promise<string[]> {
+async function setUpTopics(config: Config, pipelines: readonly AnyPipeline[], embedded: boolean): Promise<string[]> {
   // What kafkajs would log on its way is in the error that it ends with.
-  return ensureTopics(createKafka(config, createLogger('up', 'silent'), 'up'), pipelines, { ...config.kafka, retentionHours: embedded ? devRetentionHours : undefined });
+  return ensureTopics(await connectKafka(config, createLogger('up', 'silent'), 'up'), pipelines, { ...config.kafka, retentionHours: embedded ? devRetentionHours : undefined });
 }
 
 async function setUpTables(config: Config): Promise<string[]> {

@@ -88,6 +88,9 @@ function crossProblems({ kafka, temporal, metrics }: Config): string[] {
   if (kafka.saslMechanism && !kafka.tls && remoteBroker) {
     problems.push(`KAFKA_TLS: must be true, or the SASL password would travel in clear to ${remoteBroker}`);
   }
+  if (!kafka.tls && (kafka.tlsCaFile || kafka.tlsCertFile || kafka.tlsKeyFile)) {
+    problems.push('KAFKA_TLS_CA_FILE, KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE have no effect without KAFKA_TLS=true');
+  }
   if (Boolean(kafka.tlsCertFile) !== Boolean(kafka.tlsKeyFile)) problems.push('KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE go together');
   if (Boolean(temporal.tlsCertFile) !== Boolean(temporal.tlsKeyFile)) {
     problems.push('TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH go together');

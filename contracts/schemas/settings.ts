@@ -21,7 +21,7 @@ function secret<T extends z.ZodType>(env: string, schema: T, help: string): Sett
 const text = z.string();
 const port = z.coerce.number().int().min(0).max(65_535);
 const list = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter(Boolean));
-const flag = z.enum(['true', 'false', '1', '0', 'yes', 'no']).transform((value) => ['true', '1', 'yes'].includes(value));
+const flag = z.string().toLowerCase().pipe(z.enum(['true', 'false', '1', '0', 'yes', 'no'])).transform((value) => ['true', '1', 'yes'].includes(value));
 const address = z.string().refine((value) => readHostPort(value) !== undefined, 'must look like host:port, with an IPv6 address in brackets: [::1]:7233');
 /** To listen on. */
 const host = z.string().transform((value) => value.replace(/^\[(.*)\]$/, '$1'));
@@ -40,6 +40,8 @@ function isFileUrl(value: string): boolean {
     return false;
   }
 }
+/** In any case, as Kafka's own settings spell them in capitals. */
+const saslMechanism = z.string().toLowerCase().pipe(z.enum(['plain', 'scram-sha-256', 'scram-sha-512'], { error: 'is none of plain, scram-sha-256, scram-sha-512; where brokers offer only OAUTHBEARER, AWS_MSK_IAM or GSSAPI (Kerberos), add a SCRAM listener or use a client certificate' }));
 
 function whole(min: number, max: number) {
   return z.coerce.number().int().min(min).max(max);
@@ -75,7 +77,7 @@ export const settings = {
     tlsCaFile: setting('KAFKA_TLS_CA_FILE', text.optional(), 'PEM file of the authority, when it is not a public one.'),
     tlsCertFile: setting('KAFKA_TLS_CERT_FILE', text.optional(), 'PEM file of the client certificate (mTLS).'),
     tlsKeyFile: setting('KAFKA_TLS_KEY_FILE', text.optional(), 'PEM file of the client key (mTLS).'),
-    saslMechanism: setting('KAFKA_SASL_MECHANISM', z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(), 'plain: Confluent Cloud (API key), Event Hubs (user $ConnectionString); scram-sha-512: MSK.'),
+    saslMechanism: setting('KAFKA_SASL_MECHANISM', saslMechanism.optional(), 'plain: Confluent Cloud (API key), Event Hubs (user $ConnectionString); scram-sha-256; scram-sha-512: MSK. OAUTHBEARER, AWS_MSK_IAM and GSSAPI (Kerberos) are not supported.'),
     saslUsername: setting('KAFKA_SASL_USERNAME', text.optional(), 'SASL user or API key.'),
     saslPassword: secret('KAFKA_SASL_PASSWORD', text.optional(), 'SASL password, API secret or connection string.'),
     sessionTimeoutMs: setting('KAFKA_SESSION_TIMEOUT_MS', whole(1_000, 300_000).default(10_000), 'How long a silent bridge keeps its partitions.'),

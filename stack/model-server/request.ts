@@ -94,7 +94,11 @@ function readTensor(
 
 function toOrtTensor(tensor: Tensor, { type, shape, inFile }: TensorSignature, prefix: string): OrtTensor {
   const dims = inFile === undefined ? tensor.shape : reshaped(tensor.shape, shape, inFile)
-  if (tensor.datatype !== 'BYTES') return new OrtTensor(type.ortType as 'float32', tensor.data as Float32Array, dims)
+  if (tensor.datatype !== 'BYTES') {
+    const made = new OrtTensor(type.ortType as 'float32', tensor.data as Float32Array, dims)
+    // From Node 24 on, which has a Float16Array, the JavaScript half of ONNX Runtime makes one of FP16 data, and its native half takes that for empty.
+    return type.ortType === 'float16' ? Object.assign(made, { cpuData: tensor.data }) : made
+  }
   // ONNX Runtime takes JavaScript strings: it would cut one at a NUL, and bytes that are not UTF-8 have no string. Refused, never changed.
   let strings: string[]
   try {

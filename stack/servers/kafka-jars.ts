@@ -5,13 +5,11 @@ import { CommandError, runCommand } from './command.ts';
 import type { PrepareOptions } from './types.ts';
 import versions from './versions.json' with { type: 'json' };
 
-/** The Kafka release that we run. */
-export const kafkaVersion = versions.kafka;
-/** The log4j release that this Kafka ships; the binding joins its slf4j 1.7 to it. */
+/** Of the binding that joins Kafka's slf4j 1.7 to the log4j 2 that it ships: the latest of those that serve every Kafka 4. */
 const log4jVersion = versions.log4j;
 
 /** An otherwise empty Maven project whose dependencies are the server's class path. */
-const project = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+const projectOf = (kafkaVersion: string): string => `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>headrace</groupId>
   <artifactId>kafka-class-path</artifactId>
@@ -30,7 +28,7 @@ const filesExpected = 410;
 const jarsExpected = 46;
 const expectedMs = 15_000;
 
-async function fill(folder: string, { onProgress, signal }: PrepareOptions): Promise<void> {
+async function fill(folder: string, kafkaVersion: string, { onProgress, signal }: PrepareOptions): Promise<void> {
   const startedAt = Date.now();
   let files = 0;
   let copied = 0;
@@ -42,7 +40,7 @@ async function fill(folder: string, { onProgress, signal }: PrepareOptions): Pro
   };
   const work = join(folder, 'maven');
   mkdirSync(work);
-  writeFileSync(join(work, 'pom.xml'), project);
+  writeFileSync(join(work, 'pom.xml'), projectOf(kafkaVersion));
   report();
   const timer = setInterval(report, 1_000);
   try {
@@ -69,11 +67,16 @@ async function fill(folder: string, { onProgress, signal }: PrepareOptions): Pro
   }
 }
 
+export interface PrepareKafkaOptions extends PrepareOptions {
+  /** Release of Apache Kafka. @default the one that `npm start` runs */
+  version?: string;
+}
+
 /** Folder of the server's jars, fetched once per machine (10 s, 46 MB). */
-export async function prepareKafka(options: PrepareOptions): Promise<string> {
+export async function prepareKafka({ version = versions.kafka, ...options }: PrepareKafkaOptions): Promise<string> {
   const entry = await cacheEntry({
-    cacheDir: options.cacheDir, server: 'kafka', entry: `kafka-${kafkaVersion}`, onProgress: options.onProgress,
-    fill: (folder) => fill(folder, options),
+    cacheDir: options.cacheDir, server: 'kafka', entry: `kafka-${version}`, onProgress: options.onProgress,
+    fill: (folder) => fill(folder, version, options),
   });
   return join(entry, 'lib');
 }

@@ -7,6 +7,8 @@ export interface KafkaSettings extends Pick<ClusterPlace, 'nodeId' | 'controller
   groupMinSessionTimeoutMs: number;
   /** A second listener, for clients that come through something in between (a proxy, a tunnel). */
   via?: ViaListener;
+  /** More of them, and others in place of those that it has by itself. */
+  more?: Record<string, string>;
 }
 
 /** One broker's place among several. */
@@ -34,7 +36,7 @@ const messageBytesMax = 4 * 1024 * 1024;
 const replicasMost = 3;
 
 /** `server.properties` of a KRaft node on loopback, broker and controller in one. Escapes what a Java properties file would take for syntax. */
-export function serverProperties({ port, nodeId, controllerPorts, logsDir, groupMinSessionTimeoutMs, via }: KafkaSettings): string {
+export function serverProperties({ port, nodeId, controllerPorts, logsDir, groupMinSessionTimeoutMs, via, more }: KafkaSettings): string {
   const controllerPort = controllerPorts[nodeId - 1]!;
   const isAlone = controllerPorts.length === 1;
   const replicas = Math.min(replicasMost, controllerPorts.length);
@@ -77,6 +79,7 @@ export function serverProperties({ port, nodeId, controllerPorts, logsDir, group
     'num.network.threads': 2,
     'num.io.threads': 4,
     'controlled.shutdown.enable': true,
+    ...more,
   };
   return Object.entries(settings).map(([key, value]) => `${key}=${String(value).replaceAll('\\', '\\\\')}\n`).join('');
 }

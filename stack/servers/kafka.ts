@@ -25,6 +25,10 @@ export interface StartKafkaOptions extends StartOptions {
   via?: ViaListener;
   /** Its place among the brokers of a cluster. Absent: it is alone. */
   place?: ClusterPlace;
+  /** Settings of the broker on top of ours, of listeners with TLS for instance. */
+  settings?: Record<string, string>;
+  /** More arguments of the tool that formats an empty data folder, for users who have to be there from the start. */
+  formatArguments?: readonly string[];
 }
 
 /** A running broker. `address` is its bootstrap address. */
@@ -73,7 +77,7 @@ async function formatOnce(options: StartKafkaOptions, classPath: string): Promis
   await runCommand({
     command: options.java ?? 'java',
     args: ['-XX:TieredStopAtLevel=1', '-Xmx128m', '-cp', classPath, 'kafka.tools.StorageTool', 'format', '--ignore-formatted',
-      '--cluster-id', clusterIdOf(options), '--config', paths.settings],
+      '--cluster-id', clusterIdOf(options), '--config', paths.settings, ...(options.formatArguments ?? [])],
     timeoutMs: formatTimeoutMs,
     env: options.env,
     cwd: options.dataDir,
@@ -105,7 +109,7 @@ async function startOnce(options: StartKafkaOptions): Promise<KafkaServer> {
   const address = `127.0.0.1:${port}`;
   writeFileSync(join(dataDir, paths.settings), serverProperties({
     port, nodeId, controllerPorts: place?.controllerPorts ?? [await innerPort()], logsDir: paths.logs,
-    groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000, via: options.via,
+    groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000, via: options.via, more: options.settings,
   }));
   writeFileSync(join(dataDir, paths.logSettings), log4jProperties);
   const classPath = classPathOf(options);

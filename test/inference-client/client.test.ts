@@ -1,7 +1,7 @@
 import { type Metadata, ServerCredentials, status as Status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import { type InferRequest, outputOf } from '../../inference-client/index.ts';
-import { makeCertificate } from './support/certificates.ts';
+import { makeCertificate } from '../stack/certificates.ts';
 import { expectCode, features, linear, scores, x } from './support/requests.ts';
 import { freePort, useClient, useModelServer, useScriptedServer } from './support/servers.ts';
 

@@ -21,6 +21,8 @@ export interface SystemOptions {
   env?: Record<string, string>;
   /** Uses the pipeline, topic and namespace of another one. */
   beside?: System;
+  /** A client of the brokers that `env` names; absent = the shared broker. */
+  kafka?: Kafka;
 }
 
 /** Bridge and worker as child processes on real servers, with a topic, group, database, namespace and folder of their own. */
@@ -41,7 +43,7 @@ export class System {
     readonly pool: pg.Pool,
   ) {}
 
-  static async start({ partitions = 2, sinks, tritonUrl, pipelineSource, env = {}, beside }: SystemOptions = {}): Promise<System> {
+  static async start({ partitions = 2, sinks, tritonUrl, pipelineSource, env = {}, beside, kafka: ownKafka }: SystemOptions = {}): Promise<System> {
     const servers = await startLiveServers({ temporal: true, kafka: true, postgres: true, ...(tritonUrl ? {} : { models: linearModels }) });
     const name = beside?.name ?? uniqueName('payments');
     const topic = beside?.topic ?? uniqueName('topic');
@@ -55,7 +57,7 @@ export class System {
     );
     const namespace = beside?.env['TEMPORAL_NAMESPACE'] ?? (await createNamespace(servers.temporal.address));
     const databaseUrl = await createDatabase(servers.postgres.databaseUrl);
-    const kafka = new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
+    const kafka = ownKafka ?? new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
     const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false });
     const admin = kafka.admin();
     const connection = await Connection.connect({ address: servers.temporal.address });

@@ -4,7 +4,7 @@ import { Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js';
 import { GRPCInferenceServiceService } from '@headrace/inference-client/generated';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { boundHandshake } from '../../runtime/grpc-handshake.ts';
-import { makeCertificate } from '../inference-client/support/certificates.ts';
+import { makeCertificate } from '../stack/certificates.ts';
 import { FaultProxy } from '../faults/proxy/fault-proxy.ts';
 import { until } from '../live/wait.ts';
 

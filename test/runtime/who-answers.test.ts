@@ -5,7 +5,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { whoAnswers, wrongPeer } from '../../runtime/who-answers.ts';
-import { makeCertificate } from '../inference-client/support/certificates.ts';
+import { makeCertificate } from '../stack/certificates.ts';
 import { freePort, useBlackHole, useScriptedServer } from '../inference-client/support/servers.ts';
 import { startLiveServers } from '../stack/live.ts';
 

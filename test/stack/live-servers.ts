@@ -80,7 +80,7 @@ export class LiveServerPool {
         return { address: server.address, namespace: server.namespace, executable };
       }
       case 'kafka': {
-        const server = this.#keep(await startKafka({ jarsDir: await prepareKafka(prepare), dataDir: join(this.dataDir, 'kafka') }));
+        const server = this.#keep(await startKafka({ jarsDir: await prepareKafka({ ...prepare, version: this.#env['HEADRACE_TEST_KAFKA_VERSION'] || undefined }), dataDir: join(this.dataDir, 'kafka') }));
         return { brokers: [server.address] };
       }
       case 'postgres': {

@@ -65,13 +65,13 @@ describe('inference', () => {
   })
 
   it('refuses more requests at once than it may hold: QUEUE_FULL, and the others are answered', async () => {
-    const { address } = await useModelServer({ requestsMax: 4 })
+    const { address } = await useModelServer({ requestsMax: 1 })
     const client = useClient({ address, deadlineMs: 10_000, breaker: false })
     const data = features(2_000)
     const outcomes = await Promise.allSettled(Array.from({ length: 40 }, () => client.infer(linear(data, { version: '1' }))))
     const refused = outcomes.filter((outcome) => outcome.status === 'rejected')
     expect(new Set(refused.map(({ reason }) => (reason as { code: string }).code))).toEqual(new Set(['QUEUE_FULL']))
-    expect(outcomes.length - refused.length).toBeGreaterThanOrEqual(4)
+    expect(outcomes.length - refused.length).toBeGreaterThanOrEqual(1)
     for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') expect([...outputOf(outcome.value, 'y', 'FP32').data]).toEqual(scores(data, 1))
     }

@@ -9,7 +9,7 @@ import { awkwardFolder, stopAfterTest, temporaryFolder, until } from './trial.ts
 
 let jarsDir: string;
 beforeAll(async () => {
-  jarsDir = await prepareKafka({ cacheDir: defaultCacheDir(process.env) });
+  jarsDir = await prepareKafka({ cacheDir: defaultCacheDir(process.env), version: process.env['HEADRACE_TEST_KAFKA_VERSION'] || undefined });
 }, 600_000);
 
 async function start(dataDir: string, options: Partial<StartKafkaOptions> = {}) {

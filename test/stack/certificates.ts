@@ -1,6 +1,8 @@
 /** Certificates made for one test run, so that no key is ever committed: a small X.509 writer over node:crypto. */
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 
+const dayMs = 86_400_000;
+
 export interface Certificate {
   readonly name: string;
   /** PEM */
@@ -26,22 +28,28 @@ const nameOf = (commonName: string) => der(tags.sequence, der(tags.set, der(tags
 const time = (date: Date) => der(tags.utcTime, Buffer.from(`${date.toISOString().replace(/[-:T]/g, '').slice(2, 14)}Z`));
 const extension = (id: string, ...content: Buffer[]) => der(tags.sequence, oid(id), der(tags.octetString, der(tags.sequence, ...content)));
 
-/** A certificate for `localhost` and 127.0.0.1 signed by `issuer`; without one, an authority that signs itself. Valid for a day. */
-export function makeCertificate(name: string, issuer?: Certificate): Certificate {
+export interface CertificateOptions {
+  /** The only name that a server's certificate is for. @default localhost, and the address 127.0.0.1 */
+  host?: string;
+  /** @default tomorrow */
+  validUntil?: Date;
+}
+
+/** A certificate for a server of this machine signed by `issuer`; without one, an authority that signs itself. */
+export function makeCertificate(name: string, issuer?: Certificate, { host, validUntil = new Date(Date.now() + dayMs) }: CertificateOptions = {}): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const dayMs = 86_400_000;
   const algorithm = der(tags.sequence, oid(oids.ecdsaWithSha256));
   const extensions =
     issuer === undefined
       ? extension(oids.basicConstraints, der(tags.boolean, Buffer.from([0xff])))
-      : extension(oids.subjectAltName, der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1])));
+      : extension(oids.subjectAltName, der(0x82, Buffer.from(host ?? 'localhost')), ...(host ? [] : [der(0x87, Buffer.from([127, 0, 0, 1]))]));
   const toBeSigned = der(
     tags.sequence,
     der(0xa0, der(tags.integer, Buffer.from([2]))),
     der(tags.integer, Buffer.concat([Buffer.from([1]), randomBytes(8)])),
     algorithm,
     nameOf(issuer?.name ?? name),
-    der(tags.sequence, time(new Date(Date.now() - dayMs)), time(new Date(Date.now() + dayMs))),
+    der(tags.sequence, time(new Date(validUntil.getTime() - 2 * dayMs)), time(validUntil)),
     nameOf(name),
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, der(tags.sequence, extensions)),
