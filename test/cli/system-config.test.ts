@@ -23,13 +23,16 @@ describe('systemConfig', () => {
       const running = {
         version: 1, supervisorPid: process.pid, deployment: 'shop', pipelines: [{ name: 'orders', topic: 'orders' }], kafka: { brokers: ['127.0.0.1:4', '127.0.0.1:5'] },
         temporal: { address: '127.0.0.1:1', namespace: 'n' }, database: { url: 'postgres://a@127.0.0.1:2/b' },
+        metrics: { worker: 'http://127.0.0.1:6', generator: 'http://127.0.0.1:7' }, services: [{ name: 'worker', state: 'ready' }, { name: 'generator', state: 'finished' }],
       } as unknown as Endpoints;
       writeEndpoints(join(dataDir, 'run', 'endpoints.json'), running);
     });
     const local = { temporal: { address: '127.0.0.1:1' }, kafka: { brokers: ['127.0.0.1:4', '127.0.0.1:5'] }, database: { url: 'postgres://a@127.0.0.1:2/b' } };
 
     it('takes its servers, and deployment and namespace where the environment says nothing of them', () => {
-      expect(systemConfig(dataDir, {})).toMatchObject({ pipelines: ['orders'], config: { ...local, deployment: 'shop', temporal: { address: '127.0.0.1:1', namespace: 'n' } } });
+      expect(systemConfig(dataDir, {})).toMatchObject({ pipelines: ['orders'], topics: [{ name: 'orders', topic: 'orders' }], config: { ...local, deployment: 'shop', temporal: { address: '127.0.0.1:1', namespace: 'n' } } });
+      // A generator that is done need not answer.
+      expect(systemConfig(dataDir, {}).targets).toEqual({ worker: 'http://127.0.0.1:6' });
       expect(systemConfig(dataDir, { TEMPORAL_NAMESPACE: 'mine', HEADRACE_DEPLOYMENT: 'other' })).toMatchObject({ config: { ...local, deployment: 'other', temporal: { namespace: 'mine' } } });
     });
 

@@ -200,7 +200,7 @@ describe('the range ledger', () => {
       const workflowId = workflowIdAt(await produce(5));
       const { stdout, exitCode } = await until('verify tells it', async () => {
         const said = await verify('--open-minutes', '0');
-        return said.stdout.includes(workflowId) && said.stdout.includes('deliver, attempt') && said;
+        return said.stdout.includes(workflowId) && said.stdout.includes(`step deliver of ${workflowId}`) && said;
       }, { detail: () => system.logs() });
       expect(exitCode).toBe(1);
       expect(stdout).toContain('1 batch has been open for more than 0 min');

@@ -2,24 +2,33 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { registerStatus } from '../../cli/status.ts';
 import type { VerifyReport } from '../../cli/verify-report.ts';
+import { ensureSchedule } from '../../runtime/schedules.ts';
 import { runCommand } from '../cli/run-command.ts';
 import { root, textOf } from '../source-tree.ts';
-import { uniqueName } from '../stack/live.ts';
+import { FaultProxy } from '../faults/proxy/fault-proxy.ts';
+import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { Child } from './child.ts';
-import { System } from './system.ts';
+import { linearModels, System } from './system.ts';
 import { until } from './wait.ts';
 
 /** What stands is told, with its reason, by whoever can still tell it; and all is well only when all is. */
 
 const startMs = Date.UTC(2026, 0, 1);
 let system: System;
+/** Between the worker and the model server. */
+let models: FaultProxy;
 let events = 0;
 
 beforeAll(async () => {
   // The sweep runs when a test asks for it.
-  system = await System.start({ partitions: 2, env: { HEADRACE_SWEEP_SECONDS: '86400', HEADRACE_LAKE_ROLL_UP_SECONDS: '86400' } });
+  const { models: { address } } = await startLiveServers({ models: linearModels });
+  models = await FaultProxy.start(Number(address.split(':').at(-1)));
+  system = await System.start({ partitions: 2, tritonUrl: models.address, env: { HEADRACE_SWEEP_SECONDS: '86400', HEADRACE_LAKE_ROLL_UP_SECONDS: '86400' } });
 });
-afterAll(() => system?.stop());
+afterAll(async () => {
+  await system?.stop();
+  await models?.stop();
+});
 afterEach(() => void vi.unstubAllEnvs());
 
 const message = (partition: number, timestampMs = Date.now()) => {
@@ -113,11 +122,11 @@ describe('status --verify', () => {
     const { report, exitCode } = await verify();
     expect(problemOf(report, 'schedule')!.text).toBe('the schedule roll-up-lake:headrace is missing, so the lake is not rolled up: start a worker again, which makes it');
     expect(exitCode).toBe(1);
+    await ensureSchedule(system.temporal, { workflowType: 'rollUpLake', taskQueue: 'headrace', everySeconds: 86_400 });
   });
 
   test('tells of a step that fails, and who has paused it', { timeout: 180_000 }, async () => {
-    await system.worker.kill();
-    await system.startWorker({ TRITON_URL: '127.0.0.1:1' }).ready;
+    await models.set({ kind: 'refuse' });
     await produce(0);
     const failing = await untilReport('it fails', (report) => problemOf(report, 'failing') !== undefined);
     expect(problemOf(failing, 'failing')!.text).toMatch(new RegExp(`^${system.topic}-0 of ${system.name}: 5 records wait, the oldest for .*; a step of its batch fails and is tried again, for \\d+ s: step infer of batch:test:\\S+, attempt \\d+: MODEL_UNAVAILABLE: `));
@@ -135,8 +144,7 @@ describe('status --verify', () => {
     expect(await (await fetch(`http://${metrics}/metrics`)).text()).toMatch(new RegExp(`headrace_bridge_waiting\\{pipeline="${system.name}",topic="${system.topic}",partition="0",reason="paused"\\} 1`));
     expect(system.bridge.log()).not.toContain('ann@desk');
 
-    await system.worker.kill();
-    await system.startWorker().ready;
+    await models.heal();
     await system.temporal.workflowService.unpauseActivity({ namespace, execution: { workflowId }, type, resetAttempts: true });
     await untilWell();
   });
