@@ -78,7 +78,7 @@ export async function createGateway(options: GatewayOptions): Promise<GatewayApp
     forceCloseConnections: 'idle',
     // Node would refuse a request without a host by itself, and without a body that says so.
     http: { requireHostHeader: false },
-    frameworkErrors: sendError,
+    frameworkErrors: (error, request, reply) => void sendError(error, request, reply),
     clientErrorHandler: refuseConnection,
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);

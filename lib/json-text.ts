@@ -79,6 +79,8 @@ function endOfValue(json: Buffer, start: number): number {
       case comma: case 0x20: case 0x0a: case 0x0d: case 0x09:
         if (depth === 0) return at;
         break;
+      default:
+        break;
     }
   }
   return json.length;

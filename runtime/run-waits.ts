@@ -108,6 +108,6 @@ function sinceOf(time: Time, nowMs: number): { forSeconds?: number } {
 /** -Infinity when there is no such time. */
 function secondsSince(time: Time, nowMs: number): number {
   if (!time) return -Infinity;
-  const ms = Number(String(time.seconds ?? 0)) * 1_000 + (time.nanos ?? 0) / 1e6;
+  const ms = Number(time.seconds ?? 0) * 1_000 + (time.nanos ?? 0) / 1e6;
   return Math.max(0, nowMs - ms) / 1_000;
 }

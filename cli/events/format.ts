@@ -26,6 +26,7 @@ const wanted = 'it must be JSON lines (one JSON object a line), or a JSON array 
 export function formatOf(name: string, head: Buffer, isWhole: boolean): EventsFormat | undefined {
   const isAll = isWhole || head.length >= headBytesMax;
   // Half a character at the end does no harm: all that is looked for is ASCII.
+  // oxlint-disable-next-line no-control-regex -- the record separator of JSON text sequences
   const text = head.toString('utf8').replace(/^[\s\x1e]+/, '');
   if (text === '') return isWhole ? 'empty' : isAll ? 'lines' : undefined;
   if (text.startsWith('[')) return 'values';

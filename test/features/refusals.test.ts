@@ -4,7 +4,7 @@ import { isNone, noRefusals, refusalsAfter, RefusedInARow, tolerate, type Refusa
 
 /** One letter a record: `.` was accepted, any other is the code that it was refused with. */
 function after(before: Refusals, records: string, { max = 5, partition = 0, from = 100 } = {}): Refusals {
-  const all = [...records].map((code, index) => ({ index, code, reason: 'none' }));
+  const all = records.split('').map((code, index) => ({ index, code, reason: 'none' }));
   return refusalsAfter(before, {
     partition, max, offsets: all.map(({ index }) => from + index),
     refused: all.filter(({ code }) => code !== '.'), accepted: all.filter(({ code }) => code === '.').map(({ index }) => index),

@@ -114,15 +114,15 @@ describe('status --verify', () => {
   });
 
   test('tells of a schedule that was paused or deleted', async () => {
-    const schedule = system.temporal.schedule.getHandle('sweep:headrace');
+    const schedule = system.temporal.schedule.getHandle('sweep:test:headrace-test');
     await schedule.pause('for a test');
-    expect(problemOf((await verify()).report, 'schedule')!.text).toContain('the schedule sweep:headrace is paused ("for a test"), so chains are not checked for holes');
+    expect(problemOf((await verify()).report, 'schedule')!.text).toContain('the schedule sweep:test:headrace-test is paused ("for a test"), so chains are not checked for holes');
     await schedule.unpause();
-    await system.temporal.schedule.getHandle('roll-up-lake:headrace').delete();
+    await system.temporal.schedule.getHandle('roll-up-lake:test:headrace-test').delete();
     const { report, exitCode } = await verify();
-    expect(problemOf(report, 'schedule')!.text).toBe('the schedule roll-up-lake:headrace is missing, so the lake is not rolled up: start a worker again, which makes it');
+    expect(problemOf(report, 'schedule')!.text).toBe('the schedule roll-up-lake:test:headrace-test is missing, so the lake is not rolled up: start a worker again, which makes it');
     expect(exitCode).toBe(1);
-    await ensureSchedule(system.temporal, { workflowType: 'rollUpLake', taskQueue: 'headrace', everySeconds: 86_400 });
+    await ensureSchedule(system.temporal, { workflowType: 'rollUpLake', deployment: 'test', taskQueue: 'headrace-test', everySeconds: 86_400 });
   });
 
   test('tells of a step that fails, and who has paused it', { timeout: 180_000 }, async () => {
