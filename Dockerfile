@@ -17,6 +17,7 @@ COPY package.json tsconfig.json index.ts LICENSE ./
 COPY inference-client inference-client
 COPY contracts contracts
 COPY files files
+COPY lib lib
 COPY database database
 COPY runtime runtime
 COPY features features

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { isSpace } from './piece.ts';
 
 /** How the events of a text stand in it. */
 export type EventsFormat =
@@ -26,8 +27,9 @@ const wanted = 'it must be JSON lines (one JSON object a line), or a JSON array 
 export function formatOf(name: string, head: Buffer, isWhole: boolean): EventsFormat | undefined {
   const isAll = isWhole || head.length >= headBytesMax;
   // Half a character at the end does no harm: all that is looked for is ASCII.
-  // oxlint-disable-next-line no-control-regex -- the record separator of JSON text sequences
-  const text = head.toString('utf8').replace(/^[\s\x1e]+/, '');
+  let start = 0;
+  while (start < head.length && isSpace(head[start]!)) start++;
+  const text = head.toString('utf8', start);
   if (text === '') return isWhole ? 'empty' : isAll ? 'lines' : undefined;
   if (text.startsWith('[')) return 'values';
   const [first, second] = firstLines(text, isWhole);
