@@ -1,4 +1,5 @@
 import type { Marker } from './store.ts';
+import { inARow } from './watermark.ts';
 
 /**
  * A marker with what tells an idle chain from a slow one. All of it is counted in commits and event time, never by a clock, so that
@@ -26,17 +27,17 @@ export function withProgress(marker: Marker, before: ProgressMarker | undefined,
 /**
  * The watermark of the slowest chain that counts: what lies a retention behind it can be forgotten. A chain does not count while
  * others went on without it for more than `activeCommits` commits and for the retention and `idleMs` of event time: else an idle
- * partition would hold back its pipeline for ever. Null when nothing can be told: a chain is new, and has seen no event yet.
+ * partition would hold back its pipeline for ever. Null when nothing can be told: a chain is new, and has not seen events enough.
+ * So nobody sees whether a state was forgotten here: who reads it would have forgotten as much.
  */
 export function leastWatermark(markers: readonly ProgressMarker[], commit: number, retentionMs: number): number | null {
   const activeMs = leastActive(markers, commit);
   let least = Infinity;
   for (const marker of markers) {
-    const { watermarkMs, othersMs, firstCommit } = marker;
-    if (watermarkMs === null) {
-      if (commit - firstCommit <= activeCommits) return null;
-      continue;
-    }
+    const { watermarkMs, othersMs, firstCommit, trend } = marker;
+    const isBelieved = watermarkMs !== null && (trend === undefined || trend.seen >= inARow);
+    if (!isBelieved && commit - firstCommit <= activeCommits) return null;
+    if (watermarkMs === null) continue;
     const isIdle = !isActive(marker, commit) && activeMs !== undefined && activeMs - (othersMs ?? watermarkMs) > retentionMs + idleMs;
     if (!isIdle) least = Math.min(least, watermarkMs);
   }

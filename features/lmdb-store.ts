@@ -66,19 +66,20 @@ class LmdbStore implements FeatureStore {
   }
 
   apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
-    return this.#transaction(() => this.#applyInTransaction(batch, fold));
+    return this.#transaction((touched) => this.#applyInTransaction(batch, fold, touched));
   }
 
   tolerate(scope: PipelineScope, partitions: readonly number[]): Promise<void> {
     return this.#transaction(() => this.#writeRefusals(scope, tolerate(this.#readRefusals(scope), partitions)));
   }
 
-  /** Resolves once what `work` has written is durable; all of it, or nothing. */
-  async #transaction<T>(work: () => T): Promise<T> {
+  /** Resolves once what `work` has written is durable; all of it, or nothing. It says when it touches what is cached. */
+  async #transaction<T>(work: (touched: () => void) => T): Promise<T> {
     let refusal: { error: unknown } | undefined;
+    let isTouched = false;
     const transaction = this.db.childTransaction(() => {
       try {
-        return work();
+        return work(() => (isTouched = true));
       } catch (error) {
         refusal = { error };
         throw error;
@@ -88,9 +89,12 @@ class LmdbStore implements FeatureStore {
     try {
       return await transaction;
     } catch (error) {
-      // What was cached during a transaction that did not become durable never happened.
-      this.#cache.clear();
-      this.#cachedNumber = -1;
+      // What was cached during a transaction that did not become durable never happened. A batch that waits is refused again and again
+      // before it has seen a state, and must not cost the others theirs.
+      if (!refusal || isTouched) {
+        this.#cache.clear();
+        this.#cachedNumber = -1;
+      }
       if (refusal && !isLmdbError(refusal.error)) throw refusal.error;
       throw new HeadraceError('STORE_UNAVAILABLE', `the feature store cannot be written (${await causeOf(error)}); check the space and the rights in HEADRACE_DATA_DIR`, { cause: error });
     } finally {
@@ -118,7 +122,7 @@ class LmdbStore implements FeatureStore {
   }
 
   /** Reads and computes everything first and writes last, so that a fold that throws has written nothing. */
-  #applyInTransaction(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Uint8Array {
+  #applyInTransaction(batch: BatchRef, fold: (tx: FoldContext) => FoldResult, touched: () => void): Uint8Array {
     const chain = chainId(batch);
     const marker = this.#readJson<ProgressMarker>(`marker|${chain}`);
     const verdict = judgeBatch(marker, batch);
@@ -127,8 +131,6 @@ class LmdbStore implements FeatureStore {
     const sequence = this.#readJson<Sequence>(sequenceKey) ?? { number: 0, writer: '' };
     if (sequence.number !== this.#cachedNumber || sequence.writer !== this.#writer) this.#cache.clear();
     const commitSequence = verdict === 'apply' ? sequence.number + 1 : sequence.number;
-    // Cached states are changed in place: until all is written the cache is ahead of the store, and no later transaction may trust it.
-    if (verdict === 'apply') this.#cachedNumber = -1;
     let unknown = 0;
     const refusalsBefore = this.#readRefusals(batch);
     const folded = fold({
@@ -138,6 +140,9 @@ class LmdbStore implements FeatureStore {
       trend: marker?.trend,
       refusals: refusalsBefore,
       get: (key) => {
+        touched();
+        // Cached states are changed in place: until all is written the cache is ahead of the store, and no later transaction may trust it.
+        if (verdict === 'apply') this.#cachedNumber = -1;
         const state = this.#readState(key);
         if (!state) unknown++;
         return state;

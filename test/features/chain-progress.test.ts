@@ -49,4 +49,12 @@ describe('the least watermark that counts', () => {
     expect(walk([['none', null], ...steps('a', activeCommits, 0, 100)]).least()).toBeNull();
     expect(walk([['none', null], ...steps('a', activeCommits, 0, 100), ['none', null]]).least()).toBe(100);
   });
+
+  test('nothing is forgotten while a chain is new whose watermark rests on few events', () => {
+    const marker = (seen: number): ProgressMarker => ({ position: 1, watermarkMs: 7 * farMs, trend: { seen }, last: { position: 0, end: 1 }, firstCommit: 1, lastCommit: 9, othersMs: null });
+    expect(leastWatermark([marker(31)], 9, retentionMs)).toBeNull();
+    expect(leastWatermark([marker(32)], 9, retentionMs)).toBe(7 * farMs);
+    // It must not hold back its pipeline for ever.
+    expect(leastWatermark([marker(31)], activeCommits + 2, retentionMs)).toBe(7 * farMs);
+  });
 });

@@ -14,7 +14,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { batchWorkflowId, eventKey, reviewWorkflowId } from '../../contracts/event-key.ts';
-import { verdictName } from '../../contracts/names.ts';
+import { verdictName, workflowNames } from '../../contracts/names.ts';
+import { resumeWorkflowId } from '../../contracts/resume.ts';
 import { redrive } from '../../runtime/redrive.ts';
 import { createReviewStarter } from '../../worker/review-starter.ts';
 import { freePort, startModelServer, type ModelServer } from '../../stack/servers/index.ts';
@@ -193,6 +194,26 @@ describe('sweep', () => {
     }, { detail: () => system.logs() });
     expect(await swept.result()).toMatchObject({ chains: 1, incomplete: [], holes: [] });
     await recordWhenDone(name, swept);
+  });
+});
+
+describe('resume', () => {
+  async function resume(from?: number): Promise<WorkflowHandle> {
+    return system.temporal.workflow.start(workflowNames.resume, { workflowId: resumeWorkflowId('test', system.name), taskQueue: 'headrace', args: [{ deployment: 'test', pipeline: system.name, partitions: [], ...(from === undefined ? {} : { from }) }] });
+  }
+
+  scenario('resume-read-again', async (name) => {
+    const batch = await startBatch([payment(usual), 'no json', 'nor this']);
+    await batch.result();
+    const resumed = await resume(0);
+    expect(await resumed.result()).toMatchObject({ readAgain: [{ partition: 0, copied: 0, refused: expect.any(Number) as number }] });
+    await recordWhenDone(name, resumed);
+  });
+
+  scenario('resume-tolerated', async (name) => {
+    const resumed = await resume();
+    expect(await resumed.result()).toEqual({ tolerated: [0] });
+    await recordWhenDone(name, resumed);
   });
 });
 

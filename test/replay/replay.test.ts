@@ -18,7 +18,7 @@ const expectedNames = [
   'batch-sink-away-together', 'batch-together-timed-out', 'batch-worker-killed-together',
   'batch-dead-letters-in-one-step', 'batch-delivered-in-one-step', 'batch-model-away-in-one-step', 'batch-only-dead-letters-in-one-step', 'batch-redriven-in-one-step',
   'batch-sink-away-in-one-step', 'batch-worker-killed-in-one-step',
-  'review-escalated', 'review-signal', 'review-update', 'roll-up-lake', 'sweep',
+  'review-escalated', 'review-signal', 'review-update', 'resume-read-again', 'resume-tolerated', 'roll-up-lake', 'sweep',
 ];
 
 /** As in a worker: all runs share the modules. */
