@@ -1,8 +1,3 @@
-/** Bytes that are no whole frame. The message says where, and quotes none of them. */
-export class FrameError extends RangeError {
-  override readonly name = 'FrameError';
-}
-
 /**
  * A frame is how a batch, its features and its decisions travel: one buffer that holds a small JSON header and named columns.
  *
@@ -95,6 +90,11 @@ export function decodeFrame<H extends FrameHeader>(bytes: Uint8Array): Frame<H> 
     start = align(end);
   }
   return { header, columns };
+}
+
+/** Bytes that are no whole frame. The message says where, and quotes none of them. */
+export class FrameError extends RangeError {
+  override readonly name = 'FrameError';
 }
 
 function readHeader<H extends FrameHeader>(bytes: Uint8Array): { header: H; entries: ColumnEntry[]; headerBytes: number } {
