@@ -47,9 +47,9 @@ describe('the reader of logs', () => {
     } as unknown as Cluster;
     const ends = await createLogReader(kafka, cluster).ends('t');
     expect(ends.get(0)).toEqual({ start: 7, end: 7, highWatermark: 7 });
-    expect(String(ends.get(1))).toBe('Error: broker 2, which leads it, does not answer: connect ECONNREFUSED');
-    expect(String(ends.get(2))).toBe('Error: partition 2 has no leader: the brokers that hold it are away');
-    expect(String(ends.get(3))).toMatch(/not the leader/);
+    expect((ends.get(1) as Error).message).toBe('broker 2, which leads it, does not answer: connect ECONNREFUSED');
+    expect((ends.get(2) as Error).message).toBe('partition 2 has no leader: the brokers that hold it are away');
+    expect((ends.get(3) as Error).message).toMatch(/not the leader/);
   });
 
   test('takes the metadata of a topic of which a partition has no leader', () => {
