@@ -8,7 +8,7 @@ export type RunWait = Waiting & { text: string; kind: 'paused' | 'failing' | 'no
 
 type Raw = WorkflowExecutionDescription['raw'];
 type Pending = NonNullable<Raw['pendingActivities']>[number];
-type Time = { seconds?: unknown; nanos?: number | null } | null | undefined;
+type Time = { seconds?: { toNumber(): number } | null; nanos?: number | null } | null | undefined;
 
 const textLengthMax = 400;
 /** A worker that runs takes a task at once; one that is busy, or that has just begun, within seconds. */
@@ -108,6 +108,6 @@ function sinceOf(time: Time, nowMs: number): { forSeconds?: number } {
 /** -Infinity when there is no such time. */
 function secondsSince(time: Time, nowMs: number): number {
   if (!time) return -Infinity;
-  const ms = Number(time.seconds ?? 0) * 1_000 + (time.nanos ?? 0) / 1e6;
+  const ms = (time.seconds?.toNumber() ?? 0) * 1_000 + (time.nanos ?? 0) / 1e6;
   return Math.max(0, nowMs - ms) / 1_000;
 }
