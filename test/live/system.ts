@@ -75,11 +75,16 @@ export class System {
       TRITON_URL: tritonUrl ?? (servers as unknown as { models: { address: string } }).models.address,
       ...env,
     }, temporal, kafka, producer, admin, new pg.Pool({ connectionString: databaseUrl, max: 4 }));
-    await Promise.all([producer.connect(), admin.connect()]);
-    system.startWorker();
-    system.startBridge();
-    await Promise.all([system.worker.ready, system.bridge.ready]);
-    return system;
+    try {
+      await Promise.all([producer.connect(), admin.connect()]);
+      system.startWorker();
+      system.startBridge();
+      await Promise.all([system.worker.ready, system.bridge.ready]);
+      return system;
+    } catch (error) {
+      await system.stop();
+      throw error;
+    }
   }
 
   startBridge(env: Record<string, string> = {}): Child {
