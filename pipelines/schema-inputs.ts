@@ -35,12 +35,15 @@ function referred(schema: Schema, { getter }: Definition): Schema | undefined {
   return found;
 }
 
+/** So many unions within a union are looked into. One that is made anew wherever it refers to itself has no end. */
+const unionsMax = 100;
+
 /** The options of a union, and of the unions that are options of it. */
 export function unionOptions(options: readonly Schema[], seen = new Set<Definition>()): Schema[] {
   return options.flatMap((option) => {
     const inner = inputOf(option);
     if (inner.type !== 'union') return [option];
-    if (seen.has(inner)) return [];
+    if (seen.has(inner) || seen.size === unionsMax) return [];
     seen.add(inner);
     return unionOptions(inner.options!, seen);
   });
@@ -64,7 +67,7 @@ export function wantedBy(schema: Schema): Wanted {
     case 'enum':
       return kindsOf(Object.values(def.entries!));
     case 'union':
-      return unionOptions(def.options!).map(wantedBy).reduce(either, wanted);
+      return unionWants(def.options!);
     case 'intersection':
       return either(wantedBy(def.left!), wantedBy(def.right!));
     case 'boolean': case 'date':
@@ -75,6 +78,12 @@ export function wantedBy(schema: Schema): Wanted {
     default:
       return { ...wanted, anything: true };
   }
+}
+
+function unionWants(options: readonly Schema[]): Wanted {
+  const unions = new Set<Definition>();
+  const wanted = unionOptions(options, unions).map(wantedBy).reduce(either, { bigint: false, text: false, number: false, anything: false });
+  return unions.size === unionsMax ? { ...wanted, anything: true } : wanted;
 }
 
 function kindsOf(values: readonly unknown[]): Wanted {
@@ -94,22 +103,28 @@ const known = new WeakMap<Schema, Takes>();
 /** Whether some place of the schema takes a bigint, and whether some place takes anything. Looked up once per schema. */
 export function takenBy(schema: Schema): Takes {
   let takes = known.get(schema);
-  if (!takes) {
-    takes = { bigint: false, anything: false };
-    collect(schema, takes, new Set());
-    known.set(schema, takes);
-  }
+  if (!takes) known.set(schema, (takes = collect(schema)));
   return takes;
 }
 
-function collect(schema: Schema, takes: Takes, seen: Set<Definition>): void {
-  const inner = inputOf(schema);
-  if (seen.has(inner)) return;
-  seen.add(inner);
-  const { bigint, anything } = wantedBy(schema);
-  takes.bigint ||= bigint;
-  takes.anything ||= anything;
-  for (const child of childrenOf(inner)) collect(child, takes, seen);
+/** A schema that is made anew wherever it refers to itself has no end. Beyond so many parts it is taken for one that takes everything. */
+const partsMax = 2_000;
+
+function collect(schema: Schema): Takes {
+  const takes: Takes = { bigint: false, anything: false };
+  const seen = new Set<Definition>();
+  const left: Schema[] = [schema];
+  for (let at = left.pop(); at; at = left.pop()) {
+    const inner = inputOf(at);
+    if (seen.has(inner)) continue;
+    if (seen.size === partsMax) return { bigint: true, anything: true };
+    seen.add(inner);
+    const { bigint, anything } = wantedBy(at);
+    takes.bigint ||= bigint;
+    takes.anything ||= anything;
+    left.push(...childrenOf(inner));
+  }
+  return takes;
 }
 
 function childrenOf({ type, shape, catchall, valueType, element, items, rest, left, right, options }: Definition): Schema[] {

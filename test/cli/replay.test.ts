@@ -167,7 +167,7 @@ describe('headrace replay of a file', () => {
     ['is of somebody else\'s workflow', () => changed('review-signal', (events) => {
       events[0]!['workflowExecutionStartedEventAttributes'].workflowType.name = 'sendMail';
       return events;
-    }), /is the history of a workflow "sendMail", which is none of Headrace's: processBatch, review, rollUpLake, sweep$/],
+    }), /is the history of a workflow "sendMail", which is none of Headrace's: processBatch, review, rollUpLake, sweep, resume$/],
     ['was decoded by the codec endpoint', () => withInput({ metadata: { encoding: base64('json/plain') }, data: base64('{"frame":"records"}') }), decoded],
     ['was made readable by the Web UI', () => withInput({ frame: 'records', rows: [] }), decoded],
   ])('says in one sentence that a file %s', async (_, file, says) => {

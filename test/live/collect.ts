@@ -136,7 +136,7 @@ export async function lakeRows(system: Observed, count: number, timeoutMs = 150_
 /** The same, with all columns as they are. */
 export async function lakeTable(system: Observed, count: number, timeoutMs = 150_000): Promise<Record<string, unknown>[]> {
   const files = join(system.dataDir, 'lake', `pipeline=${system.name}`, '**', '*.parquet');
-  const schedule = system.temporal.schedule.getHandle('roll-up-lake:headrace');
+  const schedule = system.temporal.schedule.getHandle('roll-up-lake:test:headrace-test');
   const connection = await (await DuckDBInstance.create(':memory:')).connect();
   try {
     return await until(

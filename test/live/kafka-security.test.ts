@@ -130,7 +130,7 @@ describe('a setting that does not fit the broker is named', () => {
     ['an advertised address where nobody listens', () => ({ KAFKA_BROKERS: secure.addresses.lost }),
       /^no Kafka can be used: localhost:\d+ sends its clients to localhost:\d+, which cannot be reached \(.*ECONNREFUSED.*\); if that address is wrong from here, change the broker's advertised\.listeners$/],
     ['the port of a controller', () => ({ KAFKA_BROKERS: secure.controller }), /is it the port of a controller\?$/],
-    ['a port that does not exist', () => ({ KAFKA_BROKERS: 'localhost:99999' }), /check KAFKA_BROKERS/],
+    ['a port that does not exist', () => ({ KAFKA_BROKERS: 'localhost:99999' }), /KAFKA_BROKERS: each must look like host:port/],
     ['a certificate that has expired', async () => ({ KAFKA_BROKERS: await listening(withCertificate(makeCertificate('old', secure.authority, { validUntil: new Date(Date.now() - 60_000) }))), ...tls }), /has a certificate that has expired/],
     ['a certificate for another host', async () => ({ KAFKA_BROKERS: await listening(withCertificate(makeCertificate('other', secure.authority, { host: 'kafka.example' }))), ...tls }), /for other names \(DNS:kafka\.example\): KAFKA_BROKERS/],
     ['a web server', async () => ({ KAFKA_BROKERS: await listening(createHttp()) }), /is a web server \(it speaks HTTP\): check the port in KAFKA_BROKERS$/],

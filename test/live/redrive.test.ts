@@ -60,7 +60,7 @@ async function runPrinted(text: string): Promise<string> {
 async function sweep(): Promise<Record<string, unknown>> {
   const query = `WorkflowType = 'sweep' AND ExecutionStatus = 'Completed'`;
   const { count } = await system.temporal.workflow.count(query);
-  await system.temporal.schedule.getHandle('sweep:headrace').trigger();
+  await system.temporal.schedule.getHandle('sweep:test:headrace-test').trigger();
   await until('the sweep has run', async () => (await system.temporal.workflow.count(query)).count > count, { detail: () => system.logs() });
   for await (const { workflowId, runId } of system.temporal.workflow.list({ query })) return system.temporal.workflow.getHandle(workflowId, runId).result();
   throw new Error('no sweep');

@@ -187,7 +187,7 @@ describe('sweep', () => {
   scenario('sweep', async (name) => {
     const batch = await startBatch([payment(usual)]);
     await batch.result();
-    await system.temporal.schedule.getHandle('sweep:headrace').trigger();
+    await system.temporal.schedule.getHandle('sweep:test:headrace-test').trigger();
     const swept = await until('a sweep has seen the chain', async () => {
       for await (const { workflowId, runId } of system.temporal.workflow.list({ query: `WorkflowType = 'sweep' AND ExecutionStatus = 'Completed'` })) return system.temporal.workflow.getHandle(workflowId, runId);
       return undefined;
@@ -199,7 +199,7 @@ describe('sweep', () => {
 
 describe('resume', () => {
   async function resume(from?: number): Promise<WorkflowHandle> {
-    return system.temporal.workflow.start(workflowNames.resume, { workflowId: resumeWorkflowId('test', system.name), taskQueue: 'headrace', args: [{ deployment: 'test', pipeline: system.name, partitions: [], ...(from === undefined ? {} : { from }) }] });
+    return system.temporal.workflow.start(workflowNames.resume, { workflowId: resumeWorkflowId('test', system.name), taskQueue: 'headrace-test', args: [{ deployment: 'test', pipeline: system.name, partitions: [], ...(from === undefined ? {} : { from }) }] });
   }
 
   scenario('resume-read-again', async (name) => {
@@ -245,7 +245,7 @@ describe('lake', () => {
   scenario('roll-up-lake', async (name) => {
     const batch = await startBatch([payment(usual)]);
     await batch.result();
-    await system.temporal.schedule.getHandle('roll-up-lake:headrace').trigger();
+    await system.temporal.schedule.getHandle('roll-up-lake:test:headrace-test').trigger();
     const rolledUp = await until('a roll-up has written rows', async () => {
       for await (const { workflowId, runId } of system.temporal.workflow.list({ query: `WorkflowType = 'rollUpLake' AND ExecutionStatus = 'Completed'` })) {
         const run = system.temporal.workflow.getHandle(workflowId, runId);
