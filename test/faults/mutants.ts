@@ -41,7 +41,7 @@ export const mutants: readonly Mutant[] = [
   { name: 'adopt-local-end', about: 'the lane goes on from the end that it has cut, not from that of the run that exists', row: 'kill-both-bridges', caughtBy: wrongEffects, changes: [localEnd] },
   {
     name: 'bare-increments', about: 'minutes count deliveries, not decisions', row: 'postgres-at-commit', caughtBy: /minutes: .* counts/,
-    changes: [{ file: 'sinks/dashboard.ts', from: 'rows = await newRows(pool, rows);', to: 'rows = await newRows(pool, rows); await pool.query(addToMinutesSql(delivery.pipeline.name, delivery.rows));' }],
+    changes: [{ file: 'sinks/dashboard.ts', from: 'const unknown = await newRows(pool, rows);', to: 'const unknown = await newRows(pool, rows); await pool.query(addToMinutesSql(delivery.pipeline.name, delivery.rows));' }],
   },
   {
     name: 'random-object-key', about: "a segment's name is not that of its range alone", row: 'kill-worker', caughtBy: /lake: .*: (lost|twice)$/,
