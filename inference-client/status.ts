@@ -78,6 +78,6 @@ export function fromServiceError(error: ServiceError, place: ErrorPlace): Infere
 function reasonOf({ details, message }: ServiceError): string {
   // The time stands in the log, and an empty note says nothing.
   const reason = (details || message).replace(/\s*\(\d{4}-[\d:.TZ-]+\)/, '').replace(/\s*Resolution note:\s*$/, '').replaceAll(/\s*\n\s*/g, ' ');
-  const trouble = /^No connection established/.test(reason) && connectionTroubles.find(([pattern]) => pattern.test(reason));
+  const trouble = reason.startsWith('No connection established') && connectionTroubles.find(([pattern]) => pattern.test(reason));
   return trouble ? `${trouble[1]}: ${reason}` : reason;
 }
