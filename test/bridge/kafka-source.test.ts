@@ -98,11 +98,11 @@ describe('the bridge on kafkajs', () => {
     const { starter, state } = await startBridge();
     await until('scored', () => starter.starts.some(({ end }) => end >= 1));
     const transaction = await (await newProducer(uniqueName('tx'))).transaction();
-    await transaction.send({ topic, messages: [{ value: 'b', timestamp: String(Date.now() - 3_600_000) }] });
+    await transaction.send({ topic, messages: [{ value: 'b', timestamp: String(Date.now() - 3 * 86_400_000) }] });
     await plain.send({ topic, messages: [{ value: 'behind it' }] });
     await until('the reason', () => state()?.waiting.kind === 'transaction' && state()?.lag === 2, { detail: () => JSON.stringify(state()) });
     expect(state()).toMatchObject({ doneBelow: 1, stableEnd: 1, logEnd: 3, waiting: { offset: 1, text: expect.stringContaining('open since offset 1') } });
-    await until('its age', () => Math.round(state()!.oldestSeconds! / 60) === 60, { detail: () => JSON.stringify(state()) });
+    await until('its age', () => Math.round(state()!.oldestSeconds! / 86_400) === 3, { detail: () => JSON.stringify(state()) });
     await transaction.abort();
     await until('the record behind it', () => starter.starts.at(-1)?.end === 4);
     await until('nothing waits', () => state()?.lag === 0, { detail: () => JSON.stringify(state()) });

@@ -154,16 +154,16 @@ describe('status --verify', () => {
     await producer.connect();
     const transaction = await producer.transaction();
     try {
-      await transaction.send({ topic: system.topic, messages: [message(0, Date.now() - 3_600_000), message(0), message(0)] });
-      const open = await untilReport('the transaction', (report) => problemOf(report, 'transaction')?.text.includes('60 min') === true);
+      await transaction.send({ topic: system.topic, messages: [message(0, Date.now() - 3 * 86_400_000), message(0), message(0)] });
+      const open = await untilReport('the transaction', (report) => problemOf(report, 'transaction')?.text.includes('the oldest for 3 days') === true);
       expect(partitionOf(open, 0)).toMatchObject({ lag: 3, waiting: { kind: 'transaction' } });
-      expect(problemOf(open, 'transaction')!.text).toContain(`${system.topic}-0 of ${system.name}: 3 records wait, the oldest for 60 min; waiting for a transaction to end, for`);
+      expect(problemOf(open, 'transaction')!.text).toContain(`${system.topic}-0 of ${system.name}: 3 records wait, the oldest for 3 days; waiting for a transaction to end, for`);
 
       await system.bridge.kill();
       await produce(1, 2);
       const alone = await untilReport('nobody reads', (report) => problemOf(report, 'no_bridge') !== undefined);
       expect(partitionOf(alone, 0)).toMatchObject({ lag: 3, waiting: { kind: 'transaction' } });
-      expect(Math.round(partitionOf(alone, 0).oldestSeconds! / 60)).toBe(60);
+      expect(Math.round(partitionOf(alone, 0).oldestSeconds! / 86_400)).toBe(3);
       expect(problemOf(alone, 'no_bridge')!.text).toContain(`${system.topic}-1 of ${system.name}: 2 records wait, the oldest for`);
       expect(problemOf(alone, 'process')!.text).toContain('does not answer at its metrics address');
     } finally {
