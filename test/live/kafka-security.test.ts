@@ -52,7 +52,7 @@ function file(name: string, content: string | Buffer): string {
 
 const sasl = (mechanism: string, { username, password } = superUser): Env => ({ KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password });
 const clientCertificate = ({ name, cert, key }: Certificate): Env => ({ KAFKA_TLS_CERT_FILE: file(`${name}.crt`, cert), KAFKA_TLS_KEY_FILE: file(`${name}.key`, key.toString().replaceAll('\n', '\r\n')) });
-const connect = (env: Env) => connectKafka(parseConfig(env), log, 'test');
+const connect = async (env: Env) => connectKafka(parseConfig(env), log, 'test');
 
 /** host:port of a server of this test's own, on this machine. */
 async function listening(server: Server): Promise<string> {
