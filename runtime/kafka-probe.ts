@@ -58,7 +58,7 @@ function speakerOf(answer: Buffer): Speaker | undefined {
   if (text.startsWith('HTTP/')) return 'http';
   // A SETTINGS frame of stream 0.
   if (answer.length >= 9 && answer[3] === 4 && answer.readInt32BE(5) === 0) return 'http2';
-  if (/^E[^]{4}S(FATAL|ERROR)/.test(text) || /^EFATAL/.test(text)) return 'postgres';
+  if (/^E[^]{4}S(FATAL|ERROR)/.test(text) || text.startsWith('EFATAL')) return 'postgres';
   return answer[0] === 0x15 && answer[1] === 0x03 ? 'tls' : undefined;
 }
 
