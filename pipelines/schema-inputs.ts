@@ -36,7 +36,7 @@ function referred(schema: Schema, { getter }: Definition): Schema | undefined {
 }
 
 /** So many unions within a union are looked into. One that is made anew wherever it refers to itself has no end. */
-const unionsMax = 100;
+const unionsMax = 30;
 
 /** The options of a union, and of the unions that are options of it. */
 export function unionOptions(options: readonly Schema[], seen = new Set<Definition>()): Schema[] {
@@ -108,7 +108,7 @@ export function takenBy(schema: Schema): Takes {
 }
 
 /** A schema that is made anew wherever it refers to itself has no end. Beyond so many parts it is taken for one that takes everything. */
-const partsMax = 2_000;
+const partsMax = 1_000;
 
 function collect(schema: Schema): Takes {
   const takes: Takes = { bigint: false, anything: false };
@@ -119,10 +119,13 @@ function collect(schema: Schema): Takes {
     if (seen.has(inner)) continue;
     if (seen.size === partsMax) return { bigint: true, anything: true };
     seen.add(inner);
+    const children = childrenOf(inner);
+    left.push(...children);
+    // What has parts takes what they take.
+    if (children.length > 0) continue;
     const { bigint, anything } = wantedBy(at);
     takes.bigint ||= bigint;
     takes.anything ||= anything;
-    left.push(...childrenOf(inner));
   }
   return takes;
 }
