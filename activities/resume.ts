@@ -1,5 +1,6 @@
 import { chainId, eventKey, parseEventKey, type Chain, type PipelineScope } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
+import { isRefusedMessage, kafkaCodeOf } from '../contracts/kafka-refusal.ts';
 import { deadLettersTopic, eventKeyHeader } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { headersIn, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
@@ -29,6 +30,23 @@ export interface ResumeOptions {
 
 /** What one run takes; the next one goes on. */
 const plannedMax = 50_000;
+/** What is written again at once. */
+const groupBytesMax = 256 * 1024;
+
+function groupsOf(records: readonly KafkaRecord[]): KafkaRecord[][] {
+  const groups: KafkaRecord[][] = [];
+  let bytes = Infinity;
+  for (const record of records) {
+    const more = (record.key?.length ?? 0) + (record.value?.length ?? 0) + (record.headers?.length ?? 0);
+    if (bytes + more > groupBytesMax) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)!.push(record);
+    bytes += more;
+  }
+  return groups;
+}
 
 export function createResumeActivities({ pipelines, store, records, deployment, epoch, copies, nowMs = Date.now }: ResumeOptions & { pipelines: readonly AnyPipeline[]; store: FeatureStore; records: RecordsPort }): ResumeActivities {
   function pipelineOf(input: ResumeInput): AnyPipeline & { scope: PipelineScope } {
@@ -51,6 +69,24 @@ export function createResumeActivities({ pipelines, store, records, deployment, 
       }
     }
     return refused;
+  }
+
+  /** Writes records again, and notes each group at once: what fails later repeats no more than one. Returns how many the topic took. */
+  async function copy(chain: Chain, group: readonly KafkaRecord[], refuse: (offset: number, why: { code: string; reason: string }) => void): Promise<number> {
+    try {
+      await copies.publish(chain.topic, group.map((record) => ({ partition: chain.partition, key: record.key, value: record.value, headers: headersOfCopy(chain, record) })));
+    } catch (error) {
+      if (!isRefusedMessage(error)) throw error;
+      if (group.length === 1) {
+        refuse(group[0]!.offset, { code: kafkaCodeOf(error)!, reason: 'the topic does not take it a second time' });
+        return 0;
+      }
+      let copied = 0;
+      for (const record of group) copied += await copy(chain, [record], refuse);
+      return copied;
+    }
+    await store.noteReadAgain(chain, group.map(({ offset }) => offset));
+    return group.length;
   }
 
   return {
@@ -84,17 +120,19 @@ export function createResumeActivities({ pipelines, store, records, deployment, 
       const chain: Chain = { ...pipeline.scope, topic: pipeline.topic.name, partition };
       // What an earlier try has copied, and noted.
       const wanted = new Set(offsets.filter((offset) => !store.wasReadAgain(chain, offset)));
-      const found: KafkaRecord[] = [];
-      for await (const piece of records.read(chain.topic, partition, offsets[0]!, offsets.at(-1)! + 1)) found.push(...piece.records.filter(({ offset }) => wanted.has(offset)));
-      const { events, rejections } = decodeEvents(pipeline, found, { clockMs: nowMs() });
-      const accepted = events.map(({ recordIndex }) => found[recordIndex]!);
-      await copies.publish(chain.topic, accepted.map((record) => ({ partition, key: record.key, value: record.value, headers: headersOfCopy(chain, record) })));
-      await store.noteReadAgain(chain, accepted.map(({ offset }) => offset));
-      const [first] = rejections;
-      return {
-        copied: accepted.length + offsets.length - wanted.size, gone: wanted.size - found.length, refused: rejections.length,
-        ...(first ? { example: { offset: found[first.index]!.offset, code: first.code, reason: first.reason } } : {}),
+      const part: ReadAgainPart = { copied: offsets.length - wanted.size, gone: wanted.size, refused: 0 };
+      const refuse = (offset: number, { code, reason }: { code: string; reason: string }) => {
+        part.refused++;
+        part.example ??= { offset, code, reason };
       };
+      for await (const piece of records.read(chain.topic, partition, offsets[0]!, offsets.at(-1)! + 1)) {
+        const found = piece.records.filter(({ offset }) => wanted.has(offset));
+        part.gone -= found.length;
+        const { events, rejections } = decodeEvents(pipeline, found, { clockMs: nowMs() });
+        for (const rejection of rejections) refuse(found[rejection.index]!.offset, rejection);
+        for (const group of groupsOf(events.map(({ recordIndex }) => found[recordIndex]!))) part.copied += await copy(chain, group, refuse);
+      }
+      return part;
     }),
   };
 }

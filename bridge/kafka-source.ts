@@ -23,6 +23,8 @@ export interface KafkaSourceOptions {
 
 const newPartitionsMs = 30_000;
 const commitAllDeadlineMs = 20_000;
+/** For what an assignment begins with: without an answer its partitions would stand, and nobody would know. */
+const askDeadlineMs = 30_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
 export function createKafkaSource(kafka: Kafka, options: KafkaSourceOptions): Source {
@@ -102,7 +104,7 @@ function createSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDe
       return within(commitAllDeadlineMs, consumer.commitOffsets(partitions), `no answer to a commit within ${commitAllDeadlineMs / 1_000} s`);
     },
     async committed() {
-      const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
+      const [answer] = await within(askDeadlineMs, admin.fetchOffsets({ groupId, topics: [topic] }), `the group's commits are not known within ${askDeadlineMs / 1_000} s`);
       return new Map(
         (answer?.partitions ?? []).map(({ partition, offset, metadata }) => [partition, { offset: offset === '-1' ? null : Number(offset), metadata }]),
       );

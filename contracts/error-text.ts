@@ -21,6 +21,8 @@ export interface PostgresError extends Error {
   table?: string;
   column?: string;
   constraint?: string;
+  /** The function of Postgres that reported it. */
+  routine?: string;
 }
 
 /** True for an answer of Postgres, whichever copy of pg made it. */
@@ -51,7 +53,13 @@ export function framesOf({ name, message, stack = '' }: Error): string {
   return (head === undefined ? stack : stack.slice(head.length)).split('\n').filter((line) => /^\s+at /.test(line)).join('\n');
 }
 
-function postgresText({ code, table, column, constraint }: PostgresError): string {
+/** Of these classes Postgres names connections, rights and tables: 08, 25, 28, 3D, 3F, 42, 53, 55, 57, 58. Of the others it may quote a row. */
+const namesOnly = /^(08|25|28|3D|3F|42|53|55|57|58)/;
+/** Where a trigger raises an error of its own, with whatever code and text. */
+const raised = 'exec_stmt_raise';
+
+function postgresText({ code, message, routine, table, column, constraint }: PostgresError): string {
+  if (namesOnly.test(code) && routine !== raised) return `${message} (SQLSTATE ${code})`;
   const names = Object.entries({ table, column, constraint }).flatMap(([what, name]) => (typeof name === 'string' ? [`, ${what} ${name}`] : []));
   return `Postgres answers SQLSTATE ${code}${names.join('')}`;
 }

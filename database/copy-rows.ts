@@ -2,6 +2,11 @@ import { finished } from 'node:stream/promises';
 import type { PoolClient } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 
+/** What no column can hold. The message does not say it. */
+export class UnstorableError extends Error {
+  override readonly name = 'UnstorableError';
+}
+
 /**
  * Rows in the binary form of Postgres's COPY. The text form would escape every quote of every JSON document on our side and
  * parse it again on theirs. Columns are written in order, `row` before the first of each row, `end` after the last row.
@@ -54,7 +59,7 @@ export class CopyRows {
   /** Milliseconds since 1970, kept to the microsecond. Throws on what is no time. */
   timestamptz(valueMs: number): void {
     const microseconds = Math.round((valueMs - postgresEpochMs) * 1_000);
-    if (!Number.isFinite(microseconds)) throw new Error('a time is no number');
+    if (!Number.isFinite(microseconds)) throw new UnstorableError('a time is no number');
     this.#int8(microseconds);
   }
 
@@ -125,7 +130,7 @@ const float4Oid = 700;
 /** 2000-01-01, from which Postgres counts its times, in milliseconds since 1970. */
 const postgresEpochMs = 946_684_800_000;
 function assertWhole(value: number): void {
-  if (!Number.isSafeInteger(value)) throw new Error('a number is not whole');
+  if (!Number.isSafeInteger(value)) throw new UnstorableError('a number is not whole');
 }
 
 /** A UTF-16 unit needs at most three bytes. */

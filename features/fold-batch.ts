@@ -192,7 +192,7 @@ function readInput(pipeline: string, name: string, read: (event: unknown) => num
   } catch (error) {
     return `${name} failed (${nameOf(error)})`;
   }
-  refusePromise(pipeline, name, value);
+  if (typeof value !== 'number') refusePromise(pipeline, name, value);
   if (typeof value !== 'number' || !Number.isFinite(Math.fround(value))) return `${name} must give a finite number that float32 can hold`;
   into[at] = value;
   return undefined;

@@ -44,7 +44,8 @@ function bytesOf(headers: Record<string, string> = {}): number {
 /** What a program probably did that sent an event in an envelope. */
 function hintOf({ code }: Rejection, value: Buffer): string {
   if (code !== 'SCHEMA_MISMATCH' || !value.includes('"specversion"')) return '';
-  const event = JSON.parse(value.toString()) as Record<string, unknown> | null;
+  // It was read already, so it is JSON, behind a byte order mark perhaps.
+  const event = JSON.parse(value.toString().replace(/^\uFEFF/, '')) as Record<string, unknown> | null;
   const isEnvelope = typeof event === 'object' && event !== null && 'specversion' in event && ('data' in event || 'data_base64' in event);
   return isEnvelope ? '; it looks like a CloudEvent: send it with content-type: application/cloudevents+json (headrace submit --cloudevents)' : '';
 }

@@ -33,7 +33,9 @@ export function readCloudEvent(json: Buffer): SentEvent | CloudEventRefusal {
   if (!isJsonType(mediaType)) return refuse('datacontenttype must be application/json');
   const value = typeof base64 === 'string' ? Buffer.from(base64, 'base64') : jsonMember(json, 'data');
   if (!value) return refuse('a CloudEvent must have data');
-  return { value, headers: headersOf(Object.entries(envelope).filter(([name]) => name !== 'data' && name !== 'data_base64')) };
+  const attributes = Object.entries(envelope).filter(([name]) => name !== 'data' && name !== 'data_base64');
+  // A number as it was written: as a double it may be another one.
+  return { value, headers: headersOf(attributes.map(([name, each]) => [name, typeof each === 'number' ? jsonMember(json, name)!.toString() : each])) };
 }
 
 /** The CloudEvents of a batch. */

@@ -18,6 +18,7 @@ export class NumberLiteral {
 
 /** As many digits as 2^53 has, and as few as the greatest double has (less some, to be sure). */
 const bigDigits = 16;
+const greatestSafe = String(Number.MAX_SAFE_INTEGER);
 const infiniteDigits = 300;
 const infiniteExponent = /\d[eE]\+?\d{3}/;
 
@@ -32,7 +33,7 @@ export function mayHoldBigIntegers(json: string): boolean {
     while (isDigit(json, start - 1)) start--;
     let end = at + 1;
     while (isDigit(json, end)) end++;
-    if (end - start >= bigDigits && mayBeInteger(json, start, end)) return true;
+    if (end - start >= bigDigits && isBig(json, start, end) && mayBeInteger(json, start, end)) return true;
     at += Math.floor((end - at) / bigDigits) * bigDigits;
   }
   return false;
@@ -46,6 +47,11 @@ export function mayHoldInfiniteNumbers(json: string): boolean {
 function isDigit(json: string, at: number): boolean {
   const code = json.charCodeAt(at);
   return code >= 0x30 && code <= 0x39;
+}
+
+/** False for what a double surely holds, such as a time in microseconds. */
+function isBig(json: string, start: number, end: number): boolean {
+  return end - start > bigDigits || json.slice(start, end) > greatestSafe;
 }
 
 /** By the characters around the digits: a number stands behind one of these, and a fraction or an exponent makes it no integer. */

@@ -4,7 +4,7 @@ import type { BatchRun, BatchRunsPort, HaltedRun, HaltedRunsPort } from '../cont
 import { batchWorkflowId, batchWorkflowIdPrefix, parseEventKey } from '../contracts/event-key.ts';
 import type { FailureCode } from '../contracts/failures.ts';
 import { searchAttributes, workflowNames, type BatchMemo } from '../contracts/names.ts';
-import { explainRun } from './run-waits.ts';
+import { explainRun, failureText } from './run-waits.ts';
 import { findIncomplete, type ListedRun, type RunLists } from './incomplete-runs.ts';
 
 const deadlineMs = 10_000;
@@ -57,7 +57,7 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
       // A batch says how many events it has once it is scored.
       const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH 'batch:${deployment}:${pipeline}:' AND ExecutionStatus = 'Running' AND ${searchAttributes.eventCount.name} IS NULL`;
       const described = await Promise.all((await soon(() => list(query, haltedMax))).map(({ workflowId }) => latest(workflowId)));
-      return described.flatMap((run) => haltOf(run) ?? []);
+      return (await Promise.all(described.map((run) => haltOf(client, run)))).filter((halt) => halt !== undefined);
     },
     async hasAny(chain) {
       const { count } = await soon(() => client.workflow.count(`WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`));
@@ -103,7 +103,7 @@ function batchRunOf({ workflowId, runId, status: { name }, memo, startTime }: Pi
 
 const refusedInARow: FailureCode = 'REFUSED_IN_A_ROW';
 
-function haltOf(run: WorkflowExecutionDescription | undefined): HaltedRun | undefined {
+async function haltOf(client: Client, run: WorkflowExecutionDescription | undefined): Promise<HaltedRun | undefined> {
   const failure = run?.raw.pendingActivities?.map(({ lastFailure }) => lastFailure).find((each) => each?.applicationFailureInfo?.type === refusedInARow);
-  return run && failure ? { ...batchRunOf(run), reason: failure.message ?? refusedInARow, taskQueue: run.taskQueue } : undefined;
+  return run && failure ? { ...batchRunOf(run), reason: await failureText(client, failure), taskQueue: run.taskQueue } : undefined;
 }

@@ -2,9 +2,10 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { decodeOptionalFailureToOptionalError } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { messageOf } from '../contracts/failures.ts';
 import type { Waiting } from '../contracts/partition-state.ts';
+import type { FailureCode } from '../contracts/failures.ts';
 
 /** Why a run does not go on: a part of what a partition can wait for. */
-export type RunWait = Waiting & { text: string; kind: 'paused' | 'failing' | 'no_worker' | 'scoring' };
+export type RunWait = Waiting & { text: string; kind: 'paused' | 'failing' | 'halted' | 'no_worker' | 'scoring' };
 
 type Raw = WorkflowExecutionDescription['raw'];
 type Pending = NonNullable<Raw['pendingActivities']>[number];
@@ -27,7 +28,7 @@ export async function explainRun(client: Client, run: WorkflowExecutionDescripti
   const { raw, workflowId } = run;
   const steps = await Promise.all((raw.pendingActivities ?? []).map((pending) => stepWait(client, run, pending, nowMs)));
   const waits = [pauseOf(raw, workflowId, nowMs), ...steps, await taskWait(client, run, nowMs)].filter((wait) => wait !== undefined);
-  const order: RunWait['kind'][] = ['paused', 'failing', 'no_worker', 'scoring'];
+  const order: RunWait['kind'][] = ['paused', 'halted', 'failing', 'no_worker', 'scoring'];
   const distinct = [...new Map(waits.map((wait) => [`${wait.kind} ${wait.text ?? ''} ${wait.by ?? ''}`, wait])).values()];
   return distinct.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
 }
@@ -43,6 +44,7 @@ function pauseOf({ workflowExecutionInfo, workflowExtendedInfo }: Raw, workflowI
 }
 
 const pausedStatus = 8;
+const refusedInARow: FailureCode = 'REFUSED_IN_A_ROW';
 
 async function stepWait(client: Client, { workflowId, taskQueue, startTime }: WorkflowExecutionDescription, pending: Pending, nowMs: number): Promise<RunWait | undefined> {
   const { activityType, activityId, attempt, paused, pauseInfo, lastFailure, scheduledTime, state, lastStartedTime } = pending;
@@ -59,6 +61,7 @@ async function stepWait(client: Client, { workflowId, taskQueue, startTime }: Wo
       ...byOf(manual?.identity || (rule && `the rule ${rule.ruleId ?? ''}`)), ...sinceOf(pauseTime, nowMs),
     };
   }
+  if (lastFailure?.applicationFailureInfo?.type === refusedInARow) return { kind: 'halted', text: `step ${step} of ${workflowId}${failure}`, remedy: `mend the pipeline and start the workers again, or headrace resume --pipeline ${workflowId.split(':')[2] ?? ''}`, forSeconds: openSeconds };
   if (lastFailure) return { kind: 'failing', text: `step ${step} of ${workflowId}, attempt ${String(attempt)}${failure}`, forSeconds: openSeconds };
   if (state === scheduledState && !lastStartedTime && secondsSince(scheduledTime, nowMs) > taskWaitSecondsMax) return taskQueueWait(client, { workflowId, taskQueue }, `step ${step}`, 'activity', scheduledTime, nowMs);
   return { kind: 'scoring', text: `step ${step} of ${workflowId} is under way`, forSeconds: openSeconds };
@@ -87,7 +90,7 @@ async function isWithoutWorker(client: Client, taskQueue: string, kind: keyof ty
 }
 
 /** Failures are encrypted where payloads are. */
-async function failureText(client: Client, failure: NonNullable<Pending['lastFailure']>): Promise<string> {
+export async function failureText(client: Client, failure: NonNullable<Pending['lastFailure']>): Promise<string> {
   const error = await decodeOptionalFailureToOptionalError(client.options.loadedDataConverter, failure).catch(() => undefined);
   return (error ? messageOf(error) : (failure.message ?? '')).slice(0, textLengthMax);
 }

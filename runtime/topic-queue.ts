@@ -63,7 +63,10 @@ export class TopicQueue {
         reject(signal!.reason as Error);
       };
       signal?.addEventListener('abort', onAbort, { once: true });
-      this.#keep([...this.#parts, ...ranges.map((range) => ({ ...range, publication }))]);
+      for (const range of ranges) {
+        this.#parts.push({ ...range, publication });
+        this.#bytes += range.bytes;
+      }
       this.#sending ??= this.#sendAll();
     });
   }

@@ -10,7 +10,7 @@ export interface StoredDelivery {
 }
 
 type StoredRow = Omit<DecisionRow, 'features' | 'recordTimeMs' | 'eventTimeMs' | 'model'> & {
-  topic: string; partition: number; recordTime: Date; eventTime: Date; featureSet: number; features: number[]; modelName: string; modelVersion: string; workflowId: string;
+  topic: string; partition: number; recordTime: Date | null; eventTime: Date; featureSet: number; features: number[]; modelName: string; modelVersion: string; workflowId: string;
 };
 
 /** Any: what counts is that it was taken. */
@@ -27,7 +27,7 @@ export async function storedDelivery(pool: Pool, pipeline: AnyPipeline): Promise
   const { topic, partition, recordTime, eventTime, featureSet, features, modelName, modelVersion, workflowId, ...same } = stored;
   const row: DecisionRow = {
     ...same,
-    recordTimeMs: recordTime.getTime(),
+    recordTimeMs: recordTime?.getTime(),
     eventTimeMs: eventTime.getTime(),
     features: { names: features.map(String), values: Float32Array.from(features), from: 0 },
     model: { name: modelName, version: modelVersion },

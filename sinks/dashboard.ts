@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool, PoolClient } from 'pg';
-import { isPostgresError, messageOf, type PostgresError } from '../contracts/error-text.ts';
+import { isPostgresError, isProgrammingError, messageOf, type PostgresError } from '../contracts/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { replacerFor } from '../contracts/plain-json.ts';
-import { copyIn, CopyRows } from '../database/copy-rows.ts';
+import { nameOf } from '../contracts/rejection.ts';
+import { copyIn, CopyRows, UnstorableError } from '../database/copy-rows.ts';
 import { storableJson, storableText } from '../database/storable.ts';
 import { untilAborted } from '../database/until-aborted.ts';
 import { withClient } from '../database/with-client.ts';
@@ -144,7 +145,9 @@ function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: n
     }
     return copy.end();
   } catch (error) {
-    throw new HeadraceError('SINK_REFUSED_ROW', `the decision cannot be written as columns: ${messageOf(error)}`, { cause: error });
+    // What the event's own code throws may quote it.
+    const reason = error instanceof UnstorableError || isProgrammingError(error) ? messageOf(error) : nameOf(error);
+    throw new HeadraceError('SINK_REFUSED_ROW', `the decision cannot be written as columns: ${reason}`, { cause: error });
   }
 }
 

@@ -2,11 +2,12 @@ import { dirname, join, resolve } from 'node:path';
 import { isProgrammingError, messageOf } from '../contracts/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { nameOf } from '../contracts/rejection.ts';
 import { syncFolder, writeDurably, type StepHook } from './lake/durable-file.ts';
 import { eventColumns, type EventColumns } from './lake/event-columns.ts';
 import { claimLake } from './lake/owner.ts';
 import { segmentPath } from './lake/paths.ts';
-import { BrokenSegmentError, encodeSegment, readSegment } from './lake/segment.ts';
+import { BrokenSegmentError, encodeSegment, readSegment, type SegmentSource } from './lake/segment.ts';
 import type { Delivery, Sink } from './port.ts';
 
 export interface LakeSinkOptions {
@@ -44,7 +45,7 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
         signal.throwIfAborted();
         await claim(batch.deployment);
         if (await isDelivered(root, path)) return await syncFolder(dirname(join(root, path)));
-        await writeDurably(root, path, encodeSegment({ batch, workflowId, events: shapeOf(pipeline), schema: pipeline.event, rows }), { signal, onStep });
+        await writeDurably(root, path, encode({ batch, workflowId, events: shapeOf(pipeline), schema: pipeline.event, rows }), { signal, onStep });
       } catch (error) {
         throw failureOf(root, error);
       }
@@ -67,6 +68,15 @@ async function isDelivered(root: string, path: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof BrokenSegmentError || (error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
+  }
+}
+
+/** What fails here is neither the disk's nor the folder's fault; and what an event's own code throws may quote it. */
+function encode(source: SegmentSource): Uint8Array {
+  try {
+    return encodeSegment(source);
+  } catch (error) {
+    throw new HeadraceError('SINK_BROKEN', `a batch cannot be encoded for the lake: ${isProgrammingError(error) ? messageOf(error) : nameOf(error)}`, { cause: error });
   }
 }
 

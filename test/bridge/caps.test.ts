@@ -52,4 +52,19 @@ describe('caps that follow how long batches take', () => {
     expect(following.recordsMax).toBe(1_024);
     expect(following.bytesMax).toBe(1_000);
   });
+
+  test('stay where fewer records are no quicker: something else takes the time', () => {
+    const following = caps();
+    const sizes = Array.from({ length: 6 }, () => {
+      following.scored?.(following.recordsMax, 5_000);
+      return following.recordsMax;
+    });
+    expect(sizes).toEqual([1_024, 2_048, 2_048, 2_048, 2_048, 2_048]);
+  });
+
+  test('are not moved by a batch that is not full, however long it waited', () => {
+    const following = caps();
+    following.scored?.(1, 60_000);
+    expect(following.recordsMax).toBe(2_048);
+  });
 });

@@ -20,6 +20,8 @@ const postgres = Object.assign(new DatabaseError('duplicate key value: secret', 
 describe('the text of an error', () => {
   test.each<[string, unknown, RegExp]>([
     ['Postgres', postgres, /^Postgres answers SQLSTATE 23505, table decisions, constraint decisions_pkey$/],
+    ['Postgres, of a table', Object.assign(new DatabaseError('relation "decisions" does not exist', 10, 'error'), { code: '42P01', severity: 'ERROR', routine: 'parserOpenTable' }), /^relation "decisions" does not exist \(SQLSTATE 42P01\)$/],
+    ['a trigger that says what it likes', Object.assign(new DatabaseError('secret', 10, 'error'), { code: '42501', severity: 'ERROR', routine: 'exec_stmt_raise' }), /^Postgres answers SQLSTATE 42501$/],
     ['JSON.parse', thrownBy(() => JSON.parse('{"name": secret}')), /^SyntaxError/],
     ['BigInt', thrownBy(() => BigInt('secret')), /^SyntaxError/],
     ['a missing function', thrownBy(() => (({ secret: 1 }) as any).secret()), /^TypeError at contracts\/error-text\.test\.ts:\d+$/],

@@ -43,7 +43,6 @@ const tree = { name: 'a', parts: [{ name: 'b', parts: [{ name: 'c' }] }, { name:
 const Loop: z.ZodType = z.lazy(() => z.union([z.string(), z.array(Loop)]));
 /** Schemas that make themselves anew wherever they refer to themselves. */
 const endless = (): z.ZodType => z.object({ name: z.string(), left: z.lazy(endless).optional(), right: z.lazy(endless).optional() });
-const endlessUnion = (): z.ZodType => z.union([z.string(), z.lazy(endlessUnion).array(), z.lazy(endlessUnion)]);
 class Point {
   constructor(readonly x: number) {}
   get double() { return this.x * 2; }
@@ -55,7 +54,7 @@ const isoToDate = z.codec(z.iso.datetime(), z.date(), { decode: (text) => new Da
 const works: [name: string, schema: AnyDefinition['event'], value: unknown, stored: unknown, columns: Record<string, unknown>][] = [
   ['recursive by a getter', z.object({ root: Tree }), { root: tree }, { root: tree }, { field_root: JSON.stringify(tree) }],
   ['recursive by z.lazy, at the top', Lazy, tree, tree, { field_name: 'a', field_parts: JSON.stringify(tree.parts) }],
-  ['made anew wherever it refers to itself', z.object({ root: z.lazy(endless), u: endlessUnion() }), { root: { name: 'a', left: { name: 'b' } }, u: ['x', ['y']] }, { root: { name: 'a', left: { name: 'b' } }, u: ['x', ['y']] }, { field_root: '{"name":"a","left":{"name":"b"}}', field_u: '["x",["y"]]' }],
+  ['made anew wherever it refers to itself', z.object({ root: z.lazy(endless) }), { root: { name: 'a', left: { name: 'b' } } }, { root: { name: 'a', left: { name: 'b' } } }, { field_root: '{"name":"a","left":{"name":"b"}}' }],
   ['a union that refers to itself', z.object({ a: Loop }), { a: ['x', ['y']] }, { a: ['x', ['y']] }, { field_a: '["x",["y"]]' }],
   ['zod 3', z3.object({ s: z3.string(), n: z3.number().int(), b: z3.boolean(), d: z3.coerce.date(), e: z3.enum(['p', 'q']), o: z3.string().nullish(), u: z3.union([z3.string(), z3.number()]), t: z3.string().transform(Number).pipe(z3.number()), l: z3.literal(5), br: z3.string().brand<'b'>() }),
     { s: 'x', n: 1, b: true, d: iso, e: 'q', u: 2, t: '7', l: 5, br: 'y' }, { s: 'x', n: 1, b: true, d: iso, e: 'q', u: 2, t: 7, l: 5, br: 'y' },

@@ -106,6 +106,15 @@ describe('lake sink', () => {
     expect(decodeSegment(readFileSync(pathOf(delivery()))).offset).toHaveLength(3);
   });
 
+  it.each<[string, unknown, RegExp]>([
+    ['what throws a text of its own', { toJSON() { throw new Error('secret'); } }, /SINK_BROKEN: a batch cannot be encoded for the lake: Error$/],
+    ['a bug', { toJSON: () => (undefined as unknown as { secret: unknown }).secret }, /SINK_BROKEN: a batch cannot be encoded for the lake: TypeError at /],
+  ])('blames neither folder nor setting for %s, quotes nothing, and drains nothing', async (_, note, text) => {
+    const broken = createLakeSink({ root }).deliver(deliveryOf([decisionRow(0, { event: { note } })]), never);
+    await expect(broken).rejects.toMatchObject({ code: 'SINK_BROKEN', kind: 'systemic', message: expect.stringMatching(text) });
+    await expect(broken).rejects.not.toThrow(/LAKE_URL|secret/);
+  });
+
   it('names the setting when its folder cannot be made', async () => {
     writeFileSync(join(root, 'file'), '');
     await expect(createLakeSink({ root: join(root, 'file', 'lake') }).deliver(delivery(), never)).rejects.toMatchObject({
