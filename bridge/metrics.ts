@@ -3,6 +3,7 @@ import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Logger } from '../runtime/log.ts';
 import { RecordLatency } from '../runtime/record-latency.ts';
+import { whyOf } from './partition-status.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
 
 /** As the log says it. A start needs Temporal and, where a chain begins, the range ledger; which of them is away is in the error. */
@@ -58,7 +59,7 @@ export function createBridgeReports(registry: Registry, log: Logger): BridgeRepo
       const key = `${chain.pipeline} ${chain.partition} ${reason}`;
       if (error === undefined || performance.now() - (lastLogMs.get(key) ?? -Infinity) < logEveryMs) return;
       lastLogMs.set(key, performance.now());
-      log.warn({ ...labels(chain) }, `${waits[reason]}: ${messageOf(error)}`);
+      log.warn({ ...labels(chain) }, `${waits[reason]}: ${whyOf(error)}`);
     },
     commitFailed: (chain, offset, error) => log.warn({ ...labels(chain), offset }, `commit failed, the next one will do: ${messageOf(error)}`),
     revoked(chain) {

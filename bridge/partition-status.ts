@@ -10,6 +10,11 @@ const retryMsMax = 5_000;
 const blockedMs = 10_000;
 const textLengthMax = 500;
 
+/** The text of an error; a text is a sentence of our own. */
+export function whyOf(error: unknown): string {
+  return typeof error === 'string' ? error : messageOf(error);
+}
+
 /** Whether a partition still works, what it waits for, and how it waits. */
 export class PartitionStatus {
   #waits: { reason: WaitReason; sinceMs: number; text?: string; offset?: number };
@@ -60,7 +65,7 @@ export class PartitionStatus {
   wait(reason: WaitReason, error?: unknown): void {
     // Whoever has the partition now tells what it waits for; and one that has halted waits for nothing else.
     if (this.isOver) return;
-    this.#note(reason, error === undefined ? undefined : messageOf(error));
+    this.#note(reason, error === undefined ? undefined : whyOf(error));
     this.ports.reports.waiting(this.chain, reason, error);
   }
 

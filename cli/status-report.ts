@@ -18,6 +18,8 @@ export interface PipelineCounts {
 /** One server as the gateway sees it. */
 export interface ServerCheck {
   name: string;
+  /** Events are not taken without it. */
+  needed: boolean;
   ready: boolean;
   latencyMs: number;
   reason?: string;

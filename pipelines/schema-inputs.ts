@@ -108,19 +108,20 @@ export function takenBy(schema: Schema): Takes {
 }
 
 /** A schema that is made anew wherever it refers to itself has no end. Beyond so many parts it is taken for one that takes everything. */
-const partsMax = 1_000;
+const partsMax = 500;
 
 function collect(schema: Schema): Takes {
   const takes: Takes = { bigint: false, anything: false };
   const seen = new Set<Definition>();
-  const left: Schema[] = [schema];
-  for (let at = left.pop(); at; at = left.pop()) {
+  // Level by level: what is looked at exists from then on, and zod itself follows a chain of parts by recursion.
+  const queue: Schema[] = [schema];
+  for (const at of queue) {
     const inner = inputOf(at);
     if (seen.has(inner)) continue;
     if (seen.size === partsMax) return { bigint: true, anything: true };
     seen.add(inner);
     const children = childrenOf(inner);
-    left.push(...children);
+    queue.push(...children);
     // What has parts takes what they take.
     if (children.length > 0) continue;
     const { bigint, anything } = wantedBy(at);

@@ -62,7 +62,7 @@ describe('toRecord', () => {
   test('a record that fails on its way does not take those before it along', () => {
     const failing = Object.defineProperty(messageOf({ offset: '8' }), 'key', { get: () => { throw new TypeError('a bug'); } });
     expect(toRecords([messageOf({ offset: '7' }), failing, messageOf({ offset: '9' })])).toEqual({
-      records: [expect.objectContaining({ offset: 7 })], unreadable: { from: 8, reason: 'a record that Headrace fails on (a bug)' },
+      records: [expect.objectContaining({ offset: 7 })], unreadable: { from: 8, reason: expect.stringMatching(/^a record that Headrace fails on \(TypeError at /) },
     });
   });
 });

@@ -68,7 +68,7 @@ describe('headrace status', () => {
       ],
       schedules: [{ name: 'sweep', id: 'sweep:q', state: 'paused', note: 'ann at lunch', everySeconds: 300, ageSeconds: 7_200 }],
       problems: [expect.objectContaining({ kind: 'server' }), expect.objectContaining({ kind: 'paused', log: join(dataDir, 'logs', 'bridge.log') }), expect.objectContaining({ kind: 'schedule' })],
-      checks: [{ name: 'kafka', ready: true, latencyMs: expect.any(Number) }, { name: 'triton', ready: false, latencyMs: expect.any(Number), reason: 'gone' }],
+      checks: [{ name: 'kafka', needed: true, ready: true, latencyMs: expect.any(Number) }, { name: 'triton', needed: false, ready: false, latencyMs: expect.any(Number), reason: 'gone' }],
       unknown: { deadLetters: 'no broker' },
     } satisfies StatusReport);
   });

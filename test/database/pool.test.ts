@@ -45,7 +45,7 @@ describe('createPool', () => {
   it('names DATABASE_URL when the database does not exist', async () => {
     const url = new URL(databaseUrl);
     url.pathname = '/nowhere';
-    await expect(createPool(url.toString(), { max: 1, applicationName: 'test' })).rejects.toThrow(/check DATABASE_URL \(database "nowhere" does not exist; make it: createdb --encoding=UTF8 /);
+    await expect(createPool(url.toString(), { max: 1, applicationName: 'test' })).rejects.toThrow(/check DATABASE_URL \(database "nowhere" does not exist \(SQLSTATE 3D000\); make it: createdb --encoding=UTF8 /);
   });
 
   describe('with a peer that accepts and never answers', () => {
