@@ -1,8 +1,9 @@
 import { decodeEvents } from '../pipelines/decode-event.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { HeadraceError } from '../contracts/failures.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { CloudEventRefusal, SentEvent } from './cloud-events.ts';
-import type { ProblemEntry } from './problems.ts';
+import { Problem, type ProblemEntry } from './problems.ts';
 
 /** An event that its pipeline accepts, as it goes to Kafka. */
 export interface AcceptedEvent extends SentEvent {
@@ -30,11 +31,21 @@ export function acceptEvents(pipeline: AnyPipeline, events: readonly (SentEvent 
       refused.push({ index, code: 'RECORD_TOO_LARGE', reason: `the event has ${bytes} bytes; at most ${eventBytesMax} are taken` });
       return;
     }
-    const { events: [decoded], rejections } = decodeEvents(pipeline, [{ offset: 0, timestampMs: Date.now(), key: null, value: event.value }], { clockMs: Date.now() });
+    const { events: [decoded], rejections } = decode(pipeline, event.value);
     if (decoded) accepted.push({ eventId: decoded.eventId, key: Buffer.from(decoded.entityKeys[0]!), ...event });
     else refused.push({ index, code: rejections[0]!.code, reason: `${rejections[0]!.reason}${hintOf(rejections[0]!, event.value)}` });
   });
   return { accepted, refused };
+}
+
+function decode(pipeline: AnyPipeline, value: Buffer): ReturnType<typeof decodeEvents> {
+  try {
+    return decodeEvents(pipeline, [{ offset: 0, timestampMs: Date.now(), key: null, value }], { clockMs: Date.now() });
+  } catch (error) {
+    // No event is to blame.
+    if (error instanceof HeadraceError) throw new Problem(503, 'pipeline-wrong', 'The pipeline takes no event', error.detail);
+    throw error;
+  }
 }
 
 function bytesOf(headers: Record<string, string> = {}): number {
