@@ -4,7 +4,7 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { headersIn } from '../contracts/record-headers.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 import type { RefusedInARow } from '../features/index.ts';
-import { describeFormat } from '../pipelines/value-format/index.ts';
+import { describeFormat } from '../pipelines/value-format/describe-format.ts';
 import type { Halt } from './ports.ts';
 
 /** How a batch is told that waits because its pipeline refuses everything. Names offsets, fields and formats, and no content. */

@@ -1,3 +1,5 @@
+/** Says what the bytes of a refused value look like. No `index.ts` stands here: a folder of pipelines/ with one is a pipeline. */
+
 import { isUtf8 } from 'node:buffer';
 import { gunzipSync, inflateSync, constants } from 'node:zlib';
 import { binaryFormat, confluentHeader } from './binary-format.ts';

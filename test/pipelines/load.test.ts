@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadPipelines } from '../../pipelines/load.ts';
 
 /** A pipeline as somebody writes it who has only installed the package. */
 const source = (imports: string, event: string, after = '') => `
@@ -64,4 +65,8 @@ describe('a folder of pipelines', () => {
     const { dir } = folderOf(source(`import { z } from 'zod';`, event));
     expect(await load(dir)).toEqual({ error: expect.stringMatching(text) });
   });
+});
+
+test('the shipped examples load, and nothing else in their folder is taken for one', async () => {
+  expect((await loadPipelines({})).map(({ name }) => name)).toEqual(['fraud']);
 });

@@ -2,7 +2,7 @@ import { deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { describeFormat } from '../../../pipelines/value-format/index.ts';
+import { describeFormat } from '../../../pipelines/value-format/describe-format.ts';
 
 const schema = z.object({ id: z.string(), amount: z.number() });
 const isEvent = (parsed: unknown) => schema.safeParse(parsed).success;
