@@ -1,3 +1,5 @@
+import { lastTimeMs } from './record-time.ts';
+
 /** What a partition waits for. */
 export const waitKinds = [
   /** For records: everything that may be read is in a batch. */
@@ -74,11 +76,9 @@ export function openTransaction(offset: number): Waiting {
   return { kind: 'transaction', text: `a transaction is open since offset ${offset}, and nobody may read behind it until its producer commits or aborts it`, offset };
 }
 
-const timeMsMax = Date.UTC(10_000, 0, 1);
-
 /** The age of a record in seconds, never negative; undefined when its time is none of this era: it comes from somebody else's program. */
 export function ageSeconds(recordTimeMs: number | undefined, nowMs: number): number | undefined {
-  if (recordTimeMs === undefined || !(recordTimeMs > 0 && recordTimeMs < timeMsMax)) return undefined;
+  if (recordTimeMs === undefined || !(recordTimeMs > 0 && recordTimeMs <= lastTimeMs)) return undefined;
   return Math.max(0, nowMs - recordTimeMs) / 1_000;
 }
 

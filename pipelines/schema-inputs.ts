@@ -1,4 +1,4 @@
-import { definitionOf, type Definition, type Schema } from '../contracts/schema-definition.ts';
+import { definitionOf, referredBy, type Definition, type Schema } from '../contracts/schema-definition.ts';
 
 /** What a schema takes where the JSON text has a number. */
 export interface Wanted {
@@ -19,20 +19,11 @@ export function inputOf(schema: Schema): Definition {
   let at = schema;
   for (let depth = 0; depth < nestingMax; depth++) {
     const definition = definitionOf(at);
-    const next = wrappers.has(definition.type) ? definition.innerType : definition.type === 'lazy' ? referred(at, definition) : definition.type === 'pipe' ? definition.in : undefined;
+    const next = wrappers.has(definition.type) ? definition.innerType : definition.type === 'lazy' ? referredBy(at) : definition.type === 'pipe' ? definition.in : undefined;
     if (!next) return definition;
     at = next;
   }
   return { type: 'foreign' };
-}
-
-const referredBy = new WeakMap<Schema, Schema>();
-
-/** What a reference leads to, the same each time: its getter may make a new schema at each call. */
-function referred(schema: Schema, { getter }: Definition): Schema | undefined {
-  let found = referredBy.get(schema) ?? (schema as { _zod?: { innerType?: Schema } })._zod?.innerType;
-  if (!found && getter) referredBy.set(schema, (found = getter()));
-  return found;
 }
 
 /** So many unions within a union are looked into. One that is made anew wherever it refers to itself has no end. */
