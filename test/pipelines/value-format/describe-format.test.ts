@@ -78,7 +78,7 @@ describe('what a value looks like', () => {
 
   test('says something of any bytes, and throws on none', () => {
     fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 64 }), fc.string().map((value) => Buffer.from(value)), fc.json().map((value) => Buffer.from(value))), (value) => {
-      expect(describeFormat(value, isEvent).looksLike.length).toBeGreaterThan(3);
+      expect(describeFormat(value, isEvent).looksLike).toMatch(/\w/);
     }), { numRuns: 2_000 });
   });
 });
