@@ -113,7 +113,8 @@ export async function whyNot(runAs: RunAs, initdb: string, folder: string, env: 
     mkdirSync(trial, { mode: 0o700 });
     runAs.give(trial);
     // The account must pass all folders above its data, which the program alone does not look at before it writes.
-    const script = 'if ! cd "$1" || ! : > written; then echo "it cannot write in $1"; exit 1; fi; exec "$2" --show "--pgdata=$1"';
+    // All on one stream: the last line is the reason, and of two streams either may be read last.
+    const script = 'exec 2>&1; if ! cd "$1" || ! : > written; then echo "it cannot write in $1"; exit 1; fi; exec "$2" --show "--pgdata=$1"';
     const { command, args } = runAs.wrap('/bin/sh', ['-c', script, 'headrace', trial, initdb]);
     const shell = process.platform === 'win32' ? { command: initdb, args: ['--show', `--pgdata=${trial}`] } : { command, args };
     await runCommand({ ...shell, timeoutMs: tryTimeoutMs, uid: runAs.uid, gid: runAs.gid, env, cwd: '/' });
