@@ -25,6 +25,13 @@ async function leadersInSync({ system }: RowContext): Promise<Map<string, number
   }, { everyMs: 500, detail: () => `(${last})` });
 }
 
+/** The broker that coordinates the bridges' group: the leader of that partition of the offsets to which Kafka puts a group by its name. */
+function coordinatorIn({ system }: RowContext, leaders: ReadonlyMap<string, number>): FaultServer {
+  const count = [...leaders.keys()].filter((name) => name.startsWith('__consumer_offsets-')).length;
+  const hash = [...system.groupId].reduce((sum, letter) => (Math.imul(31, sum) + letter.codePointAt(0)!) | 0, 0);
+  return system.servers.brokers[leaders.get(`__consumer_offsets-${Math.abs(hash) % count}`)! - 1]!;
+}
+
 /** What a bridge logs when it has lost its place in the group: its consumer gave up, the group has forgotten it, or it has built another one. */
 const placeLost = ['Crash: ', expelled, 'is built anew'];
 /** Kafka takes 9 s to notice that a broker is dead; then leaders and the coordinator have to be found. */
@@ -58,8 +65,10 @@ export const brokersKilled: Row = {
   needs,
   async run(context) {
     const { random, system } = context;
-    const rounds = Array.from({ length: context.rounds(2) }, () => random.shuffle([...system.servers.brokers]));
-    await oneByOne(context, rounds.flat(), { signal: 'SIGKILL', pauseMsMax: 4_000 }, async (broker) => {
+    const chosen = context.brief
+      ? [coordinatorIn(context, await leadersInSync(context))]
+      : [...random.shuffle([...system.servers.brokers]), ...random.shuffle([...system.servers.brokers])];
+    await oneByOne(context, chosen, { signal: 'SIGKILL', pauseMsMax: 4_000 }, async (broker) => {
       const tookMs = await context.recovered();
       if (tookMs > goesOnMsMax) context.problems.push(`without ${broker.name}, work went on after ${tookMs} ms only`);
       await broker.restart();
