@@ -1,6 +1,8 @@
 import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter, type Payload, type PayloadCodec } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
+import { isFrame, decodeFrameHeader } from '../contracts/frame.ts';
+import { decodeScored } from '../contracts/scored-frame.ts';
 
 /** What a run recorded so far, read from its own history. */
 export interface RunHistoryPort {
@@ -12,9 +14,6 @@ export interface RecordedRun {
   features?: Uint8Array;
   decisions?: Uint8Array;
 }
-
-import { isFrame, decodeFrameHeader } from '../contracts/frame.ts';
-import { decodeScored } from '../contracts/scored-frame.ts';
 
 const deadlineMs = 10_000;
 
