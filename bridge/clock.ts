@@ -1,5 +1,3 @@
-
-
 /** Time, so that a simulation can own it. */
 export interface Clock {
   /** Milliseconds since some beginning; they never go back. */

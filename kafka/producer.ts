@@ -32,25 +32,36 @@ const retryMsMax = 1_000;
  * not wait for each other: a broker that is silent takes a minute of tries, and leads some topics only.
  * @param options.queueBytesMax what may wait for one topic.
  */
-export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 * 1024 }: { queueBytesMax?: number } = {}): Promise<Publisher> {
-  const producer: Producer = kafka.producer({ createPartitioner: keyPartitioner, allowAutoTopicCreation: false, idempotent: false, retry: { retries: 0 } });
+export async function createPublisher(
+  kafka: Kafka,
+  { queueBytesMax = 16 * 1024 * 1024 }: { queueBytesMax?: number } = {},
+): Promise<Publisher> {
+  const producer: Producer = kafka.producer({
+    createPartitioner: keyPartitioner,
+    allowAutoTopicCreation: false,
+    idempotent: false,
+    retry: { retries: 0 },
+  });
   await producer.connect();
   /** Those that have something to send; a topic's is made anew with its next message. */
   const queues = new Map<string, TopicQueue>();
 
   /**
    * kafkajs tries again only with the brokers that have not answered. What another broker has become the leader for in the meantime, or
-   * belongs to another partition now, is then sent to nobody, and all looks well (docs/decisions/0035). So each try of ours is a new send of everything.
+   * belongs to another partition now, is then sent to nobody, and all looks well (docs/performance/kafka-encoding.md). So each try of ours is a new send of everything.
    */
   async function send(topic: string, parts: readonly EncodedRange[]): Promise<void> {
     for (let retries = 0; ; retries++) {
       const messages = new EncodedMessages(parts);
       try {
-        messages.assertAnswered(await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic, messages }));
+        messages.assertAnswered(
+          await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic, messages }),
+        );
         return;
       } catch (error) {
         // kafkajs calls it so when it would have tried again.
-        if (retries === retriesMax || !(error instanceof Error) || error.name !== 'KafkaJSNumberOfRetriesExceeded') throw namingRights(error, { topic, operation: 'Write' });
+        if (retries === retriesMax || !(error instanceof Error) || error.name !== 'KafkaJSNumberOfRetriesExceeded')
+          throw namingRights(error, { topic, operation: 'Write' });
         await sleep(Math.min(retryMsMax, retryMsMin * 2 ** retries) * (0.5 + Math.random() / 2));
       }
     }
@@ -59,7 +70,10 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
   function queueOf(topic: string): TopicQueue {
     let queue = queues.get(topic);
     if (!queue) {
-      queue = new TopicQueue((parts) => send(topic, parts), () => queues.delete(topic));
+      queue = new TopicQueue(
+        (parts) => send(topic, parts),
+        () => queues.delete(topic),
+      );
       queues.set(topic, queue);
     }
     return queue;

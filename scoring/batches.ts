@@ -1,4 +1,5 @@
-import { activityInfo } from '@temporalio/activity';
+import type { LoadedBatch } from './loaded-batch.ts';
+import { activityInfo } from '../temporal/activity.ts';
 import { decodeDecisions, type Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
@@ -11,25 +12,6 @@ import type { DecisionRow } from '../contracts/delivery.ts';
 import { decodeEvents, type DecodedEvent } from '../pipelines/decode-event.ts';
 import { decisionRows } from './decision-rows.ts';
 import type { RunHistoryPort } from '../temporal/run-history.ts';
-
-/** A batch in memory, as far as it has come. */
-export interface LoadedBatch {
-  pipeline: AnyPipeline;
-  /** See `recordsOf`. */
-  recordsFrame: Uint8Array;
-  /** One per record; NaN for one without a usable time. */
-  recordTimesMs: Float64Array;
-  /** One per features row, in row order. */
-  events: DecodedEvent[];
-  features: Features;
-  /** The answer of `decide`, from the moment that it is asked for. */
-  deciding?: Promise<Decisions>;
-  decisions?: Decisions;
-  rows?: DecisionRow[];
-  /** Deliveries that this worker has not seen end. */
-  undelivered?: Set<string>;
-  bytes: number;
-}
 
 /** How much larger a batch is in memory than its records frame, about: events, features, decisions. */
 const memoryFactor = 8;
@@ -52,12 +34,22 @@ export class Batches {
   /** The pipeline of a batch. Throws `PIPELINE_UNKNOWN`. */
   pipeline(batch: BatchRef): AnyPipeline {
     const pipeline = this.pipelines.get(batch.pipeline);
-    if (!pipeline) throw new HeadraceError('PIPELINE_UNKNOWN', `this worker has no pipeline "${batch.pipeline}"; start it with the same pipelines as the bridge`);
+    if (!pipeline)
+      throw new HeadraceError(
+        'PIPELINE_UNKNOWN',
+        `this worker has no pipeline "${batch.pipeline}"; start it with the same pipelines as the bridge`,
+      );
     return pipeline;
   }
 
   /** Keeps what `extractFeatures` recorded for the current run. A try that repeats an earlier one goes on with what that has begun. */
-  keepFeatures(batch: BatchRef, recordsFrame: Uint8Array, records: KafkaRecord[], events: readonly DecodedEvent[], features: Features): LoadedBatch {
+  keepFeatures(
+    batch: BatchRef,
+    recordsFrame: Uint8Array,
+    records: KafkaRecord[],
+    events: readonly DecodedEvent[],
+    features: Features,
+  ): LoadedBatch {
     const known = this.#byRun.get(currentRun());
     if (known?.features.header.commitSequence === features.header.commitSequence) return known;
     const loaded: LoadedBatch = {
@@ -98,7 +90,8 @@ export class Batches {
   async #readHistory(batch: BatchRef): Promise<LoadedBatch> {
     const { workflowId, runId } = activityInfo().workflowExecution!;
     const recorded = await this.history.read(workflowId, runId);
-    if (!recorded.features) throw new HeadraceError('BATCH_UNKNOWN', `the features of ${workflowId} are not in history yet`);
+    if (!recorded.features)
+      throw new HeadraceError('BATCH_UNKNOWN', `the features of ${workflowId} are not in history yet`);
     const { records, clockMs } = decodeRecords(recorded.records);
     const { events } = decodeEvents(this.pipeline(batch), records, { clockMs });
     const loaded = this.keepFeatures(batch, recorded.records, records, events, decodeFeatures(recorded.features));
@@ -110,13 +103,20 @@ export class Batches {
    * The current run's batch with the decisions that its history holds. What this worker computed itself may not be what was
    * recorded: a quick try that ran out of time may have answered after the durable one.
    */
-  async loadDecided(batch: BatchRef, decisionsId: string | undefined): Promise<LoadedBatch & { decisions: Decisions; rows: DecisionRow[] }> {
+  async loadDecided(
+    batch: BatchRef,
+    decisionsId: string | undefined,
+  ): Promise<LoadedBatch & { decisions: Decisions; rows: DecisionRow[] }> {
     let loaded = await this.load(batch);
     if (!loaded.decisions || loaded.decisions.header.id !== decisionsId) {
       this.#forget(currentRun());
       loaded = await this.load(batch);
     }
-    if (!loaded.decisions || loaded.decisions.header.id !== decisionsId) throw new HeadraceError('BATCH_UNKNOWN', `the decisions of ${activityInfo().workflowExecution!.workflowId} are not in history yet`);
+    if (!loaded.decisions || loaded.decisions.header.id !== decisionsId)
+      throw new HeadraceError(
+        'BATCH_UNKNOWN',
+        `the decisions of ${activityInfo().workflowExecution!.workflowId} are not in history yet`,
+      );
     loaded.rows ??= decisionRows(batch, loaded, loaded.decisions);
     return loaded as LoadedBatch & { decisions: Decisions; rows: DecisionRow[] };
   }
@@ -150,19 +150,27 @@ export function recordsOf({ recordsFrame }: LoadedBatch): KafkaRecord[] {
 }
 
 /** The events that have a row, in row order; both follow the records. */
-function eventsOfRows({ recordIndex }: Features, events: readonly DecodedEvent[], records: readonly KafkaRecord[]): DecodedEvent[] {
+function eventsOfRows(
+  { recordIndex }: Features,
+  events: readonly DecodedEvent[],
+  records: readonly KafkaRecord[],
+): DecodedEvent[] {
   const rows: DecodedEvent[] = [];
   let at = 0;
   for (const index of recordIndex) {
     while (at < events.length && events[at]!.recordIndex < index) at++;
     const event = events[at];
-    if (event?.recordIndex !== index) throw new HeadraceError('PIPELINE_UNKNOWN', `record ${records[index]?.offset} was an event when its features were recorded, and today's schema refuses it; restore the schema`);
+    if (event?.recordIndex !== index)
+      throw new HeadraceError(
+        'PIPELINE_UNKNOWN',
+        `record ${records[index]?.offset} was an event when its features were recorded, and today's schema refuses it; restore the schema`,
+      );
     rows.push(event);
   }
   return rows;
 }
 
-// Lives as long as the module: see docs/decisions/0023.
+// Lives as long as the module: see docs/performance/hot-code.md.
 const recordTimeOrNaN = (record: KafkaRecord) => recordTimeMs(record) ?? Number.NaN;
 
 function currentRun(): string {

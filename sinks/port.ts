@@ -1,6 +1,5 @@
-import type { BatchRef } from '../contracts/event-key.ts';
-import type { FeatureRow } from '../contracts/features-frame.ts';
-import type { AnyPipeline, Prediction } from '../contracts/pipeline.ts';
+import type { Delivery } from '../contracts/delivery.ts';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
 
 /**
  * A place that decisions are delivered to. Conditions, retries, breakers and limits are policy around a sink, never inside it.

@@ -1,6 +1,8 @@
 import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter, type Payload, type PayloadCodec } from '@temporalio/common';
 import type { temporal } from '@temporalio/proto';
+import { isFrame, decodeFrameHeader } from '../contracts/frame.ts';
+import { decodeScored } from '../contracts/scored-frame.ts';
 
 /** What a run recorded so far, read from its own history. */
 export interface RunHistoryPort {
@@ -13,9 +15,6 @@ export interface RecordedRun {
   decisions?: Uint8Array;
 }
 
-import { isFrame, decodeFrameHeader } from '../contracts/frame.ts';
-import { decodeScored } from '../contracts/scored-frame.ts';
-
 const deadlineMs = 10_000;
 
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
@@ -24,14 +23,19 @@ type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 export function createRunHistory(client: Client, codecs: readonly PayloadCodec[]): RunHistoryPort {
   return {
     async read(workflowId, runId) {
-      const { events } = await client.withDeadline(Date.now() + deadlineMs, () => client.workflow.getHandle(workflowId, runId).fetchHistory());
+      const { events } = await client.withDeadline(Date.now() + deadlineMs, () =>
+        client.workflow.getHandle(workflowId, runId).fetchHistory(),
+      );
       return recordedRun(events ?? [], codecs);
     },
   };
 }
 
 /** The frames of a history, by their kind; of each kind the last one counts. */
-export async function recordedRun(events: readonly HistoryEvent[], codecs: readonly PayloadCodec[]): Promise<RecordedRun> {
+export async function recordedRun(
+  events: readonly HistoryEvent[],
+  codecs: readonly PayloadCodec[],
+): Promise<RecordedRun> {
   const run: Partial<RecordedRun> = {};
   for (const payload of events.flatMap(payloadsOf)) {
     const bytes = await frameOf(payload, codecs);

@@ -11,7 +11,9 @@ export const longest: readonly string[] = ['test/faults/selection.test.ts', 'tes
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const root = this.ctx.config.root;
-    return (await super.sort(files)).toSorted((a, b) => placeOf(relative(root, a.moduleId)) - placeOf(relative(root, b.moduleId)));
+    return (await super.sort(files)).toSorted(
+      (a, b) => placeOf(relative(root, a.moduleId)) - placeOf(relative(root, b.moduleId)),
+    );
   }
 }
 

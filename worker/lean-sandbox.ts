@@ -8,7 +8,7 @@ const v8: { promiseHooks: typeof nodeV8.promiseHooks } = nodeV8;
 /**
  * Creates the SDK's worker, whose workflows share this thread, without three services of the SDK's sandbox. They cost more than
  * the workflows themselves, or are in the way of everything else here, and ours, thin and shipped with the worker, do without
- * (docs/decisions/0021-a-lean-workflow-thread.md and 0027-workflows-in-the-main-thread.md):
+ * (docs/decisions/0021-workflow-thread-services.md and 0027-workflows-in-main-thread.md):
  *
  * - the time limit of each call into the sandbox, for which Node starts and ends a thread of the system each time;
  * - the stack of every promise, kept for the query `__stack_trace`: the SDK turns it off by itself where Node has no promise hooks;
