@@ -37,7 +37,8 @@ async function leadersInSync({ system }: RowContext): Promise<Map<string, number
 /** The broker that coordinates the bridges' group: the leader of that partition of the offsets to which Kafka puts a group by its name. */
 function coordinatorIn({ system }: RowContext, leaders: ReadonlyMap<string, number>): FaultServer {
   const count = [...leaders.keys()].filter((name) => name.startsWith('__consumer_offsets-')).length;
-  const hash = [...system.groupId].reduce((sum, letter) => (Math.imul(31, sum) + letter.codePointAt(0)!) | 0, 0);
+  let hash = 0;
+  for (let i = 0; i < system.groupId.length; i++) hash = (Math.imul(31, hash) + system.groupId.charCodeAt(i)) | 0;
   return system.servers.brokers[leaders.get(`__consumer_offsets-${Math.abs(hash) % count}`)! - 1]!;
 }
 
