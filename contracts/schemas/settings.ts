@@ -57,12 +57,12 @@ function isFileUrl(value: string): boolean {
   try {
     const { protocol, hostname, pathname } = new URL(value);
     const path = decodeURIComponent(pathname);
-    // oxlint-disable-next-line no-control-regex -- these are meant
     return (
       protocol === 'file:' &&
       ['', 'localhost'].includes(hostname) &&
       !/[#?]/.test(value) &&
       !/%2f|%5c/i.test(pathname) &&
+      // oxlint-disable-next-line no-control-regex -- these are meant
       !/[\u0000-\u001f]/.test(path)
     );
   } catch {
