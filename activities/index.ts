@@ -1,3 +1,4 @@
+import { deadLettersTarget } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { Pool } from '../database/pool.ts';
 import type { FeatureStore } from '../features/index.ts';
@@ -7,6 +8,7 @@ import { createDeadLetter } from './dead-letter.ts';
 import { createDecide } from './decide.ts';
 import { createDeliver } from './deliver.ts';
 import { createDeliverTogether } from './deliver-together.ts';
+import { createDurablePlaces } from './durable-places.ts';
 import { createExtractFeatures } from './extract-features.ts';
 import { createInfer } from './infer.ts';
 import type { ActivityReports, DeadLetterPort, ModelPort, RecordsPort, RunHistoryPort } from './ports.ts';
@@ -16,6 +18,8 @@ import { createRollUpActivities } from './roll-up-lake.ts';
 import { guardSink } from './sink-guard.ts';
 import { createSweepActivities, type SweepActivities, type SweepOptions } from './sweep.ts';
 import type { BatchActivities, LakeActivities } from './types.ts';
+
+export { activitySlots } from './durable-places.ts';
 
 export interface ActivityDependencies {
   pipelines: readonly AnyPipeline[];
@@ -47,13 +51,15 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
     ]),
   );
   const decide = createDecide({ batches, model, reports });
+  const places = createDurablePlaces(pipelines);
+  const infer = createInfer({ batches, decide });
   const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });
   const deadLetter = createDeadLetter({ batches, deadLetters, reports });
   return {
     extractFeatures: createExtractFeatures({ batches, store, records, decide, reports, refusedInARowMax: limits.refusedInARowMax }),
-    infer: createInfer({ batches, decide }),
-    deliver,
-    deadLetter,
+    infer: (batch, ...rest) => places.toModel(batch, () => infer(batch, ...rest)),
+    deliver: (batch, sink, ...rest) => places.toSink(batch, sink, () => deliver(batch, sink, ...rest)),
+    deadLetter: (batch, ...rest) => places.toSink(batch, deadLettersTarget, () => deadLetter(batch, ...rest)),
     deliverTogether: createDeliverTogether({ deliver, deadLetter }),
     ...createReviewActivities({ pool, publishLabel }),
     ...createRollUpActivities({ lakeRoot, deployment: sweep.deployment }),

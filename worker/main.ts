@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { createActivities } from '../activities/index.ts';
+import { activitySlots, createActivities } from '../activities/index.ts';
 import { labelMessage } from '../activities/project-review.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
@@ -103,7 +103,7 @@ await runMain('worker', async (config, log) => {
 
   const connection = await NativeConnection.connect(nativeConnectionOptions(config));
   const workflowBundle = await bundling;
-  const worker = await withLeanSandbox(() => createWorker(config, {
+  const worker = await withLeanSandbox(() => createWorker(config, activitySlots(pipelines), {
     connection, workflowBundle, dataConverter: converter, activities,
     interceptors: { activity: [guardDeployment({ deployment: config.deployment, taskQueue: config.temporal.taskQueue, onStranger: (message) => log.error(message) })] },
   }));
@@ -150,7 +150,7 @@ async function keepTrying(signal: AbortSignal, log: Logger, what: string, work: 
   }
 }
 
-function createWorker(config: Config, options: Pick<WorkerOptions, 'connection' | 'workflowBundle' | 'dataConverter' | 'activities' | 'interceptors'>): Promise<Worker> {
+function createWorker(config: Config, slots: number, options: Pick<WorkerOptions, 'connection' | 'workflowBundle' | 'dataConverter' | 'activities' | 'interceptors'>): Promise<Worker> {
   return Worker.create({
     ...options,
     namespace: config.temporal.namespace,
@@ -160,7 +160,7 @@ function createWorker(config: Config, options: Pick<WorkerOptions, 'connection' 
     maxCachedWorkflows: config.worker.workflowsCachedMax,
     maxConcurrentWorkflowTaskExecutions: 40,
     maxConcurrentLocalActivityExecutions: 100,
-    maxConcurrentActivityTaskExecutions: 100,
+    maxConcurrentActivityTaskExecutions: slots,
     shutdownGraceTime: shutdownGraceMs,
     shutdownForceTime: shutdownGraceMs + 1_000,
   });

@@ -109,7 +109,7 @@ export const settings = {
   worker: {
     batchCacheBytesMax: setting('HEADRACE_BATCH_CACHE_BYTES_MAX', whole(mib, 8192 * mib).default(64 * mib), 'Memory for batches whose deliveries are under way; a miss reads history.'),
     workflowsCachedMax: setting('HEADRACE_WORKFLOWS_CACHED_MAX', whole(1, 10_000).default(200), 'Workflow runs kept in memory.'),
-    deliveriesPerSinkMax: setting('HEADRACE_DELIVERIES_PER_SINK_MAX', whole(1, 1_000).default(16), 'Deliveries of one sink under way at once in one worker.'),
+    deliveriesPerSinkMax: setting('HEADRACE_DELIVERIES_PER_SINK_MAX', whole(1, 1_000).default(16), 'Deliveries of one pipeline to one sink under way at once in one worker.'),
     reviewStartsPerSecond: setting('HEADRACE_REVIEW_STARTS_PER_SECOND', whole(1, 1_000).default(2), 'Reviews that one worker opens per second; the others wait in Postgres.'),
     refusedInARowMax: setting('HEADRACE_REFUSED_IN_A_ROW_MAX', whole(0, 1_000_000).default(200), 'So many records refused in a row with one code, and none accepted, halt a pipeline instead of becoming dead letters; 0 = never.'),
     sweepSeconds: setting('HEADRACE_SWEEP_SECONDS', whole(1, 86_400).default(300), 'How often the chains are checked for holes, and for batches that ended without completing.'),
