@@ -7,11 +7,10 @@ export function haltedText(halted: readonly HaltedRun[]): string {
 }
 
 /** What was done, for people. */
-export function resumeText(input: ResumeInput, { tolerated, readAgain = [], more }: ResumeReport): string {
+export function resumeText(input: ResumeInput, { tolerated, readAgain = [] }: ResumeReport): string {
   if (tolerated) return `What pipeline "${input.pipeline}" refuses on partition ${tolerated.join(', ')} goes into dead letters from now on, on each until it accepts an event. Batches that wait go on within seconds.\n`;
   const lines = readAgain.filter(({ copied, gone, refused }) => copied + gone + refused > 0).map((report) => readAgainText(report));
   if (lines.length === 0) lines.push(`Nothing that pipeline "${input.pipeline}" has refused from offset ${input.from} on is left to be read again.`);
-  if (more) lines.push('There are more: run the command again.');
   return `${lines.join('\n')}\n`;
 }
 
