@@ -1,5 +1,6 @@
 import { deadLettersTarget } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { decideMsMax } from '../contracts/scoring-time.ts';
 import type { Pool } from '../database/pool.ts';
 import type { FeatureStore } from '../features/index.ts';
 import type { Sink } from '../sinks/port.ts';
@@ -30,7 +31,7 @@ export interface ActivityDependencies {
   history: RunHistoryPort;
   records: RecordsPort;
   reports: ActivityReports;
-  limits: { batchCacheBytesMax: number; deliveriesPerSinkMax: number; refusedInARowMax: number };
+  limits: { batchCacheBytesMax: number; deliveriesPerSinkMax: number; refusedInARowMax: number; modelDeadlineMs: number };
   pool: Pool;
   publishLabel: ReviewActivityOptions['publishLabel'];
   lakeRoot: string;
@@ -56,7 +57,7 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
   const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });
   const deadLetter = createDeadLetter({ batches, deadLetters, reports });
   return {
-    extractFeatures: createExtractFeatures({ batches, store, records, decide, reports, refusedInARowMax: limits.refusedInARowMax }),
+    extractFeatures: createExtractFeatures({ batches, store, records, decide, reports, refusedInARowMax: limits.refusedInARowMax, decideMsMax: (of) => decideMsMax({ modelDeadlineMs: limits.modelDeadlineMs, ...of }) }),
     infer: (batch, ...rest) => places.toModel(batch, () => infer(batch, ...rest)),
     deliver: (batch, sink, ...rest) => places.toSink(batch, sink, () => deliver(batch, sink, ...rest)),
     deadLetter: (batch, ...rest) => places.toSink(batch, deadLettersTarget, () => deadLetter(batch, ...rest)),

@@ -84,7 +84,7 @@ await runMain('worker', async (config, log) => {
     records: { read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to), bounds: (topic) => topicBounds(kafka, topic) },
     history: createRunHistory(temporal, converter.payloadCodecs ?? []),
     reports: createActivityReports(registry, log),
-    limits: config.worker,
+    limits: { ...config.worker, modelDeadlineMs: config.triton.deadlineMs },
     pool,
     publishLabel: async (label) => {
       const { topic, message } = labelMessage(label);

@@ -91,7 +91,7 @@ export const settings = {
     url: setting('TRITON_URL', tritonUrl.default('127.0.0.1:8001'), 'gRPC address of the Triton server, host:port.'),
     tls: setting('TRITON_TLS', flag.default(false), 'Use TLS to Triton.'),
     tlsCaFile: setting('TRITON_TLS_CA_FILE', text.optional(), 'PEM file of the authority that signed Triton\'s certificate.'),
-    deadlineMs: setting('TRITON_DEADLINE_MS', whole(10, 60_000).default(2_000), 'Deadline of one inference call.'),
+    deadlineMs: setting('TRITON_DEADLINE_MS', whole(10, 60_000).default(2_000), 'Deadline of one inference call. Larger batches are cut so that their calls keep it; where a fallback is declared, a model that does not answer holds a batch up for so long, once.'),
   },
   lake: {
     url: setting('LAKE_URL', fileUrl.optional(), 'Where the lake lives (file:///...); absent = the folder lake in the data folder.'),

@@ -28,7 +28,7 @@ export interface RigOptions {
   deliver: FakeDeliver;
   deliveriesMax?: number;
   /** How long features wait for decisions. */
-  decideMsMax?: number;
+  decideMs?: number;
   /** How long the quick try of all deliveries may take. */
   quickMs?: number;
 }
@@ -59,7 +59,7 @@ export class Rig {
 
   /** A worker that has just started: it remembers nothing, and has guards of its own. */
   worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
-    const { pipeline, model, deliver, deliveriesMax = 4, decideMsMax, quickMs } = this.#options;
+    const { pipeline, model, deliver, deliveriesMax = 4, decideMs = 2_500, quickMs } = this.#options;
     const reports: ActivityReports = {
       stage: () => {}, decided: () => {}, late: () => {}, degraded: (_pipeline, count, code, reason) => void this.degraded.push([count, code, reason]), rejected: () => {}, halted: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
       delivery: (_pipeline, _sink, result) => void this.deliveries.push(result),
@@ -77,7 +77,7 @@ export class Rig {
     const deliverOne = createDeliver({ batches, sinks, deadLetters, reports, stopping });
     const deadLetter = createDeadLetter({ batches, deadLetters, reports });
     return new RigWorker(this, {
-      extractFeatures: createExtractFeatures({ batches, store: new MemoryStore(), records: noRecords, decide, reports, decideMsMax }),
+      extractFeatures: createExtractFeatures({ batches, store: new MemoryStore(), records: noRecords, decide, reports, decideMsMax: () => decideMs }),
       infer: createInfer({ batches, decide }),
       deliver: deliverOne,
       deadLetter,
