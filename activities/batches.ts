@@ -10,6 +10,7 @@ import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
 import type { DecisionRow } from '../sinks/port.ts';
 import { decodeEvents, type DecodedEvent } from '../pipelines/decode-event.ts';
 import { decisionRows } from './decision-rows.ts';
+import type { PolicyFunction } from './policy-evidence.ts';
 import type { RunHistoryPort } from './ports.ts';
 
 /** A batch in memory, as far as it has come. */
@@ -25,6 +26,8 @@ export interface LoadedBatch {
   /** The answer of `decide`, from the moment that it is asked for. */
   deciding?: Promise<Decisions>;
   decisions?: Decisions;
+  /** Of each function of the pipeline that failed on every event: how many it had accepted by then. */
+  functionsAccepted: Map<PolicyFunction, number>;
   rows?: DecisionRow[];
   /** Deliveries that this worker has not seen end. */
   undelivered?: Set<string>;
@@ -66,6 +69,7 @@ export class Batches {
       recordTimesMs: Float64Array.from(records, recordTimeOrNaN),
       events: eventsOfRows(features, events, records),
       features,
+      functionsAccepted: new Map(),
       bytes: recordsFrame.byteLength * memoryFactor,
     };
     this.#put(currentRun(), loaded);

@@ -2,11 +2,11 @@ import { encodeDecisions, type Decisions } from '../contracts/decisions-frame.ts
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError, type FailureCode } from '../contracts/failures.ts';
 import { featureRow, featuresByName } from '../contracts/features-frame.ts';
-import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf } from '../contracts/rejection.ts';
 import { recordsOf, type Batches, type LoadedBatch } from './batches.ts';
 import { decideRows } from './decide-rows.ts';
+import { assertMayBlame } from './policy-evidence.ts';
 import type { ActivityReports, ModelPort } from './ports.ts';
 import { outputWidthOf, predictRows, refuseWhatIsNotFinite, type RowPredictions } from './predict-rows.ts';
 import type { AskedOfScoring } from './types.ts';
@@ -44,18 +44,21 @@ export function createDecide({ batches, model, reports }: { batches: Batches; mo
 const covered: readonly FailureCode[] = ['MODEL_UNAVAILABLE', 'MODEL_MISSING'];
 
 /** The model's answer; or the declared fallback's, marked as degraded, while the model is unavailable or missing. */
-async function predictOrFallBack(model: ModelPort, { pipeline, features, events }: LoadedBatch, reports: ActivityReports): Promise<RowPredictions> {
+async function predictOrFallBack(model: ModelPort, loaded: LoadedBatch, reports: ActivityReports): Promise<RowPredictions> {
+  const { pipeline, features, events } = loaded;
   try {
     return await predictRows(model, pipeline, features.values, events.length);
   } catch (error) {
     if (!pipeline.model.fallback || !(error instanceof HeadraceError) || !covered.includes(error.code)) throw error;
+    const result = fallBack(loaded);
     reports.degraded(pipeline.name, events.length, error.code, error.message);
-    return fallBack(pipeline, events, features);
+    return result;
   }
 }
 
-/** The declared fallback for every row. One that throws, or answers in another form than the model, costs its own row only. */
-function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], features: LoadedBatch['features']): RowPredictions {
+/** The declared fallback for every row. One that throws, or answers in another form than the model, costs its own row only. Throws `PIPELINE_WRONG` when it seems to do so for every row. */
+function fallBack(loaded: LoadedBatch): RowPredictions {
+  const { pipeline, events, features } = loaded;
   const width = outputWidthOf(pipeline);
   const result: RowPredictions = { version: 'fallback', predictions: new Float32Array(events.length * width).fill(Number.NaN), refused: new Map(), degraded: true };
   events.forEach(({ event }, row) => {
@@ -73,6 +76,8 @@ function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], features
     }
   });
   refuseWhatIsNotFinite(result, pipeline, events.length);
+  const { refused } = result;
+  assertMayBlame(loaded, 'model.fallback', { accepted: events.length - refused.size, failed: refused.size, reason: [...refused.values()][0]?.reason ?? '' });
   return result;
 }
 

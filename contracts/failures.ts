@@ -28,7 +28,7 @@ export const failures = {
   SINK_WRONG: { kind: 'systemic', meaning: 'A sink answers and refuses every row: a table, a constraint, an encoding or a topic of it is wrong.' },
   SINK_BROKEN: { kind: 'systemic', meaning: "A sink's own code fails, which is a bug and no fault of a server or a setting." },
   BATCH_UNKNOWN: { kind: 'transient', meaning: "Neither this worker nor the run's history has the batch's results yet." },
-  PIPELINE_WRONG: { kind: 'systemic', meaning: "The pipeline's own code cannot decide any event: its schema or one of its functions is asynchronous." },
+  PIPELINE_WRONG: { kind: 'systemic', meaning: "The pipeline's own code cannot decide any event: its schema or one of its functions is asynchronous, or `decide` or the fallback fails on every event." },
   WRONG_DEPLOYMENT: { kind: 'systemic', meaning: 'The batch or review belongs to another deployment than the worker that got it.' },
   PIPELINE_UNKNOWN: { kind: 'systemic', meaning: 'This worker has no such pipeline: it was started with other pipelines than the bridge.' },
 } as const satisfies Record<string, { kind: 'transient' | 'permanent' | 'systemic'; meaning: string }>;
