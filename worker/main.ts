@@ -37,6 +37,7 @@ import { createReviewStarter } from './review-starter.ts';
 import { createRunHistory } from './run-history.ts';
 import { installRuntime } from './sdk-log.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
+import { watchSystemicFailures } from './systemic-failures.ts';
 import { createTritonModel } from './triton-model.ts';
 import { bundleWorkflows } from './workflow-code.ts';
 
@@ -105,7 +106,7 @@ await runMain('worker', async (config, log) => {
   const workflowBundle = await bundling;
   const worker = await withLeanSandbox(() => createWorker(config, activitySlots(pipelines), {
     connection, workflowBundle, dataConverter: converter, activities,
-    interceptors: { activity: [guardDeployment({ deployment: config.deployment, taskQueue: config.temporal.taskQueue, onStranger: (message) => log.error(message) })] },
+    interceptors: { activity: [guardDeployment({ deployment: config.deployment, taskQueue: config.temporal.taskQueue, onStranger: (message) => log.error(message) }), watchSystemicFailures(registry)] },
   }));
   const schedule = (workflowType: ScheduledWorkflow, everySeconds: number) =>
     keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () => ensureSchedule(temporal, { workflowType, deployment: config.deployment, taskQueue: config.temporal.taskQueue, everySeconds }));
