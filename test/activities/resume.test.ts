@@ -81,6 +81,8 @@ describe('reading again', () => {
     await store.noteReadAgain(chain, [4]);
     start = 6;
     expect(await inActivity(() => activities().planReadAgain({ ...input, partitions: [0] }))).toMatchObject({ plans: [{ offsets: [7], gone: 0 }] });
+    // Nothing is noted apart any more: what lies before the log counts as read again.
+    expect([4, 5, 6].map((offset) => store.wasReadAgain(chain, offset))).toEqual([true, true, false]);
   });
 
   test('reads only where something is wanted, in steps that are bounded', () => {
