@@ -1,21 +1,23 @@
-import { activityInfo, log } from '@temporalio/activity';
+import { activityInfo, log } from '../temporal/activity.ts';
 import { chainId, type BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { decodeFeatures } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { decodeRecords, offsetOf, type KafkaRecord } from '../contracts/records-frame.ts';
 import { encodeScored } from '../contracts/scored-frame.ts';
-import { within } from '../contracts/within.ts';
+import { within } from '../lib/with-timeout.ts';
 import { compileFeatures, foldBatch, RefusedInARow, type FeaturePlan } from '../features/index.ts';
 import type { FeatureStore } from '../features/store.ts';
 import { attempt } from './attempt.ts';
-import type { Batches, LoadedBatch } from './batches.ts';
-import { CatchUp } from './catch-up.ts';
-import { haltOf } from './halt.ts';
-import type { Decide } from './decide.ts';
+import type { Batches } from '../scoring/batches.ts';
+import type { LoadedBatch } from '../scoring/loaded-batch.ts';
+import { CatchUp } from '../scoring/catch-up.ts';
+import { haltOf } from '../scoring/halt.ts';
+import type { Decide } from '../scoring/decide.ts';
 import { decodeEvents, type DecodingTime } from '../pipelines/decode-event.ts';
-import type { ActivityReports, RecordsPort } from './ports.ts';
-import type { AskedOfScoring, BatchActivities } from './types.ts';
+import type { ActivityReports, RecordsPort } from '../scoring/ports.ts';
+import type { BatchActivities } from './types.ts';
+import type { AskedOfScoring } from '../contracts/scored-frame.ts';
 
 export interface ExtractFeaturesDependencies {
   batches: Batches;
@@ -36,7 +38,15 @@ export interface ExtractFeaturesDependencies {
  * Asked to decide as well, it goes on with the model at once: a step of its own costs a batch as much as either of the two takes. When
  * that fails or takes long, the features are recorded alone, and `infer` goes on.
  */
-export function createExtractFeatures({ batches, store, records: recordsPort, decide, reports, refusedInARowMax = 0, decideMsMax }: ExtractFeaturesDependencies): BatchActivities['extractFeatures'] {
+export function createExtractFeatures({
+  batches,
+  store,
+  records: recordsPort,
+  decide,
+  reports,
+  refusedInARowMax = 0,
+  decideMsMax,
+}: ExtractFeaturesDependencies): BatchActivities['extractFeatures'] {
   const plans = new WeakMap<AnyPipeline, FeaturePlan>();
   const catchUp = new CatchUp(store, recordsPort);
 
@@ -47,7 +57,10 @@ export function createExtractFeatures({ batches, store, records: recordsPort, de
     const { events, rejections } = decodeEvents(pipeline, records, time);
     // What was decided earlier, and is only folded again, has its dead letters: it can be too many no more.
     const refusedMax = time.again ? 0 : refusedInARowMax;
-    const result = await store.apply(batch, foldBatch(plan, batch, records.map(offsetOf), events, rejections, refusedMax));
+    const result = await store.apply(
+      batch,
+      foldBatch(plan, batch, records.map(offsetOf), events, rejections, refusedMax),
+    );
     return { result, events };
   }
 
@@ -70,12 +83,18 @@ export function createExtractFeatures({ batches, store, records: recordsPort, de
     } catch (error) {
       const isBehind = error instanceof HeadraceError && error.code === 'PREDECESSOR_MISSING';
       const applyAgain = (each: BatchRef, theirs: KafkaRecord[]) => apply(each, theirs, { ...time, again: true });
-      if (!isBehind || activityInfo().isLocal || !(await catchUp.bringUpTo(batch, chainId(batch), applyAgain))) throw error;
+      if (!isBehind || activityInfo().isLocal || !(await catchUp.bringUpTo(batch, chainId(batch), applyAgain)))
+        throw error;
       return apply(batch, records, time);
     }
   }
 
-  async function decideSoon(batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScoring, tookMs: number): Promise<Uint8Array | undefined> {
+  async function decideSoon(
+    batch: BatchRef,
+    loaded: LoadedBatch,
+    asked: AskedOfScoring,
+    tookMs: number,
+  ): Promise<Uint8Array | undefined> {
     try {
       return await within(decideMsMax({ isLocal: activityInfo().isLocal, tookMs }), decide(batch, loaded, asked));
     } catch (error) {

@@ -4,19 +4,20 @@ import { decideMsMax } from '../contracts/scoring-time.ts';
 import type { Pool } from '../database/pool.ts';
 import type { FeatureStore } from '../features/index.ts';
 import type { Sink } from '../sinks/port.ts';
-import { Batches } from './batches.ts';
+import { Batches } from '../scoring/batches.ts';
 import { createDeadLetter } from './dead-letter.ts';
-import { createDecide } from './decide.ts';
+import { createDecide } from '../scoring/decide.ts';
 import { createDeliver } from './deliver.ts';
 import { createDeliverTogether } from './deliver-together.ts';
 import { createDurablePlaces } from './durable-places.ts';
 import { createExtractFeatures } from './extract-features.ts';
 import { createInfer } from './infer.ts';
-import type { ActivityReports, DeadLetterPort, ModelPort, RecordsPort, RunHistoryPort } from './ports.ts';
+import type { ActivityReports, DeadLetterPort, ModelPort, RecordsPort } from '../scoring/ports.ts';
+import type { RunHistoryPort } from '../temporal/run-history.ts';
 import { createResumeActivities, type ResumeActivities, type ResumeOptions } from './resume.ts';
 import { createReviewActivities, type ReviewActivities, type ReviewActivityOptions } from './project-review.ts';
 import { createRollUpActivities } from './roll-up-lake.ts';
-import { guardSink } from './sink-guard.ts';
+import { guardSink } from '../sinks/policy/sink-guard.ts';
 import { createSweepActivities, type SweepActivities, type SweepOptions } from './sweep.ts';
 import type { BatchActivities, LakeActivities } from './types.ts';
 
@@ -31,7 +32,12 @@ export interface ActivityDependencies {
   history: RunHistoryPort;
   records: RecordsPort;
   reports: ActivityReports;
-  limits: { batchCacheBytesMax: number; deliveriesPerSinkMax: number; refusedInARowMax: number; modelDeadlineMs: number };
+  limits: {
+    batchCacheBytesMax: number;
+    deliveriesPerSinkMax: number;
+    refusedInARowMax: number;
+    modelDeadlineMs: number;
+  };
   pool: Pool;
   publishLabel: ReviewActivityOptions['publishLabel'];
   lakeRoot: string;
@@ -42,13 +48,36 @@ export interface ActivityDependencies {
 }
 
 /** Every activity of a worker, over what it was given. */
-export function createActivities(dependencies: ActivityDependencies): BatchActivities & LakeActivities & ReviewActivities & SweepActivities & ResumeActivities {
-  const { pipelines, store, model, deadLetters, history, records, reports, limits, pool, publishLabel, lakeRoot, sweep, stopping } = dependencies;
-  const batches = new Batches(new Map(pipelines.map((pipeline) => [pipeline.name, pipeline])), history, limits.batchCacheBytesMax);
+export function createActivities(
+  dependencies: ActivityDependencies,
+): BatchActivities & LakeActivities & ReviewActivities & SweepActivities & ResumeActivities {
+  const {
+    pipelines,
+    store,
+    model,
+    deadLetters,
+    history,
+    records,
+    reports,
+    limits,
+    pool,
+    publishLabel,
+    lakeRoot,
+    sweep,
+    stopping,
+  } = dependencies;
+  const batches = new Batches(
+    new Map(pipelines.map((pipeline) => [pipeline.name, pipeline])),
+    history,
+    limits.batchCacheBytesMax,
+  );
   const sinks = new Map(
     dependencies.sinks.map((sink) => [
       sink.name,
-      guardSink(sink, { deliveriesMax: limits.deliveriesPerSinkMax, onBreaker: (pipeline, open) => reports.breaker(pipeline, sink.name, open) }),
+      guardSink(sink, {
+        deliveriesMax: limits.deliveriesPerSinkMax,
+        onBreaker: (pipeline, open) => reports.breaker(pipeline, sink.name, open),
+      }),
     ]),
   );
   const decide = createDecide({ batches, model, reports });
@@ -57,7 +86,15 @@ export function createActivities(dependencies: ActivityDependencies): BatchActiv
   const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });
   const deadLetter = createDeadLetter({ batches, deadLetters, reports });
   return {
-    extractFeatures: createExtractFeatures({ batches, store, records, decide, reports, refusedInARowMax: limits.refusedInARowMax, decideMsMax: (of) => decideMsMax({ modelDeadlineMs: limits.modelDeadlineMs, ...of }) }),
+    extractFeatures: createExtractFeatures({
+      batches,
+      store,
+      records,
+      decide,
+      reports,
+      refusedInARowMax: limits.refusedInARowMax,
+      decideMsMax: (of) => decideMsMax({ modelDeadlineMs: limits.modelDeadlineMs, ...of }),
+    }),
     infer: (batch, ...rest) => places.toModel(batch, () => infer(batch, ...rest)),
     deliver: (batch, sink, ...rest) => places.toSink(batch, sink, () => deliver(batch, sink, ...rest)),
     deadLetter: (batch, ...rest) => places.toSink(batch, deadLettersTarget, () => deadLetter(batch, ...rest)),

@@ -2,8 +2,8 @@ import type { Pool } from 'pg';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import { eventKeyHeader, labelsTopic } from '../contracts/names.ts';
 import type { AcceptedVerdict, ReviewInput, ReviewLabel, ReviewTransition } from '../contracts/review.ts';
-import { findAcceptedVerdict, writeReviewTransition } from '../database/reviews.ts';
-import { toApplicationFailure } from './failure.ts';
+import { findAcceptedVerdict, writeReviewTransition } from '../reviews/projection.ts';
+import { toApplicationFailure } from '../temporal/failure.ts';
 
 /** The activities of a review, as its workflow sees them. Both are idempotent. */
 export interface ReviewActivities {
@@ -27,7 +27,9 @@ export function createReviewActivities({ pool, publishLabel }: ReviewActivityOpt
     async projectReview(input, transition) {
       try {
         await writeReviewTransition(pool, input, transition);
-        return transition.action === 'opened' ? await findAcceptedVerdict(pool, reviewWorkflowId(input.eventKey)) : null;
+        return transition.action === 'opened'
+          ? await findAcceptedVerdict(pool, reviewWorkflowId(input.eventKey))
+          : null;
       } catch (error) {
         throw toApplicationFailure(error);
       }
@@ -43,11 +45,26 @@ export function createReviewActivities({ pool, publishLabel }: ReviewActivityOpt
 }
 
 /** A label as a Kafka message: keyed by the first entity, like the decision it is about. */
-export function labelMessage(label: ReviewLabel): { topic: string; message: { key: string; value: string; headers: Record<string, string> } } {
+export function labelMessage(label: ReviewLabel): {
+  topic: string;
+  message: { key: string; value: string; headers: Record<string, string> };
+} {
   const { eventKey, pipeline, entities, eventTimeMs, verdict, knownAtMs } = label;
-  const value = { eventKey, pipeline, entities, eventTime: new Date(eventTimeMs).toISOString(), verdict, knownAt: new Date(knownAtMs).toISOString(), source: 'review' };
+  const value = {
+    eventKey,
+    pipeline,
+    entities,
+    eventTime: new Date(eventTimeMs).toISOString(),
+    verdict,
+    knownAt: new Date(knownAtMs).toISOString(),
+    source: 'review',
+  };
   return {
     topic: labelsTopic(pipeline),
-    message: { key: Object.values(entities)[0]!, value: JSON.stringify(value), headers: { [eventKeyHeader]: eventKey } },
+    message: {
+      key: Object.values(entities)[0]!,
+      value: JSON.stringify(value),
+      headers: { [eventKeyHeader]: eventKey },
+    },
   };
 }

@@ -1,22 +1,29 @@
 import { resolve } from 'node:path';
-import { cancellationSignal, heartbeat, log } from '@temporalio/activity';
-import { isProgrammingError, messageOf } from '../contracts/error-text.ts';
+import { cancellationSignal, heartbeat, log } from '../temporal/activity.ts';
+import { isProgrammingError, messageOf } from '../lib/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
-import { refuseForeignLake } from '../sinks/lake/owner.ts';
-import { planRollUps } from '../sinks/lake/plan.ts';
-import { rollUp } from '../sinks/lake/roll-up.ts';
-import { toApplicationFailure } from './failure.ts';
+import { refuseForeignLake } from '../lake/owner.ts';
+import { planRollUps } from '../lake/plan.ts';
+import { rollUp } from '../lake/roll-up.ts';
+import { toApplicationFailure } from '../temporal/failure.ts';
 import type { LakeActivities } from './types.ts';
 
 const heartbeatMs = 5_000;
 
 /** The activities behind the workflow `rollUpLake`, over a deployment's lake in a folder. */
-export function createRollUpActivities({ lakeRoot, deployment }: { lakeRoot: string; deployment: string }): LakeActivities {
+export function createRollUpActivities({
+  lakeRoot,
+  deployment,
+}: {
+  lakeRoot: string;
+  deployment: string;
+}): LakeActivities {
   const root = resolve(lakeRoot);
-  const ofOwn = <T>(work: () => Promise<T>) => told(root, async () => {
-    await refuseForeignLake(root, deployment);
-    return work();
-  });
+  const ofOwn = <T>(work: () => Promise<T>) =>
+    told(root, async () => {
+      await refuseForeignLake(root, deployment);
+      return work();
+    });
   return {
     planRollUp: () => ofOwn(() => planRollUps({ root, onAlarm: (message) => log.error(message) })),
     rollUp: (plan) => ofOwn(() => rollUp({ root, signal: cancellationSignal() }, plan)),
@@ -40,5 +47,9 @@ function failureOf(root: string, error: unknown): HeadraceError {
   const isBug = isProgrammingError(error);
   const isOfFiles = !isBug && typeof (error as NodeJS.ErrnoException).code === 'string';
   const reason = `${isBug ? 'this is a bug: ' : ''}${messageOf(error)}`;
-  return new HeadraceError(isBug ? 'SINK_BROKEN' : 'SINK_UNAVAILABLE', `the lake at ${root}${isOfFiles ? ' (LAKE_URL or HEADRACE_DATA_DIR)' : ''} cannot be rolled up: ${reason}`, { cause: error });
+  return new HeadraceError(
+    isBug ? 'SINK_BROKEN' : 'SINK_UNAVAILABLE',
+    `the lake at ${root}${isOfFiles ? ' (LAKE_URL or HEADRACE_DATA_DIR)' : ''} cannot be rolled up: ${reason}`,
+    { cause: error },
+  );
 }

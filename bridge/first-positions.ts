@@ -1,7 +1,8 @@
 import type { Chain } from '../contracts/event-key.ts';
-import { boundsOf } from './assignment.ts';
+import { boundsOf } from './log-bounds.ts';
 import { encodeCommitMetadata } from './commit-metadata.ts';
-import type { Commit, LastStarted, Source } from './ports.ts';
+import type { Commit, Source } from '../kafka/source.ts';
+import type { LastStarted } from '../temporal/starter.ts';
 
 export interface FirstPositionsOptions {
   chain: Omit<Chain, 'partition'>;
@@ -68,7 +69,8 @@ async function resolveStartAt(source: Source, startAt: string): Promise<Map<numb
     }
     return positions;
   }
-  for (const partition of bounds.keys()) positions.set(partition, await source.offsetAt(partition, Date.parse(startAt)));
+  for (const partition of bounds.keys())
+    positions.set(partition, await source.offsetAt(partition, Date.parse(startAt)));
   return positions;
 }
 

@@ -1,29 +1,29 @@
 import { setFlagsFromString } from 'node:v8';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createPool } from '../database/pool.ts';
-import { findChainEnd } from '../database/ranges.ts';
+import { findChainEnd } from '../ledger/ranges.ts';
 import { loadPipelines } from '../pipelines/load.ts';
-import { connectKafka } from '../runtime/kafka.ts';
-import { startMetricsServer } from '../runtime/metrics-server.ts';
-import { runMain } from '../runtime/run-main.ts';
-import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
-import { connectTemporal } from '../runtime/temporal.ts';
-import { ensureTopics } from '../runtime/topics.ts';
+import { connectKafka } from '../kafka/connection.ts';
+import { startMetricsServer } from '../process/metrics-server.ts';
+import { runMain } from '../process/run-main.ts';
+import { ensureSearchAttributes } from '../temporal/search-attributes.ts';
+import { connectTemporal } from '../temporal/connection.ts';
+import { ensureTopics } from '../kafka/topics.ts';
 import { Budget } from './budget.ts';
 import { capsOf, followingCaps } from './caps.ts';
 import { systemClock } from './clock.ts';
-import { createKafkaSource } from './kafka-source.ts';
+import { createKafkaSource } from '../kafka/consumer.ts';
 import { withLedger, type ChainEnd } from './ledger-starter.ts';
 import { createBridgeReports } from './metrics.ts';
 import { countOpenBatches, OpenBatches } from './open-batches.ts';
 import { showStates } from './state-metrics.ts';
 import { PipelineBridge } from './pipeline-bridge.ts';
-import { createTemporalStarter } from './temporal-starter.ts';
-import { Turns } from './turns.ts';
+import { createTemporalStarter } from '../temporal/temporal-starter.ts';
+import { Turns } from './scoring-limiter.ts';
 
 const startDeadlineMsMin = 1_500;
 
-// What was fetched is soon garbage. V8 would let up to four times what is alive pile up before it looks; see docs/decisions/0039.
+// What was fetched is soon garbage. V8 would let up to four times what is alive pile up before it looks; see docs/performance/memory.md.
 setFlagsFromString('--heap-growing-percent=100');
 
 await runMain('bridge', async (config, log) => {
@@ -36,7 +36,11 @@ await runMain('bridge', async (config, log) => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const reports = createBridgeReports(registry, log);
-  const budget = new Budget(systemClock, bridge.batchesPerSecond, bridge.pace === 'cores' ? new Turns(systemClock) : undefined);
+  const budget = new Budget(
+    systemClock,
+    bridge.batchesPerSecond,
+    bridge.pace === 'cores' ? new Turns(systemClock) : undefined,
+  );
   // Asked only when a commit says nothing: the bridge does not hold connections for it, and starts without Postgres.
   const chainEnd: ChainEnd = async (chain) => {
     const pool = await createPool(config.database.url, { max: 1, applicationName: 'headrace bridge' });
@@ -46,11 +50,20 @@ await runMain('bridge', async (config, log) => {
 
   const running = pipelines.map((pipeline) => {
     const { name, topic } = pipeline;
-    const openBatches = new OpenBatches(systemClock, countOpenBatches(temporal, deployment, name), bridge.openBatchesMax, (count, error) => {
-      reports.openBatches(name, count);
-      if (error) log.warn({ pipeline: name }, `open batches are not known: ${error}`);
-    });
-    openBatches.watch().catch((error: unknown) => log.error({ pipeline: name }, `open batches are not counted any more: ${String(error)}`));
+    const openBatches = new OpenBatches(
+      systemClock,
+      countOpenBatches(temporal, deployment, name),
+      bridge.openBatchesMax,
+      (count, error) => {
+        reports.openBatches(name, count);
+        if (error) log.warn({ pipeline: name }, `open batches are not known: ${error}`);
+      },
+    );
+    openBatches
+      .watch()
+      .catch((error: unknown) =>
+        log.error({ pipeline: name }, `open batches are not counted any more: ${String(error)}`),
+      );
     const createSource = () =>
       createKafkaSource(kafka, {
         topic: topic.name,
@@ -58,7 +71,15 @@ await runMain('bridge', async (config, log) => {
         sessionTimeoutMs: kafkaConfig.sessionTimeoutMs,
       });
     const pipelineBridge = new PipelineBridge(
-      { createSource, starter, clock: systemClock, budget, openBatches, reports, log: { info: (text) => log.info(text), error: (text) => log.error(text) } },
+      {
+        createSource,
+        starter,
+        clock: systemClock,
+        budget,
+        openBatches,
+        reports,
+        log: { info: (text) => log.info(text), error: (text) => log.error(text) },
+      },
       {
         chain: { deployment, pipeline: name, epoch, topic: topic.name },
         epoch,

@@ -2,7 +2,7 @@ import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Waiting } from '../contracts/partition-state.ts';
 import { HaltError } from './assignment.ts';
-import type { Clock } from './ports.ts';
+import type { Clock } from './clock.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
 
 const retryMsMin = 100;
@@ -48,7 +48,12 @@ export class PartitionStatus {
   get waiting(): Waiting | undefined {
     const { reason, sinceMs, text, offset } = this.#waits;
     if (reason === 'none') return undefined;
-    return { kind: reason, forSeconds: (this.ports.clock.nowMs() - sinceMs) / 1_000, ...(text === undefined ? {} : { text }), ...(offset === undefined ? {} : { offset }) };
+    return {
+      kind: reason,
+      forSeconds: (this.ports.clock.nowMs() - sinceMs) / 1_000,
+      ...(text === undefined ? {} : { text }),
+      ...(offset === undefined ? {} : { offset }),
+    };
   }
 
   abandon(): void {

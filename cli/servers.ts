@@ -1,17 +1,17 @@
-import type { Client } from '@temporalio/client';
-import type { Admin } from 'kafkajs';
+import type { Client } from '../temporal/connection.ts';
+import type { Admin } from '../kafka/connection.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { createPool, type Pool } from '../database/pool.ts';
-import { findChainEnd } from '../database/ranges.ts';
-import { createBatchRuns } from '../runtime/batch-runs.ts';
-import { connectKafka } from '../runtime/kafka.ts';
-import { createLogReader, type LogReader } from '../runtime/kafka-log.ts';
-import { createLogger } from '../runtime/log.ts';
-import { readSchedules } from '../runtime/schedules.ts';
-import { readStanding, type Standing } from '../runtime/standing.ts';
-import { readSystemState, type StateSources } from '../runtime/system-state.ts';
-import { connectTemporal } from '../runtime/temporal.ts';
+import { findChainEnd } from '../ledger/ranges.ts';
+import { createBatchRuns } from '../temporal/runs.ts';
+import { connectKafka } from '../kafka/connection.ts';
+import { createLogReader, type LogReader } from '../kafka/log-reader.ts';
+import { createLogger } from '../lib/log.ts';
+import { readSchedules } from '../temporal/schedules.ts';
+import { readStanding, type Standing } from '../status/standing.ts';
+import { readSystemState, type StateSources } from '../status/system-state.ts';
+import { connectTemporal } from '../temporal/connection.ts';
 
 /** The servers of a system, each as far as it answers. */
 export interface Servers {
@@ -54,24 +54,48 @@ export async function connectServers(config: Config): Promise<Servers> {
       const client = await connectKafka(config, createLogger('status', 'error'), 'status');
       const admin = client.admin();
       const logs = createLogReader(client);
-      opened.push(() => admin.disconnect(), () => logs.close());
+      opened.push(
+        () => admin.disconnect(),
+        () => logs.close(),
+      );
       await Promise.all([admin.connect(), logs.connect()]);
       return { admin, logs };
     }),
   ]);
-  return { pool, temporal, kafka, away, close: async () => void (await Promise.allSettled(opened.map((close) => close()))) };
+  return {
+    pool,
+    temporal,
+    kafka,
+    away,
+    close: async () => void (await Promise.allSettled(opened.map((close) => close()))),
+  };
 }
 
 /** How the system stands, by those servers and processes that answer. */
-export async function standingOf({ pool, temporal, kafka, away }: Servers, config: Config, { pipelines, targets }: Pick<StateSources, 'pipelines' | 'targets'>): Promise<Standing> {
+export async function standingOf(
+  { pool, temporal, kafka, away }: Servers,
+  config: Config,
+  { pipelines, targets }: Pick<StateSources, 'pipelines' | 'targets'>,
+): Promise<Standing> {
   const { deployment, epoch } = config;
-  const ofTemporal = <T>(read: (client: Client) => Promise<T>): Promise<T> => (temporal ? read(temporal) : Promise.reject(new Error(away['Temporal'])));
+  const ofTemporal = <T>(read: (client: Client) => Promise<T>): Promise<T> =>
+    temporal ? read(temporal) : Promise.reject(new Error(away['Temporal']));
   return readStanding({
-    partitions: () => readSystemState({
-      deployment, epoch, pipelines, targets, kafka, temporal,
-      chainEnd: (chain) => (pool ? findChainEnd(pool, chain) : Promise.reject(new Error(away['Postgres']))),
-    }),
-    schedules: () => ofTemporal((client) => readSchedules(client, { deployment: config.deployment, taskQueue: config.temporal.taskQueue })),
-    openBatches: () => ofTemporal((client) => createBatchRuns(client, deployment).openSince(Date.now() - openMs, openListedMax)),
+    partitions: () =>
+      readSystemState({
+        deployment,
+        epoch,
+        pipelines,
+        targets,
+        kafka,
+        temporal,
+        chainEnd: (chain) => (pool ? findChainEnd(pool, chain) : Promise.reject(new Error(away['Postgres']))),
+      }),
+    schedules: () =>
+      ofTemporal((client) =>
+        readSchedules(client, { deployment: config.deployment, taskQueue: config.temporal.taskQueue }),
+      ),
+    openBatches: () =>
+      ofTemporal((client) => createBatchRuns(client, deployment).openSince(Date.now() - openMs, openListedMax)),
   });
 }

@@ -37,8 +37,15 @@ export interface RecordsFrame {
 
 /** The input of a batch. */
 export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[], clockMs: number): Uint8Array {
-  const digits = records.flatMap(({ timestampDigits }, index): [number, string][] => (timestampDigits === undefined ? [] : [[index, timestampDigits]]));
-  const header: RecordsHeader = { kind: 'records', batch, clockMs, ...(digits.length > 0 ? { timestampDigits: Object.fromEntries(digits) } : {}) };
+  const digits = records.flatMap(({ timestampDigits }, index): [number, string][] =>
+    timestampDigits === undefined ? [] : [[index, timestampDigits]],
+  );
+  const header: RecordsHeader = {
+    kind: 'records',
+    batch,
+    clockMs,
+    ...(digits.length > 0 ? { timestampDigits: Object.fromEntries(digits) } : {}),
+  };
   return encodeFrame({
     header,
     columns: {
@@ -65,7 +72,12 @@ export function decodeRecords(bytes: Uint8Array): RecordsFrame {
   const timeIsBrokers = columns['timeIsBrokers'];
   const records: KafkaRecord[] = [];
   for (let i = 0; i < offsets.length; i++) {
-    const record: KafkaRecord = { offset: offsets[i]!, timestampMs: timestamps[i]!, key: keys.next(), value: values.next() };
+    const record: KafkaRecord = {
+      offset: offsets[i]!,
+      timestampMs: timestamps[i]!,
+      key: keys.next(),
+      value: values.next(),
+    };
     const recordHeaders = headers?.next();
     if (recordHeaders) record.headers = recordHeaders;
     if (timeIsBrokers?.[i]) record.timeIsBrokers = true;
@@ -77,7 +89,7 @@ export function decodeRecords(bytes: Uint8Array): RecordsFrame {
   return { batch: header.batch, clockMs: header.clockMs, records };
 }
 
-// What is called for each record lives as long as the module: see docs/decisions/0023.
+// What is called for each record lives as long as the module: see docs/performance/hot-code.md.
 export const offsetOf = (record: KafkaRecord) => record.offset;
 const timestampMsOf = (record: KafkaRecord) => record.timestampMs;
 const keyOf = (record: KafkaRecord) => record.key;

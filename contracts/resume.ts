@@ -71,7 +71,8 @@ export function partsOf(offsets: readonly number[]): number[][] {
   const parts: number[][] = [];
   for (const offset of offsets) {
     const part = parts.at(-1);
-    if (part && part.length < partMax && offset - part.at(-1)! <= gapMax && offset - part[0]! < spanMax) part.push(offset);
+    if (part && part.length < partMax && offset - part.at(-1)! <= gapMax && offset - part[0]! < spanMax)
+      part.push(offset);
     else parts.push([offset]);
   }
   return parts;

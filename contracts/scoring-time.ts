@@ -16,7 +16,15 @@ const aroundModelMs = 500;
  * How long features that are ready wait for their decisions: a little longer than one call of the model may take, as far as this try has time.
  * Decisions that take longer go on, and are a step of their own.
  */
-export function decideMsMax({ modelDeadlineMs, isLocal, tookMs }: { modelDeadlineMs: number; isLocal: boolean; tookMs: number }): number {
+export function decideMsMax({
+  modelDeadlineMs,
+  isLocal,
+  tookMs,
+}: {
+  modelDeadlineMs: number;
+  isLocal: boolean;
+  tookMs: number;
+}): number {
   const way = isLocal ? 'here' : 'durably';
   return Math.max(0, Math.min(modelDeadlineMs + aroundModelMs, scoringTimeoutMs[way] - reserveMs[way] - tookMs));
 }

@@ -1,34 +1,34 @@
 import type { InferenceClient } from '@headrace/inference-client';
-import type { Client } from '@temporalio/client';
-import type { Admin } from 'kafkajs';
+import type { Client } from '../temporal/connection.ts';
+import type { Admin } from '../kafka/connection.ts';
 import { readFileSync } from 'node:fs';
 import type { Pool } from 'pg';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { countDecisions } from '../database/decisions.ts';
 import { migrate } from '../database/migrate.ts';
-import { messageOf } from '../contracts/error-text.ts';
+import { messageOf } from '../lib/error-text.ts';
 import { createPool } from '../database/pool.ts';
-import { findChainEnd } from '../database/ranges.ts';
-import { countReviews } from '../database/review-lists.ts';
+import { findChainEnd } from '../ledger/ranges.ts';
+import { countReviews } from '../reviews/lists.ts';
 import { loadPipelines } from '../pipelines/load.ts';
-import { createBatchRuns } from '../runtime/batch-runs.ts';
-import { createLogReader } from '../runtime/kafka-log.ts';
-import { readSchedules } from '../runtime/schedules.ts';
-import { remembered } from '../runtime/standing.ts';
-import { readSystemState } from '../runtime/system-state.ts';
-import { connectKafka } from '../runtime/kafka.ts';
-import { startMetricsServer } from '../runtime/metrics-server.ts';
-import { createPublisher } from '../runtime/publisher.ts';
-import { runMain } from '../runtime/run-main.ts';
-import { connectTemporal, dataConverter } from '../runtime/temporal.ts';
-import { createPayloadCodec } from '../runtime/payload-codec.ts';
-import { createTritonClient } from '../runtime/triton.ts';
+import { createBatchRuns } from '../temporal/runs.ts';
+import { createLogReader } from '../kafka/log-reader.ts';
+import { readSchedules } from '../temporal/schedules.ts';
+import { remembered } from '../status/standing.ts';
+import { readSystemState } from '../status/system-state.ts';
+import { connectKafka } from '../kafka/connection.ts';
+import { startMetricsServer } from '../process/metrics-server.ts';
+import { createPublisher } from '../kafka/producer.ts';
+import { runMain } from '../process/run-main.ts';
+import { connectTemporal, dataConverter } from '../temporal/connection.ts';
+import { createPayloadCodec } from '../temporal/payload-codec.ts';
+import { createTritonClient } from '../scoring/triton-client.ts';
 import { listen } from './listen.ts';
 import type { Check } from './readiness.ts';
 import { codecOrigins } from './routes-codec.ts';
 import { createGateway } from './server.ts';
-import { createVerdictSender } from './temporal-verdicts.ts';
-import { countDeadLetters } from './topic-counts.ts';
+import { createVerdictSender } from '../temporal/verdicts.ts';
+import { countDeadLetters } from '../kafka/topic-counts.ts';
 
 const checkTimeoutMs = 2_000;
 /** A batch that is open for longer is worth a look. */
@@ -40,9 +40,15 @@ const openBatchesMs = 5_000;
 
 await runMain('gateway', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
   const onIdleError = (error: Error) => log.warn(`a database connection broke: ${messageOf(error)}`);
-  const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace gateway', onIdleError });
+  const pool = await createPool(config.database.url, {
+    max: config.database.poolMax,
+    applicationName: 'headrace gateway',
+    onIdleError,
+  });
   await migrate(pool);
   const temporal = await connectTemporal(config);
   const kafka = await connectKafka(config, log, 'gateway');
@@ -73,19 +79,31 @@ await runMain('gateway', async (config, log) => {
       decisions: () => countDecisions(pool, config.deployment),
       openReviews: () => countReviews(pool, config.deployment, ['open', 'escalated']),
       waitingReviews: () => countReviews(pool, config.deployment, ['waiting']),
-      deadLetters: () => countDeadLetters(admin, pipelines.map(({ name }) => name)),
+      deadLetters: () =>
+        countDeadLetters(
+          admin,
+          pipelines.map(({ name }) => name),
+        ),
     },
     state: {
-      partitions: () => readSystemState({
-        deployment: config.deployment,
-        epoch: config.epoch,
-        pipelines: pipelines.map(({ name, topic }) => ({ pipeline: name, topic: topic.name, groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}` })),
-        targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])),
-        kafka: { logs, admin },
-        temporal,
-        chainEnd: (chain) => findChainEnd(pool, chain),
-      }),
-      schedules: remembered(() => readSchedules(temporal, { deployment: config.deployment, taskQueue: config.temporal.taskQueue }), schedulesMs),
+      partitions: () =>
+        readSystemState({
+          deployment: config.deployment,
+          epoch: config.epoch,
+          pipelines: pipelines.map(({ name, topic }) => ({
+            pipeline: name,
+            topic: topic.name,
+            groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}`,
+          })),
+          targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])),
+          kafka: { logs, admin },
+          temporal,
+          chainEnd: (chain) => findChainEnd(pool, chain),
+        }),
+      schedules: remembered(
+        () => readSchedules(temporal, { deployment: config.deployment, taskQueue: config.temporal.taskQueue }),
+        schedulesMs,
+      ),
       openBatches: remembered(() => batchRuns.openSince(Date.now() - openMs, openListedMax), openBatchesMs),
     },
     log,
@@ -98,16 +116,38 @@ await runMain('gateway', async (config, log) => {
     async stop() {
       await app.close();
       await metrics.close();
-      await Promise.all([publisher.close(), admin.disconnect(), logs.close(), triton.close(), temporal.connection.close(), pool.end()]);
+      await Promise.all([
+        publisher.close(),
+        admin.disconnect(),
+        logs.close(),
+        triton.close(),
+        temporal.connection.close(),
+        pool.end(),
+      ]);
     },
   };
 });
 
 /** Each asks its server something small that only a working one answers. */
-function checksOf({ pool, temporal, admin, triton, namespace }: { pool: Pool; temporal: Client; admin: Admin; triton: InferenceClient; namespace: string }): Record<string, Check> {
+function checksOf({
+  pool,
+  temporal,
+  admin,
+  triton,
+  namespace,
+}: {
+  pool: Pool;
+  temporal: Client;
+  admin: Admin;
+  triton: InferenceClient;
+  namespace: string;
+}): Record<string, Check> {
   return {
     kafka: () => admin.describeCluster(),
-    temporal: () => temporal.withDeadline(Date.now() + checkTimeoutMs, () => temporal.workflowService.describeNamespace({ namespace })),
+    temporal: () =>
+      temporal.withDeadline(Date.now() + checkTimeoutMs, () =>
+        temporal.workflowService.describeNamespace({ namespace }),
+      ),
     postgres: () => pool.query('select 1'),
     triton: async () => {
       if (!(await triton.serverReady())) throw new Error('the server is not ready');

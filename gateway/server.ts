@@ -1,20 +1,28 @@
+import type { GaugeSources } from './gauge-sources.ts';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import type { PayloadCodec } from '@temporalio/common';
+import type { PayloadCodec } from '../temporal/payload-codec.ts';
 import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
-import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
 import type { Pool } from 'pg';
 import type { Registry } from 'prom-client';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { createStandingReader, type StateReaders } from '../runtime/standing.ts';
-import type { Logger } from '../runtime/log.ts';
+import { createStandingReader, type StateReaders } from '../status/standing.ts';
+import type { Logger } from '../lib/log.ts';
 import type { GatewayApp } from './app.ts';
 import { refuseConnection, refuseOddRequests } from './client-errors.ts';
 import { registerJsonBodies } from './json-bodies.ts';
 import type { LinkOptions } from './links.ts';
 import { mergeMetrics } from './merge-metrics.ts';
 import { registerMetrics } from './metrics.ts';
-import { Problem, problemType, registerProblems, sendError } from './problems.ts';
+import { Problem } from '../lib/problem.ts';
+import { problemType, registerProblems, sendError } from './problems.ts';
 import type { Check } from './readiness.ts';
 import { registerCodecRoutes } from './routes-codec.ts';
 import { registerDecisionRoutes } from './routes-decisions.ts';
@@ -22,19 +30,7 @@ import { registerEventRoutes, type PublishEvents } from './routes-events.ts';
 import { registerHealthRoutes } from './routes-health.ts';
 import { registerReviewRoutes } from './routes-reviews.ts';
 import { registerStatusRoute } from './routes-status.ts';
-import type { SendVerdict } from './temporal-verdicts.ts';
-
-/** Numbers that live in Postgres and Kafka, read when somebody asks. */
-export interface GaugeSources {
-  /** Decisions by pipeline and outcome. */
-  decisions(): Promise<{ pipeline: string; outcome: string; decisions: number }[]>;
-  /** Open and escalated reviews, by pipeline. */
-  openReviews(): Promise<{ pipeline: string; count: number }[]>;
-  /** Reviews that wait to be opened, by pipeline. */
-  waitingReviews(): Promise<{ pipeline: string; count: number }[]>;
-  /** Dead letters in their topics, by pipeline. */
-  deadLetters(): Promise<{ pipeline: string; count: number }[]>;
-}
+import type { SendVerdict } from '../temporal/verdicts.ts';
 
 /** Everything the gateway needs of the world. */
 export interface GatewayOptions {
@@ -87,14 +83,25 @@ export async function createGateway(options: GatewayOptions): Promise<GatewayApp
   registerJsonBodies(app);
   refuseOddRequests(app.server);
   app.addHook('onRequest', async ({ raw: { httpVersion, headers } }) => {
-    if (httpVersion === '1.1' && headers.host === undefined) throw new Problem(400, 'invalid-http', 'The request cannot be used', 'it has no host header');
+    if (httpVersion === '1.1' && headers.host === undefined)
+      throw new Problem(400, 'invalid-http', 'The request cannot be used', 'it has no host header');
   });
   const standing = createStandingReader(options.state);
-  const { targetMissing } = registerMetrics(app, options.registry, options.gauges, standing, options.pipelines.map(({ name }) => name));
+  const { targetMissing } = registerMetrics(
+    app,
+    options.registry,
+    options.gauges,
+    standing,
+    options.pipelines.map(({ name }) => name),
+  );
   await registerDocs(app, options.version);
 
   const { deployment, version, pipelines } = options;
-  registerHealthRoutes(app, { checks: options.checks, nowMs: options.nowMs, version: { name: 'headrace', version, deployment, pipelines: pipelines.map(({ name }) => name) } });
+  registerHealthRoutes(app, {
+    checks: options.checks,
+    nowMs: options.nowMs,
+    version: { name: 'headrace', version, deployment, pipelines: pipelines.map(({ name }) => name) },
+  });
   // In a scope of its own, because it reads JSON in its own way.
   await app.register(async (scope) => registerEventRoutes(scope as GatewayApp, options));
   registerStatusRoute(app, { ...options, standing });
@@ -104,10 +111,17 @@ export async function createGateway(options: GatewayOptions): Promise<GatewayApp
 
   app.get('/', { schema: { hide: true } }, (_, reply) => reply.redirect('/docs'));
   app.get('/openapi.json', { schema: { hide: true } }, (_, reply) => reply.send(app.swagger()));
-  app.get('/metrics', { schema: { tags: ['operation'], summary: 'Metrics of all processes, for Prometheus' } }, async (_, reply) => {
-    const merged = await mergeMetrics(options.registry, options.metricsTargets, targetMissing);
-    return reply.header('content-type', merged.contentType).serializer((text: string) => text).send(await merged.metrics());
-  });
+  app.get(
+    '/metrics',
+    { schema: { tags: ['operation'], summary: 'Metrics of all processes, for Prometheus' } },
+    async (_, reply) => {
+      const merged = await mergeMetrics(options.registry, options.metricsTargets, targetMissing);
+      return reply
+        .header('content-type', merged.contentType)
+        .serializer((text: string) => text)
+        .send(await merged.metrics());
+    },
+  );
   await app.ready();
   return app;
 }
@@ -132,13 +146,22 @@ async function registerDocs(app: GatewayApp, version: string): Promise<void> {
 }
 
 interface Documented {
-  paths?: Record<string, Record<string, { responses?: Record<string, { description?: string; content?: Record<string, unknown> }> }>>;
+  paths?: Record<
+    string,
+    Record<string, { responses?: Record<string, { description?: string; content?: Record<string, unknown> }> }>
+  >;
 }
 
 /** Says of every operation that its errors are problems, also those that it does not list. */
 function withProblems<T extends Documented>(document: T): T {
   for (const operation of Object.values(document.paths ?? {}).flatMap((path) => Object.values(path))) {
-    operation.responses = { ...operation.responses, default: { description: 'Any other error', content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } } } };
+    operation.responses = {
+      ...operation.responses,
+      default: {
+        description: 'Any other error',
+        content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    };
     for (const [status, response] of Object.entries(operation.responses)) {
       const json = response.content?.['application/json'] as { schema?: { $ref?: string } } | undefined;
       if (status !== '200' && json?.schema?.$ref?.endsWith('/Problem')) response.content = { [problemType]: json };

@@ -8,7 +8,12 @@ import { createStatistics, type StatisticsRecorder } from './statistics.ts';
 
 export interface Caller {
   /** Makes one call; with `guarded` the breaker of its model may refuse it (BREAKER_OPEN) and learns from its outcome. */
-  call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request, options: CallOptions, guarded?: boolean): Promise<Response>;
+  call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    options: CallOptions,
+    guarded?: boolean,
+  ): Promise<Response>;
   /** The state of the breaker of a model; `undefined` when there are none. */
   breakerState(model: string): BreakerState | undefined;
   readonly statistics: StatisticsRecorder;
@@ -39,8 +44,13 @@ export function createCaller(options: ResolvedOptions): Caller {
     const permit = breakerOf(call.model ?? '')?.acquire();
     if (permit === undefined || !('retryAfterMs' in permit)) return permit;
     statistics.refused('BREAKER_OPEN');
-    const wait = permit.retryAfterMs > 0 ? `asking again in ${Math.ceil(permit.retryAfterMs)} ms` : 'a probe is under way';
-    throw new InferenceError('BREAKER_OPEN', `The last calls for the model found the server unwell; ${wait}`, { address, method, ...(call.model !== undefined && { model: call.model }) });
+    const wait =
+      permit.retryAfterMs > 0 ? `asking again in ${Math.ceil(permit.retryAfterMs)} ms` : 'a probe is under way';
+    throw new InferenceError('BREAKER_OPEN', `The last calls for the model found the server unwell; ${wait}`, {
+      address,
+      method,
+      ...(call.model !== undefined && { model: call.model }),
+    });
   }
 
   return {

@@ -1,7 +1,7 @@
 import { HeadraceError } from '../contracts/failures.ts';
 import { ledgerTarget } from '../contracts/names.ts';
 import type { Pool } from '../database/pool.ts';
-import { createRangeWriter } from '../database/ranges.ts';
+import { createRangeWriter } from '../ledger/ranges.ts';
 import { untilAborted } from '../database/until-aborted.ts';
 import type { Sink } from './port.ts';
 import { failureOf } from './postgres-failure.ts';
@@ -20,7 +20,11 @@ export function createLedgerSink({ pool }: { pool: Pool }): Sink {
         await untilAborted(add(batch, batch), signal);
       } catch (error) {
         const { code, detail } = failureOf(error);
-        throw new HeadraceError(code === 'SINK_REFUSED_ROW' ? 'SINK_WRONG' : code, `the range ledger cannot be written: ${detail}`, { cause: error });
+        throw new HeadraceError(
+          code === 'SINK_REFUSED_ROW' ? 'SINK_WRONG' : code,
+          `the range ledger cannot be written: ${detail}`,
+          { cause: error },
+        );
       }
     },
     // The pool belongs to whoever made it.

@@ -1,4 +1,4 @@
-import { isPostgresError, isProgrammingError, messageOf } from '../contracts/error-text.ts';
+import { isPostgresError, isProgrammingError, messageOf } from '../lib/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 
 /** A text of ours is whole UTF-8 without NUL, so a database that has no form for it is what is wrong. */
@@ -10,15 +10,20 @@ const wrongClasses = /^(0A|3F|42)/;
 
 /**
  * What an error of a sink in Postgres means. `SINK_REFUSED_ROW` is a suspicion: before a row is blamed for it the sink must take
- * another one (activities/examine-refusal.ts). Only codes and names of tables are told: Postgres quotes values, which may be personal.
+ * another one (sinks/policy/examine-refusal.ts). Only codes and names of tables are told: Postgres quotes values, which may be personal.
  */
 export function failureOf(error: unknown): HeadraceError {
   if (error instanceof HeadraceError) return error;
   const text = messageOf(error);
-  const failure = (code: 'SINK_REFUSED_ROW' | 'SINK_WRONG' | 'SINK_BROKEN' | 'SINK_UNAVAILABLE', detail = text) => new HeadraceError(code, detail, { cause: error });
+  const failure = (code: 'SINK_REFUSED_ROW' | 'SINK_WRONG' | 'SINK_BROKEN' | 'SINK_UNAVAILABLE', detail = text) =>
+    new HeadraceError(code, detail, { cause: error });
   if (isProgrammingError(error)) return failure('SINK_BROKEN', `this is a bug: ${text}`);
   if (!isPostgresError(error)) return failure('SINK_UNAVAILABLE');
-  if (encodingCodes.has(error.code)) return failure('SINK_WRONG', `${text}: the database has no form for a text that UTF-8 has; it must be one with the encoding UTF8`);
+  if (encodingCodes.has(error.code))
+    return failure(
+      'SINK_WRONG',
+      `${text}: the database has no form for a text that UTF-8 has; it must be one with the encoding UTF8`,
+    );
   if (suspectClasses.test(error.code)) return failure('SINK_REFUSED_ROW');
   return failure(wrongClasses.test(error.code) ? 'SINK_WRONG' : 'SINK_UNAVAILABLE');
 }

@@ -11,34 +11,33 @@ import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
 import { openLmdbStore } from '../features/index.ts';
 import { loadPipelines } from '../pipelines/load.ts';
-import { createBatchRuns } from '../runtime/batch-runs.ts';
-import { connectKafka } from '../runtime/kafka.ts';
-import type { Logger } from '../runtime/log.ts';
-import { startMetricsServer } from '../runtime/metrics-server.ts';
-import { createPublisher } from '../runtime/publisher.ts';
-import { runMain } from '../runtime/run-main.ts';
-import { ensureSchedule, type ScheduledWorkflow } from '../runtime/schedules.ts';
-import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
-import { connectTemporal, dataConverter, nativeConnectionOptions } from '../runtime/temporal.ts';
-import { readTopicRange, topicBounds } from '../runtime/topic-range.ts';
-import { ensureTopics } from '../runtime/topics.ts';
-import { createTritonClient } from '../runtime/triton.ts';
+import { createBatchRuns } from '../temporal/runs.ts';
+import { connectKafka } from '../kafka/connection.ts';
+import type { Logger } from '../lib/log.ts';
+import { startMetricsServer } from '../process/metrics-server.ts';
+import { createPublisher } from '../kafka/producer.ts';
+import { runMain } from '../process/run-main.ts';
+import { ensureSchedule, type ScheduledWorkflow } from '../temporal/schedules.ts';
+import { ensureSearchAttributes } from '../temporal/search-attributes.ts';
+import { connectTemporal, dataConverter, nativeConnectionOptions } from '../temporal/connection.ts';
+import { readTopicRange, topicBounds } from '../kafka/topic-range.ts';
+import { ensureTopics } from '../kafka/topics.ts';
+import { createTritonClient } from '../scoring/triton-client.ts';
 import { createDeadLetters } from '../sinks/dead-letters.ts';
-import { refuseForeignLake } from '../sinks/lake/owner.ts';
+import { refuseForeignLake } from '../lake/owner.ts';
 import { createLedgerSink } from '../sinks/ledger.ts';
 import { createSinks } from '../sinks/registry.ts';
-import { checkModels } from './check-models.ts';
+import { checkModels } from '../scoring/check-models.ts';
 import { guardDeployment } from './deployment-guard.ts';
 import { showDiskRoom } from './disk-metrics.ts';
-import { withLeanSandbox } from './lean-sandbox.ts';
 import { createActivityReports } from './metrics.ts';
-import { openReviews } from './open-reviews.ts';
-import { createReviewStarter } from './review-starter.ts';
-import { createRunHistory } from './run-history.ts';
+import { openReviews } from '../reviews/open-reviews.ts';
+import { createReviewStarter } from '../temporal/review-starter.ts';
+import { createRunHistory } from '../temporal/run-history.ts';
 import { installRuntime } from './sdk-log.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
 import { watchSystemicFailures } from './systemic-failures.ts';
-import { createTritonModel } from './triton-model.ts';
+import { createTritonModel } from '../scoring/triton-model.ts';
 import { bundleWorkflows } from './workflow-code.ts';
 
 const shutdownGraceMs = 5_000;
@@ -50,7 +49,10 @@ await runMain('worker', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   installRuntime(log);
   const converter = dataConverter(config.codec);
-  const bundling = bundleWorkflows({ failureConverterPath: converter.failureConverterPath, warn: (said) => log.warn(said) });
+  const bundling = bundleWorkflows({
+    failureConverterPath: converter.failureConverterPath,
+    warn: (said) => log.warn(said),
+  });
   // Awaited below; what fails before that is told first.
   bundling.catch(() => undefined);
   const registry = new Registry();
@@ -58,7 +60,11 @@ await runMain('worker', async (config, log) => {
 
   const temporal = await connectTemporal(config);
   await ensureSearchAttributes(temporal);
-  const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace worker', onIdleError: (error) => log.warn(`a database connection broke: ${messageOf(error)}`) });
+  const pool = await createPool(config.database.url, {
+    max: config.database.poolMax,
+    applicationName: 'headrace worker',
+    onIdleError: (error) => log.warn(`a database connection broke: ${messageOf(error)}`),
+  });
   await migrate(pool);
   const kafka = await connectKafka(config, log, 'worker');
   await ensureTopics(kafka, pipelines, config.kafka);
@@ -82,7 +88,10 @@ await runMain('worker', async (config, log) => {
     model: createTritonModel(triton, { deadlineMs: config.triton.deadlineMs }),
     sinks,
     deadLetters: createDeadLetters(publisher),
-    records: { read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to), bounds: (topic) => topicBounds(kafka, topic) },
+    records: {
+      read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to),
+      bounds: (topic) => topicBounds(kafka, topic),
+    },
     history: createRunHistory(temporal, converter.payloadCodecs ?? []),
     reports: createActivityReports(registry, log),
     limits: { ...config.worker, modelDeadlineMs: config.triton.deadlineMs },
@@ -104,15 +113,42 @@ await runMain('worker', async (config, log) => {
 
   const connection = await NativeConnection.connect(nativeConnectionOptions(config));
   const workflowBundle = await bundling;
-  const worker = await withLeanSandbox(() => createWorker(config, activitySlots(pipelines), {
-    connection, workflowBundle, dataConverter: converter, activities,
-    interceptors: { activity: [guardDeployment({ deployment: config.deployment, taskQueue: config.temporal.taskQueue, onStranger: (message) => log.error(message) }), watchSystemicFailures(registry)] },
-  }));
+  const worker = await createWorker(config, activitySlots(pipelines), {
+    connection,
+    workflowBundle,
+    dataConverter: converter,
+    activities,
+    interceptors: {
+      activity: [
+        guardDeployment({
+          deployment: config.deployment,
+          taskQueue: config.temporal.taskQueue,
+          onStranger: (message) => log.error(message),
+        }),
+        watchSystemicFailures(registry),
+      ],
+    },
+  });
   const schedule = (workflowType: ScheduledWorkflow, everySeconds: number) =>
-    keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () => ensureSchedule(temporal, { workflowType, deployment: config.deployment, taskQueue: config.temporal.taskQueue, everySeconds }));
-  const scheduled = Promise.all([schedule('rollUpLake', config.lake.rollUpSeconds), schedule('sweep', config.worker.sweepSeconds)]);
+    keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () =>
+      ensureSchedule(temporal, {
+        workflowType,
+        deployment: config.deployment,
+        taskQueue: config.temporal.taskQueue,
+        everySeconds,
+      }),
+    );
+  const scheduled = Promise.all([
+    schedule('rollUpLake', config.lake.rollUpSeconds),
+    schedule('sweep', config.worker.sweepSeconds),
+  ]);
   const opening = openReviews({
-    pool, deployment: config.deployment, pipelines, log, startsPerSecond: config.worker.reviewStartsPerSecond, stopping: stopping.signal,
+    pool,
+    deployment: config.deployment,
+    pipelines,
+    log,
+    startsPerSecond: config.worker.reviewStartsPerSecond,
+    stopping: stopping.signal,
     startReview: createReviewStarter(temporal, { taskQueue: config.temporal.taskQueue, log }),
   });
   const metrics = await startMetricsServer(registry, config.metrics);
@@ -151,13 +187,15 @@ async function keepTrying(signal: AbortSignal, log: Logger, what: string, work: 
   }
 }
 
-function createWorker(config: Config, slots: number, options: Pick<WorkerOptions, 'connection' | 'workflowBundle' | 'dataConverter' | 'activities' | 'interceptors'>): Promise<Worker> {
+function createWorker(
+  config: Config,
+  slots: number,
+  options: Pick<WorkerOptions, 'connection' | 'workflowBundle' | 'dataConverter' | 'activities' | 'interceptors'>,
+): Promise<Worker> {
   return Worker.create({
     ...options,
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
-    // Workflows run in this thread, which is all that it does in the SDK: see docs/decisions/0027.
-    debugMode: true,
     maxCachedWorkflows: config.worker.workflowsCachedMax,
     maxConcurrentWorkflowTaskExecutions: 40,
     maxConcurrentLocalActivityExecutions: 100,

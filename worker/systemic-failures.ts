@@ -10,10 +10,16 @@ const overAfterMs = 5 * 60_000;
  * Shows which steps of which pipelines fail because something is wrong for every record. Take the maximum over the workers. A delivery's step
  * is its sink.
  */
-export function watchSystemicFailures(registry: Registry, nowMs: () => number = () => performance.now()): ActivityInterceptorsFactory {
+export function watchSystemicFailures(
+  registry: Registry,
+  nowMs: () => number = () => performance.now(),
+): ActivityInterceptorsFactory {
   const seen = new Map<string, { labels: { pipeline: string; step: string; code: string }; atMs: number }>();
   new Gauge({
-    name: 'headrace_systemic_failure', help: '1 while a step fails because something is wrong for every record; docs/failures.md says what to do about the code.', labelNames: ['pipeline', 'step', 'code'], registers: [registry],
+    name: 'headrace_systemic_failure',
+    help: '1 while a step fails because something is wrong for every record; docs/failures.md says what to do about the code.',
+    labelNames: ['pipeline', 'step', 'code'],
+    registers: [registry],
     collect() {
       this.reset();
       for (const [key, { labels, atMs }] of seen) {
@@ -32,7 +38,11 @@ export function watchSystemicFailures(registry: Registry, nowMs: () => number = 
           const code = systemicCode(error);
           const [batch, target] = input.args as [{ pipeline?: unknown } | undefined, unknown];
           if (code && typeof batch?.pipeline === 'string') {
-            const labels = { pipeline: batch.pipeline, step: activityType === 'deliver' ? String(target) : activityType, code };
+            const labels = {
+              pipeline: batch.pipeline,
+              step: activityType === 'deliver' ? String(target) : activityType,
+              code,
+            };
             seen.set(Object.values(labels).join(' '), { labels, atMs: nowMs() });
           }
           throw error;

@@ -1,11 +1,23 @@
 import { continueAsNew, proxyActivities, setCurrentDetails } from '@temporalio/workflow';
 import type { ResumeActivities } from '../activities/resume.ts';
-import { partsOf, type ReadAgainPlan, type ReadAgainReport, type ResumeInput, type ResumeProgress, type ResumeReport } from '../contracts/resume.ts';
+import {
+  partsOf,
+  type ReadAgainPlan,
+  type ReadAgainReport,
+  type ResumeInput,
+  type ResumeProgress,
+  type ResumeReport,
+} from '../contracts/resume.ts';
 
 const { tolerateRefusals, planReadAgain, readAgain } = proxyActivities<ResumeActivities>({
   startToCloseTimeout: '5 minutes',
   heartbeatTimeout: '30s',
-  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', nonRetryableErrorTypes: ['PIPELINE_UNKNOWN'] },
+  retry: {
+    initialInterval: '1s',
+    backoffCoefficient: 2,
+    maximumInterval: '30s',
+    nonRetryableErrorTypes: ['PIPELINE_UNKNOWN'],
+  },
 });
 
 /** Steps after which a run goes on as a new one. A page has at most 1,000 more, and each is six events of the history. */
@@ -38,7 +50,11 @@ function reportOf(reports: ReadAgainReport[], { partition, decidedTo }: ReadAgai
 }
 
 /** Adds to the report. Returns how many steps it took. */
-async function readPlanAgain(input: ResumeInput, { partition, offsets, gone }: ReadAgainPlan, report: ReadAgainReport): Promise<number> {
+async function readPlanAgain(
+  input: ResumeInput,
+  { partition, offsets, gone }: ReadAgainPlan,
+  report: ReadAgainReport,
+): Promise<number> {
   const parts = partsOf(offsets);
   report.gone += gone;
   for (const part of parts) {
@@ -47,7 +63,9 @@ async function readPlanAgain(input: ResumeInput, { partition, offsets, gone }: R
     report.gone += lost;
     report.refused += refused;
     report.example ??= example;
-    setCurrentDetails(`partition ${partition}: ${report.copied + report.gone + report.refused} refused records looked at, ${report.copied} read again`);
+    setCurrentDetails(
+      `partition ${partition}: ${report.copied + report.gone + report.refused} refused records looked at, ${report.copied} read again`,
+    );
   }
   return parts.length;
 }

@@ -3,11 +3,11 @@ import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
 import { migrate } from '../../database/migrate.ts';
 import { createPool } from '../../database/pool.ts';
-import { connectKafka } from '../../runtime/kafka.ts';
-import { createLogger } from '../../runtime/log.ts';
-import { ensureSearchAttributes } from '../../runtime/search-attributes.ts';
-import { connectTemporal } from '../../runtime/temporal.ts';
-import { ensureTopics } from '../../runtime/topics.ts';
+import { connectKafka } from '../../kafka/connection.ts';
+import { createLogger } from '../../lib/log.ts';
+import { ensureSearchAttributes } from '../../temporal/search-attributes.ts';
+import { connectTemporal } from '../../temporal/connection.ts';
+import { ensureTopics } from '../../kafka/topics.ts';
 import type { Service } from '../../stack/supervisor/index.ts';
 import type { Embedded } from './addresses.ts';
 
@@ -25,7 +25,10 @@ const devRetentionHours = 24;
 
 async function setUpTopics(config: Config, pipelines: readonly AnyPipeline[], embedded: boolean): Promise<string[]> {
   // What kafkajs would log on its way is in the error that it ends with.
-  return ensureTopics(await connectKafka(config, createLogger('up', 'silent'), 'up'), pipelines, { ...config.kafka, retentionHours: embedded ? devRetentionHours : undefined });
+  return ensureTopics(await connectKafka(config, createLogger('up', 'silent'), 'up'), pipelines, {
+    ...config.kafka,
+    retentionHours: embedded ? devRetentionHours : undefined,
+  });
 }
 
 async function setUpTables(config: Config): Promise<string[]> {
@@ -53,7 +56,11 @@ async function setUpSearchAttributes(config: Config): Promise<void> {
 export async function setUpOwnServers(options: SetUpOptions): Promise<void> {
   const { kafka, postgres, temporal } = options.embedded;
   const { topics, tables, attributes } = tasksOf(options);
-  await Promise.all([kafka ? undefined : topics(), postgres ? undefined : tables(), temporal ? undefined : attributes()]);
+  await Promise.all([
+    kafka ? undefined : topics(),
+    postgres ? undefined : tables(),
+    temporal ? undefined : attributes(),
+  ]);
 }
 
 /** Tasks that run once between the embedded servers and our processes. */
@@ -61,7 +68,8 @@ export function setUpServices(options: SetUpOptions): Service[] {
   const { kafka, postgres, temporal } = options.embedded;
   const { topics, tables, attributes } = tasksOf(options);
   const service = (name: string, need: string, run: () => Promise<void>): Service => ({
-    name, needs: [need],
+    name,
+    needs: [need],
     start: async () => {
       await run();
       return undefined;
@@ -74,7 +82,12 @@ export function setUpServices(options: SetUpOptions): Service[] {
   ];
 }
 
-function tasksOf({ env, pipelines, embedded, onDone }: SetUpOptions): Record<'topics' | 'tables' | 'attributes', () => Promise<void>> {
+function tasksOf({
+  env,
+  pipelines,
+  embedded,
+  onDone,
+}: SetUpOptions): Record<'topics' | 'tables' | 'attributes', () => Promise<void>> {
   return {
     topics: async () => {
       const created = await setUpTopics(parseConfig(env()), pipelines, embedded.kafka);

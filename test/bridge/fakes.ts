@@ -1,6 +1,8 @@
-import type { BatchStart, Clock, Commit, Fetch, LastStarted, LogBounds, Source, SourceHandlers, StartAnswer, Starter } from '../../bridge/ports.ts';
+import type { BatchStart, LastStarted, StartAnswer, Starter } from '../../temporal/starter.ts';
+import type { Clock } from '../../bridge/clock.ts';
+import type { Commit, Fetch, LogBounds, Source, SourceHandlers } from '../../kafka/source.ts';
 import type { BridgeReports } from '../../bridge/reports.ts';
-import type { RunWait } from '../../runtime/run-waits.ts';
+import type { RunWait } from '../../temporal/run-waits.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
 
 export function recordAt(offset: number, text = `v${offset}`): KafkaRecord {
@@ -8,7 +10,11 @@ export function recordAt(offset: number, text = `v${offset}`): KafkaRecord {
 }
 
 /** A fetch of the records at these offsets. */
-export function fetchOf(fetchedOffset: number, records: KafkaRecord[], endOffset = (records.at(-1)?.offset ?? fetchedOffset - 1) + 1): Fetch {
+export function fetchOf(
+  fetchedOffset: number,
+  records: KafkaRecord[],
+  endOffset = (records.at(-1)?.offset ?? fetchedOffset - 1) + 1,
+): Fetch {
   return { partition: 0, fetchedOffset, endOffset, logEnd: endOffset, records };
 }
 
@@ -117,5 +123,14 @@ export const instantClock: Clock & { slept: number[] } = {
 export function recordingReports(): BridgeReports & { events: { what: string; detail: unknown }[] } {
   const events: { what: string; detail: unknown }[] = [];
   const note = (what: string) => (_: unknown, detail?: unknown) => void events.push({ what, detail });
-  return { events, scored: note('scored'), lane: () => {}, lost: note('lost'), halted: note('halted'), waiting: () => {}, commitFailed: note('commitFailed'), revoked: note('revoked') };
+  return {
+    events,
+    scored: note('scored'),
+    lane: () => {},
+    lost: note('lost'),
+    halted: note('halted'),
+    waiting: () => {},
+    commitFailed: note('commitFailed'),
+    revoked: note('revoked'),
+  };
 }

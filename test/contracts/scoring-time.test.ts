@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { decideMsMax, scoringTimeoutMs } from '../../contracts/scoring-time.ts';
 
 test('features wait for decisions a little longer than one call of the model may take', () => {
-  for (const isLocal of [true, false]) expect(decideMsMax({ modelDeadlineMs: 2_000, isLocal, tookMs: 300 })).toBeGreaterThan(2_000);
+  for (const isLocal of [true, false])
+    expect(decideMsMax({ modelDeadlineMs: 2_000, isLocal, tookMs: 300 })).toBeGreaterThan(2_000);
   expect(decideMsMax({ modelDeadlineMs: 10_000, isLocal: false, tookMs: 300 })).toBeGreaterThan(10_000);
 });
 

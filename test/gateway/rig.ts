@@ -1,8 +1,8 @@
 import { Registry } from 'prom-client';
 import type { GatewayApp } from '../../gateway/app.ts';
 import { createGateway, type GatewayOptions } from '../../gateway/server.ts';
-import { createLogger } from '../../runtime/log.ts';
-import { createPayloadCodec } from '../../runtime/payload-codec.ts';
+import { createLogger } from '../../lib/log.ts';
+import { createPayloadCodec } from '../../temporal/payload-codec.ts';
 import { orders, returns } from './orders.ts';
 
 const notGiven = (what: string) => () => Promise.reject(new Error(`this test has no ${what}`));
@@ -25,7 +25,11 @@ export function testGateway(parts: Partial<GatewayOptions>): Promise<GatewayApp>
     registry: new Registry(),
     metricsTargets: [],
     gauges: { decisions: none, openReviews: none, waitingReviews: none, deadLetters: none },
-    state: { partitions: () => Promise.resolve({ partitions: [], processes: [], unknown: {} }), schedules: none, openBatches: () => Promise.resolve({ total: 0, runs: [] }) },
+    state: {
+      partitions: () => Promise.resolve({ partitions: [], processes: [], unknown: {} }),
+      schedules: none,
+      openBatches: () => Promise.resolve({ total: 0, runs: [] }),
+    },
     log: createLogger('test', 'silent'),
     ...parts,
   });

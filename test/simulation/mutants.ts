@@ -1,7 +1,8 @@
 import { encodeCommitMetadata } from '../../bridge/commit-metadata.ts';
 import { Partition } from '../../bridge/partition.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
-import type { Source, Starter } from '../../bridge/ports.ts';
+import type { Source } from '../../kafka/source.ts';
+import type { Starter } from '../../temporal/starter.ts';
 
 /** Bugs that are planted to see whether the simulation finds them. */
 export interface Mutant {
@@ -29,9 +30,13 @@ export function mutateStarter(mutant: Mutant, starter: Starter, source: () => So
   return {
     // It only tells an operator more, and would change the order of all that follows.
     explain: () => Promise.resolve(undefined),
-    lastStarted: (chain, deadlineMs) => (mutant.forgetsRuns ? Promise.resolve(undefined) : starter.lastStarted(chain, deadlineMs)),
+    lastStarted: (chain, deadlineMs) =>
+      mutant.forgetsRuns ? Promise.resolve(undefined) : starter.lastStarted(chain, deadlineMs),
     async start(start, deadlineMs) {
-      if (mutant.commitBeforeStart) source().commit(start.chain.partition, start.end, encodeCommitMetadata({ epoch: 0 })).catch(() => undefined);
+      if (mutant.commitBeforeStart)
+        source()
+          .commit(start.chain.partition, start.end, encodeCommitMetadata({ epoch: 0 }))
+          .catch(() => undefined);
       const answer = await starter.start(start, deadlineMs);
       return mutant.adoptLocalEnd && answer.kind === 'scored' ? { ...answer, end: start.end } : answer;
     },
@@ -47,6 +52,9 @@ class LastingPartition extends Partition {
 
 export class UnguardedBridge extends PipelineBridge {
   protected override createPartition(source: Source, partition: number): Partition {
-    return new LastingPartition({ ...this.ports, source }, { ...this.options, chain: { ...this.options.chain, partition } });
+    return new LastingPartition(
+      { ...this.ports, source },
+      { ...this.options, chain: { ...this.options.chain, partition } },
+    );
   }
 }

@@ -1,4 +1,4 @@
-import { redrivePoint } from '../../runtime/redrive.ts';
+import { redrivePoint } from '../../temporal/redrive.ts';
 import { historyOf } from './fake-client.ts';
 import type { World } from './world.ts';
 
@@ -26,6 +26,7 @@ export class Operator {
 
   #redrive(workflowId: string): void {
     const run = this.world.temporal.current(workflowId);
-    if (run?.status === 'TERMINATED') this.world.temporal.reset(run, redrivePoint(historyOf(run) as never).keeps === 'decisions');
+    if (run?.status === 'TERMINATED')
+      this.world.temporal.reset(run, redrivePoint(historyOf(run) as never).keeps === 'decisions');
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
-import { ensureSearchAttributes } from '../../runtime/search-attributes.ts';
+import { ensureSearchAttributes } from '../../temporal/search-attributes.ts';
 
 /** A short name that no other test has. */
 export function uniqueName(prefix: string): string {
@@ -29,7 +29,10 @@ export async function createNamespace(address: string): Promise<string> {
   const namespace = uniqueName('test');
   const connection = await Connection.connect({ address, connectTimeout: 10_000 });
   try {
-    await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: 86_400 as never } });
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
+    });
     const client = new Client({ connection, namespace });
     for (const deadline = Date.now() + 30_000; ; await delay(50)) {
       try {
