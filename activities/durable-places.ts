@@ -50,11 +50,11 @@ export function createDurablePlaces(pipelines: readonly AnyPipeline[]): {
     const info = activityInfo();
     if (info.isLocal) return work();
     const party = `${batch.pipeline} ${target}`;
-    if (!shares.tryTake(party)) throw toApplicationFailure(refusal(shares.takenBy(party), info));
+    if (!shares.tryAcquire(party)) throw toApplicationFailure(refusal(shares.takenBy(party), info));
     try {
       return await work();
     } finally {
-      shares.giveBack(party);
+      shares.release(party);
     }
   }
 

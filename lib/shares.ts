@@ -1,5 +1,5 @@
 /**
- * Places that several parties share. Half of them belong to the parties, each its own part; whoever needs more takes of the other half
+ * Semaphore that several parties share. Half of them belong to the parties, each its own part; whoever needs more takes of the other half
  * while there are any. So a party that holds its places for long leaves every other one some, and one that is alone gets most.
  */
 export class Shares {
@@ -19,7 +19,7 @@ export class Shares {
   }
 
   /** Takes a place if there is one for this party. It has to be given back. */
-  tryTake(party: string): boolean {
+  tryAcquire(party: string): boolean {
     const taken = this.takenBy(party);
     if (taken >= this.ownMax) {
       if (this.#common >= this.#commonMax) return false;
@@ -29,7 +29,7 @@ export class Shares {
     return true;
   }
 
-  giveBack(party: string): void {
+  release(party: string): void {
     const taken = this.takenBy(party);
     if (taken > this.ownMax) this.#common--;
     if (taken > 1) this.#taken.set(party, taken - 1);

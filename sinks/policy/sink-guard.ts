@@ -1,6 +1,6 @@
 import { HeadraceError } from '../../contracts/failures.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
-import { Places } from '../../lib/semaphore.ts';
+import { Semaphore } from '../../lib/semaphore.ts';
 import type { Delivery } from '../../contracts/delivery.ts';
 import type { Sink } from '../port.ts';
 import { Breaker, retryAfter, type BreakerOptions, type DeliveryCall } from './breaker.ts';
@@ -38,7 +38,7 @@ export interface GuardOptions extends Omit<BreakerOptions, 'onChange'> {
 /** What one pipeline has at a sink. */
 interface Lane {
   breaker: Breaker;
-  places: Places;
+  places: Semaphore;
 }
 
 /**
@@ -56,7 +56,7 @@ export function guardSink(
     let lane = lanes.get(pipeline);
     if (!lane) {
       lane = {
-        places: new Places(deliveriesMax),
+        places: new Semaphore(deliveriesMax),
         breaker: new Breaker(sink.name, { ...breakerOptions, onChange: (open) => onBreaker?.(pipeline, open) }),
       };
       lanes.set(pipeline, lane);
@@ -65,10 +65,10 @@ export function guardSink(
   }
 
   function refuseBeyondLimit(call: DeliveryCall, { places }: Lane): void {
-    if (call.local ? !places.isFull : places.waiting < waitingMax) return;
+    if (call.local ? !semaphore.isFull : semaphore.waiting < waitingMax) return;
     throw new HeadraceError(
       'SINK_UNAVAILABLE',
-      `sink "${sink.name}" has ${places.taken} deliveries of this pipeline under way, the most allowed${call.local ? '' : `, and ${places.waiting} waiting`}`,
+      `sink "${sink.name}" has ${semaphore.taken} deliveries of this pipeline under way, the most allowed${call.local ? '' : `, and ${semaphore.waiting} waiting`}`,
       { retryAfterMs: retryAfter(call) },
     );
   }
@@ -76,11 +76,11 @@ export function guardSink(
   /** Takes a place; a durable try waits for one. Those before it may find out meanwhile that the sink is away. */
   async function waitForPlace(call: DeliveryCall, lane: Lane, isTest: boolean, signal: AbortSignal): Promise<void> {
     refuseBeyondLimit(call, lane);
-    await lane.places.wait(signal);
+    await lane.semaphore.acquire(signal);
     try {
       if (!isTest) lane.breaker.admit(call);
     } catch (error) {
-      lane.places.giveBack();
+      lane.semaphore.release();
       throw error;
     }
   }
@@ -93,7 +93,7 @@ export function guardSink(
       refuseBeyondLimit(call, lane);
       const isTest = breaker.admit(call);
       async function run<T>(work: () => Promise<T>, signal: AbortSignal, isDelivery: boolean): Promise<T> {
-        if (!places.tryTake()) await waitForPlace(call, lane, isTest, signal);
+        if (!semaphore.tryAcquire()) await waitForPlace(call, lane, isTest, signal);
         const begun = breaker.begin();
         const watch = call.local ? setTimeout(() => begun.slow(), quickMs) : undefined;
         try {
@@ -106,7 +106,7 @@ export function guardSink(
           throw error;
         } finally {
           clearTimeout(watch);
-          places.giveBack();
+          semaphore.release();
         }
       }
 

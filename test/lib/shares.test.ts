@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Shares } from '../../lib/shares.ts';
 
 const take = (shares: Shares, party: string, times: number) =>
-  Array.from({ length: times }, () => shares.tryTake(party)).filter(Boolean).length;
+  Array.from({ length: times }, () => shares.tryAcquire(party)).filter(Boolean).length;
 
 describe('Shares', () => {
   test('one party gets its own part and all that is common, and every other one still its own part', () => {
@@ -16,9 +16,9 @@ describe('Shares', () => {
     const shares = new Shares(8, 2);
     expect(take(shares, 'a', 100)).toBe(6);
     expect(take(shares, 'b', 100)).toBe(2);
-    shares.giveBack('a');
+    shares.release('a');
     expect(take(shares, 'b', 100)).toBe(1);
-    for (let i = 0; i < 3; i++) shares.giveBack('b');
+    for (let i = 0; i < 3; i++) shares.release('b');
     expect(take(shares, 'a', 100)).toBe(1);
     expect(take(shares, 'b', 100)).toBe(2);
   });
