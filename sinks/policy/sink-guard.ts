@@ -38,7 +38,7 @@ export interface GuardOptions extends Omit<BreakerOptions, 'onChange'> {
 /** What one pipeline has at a sink. */
 interface Lane {
   breaker: Breaker;
-  places: Semaphore;
+  semaphore: Semaphore;
 }
 
 /**
@@ -56,7 +56,7 @@ export function guardSink(
     let lane = lanes.get(pipeline);
     if (!lane) {
       lane = {
-        places: new Semaphore(deliveriesMax),
+        semaphore: new Semaphore(deliveriesMax),
         breaker: new Breaker(sink.name, { ...breakerOptions, onChange: (open) => onBreaker?.(pipeline, open) }),
       };
       lanes.set(pipeline, lane);
@@ -64,7 +64,7 @@ export function guardSink(
     return lane;
   }
 
-  function refuseBeyondLimit(call: DeliveryCall, { places }: Lane): void {
+  function refuseBeyondLimit(call: DeliveryCall, { semaphore }: Lane): void {
     if (call.local ? !semaphore.isFull : semaphore.waiting < waitingMax) return;
     throw new HeadraceError(
       'SINK_UNAVAILABLE',
@@ -89,7 +89,7 @@ export function guardSink(
     name: sink.name,
     admit(call) {
       const lane = laneOf(call.pipeline);
-      const { breaker, places } = lane;
+      const { breaker, semaphore } = lane;
       refuseBeyondLimit(call, lane);
       const isTest = breaker.admit(call);
       async function run<T>(work: () => Promise<T>, signal: AbortSignal, isDelivery: boolean): Promise<T> {
