@@ -41,10 +41,17 @@ export async function decodeMessage(entry: Buffer, budget: InflateBudget, into: 
     inner.push(readMessage(inside.subarray(at, end)));
     at = end;
   }
+  if (inner.length === 0) throw new UnreadableError('a message that holds no messages');
   // In format 1 they are counted from zero, and the outer one has the offset of the last.
-  const shift = outer.format === 1 ? outer.offset - (inner.at(-1)?.offset ?? 0) : 0;
+  const shift = outer.format === 1 ? outer.offset - inner.at(-1)!.offset : 0;
   const time = outer.timeIsBrokers ? { timestamp: outer.timestamp, timeIsBrokers: true } : {};
-  for (const message of inner) into.push(recordOf({ ...message, ...time, offset: message.offset + shift }));
+  let before = -1;
+  for (const message of inner) {
+    const offset = message.offset + shift;
+    if (offset <= before || offset > outer.offset) throw new UnreadableError(`a message at offset ${offset}, which is not between the one before it and the last of those that it lies with, ${outer.offset}`);
+    into.push(recordOf({ ...message, ...time, offset }));
+    before = offset;
+  }
 }
 
 function recordOf({ offset, timestamp, timeIsBrokers, key, value }: Message): FetchedRecord {

@@ -80,11 +80,20 @@ export async function decodeBatch(batch: Buffer, budget: InflateBudget, into: Fe
   if (count < 0 || count * recordBytesMin > records.bytesLeft) throw new UnreadableError(`a record batch of ${records.bytesLeft} bytes that says it has ${count} records`);
   const times = new BatchTimes(batch.readBigInt64BE(at.firstTimestamp), timeIsBrokers ? batch.readBigInt64BE(at.maxTimestamp) : undefined);
   const firstOffset = firstOffsetOf(batch);
-  const isControl = (attributes & controlFlag) !== 0;
-  for (let i = 0; i < count; i++) into.push(records.next(firstOffset, times, context, isControl));
   const lastOffset = firstOffset + batch.readInt32BE(at.lastOffsetDelta);
+  if (lastOffset < firstOffset) throw new UnreadableError('a record batch that ends before it begins');
+  const isControl = (attributes & controlFlag) !== 0;
+  let offset = firstOffset - 1;
+  for (let i = 0; i < count; i++) {
+    const record = records.next(firstOffset, times, context, isControl);
+    // Brokers take them from producers as they come, where they are not compressed. One of two at the same place would be taken for a repeat of the other.
+    if (Number(record.offset) <= offset || Number(record.offset) > lastOffset) throw new UnreadableError(`a record at offset ${record.offset}, which is not between the one before it and the end of its batch, ${lastOffset}`);
+    offset = Number(record.offset);
+    into.push(record);
+  }
+  if (records.bytesLeft > 0) throw new UnreadableError(`a record batch with ${records.bytesLeft} bytes behind the ${count} records that it says it has`);
   // Compaction removes records and leaves their batch, down to an empty one. kafkajs asks again for what lies behind the last record that it was given.
-  if (Number(into.at(-1)?.offset ?? -1) < lastOffset) into.push(new FetchedRecord(String(lastOffset), '-1', null, null, undefined, context, true));
+  if (offset < lastOffset) into.push(new FetchedRecord(String(lastOffset), '-1', null, null, undefined, context, true));
 }
 
 export function firstOffsetOf(batch: Buffer): number {

@@ -112,6 +112,11 @@ describe('what cannot be read', () => {
     ['a value longer than its record', record(recordBytes([0, 0, 0, ...varint(-1), ...varint(500), 0])), 'says it has 500 bytes'],
     ['a billion headers', record(recordBytes([0, 0, 0, 1, 1, ...varint(1_000_000_000), 0, 0])), 'headers that cannot be read'],
     ['a header without a name', record(recordBytes([0, 0, 0, 1, 1, ...varint(1), 1, 1])), 'headers that cannot be read'],
+    ['fewer records than there are', record(Buffer.concat([storedRecord({ value }), storedRecord({ value })]), { count: 0, lastOffsetDelta: 1 }), 'bytes behind the 0 records'],
+    ['an end before its beginning', record(Buffer.alloc(0), { count: 0, lastOffsetDelta: -1 }), 'ends before it begins'],
+    ['an offset behind its end', batchOf([{ value, offsetDelta: 4 }], { firstOffset: 2, lastOffsetDelta: 0 }), 'at offset 6, which is not between'],
+    ['an offset before its beginning', batchOf([{ value, offsetDelta: -2 }], { firstOffset: 2, lastOffsetDelta: 0 }), 'at offset 0, which is not between'],
+    ['an old message that holds none', oldMessage({ offset: 2, attributes: 1, value: gzipSync(Buffer.alloc(0)) }), 'holds no messages'],
     ['a record with something left over', record(recordBytes([0, 0, 0, 1, 1, 0, 9, 9, 9])), 'not that of its parts'],
   ])('%s: what is before it comes, and then where it begins and why', async (_, entry, reason) => {
     const found = await decode(good, entry, good);
@@ -122,6 +127,12 @@ describe('what cannot be read', () => {
   test('the records of a batch before the broken one come', async () => {
     const records = [storedRecord({ value }), storedRecord({ value, offsetDelta: 1 }), recordBytes([0, 0, 4, 1, 1, 0, 9])];
     expect(offsets(await decode(storedBatch({ count: 3, records: Buffer.concat(records) })))).toEqual([0, 1, 'unreadable from 2']);
+  });
+
+  test('records at one offset are not taken for repeats of each other', async () => {
+    expect(offsets(await decode(batchOf([{ value }, { value, offsetDelta: 0 }])))).toEqual([0, 'unreadable from 1']);
+    const inner = Buffer.concat([oldMessage({ offset: 0, value }), oldMessage({ offset: 0, value })]);
+    expect(offsets(await decode(oldMessage({ offset: 7, attributes: 1, value: gzipSync(inner) })))).toEqual([7, 'unreadable from 8']);
   });
 
   test('a last batch that was cut is left for the next fetch, unless there is nothing else', async () => {
