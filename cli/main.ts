@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './exit.ts';
 import { directHosts } from '../contracts/proxies.ts';
+import { cleanSettings } from '../contracts/schemas/config.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerResume } from './resume.ts';
@@ -36,7 +37,7 @@ function report(error: unknown): void {
   process.stderr.write(`headrace: ${message}\n`);
 }
 
-Object.assign(process.env, directHosts(process.env));
+Object.assign(process.env, cleanSettings(process.env), directHosts(process.env));
 try {
   await program.parseAsync(process.argv);
 } catch (error) {

@@ -19,8 +19,10 @@ function secret<T extends z.ZodType>(env: string, schema: T, help: string): Sett
 }
 
 const text = z.string();
-const port = z.coerce.number().int().min(0).max(65_535);
-const list = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter(Boolean));
+/** Kubernetes sets `<NAME>_PORT=tcp://...` for every Service in reach, also for one that is named like a process of ours. */
+const port = z.string().refine((value) => !value.includes('://'), { error: 'must be a number; this one is what Kubernetes sets for a Service of that name: set enableServiceLinks: false in the pod, or the port itself', abort: true })
+  .pipe(z.coerce.number<string>({ error: 'must be a whole number from 0 to 65535' }).int().min(0).max(65_535));
+const list = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter(Boolean)).refine((items) => items.length > 0, 'has nothing between its commas');
 const flag = z.string().toLowerCase().pipe(z.enum(['true', 'false', '1', '0', 'yes', 'no'])).transform((value) => ['true', '1', 'yes'].includes(value));
 const address = z.string().refine((value) => readHostPort(value) !== undefined, 'must look like host:port, with an IPv6 address in brackets: [::1]:7233');
 /** To listen on. */
@@ -40,6 +42,13 @@ function isFileUrl(value: string): boolean {
     return false;
   }
 }
+/** `Date` takes February 30 for March 1. */
+function isTime(value: string): boolean {
+  const day = value.slice(0, 10);
+  const dayMs = Date.parse(day);
+  return !Number.isNaN(Date.parse(value)) && new Date(dayMs).toISOString().startsWith(day);
+}
+
 /** In any case, as Kafka's own settings spell them in capitals. */
 const saslMechanism = z.string().toLowerCase().pipe(z.enum(['plain', 'scram-sha-256', 'scram-sha-512'], { error: 'is none of plain, scram-sha-256, scram-sha-512; where brokers offer only OAUTHBEARER, AWS_MSK_IAM or GSSAPI (Kerberos), add a SCRAM listener or use a client certificate' }));
 
@@ -104,7 +113,7 @@ export const settings = {
     batchRecordsMax: setting('HEADRACE_BATCH_RECORDS_MAX', whole(1, 16_384).default(2_048), 'Records per batch.'),
     frameBytesMax: setting('HEADRACE_FRAME_BYTES_MAX', whole(16_384, mib).default(384 * 1024), 'Bytes of keys, values and headers per batch, before the codec.'),
     laneBytesMax: setting('HEADRACE_LANE_BYTES_MAX', whole(65_536, 1024 * mib).default(2 * mib), 'Bytes that one partition buffers before it is paused.'),
-    startAt: setting('HEADRACE_START_AT', text.regex(/^(earliest|latest|\d{4}-\d\d-\d\dT.*)$/, 'must be earliest, latest or an ISO time').refine((value) => value === 'earliest' || value === 'latest' || !Number.isNaN(Date.parse(value)), 'is no time that exists').default('earliest'), 'Where a topic begins that is read for the first time: earliest, latest or an ISO time. Partitions that are added to it later begin at their earliest record.'),
+    startAt: setting('HEADRACE_START_AT', text.regex(/^(earliest|latest|\d{4}-\d\d-\d\dT.*)$/, 'must be earliest, latest or an ISO time').refine((value) => value === 'earliest' || value === 'latest' || isTime(value), 'is no time that exists').default('earliest'), 'Where a topic begins that is read for the first time: earliest, latest or an ISO time. Partitions that are added to it later begin at their earliest record.'),
   },
   worker: {
     batchCacheBytesMax: setting('HEADRACE_BATCH_CACHE_BYTES_MAX', whole(mib, 8192 * mib).default(64 * mib), 'Memory for batches whose deliveries are under way; a miss reads history.'),
