@@ -26,6 +26,6 @@ export function explainDatabaseError(error: unknown): string {
   const message = messageOf(error);
   const code = (error as { code?: unknown } | undefined)?.code;
   const fix = typeof code === 'string' ? (error instanceof DatabaseError ? fixes[code] : wayFixes[code]) : undefined;
-  if (message === 'The server does not support SSL connections') return `${message}; leave sslmode out of the address, or switch TLS on at the server`;
+  if (message === 'The server does not support SSL connections') return `${message}; leave sslmode out of the address and PGSSLMODE out of the environment, or switch TLS on at the server`;
   return fix === undefined ? message : `${message}; ${fix}`;
 }
