@@ -27,7 +27,7 @@ export function definitionProblems(pipeline: AnyPipeline): string[] {
   check(typeof pipeline.event?.safeParse === 'function', 'event: a schema of zod, or of another library that follows Standard Schema');
   checkEntities(pipeline, check);
   check(isDuration(pipeline.allowedLatenessMs), 'allowedLatenessMs: a number of milliseconds, not negative');
-  check(isDuration(pipeline.allowedAheadMs), 'allowedAheadMs: a number of milliseconds, not negative');
+  check(isDuration(pipeline.allowedAheadMs) || pipeline.allowedAheadMs === Infinity, 'allowedAheadMs: a number of milliseconds, not negative; Infinity = no bound');
   checkFeatures(pipeline, check);
   checkOutcomes(pipeline.outcomes, check);
   checkModel(pipeline.model, check);

@@ -65,7 +65,8 @@ describe('definePipeline', () => {
     ['features.total: read: must be a function', { features: ({ sum }: Helpers) => ({ total: sum({ name: 'amount' }, { entity: 'user', lengthMs: 1 }) }) }],
     ['features.visits: lengthMs', { features: ({ count }: Helpers) => ({ visits: count({ entity: 'user', lengthMs: Infinity }) }) }],
     ['allowedLatenessMs', { allowedLatenessMs: '1 day' }],
-    ['allowedAheadMs', { allowedAheadMs: Infinity }],
+    ['allowedAheadMs', { allowedAheadMs: NaN }],
+    ['allowedLatenessMs', { allowedLatenessMs: Infinity }],
     ['outcomes: at least one', { outcomes: undefined }],
     ['outcomes: texts of 1 to 100', { outcomes: ['pay\0ment'] }],
     ['outcomes: texts of 1 to 100', { outcomes: ['ok', ''] }],
@@ -84,6 +85,10 @@ describe('definePipeline', () => {
   ])('names what a file can say whose types nobody checked: %s', (problem, parts) => {
     expect(() => define(parts)).toThrow(PipelineDefinitionError);
     expect(() => define(parts)).toThrow(problem);
+  });
+
+  test('takes events of any future where that is declared', () => {
+    expect(define({ allowedAheadMs: Infinity })).toMatchObject({ allowedAheadMs: Infinity });
   });
 
   test('names everything that an empty definition lacks', () => {
