@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { compress, init } from '@bokuweb/zstd-wasm';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { inflate, InflateBudget } from '../../runtime/kafka-compression.ts';
+import { inflate, InflateBudget } from '../../kafka/compression.ts';
 import { zstdFrames } from '../../runtime/zstd-frames.ts';
 
 const zstdCodec = 4;
