@@ -9,7 +9,7 @@ export type PipelineDefinition<E, Outcome extends string, Entity extends string>
 > & {
   /** A schema of zod, or of any library that follows Standard Schema. */
   event: StandardSchema<E> | EventSchema<E>;
-  topic: { name: string; /** @default 4 */ partitions?: number };
+  topic: { name: string /** @default 4 */; partitions?: number };
   entities: Record<Entity, (event: E) => string>;
   /** The model's inputs in column order, made with the helpers that it is given. */
   features(make: FeatureHelpers<E, Entity>): Record<string, Feature<E>>;
@@ -57,7 +57,9 @@ export class PipelineDefinitionError extends Error {
     readonly problems: readonly string[],
     file?: string,
   ) {
-    super(`${file === undefined ? '' : `${file}: `}pipeline "${pipeline}" cannot start:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    super(
+      `${file === undefined ? '' : `${file}: `}pipeline "${pipeline}" cannot start:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
+    );
   }
 }
 

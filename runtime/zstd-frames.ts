@@ -30,11 +30,18 @@ export function* zstdFrames(bytes: Buffer): Generator<ZstdFrame> {
 }
 
 /** Where the parts of a frame's header are. */
-function headerOf(bytes: Buffer, from: number): { descriptor: number; contentSizeAt: number; contentSizeBytes: number } {
+function headerOf(
+  bytes: Buffer,
+  from: number,
+): { descriptor: number; contentSizeAt: number; contentSizeBytes: number } {
   const descriptor = bytes.readUInt8(from + 4);
   const isSingleSegment = (descriptor & singleSegmentFlag) !== 0;
   const dictionaryIdBytes = [0, 1, 2, 4][descriptor & 3]!;
-  return { descriptor, contentSizeAt: from + 5 + (isSingleSegment ? 0 : 1) + dictionaryIdBytes, contentSizeBytes: [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6]! };
+  return {
+    descriptor,
+    contentSizeAt: from + 5 + (isSingleSegment ? 0 : 1) + dictionaryIdBytes,
+    contentSizeBytes: [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6]!,
+  };
 }
 
 function contentBytes(bytes: Buffer, from: number): number | undefined {

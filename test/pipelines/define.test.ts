@@ -25,7 +25,12 @@ type Helpers = Record<'value' | 'count' | 'sum', (...parts: unknown[]) => unknow
 
 describe('definePipeline', () => {
   test('fills in the defaults', () => {
-    expect(define({})).toMatchObject({ topic: { name: 'visits', partitions: 4 }, allowedLatenessMs: 86_400_000, allowedAheadMs: 86_400_000, features: { visits_1h: { kind: 'window', delayMs: 0 } } });
+    expect(define({})).toMatchObject({
+      topic: { name: 'visits', partitions: 4 },
+      allowedLatenessMs: 86_400_000,
+      allowedAheadMs: 86_400_000,
+      features: { visits_1h: { kind: 'window', delayMs: 0 } },
+    });
   });
 
   test.each<[string, object]>([
@@ -39,9 +44,20 @@ describe('definePipeline', () => {
     ['review: verdicts, and timeoutMs', { review: { verdicts: ['yes'], timeoutMs: 1.1 * 3_600_000, title: () => '' } }],
     ['review.openMax', { review: { verdicts: ['yes'], timeoutMs: 1, title: () => '', openMax: 0 } }],
     ['features: a function', { features: {} }],
-    ['features.visits: entity "nobody"', { features: () => ({ visits: { kind: 'window', aggregate: 'count', entity: 'nobody', lengthMs: 1, delayMs: 0 } }) }],
-    ['features.total: a sum needs', { features: () => ({ total: { kind: 'window', aggregate: 'sum', entity: 'user', lengthMs: 1, delayMs: 0 } }) }],
-    ['features.visits: lengthMs', { features: () => ({ visits: { kind: 'window', aggregate: 'count', entity: 'user', lengthMs: 0, delayMs: 0 } }) }],
+    [
+      'features.visits: entity "nobody"',
+      {
+        features: () => ({ visits: { kind: 'window', aggregate: 'count', entity: 'nobody', lengthMs: 1, delayMs: 0 } }),
+      },
+    ],
+    [
+      'features.total: a sum needs',
+      { features: () => ({ total: { kind: 'window', aggregate: 'sum', entity: 'user', lengthMs: 1, delayMs: 0 } }) },
+    ],
+    [
+      'features.visits: lengthMs',
+      { features: () => ({ visits: { kind: 'window', aggregate: 'count', entity: 'user', lengthMs: 0, delayMs: 0 } }) },
+    ],
     ['outcomes', { outcomes: ['a', 'a'] }],
     ['model', { model: { name: '', input: 'x', outputs: { score: 1 } } }],
     ['model.outputs', { model: { name: 'm', input: 'x', outputs: {} } }],
@@ -58,12 +74,24 @@ describe('definePipeline', () => {
     ['entities.user: must be a function', { entities: { user: 'userId' } }],
     ['entities.constructor: a name', { entities: { constructor: () => 'u' } }],
     ['features: a function that returns', { features: () => undefined }],
-    ['features.visits: entity "toString" is none of user', { features: ({ count }: Helpers) => ({ visits: count({ entity: 'toString', lengthMs: 1 }) }) }],
+    [
+      'features.visits: entity "toString" is none of user',
+      { features: ({ count }: Helpers) => ({ visits: count({ entity: 'toString', lengthMs: 1 }) }) },
+    ],
     ['features.amount: must be made with value, count', { features: () => ({ amount: 5 }) }],
     ['features.amount: must be a function', { features: ({ value }: Helpers) => ({ amount: value('amount') }) }],
-    ['features.total: what it adds up needs a name', { features: ({ sum }: Helpers) => ({ total: sum(() => 1, { entity: 'user', lengthMs: 1 }) }) }],
-    ['features.total: read: must be a function', { features: ({ sum }: Helpers) => ({ total: sum({ name: 'amount' }, { entity: 'user', lengthMs: 1 }) }) }],
-    ['features.visits: lengthMs', { features: ({ count }: Helpers) => ({ visits: count({ entity: 'user', lengthMs: Infinity }) }) }],
+    [
+      'features.total: what it adds up needs a name',
+      { features: ({ sum }: Helpers) => ({ total: sum(() => 1, { entity: 'user', lengthMs: 1 }) }) },
+    ],
+    [
+      'features.total: read: must be a function',
+      { features: ({ sum }: Helpers) => ({ total: sum({ name: 'amount' }, { entity: 'user', lengthMs: 1 }) }) },
+    ],
+    [
+      'features.visits: lengthMs',
+      { features: ({ count }: Helpers) => ({ visits: count({ entity: 'user', lengthMs: Infinity }) }) },
+    ],
     ['allowedLatenessMs', { allowedLatenessMs: '1 day' }],
     ['allowedAheadMs', { allowedAheadMs: NaN }],
     ['allowedLatenessMs', { allowedLatenessMs: Infinity }],
@@ -74,7 +102,10 @@ describe('definePipeline', () => {
     ['outcomes: texts of 1 to 100', { outcomes: ['constructor'] }],
     ['model.version: a text', { model: { name: 'm', version: 1, input: 'x', outputs: { score: 1 } } }],
     ['model.outputs', { model: { name: 'm', input: 'x', outputs: ['score'] } }],
-    ['model.fallback: must be a function', { model: { name: 'm', input: 'x', outputs: { score: 1 }, fallback: { score: 0 } } }],
+    [
+      'model.fallback: must be a function',
+      { model: { name: 'm', input: 'x', outputs: { score: 1 }, fallback: { score: 0 } } },
+    ],
     ['sinks: a list', { sinks: undefined }],
     ['sinks: a list', { sinks: ['lake'] }],
     ['sinks.lake.when: must be a function', { sinks: [{ sink: 'lake', when: true }] }],
@@ -92,7 +123,9 @@ describe('definePipeline', () => {
   });
 
   test('names everything that an empty definition lacks', () => {
-    expect(() => definePipeline({} as never)).toThrow(/name:.*topic\.name:.*event:.*entities:.*features:.*outcomes:.*model:.*sinks:.*eventId:.*decide:/s);
+    expect(() => definePipeline({} as never)).toThrow(
+      /name:.*topic\.name:.*event:.*entities:.*features:.*outcomes:.*model:.*sinks:.*eventId:.*decide:/s,
+    );
   });
 
   test('lists every problem at once', () => {
