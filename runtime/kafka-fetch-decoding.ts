@@ -1,8 +1,9 @@
 import { createRequire } from 'node:module';
 import { hideAborted } from './kafka-aborted.ts';
+import { entryBytes, entryBytesMin, firstOffsetOf, formatOf } from './kafka-batch-header.ts';
 import { InflateBudget } from './kafka-compression.ts';
 import { decodeMessage } from './kafka-old-messages.ts';
-import { decodeBatch, entryBytes, entryBytesMin, firstOffsetOf, formatOf, type FetchedRecord } from './kafka-record-batches.ts';
+import { decodeBatch, type FetchedRecord } from './kafka-record-batches.ts';
 import { UnreadableError } from './unreadable-error.ts';
 
 /**

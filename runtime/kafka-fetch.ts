@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { sendAs, type Broker } from './kafka-cluster.ts';
-import type { Aborted } from './record-batches.ts';
+import type { Aborted } from './kafka-first-visible.ts';
 
 /** One partition's part of a fetch, its records as they came. */
 export interface RawFetch {

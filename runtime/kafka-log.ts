@@ -1,8 +1,10 @@
 import type { Kafka } from 'kafkajs';
 import { within } from '../contracts/within.ts';
+import { messageOf } from '../contracts/failures.ts';
+import { batchHeaders, recordTimeOf } from './kafka-batch-header.ts';
 import { createCluster, errorOf, send, type Broker, type Cluster } from './kafka-cluster.ts';
 import { fetchRaw, isolation } from './kafka-fetch.ts';
-import { batchHeaders, firstVisible } from './record-batches.ts';
+import { firstVisible } from './kafka-first-visible.ts';
 
 /** Where the log of a partition begins and ends. */
 export interface LogEnds {
@@ -71,7 +73,8 @@ export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(k
       const place = { topic, partition, offset, isolationLevel: isolation.readUncommitted, bytesMax: fetchBytes };
       const { errorCode, records } = await within(brokerDeadlineMs, fetchRaw(await leaderOf(topic, partition), place));
       if (errorCode !== 0) throw errorOf(errorCode);
-      return batchHeaders(records).find(({ lastOffset }) => lastOffset >= offset)?.timeMs;
+      const batch = batchHeaders(records).find(({ lastOffset }) => lastOffset >= offset);
+      return batch && recordTimeOf(batch);
     },
   };
 }
@@ -94,7 +97,7 @@ async function endsAt(cluster: Cluster, leader: number, topic: string, partition
     const { start, end, highWatermark } = await within(brokerDeadlineMs, ask(), `broker ${leader}, which leads it, does not answer within ${brokerDeadlineMs} ms`);
     return new Map(partitions.map((partition) => [partition, joined(start.get(partition), end.get(partition), highWatermark.get(partition))]));
   } catch (error) {
-    return new Error(`broker ${leader}, which leads it, does not answer: ${(error as Error).message}`, { cause: error });
+    return new Error(`broker ${leader}, which leads it, does not answer: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -120,7 +123,7 @@ async function findFirst(broker: Broker, topic: string, partition: number, from:
     if (errorCode !== 0) throw errorOf(errorCode);
     const batches = batchHeaders(records);
     const found = firstVisible(batches, aborted, offset);
-    if (found) return { offset: Math.max(found.baseOffset, offset), timeMs: found.timeMs };
+    if (found) return { offset: Math.max(found.firstOffset, offset), timeMs: recordTimeOf(found) };
     const end = (batches.at(-1)?.lastOffset ?? -1) + 1;
     if (end <= offset) break;
     offset = end;
