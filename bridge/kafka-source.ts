@@ -1,6 +1,7 @@
 import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { within } from '../contracts/within.ts';
 import { watchClock } from './clock-watch.ts';
+import { createAdmin } from '../runtime/kafka-admin.ts';
 import { installFetchDecoding } from '../runtime/kafka-fetch-decoding.ts';
 import { createLogReader, type LogReader } from '../runtime/kafka-log.ts';
 import { toRecords } from '../runtime/kafka-record.ts';
@@ -22,9 +23,9 @@ export interface KafkaSourceOptions {
 }
 
 const newPartitionsMs = 30_000;
+/** Joining the group takes a rebalance. */
+const startDeadlineMs = 60_000;
 const commitAllDeadlineMs = 20_000;
-/** For what an assignment begins with: without an answer its partitions would stand, and nobody would know. */
-const askDeadlineMs = 30_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
 export function createKafkaSource(kafka: Kafka, options: KafkaSourceOptions): Source {
@@ -34,7 +35,7 @@ export function createKafkaSource(kafka: Kafka, options: KafkaSourceOptions): So
 function createSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs, logs = createLogReader(kafka) }: KafkaSourceOptions): Source {
   installLossOfBrokers();
   installFetchDecoding();
-  const admin = kafka.admin();
+  const admin = createAdmin(kafka);
   const consumer = kafka.consumer({
     groupId,
     sessionTimeout: sessionTimeoutMs,
@@ -63,24 +64,26 @@ function createSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDe
     polls.wake();
   });
 
+  async function start(handlers: SourceHandlers): Promise<void> {
+    crashed = (error) => handlers.crashed(error);
+    await Promise.all([admin.connect(), logs.connect()]);
+    await consumer.connect();
+    // Before the handlers hear of the new assignment, which commits anew.
+    consumer.on(consumer.events.GROUP_JOIN, () => commits.dropWaiting());
+    listen(consumer, handlers, topic, polls);
+    unwatchClock = watchClock((byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)), { leastMs: sessionTimeoutMs / 3 });
+    // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: 64,
+      eachBatch: (payload) => onFetch(payload, handlers, polls),
+    });
+  }
+
   return {
-    async start(handlers) {
-      crashed = (error) => handlers.crashed(error);
-      await Promise.all([admin.connect(), logs.connect()]);
-      await consumer.connect();
-      // Before the handlers hear of the new assignment, which commits anew.
-      consumer.on(consumer.events.GROUP_JOIN, () => commits.dropWaiting());
-      listen(consumer, handlers, topic, polls);
-      unwatchClock = watchClock((byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)), { leastMs: sessionTimeoutMs / 3 });
-      // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
-      await consumer.subscribe({ topic, fromBeginning: true });
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: 64,
-        eachBatch: (payload) => onFetch(payload, handlers, polls),
-      });
-    },
+    start: (handlers) => within(startDeadlineMs + sessionTimeoutMs, start(handlers), `the consumer does not start within ${(startDeadlineMs + sessionTimeoutMs) / 1_000} s`),
     async stop() {
       unwatchClock();
       crashed = () => {};
@@ -104,7 +107,7 @@ function createSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDe
       return within(commitAllDeadlineMs, consumer.commitOffsets(partitions), `no answer to a commit within ${commitAllDeadlineMs / 1_000} s`);
     },
     async committed() {
-      const [answer] = await within(askDeadlineMs, admin.fetchOffsets({ groupId, topics: [topic] }), `the group's commits are not known within ${askDeadlineMs / 1_000} s`);
+      const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
       return new Map(
         (answer?.partitions ?? []).map(({ partition, offset, metadata }) => [partition, { offset: offset === '-1' ? null : Number(offset), metadata }]),
       );

@@ -6,6 +6,7 @@ import { createPool, type Pool } from '../database/pool.ts';
 import { findChainEnd } from '../database/ranges.ts';
 import { createBatchRuns } from '../runtime/batch-runs.ts';
 import { connectKafka } from '../runtime/kafka.ts';
+import { createAdmin } from '../runtime/kafka-admin.ts';
 import { createLogReader, type LogReader } from '../runtime/kafka-log.ts';
 import { createLogger } from '../runtime/log.ts';
 import { readSchedules } from '../runtime/schedules.ts';
@@ -52,7 +53,7 @@ export async function connectServers(config: Config): Promise<Servers> {
     }),
     open('Kafka', async () => {
       const client = await connectKafka(config, createLogger('status', 'error'), 'status');
-      const admin = client.admin();
+      const admin = createAdmin(client);
       const logs = createLogReader(client);
       opened.push(() => admin.disconnect(), () => logs.close());
       await Promise.all([admin.connect(), logs.connect()]);

@@ -13,7 +13,7 @@ export async function verifySystem({ config, pipelines: names, topics, targets }
   try {
     const { pool, temporal, kafka, away } = servers;
     const runs = temporal && createBatchRuns(temporal, deployment);
-    const report = await verifyBatches({ deployment, epoch: config.epoch, pipelines: names, pool, admin: kafka?.admin, runs, overdueSeconds, groupOf });
+    const report = await verifyBatches({ deployment, epoch: config.epoch, pipelines: names, pool, kafka, runs, overdueSeconds, groupOf });
     const known = topics ?? (await topicsOf(config, servers, report, groupOf));
     const pipelines = known.map(({ name, topic }) => ({ pipeline: name, topic, groupId: groupOf(name) }));
     const standing = await standingOf(servers, config, { pipelines, targets });

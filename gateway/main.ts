@@ -12,6 +12,7 @@ import { findChainEnd } from '../database/ranges.ts';
 import { countReviews } from '../database/review-lists.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { createBatchRuns } from '../runtime/batch-runs.ts';
+import { createAdmin } from '../runtime/kafka-admin.ts';
 import { createLogReader } from '../runtime/kafka-log.ts';
 import { readSchedules } from '../runtime/schedules.ts';
 import { remembered } from '../runtime/standing.ts';
@@ -47,7 +48,7 @@ await runMain('gateway', async (config, log) => {
   const temporal = await connectTemporal(config);
   const kafka = await connectKafka(config, log, 'gateway');
   const publisher = await createPublisher(kafka);
-  const admin = kafka.admin();
+  const admin = createAdmin(kafka);
   await admin.connect();
   const logs = createLogReader(kafka);
   await logs.connect();

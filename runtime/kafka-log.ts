@@ -32,6 +32,7 @@ export interface LogReader {
 
 const brokerDeadlineMs = 3_000;
 const metadataDeadlineMs = 8_000;
+const connectDeadlineMs = 20_000;
 const fetchBytes = 256 * 1024;
 const fetchesMax = 20;
 const earliest = '-2';
@@ -52,12 +53,12 @@ export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(k
   async function leaderOf(topic: string, partition: number): Promise<Broker> {
     const leader = (await leadersOf(topic)).get(partition);
     if (leader === undefined || leader < 0) throw withoutLeader(partition);
-    return cluster.findBroker({ nodeId: leader });
+    return within(brokerDeadlineMs, cluster.findBroker({ nodeId: leader }));
   }
 
   return {
-    connect: () => cluster.connect(),
-    close: () => cluster.disconnect(),
+    connect: () => within(connectDeadlineMs, cluster.connect()),
+    close: () => within(connectDeadlineMs, cluster.disconnect()),
     async ends(topic) {
       const found = new Map<number, LogEnds | Error>();
       const byLeader = new Map<number, number[]>();

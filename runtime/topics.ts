@@ -2,6 +2,7 @@ import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { messageOf } from '../contracts/failures.ts';
 import { deadLettersTopic, decisionsTopic, labelsTopic } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { createAdmin } from './kafka-admin.ts';
 
 export interface TopicOptions {
   /** Absent = the brokers' default. */
@@ -10,12 +11,15 @@ export interface TopicOptions {
   retentionHours?: number;
 }
 
+/** Making topics takes the brokers a while, and kafkajs waits until each has a leader. */
+const topicsDeadlineMs = 60_000;
+
 /**
  * Creates the topics of the pipelines that do not exist yet, and answers their names. Existing ones are left as they are. Throws
  * with one sentence when that does not work, or when this user may not create topics.
  */
 export async function ensureTopics(kafka: Kafka, pipelines: readonly AnyPipeline[], options: TopicOptions): Promise<string[]> {
-  const admin = kafka.admin();
+  const admin = createAdmin(kafka, topicsDeadlineMs);
   try {
     await admin.connect();
     return await createMissing(admin, topicsOf(pipelines, options));

@@ -25,6 +25,8 @@ describe('reading again', () => {
   let start: number;
   let store: MemoryStore;
   let published: Parameters<CopyPort['publish']>[1][number][];
+  /** What is told of partition 1 while its leader is away. */
+  let away: Error | undefined;
 
   beforeEach(() => {
     letters = [];
@@ -32,6 +34,7 @@ describe('reading again', () => {
     start = 0;
     store = new MemoryStore();
     published = [];
+    away = undefined;
   });
 
   const records: RecordsPort = {
@@ -39,7 +42,7 @@ describe('reading again', () => {
       const all = topic === 't' ? log : letters.map((each, offset) => ({ ...each, offset }));
       yield await Promise.resolve({ end: to, records: all.filter(({ offset }) => offset >= from && offset < to) });
     },
-    bounds: (topic) => Promise.resolve(topic === 't' ? [{ partition: 1, start: 0, end: 5 }, { partition: 0, start, end: log.length }] : [{ partition: 0, start: 0, end: letters.length }]),
+    bounds: (topic) => Promise.resolve(new Map<number, { start: number; end: number } | Error>(topic === 't' ? [[1, away ?? { start: 0, end: 5 }], [0, { start, end: log.length }]] : [[0, { start: 0, end: letters.length }]])),
   };
   const activities = () => createResumeActivities({ pipelines: [pipeline], store, records, deployment: 'local', epoch: 0, copies: { publish: (_topic, copies) => Promise.resolve(void published.push(...copies)) }, nowMs: () => time });
   const inActivity = <T>(work: () => Promise<T>) => asyncLocalStorage.run({ info: { isLocal: true } } as unknown as Context, work);
@@ -56,6 +59,14 @@ describe('reading again', () => {
     const both = [{ partition: 0, offsets: [4, 7], gone: 1, decidedTo: 10 }, { partition: 1, offsets: [4], gone: 0, decidedTo: null }];
     expect(await inActivity(() => activities().planReadAgain(input))).toEqual({ plans: both });
     expect(await inActivity(() => activities().planReadAgain({ ...input, partitions: [1] }))).toEqual({ plans: [both[1]] });
+  });
+
+  test('needs the leaders of those partitions that are asked for, and no others', async () => {
+    letters = [letter(key(4))];
+    away = new Error('partition 1 has no leader');
+    expect(await inActivity(() => activities().planReadAgain({ ...input, partitions: [0] }))).toMatchObject({ plans: [{ partition: 0, offsets: [4] }] });
+    await expect(inActivity(() => activities().planReadAgain(input))).rejects.toThrow('partition 1 has no leader');
+    expect(await inActivity(() => activities().tolerateRefusals({ ...input, from: undefined }))).toEqual([0, 1]);
   });
 
   test('writes what the pipeline accepts now to its own partition, byte for byte and with its origin, once; the rest keeps its dead letter', async () => {
