@@ -1,4 +1,4 @@
-import { isPostgresError, messageOf } from '../contracts/error-text.ts';
+import { fullMessageOf, isPostgresError, messageOf } from '../contracts/error-text.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './exit.ts';
@@ -32,7 +32,7 @@ for (const register of commands) register(program);
 /** One clear sentence; the stack only for those who ask. */
 function report(error: unknown): void {
   const verbose = process.argv.includes('--verbose');
-  const message = error instanceof Error ? ((verbose ? error.stack : undefined) ?? (isPostgresError(error) ? messageOf(error) : error.message)) : String(error);
+  const message = (verbose && error instanceof Error ? error.stack : undefined) ?? (isPostgresError(error) ? messageOf(error) : fullMessageOf(error));
   process.stderr.write(`headrace: ${message}\n`);
 }
 

@@ -1,3 +1,4 @@
+import { fetchFailure } from '../contracts/failures.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';
 import type { Problem } from '../runtime/problems.ts';
 import type { ScheduleState } from '../runtime/schedules.ts';
@@ -56,8 +57,7 @@ export async function readStatus(endpoints: Endpoints, lookItself: () => Promise
       const response = await fetch(`${endpoints.gateway.url}${path}`, { signal: AbortSignal.timeout(requestTimeoutMs) });
       return (await response.json()) as T;
     } catch (error) {
-      const { cause, message } = error as Error;
-      return `the gateway does not answer at ${endpoints.gateway.url} (${cause instanceof Error ? cause.message : message})`;
+      return `the gateway does not answer at ${endpoints.gateway.url} (${fetchFailure(error)})`;
     }
   };
   const [status, ready] = await Promise.all([ask<GatewayStatus>('/v1/status'), ask<{ checks: ServerCheck[] }>('/readyz')]);

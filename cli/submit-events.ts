@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fetchFailure } from '../contracts/failures.ts';
+import { isJson } from '../lib/json-text.ts';
 import type { EventPiece, EventPlace } from './events/piece.ts';
 
 export interface SubmitOptions {
@@ -100,7 +102,7 @@ function isSendable(piece: EventPiece, refuse: (refusal: Refusal) => void): piec
     return false;
   }
   const what = piece.event === undefined ? 'the line' : 'the event';
-  const reason = isUtf8(piece.bytes) ? (isJson(piece.bytes) ? undefined : `${what} is no JSON text`) : `${what} is not UTF-8; save the file in UTF-8`;
+  const reason = isUtf8(piece.bytes) ? (isJson(piece.bytes.toString()) ? undefined : `${what} is no JSON text`) : `${what} is not UTF-8; save the file in UTF-8`;
   if (reason !== undefined) refuse({ ...placeOf(piece), code: 'NOT_JSON', reason });
   return reason === undefined;
 }
@@ -144,7 +146,7 @@ async function postUntilAnswered(options: SubmitOptions, events: readonly Sendab
       reason = answer.problem.detail ?? `status ${answer.status}`;
     } catch (error) {
       signal.throwIfAborted();
-      reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      reason = fetchFailure(error);
     }
     if (tries >= triesMax) throw new GatewayAwayError(`no gateway takes events at ${gatewayUrl} (${reason})`);
     if (tries === 1) onWaiting?.(reason);
@@ -166,17 +168,8 @@ async function post({ gatewayUrl, pipeline, cloudEvents, signal }: SubmitOptions
 /** Something between us and the gateway may answer in its own words. */
 function problemOf(text: string): ProblemBody {
   try {
-    return JSON.parse(text) as ProblemBody;
+    return (JSON.parse(text) as ProblemBody | null) ?? {};
   } catch {
     return { detail: text.slice(0, 200) };
-  }
-}
-
-function isJson(bytes: Buffer): boolean {
-  try {
-    JSON.parse(bytes.toString());
-    return true;
-  } catch {
-    return false;
   }
 }

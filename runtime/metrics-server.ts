@@ -25,7 +25,7 @@ export async function startMetricsServer(registry: Registry, { host, port }: { h
           response.writeHead(404).end();
         }
       } catch (error) {
-        response.writeHead(500).end(String(error));
+        response.writeHead(500).end(messageOf(error));
       }
     })();
   });

@@ -14,7 +14,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
   activities: { imports: ['contracts', 'database', 'features', 'pipelines', 'sinks'] },
   workflows: { imports: ['contracts'], types: ['activities', 'sinks'] },
   runtime: { imports: ['contracts', 'pipelines'] },
-  pipelines: { imports: ['contracts', 'files', 'runtime'] },
+  pipelines: { imports: ['contracts', 'files', 'lib', 'runtime'] },
   bridge: { imports: ['contracts', 'database', 'pipelines', 'runtime'] },
   gateway: { imports: ['contracts', 'database', 'lib', 'pipelines', 'runtime'] },
   worker: { imports: ['activities', 'contracts', 'database', 'features', 'pipelines', 'runtime', 'sinks'] },

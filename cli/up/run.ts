@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { messageOf } from '../../contracts/failures.ts';
+import { fullMessageOf, messageOf } from '../../contracts/failures.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import { loadPipelines } from '../../pipelines/load.ts';
 import { installQuietQueue } from '../../runtime/kafka-quiet-queue.ts';
@@ -84,7 +84,7 @@ async function feed(options: UpOptions, plan: Plan, session: Session, folder: Da
     console.line(`${file}: done, ${accepted} events taken, ${refused} refused`);
   } catch (error) {
     console.clear('feed');
-    if (!session.producing.signal.aborted) console.line(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+    if (!session.producing.signal.aborted) console.line(`${file}: ${fullMessageOf(error)}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { fullMessageOf } from '../../contracts/failures.ts';
 import { largestParts, removeEndpoints, RunState, Supervisor, watchDisk, writeEndpoints } from '../../stack/supervisor/index.ts';
 import type { DataFolder, DiskWatch } from '../../stack/supervisor/index.ts';
 import type { Console } from './console.ts';
@@ -55,7 +56,7 @@ export class Session {
       folder: folder.root, bytesMax: diskBytesMax,
       logFiles: () => this.supervisor.status().flatMap(({ logFile }) => (logFile === undefined ? [] : [logFile])),
       onLimit: (bytes) => this.#stopProducing(bytes),
-      onError: (error) => console.line(`the size of ${folder.root} cannot be measured: ${error instanceof Error ? error.message : String(error)}`),
+      onError: (error) => console.line(`the size of ${folder.root} cannot be measured: ${fullMessageOf(error)}`),
     });
     await this.supervisor.start();
   }
@@ -103,7 +104,7 @@ export class Session {
       writeEndpoints(folder.endpointsFile, endpoints);
     } catch (error) {
       this.isFolderLost = true;
-      this.#lose(new Error(`the data folder ${folder.root} cannot be written any more (${(error as Error).message}); was it deleted, or is the disk full?`, { cause: error }));
+      this.#lose(new Error(`the data folder ${folder.root} cannot be written any more (${fullMessageOf(error)}); was it deleted, or is the disk full?`, { cause: error }));
     }
   }
 

@@ -61,6 +61,14 @@ function clusterIdOf({ dataDir, place }: StartKafkaOptions): string {
  */
 const paths = { logs: 'logs', settings: 'server.properties', logSettings: './log4j2.properties', jars: 'jars' };
 
+/**
+ * Java reads paths in the character set of the locale, also that of the folder it runs in: in the locale that a container has by default, and many
+ * services, it finds nothing in a folder whose name is not ASCII.
+ */
+function javaEnv({ env }: StartKafkaOptions): NodeJS.ProcessEnv | undefined {
+  return env && { ...env, LC_ALL: 'C.UTF-8' };
+}
+
 /** The class path of the jars as seen from the data folder. */
 function classPathOf({ dataDir, jarsDir }: StartKafkaOptions): string {
   if (!jarsDir.includes(delimiter)) return join(jarsDir, '*');
@@ -79,7 +87,7 @@ async function formatOnce(options: StartKafkaOptions, classPath: string): Promis
     args: ['-XX:TieredStopAtLevel=1', '-Xmx128m', '-cp', classPath, 'kafka.tools.StorageTool', 'format', '--ignore-formatted',
       '--cluster-id', clusterIdOf(options), '--config', paths.settings, ...(options.formatArguments ?? [])],
     timeoutMs: formatTimeoutMs,
-    env: options.env,
+    env: javaEnv(options),
     cwd: options.dataDir,
   });
   if (!existsSync(join(options.dataDir, paths.logs, 'meta.properties'))) throw new Error(`Kafka's format left no meta.properties in ${options.dataDir}`);
@@ -115,7 +123,7 @@ async function startOnce(options: StartKafkaOptions): Promise<KafkaServer> {
   const classPath = classPathOf(options);
   await formatOnce(options, classPath);
   const process = await launch({
-    name: 'kafka', command: options.java ?? 'java', logFile: join(dataDir, 'kafka.log'), env: options.env, cwd: dataDir,
+    name: 'kafka', command: options.java ?? 'java', logFile: join(dataDir, 'kafka.log'), env: javaEnv(options), cwd: dataDir,
     onLaunch: options.onLaunch,
     // For a broker of one machine: what the better compiler and the parallel collector gain later, they cost now, on cores that others need.
     args: [`-Xmx${options.heapMegabytesMax ?? 512}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError',

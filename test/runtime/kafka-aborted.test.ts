@@ -1,10 +1,8 @@
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseConfig } from '../../contracts/schemas/config.ts';
 import { hideAborted, type FetchedPartition } from '../../runtime/kafka-aborted.ts';
-import { createKafka } from '../../runtime/kafka.ts';
-import { createLogger } from '../../runtime/log.ts';
+import { newKafka } from '../../runtime/kafka.ts';
 
 const require = createRequire(import.meta.url);
 type BatchClass = new (topic: string, fetchedOffset: string, partition: FetchedPartition & { partition: number; highWatermark: string }) => { messages: { offset: string }[]; lastOffset(): string };
@@ -76,7 +74,7 @@ describe('records of aborted transactions', () => {
   });
 
   test('are hidden by every client that we make', () => {
-    createKafka(parseConfig({}), createLogger('test', 'silent'), 'test');
+    newKafka({ brokers: ['127.0.0.1:9'] });
     for (const version of [4, 7, 11]) {
       const { decode } = require(`kafkajs/src/protocol/requests/fetch/v${version}/response`) as { decode: { isOurs?: true } };
       expect(decode.isOurs).toBe(true);

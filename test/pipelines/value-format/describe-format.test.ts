@@ -22,6 +22,8 @@ describe('what a value looks like', () => {
     ['Confluent Protobuf', framed(3, Buffer.concat([bytes(0), protobuf])), "Avro or Protobuf in Confluent's wire format (magic byte 0, schema id 3)"],
     ['Apicurio with eight bytes', Buffer.concat([bytes(0, 0, 0, 0, 0, 0, 0, 0, 9), text(json)]), "a JSON object of another shape in Confluent's wire format (magic byte 0, schema id 9)"],
     ['AWS Glue', Buffer.concat([bytes(3, 0), Buffer.alloc(16, 0xab), protobuf]), 'Avro, Protobuf or JSON in the wire format of the AWS Glue schema registry'],
+    ['Excel', text('PK\x03\x04 [Content_Types].xml'), 'an Excel file'],
+    ['SQLite', text('SQLite format 3\0'), 'an SQLite file'],
     ['Avro container', Buffer.concat([text('Obj\x01'), bytes(2, 0x16)]), 'an Avro container file'],
     ['Avro single object', Buffer.concat([bytes(0xc3, 0x01), Buffer.alloc(12, 0xee)]), 'Avro in its single-object encoding'],
     ['gzip', gzipSync(json), 'a JSON object of another shape, compressed by the application (gzip)'],

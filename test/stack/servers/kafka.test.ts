@@ -57,21 +57,23 @@ async function readAll(address: string, topic: string, count: number): Promise<s
 describe('the embedded Kafka', () => {
   it('keeps its records over a stop, a SIGKILL and changes of port, in folders of any name', async () => {
     const dataDir = awkwardFolder();
+    // As in a container: it knows nothing but ASCII.
+    const env = { ...process.env, LC_ALL: 'C' };
     const jars = join(dataDir, 'jars:of,kafka');
     symlinkSync(jarsDir, jars);
-    const first = await start(dataDir, { jarsDir: jars });
+    const first = await start(dataDir, { jarsDir: jars, env });
     expect(existsSync(join(dataDir, 'logs', 'meta.properties'))).toBe(true);
     await createTopic(first.address, 'transactions');
     await send(first.address, 'transactions', 'one');
     await first.stop();
 
-    const second = await start(dataDir);
+    const second = await start(dataDir, { env });
     expect(second.address).not.toBe(first.address);
     await send(second.address, 'transactions', 'two');
     second.kill('SIGKILL');
     expect((await second.exited).signal).toBe('SIGKILL');
 
-    const third = await start(dataDir);
+    const third = await start(dataDir, { env });
     await send(third.address, 'transactions', 'three');
     expect(await readAll(third.address, 'transactions', 3)).toEqual(['one', 'two', 'three']);
   }, 180_000);
