@@ -13,7 +13,7 @@ const program = fileURLToPath(new URL('../../../cli/headrace.mjs', import.meta.u
 const pipelines = fileURLToPath(new URL('pipelines', import.meta.url));
 /** Nothing listens there: the test pipeline's fallback decides, and no model server is needed. */
 const env = {
-  ...process.env, TRITON_URL: '127.0.0.1:1', HEADRACE_DATA_DIR: '',
+  ...process.env, TRITON_URL: '127.0.0.1:1', HEADRACE_DATA_DIR: '', LC_ALL: 'C',
   // As in a company's network: servers of this machine are not behind it.
   ...Object.fromEntries(['http_proxy', 'https_proxy', 'grpc_proxy', 'all_proxy'].flatMap((name) => [name, name.toUpperCase()]).map((name) => [name, 'http://127.0.0.1:1'])),
   no_grpc_proxy: '', no_proxy: '', NO_PROXY: '', NODE_USE_ENV_PROXY: '1',
@@ -84,7 +84,8 @@ const order = (n: number): string => JSON.stringify({ id: `order-${n}`, shop: `s
 describe('headrace up', () => {
   it('feeds a file, restarts what dies, refuses a second one, survives its own death, and stops everything', async () => {
     const folder = temporaryFolder();
-    const dataDir = join(folder, 'data');
+    // With all that a server may take for something else.
+    const dataDir = join(folder, ' данные größe: #1 = 100%20, \\');
     const file = join(folder, 'events.jsonl');
     writeFileSync(file, [order(1), 'nonsense', order(2), '{"id":"x"}', ...Array.from({ length: 98 }, (_, i) => order(i + 3))].join('\n'));
 
