@@ -74,7 +74,7 @@ await runMain('gateway', async (config, log) => {
       decisions: () => countDecisions(pool, config.deployment),
       openReviews: () => countReviews(pool, config.deployment, ['open', 'escalated']),
       waitingReviews: () => countReviews(pool, config.deployment, ['waiting']),
-      deadLetters: () => countDeadLetters(admin, pipelines.map(({ name }) => name)),
+      deadLetters: () => countDeadLetters({ admin, logs }, pipelines.map(({ name }) => name)),
     },
     state: {
       partitions: () => readSystemState({

@@ -4,6 +4,7 @@ import type { Standing } from '../runtime/standing.ts';
 import { within } from '../contracts/within.ts';
 import type { GaugeSources } from './server.ts';
 import { showStanding } from './standing-metrics.ts';
+import type { PipelineCount } from './topic-counts.ts';
 
 /** How long a number that was read is shown again. */
 const cacheMs = 2_000;
@@ -22,7 +23,7 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
     seconds.observe({ route }, reply.elapsedTime / 1_000);
   });
   const failures = new Counter({ name: 'headrace_gauge_failures_total', help: 'Numbers that could not be read from their server.', labelNames: ['gauge'], registers: [registry] });
-  const readGauge = (name: string, help: string, read: () => Promise<{ pipeline: string; count: number }[]>) => {
+  const readGauge = (name: string, help: string, read: () => Promise<PipelineCount[]>) => {
     let readAtMs = -Infinity;
     new Gauge({
       name, help, labelNames: ['pipeline'], registers: [registry],
@@ -34,7 +35,11 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
           this.reset();
           // A pipeline without a row has none; without a figure, it is not known.
           for (const pipeline of pipelines) this.set({ pipeline }, 0);
-          for (const { pipeline, count } of counts) this.set({ pipeline }, count);
+          for (const { pipeline, count } of counts) {
+            if (count !== undefined) this.set({ pipeline }, count);
+            else this.remove({ pipeline });
+          }
+          if (counts.some(({ count }) => count === undefined)) failures.inc({ gauge: name });
         } catch {
           // A number that is not known is not shown: an old one would look like a healthy one.
           this.reset();

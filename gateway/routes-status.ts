@@ -72,6 +72,7 @@ export function registerStatusRoute(app: GatewayApp, { pipelines, gauges, standi
         read('deadLetters', () => gauges.deadLetters()),
         standing(),
       ]);
+      for (const { pipeline, reason } of deadLetters ?? []) if (reason !== undefined) unknown[`deadLetters of ${pipeline}`] = reason;
       return {
         pipelines: pipelines.map(({ name, topic }) => ({
           name,
@@ -79,7 +80,7 @@ export function registerStatusRoute(app: GatewayApp, { pipelines, gauges, standi
           decisions: decisions && Object.fromEntries(of(name, decisions).map(({ outcome, decisions: count }) => [outcome, count])),
           openReviews: openReviews && (of(name, openReviews)[0]?.count ?? 0),
           waitingReviews: waitingReviews && (of(name, waitingReviews)[0]?.count ?? 0),
-          deadLetters: deadLetters && (of(name, deadLetters)[0]?.count ?? 0),
+          deadLetters: deadLetters && of(name, deadLetters)[0]?.count,
           partitions: of(name, partitions).map(({ pipeline: _, ...state }) => state),
         })),
         problems,

@@ -23,6 +23,7 @@ import { registerHealthRoutes } from './routes-health.ts';
 import { registerReviewRoutes } from './routes-reviews.ts';
 import { registerStatusRoute } from './routes-status.ts';
 import type { SendVerdict } from './temporal-verdicts.ts';
+import type { PipelineCount } from './topic-counts.ts';
 
 /** Numbers that live in Postgres and Kafka, read when somebody asks. */
 export interface GaugeSources {
@@ -33,7 +34,7 @@ export interface GaugeSources {
   /** Reviews that wait to be opened, by pipeline. */
   waitingReviews(): Promise<{ pipeline: string; count: number }[]>;
   /** Dead letters in their topics, by pipeline. */
-  deadLetters(): Promise<{ pipeline: string; count: number }[]>;
+  deadLetters(): Promise<PipelineCount[]>;
 }
 
 /** Everything the gateway needs of the world. */
