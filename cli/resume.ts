@@ -15,6 +15,7 @@ interface ResumeOptions {
   dataDir?: string;
 }
 
+const startMsMax = 10_000;
 /** A worker takes it within moments; reading a long topic again may take minutes. */
 const answerMsMax = { tolerate: 60_000, readAgain: 30 * 60_000 };
 
@@ -55,7 +56,8 @@ async function run(client: Client, input: ResumeInput, taskQueue: string): Promi
   const workflowId = resumeWorkflowId(input.deployment, input.pipeline);
   const waitMs = input.from === undefined ? answerMsMax.tolerate : answerMsMax.readAgain;
   try {
-    const started = await client.workflow.start<(input: ResumeInput) => Promise<ResumeReport>>(workflowNames.resume, { workflowId, taskQueue, args: [input], staticSummary: `resume ${input.pipeline}` });
+    const start = () => client.workflow.start<(input: ResumeInput) => Promise<ResumeReport>>(workflowNames.resume, { workflowId, taskQueue, args: [input], staticSummary: `resume ${input.pipeline}` });
+    const started = await client.withDeadline(Date.now() + startMsMax, start);
     return await within(waitMs, started.result(), `no worker has answered within ${waitMs / 1_000} s; the run ${workflowId} goes on by itself when one does`);
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) throw new Error(`${workflowId} is running already: wait for it, or look at it in the Temporal Web UI`, { cause: error });

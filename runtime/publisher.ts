@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CompressionTypes, type Kafka, type Producer } from 'kafkajs';
+import { within } from '../contracts/within.ts';
 import { keyPartitioner } from './kafka-partitioner.ts';
 import { EncodedMessages } from './kafka-produce.ts';
 import { namingRights } from './kafka-rights.ts';
@@ -21,6 +22,7 @@ export class PublisherFullError extends Error {
   override readonly name = 'PublisherFullError';
 }
 
+const connectDeadlineMs = 20_000;
 /** Tries after the first one. */
 const retriesMax = 5;
 const retryMsMin = 100;
@@ -34,7 +36,7 @@ const retryMsMax = 1_000;
  */
 export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 * 1024 }: { queueBytesMax?: number } = {}): Promise<Publisher> {
   const producer: Producer = kafka.producer({ createPartitioner: keyPartitioner, allowAutoTopicCreation: false, idempotent: false, retry: { retries: 0 } });
-  await producer.connect();
+  await within(connectDeadlineMs, producer.connect(), `Kafka takes no producer within ${connectDeadlineMs / 1_000} s`);
   /** Those that have something to send; a topic's is made anew with its next message. */
   const queues = new Map<string, TopicQueue>();
 
@@ -79,7 +81,7 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
     },
     async close() {
       await Promise.all([...queues.values()].map((queue) => queue.sent()));
-      await producer.disconnect();
+      await within(connectDeadlineMs, producer.disconnect());
     },
   };
 }
