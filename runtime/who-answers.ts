@@ -38,7 +38,8 @@ export async function whoAnswers(address: string): Promise<Peer> {
   const place = readHostPort(address);
   if (place === undefined) return 'nobody';
   const [hasTls, ...answers] = await Promise.all([speaksTls(place), ...languages.map(({ hello }) => exchange(connectTcp(place), hello, isEnough))]);
-  const spoken = languages.find(({ is }, i) => is(answers[i] ?? Buffer.alloc(0)));
+  // A web server may be slow to answer a page; to what is no HTTP it says so at once.
+  const spoken = languages.find(({ peer, is }, i) => (peer === 'http/1.1' ? answers : [answers[i]]).some((answer) => is(answer ?? Buffer.alloc(0))));
   if (hasTls) return 'tls';
   if (spoken !== undefined) return spoken.peer;
   return answers.every((answer) => answer === undefined) ? 'nobody' : 'other';
