@@ -3,7 +3,7 @@ import type { BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import { decodeCommitMetadata, type CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
 import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
-import type { LogEnds, LogReader } from '../runtime/kafka-log.ts';
+import type { LogEnds, LogReader } from '../kafka/log-reader.ts';
 
 /** What the group of a pipeline has committed of one partition. */
 export interface Commit {

@@ -57,4 +57,4 @@ export class HeadraceError extends Error {
   }
 }
 
-export { fetchFailure, fullMessageOf, messageOf } from './error-text.ts';
+export { fetchFailure, fullMessageOf, messageOf } from '../lib/error-text.ts';

@@ -1,10 +1,10 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { GatewayApp } from './app.ts';
-import type { Standing } from '../runtime/standing.ts';
-import { within } from '../contracts/within.ts';
+import type { Standing } from '../status/standing.ts';
+import { within } from '../lib/with-timeout.ts';
 import type { GaugeSources } from './server.ts';
 import { showStanding } from './standing-metrics.ts';
-import type { PipelineCount } from './topic-counts.ts';
+import type { PipelineCount } from '../kafka/topic-counts.ts';
 
 /** How long a number that was read is shown again. */
 const cacheMs = 2_000;

@@ -1,5 +1,5 @@
 import type { Admin, Kafka } from 'kafkajs';
-import { within } from '../contracts/within.ts';
+import { within } from '../lib/with-timeout.ts';
 
 /** Longer than kafkajs's own tries take in all but the worst case, and far shorter than that one. */
 const adminDeadlineMs = 30_000;
