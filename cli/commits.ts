@@ -26,12 +26,23 @@ export interface WithoutChain {
 }
 
 /** Everything that the groups of these pipelines have committed, of topics that are not in the ledger too. */
-export async function readCommits(pipelines: readonly string[], admin: Pick<Admin, 'fetchOffsets'>, groupOf: (pipeline: string) => string): Promise<Commit[]> {
+export async function readCommits(
+  pipelines: readonly string[],
+  admin: Pick<Admin, 'fetchOffsets'>,
+  groupOf: (pipeline: string) => string,
+): Promise<Commit[]> {
   const commits: Commit[] = [];
   for (const pipeline of pipelines) {
     for (const { topic, partitions } of await admin.fetchOffsets({ groupId: groupOf(pipeline) })) {
       for (const { partition, offset, metadata } of partitions) {
-        if (Number(offset) >= 0) commits.push({ pipeline, topic, partition, offset: Number(offset), metadata: decodeCommitMetadata(metadata) });
+        if (Number(offset) >= 0)
+          commits.push({
+            pipeline,
+            topic,
+            partition,
+            offset: Number(offset),
+            metadata: decodeCommitMetadata(metadata),
+          });
       }
     }
   }
@@ -47,10 +58,18 @@ export interface Unread {
 }
 
 /** Partitions of the topics that are known by commits or batches, where there is neither. */
-export async function findUnread(known: readonly Omit<Unread, 'records'>[], { admin, logs }: TopicReaders, unknown: Record<string, string>): Promise<Unread[]> {
+export async function findUnread(
+  known: readonly Omit<Unread, 'records'>[],
+  { admin, logs }: TopicReaders,
+  unknown: Record<string, string>,
+): Promise<Unread[]> {
   const topics = new Set(await admin.listTopics());
   const begun = new Set(known.map(({ pipeline, topic, partition }) => `${pipeline} ${topic} ${partition}`));
-  const read = new Map(known.filter(({ topic }) => topics.has(topic)).map(({ pipeline, topic }) => [`${pipeline} ${topic}`, { pipeline, topic }]));
+  const read = new Map(
+    known
+      .filter(({ topic }) => topics.has(topic))
+      .map(({ pipeline, topic }) => [`${pipeline} ${topic}`, { pipeline, topic }]),
+  );
   const unread: Unread[] = [];
   for (const [name, { pipeline, topic }] of read) {
     for (const [partition, ends] of await knownEnds(logs, topic, unknown)) {
@@ -68,7 +87,11 @@ export interface TopicReaders {
 }
 
 /** What is known of a topic's partitions. Of which it is not, because the leader is away for instance, is noted in `unknown`. */
-async function knownEnds(logs: TopicReaders['logs'], topic: string, unknown: Record<string, string>): Promise<Map<number, LogEnds>> {
+async function knownEnds(
+  logs: TopicReaders['logs'],
+  topic: string,
+  unknown: Record<string, string>,
+): Promise<Map<number, LogEnds>> {
   const known = new Map<number, LogEnds>();
   for (const [partition, ends] of await logs.ends(topic)) {
     if (ends instanceof Error) unknown[`log of ${topic}-${partition}`] = messageOf(ends);
@@ -91,18 +114,24 @@ export interface WithoutChainOptions extends TopicReaders {
  * What is to be said of commits without a chain. The bridge commits where it begins before it starts a batch, so most of them are
  * no error. It is one when records were committed that no batch has.
  */
-export async function explainWithoutChain(commits: readonly Commit[], { deployment, epoch, runs, admin, logs, isMoot, unknown }: WithoutChainOptions): Promise<WithoutChain[]> {
+export async function explainWithoutChain(
+  commits: readonly Commit[],
+  { deployment, epoch, runs, admin, logs, isMoot, unknown }: WithoutChainOptions,
+): Promise<WithoutChain[]> {
   if (commits.length === 0) return [];
   // Kafka keeps commits of topics that are gone for a while.
   const topics = new Set(await admin.listTopics());
   const explained: WithoutChain[] = [];
   for (const topic of new Set(commits.map((commit) => commit.topic))) {
     const bounds = topics.has(topic) ? await knownEnds(logs, topic, unknown) : new Map<number, LogEnds>();
-    for (const { pipeline, partition, offset: committed, metadata } of commits.filter((commit) => commit.topic === topic)) {
+    for (const { pipeline, partition, offset: committed, metadata } of commits.filter(
+      (commit) => commit.topic === topic,
+    )) {
       const log = bounds.get(partition);
       const below = log && { from: log.start, to: Math.min(committed, log.highWatermark) };
       const chain: Chain = { deployment, pipeline, epoch: metadata?.epoch ?? epoch, topic, partition };
-      const isSound = metadata?.head === true || !below || below.to <= below.from || isMoot(chain) || (await runs.hasAny(chain));
+      const isSound =
+        metadata?.head === true || !below || below.to <= below.from || isMoot(chain) || (await runs.hasAny(chain));
       explained.push({ pipeline, topic, partition, committed, ...(!isSound && { unbatched: below }) });
     }
   }

@@ -53,9 +53,13 @@ export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[], 
       ...bytesColumns('value', records.map(valueOf)),
       ...(records.some(headersOf) ? bytesColumns('headers', records.map(headersOf)) : {}),
       ...(records.some(timeIsBrokersOf) ? { timeIsBrokers: Uint8Array.from(records.map(timeIsBrokersOf)) } : {}),
-      ...(records.some(digitsOf) ? { exactTimestamp: new Uint8Array(BigInt64Array.from(records.map(exactTimestampOf)).buffer) } : {}),
+      ...(records.some(digitsOf)
+        ? { exactTimestamp: new Uint8Array(BigInt64Array.from(records.map(exactTimestampOf)).buffer) }
+        : {}),
       stubBytes: Uint32Array.from(records.map(stubBytesOf)),
-      ...(records.some(headersLeftOutOf) ? { stubHeadersLeftOut: Uint32Array.from(records.map(headersLeftOutOf)) } : {}),
+      ...(records.some(headersLeftOutOf)
+        ? { stubHeadersLeftOut: Uint32Array.from(records.map(headersLeftOutOf)) }
+        : {}),
     },
   });
 }
@@ -75,12 +79,19 @@ export function decodeRecords(bytes: Uint8Array): RecordsFrame {
   const headersLeftOut = columns['stubHeadersLeftOut'];
   const records: KafkaRecord[] = [];
   for (let i = 0; i < offsets.length; i++) {
-    const record: KafkaRecord = { offset: offsets[i]!, timestampMs: timestamps[i]!, key: keys.next(), value: values.next() };
+    const record: KafkaRecord = {
+      offset: offsets[i]!,
+      timestampMs: timestamps[i]!,
+      key: keys.next(),
+      value: values.next(),
+    };
     const recordHeaders = headers?.next();
     if (recordHeaders) record.headers = recordHeaders;
     if (timeIsBrokers?.[i]) record.timeIsBrokers = true;
-    if (exactTimestamps && !Number.isSafeInteger(record.timestampMs)) record.timestampDigits = String(exactTimestamps[i]);
-    if (stubs[i]) record.stub = { recordBytes: stubs[i]!, ...(headersLeftOut?.[i] ? { headersLeftOut: headersLeftOut[i]! } : {}) };
+    if (exactTimestamps && !Number.isSafeInteger(record.timestampMs))
+      record.timestampDigits = String(exactTimestamps[i]);
+    if (stubs[i])
+      record.stub = { recordBytes: stubs[i]!, ...(headersLeftOut?.[i] ? { headersLeftOut: headersLeftOut[i]! } : {}) };
     records.push(record);
   }
   return { batch: header.batch, clockMs: header.clockMs, records };

@@ -47,7 +47,9 @@ export class FetchedRecord {
       lists.set(text, values);
       values.push(value as Buffer | null);
     }
-    return Object.fromEntries([...lists].map(([name, values]) => [name, values.length === 1 ? values[0] : values])) as IHeaders;
+    return Object.fromEntries(
+      [...lists].map(([name, values]) => [name, values.length === 1 ? values[0] : values]),
+    ) as IHeaders;
   }
 }
 
@@ -60,17 +62,32 @@ const recordBytesMin = 7;
  * @param batch all of it
  */
 export async function decodeBatch(batch: Buffer, budget: InflateBudget, into: FetchedRecord[]): Promise<void> {
-  if (batch.length < batchBytesMin) throw new UnreadableError(`a record batch of ${batch.length} bytes, fewer than its header has`);
+  if (batch.length < batchBytesMin)
+    throw new UnreadableError(`a record batch of ${batch.length} bytes, fewer than its header has`);
   const checked = checkedOf(batch);
-  if (crc32c(checked.bytes) !== checked.crc) throw new UnreadableError('a record batch whose checksum differs: it was changed on a disk or on its way');
-  const { firstOffset, lastOffset, count, codec, timeIsBrokers, inTransaction, isControl, firstTimestamp, maxTimestamp, producerId } = headerOf(batch);
+  if (crc32c(checked.bytes) !== checked.crc)
+    throw new UnreadableError('a record batch whose checksum differs: it was changed on a disk or on its way');
+  const {
+    firstOffset,
+    lastOffset,
+    count,
+    codec,
+    timeIsBrokers,
+    inTransaction,
+    isControl,
+    firstTimestamp,
+    maxTimestamp,
+    producerId,
+  } = headerOf(batch);
   const context: BatchContext = { producerId, inTransaction, timeIsBrokers };
   const records = new RecordReader(await inflate(codec, recordsOf(batch), budget));
-  if (count < 0 || count * recordBytesMin > records.bytesLeft) throw new UnreadableError(`a record batch of ${records.bytesLeft} bytes that says it has ${count} records`);
+  if (count < 0 || count * recordBytesMin > records.bytesLeft)
+    throw new UnreadableError(`a record batch of ${records.bytesLeft} bytes that says it has ${count} records`);
   const times = new BatchTimes(firstTimestamp, timeIsBrokers ? maxTimestamp : undefined);
   for (let i = 0; i < count; i++) into.push(records.next(firstOffset, times, context, isControl));
   // Compaction removes records and leaves their batch, down to an empty one. kafkajs asks again for what lies behind the last record that it was given.
-  if (Number(into.at(-1)?.offset ?? -1) < lastOffset) into.push(new FetchedRecord(String(lastOffset), '-1', null, null, undefined, context, true));
+  if (Number(into.at(-1)?.offset ?? -1) < lastOffset)
+    into.push(new FetchedRecord(String(lastOffset), '-1', null, null, undefined, context, true));
 }
 
 /** The times of a batch's records, with all digits that 64 bits can have. */
@@ -88,7 +105,8 @@ class BatchTimes {
   at(delta: number | bigint): string {
     if (this.#ofBroker !== undefined) return this.#ofBroker;
     const time = this.#firstNumber + Number(delta);
-    if (Number.isSafeInteger(this.#firstNumber) && Number.isSafeInteger(delta) && Number.isSafeInteger(time)) return String(time);
+    if (Number.isSafeInteger(this.#firstNumber) && Number.isSafeInteger(delta) && Number.isSafeInteger(time))
+      return String(time);
     return BigInt.asIntN(64, this.#first + BigInt(delta)).toString();
   }
 }
@@ -109,7 +127,8 @@ class RecordReader {
   next(firstOffset: number, times: BatchTimes, context: BatchContext, isControl: boolean): FetchedRecord {
     const length = this.#varInt();
     const end = this.#cursor.at + length;
-    if (length < recordBytesMin - 1 || end > this.#bytes.length) throw new UnreadableError(`a record that says it has ${length} bytes`);
+    if (length < recordBytesMin - 1 || end > this.#bytes.length)
+      throw new UnreadableError(`a record that says it has ${length} bytes`);
     // Attributes: none are in use.
     this.#cursor.at++;
     const timestamp = times.at(this.#varLong());
@@ -146,7 +165,8 @@ class RecordReader {
 
   #varInt(): number {
     const value = this.#varLong();
-    if (typeof value !== 'number' || value > 0x7fffffff || value < -0x80000000) throw new UnreadableError('a number that is too large');
+    if (typeof value !== 'number' || value > 0x7fffffff || value < -0x80000000)
+      throw new UnreadableError('a number that is too large');
     return value;
   }
 

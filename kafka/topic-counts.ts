@@ -18,16 +18,21 @@ const deadlineMs = 1_500;
  * How many dead letters each pipeline's topic holds: its end offsets less its start offsets. A topic that does not exist holds
  * none; asking for its offsets would only be retried for seconds, so the list of topics is asked first.
  */
-export async function countDeadLetters({ admin, logs }: { admin: Pick<Admin, 'listTopics'>; logs: Pick<LogReader, 'ends'> }, pipelines: readonly string[]): Promise<PipelineCount[]> {
+export async function countDeadLetters(
+  { admin, logs }: { admin: Pick<Admin, 'listTopics'>; logs: Pick<LogReader, 'ends'> },
+  pipelines: readonly string[],
+): Promise<PipelineCount[]> {
   const topics = new Set(await admin.listTopics());
-  return Promise.all(pipelines.map(async (pipeline) => {
-    const topic = deadLettersTopic(pipeline);
-    try {
-      return { pipeline, count: topics.has(topic) ? await within(deadlineMs, countRecords(logs, topic)) : 0 };
-    } catch (error) {
-      return { pipeline, reason: messageOf(error) };
-    }
-  }));
+  return Promise.all(
+    pipelines.map(async (pipeline) => {
+      const topic = deadLettersTopic(pipeline);
+      try {
+        return { pipeline, count: topics.has(topic) ? await within(deadlineMs, countRecords(logs, topic)) : 0 };
+      } catch (error) {
+        return { pipeline, reason: messageOf(error) };
+      }
+    }),
+  );
 }
 
 async function countRecords(logs: Pick<LogReader, 'ends'>, topic: string): Promise<number> {

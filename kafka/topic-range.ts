@@ -33,7 +33,13 @@ const stopMsMax = 10_000;
  * Reads `[from, to)` of a partition again, piece by piece, with a consumer group of its own that is gone afterwards. Begins at the
  * start of the log where that lies behind `from`. Throws when the brokers send nothing for a while, and where the log cannot be read.
  */
-export async function* readTopicRange(kafka: Kafka, topic: string, partition: number, from: number, to: number): AsyncGenerator<Piece> {
+export async function* readTopicRange(
+  kafka: Kafka,
+  topic: string,
+  partition: number,
+  from: number,
+  to: number,
+): AsyncGenerator<Piece> {
   installFetchDecoding();
   const admin = createAdmin(kafka);
   const groupId = `headrace-catch-up-${randomUUID()}`;
@@ -42,7 +48,9 @@ export async function* readTopicRange(kafka: Kafka, topic: string, partition: nu
   const pieces: (Piece & { unreadable?: UnreadableAt })[] = [];
   try {
     await admin.connect();
-    const bounds = (await topicBounds(kafka, topic)).get(partition) ?? new Error(`the brokers do not know partition ${partition} of ${topic}`);
+    const bounds =
+      (await topicBounds(kafka, topic)).get(partition) ??
+      new Error(`the brokers do not know partition ${partition} of ${topic}`);
     if (bounds instanceof Error) throw bounds;
     let next = Math.max(from, bounds.start);
     if (next >= to) {
@@ -64,7 +72,11 @@ export async function* readTopicRange(kafka: Kafka, topic: string, partition: nu
       arrived.emit('piece');
       return Promise.resolve();
     };
-    await within(startMsMax, start(consumer, topic, eachBatch), `a consumer of ${topic} does not start within ${startMsMax / 1_000} s`);
+    await within(
+      startMsMax,
+      start(consumer, topic, eachBatch),
+      `a consumer of ${topic} does not start within ${startMsMax / 1_000} s`,
+    );
     while (next < to) {
       if (pieces.length === 0) await once(arrived, 'piece', { signal: AbortSignal.timeout(silentMsMax) });
       const piece = pieces.shift()!;
@@ -73,7 +85,10 @@ export async function* readTopicRange(kafka: Kafka, topic: string, partition: nu
       const records = piece.records.filter(({ offset }) => offset >= next);
       next = piece.end;
       yield { end: piece.end, records };
-      if (piece.unreadable && next < to) throw new Error(`offset ${piece.unreadable.from} of partition ${partition} of ${topic} cannot be read: ${piece.unreadable.reason}`);
+      if (piece.unreadable && next < to)
+        throw new Error(
+          `offset ${piece.unreadable.from} of partition ${partition} of ${topic} cannot be read: ${piece.unreadable.reason}`,
+        );
       consumer.resume([{ topic, partitions: [partition] }]);
     }
   } finally {
@@ -83,7 +98,11 @@ export async function* readTopicRange(kafka: Kafka, topic: string, partition: nu
   }
 }
 
-async function start(consumer: Consumer, topic: string, eachBatch: (payload: EachBatchPayload) => Promise<void>): Promise<void> {
+async function start(
+  consumer: Consumer,
+  topic: string,
+  eachBatch: (payload: EachBatchPayload) => Promise<void>,
+): Promise<void> {
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   await consumer.run({ autoCommit: false, eachBatch });

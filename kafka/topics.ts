@@ -22,7 +22,11 @@ const knownPauseMs = 200;
  * Creates the topics of the pipelines that do not exist yet, and answers their names. Existing ones are left as they are. Throws
  * with one sentence when that does not work, or when this user may not create topics.
  */
-export async function ensureTopics(kafka: Pick<Kafka, 'admin'>, pipelines: readonly AnyPipeline[], options: TopicOptions): Promise<string[]> {
+export async function ensureTopics(
+  kafka: Pick<Kafka, 'admin'>,
+  pipelines: readonly AnyPipeline[],
+  options: TopicOptions,
+): Promise<string[]> {
   const admin = createAdmin(kafka, topicsDeadlineMs);
   try {
     await admin.connect();
@@ -36,8 +40,12 @@ export async function ensureTopics(kafka: Pick<Kafka, 'admin'>, pipelines: reado
 const brokersDefault = -1;
 
 /** Labels have the events' partitions; dead letters are few and keep their order in one. */
-function topicsOf(pipelines: readonly AnyPipeline[], { replicationFactor = brokersDefault, retentionHours }: TopicOptions): ITopicConfig[] {
-  const configEntries = retentionHours === undefined ? [] : [{ name: 'retention.ms', value: String(retentionHours * 3_600_000) }];
+function topicsOf(
+  pipelines: readonly AnyPipeline[],
+  { replicationFactor = brokersDefault, retentionHours }: TopicOptions,
+): ITopicConfig[] {
+  const configEntries =
+    retentionHours === undefined ? [] : [{ name: 'retention.ms', value: String(retentionHours * 3_600_000) }];
   return pipelines.flatMap(({ name, topic }) => [
     { topic: topic.name, numPartitions: topic.partitions, replicationFactor, configEntries },
     { topic: decisionsTopic(name), numPartitions: topic.partitions, replicationFactor, configEntries },
@@ -55,7 +63,8 @@ async function createMissing(admin: Admin, topics: readonly ITopicConfig[]): Pro
     // Answers false when another process was quicker, which is as good.
     await admin.createTopics({ topics: missing, waitForLeaders: true, timeout: 20_000 });
   } catch (error) {
-    if (troubleOf(error).type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw new Error(refusalOf(error, names), { cause: error });
+    if (troubleOf(error).type !== 'UNKNOWN_TOPIC_OR_PARTITION')
+      throw new Error(refusalOf(error, names), { cause: error });
     await untilKnown(admin, names);
   }
   return names;
@@ -68,13 +77,16 @@ async function untilKnown(admin: Admin, names: readonly string[]): Promise<void>
     if (names.every((name) => known.has(name))) return;
     await sleep(knownPauseMs);
   }
-  throw new Error(`Kafka has made the topics ${names.join(', ')}, and does not list them after ${(knownTriesMax * knownPauseMs) / 1_000} s`);
+  throw new Error(
+    `Kafka has made the topics ${names.join(', ')}, and does not list them after ${(knownTriesMax * knownPauseMs) / 1_000} s`,
+  );
 }
 
 function refusalOf(error: unknown, names: readonly string[]): string {
   // kafkajs keeps the reasons in what the error carries.
   const refusals = (error as { errors?: { type?: string; message: string }[] }).errors ?? [];
-  const reasons = refusals.length > 0 ? [...new Set(refusals.map(({ message }) => message))].join('; ') : messageOf(error);
+  const reasons =
+    refusals.length > 0 ? [...new Set(refusals.map(({ message }) => message))].join('; ') : messageOf(error);
   const list = names.join(', ');
   if (!refusals.some(({ type }) => type?.endsWith('AUTHORIZATION_FAILED'))) {
     return `Kafka does not create the topics ${list} (${reasons}): create them, or see KAFKA_REPLICATION_FACTOR and the brokers' policies`;

@@ -15,7 +15,9 @@ export function createAdmin(kafka: Pick<Kafka, 'admin'>, deadlineMs: number = ad
       if (typeof method !== 'function') return method;
       return (...parameters: unknown[]): unknown => {
         const answer: unknown = Reflect.apply(method, admin, parameters);
-        return answer instanceof Promise ? within(deadlineMs, answer, `Kafka does not answer within ${deadlineMs / 1_000} s (${String(name)})`) : answer;
+        return answer instanceof Promise
+          ? within(deadlineMs, answer, `Kafka does not answer within ${deadlineMs / 1_000} s (${String(name)})`)
+          : answer;
       };
     },
   });

@@ -21,7 +21,18 @@ export interface BatchHeader {
 }
 
 /** Where things are in a batch. What is before the attributes says where the batch lies and is not under its checksum. */
-const at = { length: 8, magic: 16, crc: 17, attributes: 21, lastOffsetDelta: 23, firstTimestamp: 27, maxTimestamp: 35, producerId: 43, count: 57, records: 61 } as const;
+const at = {
+  length: 8,
+  magic: 16,
+  crc: 17,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  firstTimestamp: 27,
+  maxTimestamp: 35,
+  producerId: 43,
+  count: 57,
+  records: 61,
+} as const;
 /** Where an older message has its time, and what comes behind it. Format 0 has none. */
 const oldAt = { timestamp: 18, rest: 26 } as const;
 
@@ -100,7 +111,15 @@ function oldHeader(entries: Buffer, from: number): BatchHeader {
   const offset = firstOffsetOf(entries.subarray(from));
   const time = formatOf(entries, from) === 1 ? entries.readBigInt64BE(from + oldAt.timestamp) : -1n;
   return {
-    firstOffset: offset, lastOffset: offset, count: 1, codec: 0, timeIsBrokers: false, inTransaction: false, isControl: false,
-    firstTimestamp: time, maxTimestamp: time, producerId: '-1',
+    firstOffset: offset,
+    lastOffset: offset,
+    count: 1,
+    codec: 0,
+    timeIsBrokers: false,
+    inTransaction: false,
+    isControl: false,
+    firstTimestamp: time,
+    maxTimestamp: time,
+    producerId: '-1',
   };
 }

@@ -29,9 +29,18 @@ export function isInstalled(folder = root) {
 
 /** Folders of the packages that npm will surely put on this machine: optional ones stay away unless they are made for its system. */
 export function expectedFolders(packages, system = { os: platform(), cpu: arch() }) {
-  const fits = (wanted, own) => wanted === undefined || wanted.includes(own) || wanted.some((name) => name.startsWith('!') && name !== `!${own}`);
+  const fits = (wanted, own) =>
+    wanted === undefined || wanted.includes(own) || wanted.some((name) => name.startsWith('!') && name !== `!${own}`);
   return Object.entries(packages)
-    .filter(([path, { link, optional, os, cpu, libc }]) => path.startsWith('node_modules/') && !link && fits(os, system.os) && fits(cpu, system.cpu) && !libc && (!optional || os))
+    .filter(
+      ([path, { link, optional, os, cpu, libc }]) =>
+        path.startsWith('node_modules/') &&
+        !link &&
+        fits(os, system.os) &&
+        fits(cpu, system.cpu) &&
+        !libc &&
+        (!optional || os),
+    )
     .map(([path]) => path);
 }
 
@@ -46,7 +55,11 @@ export function describeInstall(placed, total, elapsedMs) {
 /** What npm says went wrong, without the page on its usage that follows. */
 function essence(lines) {
   const usage = lines.findIndex((line) => /^npm error (Clean install a project|Usage:)/.test(line));
-  return lines.slice(0, usage < 0 ? lines.length : usage).filter((line) => line.trim() !== 'npm error').slice(0, keptLinesMax).join('\n  ');
+  return lines
+    .slice(0, usage < 0 ? lines.length : usage)
+    .filter((line) => line.trim() !== 'npm error')
+    .slice(0, keptLinesMax)
+    .join('\n  ');
 }
 
 /**
@@ -57,20 +70,37 @@ export function install(env, print) {
   const folders = expectedFolders(readPackages(join(root, 'package-lock.json')) ?? {});
   const countPlaced = () => folders.filter((folder) => existsSync(join(root, folder, 'package.json'))).length;
   print(`installing about ${folders.length} npm packages (600 MB on disk, a minute or two)`);
-  const npm = env.npm_execpath && env.npm_execpath.endsWith('.js') ? [process.execPath, env.npm_execpath] : [platform() === 'win32' ? 'npm.cmd' : 'npm'];
+  const npm =
+    env.npm_execpath && env.npm_execpath.endsWith('.js')
+      ? [process.execPath, env.npm_execpath]
+      : [platform() === 'win32' ? 'npm.cmd' : 'npm'];
   const startedAt = Date.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(npm[0], [...npm.slice(1), 'install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'], {
-      cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], shell: platform() === 'win32',
-    });
+    const child = spawn(
+      npm[0],
+      [...npm.slice(1), 'install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'],
+      {
+        cwd: root,
+        env,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        shell: platform() === 'win32',
+      },
+    );
     const lines = [];
     const keep = (chunk) => {
-      lines.push(...String(chunk).split('\n').filter((line) => line.trim() !== ''));
+      lines.push(
+        ...String(chunk)
+          .split('\n')
+          .filter((line) => line.trim() !== ''),
+      );
       lines.splice(linesMax);
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    const timer = setInterval(() => print(describeInstall(countPlaced(), folders.length, Date.now() - startedAt)), tellEveryMs);
+    const timer = setInterval(
+      () => print(describeInstall(countPlaced(), folders.length, Date.now() - startedAt)),
+      tellEveryMs,
+    );
     child.once('error', (error) => {
       clearInterval(timer);
       reject(new Error(`npm cannot be run: ${error.message}`));

@@ -17,7 +17,12 @@ export function cacheDir(env) {
 
 /** Output of a program on both streams; undefined when it is not there or fails. */
 function outputOf(command, args, env) {
-  const result = spawnSync(command, args, { env, encoding: 'utf8', timeout: probeTimeoutMs, shell: platform() === 'win32' });
+  const result = spawnSync(command, args, {
+    env,
+    encoding: 'utf8',
+    timeout: probeTimeoutMs,
+    shell: platform() === 'win32',
+  });
   return result.status === 0 ? `${result.stdout}\n${result.stderr}` : undefined;
 }
 
@@ -46,7 +51,13 @@ async function hasInternet() {
 function checkNode() {
   const wanted = '20.20';
   if (isAtLeast(process.versions.node, wanted)) return [];
-  return [{ what: `Node.js ${wanted} or newer (this is ${process.versions.node})`, how: 'install the current LTS version from https://nodejs.org or with nvm', cost: '1 minute, 30 MB' }];
+  return [
+    {
+      what: `Node.js ${wanted} or newer (this is ${process.versions.node})`,
+      how: 'install the current LTS version from https://nodejs.org or with nvm',
+      cost: '1 minute, 30 MB',
+    },
+  ];
 }
 
 function checkKafka(env, cache) {
@@ -56,14 +67,16 @@ function checkKafka(env, cache) {
   if (java === undefined || !isAtLeast(java, '17')) {
     missing.push({
       what: `Java 17 or newer, for Kafka (${java === undefined ? 'there is none' : `this is ${java}`})`,
-      how: 'Debian, Ubuntu: apt install openjdk-17-jre-headless; macOS: brew install openjdk@17; or set KAFKA_BROKERS to a Kafka of your own', cost: '1 minute, 200 MB',
+      how: 'Debian, Ubuntu: apt install openjdk-17-jre-headless; macOS: brew install openjdk@17; or set KAFKA_BROKERS to a Kafka of your own',
+      cost: '1 minute, 200 MB',
     });
   }
   if (existsSync(join(cache, `kafka-${versions.kafka}`))) return { missing, work: [] };
   if (outputOf(platform() === 'win32' ? 'mvn.cmd' : 'mvn', ['-v'], env) === undefined) {
     missing.push({
       what: 'Maven, which fetches Kafka',
-      how: 'Debian, Ubuntu: apt install maven; macOS: brew install maven; or set KAFKA_BROKERS to a Kafka of your own', cost: '1 minute, 10 MB',
+      how: 'Debian, Ubuntu: apt install maven; macOS: brew install maven; or set KAFKA_BROKERS to a Kafka of your own',
+      cost: '1 minute, 10 MB',
     });
   }
   return { missing, work: [`Kafka ${versions.kafka}: 46 MB by Maven, under a minute`] };
@@ -71,17 +84,29 @@ function checkKafka(env, cache) {
 
 async function checkTemporal(env, cache) {
   const program = platform() === 'win32' ? 'temporal.exe' : 'temporal';
-  if (env.TEMPORAL_ADDRESS || env.TEMPORAL_EXECUTABLE || existsSync(join(cache, `temporal-${versions.temporal}`, program))) return { missing: [], work: [] };
+  if (
+    env.TEMPORAL_ADDRESS ||
+    env.TEMPORAL_EXECUTABLE ||
+    existsSync(join(cache, `temporal-${versions.temporal}`, program))
+  )
+    return { missing: [], work: [] };
   const own = versionOf('temporal', ['--version'], /Server (\d+\.\d+)/, env);
   if (own !== undefined && isAtLeast(own, '1.28')) return { missing: [], work: [] };
   const go = versionOf('go', ['version'], /go(\d+\.\d+)/, env);
   if (await hasInternet()) return { missing: [], work: ['Temporal server: 70 MB download, under a minute'] };
-  if (go !== undefined && isAtLeast(go, '1.24')) return { missing: [], work: ['Temporal server: built once with Go, 2 to 3 minutes on two cores, 2 GB of disk meanwhile'] };
+  if (go !== undefined && isAtLeast(go, '1.24'))
+    return {
+      missing: [],
+      work: ['Temporal server: built once with Go, 2 to 3 minutes on two cores, 2 GB of disk meanwhile'],
+    };
   return {
-    missing: [{
-      what: `a Temporal server: none of a temporal program on PATH, open internet, Go 1.24 (${go === undefined ? 'there is no Go' : `this is ${go}`})`,
-      how: 'install Go from https://go.dev/dl, or the temporal program (named by TEMPORAL_EXECUTABLE), or set TEMPORAL_ADDRESS to a Temporal of your own', cost: '1 minute and 70 MB for Go, then 3 minutes to build',
-    }],
+    missing: [
+      {
+        what: `a Temporal server: none of a temporal program on PATH, open internet, Go 1.24 (${go === undefined ? 'there is no Go' : `this is ${go}`})`,
+        how: 'install Go from https://go.dev/dl, or the temporal program (named by TEMPORAL_EXECUTABLE), or set TEMPORAL_ADDRESS to a Temporal of your own',
+        cost: '1 minute and 70 MB for Go, then 3 minutes to build',
+      },
+    ],
     work: [],
   };
 }
@@ -99,6 +124,13 @@ export async function checkRequirements(env) {
 
 /** The message about what is missing, for people. */
 export function describeMissing(missing) {
-  const lines = missing.flatMap(({ what, how, cost }, index) => [`  ${index + 1}. ${what}`, `     ${how}`, `     (about ${cost})`]);
-  return [`Headrace needs ${missing.length === 1 ? 'one thing' : `${missing.length} things`} that this machine does not have:`, ...lines].join('\n');
+  const lines = missing.flatMap(({ what, how, cost }, index) => [
+    `  ${index + 1}. ${what}`,
+    `     ${how}`,
+    `     (about ${cost})`,
+  ]);
+  return [
+    `Headrace needs ${missing.length === 1 ? 'one thing' : `${missing.length} things`} that this machine does not have:`,
+    ...lines,
+  ].join('\n');
 }

@@ -50,7 +50,8 @@ const { missing, work } = await checkRequirements(process.env);
 if (missing.length > 0) giveUp(describeMissing(missing));
 for (const item of work) print(`the first run fetches ${item}`);
 if (!isInstalled()) await install(process.env, print).catch((error) => giveUp(error.message));
-if ((await run([process.execPath, '--import', 'tsx', 'stack/servers/main.ts'])) !== 0) giveUp('the servers for the tests could not be prepared');
+if ((await run([process.execPath, '--import', 'tsx', 'stack/servers/main.ts'])) !== 0)
+  giveUp('the servers for the tests could not be prepared');
 
 await check('format', [...bin('@biomejs/biome', 'bin/biome'), 'format', '.']);
 await check('type check', [...bin('typescript', 'bin/tsc'), '--noEmit', '-p', 'tsconfig.json']);
@@ -60,7 +61,16 @@ print('\n== tests');
 const folder = mkdtempSync(join(tmpdir(), 'headrace-report-'));
 const reportFile = join(folder, 'report.json');
 // The runner, because bundling the configuration writes into the checkout, which may be read-only.
-const code = await run([...bin('vitest', 'vitest.mjs'), 'run', '--configLoader', 'runner', '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...process.argv.slice(2)]);
+const code = await run([
+  ...bin('vitest', 'vitest.mjs'),
+  'run',
+  '--configLoader',
+  'runner',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${reportFile}`,
+  ...process.argv.slice(2),
+]);
 const report = existsSync(reportFile) ? JSON.parse(readFileSync(reportFile, 'utf8')) : undefined;
 rmSync(folder, { recursive: true, force: true });
 const tests = totalsOf(report, code);

@@ -20,11 +20,19 @@ export function tellEvent(console: Console, event: ServiceEvent): void {
       return console.line(`${event.service}: ready in ${seconds(event.tookMs)}`);
     case 'died':
       console.clear(event.service);
-      for (const line of [`${event.service} ${event.reason}; starting it again in ${seconds(event.restartInMs)}`, ...tail(event.logFile, event.logTail)]) console.line(line);
+      for (const line of [
+        `${event.service} ${event.reason}; starting it again in ${seconds(event.restartInMs)}`,
+        ...tail(event.logFile, event.logTail),
+      ])
+        console.line(line);
       return;
     case 'failed':
       console.clear(event.service);
-      for (const line of [`${event.service} ${event.reason} and died too often: giving it up`, ...tail(event.logFile, event.logTail)]) console.line(line);
+      for (const line of [
+        `${event.service} ${event.reason} and died too often: giving it up`,
+        ...tail(event.logFile, event.logTail),
+      ])
+        console.line(line);
       return;
     case 'finished':
     case 'stopped':

@@ -3,16 +3,29 @@ import { binaryFormatOf } from '../../lib/byte-formats.ts';
 
 /** As sentences have them, where the name alone will not do. */
 const phrases: Record<string, string> = {
-  Avro: 'an Avro container file', Smile: 'Smile, a binary form of JSON', 'Java serialization': 'an object of Java serialization', PNG: 'a PNG image', JPEG: 'a JPEG image',
-  Parquet: 'a Parquet file', 'encrypted Parquet': 'an encrypted Parquet file', ORC: 'an ORC file', Arrow: 'an Arrow file', SQLite: 'an SQLite file', PDF: 'a PDF file',
-  'old Excel': 'an Excel file', 'Excel (xlsx)': 'an Excel file', zip: 'a ZIP archive', tar: 'a tar archive', '7z': 'a 7z archive',
+  Avro: 'an Avro container file',
+  Smile: 'Smile, a binary form of JSON',
+  'Java serialization': 'an object of Java serialization',
+  PNG: 'a PNG image',
+  JPEG: 'a JPEG image',
+  Parquet: 'a Parquet file',
+  'encrypted Parquet': 'an encrypted Parquet file',
+  ORC: 'an ORC file',
+  Arrow: 'an Arrow file',
+  SQLite: 'an SQLite file',
+  PDF: 'a PDF file',
+  'old Excel': 'an Excel file',
+  'Excel (xlsx)': 'an Excel file',
+  zip: 'a ZIP archive',
+  tar: 'a tar archive',
+  '7z': 'a 7z archive',
 };
 
 /** What binary data is; undefined when nothing tells for sure. */
 export function binaryFormat(bytes: Buffer): string | undefined {
   const known = binaryFormatOf(bytes);
   if (known) return phrases[known] ?? known;
-  if (isGlue(bytes)) return "Avro, Protobuf or JSON in the wire format of the AWS Glue schema registry";
+  if (isGlue(bytes)) return 'Avro, Protobuf or JSON in the wire format of the AWS Glue schema registry';
   if (isBson(bytes)) return 'BSON, as MongoDB writes it';
   if (bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5 && bytes.at(-1) === 0x2e) return 'a Python pickle';
   if (isUtf8(bytes)) return isProtobuf(bytes) ? 'Protobuf' : undefined;

@@ -34,8 +34,22 @@ async function fill(folder: string, kafkaVersion: string, { onProgress, signal }
   let copied = 0;
   const report = (): void => {
     const step = { server: 'kafka', elapsedMs: Date.now() - startedAt, expectedMs } as const;
-    if (copied > 0) onProgress?.({ ...step, what: `putting Apache Kafka ${kafkaVersion} in place`, done: copied, total: Math.max(copied, jarsExpected), unit: 'files' });
-    else if (files > 0) onProgress?.({ ...step, what: `downloading Apache Kafka ${kafkaVersion} with Maven`, done: files, total: Math.max(files, filesExpected), unit: 'files' });
+    if (copied > 0)
+      onProgress?.({
+        ...step,
+        what: `putting Apache Kafka ${kafkaVersion} in place`,
+        done: copied,
+        total: Math.max(copied, jarsExpected),
+        unit: 'files',
+      });
+    else if (files > 0)
+      onProgress?.({
+        ...step,
+        what: `downloading Apache Kafka ${kafkaVersion} with Maven`,
+        done: files,
+        total: Math.max(files, filesExpected),
+        unit: 'files',
+      });
     else onProgress?.({ ...step, what: `starting Maven, which fetches Apache Kafka ${kafkaVersion}` });
   };
   const work = join(folder, 'maven');
@@ -47,7 +61,9 @@ async function fill(folder: string, kafkaVersion: string, { onProgress, signal }
     await runCommand({
       command: process.platform === 'win32' ? 'mvn.cmd' : 'mvn',
       args: ['-B', 'dependency:copy-dependencies', `-DoutputDirectory=${join(folder, 'lib')}`],
-      timeoutMs: mavenTimeoutMs, cwd: work, signal,
+      timeoutMs: mavenTimeoutMs,
+      cwd: work,
+      signal,
       onLine: (line) => {
         if (line.includes('Downloaded from')) files += 1;
         if (/\bCopying \S+\.jar to\b/.test(line)) copied += 1;
@@ -55,7 +71,10 @@ async function fill(folder: string, kafkaVersion: string, { onProgress, signal }
     });
   } catch (error) {
     if (error instanceof CommandError && error.missing) {
-      throw new Error('Kafka comes from Maven Central and mvn is not installed: install Maven, or set KAFKA_BROKERS to a Kafka of your own', { cause: error });
+      throw new Error(
+        'Kafka comes from Maven Central and mvn is not installed: install Maven, or set KAFKA_BROKERS to a Kafka of your own',
+        { cause: error },
+      );
     }
     throw error;
   } finally {
@@ -75,7 +94,10 @@ export interface PrepareKafkaOptions extends PrepareOptions {
 /** Folder of the server's jars, fetched once per machine (10 s, 46 MB). */
 export async function prepareKafka({ version = versions.kafka, ...options }: PrepareKafkaOptions): Promise<string> {
   const entry = await cacheEntry({
-    cacheDir: options.cacheDir, server: 'kafka', entry: `kafka-${version}`, onProgress: options.onProgress,
+    cacheDir: options.cacheDir,
+    server: 'kafka',
+    entry: `kafka-${version}`,
+    onProgress: options.onProgress,
     fill: (folder) => fill(folder, version, options),
   });
   return join(entry, 'lib');

@@ -42,10 +42,14 @@ function isRecentEnough(version: string): boolean {
 async function explicitBinary(executable: string): Promise<string> {
   const version = await serverVersionOf(executable);
   if (version === undefined) {
-    throw new Error(`TEMPORAL_EXECUTABLE names ${executable}, which does not run as a temporal program: correct the path or unset it`);
+    throw new Error(
+      `TEMPORAL_EXECUTABLE names ${executable}, which does not run as a temporal program: correct the path or unset it`,
+    );
   }
   if (!isRecentEnough(version)) {
-    throw new Error(`TEMPORAL_EXECUTABLE names ${executable} with server ${version}; Headrace needs 1.${serverMinorMin} or newer`);
+    throw new Error(
+      `TEMPORAL_EXECUTABLE names ${executable} with server ${version}; Headrace needs 1.${serverMinorMin} or newer`,
+    );
   }
   return executable;
 }
@@ -62,13 +66,24 @@ async function obtain(folder: string, options: PrepareTemporalOptions): Promise<
   const failures: string[] = [];
   if (options.download !== false) {
     try {
-      return await downloadTemporal({ folder, version: temporalVersion, onProgress: options.onProgress, signal: options.signal });
+      return await downloadTemporal({
+        folder,
+        version: temporalVersion,
+        onProgress: options.onProgress,
+        signal: options.signal,
+      });
     } catch (error) {
       failures.push(`download: ${(error as Error).message}`);
     }
   }
   try {
-    return await buildTemporal({ folder, version: temporalVersion, onProgress: options.onProgress, env: options.env, signal: options.signal });
+    return await buildTemporal({
+      folder,
+      version: temporalVersion,
+      onProgress: options.onProgress,
+      env: options.env,
+      signal: options.signal,
+    });
   } catch (error) {
     failures.push(`build: ${(error as Error).message}`);
   }
@@ -87,7 +102,11 @@ export async function prepareTemporal(options: PrepareTemporalOptions): Promise<
     const version = await serverVersionOf('temporal');
     if (version !== undefined && isRecentEnough(version)) return 'temporal';
     if (version !== undefined) {
-      options.onProgress?.({ server: 'temporal', what: `the temporal on PATH holds server ${version}, too old: using our own`, elapsedMs: 0 });
+      options.onProgress?.({
+        server: 'temporal',
+        what: `the temporal on PATH holds server ${version}, too old: using our own`,
+        elapsedMs: 0,
+      });
     }
   }
   const cached = cachedTemporal(options.cacheDir);

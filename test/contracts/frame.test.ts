@@ -10,20 +10,41 @@ const bytes = fc.option(fc.uint8Array({ maxLength: 40 }), { nil: null });
 const header = fc.tuple(fc.uint8Array({ maxLength: 200 }), bytes);
 const record: fc.Arbitrary<KafkaRecord> = fc.record(
   {
-    offset: fc.maxSafeNat(), timestampMs: fc.integer(), key: bytes, value: bytes, headers: fc.array(header, { minLength: 1 }).map(encodeHeaders),
-    timeIsBrokers: fc.constant(true as const), stub: fc.record({ recordBytes: fc.integer({ min: 1, max: 2 ** 31 }), headersLeftOut: fc.integer({ min: 1, max: 2 ** 31 }) }, { requiredKeys: ['recordBytes'], noNullPrototype: true }),
+    offset: fc.maxSafeNat(),
+    timestampMs: fc.integer(),
+    key: bytes,
+    value: bytes,
+    headers: fc.array(header, { minLength: 1 }).map(encodeHeaders),
+    timeIsBrokers: fc.constant(true as const),
+    stub: fc.record(
+      { recordBytes: fc.integer({ min: 1, max: 2 ** 31 }), headersLeftOut: fc.integer({ min: 1, max: 2 ** 31 }) },
+      { requiredKeys: ['recordBytes'], noNullPrototype: true },
+    ),
   },
   { requiredKeys: ['offset', 'timestampMs', 'key', 'value'], noNullPrototype: true },
 );
 /** Of all that Kafka's 64 bits can say. */
-const inexact = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).filter((time) => !Number.isSafeInteger(Number(time))).map((time) => ({ timestampMs: Number(time), timestampDigits: String(time) }));
-const anyRecord: fc.Arbitrary<KafkaRecord> = fc.oneof(record, fc.tuple(record, inexact).map(([each, time]) => ({ ...each, ...time })));
+const inexact = fc
+  .bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
+  .filter((time) => !Number.isSafeInteger(Number(time)))
+  .map((time) => ({ timestampMs: Number(time), timestampDigits: String(time) }));
+const anyRecord: fc.Arbitrary<KafkaRecord> = fc.oneof(
+  record,
+  fc.tuple(record, inexact).map(([each, time]) => ({ ...each, ...time })),
+);
 
 describe('frame', () => {
   test('gives back every column and the header', () => {
     const frame = {
       header: { kind: 'test', note: 'ünïcode' },
-      columns: { a: Uint8Array.of(1, 2, 3), b: Float64Array.of(Math.PI, -0), c: new Uint32Array(0), d: Float32Array.of(1.5), e: Uint16Array.of(65_535), f: Int32Array.of(-7) },
+      columns: {
+        a: Uint8Array.of(1, 2, 3),
+        b: Float64Array.of(Math.PI, -0),
+        c: new Uint32Array(0),
+        d: Float32Array.of(1.5),
+        e: Uint16Array.of(65_535),
+        f: Int32Array.of(-7),
+      },
     };
     const encoded = encodeFrame(frame);
     expect(isFrame(encoded)).toBe(true);
@@ -43,13 +64,25 @@ describe('frame', () => {
   test('refuses bytes that are no frame, and a frame that was cut anywhere', () => {
     expect(() => decodeFrame(new Uint8Array(20))).toThrow(RangeError);
     const encoded = encodeFrame({ header: { kind: 'test' }, columns: { x: Float64Array.of(1, 2, 3) } });
-    for (let length = 0; length < encoded.length; length++) expect(() => decodeFrame(encoded.slice(0, length))).toThrow(RangeError);
+    for (let length = 0; length < encoded.length; length++)
+      expect(() => decodeFrame(encoded.slice(0, length))).toThrow(RangeError);
   });
 });
 
 describe('records frame', () => {
   test('takes no more than its batch cap counts, also for records with nothing but a time of nanoseconds', () => {
-    const records = Array.from({ length: 2_000 }, (_, offset): KafkaRecord => ({ offset, timestampMs: Number('1767225600000000001'), timestampDigits: '1767225600000000001', timeIsBrokers: true, key: null, value: null, headers: new Uint8Array() }));
+    const records = Array.from(
+      { length: 2_000 },
+      (_, offset): KafkaRecord => ({
+        offset,
+        timestampMs: Number('1767225600000000001'),
+        timestampDigits: '1767225600000000001',
+        timeIsBrokers: true,
+        key: null,
+        value: null,
+        headers: new Uint8Array(),
+      }),
+    );
     const counted = records.reduce((sum, each) => sum + recordBytes(each), 0);
     expect(encodeRecords(batch, records, 7).length).toBeLessThan(counted + 1_000);
   });

@@ -3,7 +3,10 @@ import { expect, test } from 'vitest';
 import { ensureTopics } from '../../kafka/topics.ts';
 import { paymentsPipeline } from '../live/payments.ts';
 
-const refusal = (type: string) => new (KafkaJSProtocolError as new (error: Error) => Error)(Object.assign(new Error('This server does not host this topic-partition'), { type }));
+const refusal = (type: string) =>
+  new (KafkaJSProtocolError as new (error: Error) => Error)(
+    Object.assign(new Error('This server does not host this topic-partition'), { type }),
+  );
 
 /** A broker that has not heard of new topics when it is asked for their leaders. */
 function lateBroker(type: string) {
@@ -24,10 +27,17 @@ function lateBroker(type: string) {
 
 test('topics that are made, and that a broker has not heard of yet, are waited for', async () => {
   const { kafka, lists } = lateBroker('UNKNOWN_TOPIC_OR_PARTITION');
-  expect(await ensureTopics(kafka, [paymentsPipeline({ name: 'p', topic: 't' })], {})).toEqual(['t', 'p.decisions', 'p.labels', 'p.dead-letters']);
+  expect(await ensureTopics(kafka, [paymentsPipeline({ name: 'p', topic: 't' })], {})).toEqual([
+    't',
+    'p.decisions',
+    'p.labels',
+    'p.dead-letters',
+  ]);
   expect(lists).toEqual([]);
 });
 
 test('whatever else goes wrong is told', async () => {
-  await expect(ensureTopics(lateBroker('POLICY_VIOLATION').kafka, [paymentsPipeline({ name: 'p', topic: 't' })], {})).rejects.toThrow(/^Kafka does not create the topics t, p\.decisions/);
+  await expect(
+    ensureTopics(lateBroker('POLICY_VIOLATION').kafka, [paymentsPipeline({ name: 'p', topic: 't' })], {}),
+  ).rejects.toThrow(/^Kafka does not create the topics t, p\.decisions/);
 });

@@ -4,19 +4,40 @@ import { firstVisible } from '../../runtime/kafka-first-visible.ts';
 import { oldMessage, storedBatch, type StoredBatch } from '../kafka/kafka-bytes.ts';
 
 /** A batch as brokers send it; its records are not looked at. */
-const batch = (parts: Partial<StoredBatch>) => storedBatch({ firstTimestamp: 1_000n, maxTimestamp: 2_000n, records: Buffer.alloc(9), ...parts });
+const batch = (parts: Partial<StoredBatch>) =>
+  storedBatch({ firstTimestamp: 1_000n, maxTimestamp: 2_000n, records: Buffer.alloc(9), ...parts });
 
 describe('headers of record batches', () => {
   test('tell offsets, time and kind, also of a batch that is cut off behind its header', () => {
-    const bytes = Buffer.concat([batch({ firstOffset: 3, count: 5 }), batch({ firstOffset: 8, attributes: 0x08 }), batch({ firstOffset: 9, attributes: 0x30, producerId: 7n }), batch({ firstOffset: 10, count: 0, lastOffsetDelta: 0 })]);
+    const bytes = Buffer.concat([
+      batch({ firstOffset: 3, count: 5 }),
+      batch({ firstOffset: 8, attributes: 0x08 }),
+      batch({ firstOffset: 9, attributes: 0x30, producerId: 7n }),
+      batch({ firstOffset: 10, count: 0, lastOffsetDelta: 0 }),
+    ]);
     const headers = batchHeaders(bytes.subarray(0, bytes.length - 5));
-    expect(headers.map((each) => [each.firstOffset, each.lastOffset, recordTimeOf(each), each.isControl, each.count])).toEqual([[3, 7, 1_000, false, 5], [8, 8, 2_000, false, 1], [9, 9, 1_000, true, 1], [10, 10, 1_000, false, 0]]);
+    expect(
+      headers.map((each) => [each.firstOffset, each.lastOffset, recordTimeOf(each), each.isControl, each.count]),
+    ).toEqual([
+      [3, 7, 1_000, false, 5],
+      [8, 8, 2_000, false, 1],
+      [9, 9, 1_000, true, 1],
+      [10, 10, 1_000, false, 0],
+    ]);
     expect(headers[2]).toMatchObject({ inTransaction: true, producerId: '7' });
   });
 
   test('are told of older messages, too, of which the oldest have no time', () => {
-    const headers = batchHeaders(Buffer.concat([oldMessage({ offset: 4, format: 0, value: Buffer.alloc(20) }), oldMessage({ offset: 5, timestamp: 1_234n })]));
-    expect(headers.map((each) => [each.firstOffset, each.lastOffset, recordTimeOf(each)])).toEqual([[4, 4, -1], [5, 5, 1_234]]);
+    const headers = batchHeaders(
+      Buffer.concat([
+        oldMessage({ offset: 4, format: 0, value: Buffer.alloc(20) }),
+        oldMessage({ offset: 5, timestamp: 1_234n }),
+      ]),
+    );
+    expect(headers.map((each) => [each.firstOffset, each.lastOffset, recordTimeOf(each)])).toEqual([
+      [4, 4, -1],
+      [5, 5, 1_234],
+    ]);
   });
 
   test('end where the bytes do, whatever they are', () => {
@@ -27,8 +48,17 @@ describe('headers of record batches', () => {
 });
 
 describe('the first visible batch', () => {
-  const of = (firstOffset: number, more: object = {}) => ({ firstOffset, lastOffset: firstOffset, count: 1, inTransaction: false, isControl: false, producerId: '-1', ...more });
-  const tx = (firstOffset: number, producerId: string, more: object = {}) => of(firstOffset, { inTransaction: true, producerId, ...more });
+  const of = (firstOffset: number, more: object = {}) => ({
+    firstOffset,
+    lastOffset: firstOffset,
+    count: 1,
+    inTransaction: false,
+    isControl: false,
+    producerId: '-1',
+    ...more,
+  });
+  const tx = (firstOffset: number, producerId: string, more: object = {}) =>
+    of(firstOffset, { inTransaction: true, producerId, ...more });
 
   test('is behind what is done, markers, empty batches and aborted records', () => {
     const batches = [of(0), tx(1, 'a'), tx(2, 'b'), tx(3, 'a', { isControl: true }), tx(4, 'a'), of(5, { count: 0 })];
