@@ -1,5 +1,5 @@
 import type { Kafka } from 'kafkajs';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { batchHeaders, recordTimeOf } from '../runtime/kafka-batch-header.ts';
 import { createCluster, errorOf, send, type Broker, type Cluster } from './cluster.ts';
@@ -45,7 +45,7 @@ interface OffsetsAnswer {
 /** @param cluster another one than that of the client, for tests */
 export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(kafka)): LogReader {
   async function leadersOf(topic: string): Promise<Map<number, number>> {
-    await within(
+    await withTimeout(
       metadataDeadlineMs,
       cluster.addTargetTopic(topic).then(() => cluster.refreshMetadataIfNecessary()),
     );
@@ -55,12 +55,12 @@ export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(k
   async function leaderOf(topic: string, partition: number): Promise<Broker> {
     const leader = (await leadersOf(topic)).get(partition);
     if (leader === undefined || leader < 0) throw withoutLeader(partition);
-    return within(brokerDeadlineMs, cluster.findBroker({ nodeId: leader }));
+    return withTimeout(brokerDeadlineMs, cluster.findBroker({ nodeId: leader }));
   }
 
   return {
-    connect: () => within(connectDeadlineMs, cluster.connect()),
-    close: () => within(connectDeadlineMs, cluster.disconnect()),
+    connect: () => withTimeout(connectDeadlineMs, cluster.connect()),
+    close: () => withTimeout(connectDeadlineMs, cluster.disconnect()),
     async ends(topic) {
       const found = new Map<number, LogEnds | Error>();
       const byLeader = new Map<number, number[]>();
@@ -76,10 +76,13 @@ export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(k
       return found;
     },
     firstRecord: async (topic, partition, from) =>
-      within(brokerDeadlineMs, findFirst(await leaderOf(topic, partition), topic, partition, from)),
+      withTimeout(brokerDeadlineMs, findFirst(await leaderOf(topic, partition), topic, partition, from)),
     async timeAt(topic, partition, offset) {
       const place = { topic, partition, offset, isolationLevel: isolation.readUncommitted, bytesMax: fetchBytes };
-      const { errorCode, records } = await within(brokerDeadlineMs, fetchRaw(await leaderOf(topic, partition), place));
+      const { errorCode, records } = await withTimeout(
+        brokerDeadlineMs,
+        fetchRaw(await leaderOf(topic, partition), place),
+      );
       if (errorCode !== 0) throw errorOf(errorCode);
       const batch = batchHeaders(records).find(({ lastOffset }) => lastOffset >= offset);
       return batch && recordTimeOf(batch);
@@ -108,7 +111,7 @@ async function endsAt(
       const end = await offsets(latest, isolation.readCommitted);
       return { start, end, highWatermark: await offsets(latest, isolation.readUncommitted) };
     };
-    const { start, end, highWatermark } = await within(
+    const { start, end, highWatermark } = await withTimeout(
       brokerDeadlineMs,
       ask(),
       `broker ${leader}, which leads it, does not answer within ${brokerDeadlineMs} ms`,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CompressionTypes, type Kafka, type Producer } from 'kafkajs';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { keyPartitioner } from './partitioner.ts';
 import { EncodedMessages } from './produce.ts';
 import { namingRights } from './rights.ts';
@@ -44,7 +44,11 @@ export async function createPublisher(
     idempotent: false,
     retry: { retries: 0 },
   });
-  await within(connectDeadlineMs, producer.connect(), `Kafka takes no producer within ${connectDeadlineMs / 1_000} s`);
+  await withTimeout(
+    connectDeadlineMs,
+    producer.connect(),
+    `Kafka takes no producer within ${connectDeadlineMs / 1_000} s`,
+  );
   /** Those that have something to send; a topic's is made anew with its next message. */
   const queues = new Map<string, TopicQueue>();
 
@@ -95,7 +99,7 @@ export async function createPublisher(
     },
     async close() {
       await Promise.all([...queues.values()].map((queue) => queue.sent()));
-      await within(connectDeadlineMs, producer.disconnect());
+      await withTimeout(connectDeadlineMs, producer.disconnect());
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Admin } from 'kafkajs';
 import { messageOf } from '../contracts/failures.ts';
 import { deadLettersTopic } from '../contracts/names.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import type { LogReader } from './log-reader.ts';
 
 /** How many a pipeline has; without a count it is not known, for this reason. */
@@ -27,7 +27,7 @@ export async function countDeadLetters(
     pipelines.map(async (pipeline) => {
       const topic = deadLettersTopic(pipeline);
       try {
-        return { pipeline, count: topics.has(topic) ? await within(deadlineMs, countRecords(logs, topic)) : 0 };
+        return { pipeline, count: topics.has(topic) ? await withTimeout(deadlineMs, countRecords(logs, topic)) : 0 };
       } catch (error) {
         return { pipeline, reason: messageOf(error) };
       }

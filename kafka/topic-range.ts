@@ -6,7 +6,7 @@ import { installFetchDecoding } from './fetch-decoding.ts';
 import { createLogReader, type LogEnds } from './log-reader.ts';
 import { toRecords, type UnreadableAt } from './record.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 
 /** A piece of a partition: its records, and the offset up to which it reaches. */
 export interface Piece {
@@ -72,7 +72,7 @@ export async function* readTopicRange(
       arrived.emit('piece');
       return Promise.resolve();
     };
-    await within(
+    await withTimeout(
       startMsMax,
       start(consumer, topic, eachBatch),
       `a consumer of ${topic} does not start within ${startMsMax / 1_000} s`,
@@ -92,7 +92,7 @@ export async function* readTopicRange(
       consumer.resume([{ topic, partitions: [partition] }]);
     }
   } finally {
-    await within(stopMsMax, consumer.disconnect()).catch(() => undefined);
+    await withTimeout(stopMsMax, consumer.disconnect()).catch(() => undefined);
     await admin.deleteGroups([groupId]).catch(() => undefined);
     await admin.disconnect().catch(() => undefined);
   }

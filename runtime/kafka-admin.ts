@@ -1,5 +1,5 @@
 import type { Admin, Kafka } from 'kafkajs';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 
 /** Longer than kafkajs's own tries take in all but the worst case, and far shorter than that one. */
 const adminDeadlineMs = 30_000;
@@ -16,7 +16,7 @@ export function createAdmin(kafka: Pick<Kafka, 'admin'>, deadlineMs: number = ad
       return (...parameters: unknown[]): unknown => {
         const answer: unknown = Reflect.apply(method, admin, parameters);
         return answer instanceof Promise
-          ? within(deadlineMs, answer, `Kafka does not answer within ${deadlineMs / 1_000} s (${String(name)})`)
+          ? withTimeout(deadlineMs, answer, `Kafka does not answer within ${deadlineMs / 1_000} s (${String(name)})`)
           : answer;
       };
     },
