@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { cacheEntry } from './cache.ts';
 import { CommandError, runCommand } from './command.ts';
 import type { PrepareOptions } from './types.ts';
+import { UnreachableError } from './unreachable.ts';
 import versions from './versions.json' with { type: 'json' };
 
 /** Of the binding that joins Kafka's slf4j 1.7 to the log4j 2 that it ships: the latest of those that serve every Kafka 4. */
@@ -27,11 +28,14 @@ const mavenTimeoutMs = 10 * 60_000;
 const filesExpected = 410;
 const jarsExpected = 46;
 const expectedMs = 15_000;
+/** What Maven says of a repository that does not answer. */
+const unreachable = /UnknownHostException|Temporary failure in name resolution|Name or service not known|Connection refused|Connect to \S+ .*failed|timed out|Network is unreachable|No route to host/i;
 
 async function fill(folder: string, kafkaVersion: string, { onProgress, signal }: PrepareOptions): Promise<void> {
   const startedAt = Date.now();
   let files = 0;
   let copied = 0;
+  let isUnreachable = false;
   const report = (): void => {
     const step = { server: 'kafka', elapsedMs: Date.now() - startedAt, expectedMs } as const;
     if (copied > 0) onProgress?.({ ...step, what: `putting Apache Kafka ${kafkaVersion} in place`, done: copied, total: Math.max(copied, jarsExpected), unit: 'files' });
@@ -50,12 +54,16 @@ async function fill(folder: string, kafkaVersion: string, { onProgress, signal }
       timeoutMs: mavenTimeoutMs, cwd: work, signal,
       onLine: (line) => {
         if (line.includes('Downloaded from')) files += 1;
+        isUnreachable ||= line.startsWith('[ERROR]') && unreachable.test(line);
         if (/\bCopying \S+\.jar to\b/.test(line)) copied += 1;
       },
     });
   } catch (error) {
     if (error instanceof CommandError && error.missing) {
       throw new Error('Kafka comes from Maven Central and mvn is not installed: install Maven, or set KAFKA_BROKERS to a Kafka of your own', { cause: error });
+    }
+    if (isUnreachable) {
+      throw new UnreachableError('Kafka cannot be fetched because Maven does not reach its repository: connect this machine, or name a mirror or proxy in the settings.xml of Maven, or set KAFKA_BROKERS to a Kafka of your own', { cause: error });
     }
     throw error;
   } finally {
