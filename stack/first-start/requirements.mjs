@@ -36,7 +36,7 @@ async function versionOf(command, args, pattern, env) {
   return output === undefined ? undefined : pattern.exec(output)?.[1];
 }
 
-async function hasInternet() {
+async function reachesDownloads() {
   try {
     await fetch('https://temporal.download', { method: 'HEAD', signal: AbortSignal.timeout(internetTimeoutMs) });
     return true;
@@ -82,12 +82,12 @@ async function findPython(env) {
   return found.find(({ hasPip }) => hasPip) ?? found.find(({ version }) => version !== undefined);
 }
 
-async function checkTemporal(env, cache) {
+async function checkTemporal(env, cache, hasInternet) {
   const program = platform() === 'win32' ? 'temporal.exe' : 'temporal';
   const isCached = [`temporal-${versions.temporal}`, `temporal-built-${versions.temporalBuilt}`].some((entry) => existsSync(join(cache, entry, program)));
   if (env.TEMPORAL_ADDRESS || env.TEMPORAL_EXECUTABLE || isCached) return nothing;
   const [own, python, go] = await Promise.all([
-    versionOf('temporal', ['--version'], /Server (\d+\.\d+)/, env), findPython(env), versionOf('go', ['version'], /go(\d+\.\d+)/, env),
+    versionOf('temporal', ['--version'], /Server (\d+\.\d+\.\d+)/, env), findPython(env), versionOf('go', ['version'], /go(\d+\.\d+)/, env),
   ]);
   if (own !== undefined && isAtLeast(own, versions.temporalServerMin)) return nothing;
   const fetches = (text) => ({ missing: [], work: [{ server: 'temporal', text: `Temporal server: ${text}` }] });
@@ -114,9 +114,9 @@ async function checkTemporal(env, cache) {
  * Checks everything and answers all of it: `missing` (what, how to get it, what that costs) and `work` (which servers the first
  * start fetches or builds, and a text on each). Nothing is downloaded.
  */
-export async function checkRequirements(env) {
+export async function checkRequirements(env, { hasInternet = reachesDownloads } = {}) {
   const cache = cacheDir(env);
-  const [kafka, temporal] = await Promise.all([checkKafka(env, cache), checkTemporal(env, cache)]);
+  const [kafka, temporal] = await Promise.all([checkKafka(env, cache), checkTemporal(env, cache, hasInternet)]);
   return { missing: [...checkNode(), ...kafka.missing, ...temporal.missing], work: [...kafka.work, ...temporal.work] };
 }
 
