@@ -29,7 +29,7 @@ const filesExpected = 410;
 const jarsExpected = 46;
 const expectedMs = 15_000;
 /** What Maven says of a repository that does not answer. */
-const unreachable = /UnknownHostException|Temporary failure in name resolution|Name or service not known|Connection refused|Connect to \S+ .*failed|timed out|Network is unreachable|No route to host/i;
+const unreachable = /Could not transfer .*(transfer failed for \S+(?= -> |$)|unknown host|name resolution|name or service not known|refused|timed out|unreachable|no route to host)/i;
 
 async function fill(folder: string, kafkaVersion: string, { onProgress, signal }: PrepareOptions): Promise<void> {
   const startedAt = Date.now();
@@ -54,7 +54,7 @@ async function fill(folder: string, kafkaVersion: string, { onProgress, signal }
       timeoutMs: mavenTimeoutMs, cwd: work, signal,
       onLine: (line) => {
         if (line.includes('Downloaded from')) files += 1;
-        isUnreachable ||= line.startsWith('[ERROR]') && unreachable.test(line);
+        isUnreachable ||= unreachable.test(line);
         if (/\bCopying \S+\.jar to\b/.test(line)) copied += 1;
       },
     });
