@@ -1,8 +1,8 @@
 import { activityInfo } from '@temporalio/activity';
 import { deadLettersTarget } from '../contracts/names.ts';
 import { attempt } from './attempt.ts';
-import { recordsOf, type Batches } from './batches.ts';
-import type { ActivityReports, DeadLetterPort } from './ports.ts';
+import { recordsOf, type Batches } from '../scoring/batches.ts';
+import type { ActivityReports, DeadLetterPort } from '../scoring/ports.ts';
 import type { BatchActivities } from './types.ts';
 
 /** Publishes a dead letter, with its reason, for each record that decoding or inference refused. */

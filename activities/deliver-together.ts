@@ -1,7 +1,7 @@
 import { messageOf } from '../contracts/failures.ts';
 import { deadLettersTarget } from '../contracts/names.ts';
-import { within } from '../contracts/within.ts';
-import { quickTryMs } from './sink-guard.ts';
+import { within } from '../lib/with-timeout.ts';
+import { quickTryMs } from '../sinks/policy/sink-guard.ts';
 import type { BatchActivities, QuickTry } from './types.ts';
 
 /**

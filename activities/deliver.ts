@@ -3,13 +3,13 @@ import { activityInfo, log, type Info } from '@temporalio/activity';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { Rejection } from '../contracts/rejection.ts';
-import type { DecisionRow, Delivery } from '../sinks/port.ts';
+import type { DecisionRow, Delivery } from '../contracts/delivery.ts';
 import { attempt } from './attempt.ts';
-import { recordsOf, type Batches, type LoadedBatch } from './batches.ts';
-import { examineRefusal, isRefusal, newSearch, noteAccepted, type Search, type SinkEvidence } from './examine-refusal.ts';
-import { withOwnSignal } from './own-signal.ts';
-import type { ActivityReports, DeadLetterPort } from './ports.ts';
-import type { AdmittedTry, GuardedSink } from './sink-guard.ts';
+import { recordsOf, type Batches, type LoadedBatch } from '../scoring/batches.ts';
+import { examineRefusal, isRefusal, newSearch, noteAccepted, type Search, type SinkEvidence } from '../sinks/policy/examine-refusal.ts';
+import { withOwnSignal } from '../lib/linked-signal.ts';
+import type { ActivityReports, DeadLetterPort } from '../scoring/ports.ts';
+import type { AdmittedTry, GuardedSink } from '../sinks/policy/sink-guard.ts';
 import type { BatchActivities } from './types.ts';
 
 export interface DeliverDependencies {

@@ -5,16 +5,16 @@ import { decodeFeatures } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { decodeRecords, offsetOf, type KafkaRecord } from '../contracts/records-frame.ts';
 import { encodeScored } from '../contracts/scored-frame.ts';
-import { within } from '../contracts/within.ts';
+import { within } from '../lib/with-timeout.ts';
 import { compileFeatures, foldBatch, RefusedInARow, type FeaturePlan } from '../features/index.ts';
 import type { FeatureStore } from '../features/store.ts';
 import { attempt } from './attempt.ts';
-import type { Batches, LoadedBatch } from './batches.ts';
-import { CatchUp } from './catch-up.ts';
-import { haltOf } from './halt.ts';
-import type { Decide } from './decide.ts';
+import type { Batches, LoadedBatch } from '../scoring/batches.ts';
+import { CatchUp } from '../scoring/catch-up.ts';
+import { haltOf } from '../scoring/halt.ts';
+import type { Decide } from '../scoring/decide.ts';
 import { decodeEvents, type DecodingTime } from '../pipelines/decode-event.ts';
-import type { ActivityReports, RecordsPort } from './ports.ts';
+import type { ActivityReports, RecordsPort } from '../scoring/ports.ts';
 import type { AskedOfScoring, BatchActivities } from './types.ts';
 
 export interface ExtractFeaturesDependencies {

@@ -1,5 +1,5 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import { framesOf, messageOf } from '../contracts/error-text.ts';
+import { framesOf, messageOf } from '../lib/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { nameOf } from '../contracts/rejection.ts';
 

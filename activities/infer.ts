@@ -1,6 +1,6 @@
 import { attempt } from './attempt.ts';
-import type { Batches } from './batches.ts';
-import type { Decide } from './decide.ts';
+import type { Batches } from '../scoring/batches.ts';
+import type { Decide } from '../scoring/decide.ts';
 import type { BatchActivities } from './types.ts';
 
 /** Decides a batch whose features are recorded already: the model did not answer when they were made, or the run is of an older version. */

@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import { eventKeyHeader, labelsTopic } from '../contracts/names.ts';
 import type { AcceptedVerdict, ReviewInput, ReviewLabel, ReviewTransition } from '../contracts/review.ts';
-import { findAcceptedVerdict, writeReviewTransition } from '../database/reviews.ts';
+import { findAcceptedVerdict, writeReviewTransition } from '../reviews/projection.ts';
 import { toApplicationFailure } from './failure.ts';
 
 /** The activities of a review, as its workflow sees them. Both are idempotent. */

@@ -1,6 +1,6 @@
 import { chainId, eventKey, parseEventKey, type Chain, type PipelineScope } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
-import { isRefusedMessage, kafkaCodeOf } from '../contracts/kafka-refusal.ts';
+import { isRefusedMessage, kafkaCodeOf } from '../kafka/refusal.ts';
 import { deadLettersTopic, eventKeyHeader } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { headersIn, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
@@ -9,7 +9,7 @@ import { readAgainHeader, type ReadAgainPart, type ReadAgainPlan, type ResumeInp
 import type { FeatureStore } from '../features/index.ts';
 import { decodeEvents } from '../pipelines/decode-event.ts';
 import { attempt } from './attempt.ts';
-import type { CopyPort, RecordsPort } from './ports.ts';
+import type { CopyPort, RecordsPort } from '../scoring/ports.ts';
 
 /** The activities of `headrace resume`, as its workflow sees them. */
 export interface ResumeActivities {

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { cancellationSignal, heartbeat, log } from '@temporalio/activity';
-import { isProgrammingError, messageOf } from '../contracts/error-text.ts';
+import { isProgrammingError, messageOf } from '../lib/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
-import { refuseForeignLake } from '../sinks/lake/owner.ts';
-import { planRollUps } from '../sinks/lake/plan.ts';
-import { rollUp } from '../sinks/lake/roll-up.ts';
+import { refuseForeignLake } from '../lake/owner.ts';
+import { planRollUps } from '../lake/plan.ts';
+import { rollUp } from '../lake/roll-up.ts';
 import { toApplicationFailure } from './failure.ts';
 import type { LakeActivities } from './types.ts';
 

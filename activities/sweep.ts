@@ -1,9 +1,9 @@
 import { heartbeat } from '@temporalio/activity';
 import type { BatchRun, BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import type { Chain } from '../contracts/event-key.ts';
-import { checkChain, supersededBy, type ChainReport } from '../database/check-chains.ts';
+import { checkChain, supersededBy, type ChainReport } from '../ledger/check-chains.ts';
 import type { Pool } from '../database/pool.ts';
-import { createRangeWriter, mergeOldRanges, readLedger } from '../database/ranges.ts';
+import { createRangeWriter, mergeOldRanges, readLedger } from '../ledger/ranges.ts';
 import { toApplicationFailure } from './failure.ts';
 
 /** The activity of the sweep, as its workflow sees it. */

@@ -1,5 +1,5 @@
 import type { BatchRef } from '../contracts/event-key.ts';
-import type { RollUpPlan, RollUpResult, RollUpRound } from '../sinks/lake/types.ts';
+import type { RollUpPlan, RollUpResult, RollUpRound } from '../lake/types.ts';
 
 /** What became of the quick try of a batch's deliveries. */
 export interface QuickTry {

@@ -1,7 +1,7 @@
 import { eventKey } from '../contracts/event-key.ts';
 import { decodeEvents } from '../pipelines/decode-event.ts';
 import pipeline from '../pipelines/fraud/index.ts';
-import type { DecisionRow } from '../sinks/port.ts';
+import type { DecisionRow } from '../contracts/delivery.ts';
 import { batchRef, paymentRecords } from './records.ts';
 
 const featureNames = Object.keys(pipeline.features);

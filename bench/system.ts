@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
-import { createPayloadCodec } from '../runtime/payload-codec.ts';
+import { createPayloadCodec } from '../temporal/payload-codec.ts';
 import { launch, type ManagedProcess } from '../stack/servers/process.ts';
 import { nodeArgs, nodeEnv, oneMachineEnv } from '../stack/supervisor/index.ts';
 import { findJsonLine, waitUntilReady } from '../stack/servers/ready.ts';

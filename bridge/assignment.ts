@@ -1,4 +1,5 @@
-import type { LastStarted, LogBounds, Source } from './ports.ts';
+import type { LastStarted } from '../temporal/starter.ts';
+import type { LogBounds, Source } from '../kafka/source.ts';
 import type { GroupState } from './first-positions.ts';
 import { truncatedReason } from './out-of-place.ts';
 import { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from './commit-metadata.ts';

@@ -1,5 +1,5 @@
-import type { Clock } from './ports.ts';
-import type { Turns } from './turns.ts';
+import type { Clock } from './clock.ts';
+import type { Turns } from './scoring-limiter.ts';
 
 /**
  * Batch starts per second that all lanes of a process share. A near-empty batch costs nearly as much as a full one, so what the

@@ -1,7 +1,8 @@
 import type { Chain } from '../contracts/event-key.ts';
 import { boundsOf } from './assignment.ts';
 import { encodeCommitMetadata } from './commit-metadata.ts';
-import type { Commit, LastStarted, Source } from './ports.ts';
+import type { Commit, Source } from '../kafka/source.ts';
+import type { LastStarted } from '../temporal/starter.ts';
 
 export interface FirstPositionsOptions {
   chain: Omit<Chain, 'partition'>;

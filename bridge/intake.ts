@@ -3,7 +3,7 @@ import { boundsAround, type ReadStart } from './assignment.ts';
 import type { Lane } from './lane.ts';
 import { beginAnew, judgePlace } from './out-of-place.ts';
 import type { PartitionStatus } from './partition-status.ts';
-import type { Fetch, Source } from './ports.ts';
+import type { Fetch, Source } from '../kafka/source.ts';
 import type { Reading } from './reading.ts';
 import type { BridgeReports } from './reports.ts';
 import { TailCheck } from './tail-check.ts';

@@ -1,6 +1,6 @@
 import type { KafkaRecord } from '../contracts/records-frame.ts';
-import { contentBytes } from '../runtime/kafka-record.ts';
-import type { Fetch } from './ports.ts';
+import { contentBytes } from '../kafka/record.ts';
+import type { Fetch } from '../kafka/source.ts';
 
 /** Caps of one batch. */
 export interface BatchCaps {

@@ -1,5 +1,5 @@
 import type { Chain } from '../contracts/event-key.ts';
-import type { Starter } from './ports.ts';
+import type { Starter } from '../temporal/starter.ts';
 
 /** The position behind everything that the range ledger knows of a chain; null when it knows nothing. */
 export type ChainEnd = (chain: Chain) => Promise<number | null>;

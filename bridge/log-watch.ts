@@ -1,7 +1,8 @@
 import { messageOf } from '../contracts/failures.ts';
 import { ageSeconds, openTransaction, type PartitionState, type Waiting } from '../contracts/partition-state.ts';
 import type { Standing } from './partition.ts';
-import type { Clock, LogBounds, Source } from './ports.ts';
+import type { Clock } from './clock.ts';
+import type { LogBounds, Source } from '../kafka/source.ts';
 
 type Place = Pick<PartitionState, 'pipeline' | 'topic' | 'partition'>;
 

@@ -1,25 +1,25 @@
 import { setFlagsFromString } from 'node:v8';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createPool } from '../database/pool.ts';
-import { findChainEnd } from '../database/ranges.ts';
+import { findChainEnd } from '../ledger/ranges.ts';
 import { loadPipelines } from '../pipelines/load.ts';
-import { connectKafka } from '../runtime/kafka.ts';
-import { startMetricsServer } from '../runtime/metrics-server.ts';
-import { runMain } from '../runtime/run-main.ts';
-import { ensureSearchAttributes } from '../runtime/search-attributes.ts';
-import { connectTemporal } from '../runtime/temporal.ts';
-import { ensureTopics } from '../runtime/topics.ts';
+import { connectKafka } from '../kafka/connection.ts';
+import { startMetricsServer } from '../process/metrics-server.ts';
+import { runMain } from '../process/run-main.ts';
+import { ensureSearchAttributes } from '../temporal/search-attributes.ts';
+import { connectTemporal } from '../temporal/connection.ts';
+import { ensureTopics } from '../kafka/topics.ts';
 import { Budget } from './budget.ts';
 import { capsOf, followingCaps } from './caps.ts';
 import { systemClock } from './clock.ts';
-import { createKafkaSource } from './kafka-source.ts';
+import { createKafkaSource } from '../kafka/consumer.ts';
 import { withLedger, type ChainEnd } from './ledger-starter.ts';
 import { createBridgeReports } from './metrics.ts';
 import { countOpenBatches, OpenBatches } from './open-batches.ts';
 import { showStates } from './state-metrics.ts';
 import { PipelineBridge } from './pipeline-bridge.ts';
-import { createTemporalStarter } from './temporal-starter.ts';
-import { Turns } from './turns.ts';
+import { createTemporalStarter } from '../temporal/temporal-starter.ts';
+import { Turns } from './scoring-limiter.ts';
 
 const startDeadlineMsMin = 1_500;
 

@@ -1,8 +1,8 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
-import type { Logger } from '../runtime/log.ts';
-import { RecordLatency } from '../runtime/record-latency.ts';
+import type { Logger } from '../lib/log.ts';
+import { RecordLatency } from '../process/record-latency.ts';
 import { whyOf } from './partition-status.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
 

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { workflowNames } from '../contracts/names.ts';
 import { messageOf } from '../contracts/failures.ts';
-import type { Clock } from './ports.ts';
+import type { Clock } from './clock.ts';
 
 const pollMs = 2_000;
 const deadlineMs = 5_000;

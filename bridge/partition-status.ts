@@ -2,7 +2,7 @@ import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Waiting } from '../contracts/partition-state.ts';
 import { HaltError } from './assignment.ts';
-import type { Clock } from './ports.ts';
+import type { Clock } from './clock.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
 
 const retryMsMin = 100;

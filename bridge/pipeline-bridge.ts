@@ -3,7 +3,7 @@ import type { Chain } from '../contracts/event-key.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';
 import { createGroupState } from './first-positions.ts';
 import { LogWatch } from './log-watch.ts';
-import type { Source } from './ports.ts';
+import type { Source } from '../kafka/source.ts';
 import { lookUpDeadlineMs, Partition, type PartitionOptions, type PartitionPorts } from './partition.ts';
 
 export interface PipelineBridgeOptions extends Omit<PartitionOptions, 'chain'> {

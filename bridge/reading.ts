@@ -1,4 +1,4 @@
-import type { Source } from './ports.ts';
+import type { Source } from '../kafka/source.ts';
 
 /** What is asked of the consumer for one partition: whether it reads on, and from where. */
 export class Reading {

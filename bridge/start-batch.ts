@@ -2,12 +2,13 @@ import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
 import { encodeRecords } from '../contracts/records-frame.ts';
-import { stubOf } from '../runtime/kafka-record.ts';
+import { stubOf } from '../kafka/record.ts';
 import { waitText } from '../contracts/partition-state.ts';
 import { recordHash } from './commit-metadata.ts';
 import { smallerCut, type BatchCaps, type Cut, type Lane } from './lane.ts';
 import type { PartitionStatus } from './partition-status.ts';
-import type { BatchStart, Clock, StartAnswer, Starter } from './ports.ts';
+import type { BatchStart, StartAnswer, Starter } from '../temporal/starter.ts';
+import type { Clock } from './clock.ts';
 
 /** Tries that are usual under load, and not worth a question. */
 const unexplainedTries = 2;

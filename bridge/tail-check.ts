@@ -1,5 +1,5 @@
 import { recordHash, type CommitMetadata } from './commit-metadata.ts';
-import type { Fetch } from './ports.ts';
+import type { Fetch } from '../kafka/source.ts';
 
 const askAgainMax = 1;
 

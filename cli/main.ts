@@ -1,8 +1,8 @@
-import { isPostgresError, messageOf } from '../contracts/error-text.ts';
+import { isPostgresError, messageOf } from '../lib/error-text.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './exit.ts';
-import { directHosts } from '../contracts/proxies.ts';
+import { directHosts } from '../lib/proxies.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerResume } from './resume.ts';

@@ -3,13 +3,13 @@ import type { Client } from '@temporalio/client';
 import { batchWorkflowId, parseEventKey } from '../contracts/event-key.ts';
 import type { IncompleteRuns } from '../contracts/batch-runs.ts';
 import { messageOf } from '../contracts/failures.ts';
-import { supersededBy } from '../database/check-chains.ts';
+import { supersededBy } from '../ledger/check-chains.ts';
 import { createPool } from '../database/pool.ts';
-import { readLedger } from '../database/ranges.ts';
+import { readLedger } from '../ledger/ranges.ts';
 import type { Config } from '../contracts/schemas/config.ts';
-import { createBatchRuns } from '../runtime/batch-runs.ts';
-import { redrive, type RedrivePoint } from '../runtime/redrive.ts';
-import { connectTemporal } from '../runtime/temporal.ts';
+import { createBatchRuns } from '../temporal/runs.ts';
+import { redrive, type RedrivePoint } from '../temporal/redrive.ts';
+import { connectTemporal } from '../temporal/connection.ts';
 import { systemConfig } from './system-config.ts';
 
 interface RedriveOptions {

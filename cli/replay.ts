@@ -1,11 +1,11 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { parseConfig, type Config } from '../contracts/schemas/config.ts';
-import { dataConverter } from '../runtime/temporal.ts';
-import { fetchHistory, isFileName, readHistoryFile } from './replay/history-source.ts';
+import { dataConverter } from '../temporal/connection.ts';
+import { fetchHistory, isFileName, readHistoryFile } from '../temporal/history/history-source.ts';
 import { runUnderDebugger } from './replay/inspect.ts';
-import { readRun } from './replay/read-steps.ts';
-import { Readable } from './replay/readable-value.ts';
-import { replayHistory } from './replay/replay-history.ts';
+import { readRun } from '../temporal/history/read-steps.ts';
+import { Readable } from '../temporal/history/readable-value.ts';
+import { replayHistory } from '../temporal/history/replay-history.ts';
 import { replayText } from './replay/replay-text.ts';
 import { dataDirOf, findRunningSystem } from './running-system.ts';
 

@@ -2,9 +2,9 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, type Client } from '@temporalio/client';
 import { workflowNames } from '../contracts/names.ts';
 import { resumeWorkflowId, type ResumeInput, type ResumeReport } from '../contracts/resume.ts';
-import { within } from '../contracts/within.ts';
-import { createBatchRuns } from '../runtime/batch-runs.ts';
-import { connectTemporal } from '../runtime/temporal.ts';
+import { within } from '../lib/with-timeout.ts';
+import { createBatchRuns } from '../temporal/runs.ts';
+import { connectTemporal } from '../temporal/connection.ts';
 import { haltedText, problemOf, resumeText } from './resume-text.ts';
 import { systemConfig } from './system-config.ts';
 

@@ -3,15 +3,15 @@ import type { Admin } from 'kafkajs';
 import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { createPool, type Pool } from '../database/pool.ts';
-import { findChainEnd } from '../database/ranges.ts';
-import { createBatchRuns } from '../runtime/batch-runs.ts';
-import { connectKafka } from '../runtime/kafka.ts';
-import { createLogReader, type LogReader } from '../runtime/kafka-log.ts';
-import { createLogger } from '../runtime/log.ts';
-import { readSchedules } from '../runtime/schedules.ts';
-import { readStanding, type Standing } from '../runtime/standing.ts';
-import { readSystemState, type StateSources } from '../runtime/system-state.ts';
-import { connectTemporal } from '../runtime/temporal.ts';
+import { findChainEnd } from '../ledger/ranges.ts';
+import { createBatchRuns } from '../temporal/runs.ts';
+import { connectKafka } from '../kafka/connection.ts';
+import { createLogReader, type LogReader } from '../kafka/log-reader.ts';
+import { createLogger } from '../lib/log.ts';
+import { readSchedules } from '../temporal/schedules.ts';
+import { readStanding, type Standing } from '../status/standing.ts';
+import { readSystemState, type StateSources } from '../status/system-state.ts';
+import { connectTemporal } from '../temporal/connection.ts';
 
 /** The servers of a system, each as far as it answers. */
 export interface Servers {

@@ -1,7 +1,7 @@
 import type { PartitionState } from '../contracts/partition-state.ts';
-import type { Problem } from '../runtime/problems.ts';
-import type { ScheduleState } from '../runtime/schedules.ts';
-import type { Standing } from '../runtime/standing.ts';
+import type { Problem } from '../status/problems.ts';
+import type { ScheduleState } from '../temporal/schedules.ts';
+import type { Standing } from '../status/standing.ts';
 import type { Endpoints } from '../stack/supervisor/endpoints.ts';
 
 /** Numbers of one pipeline; one that is absent is not known now. */

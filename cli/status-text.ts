@@ -1,5 +1,5 @@
 import { waitText, type Waiting } from '../contracts/partition-state.ts';
-import { lagText } from '../runtime/problems.ts';
+import { lagText } from '../status/problems.ts';
 import type { PipelineCounts, StatusReport } from './status-report.ts';
 
 /** The report for people: addresses, then processes, then the numbers of each pipeline. No passwords. */

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
-import type { Standing } from '../runtime/standing.ts';
+import type { Standing } from '../status/standing.ts';
 import { dataDirOf, findRunningSystem } from './running-system.ts';
 import { connectServers, standingOf } from './servers.ts';
 import { readStatus } from './status-report.ts';

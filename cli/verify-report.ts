@@ -2,10 +2,10 @@ import type { Admin } from 'kafkajs';
 import type { BatchRun, BatchRunsPort, IncompleteRuns } from '../contracts/batch-runs.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';
-import { checkChain, isBroken, supersededBy, type ChainReport } from '../database/check-chains.ts';
+import { checkChain, isBroken, supersededBy, type ChainReport } from '../ledger/check-chains.ts';
 import type { Pool } from '../database/pool.ts';
-import { readLedger } from '../database/ranges.ts';
-import type { Problem } from '../runtime/problems.ts';
+import { readLedger } from '../ledger/ranges.ts';
+import type { Problem } from '../status/problems.ts';
 import { explainWithoutChain, findUnread, readCommits, type Unread, type WithoutChain } from './commits.ts';
 
 /** What `headrace status --verify --output json` prints. */

@@ -1,8 +1,8 @@
 import type { BatchRun, OffsetRange } from '../contracts/batch-runs.ts';
 import { waitText } from '../contracts/partition-state.ts';
 import { redriveCommand } from '../contracts/redrive-command.ts';
-import type { ChainReport } from '../database/check-chains.ts';
-import { lagText } from '../runtime/problems.ts';
+import type { ChainReport } from '../ledger/check-chains.ts';
+import { lagText } from '../status/problems.ts';
 import type { WithoutChain } from './commits.ts';
 import type { VerifyReport } from './verify-report.ts';
 

@@ -1,4 +1,4 @@
-import { createBatchRuns } from '../runtime/batch-runs.ts';
+import { createBatchRuns } from '../temporal/runs.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { readCommits } from './commits.ts';
 import { connectServers, standingOf, type Servers } from './servers.ts';

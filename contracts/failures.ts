@@ -57,4 +57,4 @@ export class HeadraceError extends Error {
   }
 }
 
-export { messageOf } from './error-text.ts';
+export { messageOf } from '../lib/error-text.ts';

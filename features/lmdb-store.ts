@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { chainId, eventKey, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
-import { makeFolder } from '../files/make-folder.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import { isActive, leastWatermark, withProgress, type ProgressMarker } from './chain-progress.ts';
 import { packState, unpackState } from './pack-state.ts';
 import { isNone, noRefusals, tolerate, type Refusals } from './refusals.ts';

@@ -1,4 +1,4 @@
-import { hostPort, reachableHost } from '../contracts/host-port.ts';
+import { hostPort, reachableHost } from '../lib/host-port.ts';
 import type { GatewayApp } from './app.ts';
 
 /** Listens on the port, or on any free one when it is taken. Answers the base URL; throws one sentence when the host cannot be used. */

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { GatewayApp } from './app.ts';
-import type { Standing } from '../runtime/standing.ts';
-import { within } from '../contracts/within.ts';
+import type { Standing } from '../status/standing.ts';
+import { within } from '../lib/with-timeout.ts';
 import type { GaugeSources } from './server.ts';
 import { showStanding } from './standing-metrics.ts';
 

@@ -1,5 +1,5 @@
 import { messageOf } from '../contracts/failures.ts';
-import { within } from '../contracts/within.ts';
+import { within } from '../lib/with-timeout.ts';
 
 /** Asks one server whether it works; throws when not. */
 export type Check = () => Promise<unknown>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { reviewStatuses } from '../contracts/review.ts';
-import type { StoredReview } from '../database/review-lists.ts';
+import type { StoredReview } from '../reviews/lists.ts';
 import { reviewPath, workflowUrl, type LinkOptions } from './links.ts';
 
 const acceptedSchema = z.object({ verdict: z.string(), reviewer: z.string(), comment: z.string().optional(), decidedAt: z.string() });

@@ -2,7 +2,7 @@ import type { Payload, PayloadCodec } from '@temporalio/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { messageOf } from '../contracts/failures.ts';
-import { placeholderPayload, readablePayload } from '../runtime/readable-payload.ts';
+import { placeholderPayload, readablePayload } from '../temporal/readable-payload.ts';
 import type { GatewayApp } from './app.ts';
 import { Problem, problemSchema } from './problems.ts';
 

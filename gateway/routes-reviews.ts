@@ -3,14 +3,14 @@ import type { Pool } from 'pg';
 import { z } from 'zod';
 import { deploymentOfWorkflow, parseEventKey, reviewWorkflowId } from '../contracts/event-key.ts';
 import { commentLengthMax, reviewerLengthMax, reviewStatuses } from '../contracts/review.ts';
-import { findReview, listReviews } from '../database/review-lists.ts';
-import { storedText } from '../database/storable.ts';
+import { findReview, listReviews } from '../reviews/lists.ts';
+import { storedText } from '../database/sanitize-text.ts';
 import type { GatewayApp } from './app.ts';
 import type { LinkOptions } from './links.ts';
 import { Problem, problemSchema } from './problems.ts';
 import { decidedSchema, reviewSchema, reviewView } from './review-view.ts';
-import type { SendVerdict } from './temporal-verdicts.ts';
-import { createVerdictDesk, unknownReview } from './verdict-desk.ts';
+import type { SendVerdict } from '../temporal/verdicts.ts';
+import { createVerdictDesk, unknownReview } from '../reviews/verdict-service.ts';
 
 const idSchema = z.object({ id: z.string().min(1).max(1_000) });
 const listSchema = z.object({ reviews: z.array(reviewSchema), nextCursor: z.string().optional() }).meta({ id: 'Reviews' });

@@ -3,8 +3,8 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { waitKinds } from '../contracts/partition-state.ts';
 import type { GatewayApp } from './app.ts';
-import type { Standing } from '../runtime/standing.ts';
-import { within } from '../contracts/within.ts';
+import type { Standing } from '../status/standing.ts';
+import { within } from '../lib/with-timeout.ts';
 import type { GaugeSources } from './server.ts';
 
 const readTimeoutMs = 3_000;

@@ -6,8 +6,8 @@ import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, val
 import type { Pool } from 'pg';
 import type { Registry } from 'prom-client';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { createStandingReader, type StateReaders } from '../runtime/standing.ts';
-import type { Logger } from '../runtime/log.ts';
+import { createStandingReader, type StateReaders } from '../status/standing.ts';
+import type { Logger } from '../lib/log.ts';
 import type { GatewayApp } from './app.ts';
 import { refuseConnection, refuseOddRequests } from './client-errors.ts';
 import { registerJsonBodies } from './json-bodies.ts';
@@ -22,7 +22,7 @@ import { registerEventRoutes, type PublishEvents } from './routes-events.ts';
 import { registerHealthRoutes } from './routes-health.ts';
 import { registerReviewRoutes } from './routes-reviews.ts';
 import { registerStatusRoute } from './routes-status.ts';
-import type { SendVerdict } from './temporal-verdicts.ts';
+import type { SendVerdict } from '../temporal/verdicts.ts';
 
 /** Numbers that live in Postgres and Kafka, read when somebody asks. */
 export interface GaugeSources {

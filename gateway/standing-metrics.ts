@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from 'prom-client';
-import { within } from '../contracts/within.ts';
-import type { Standing } from '../runtime/standing.ts';
-import type { ScheduleState } from '../runtime/schedules.ts';
+import { within } from '../lib/with-timeout.ts';
+import type { Standing } from '../status/standing.ts';
+import type { ScheduleState } from '../temporal/schedules.ts';
 
 /** A scrape waits no longer; what is read meanwhile is there for the next one. */
 const readTimeoutMs = 2_000;

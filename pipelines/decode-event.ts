@@ -2,7 +2,7 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { isoTime, recordTimeMs } from '../contracts/record-time.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
-import { isPlainJson, jsonOfEvent } from '../contracts/plain-json.ts';
+import { isPlainJson, jsonOfEvent } from '../lib/plain-json.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import { saysAsynchronous } from './event-schema.ts';

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import type { Schema } from '../contracts/schema-definition.ts';
-import { mayHoldBigIntegers, mayHoldInfiniteNumbers, parseWithNumberLiterals } from './number-literals.ts';
+import type { Schema } from '../lib/schema-definition.ts';
+import { mayHoldBigIntegers, mayHoldInfiniteNumbers, parseWithNumberLiterals } from '../lib/number-literals.ts';
 import { placeNumbers } from './place-numbers.ts';
 import { describeIssues, Refused } from './refused.ts';
 import { takenBy } from './schema-inputs.ts';

@@ -1,6 +1,6 @@
 import type { EventSchema } from '../contracts/pipeline.ts';
-import type { Schema } from '../contracts/schema-definition.ts';
-import { NumberLiteral } from './number-literals.ts';
+import type { Schema } from '../lib/schema-definition.ts';
+import { NumberLiteral } from '../lib/number-literals.ts';
 import { inputOf, takenBy, unionOptions, wantedBy, type Wanted } from './schema-inputs.ts';
 
 /** A number that would be rounded, and where it stands. */

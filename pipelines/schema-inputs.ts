@@ -1,4 +1,4 @@
-import { definitionOf, referredBy, type Definition, type Schema } from '../contracts/schema-definition.ts';
+import { definitionOf, referredBy, type Definition, type Schema } from '../lib/schema-definition.ts';
 
 /** What a schema takes where the JSON text has a number. */
 export interface Wanted {

@@ -1,5 +1,5 @@
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { definitionOf, depthMax, functionsOf, outputOf, referredBy, schemasMax, type Definition, type Schema } from '../contracts/schema-definition.ts';
+import { definitionOf, depthMax, functionsOf, outputOf, referredBy, schemasMax, type Definition, type Schema } from '../lib/schema-definition.ts';
 
 /** Kinds that no JSON value fits. A date does when the schema makes it of a text. */
 const notInJson: Record<string, string> = {

@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const { values } = parseArgs({ options: { kafka: { type: 'string', default: '4.0.2,4.3.1,4.4.0' }, node: { type: 'string', default: '20,22,24' } } });
 
 /** What talks to brokers, and a pipeline from end to end. */
-const kafkaTests = ['test/stack/servers/kafka.test.ts', 'test/bridge/kafka-source.test.ts', 'test/bridge/start-at.test.ts', 'test/runtime', 'test/live/kafka-security.test.ts', 'test/live/exactly-once.test.ts'];
+const kafkaTests = ['test/stack/servers/kafka.test.ts', 'test/kafka/consumer.test.ts', 'test/bridge/start-at.test.ts', 'test/runtime', 'test/live/kafka-security.test.ts', 'test/live/exactly-once.test.ts'];
 /** What is not pure TypeScript: native modules, threads, servers; and a pipeline from end to end. */
 const nodeTests = ['test/contracts', 'test/features', 'test/pipelines', 'test/runtime', 'test/sinks', 'test/stack', 'test/inference-client', 'test/worker', 'test/gateway', 'test/live/kafka-security.test.ts', 'test/live/exactly-once.test.ts'];
 

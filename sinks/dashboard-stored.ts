@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import type { DecisionRow, Delivery } from './port.ts';
+import type { DecisionRow, Delivery } from '../contracts/delivery.ts';
 
 /** A decision that the dashboard holds, as a delivery could bring it again. */
 export interface StoredDelivery {

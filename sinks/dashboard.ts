@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool, PoolClient } from 'pg';
-import { isPostgresError, isProgrammingError, messageOf, type PostgresError } from '../contracts/error-text.ts';
+import { isPostgresError, isProgrammingError, messageOf, type PostgresError } from '../lib/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
-import { replacerFor } from '../contracts/plain-json.ts';
+import { replacerFor } from '../lib/plain-json.ts';
 import { nameOf } from '../contracts/rejection.ts';
 import { copyIn, CopyRows, UnstorableError } from '../database/copy-rows.ts';
-import { storableJson, storableText } from '../database/storable.ts';
+import { storableJson, storableText } from '../database/sanitize-text.ts';
 import { untilAborted } from '../database/until-aborted.ts';
 import { withClient } from '../database/with-client.ts';
 import { takenBack } from '../database/taken-back.ts';
 import { storedDelivery } from './dashboard-stored.ts';
-import type { Delivery, Sink } from './port.ts';
+import type { Delivery } from '../contracts/delivery.ts';
+import type { Sink } from './port.ts';
 import { failureOf } from './postgres-failure.ts';
 
 /** In the order in which `copyRows` writes them. */

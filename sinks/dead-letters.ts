@@ -1,6 +1,6 @@
 import { eventKey } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
-import { isRefusedMessage } from '../contracts/kafka-refusal.ts';
+import { isRefusedMessage } from '../kafka/refusal.ts';
 import { deadLettersTopic, eventKeyHeader } from '../contracts/names.ts';
 import { headerBytes, headersIn, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
 import { exactTimestamp } from '../contracts/record-time.ts';

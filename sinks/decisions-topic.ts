@@ -1,6 +1,7 @@
 import { decisionsTopic, eventKeyHeader } from '../contracts/names.ts';
 import { failureOf } from './kafka-failure.ts';
-import type { DecisionRow, Sink } from './port.ts';
+import type { DecisionRow } from '../contracts/delivery.ts';
+import type { Sink } from './port.ts';
 
 /** What the sink needs of Kafka. */
 export interface PublishPort {

@@ -1,6 +1,6 @@
-import { isProgrammingError, messageOf } from '../contracts/error-text.ts';
+import { isProgrammingError, messageOf } from '../lib/error-text.ts';
 import { HeadraceError, type FailureCode } from '../contracts/failures.ts';
-import { isRefusedMessage, kafkaCodeOf } from '../contracts/kafka-refusal.ts';
+import { isRefusedMessage, kafkaCodeOf } from '../kafka/refusal.ts';
 
 /** The topic, or the rights on it. */
 const wrongCodes = new Set([

@@ -1,14 +1,15 @@
 import { dirname, join, resolve } from 'node:path';
-import { isProgrammingError, messageOf } from '../contracts/error-text.ts';
+import { isProgrammingError, messageOf } from '../lib/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { nameOf } from '../contracts/rejection.ts';
-import { syncFolder, writeDurably, type StepHook } from './lake/durable-file.ts';
-import { eventColumns, type EventColumns } from './lake/event-columns.ts';
-import { claimLake } from './lake/owner.ts';
-import { segmentPath } from './lake/paths.ts';
-import { BrokenSegmentError, encodeSegment, readSegment, type SegmentSource } from './lake/segment.ts';
-import type { Delivery, Sink } from './port.ts';
+import { syncFolder, writeDurably, type StepHook } from '../lake/durable-file.ts';
+import { eventColumns, type EventColumns } from '../lake/event-columns.ts';
+import { claimLake } from '../lake/owner.ts';
+import { segmentPath } from '../lake/paths.ts';
+import { BrokenSegmentError, encodeSegment, readSegment, type SegmentSource } from '../lake/segment.ts';
+import type { Delivery } from '../contracts/delivery.ts';
+import type { Sink } from './port.ts';
 
 export interface LakeSinkOptions {
   /** Folder of the lake; made when it is missing. */

@@ -1,7 +1,7 @@
 import { HeadraceError } from '../contracts/failures.ts';
 import { ledgerTarget } from '../contracts/names.ts';
 import type { Pool } from '../database/pool.ts';
-import { createRangeWriter } from '../database/ranges.ts';
+import { createRangeWriter } from '../ledger/ranges.ts';
 import { untilAborted } from '../database/until-aborted.ts';
 import type { Sink } from './port.ts';
 import { failureOf } from './postgres-failure.ts';

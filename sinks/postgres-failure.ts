@@ -1,4 +1,4 @@
-import { isPostgresError, isProgrammingError, messageOf } from '../contracts/error-text.ts';
+import { isPostgresError, isProgrammingError, messageOf } from '../lib/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 
 /** A text of ours is whole UTF-8 without NUL, so a database that has no form for it is what is wrong. */
@@ -10,7 +10,7 @@ const wrongClasses = /^(0A|3F|42)/;
 
 /**
  * What an error of a sink in Postgres means. `SINK_REFUSED_ROW` is a suspicion: before a row is blamed for it the sink must take
- * another one (activities/examine-refusal.ts). Only codes and names of tables are told: Postgres quotes values, which may be personal.
+ * another one (sinks/policy/examine-refusal.ts). Only codes and names of tables are told: Postgres quotes values, which may be personal.
  */
 export function failureOf(error: unknown): HeadraceError {
   if (error instanceof HeadraceError) return error;

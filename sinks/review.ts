@@ -5,13 +5,14 @@ import type { AnyPipeline, ReviewPolicy } from '../contracts/pipeline.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf } from '../contracts/rejection.ts';
 import { untilAborted } from '../database/until-aborted.ts';
-import { addWaitingReviews, probeWaitingReview, type WaitingReview } from '../database/waiting-reviews.ts';
-import type { DecisionRow, Sink } from './port.ts';
+import { addWaitingReviews, probeWaitingReview, type WaitingReview } from '../reviews/waiting.ts';
+import type { DecisionRow } from '../contracts/delivery.ts';
+import type { Sink } from './port.ts';
 import { failureOf } from './postgres-failure.ts';
 
 /**
  * Keeps a review for each row, at most one per event key. It waits in Postgres; the worker opens it when the reviewers have room
- * (worker/open-reviews.ts).
+ * (reviews/open-reviews.ts).
  */
 export function createReviewSink({ pool }: { pool: Pool }): Sink {
   return {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Halt } from '../activities/ports.ts';
-import type { Logger } from '../runtime/log.ts';
+import type { Halt } from '../scoring/ports.ts';
+import type { Logger } from '../lib/log.ts';
 import { Rarely } from './rarely.ts';
 
 /** A batch that waits is tried every few seconds, maybe by another worker: what was not told for this long is over. */

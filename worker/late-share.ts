@@ -1,4 +1,4 @@
-import type { Logger } from '../runtime/log.ts';
+import type { Logger } from '../lib/log.ts';
 import { Rarely } from './rarely.ts';
 
 const windowMs = 60_000;

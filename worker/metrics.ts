@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { ActivityReports } from '../activities/ports.ts';
-import { RecordLatency } from '../runtime/record-latency.ts';
-import type { Logger } from '../runtime/log.ts';
+import type { ActivityReports } from '../scoring/ports.ts';
+import { RecordLatency } from '../process/record-latency.ts';
+import type { Logger } from '../lib/log.ts';
 import { createHaltReports } from './halt-reports.ts';
 import { createLateShare } from './late-share.ts';
 import { Rarely } from './rarely.ts';

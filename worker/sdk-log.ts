@@ -1,5 +1,5 @@
 import { makeTelemetryFilterString, Runtime, type Logger as TemporalLogger } from '@temporalio/worker';
-import type { Logger } from '../runtime/log.ts';
+import type { Logger } from '../lib/log.ts';
 
 type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 /** In the SDK's order. */

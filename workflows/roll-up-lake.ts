@@ -1,6 +1,6 @@
 import { ActivityFailure, ApplicationFailure, log, proxyActivities, setCurrentDetails } from '@temporalio/workflow';
 import type { LakeActivities } from '../activities/types.ts';
-import type { LakeHole, RollUpPlan, RollUpResult } from '../sinks/lake/types.ts';
+import type { LakeHole, RollUpPlan, RollUpResult } from '../lake/types.ts';
 
 /** Tries are few, because the schedule starts the next run only when this one has ended, and that one goes on with what is left. */
 const { planRollUp, rollUp } = proxyActivities<LakeActivities>({

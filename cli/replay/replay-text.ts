@@ -1,6 +1,6 @@
-import type { ReadableFailure } from './readable-value.ts';
-import type { Verdict } from './replay-history.ts';
-import type { Run, Step } from './steps.ts';
+import type { ReadableFailure } from '../../temporal/history/readable-value.ts';
+import type { Verdict } from '../../temporal/history/replay-history.ts';
+import type { Run, Step } from '../../temporal/history/steps.ts';
 
 const indent = ' '.repeat(20);
 /** Longer values are cut in text; the JSON form has them whole. */

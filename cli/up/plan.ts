@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hostPort, reachableHost } from '../../contracts/host-port.ts';
+import { hostPort, reachableHost } from '../../lib/host-port.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';

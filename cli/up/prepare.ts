@@ -1,5 +1,5 @@
 import { messageOf } from '../../contracts/failures.ts';
-import { proxyVariablesOf } from '../../contracts/proxies.ts';
+import { proxyVariablesOf } from '../../lib/proxies.ts';
 import { prepareKafka, preparePostgres, prepareTemporal } from '../../stack/servers/index.ts';
 import type { OnProgress, PostgresBinaries } from '../../stack/servers/index.ts';
 import type { Embedded } from './addresses.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hostPort, reachableHost } from '../../contracts/host-port.ts';
+import { hostPort, reachableHost } from '../../lib/host-port.ts';
 import { freePort, isPortTaken } from '../../stack/servers/index.ts';
 import { startNodeProcess } from '../../stack/supervisor/index.ts';
 import type { DataFolder, Service } from '../../stack/supervisor/index.ts';

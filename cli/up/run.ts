@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { messageOf } from '../../contracts/failures.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import { loadPipelines } from '../../pipelines/load.ts';
-import { installQuietQueue } from '../../runtime/kafka-quiet-queue.ts';
+import { installQuietQueue } from '../../kafka/quiet-queue.ts';
 import { defaultCacheDir } from '../../stack/servers/index.ts';
 import { diskUseBytes, endLeftovers, openDataFolder, StoppedError } from '../../stack/supervisor/index.ts';
 import type { DataFolder } from '../../stack/supervisor/index.ts';

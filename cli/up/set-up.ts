@@ -3,11 +3,11 @@ import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
 import { migrate } from '../../database/migrate.ts';
 import { createPool } from '../../database/pool.ts';
-import { connectKafka } from '../../runtime/kafka.ts';
-import { createLogger } from '../../runtime/log.ts';
-import { ensureSearchAttributes } from '../../runtime/search-attributes.ts';
-import { connectTemporal } from '../../runtime/temporal.ts';
-import { ensureTopics } from '../../runtime/topics.ts';
+import { connectKafka } from '../../kafka/connection.ts';
+import { createLogger } from '../../lib/log.ts';
+import { ensureSearchAttributes } from '../../temporal/search-attributes.ts';
+import { connectTemporal } from '../../temporal/connection.ts';
+import { ensureTopics } from '../../kafka/topics.ts';
 import type { Service } from '../../stack/supervisor/index.ts';
 import type { Embedded } from './addresses.ts';
 

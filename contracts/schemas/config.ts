@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { isLoopback, readHostPort } from '../host-port.ts';
-import { proxyVariablesOf } from '../proxies.ts';
+import { isLoopback, readHostPort } from '../../lib/host-port.ts';
+import { proxyVariablesOf } from '../../lib/proxies.ts';
 import { settings, type Setting } from './settings.ts';
 
 export { isLoopback };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { readHostPort } from '../host-port.ts';
+import { readHostPort } from '../../lib/host-port.ts';
 
 /** One setting: its environment variable, what it may be, and a sentence for the configuration table. */
 export interface Setting<T extends z.ZodType> {

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { makeFolder } from '../../files/make-folder.ts';
+import { makeFolder } from '../../lib/make-folder.ts';
 import { acquireLock, LockedError } from '../servers/lock.ts';
 import type { FileLock } from '../servers/lock.ts';
 import { removePostgresElsewhere } from '../servers/postgres-home.ts';

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { decodeDecisions } from '../../contracts/decisions-frame.ts';
 import { HeadraceError, type FailureCode } from '../../contracts/failures.ts';
 import type { Prediction } from '../../contracts/pipeline.ts';
-import type { DecisionRow } from '../../sinks/port.ts';
+import type { DecisionRow } from '../../contracts/delivery.ts';
 import { paymentsPipeline, type Payment } from '../live/payments.ts';
 import { Rig } from './rig.ts';
 

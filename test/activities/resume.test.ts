@@ -1,6 +1,6 @@
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { CopyPort, RecordsPort } from '../../activities/ports.ts';
+import type { CopyPort, RecordsPort } from '../../scoring/ports.ts';
 import { createResumeActivities } from '../../activities/resume.ts';
 import { encodeHeaders, headersIn, textHeader, type RecordHeader } from '../../contracts/record-headers.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';

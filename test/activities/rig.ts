@@ -1,13 +1,14 @@
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
-import { Batches } from '../../activities/batches.ts';
+import { Batches } from '../../scoring/batches.ts';
 import { createDeadLetter } from '../../activities/dead-letter.ts';
-import { createDecide } from '../../activities/decide.ts';
+import { createDecide } from '../../scoring/decide.ts';
 import { createDeliver } from '../../activities/deliver.ts';
 import { createDeliverTogether } from '../../activities/deliver-together.ts';
 import { createExtractFeatures } from '../../activities/extract-features.ts';
 import { createInfer } from '../../activities/infer.ts';
-import type { ActivityReports, DeadLetter, ModelPort, RecordedRun } from '../../activities/ports.ts';
-import { guardSink } from '../../activities/sink-guard.ts';
+import type { ActivityReports, DeadLetter, ModelPort } from '../../scoring/ports.ts';
+import type { RecordedRun } from '../../temporal/run-history.ts';
+import { guardSink } from '../../sinks/policy/sink-guard.ts';
 import type { AskedOfScoring, BatchActivities, QuickTry } from '../../activities/types.ts';
 import { decodeDecisions, type Decisions } from '../../contracts/decisions-frame.ts';
 import { batchWorkflowId, type BatchRef } from '../../contracts/event-key.ts';

@@ -3,7 +3,7 @@ import { createSweepActivities, type SweepCounts } from '../../activities/sweep.
 import type { BatchRunsPort } from '../../contracts/batch-runs.ts';
 import type { Chain } from '../../contracts/event-key.ts';
 import type { Pool } from '../../database/pool.ts';
-import { createRangeWriter, readLedger } from '../../database/ranges.ts';
+import { createRangeWriter, readLedger } from '../../ledger/ranges.ts';
 import { uniqueName } from '../stack/live.ts';
 import { openDatabase } from '../database/open.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { watchClock } from '../../bridge/clock-watch.ts';
+import { watchClock } from '../../kafka/clock-watch.ts';
 
 const hour = 3_600_000;
 

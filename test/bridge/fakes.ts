@@ -1,6 +1,8 @@
-import type { BatchStart, Clock, Commit, Fetch, LastStarted, LogBounds, Source, SourceHandlers, StartAnswer, Starter } from '../../bridge/ports.ts';
+import type { BatchStart, LastStarted, StartAnswer, Starter } from '../../temporal/starter.ts';
+import type { Clock } from '../../bridge/clock.ts';
+import type { Commit, Fetch, LogBounds, Source, SourceHandlers } from '../../kafka/source.ts';
 import type { BridgeReports } from '../../bridge/reports.ts';
-import type { RunWait } from '../../runtime/run-waits.ts';
+import type { RunWait } from '../../temporal/run-waits.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
 
 export function recordAt(offset: number, text = `v${offset}`): KafkaRecord {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { encodeCommitMetadata } from '../../bridge/commit-metadata.ts';
 import { createGroupState } from '../../bridge/first-positions.ts';
-import type { Commit, LastStarted } from '../../bridge/ports.ts';
+import type { Commit } from '../../kafka/source.ts';
+import type { LastStarted } from '../../temporal/starter.ts';
 import { FakeSource } from './fakes.ts';
 
 const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Lane, recordBytes } from '../../bridge/lane.ts';
-import type { Fetch } from '../../bridge/ports.ts';
+import type { Fetch } from '../../kafka/source.ts';
 import { encodeHeaders, textHeader } from '../../contracts/record-headers.ts';
 import { encodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
 

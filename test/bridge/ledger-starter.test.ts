@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { withLedger } from '../../bridge/ledger-starter.ts';
-import type { LastStarted, Starter } from '../../bridge/ports.ts';
+import type { LastStarted, Starter } from '../../temporal/starter.ts';
 
 const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0 };
 const gone = () => Promise.reject(new Error('no Postgres'));

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createBridgeReports } from '../../bridge/metrics.ts';
-import { createLogger } from '../../runtime/log.ts';
+import { createLogger } from '../../lib/log.ts';
 
 const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 3 };
 const labels = 'pipeline="p",topic="t",partition="3"';

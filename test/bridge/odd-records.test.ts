@@ -3,12 +3,12 @@ import { CompressionTypes, Kafka, logLevel, Partitioners, type Admin } from 'kaf
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Budget } from '../../bridge/budget.ts';
 import { systemClock } from '../../bridge/clock.ts';
-import { createKafkaSource } from '../../bridge/kafka-source.ts';
+import { createKafkaSource } from '../../kafka/consumer.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
 import { headersIn, textHeader } from '../../contracts/record-headers.ts';
 import { decodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
-import { readTopicRange } from '../../runtime/topic-range.ts';
-import { createPublisher } from '../../runtime/publisher.ts';
+import { readTopicRange } from '../../kafka/topic-range.ts';
+import { createPublisher } from '../../kafka/producer.ts';
 import { until } from '../live/wait.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { FakeStarter, recordingReports } from './fakes.ts';

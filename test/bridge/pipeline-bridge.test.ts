@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Budget } from '../../bridge/budget.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
-import type { Clock } from '../../bridge/ports.ts';
+import type { Clock } from '../../bridge/clock.ts';
 import { until } from '../live/wait.ts';
 import { FakeSource, FakeStarter, fetchOf, recordAt, recordingReports } from './fakes.ts';
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { registerReplay } from '../../cli/replay.ts';
-import type { Run, Step } from '../../cli/replay/steps.ts';
-import { historyToJson } from '../../cli/replay/history-json.ts';
+import type { Run, Step } from '../../temporal/history/steps.ts';
+import { historyToJson } from '../../temporal/history/history-json.ts';
 import { readRecorded, recordedFile, recordedNames } from '../replay/histories.ts';
 import { runCommand } from './run-command.ts';
 

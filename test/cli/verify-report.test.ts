@@ -5,7 +5,7 @@ import type { BatchRun } from '../../contracts/batch-runs.ts';
 import { encodeCommitMetadata } from '../../contracts/schemas/commit-metadata.ts';
 import { batchWorkflowId, type Chain } from '../../contracts/event-key.ts';
 import type { Pool } from '../../database/pool.ts';
-import { createRangeWriter } from '../../database/ranges.ts';
+import { createRangeWriter } from '../../ledger/ranges.ts';
 import { openDatabase } from '../database/open.ts';
 import { uniqueName } from '../stack/live.ts';
 

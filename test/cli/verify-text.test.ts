@@ -3,7 +3,7 @@ import type { VerifyReport } from '../../cli/verify-report.ts';
 import { verifyText } from '../../cli/verify-text.ts';
 import type { BatchRun } from '../../contracts/batch-runs.ts';
 import { batchWorkflowId, type Chain } from '../../contracts/event-key.ts';
-import type { ChainReport } from '../../database/check-chains.ts';
+import type { ChainReport } from '../../ledger/check-chains.ts';
 
 const chain: Chain = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 3 };
 const run = (position: number, more: Partial<BatchRun> = {}): BatchRun => ({ workflowId: batchWorkflowId(chain, position), runId: 'r', chain, position, end: position + 10, count: 10, status: 'TERMINATED', startedAtMs: 0, ...more });

@@ -2,9 +2,9 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { migrate } from '../../database/migrate.ts';
 import { createPool, type Pool } from '../../database/pool.ts';
-import { createRangeWriter, mergeOldRanges, readLedger } from '../../database/ranges.ts';
+import { createRangeWriter, mergeOldRanges, readLedger } from '../../ledger/ranges.ts';
 import { withClient } from '../../database/with-client.ts';
-import { createVerdictDesk } from '../../gateway/verdict-desk.ts';
+import { createVerdictDesk } from '../../reviews/verdict-service.ts';
 import { uniqueName } from '../stack/live.ts';
 import { openDatabase } from './open.ts';
 

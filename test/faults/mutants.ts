@@ -34,8 +34,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'allow-duplicate', about: 'a position may be started again when its run is closed', row: 'group-deleted', caughtBy: /were started for records that had been decided/,
     changes: [
-      { file: 'bridge/temporal-starter.ts', from: "workflowIdReusePolicy: 'REJECT_DUPLICATE'", to: "workflowIdReusePolicy: 'ALLOW_DUPLICATE'" },
-      { file: 'bridge/temporal-starter.ts', from: 'updateId: scoredUpdateName,', to: 'updateId: `${scoredUpdateName}-${Math.random()}`,' },
+      { file: 'temporal/temporal-starter.ts', from: "workflowIdReusePolicy: 'REJECT_DUPLICATE'", to: "workflowIdReusePolicy: 'ALLOW_DUPLICATE'" },
+      { file: 'temporal/temporal-starter.ts', from: 'updateId: scoredUpdateName,', to: 'updateId: `${scoredUpdateName}-${Math.random()}`,' },
     ],
   },
   { name: 'adopt-local-end', about: 'the lane goes on from the end that it has cut, not from that of the run that exists', row: 'kill-both-bridges', caughtBy: wrongEffects, changes: [localEnd] },
@@ -45,7 +45,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'random-object-key', about: "a segment's name is not that of its range alone", row: 'kill-worker', caughtBy: /lake: .*: (lost|twice)$/,
-    changes: [{ file: 'sinks/lake/paths.ts', from: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end)}.seg`;', to: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end + Math.floor(Math.random() * 50))}.seg`;' }],
+    changes: [{ file: 'lake/paths.ts', from: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end)}.seg`;', to: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end + Math.floor(Math.random() * 50))}.seg`;' }],
   },
   {
     name: 'dead-letter-skipped', about: 'refused records are dropped', row: 'poison', caughtBy: /neither decided nor a dead letter/,
@@ -80,13 +80,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'headers-as-texts', about: 'a header without a value is taken for one with a text', row: 'odd-records', caughtBy: /the backlog is committed|consumers were built anew/,
-    changes: [{ file: 'runtime/kafka-record.ts', from: '  if (storedHeaders) record.headers = storedHeaders;', to: '  for (const [, value] of headersIn(storedHeaders)) value!.toString();\n  if (storedHeaders) record.headers = storedHeaders;' },
-      { file: 'runtime/kafka-record.ts', from: "import { messageOf } from '../contracts/failures.ts';", to: "import { messageOf } from '../contracts/failures.ts';\nimport { headersIn } from '../contracts/record-headers.ts';" }],
+    changes: [{ file: 'kafka/record.ts', from: '  if (storedHeaders) record.headers = storedHeaders;', to: '  for (const [, value] of headersIn(storedHeaders)) value!.toString();\n  if (storedHeaders) record.headers = storedHeaders;' },
+      { file: 'kafka/record.ts', from: "import { messageOf } from '../contracts/failures.ts';", to: "import { messageOf } from '../contracts/failures.ts';\nimport { headersIn } from '../contracts/record-headers.ts';" }],
   },
   {
     name: 'headers-copied-for-each', about: 'all headers of a record are copied for each further one', row: 'odd-records', caughtBy: /the backlog is committed|consumers were built anew|Kafka tells what it holds/,
-    changes: [{ file: 'runtime/kafka-record.ts', from: '  if (storedHeaders) record.headers = storedHeaders;', to: '  let all: Record<string, unknown> = {};\n  for (const [name, value] of headersIn(storedHeaders)) all = { ...all, [Buffer.from(name).toString()]: value };\n  if (storedHeaders) record.headers = storedHeaders;' },
-      { file: 'runtime/kafka-record.ts', from: "import { messageOf } from '../contracts/failures.ts';", to: "import { messageOf } from '../contracts/failures.ts';\nimport { headersIn } from '../contracts/record-headers.ts';" }],
+    changes: [{ file: 'kafka/record.ts', from: '  if (storedHeaders) record.headers = storedHeaders;', to: '  let all: Record<string, unknown> = {};\n  for (const [name, value] of headersIn(storedHeaders)) all = { ...all, [Buffer.from(name).toString()]: value };\n  if (storedHeaders) record.headers = storedHeaders;' },
+      { file: 'kafka/record.ts', from: "import { messageOf } from '../contracts/failures.ts';", to: "import { messageOf } from '../contracts/failures.ts';\nimport { headersIn } from '../contracts/record-headers.ts';" }],
   },
   {
     name: 'any-record-time', about: 'a record time is believed whatever it is', row: 'odd-records', caughtBy: /the backlog is committed/,
@@ -102,7 +102,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'coordinator-not-looked-for', about: 'heartbeats go on to a coordinator that is dead', row: 'brokers-killed', caughtBy: /lost its place in the group|work went on after/,
-    changes: [{ file: 'bridge/lost-brokers.ts', from: 'if (!isLost(error) && !isElsewhere(error)) throw error;', to: 'if (error) throw error;' }],
+    changes: [{ file: 'kafka/coordinator-failover.ts', from: 'if (!isLost(error) && !isElsewhere(error)) throw error;', to: 'if (error) throw error;' }],
   },
 ];
 

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { decodeFeatures } from '../../contracts/features-frame.ts';
 import { activeCommits, idleMs } from '../../features/chain-progress.ts';
 import { compileFeatures, foldBatch, MemoryStore, openLmdbStore, type FeatureStore } from '../../features/index.ts';
-import { printedBy } from '../files/child.ts';
+import { printedBy } from '../lib/child.ts';
 import { batchRecords, childLog } from './lmdb-log.ts';
 import { applyRange, batchOf, eventsOf, payments, type Payment } from './support.ts';
 

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { expect, it } from 'vitest';
 import { encodeRecords } from '../../contracts/records-frame.ts';
-import { createPayloadCodec } from '../../runtime/payload-codec.ts';
+import { createPayloadCodec } from '../../temporal/payload-codec.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { testGateway } from './rig.ts';
 

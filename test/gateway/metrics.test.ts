@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { GatewayApp } from '../../gateway/app.ts';
-import { startMetricsServer } from '../../runtime/metrics-server.ts';
+import { startMetricsServer } from '../../process/metrics-server.ts';
 import { testGateway } from './rig.ts';
 
 describe('/metrics', () => {

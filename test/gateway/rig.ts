@@ -1,8 +1,8 @@
 import { Registry } from 'prom-client';
 import type { GatewayApp } from '../../gateway/app.ts';
 import { createGateway, type GatewayOptions } from '../../gateway/server.ts';
-import { createLogger } from '../../runtime/log.ts';
-import { createPayloadCodec } from '../../runtime/payload-codec.ts';
+import { createLogger } from '../../lib/log.ts';
+import { createPayloadCodec } from '../../temporal/payload-codec.ts';
 import { orders, returns } from './orders.ts';
 
 const notGiven = (what: string) => () => Promise.reject(new Error(`this test has no ${what}`));

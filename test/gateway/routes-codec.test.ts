@@ -9,7 +9,7 @@ import { encodeRecords } from '../../contracts/records-frame.ts';
 import { encodeScored } from '../../contracts/scored-frame.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
 import { codecOrigins } from '../../gateway/routes-codec.ts';
-import { createPayloadCodec } from '../../runtime/payload-codec.ts';
+import { createPayloadCodec } from '../../temporal/payload-codec.ts';
 import { testGateway } from './rig.ts';
 
 interface JsonPayload { metadata: Record<string, string>; data?: string }

@@ -2,7 +2,7 @@ import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { countDecisions } from '../../database/decisions.ts';
 import { createPool } from '../../database/pool.ts';
-import { writeReviewTransition } from '../../database/reviews.ts';
+import { writeReviewTransition } from '../../reviews/projection.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
 import { createDashboardSink } from '../../sinks/dashboard.ts';
 import { openDatabase } from '../database/open.ts';

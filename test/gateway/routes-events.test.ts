@@ -1,7 +1,7 @@
 import { Kafka, logLevel, type Consumer } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GatewayApp } from '../../gateway/app.ts';
-import { createPublisher, type Publisher } from '../../runtime/publisher.ts';
+import { createPublisher, type Publisher } from '../../kafka/producer.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { orderEvent, orders } from './orders.ts';
 import { testGateway } from './rig.ts';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPool, type Pool } from '../../database/pool.ts';
-import { countReviews } from '../../database/review-lists.ts';
-import { addWaitingReviews } from '../../database/waiting-reviews.ts';
+import { countReviews } from '../../reviews/lists.ts';
+import { addWaitingReviews } from '../../reviews/waiting.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
-import { createVerdictSender, type SendVerdict } from '../../gateway/temporal-verdicts.ts';
+import { createVerdictSender, type SendVerdict } from '../../temporal/verdicts.ts';
 import { reviewInput, startReviewRig, type ReviewRig } from '../workflows/review-rig.ts';
 import { testGateway } from './rig.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { setProxyVariables, useCountingProxy } from '../runtime/counting-proxy.ts';
+import { setProxyVariables, useCountingProxy } from '../kafka/counting-proxy.ts';
 import { useClient, useScriptedServer } from './support/servers.ts';
 
 test('proxies of the environment are not asked for the address that a client was given', async () => {

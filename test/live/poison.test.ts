@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeHeaders, headersIn, readableHeaders, textHeader } from '../../contracts/record-headers.ts';
-import { createPublisher } from '../../runtime/publisher.ts';
+import { createPublisher } from '../../kafka/producer.ts';
 import { dashboardRows, deadLetters, lakeTable, openBatches, readTopic } from './collect.ts';
 import { differences, recompute } from './oracle.ts';
 import { System } from './system.ts';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { registerStatus } from '../../cli/status.ts';
 import type { VerifyReport } from '../../cli/verify-report.ts';
-import { ensureSchedule } from '../../runtime/schedules.ts';
+import { ensureSchedule } from '../../temporal/schedules.ts';
 import { runCommand } from '../cli/run-command.ts';
 import { root, textOf } from '../source-tree.ts';
 import { FaultProxy } from '../faults/proxy/fault-proxy.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { Kafka, logLevel, Partitioners, type Admin, type Producer } from 'kafkajs';
 import pg from 'pg';
-import { createPayloadCodec } from '../../runtime/payload-codec.ts';
+import { createPayloadCodec } from '../../temporal/payload-codec.ts';
 import { createDatabase, createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
 import { Child } from './child.ts';
 

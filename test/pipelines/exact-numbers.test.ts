@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import * as mini from 'zod/mini';
 import { z as z3 } from 'zod/v3';
-import { mayHoldBigIntegers, parseWithNumberLiterals } from '../../pipelines/number-literals.ts';
+import { mayHoldBigIntegers, parseWithNumberLiterals } from '../../lib/number-literals.ts';
 import { parseValue } from '../../pipelines/parse-value.ts';
 import { Refused } from '../../pipelines/refused.ts';
 

@@ -1,5 +1,5 @@
 // Loads the pipelines of a folder in a process of its own, as all processes do, and prints what their schemas make of a value, or why not.
-import { definitionOf } from '../../contracts/schema-definition.ts';
+import { definitionOf } from '../../lib/schema-definition.ts';
 import { loadPipelines } from '../../pipelines/load.ts';
 
 const [dir, value] = process.argv.slice(2);

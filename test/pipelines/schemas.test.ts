@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod';
 import * as mini from 'zod/mini';
 import { z as z3 } from 'zod/v3';
-import { jsonOfEvent } from '../../contracts/plain-json.ts';
+import { jsonOfEvent } from '../../lib/plain-json.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import type { Pool } from '../../database/pool.ts';
 import { decodeEvents } from '../../pipelines/decode-event.ts';
@@ -13,7 +13,7 @@ import { definePipeline, type PipelineDefinition } from '../../pipelines/define.
 import { schemaProblems } from '../../pipelines/schema-problems.ts';
 import { createDashboardSink } from '../../sinks/dashboard.ts';
 import { openDatabase } from '../database/open.ts';
-import { LakeRig } from '../sinks/lake-rig.ts';
+import { LakeRig } from '../lake/lake-rig.ts';
 import { decisionRow, deliveryOf } from '../sinks/rows.ts';
 
 type AnyDefinition = PipelineDefinition<any, string, string>;

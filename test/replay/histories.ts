@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { historyFromJson, historyToJson, type History } from '../../cli/replay/history-json.ts';
+import { historyFromJson, historyToJson, type History } from '../../temporal/history/history-json.ts';
 
 const folder = join(import.meta.dirname, 'histories');
 /** Fixtures stay small enough to be read in a review. */

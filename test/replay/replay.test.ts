@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, makeTelemetryFilterString, Runtime, Worker, type ReplayResult, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { dataConverter } from '../../runtime/temporal.ts';
+import { dataConverter } from '../../temporal/connection.ts';
 import { readRecorded, recordedNames } from './histories.ts';
 
 const root = join(import.meta.dirname, '..', '..');

@@ -1,4 +1,4 @@
-import { CatchUp } from '../../activities/catch-up.ts';
+import { CatchUp } from '../../scoring/catch-up.ts';
 import { chainId, type BatchRef } from '../../contracts/event-key.ts';
 import { HeadraceError } from '../../contracts/failures.ts';
 import { decodeFeatures } from '../../contracts/features-frame.ts';

@@ -1,10 +1,10 @@
 import { Budget } from '../../bridge/budget.ts';
 import { OpenBatches } from '../../bridge/open-batches.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
-import type { Starter } from '../../bridge/ports.ts';
+import type { Starter } from '../../temporal/starter.ts';
 import type { BridgeReports } from '../../bridge/reports.ts';
-import { createTemporalStarter } from '../../bridge/temporal-starter.ts';
-import { Turns } from '../../bridge/turns.ts';
+import { createTemporalStarter } from '../../temporal/temporal-starter.ts';
+import { Turns } from '../../bridge/scoring-limiter.ts';
 import { messageOf } from '../../contracts/failures.ts';
 import { createFakeClient } from './fake-client.ts';
 import { sessionTimeoutMs } from './fake-group.ts';

@@ -1,4 +1,4 @@
-import type { Commit } from '../../bridge/ports.ts';
+import type { Commit } from '../../kafka/source.ts';
 import type { FakeSource } from './fake-source.ts';
 import type { World } from './world.ts';
 

@@ -1,5 +1,5 @@
 import { decodeCommitMetadata } from '../../bridge/commit-metadata.ts';
-import type { Commit, Source, SourceHandlers } from '../../bridge/ports.ts';
+import type { Commit, Source, SourceHandlers } from '../../kafka/source.ts';
 import type { LogRead } from './fake-log.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';

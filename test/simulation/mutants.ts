@@ -1,7 +1,8 @@
 import { encodeCommitMetadata } from '../../bridge/commit-metadata.ts';
 import { Partition } from '../../bridge/partition.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
-import type { Source, Starter } from '../../bridge/ports.ts';
+import type { Source } from '../../kafka/source.ts';
+import type { Starter } from '../../temporal/starter.ts';
 
 /** Bugs that are planted to see whether the simulation finds them. */
 export interface Mutant {

@@ -1,4 +1,4 @@
-import { redrivePoint } from '../../runtime/redrive.ts';
+import { redrivePoint } from '../../temporal/redrive.ts';
 import { historyOf } from './fake-client.ts';
 import type { World } from './world.ts';
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../bridge/ports.ts';
+import type { Clock } from '../../bridge/clock.ts';
 import type { Scheduler } from './scheduler.ts';
 
 interface Step {

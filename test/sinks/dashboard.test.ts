@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createPool, type Pool } from '../../database/pool.ts';
 import { createDashboardSink } from '../../sinks/dashboard.ts';
-import type { DecisionRow } from '../../sinks/port.ts';
+import type { DecisionRow } from '../../contracts/delivery.ts';
 import { openDatabase } from '../database/open.ts';
 import { decisionRow, deliveryOf } from './rows.ts';
 

@@ -3,10 +3,10 @@ import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { segmentPath } from '../../sinks/lake/paths.ts';
-import { decodeSegment } from '../../sinks/lake/segment.ts';
+import { segmentPath } from '../../lake/paths.ts';
+import { decodeSegment } from '../../lake/segment.ts';
 import { createLakeSink } from '../../sinks/lake.ts';
-import { printedBy } from '../files/child.ts';
+import { printedBy } from '../lib/child.ts';
 import { chain, decisionRow, deliveryOf } from './rows.ts';
 
 const orders = z.object({ orderId: z.string(), amount: z.number(), note: z.string(), at: z.date().optional(), items: z.array(z.string()).optional() });

@@ -1,13 +1,14 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { examineRefusal, isRefusal, newSearch, noteAccepted, type SinkEvidence } from '../../activities/examine-refusal.ts';
-import { guardSink } from '../../activities/sink-guard.ts';
+import { examineRefusal, isRefusal, newSearch, noteAccepted, type SinkEvidence } from '../../sinks/policy/examine-refusal.ts';
+import { guardSink } from '../../sinks/policy/sink-guard.ts';
 import type { HeadraceError } from '../../contracts/failures.ts';
 import type { AnyPipeline, ReviewPolicy } from '../../contracts/pipeline.ts';
 import { migrate } from '../../database/migrate.ts';
 import type { Pool } from '../../database/pool.ts';
 import { createDashboardSink } from '../../sinks/dashboard.ts';
-import type { DecisionRow, Sink } from '../../sinks/port.ts';
+import type { DecisionRow } from '../../contracts/delivery.ts';
+import type { Sink } from '../../sinks/port.ts';
 import { createReviewSink } from '../../sinks/review.ts';
 import { openDatabase } from '../database/open.ts';
 import { decisionRow, deliveryOf } from './rows.ts';

@@ -1,6 +1,6 @@
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { eventKey } from '../../contracts/event-key.ts';
-import type { DecisionRow, Delivery } from '../../sinks/port.ts';
+import type { DecisionRow, Delivery } from '../../contracts/delivery.ts';
 
 export const chain = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 3 };
 

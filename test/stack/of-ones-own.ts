@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
-import { ensureSearchAttributes } from '../../runtime/search-attributes.ts';
+import { ensureSearchAttributes } from '../../temporal/search-attributes.ts';
 
 /** A short name that no other test has. */
 export function uniqueName(prefix: string): string {

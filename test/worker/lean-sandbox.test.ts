@@ -3,8 +3,8 @@ import v8 from 'node:v8';
 import vm, { Script } from 'node:vm';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { dataConverter } from '../../runtime/temporal.ts';
-import { preloadModules, workflowsPath } from '../../runtime/workflow-bundle.ts';
+import { dataConverter } from '../../temporal/connection.ts';
+import { preloadModules, workflowsPath } from '../../temporal/workflow-bundle.ts';
 import { withLeanSandbox } from '../../worker/lean-sandbox.ts';
 import { readRecorded } from '../replay/histories.ts';
 

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
-import type { Halt } from '../../activities/ports.ts';
-import type { Logger } from '../../runtime/log.ts';
+import type { Halt } from '../../scoring/ports.ts';
+import type { Logger } from '../../lib/log.ts';
 import { createHaltReports } from '../../worker/halt-reports.ts';
 import { createLateShare } from '../../worker/late-share.ts';
 import { createActivityReports } from '../../worker/metrics.ts';

@@ -1,6 +1,6 @@
 import { Runtime } from '@temporalio/worker';
 import { afterEach, expect, test, vi } from 'vitest';
-import type { Logger } from '../../runtime/log.ts';
+import type { Logger } from '../../lib/log.ts';
 import { installRuntime } from '../../worker/sdk-log.ts';
 
 /** A log that takes lines from a level on. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
-import { createTritonModel } from '../../worker/triton-model.ts';
+import { createTritonModel } from '../../scoring/triton-model.ts';
 import { useClient } from '../inference-client/support/servers.ts';
 import { paymentsPipeline } from '../live/payments.ts';
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { dataConverter } from '../../runtime/temporal.ts';
-import { preloadModules, workflowsPath } from '../../runtime/workflow-bundle.ts';
+import { dataConverter } from '../../temporal/connection.ts';
+import { preloadModules, workflowsPath } from '../../temporal/workflow-bundle.ts';
 import { bundleWorkflows } from '../../worker/workflow-code.ts';
 
 let folder: string;

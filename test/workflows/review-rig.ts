@@ -5,7 +5,7 @@ import { createReviewActivities } from '../../activities/project-review.ts';
 import { eventKey, reviewWorkflowId } from '../../contracts/event-key.ts';
 import type { ReviewInput, ReviewLabel } from '../../contracts/review.ts';
 import type { Pool } from '../../database/pool.ts';
-import { createReviewStarter } from '../../worker/review-starter.ts';
+import { createReviewStarter } from '../../temporal/review-starter.ts';
 import { openDatabase } from '../database/open.ts';
 import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
 

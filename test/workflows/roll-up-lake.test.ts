@@ -8,9 +8,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createRollUpActivities } from '../../activities/roll-up-lake.ts';
 import { workflowNames } from '../../contracts/names.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
-import { keys, LakeRig, orders } from '../sinks/lake-rig.ts';
+import { keys, LakeRig, orders } from '../lake/lake-rig.ts';
 import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
-import { ensureSchedule, scheduleIdOf } from '../../runtime/schedules.ts';
+import { ensureSchedule, scheduleIdOf } from '../../temporal/schedules.ts';
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 const workflowsPath = fileURLToPath(new URL('../../workflows/roll-up-lake.ts', import.meta.url));

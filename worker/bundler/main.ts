@@ -1,6 +1,6 @@
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { messageOf } from '../../contracts/failures.ts';
-import { preloadModules, workflowsPath } from '../../runtime/workflow-bundle.ts';
+import { preloadModules, workflowsPath } from '../../temporal/workflow-bundle.ts';
 
 // Writes the code of all workflows to standard output; what there is to say about it goes to standard error.
 const [failureConverterPath] = process.argv.slice(2);

@@ -1,5 +1,5 @@
 import type { ServiceStatus } from '../../../stack/supervisor/index.ts';
-import { lasting } from '../../../runtime/problems.ts';
+import { lasting } from '../../../status/problems.ts';
 import type { Standstills } from './standstills.ts';
 import type { Figures, Latency, PipelineFigures } from './figures.ts';
 

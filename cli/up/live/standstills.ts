@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../../contracts/failures.ts';
 import type { PartitionState } from '../../../contracts/partition-state.ts';
-import type { Problem } from '../../../runtime/problems.ts';
+import type { Problem } from '../../../status/problems.ts';
 
 /** How the system stands, as its gateway says. */
 export interface Standstills {

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../../contracts/failures.ts';
-import { makeFolder } from '../../../files/make-folder.ts';
+import { makeFolder } from '../../../lib/make-folder.ts';
 
 /** Remembers how many payments were published, so that a restart goes on instead of repeating. */
 export interface Progress {

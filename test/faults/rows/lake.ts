@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 import { parseEventKey } from '../../../contracts/event-key.ts';
 import type { BatchMemo } from '../../../contracts/names.ts';
-import { segmentPath, segmentsFolder } from '../../../sinks/lake/paths.ts';
+import { segmentPath, segmentsFolder } from '../../../lake/paths.ts';
 import { openBatches } from '../../live/collect.ts';
 import { until } from '../../live/wait.ts';
 import type { Row, RowContext } from '../row.ts';

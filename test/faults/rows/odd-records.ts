@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import type { Message } from 'kafkajs';
 import { textHeader, type RecordHeader } from '../../../contracts/record-headers.ts';
-import { createPublisher } from '../../../runtime/publisher.ts';
+import { createPublisher } from '../../../kafka/producer.ts';
 import { dashboardRows } from '../../live/collect.ts';
 import { paymentMessage } from '../load.ts';
 import type { Row, RowContext } from '../row.ts';

@@ -1,7 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { eventKey } from '../../../contracts/event-key.ts';
 import { searchAttributes } from '../../../contracts/names.ts';
-import { recordBytesMax } from '../../../runtime/kafka-record.ts';
+import { recordBytesMax } from '../../../kafka/record.ts';
 import { deadLetters, openBatches, readTopic } from '../../live/collect.ts';
 import { until } from '../../live/wait.ts';
 import type { Row, RowContext } from '../row.ts';

@@ -2,7 +2,7 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInferenceClient } from '@headrace/inference-client';
 import type { WorkflowExecutionInfo } from '@temporalio/client';
-import { redrive, redrivePoint } from '../../../runtime/redrive.ts';
+import { redrive, redrivePoint } from '../../../temporal/redrive.ts';
 import { openBatches } from '../../live/collect.ts';
 import { until } from '../../live/wait.ts';
 import { linearModels } from '../system/fault-servers.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInferenceClient, type InferenceClient } from '@headrace/inference-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startModelServer, type ModelServer } from '../../../stack/servers/index.ts';
-import { createTritonModel } from '../../../worker/triton-model.ts';
+import { createTritonModel } from '../../../scoring/triton-model.ts';
 import { paymentsPipeline } from '../../live/payments.ts';
 import { linearModels } from './fault-servers.ts';
 import { wrongAnswers, WrongModels } from './wrong-models.ts';

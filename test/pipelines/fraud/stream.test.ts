@@ -9,7 +9,7 @@ import { openProgress } from '../../../pipelines/fraud/simulator/progress.ts';
 import { simulateDays } from '../../../pipelines/fraud/simulator/simulate.ts';
 import { streamPayments, type StreamOptions } from '../../../pipelines/fraud/simulator/stream.ts';
 import { bookWorld } from '../../../pipelines/fraud/simulator/world.ts';
-import { printedBy } from '../../files/child.ts';
+import { printedBy } from '../../lib/child.ts';
 
 const world = { ...bookWorld, customers: 50, terminals: 100, days: 5, radius: 20 };
 const total = [...simulateDays(world)].flat().length;

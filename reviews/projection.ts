@@ -1,0 +1,66 @@
+import type { Pool, PoolClient } from 'pg';
+import { reviewWorkflowId } from '../contracts/event-key.ts';
+import type { AcceptedVerdict, ReviewInput, ReviewTransition } from '../contracts/review.ts';
+import { storableJson, storableText } from '../database/sanitize-text.ts';
+
+/** The row moves to the transition's step unless it is there already; only then is the audit appended. */
+const writeSql = `
+  with written as (
+    insert into reviews as review (id, event_key, event_id, pipeline, title, outcome, why, entities, verdicts, event_time, step, status,
+      opened_at, due_at, escalated_at, decided_at, verdict_id, verdict, reviewer, comment)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+    on conflict (id) do update set step = excluded.step, status = excluded.status, opened_at = excluded.opened_at, due_at = excluded.due_at,
+      escalated_at = coalesce(excluded.escalated_at, review.escalated_at), decided_at = excluded.decided_at,
+      verdict_id = excluded.verdict_id, verdict = excluded.verdict, reviewer = excluded.reviewer, comment = excluded.comment
+    where review.step < excluded.step
+    returning id, pipeline, step
+  )
+  insert into review_audit (pipeline, review_id, step, action, actor, at, detail)
+  select pipeline, id, step, $21, $22, $23, $24 from written
+  on conflict (review_id, step) do nothing`;
+
+/** Writes one transition of a review and its audit entry in one statement. Safe to repeat. */
+export async function writeReviewTransition(pool: Pool, input: ReviewInput, transition: ReviewTransition): Promise<void> {
+  const { action, step, atMs } = transition;
+  const accepted = action === 'decided' ? transition.accepted : undefined;
+  const at = new Date(atMs);
+  const detail = accepted
+    ? { verdictId: accepted.id, verdict: accepted.verdict, comment: accepted.comment }
+    : { dueAt: new Date(transition.dueAtMs).toISOString() };
+  await pool.query({
+    name: 'review-write',
+    text: writeSql,
+    values: [
+      reviewWorkflowId(input.eventKey), input.eventKey, storableText(input.eventId), input.pipeline, storableText(input.title), input.outcome,
+      storableText(input.why), storableJson(input.entities), input.verdicts, new Date(input.eventTimeMs), step, action === 'opened' ? 'open' : action,
+      action === 'opened' ? at : new Date(transition.openedAtMs), new Date(transition.dueAtMs), action === 'escalated' ? at : null,
+      accepted ? at : null, accepted ? storableText(accepted.id) : null, accepted?.verdict, accepted && storableText(accepted.reviewer),
+      accepted?.comment === undefined ? null : storableText(accepted.comment),
+      action, accepted ? storableText(accepted.reviewer) : 'headrace', at, storableJson(detail),
+    ],
+  });
+}
+
+/** The verdict that a review was decided with; null when it has none, or does not exist. */
+export async function findAcceptedVerdict(database: Pool | PoolClient, reviewId: string): Promise<AcceptedVerdict | null> {
+  const { rows } = await database.query<{ id: string; verdict: string; reviewer: string; comment: string | null; decided_at: Date }>(
+    `select coalesce(verdict_id, '') as id, verdict, reviewer, comment, decided_at from reviews where id = $1 and status = 'decided'`,
+    [reviewId],
+  );
+  const row = rows[0];
+  if (!row) return null;
+  return { id: row.id, verdict: row.verdict, reviewer: row.reviewer, comment: row.comment ?? undefined, decidedAtMs: row.decided_at.getTime() };
+}
+
+/** First broken link of a pipeline's audit chain: the sequence number of the row; null when every hash holds. */
+export async function findAuditBreak(pool: Pool, pipeline: string): Promise<number | null> {
+  const { rows } = await pool.query<{ sequence: string }>(
+    `select sequence from (
+       select entry.sequence, entry.hash = review_audit_hash(entry.*::review_audit) as intact,
+         lag(entry.hash, 1, ''::bytea) over chain = entry.previous_hash as linked, entry.sequence = row_number() over chain as numbered
+       from review_audit entry where pipeline = $1 window chain as (order by entry.sequence)
+     ) link where not (intact and linked and numbered) order by sequence limit 1`,
+    [pipeline],
+  );
+  return rows[0] ? Number(rows[0].sequence) : null;
+}

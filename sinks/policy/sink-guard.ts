@@ -1,0 +1,110 @@
+import { HeadraceError } from '../../contracts/failures.ts';
+import type { AnyPipeline } from '../../contracts/pipeline.ts';
+import { Places } from '../../lib/semaphore.ts';
+import type { Delivery } from '../../contracts/delivery.ts';
+import type { Sink } from '../port.ts';
+import { Breaker, retryAfter, type BreakerOptions, type DeliveryCall } from './breaker.ts';
+
+/** How long a quick try may take: nobody waits for it any more after that. */
+export const quickTryMs = 2_000;
+
+/** A try that may be made. */
+export interface AdmittedTry {
+  /** May be called several times, one after the other: for parts of the batch. */
+  deliver(delivery: Delivery, signal: AbortSignal): Promise<void>;
+  /** Whether the sink takes a row that it took before: `known`, or one that it holds. False when there is none; throws when it does not. */
+  probe(pipeline: AnyPipeline, known: Delivery | undefined, signal: AbortSignal): Promise<boolean>;
+  /** Tells that the sink is what is wrong, although it answers. */
+  failed(error: unknown): void;
+}
+
+/** A sink with its policy around it. */
+export interface GuardedSink {
+  readonly name: string;
+  /** Throws `SINK_UNAVAILABLE` when a try should not be made now: asked before anything is loaded for it. */
+  admit(call: DeliveryCall): AdmittedTry;
+}
+
+export interface GuardOptions extends Omit<BreakerOptions, 'onChange'> {
+  deliveriesMax: number;
+  /** Durable tries that may wait for their turn. @default 10 */
+  waitingMax?: number;
+  /** A quick try that takes longer counts as failed. @default 2000 */
+  quickMs?: number;
+  onBreaker?: (pipeline: string, open: boolean) => void;
+}
+
+/**
+ * Limits how many deliveries of a sink are under way. Quick tries beyond that are refused; some durable ones wait their turn, and
+ * further ones come again later, because each that waits holds a place that all activities share. Each pipeline has a breaker of its
+ * own, because what fails may be its topic or table, and must not hold up the others.
+ */
+export function guardSink(sink: Sink, { deliveriesMax, waitingMax = 10, quickMs = quickTryMs, onBreaker, ...breakerOptions }: GuardOptions): GuardedSink {
+  const places = new Places(deliveriesMax);
+  const breakers = new Map<string, Breaker>();
+
+  function breakerOf(pipeline: string): Breaker {
+    let breaker = breakers.get(pipeline);
+    if (!breaker) {
+      breaker = new Breaker(sink.name, { ...breakerOptions, onChange: (open) => onBreaker?.(pipeline, open) });
+      breakers.set(pipeline, breaker);
+    }
+    return breaker;
+  }
+
+  function refuseBeyondLimit(call: DeliveryCall): void {
+    if (call.local ? !places.isFull : places.waiting < waitingMax) return;
+    throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" has ${places.taken} deliveries under way, the most allowed${call.local ? '' : `, and ${places.waiting} waiting`}`, { retryAfterMs: retryAfter(call) });
+  }
+
+  /** Takes a place; a durable try waits for one. Those before it may find out meanwhile that the sink is away. */
+  async function waitForPlace(call: DeliveryCall, breaker: Breaker, isTest: boolean, signal: AbortSignal): Promise<void> {
+    refuseBeyondLimit(call);
+    await places.wait(signal);
+    try {
+      if (!isTest) breaker.admit(call);
+    } catch (error) {
+      places.giveBack();
+      throw error;
+    }
+  }
+
+  return {
+    name: sink.name,
+    admit(call) {
+      const breaker = breakerOf(call.pipeline);
+      refuseBeyondLimit(call);
+      const isTest = breaker.admit(call);
+      async function run<T>(work: () => Promise<T>, signal: AbortSignal, isDelivery: boolean): Promise<T> {
+        if (!places.tryTake()) await waitForPlace(call, breaker, isTest, signal);
+        const begun = breaker.begin();
+        const watch = call.local ? setTimeout(() => begun.slow(), quickMs) : undefined;
+        try {
+          const result = await work();
+          // That an old row is taken says nothing of those that wait.
+          if (isDelivery) begun.succeeded();
+          return result;
+        } catch (error) {
+          begun.failed(error);
+          throw error;
+        } finally {
+          clearTimeout(watch);
+          places.giveBack();
+        }
+      }
+
+      return {
+        deliver: (delivery, signal) => run(() => sink.deliver(delivery, signal), signal, true),
+        probe: (pipeline, known, signal) => run(() => probe(sink, pipeline, known, signal), signal, false),
+        failed: (error) => breaker.begin().failed(error),
+      };
+    },
+  };
+}
+
+async function probe(sink: Sink, pipeline: AnyPipeline, known: Delivery | undefined, signal: AbortSignal): Promise<boolean> {
+  if (sink.probe) return sink.probe(pipeline, known, signal);
+  if (!known) return false;
+  await sink.deliver(known, signal);
+  return true;
+}
