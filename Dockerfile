@@ -16,15 +16,21 @@ COPY --from=packages /app/node_modules node_modules
 COPY package.json tsconfig.json index.ts LICENSE ./
 COPY inference-client inference-client
 COPY contracts contracts
-COPY files files
 COPY lib lib
+COPY kafka kafka
+COPY temporal temporal
 COPY database database
-COPY runtime runtime
+COPY pipelines pipelines
 COPY features features
+COPY lake lake
+COPY ledger ledger
+COPY status status
+COPY process process
+COPY scoring scoring
+COPY reviews reviews
 COPY sinks sinks
 COPY activities activities
 COPY workflows workflows
-COPY pipelines pipelines
 COPY bridge bridge
 COPY worker worker
 COPY gateway gateway

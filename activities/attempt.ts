@@ -1,5 +1,5 @@
-import { activityInfo, heartbeat } from '@temporalio/activity';
-import { toApplicationFailure } from './failure.ts';
+import { activityInfo, heartbeat } from '../temporal/activity.ts';
+import { toApplicationFailure } from '../temporal/failure.ts';
 
 /** Well below the heartbeat time-out that `workflows/batch-steps.ts` sets. */
 const heartbeatMs = 2_000;

@@ -1,4 +1,4 @@
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo } from '../temporal/activity.ts';
 import { deadLettersTarget } from '../contracts/names.ts';
 import { attempt } from './attempt.ts';
 import { recordsOf, type Batches } from '../scoring/batches.ts';

@@ -1,11 +1,12 @@
 import { setMaxListeners } from 'node:events';
-import { activityInfo, log, type Info } from '@temporalio/activity';
+import { activityInfo, log, type Info } from '../temporal/activity.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { DecisionRow, Delivery } from '../contracts/delivery.ts';
 import { attempt } from './attempt.ts';
-import { recordsOf, type Batches, type LoadedBatch } from '../scoring/batches.ts';
+import { recordsOf, type Batches } from '../scoring/batches.ts';
+import { type LoadedBatch } from '../scoring/loaded-batch.ts';
 import { examineRefusal, isRefusal, newSearch, noteAccepted, type Search, type SinkEvidence } from '../sinks/policy/examine-refusal.ts';
 import { withOwnSignal } from '../lib/linked-signal.ts';
 import type { ActivityReports, DeadLetterPort } from '../scoring/ports.ts';

@@ -1,4 +1,4 @@
-import { activityInfo, log } from '@temporalio/activity';
+import { activityInfo, log } from '../temporal/activity.ts';
 import { chainId, type BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { decodeFeatures } from '../contracts/features-frame.ts';
@@ -9,13 +9,15 @@ import { within } from '../lib/with-timeout.ts';
 import { compileFeatures, foldBatch, RefusedInARow, type FeaturePlan } from '../features/index.ts';
 import type { FeatureStore } from '../features/store.ts';
 import { attempt } from './attempt.ts';
-import type { Batches, LoadedBatch } from '../scoring/batches.ts';
+import type { Batches } from '../scoring/batches.ts';
+import type { LoadedBatch } from '../scoring/loaded-batch.ts';
 import { CatchUp } from '../scoring/catch-up.ts';
 import { haltOf } from '../scoring/halt.ts';
 import type { Decide } from '../scoring/decide.ts';
 import { decodeEvents, type DecodingTime } from '../pipelines/decode-event.ts';
 import type { ActivityReports, RecordsPort } from '../scoring/ports.ts';
-import type { AskedOfScoring, BatchActivities } from './types.ts';
+import type { BatchActivities } from './types.ts';
+import type { AskedOfScoring } from '../contracts/scored-frame.ts';
 
 export interface ExtractFeaturesDependencies {
   batches: Batches;

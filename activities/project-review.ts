@@ -3,7 +3,7 @@ import { reviewWorkflowId } from '../contracts/event-key.ts';
 import { eventKeyHeader, labelsTopic } from '../contracts/names.ts';
 import type { AcceptedVerdict, ReviewInput, ReviewLabel, ReviewTransition } from '../contracts/review.ts';
 import { findAcceptedVerdict, writeReviewTransition } from '../reviews/projection.ts';
-import { toApplicationFailure } from './failure.ts';
+import { toApplicationFailure } from '../temporal/failure.ts';
 
 /** The activities of a review, as its workflow sees them. Both are idempotent. */
 export interface ReviewActivities {

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
-import { cancellationSignal, heartbeat, log } from '@temporalio/activity';
+import { cancellationSignal, heartbeat, log } from '../temporal/activity.ts';
 import { isProgrammingError, messageOf } from '../lib/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { refuseForeignLake } from '../lake/owner.ts';
 import { planRollUps } from '../lake/plan.ts';
 import { rollUp } from '../lake/roll-up.ts';
-import { toApplicationFailure } from './failure.ts';
+import { toApplicationFailure } from '../temporal/failure.ts';
 import type { LakeActivities } from './types.ts';
 
 const heartbeatMs = 5_000;

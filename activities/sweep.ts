@@ -1,10 +1,10 @@
-import { heartbeat } from '@temporalio/activity';
+import { heartbeat } from '../temporal/activity.ts';
 import type { BatchRun, BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import type { Chain } from '../contracts/event-key.ts';
 import { checkChain, supersededBy, type ChainReport } from '../ledger/check-chains.ts';
 import type { Pool } from '../database/pool.ts';
 import { createRangeWriter, mergeOldRanges, readLedger } from '../ledger/ranges.ts';
-import { toApplicationFailure } from './failure.ts';
+import { toApplicationFailure } from '../temporal/failure.ts';
 
 /** The activity of the sweep, as its workflow sees it. */
 export interface SweepActivities {

@@ -1,4 +1,5 @@
 import type { BatchRef } from '../contracts/event-key.ts';
+import type { AskedOfScoring } from '../contracts/scored-frame.ts';
 import type { RollUpPlan, RollUpResult, RollUpRound } from '../lake/types.ts';
 
 /** What became of the quick try of a batch's deliveries. */
@@ -7,14 +8,6 @@ export interface QuickTry {
   delivered: Record<string, number>;
   /** Why the others have not taken theirs. */
   missing: Record<string, string>;
-}
-
-/** What a run asks of the steps that score it. Runs of older versions ask for less. */
-export interface AskedOfScoring {
-  /** Features and decisions in one step. */
-  decide?: true;
-  /** The decisions repeat it: all deliveries are tried in one step. */
-  deliverTogether?: true;
 }
 
 /**

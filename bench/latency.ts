@@ -1,3 +1,4 @@
+import type { SentEvent } from './open-loop.ts';
 import { allBatches } from './batch-runs.ts';
 import type { Bench, BenchContext } from './context.ts';
 import { quantile, type Figure } from './figures.ts';
@@ -17,13 +18,6 @@ export interface DoneRange {
   position: number;
   end: number;
   doneMs: number;
-}
-
-/** An event that was sent: where Kafka put it, and when it was due. */
-export interface SentEvent {
-  partition: number;
-  offset: number;
-  dueMs: number;
 }
 
 /** How long events take at a steady rate. The next event is sent when it is due, however long the earlier ones take. */

@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Partitioners } from 'kafkajs';
 import type { BenchContext } from './context.ts';
-import type { SentEvent } from './latency.ts';
+
+/** An event that was sent: where Kafka put it, and when it was due. */
+export interface SentEvent {
+  partition: number;
+  offset: number;
+  dueMs: number;
+}
+
 import { paymentMessage, simulatedPayments } from './payments.ts';
 import { kafkaClient } from './servers.ts';
 import type { BenchSystem } from './system.ts';

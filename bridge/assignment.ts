@@ -1,5 +1,6 @@
+import { boundsOf, boundsAround } from './log-bounds.ts';
 import type { LastStarted } from '../temporal/starter.ts';
-import type { LogBounds, Source } from '../kafka/source.ts';
+import type { Source } from '../kafka/source.ts';
 import type { GroupState } from './first-positions.ts';
 import { truncatedReason } from './out-of-place.ts';
 import { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from './commit-metadata.ts';
@@ -56,8 +57,6 @@ export interface ReadStart {
   lostTo?: number;
 }
 
-const askEndMax = 5;
-
 /**
  * Where to read from, so that kafkajs is never sent outside of the log: it would replace our commit by a default without
  * metadata. The last record may have been deleted since, and then cannot be verified. `tries` counts the calls for this start.
@@ -67,19 +66,4 @@ export async function resolveRead(source: Source, partition: number, { position,
   if (log.end < position) throw new HaltError(truncatedReason(log.end, position));
   if (log.start > position) return { offset: log.start, lostTo: log.start };
   return tail && tail.offset >= log.start ? { offset: Math.min(tail.offset, position), verify: tail } : { offset: position };
-}
-
-/** The log, which should reach to an offset that was read: a new leader may name an end that is too low for a while, so the first tries throw then. */
-export async function boundsAround(source: Source, partition: number, offset: number, tries: number): Promise<LogBounds> {
-  const log = await boundsOf(source, partition);
-  if (log.end < offset && tries < askEndMax) throw new Error(truncatedReason(log.end, offset));
-  return log;
-}
-
-/** The log of one partition. Throws when the brokers do not name it, e.g. while a new one is being made. */
-export async function boundsOf(source: Source, partition: number): Promise<LogBounds> {
-  const bounds = (await source.bounds()).get(partition);
-  if (!bounds) throw new Error(`the brokers do not know partition ${partition} yet`);
-  if (bounds instanceof Error) throw bounds;
-  return bounds;
 }

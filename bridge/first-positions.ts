@@ -1,5 +1,5 @@
 import type { Chain } from '../contracts/event-key.ts';
-import { boundsOf } from './assignment.ts';
+import { boundsOf } from './log-bounds.ts';
 import { encodeCommitMetadata } from './commit-metadata.ts';
 import type { Commit, Source } from '../kafka/source.ts';
 import type { LastStarted } from '../temporal/starter.ts';

@@ -1,5 +1,6 @@
 import type { Chain } from '../contracts/event-key.ts';
-import { boundsAround, type ReadStart } from './assignment.ts';
+import { boundsAround } from './log-bounds.ts';
+import { type ReadStart } from './assignment.ts';
 import type { Lane } from './lane.ts';
 import { beginAnew, judgePlace } from './out-of-place.ts';
 import type { PartitionStatus } from './partition-status.ts';

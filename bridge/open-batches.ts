@@ -1,4 +1,4 @@
-import type { Client } from '@temporalio/client';
+import type { Client } from '../temporal/connection.ts';
 import { workflowNames } from '../contracts/names.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Clock } from './clock.ts';

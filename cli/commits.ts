@@ -1,4 +1,4 @@
-import type { Admin } from 'kafkajs';
+import type { Admin } from '../kafka/connection.ts';
 import type { BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import { decodeCommitMetadata, type CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
 import type { Chain } from '../contracts/event-key.ts';

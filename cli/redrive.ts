@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Client } from '@temporalio/client';
+import type { Client } from '../temporal/connection.ts';
 import { batchWorkflowId, parseEventKey } from '../contracts/event-key.ts';
 import type { IncompleteRuns } from '../contracts/batch-runs.ts';
 import { messageOf } from '../contracts/failures.ts';

@@ -1,11 +1,9 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, type Client } from '@temporalio/client';
-import { workflowNames } from '../contracts/names.ts';
-import { resumeWorkflowId, type ResumeInput, type ResumeReport } from '../contracts/resume.ts';
-import { within } from '../lib/with-timeout.ts';
+import type { ResumeInput } from '../contracts/resume.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { connectTemporal } from '../temporal/connection.ts';
 import { haltedText, problemOf, resumeText } from './resume-text.ts';
+import { runResume } from '../temporal/resume-run.ts';
 import { systemConfig } from './system-config.ts';
 
 interface ResumeOptions {
@@ -14,9 +12,6 @@ interface ResumeOptions {
   from?: number;
   dataDir?: string;
 }
-
-/** A worker takes it within moments; reading a long topic again may take minutes. */
-const answerMsMax = { tolerate: 60_000, readAgain: 30 * 60_000 };
 
 /** Adds `headrace resume`: what somebody does about a pipeline that was halted because it refuses everything. */
 export function registerResume(program: Command): void {
@@ -41,31 +36,13 @@ async function resumePipeline({ pipeline, partition, from, dataDir }: ResumeOpti
     process.stdout.write(haltedText(halted));
     if (concerned.length === 0 && from === undefined) throw new Error(`nothing ${partition.length > 0 ? `on partition ${partition.join(', ')} ` : ''}of pipeline "${pipeline}" waits because of what it refuses, so there is nothing to resume (a batch that has just begun to wait is seen a moment later)`);
     const input: ResumeInput = { deployment: config.deployment, pipeline, partitions: partition, ...(from === undefined ? {} : { from }) };
-    const report = await run(client, input, halted[0]?.taskQueue ?? config.temporal.taskQueue);
+    const report = await runResume(client, input, halted[0]?.taskQueue ?? config.temporal.taskQueue);
     process.stdout.write(resumeText(input, report));
     const problem = problemOf(input, report, halted.map((each): number => each.chain.partition));
     if (problem) throw new Error(problem);
   } finally {
     await client.connection.close();
   }
-}
-
-/** Done by a worker, because it has the feature store; it goes on there when this command is ended. */
-async function run(client: Client, input: ResumeInput, taskQueue: string): Promise<ResumeReport> {
-  const workflowId = resumeWorkflowId(input.deployment, input.pipeline);
-  const waitMs = input.from === undefined ? answerMsMax.tolerate : answerMsMax.readAgain;
-  try {
-    const started = await client.workflow.start<(input: ResumeInput) => Promise<ResumeReport>>(workflowNames.resume, { workflowId, taskQueue, args: [input], staticSummary: `resume ${input.pipeline}` });
-    return await within(waitMs, started.result(), `no worker has answered within ${waitMs / 1_000} s; the run ${workflowId} goes on by itself when one does`);
-  } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) throw new Error(`${workflowId} is running already: wait for it, or look at it in the Temporal Web UI`, { cause: error });
-    throw error instanceof WorkflowFailedError ? new Error(firstCauseOf(error), { cause: error }) : error;
-  }
-}
-
-/** What an activity said is behind what the SDK says of the run. */
-function firstCauseOf(error: Error): string {
-  return error.cause instanceof Error ? firstCauseOf(error.cause) : error.message;
 }
 
 function wholeNumber(text: string): number {

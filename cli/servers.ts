@@ -1,5 +1,5 @@
-import type { Client } from '@temporalio/client';
-import type { Admin } from 'kafkajs';
+import type { Client } from '../temporal/connection.ts';
+import type { Admin } from '../kafka/connection.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { createPool, type Pool } from '../database/pool.ts';

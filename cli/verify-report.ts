@@ -1,4 +1,4 @@
-import type { Admin } from 'kafkajs';
+import type { Admin } from '../kafka/connection.ts';
 import type { BatchRun, BatchRunsPort, IncompleteRuns } from '../contracts/batch-runs.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';

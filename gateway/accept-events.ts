@@ -3,7 +3,7 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { CloudEventRefusal, SentEvent } from './cloud-events.ts';
-import { Problem, type ProblemEntry } from './problems.ts';
+import { Problem, type ProblemEntry } from '../lib/problem.ts';
 
 /** An event that its pipeline accepts, as it goes to Kafka. */
 export interface AcceptedEvent extends SentEvent {

@@ -1,6 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { Problem, problemJson, problemType } from './problems.ts';
+import { Problem } from '../lib/problem.ts';
+import { problemJson, problemType } from './problems.ts';
 
 /** Writes a problem to a connection whose request could not be read as HTTP, and ends it. */
 export function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { jsonElements } from '../lib/json-text.ts';
 import type { GatewayApp } from './app.ts';
 import { cloudEventHeaders, readCloudEvent, readCloudEvents, type CloudEventRefusal, type SentEvent } from './cloud-events.ts';
-import { Problem } from './problems.ts';
+import { Problem } from '../lib/problem.ts';
 import { isJsonType, mediaTypeOf, readBody, unreadableType } from './read-body.ts';
 
 /** What a body held, in its order. */

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { GatewayApp } from './app.ts';
-import { Problem } from './problems.ts';
+import { Problem } from '../lib/problem.ts';
 import { isJsonType, mediaTypeOf, readBody, unreadableType } from './read-body.ts';
 
 /** Reads the JSON bodies of all routes but those that have a reader of their own. Every other type is refused by name. */

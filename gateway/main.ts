@@ -1,6 +1,6 @@
 import type { InferenceClient } from '@headrace/inference-client';
-import type { Client } from '@temporalio/client';
-import type { Admin } from 'kafkajs';
+import type { Client } from '../temporal/connection.ts';
+import type { Admin } from '../kafka/connection.ts';
 import { readFileSync } from 'node:fs';
 import type { Pool } from 'pg';
 import { collectDefaultMetrics, Registry } from 'prom-client';

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { GatewayApp } from './app.ts';
 import type { Standing } from '../status/standing.ts';
 import { within } from '../lib/with-timeout.ts';
-import type { GaugeSources } from './server.ts';
+import type { GaugeSources } from './gauge-sources.ts';
 import { showStanding } from './standing-metrics.ts';
 
 /** How long a number that was read is shown again. */

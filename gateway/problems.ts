@@ -1,36 +1,11 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { Problem } from '../lib/problem.ts';
 
 /** The media type of problems. */
 export const problemType = 'application/problem+json';
 const instanceCharsMax = 1_000;
-
-/** One part of the request that was not accepted. */
-export interface ProblemEntry {
-  /** Index of the event in the request. */
-  index?: number;
-  /** Where in the request: a path such as `body.verdict`. */
-  at?: string;
-  code?: string;
-  reason: string;
-}
-
-/** What goes wrong, as RFC 9457 (problem+json) says it. Thrown by handlers; everything in it may be shown to anybody. */
-export class Problem extends Error {
-  override readonly name = 'Problem';
-
-  constructor(
-    readonly status: number,
-    /** Last part of the `type` URI: one word for programs, which never changes. */
-    readonly kind: string,
-    readonly title: string,
-    readonly detail: string,
-    readonly more: { errors?: readonly ProblemEntry[]; retryAfterSeconds?: number; headers?: Record<string, string>; decided?: unknown } = {},
-  ) {
-    super(detail);
-  }
-}
 
 /** A problem in OpenAPI. */
 export const problemSchema = z

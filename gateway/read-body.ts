@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, inflateRaw, type ZlibOptions } from 'node:zlib';
 import { binaryFormatOf } from '../lib/byte-formats.ts';
 import { TextEncodingError, toUtf8 } from '../lib/text-encoding.ts';
-import { Problem } from './problems.ts';
+import { Problem } from '../lib/problem.ts';
 
 type Inflate = (body: Buffer, options: Pick<ZlibOptions, 'maxOutputLength'>) => Promise<Buffer>;
 

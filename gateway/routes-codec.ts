@@ -1,10 +1,11 @@
-import type { Payload, PayloadCodec } from '@temporalio/common';
+import type { Payload, PayloadCodec } from '../temporal/payload-codec.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { messageOf } from '../contracts/failures.ts';
 import { placeholderPayload, readablePayload } from '../temporal/readable-payload.ts';
 import type { GatewayApp } from './app.ts';
-import { Problem, problemSchema } from './problems.ts';
+import { Problem } from '../lib/problem.ts';
+import { problemSchema } from './problems.ts';
 
 const bodyBytesMax = 8 * 1024 * 1024;
 

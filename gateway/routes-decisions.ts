@@ -6,7 +6,8 @@ import { findReviewsOfEvents } from '../reviews/lists.ts';
 import { storedText } from '../database/sanitize-text.ts';
 import type { GatewayApp } from './app.ts';
 import { workflowUrl, type LinkOptions } from './links.ts';
-import { Problem, problemSchema } from './problems.ts';
+import { Problem } from '../lib/problem.ts';
+import { problemSchema } from './problems.ts';
 import { reviewSchema, reviewView } from './review-view.ts';
 
 const decisionSchema = z

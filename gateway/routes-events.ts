@@ -5,7 +5,8 @@ import { acceptEvents, type AcceptedEvent } from './accept-events.ts';
 import type { GatewayApp } from './app.ts';
 import { eventTypes, registerEventBodies, type SentEvents } from './event-bodies.ts';
 import { within } from '../lib/with-timeout.ts';
-import { Problem, problemSchema } from './problems.ts';
+import { Problem } from '../lib/problem.ts';
+import { problemSchema } from './problems.ts';
 
 /** What taking events needs of Kafka. Resolves only when the brokers have all the messages in sync. */
 export type PublishEvents = (topic: string, messages: EventMessage[]) => Promise<void>;

@@ -5,7 +5,7 @@ import { waitKinds } from '../contracts/partition-state.ts';
 import type { GatewayApp } from './app.ts';
 import type { Standing } from '../status/standing.ts';
 import { within } from '../lib/with-timeout.ts';
-import type { GaugeSources } from './server.ts';
+import type { GaugeSources } from './gauge-sources.ts';
 
 const readTimeoutMs = 3_000;
 

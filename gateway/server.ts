@@ -1,6 +1,7 @@
+import type { GaugeSources } from './gauge-sources.ts';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import type { PayloadCodec } from '@temporalio/common';
+import type { PayloadCodec } from '../temporal/payload-codec.ts';
 import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Pool } from 'pg';
@@ -14,7 +15,8 @@ import { registerJsonBodies } from './json-bodies.ts';
 import type { LinkOptions } from './links.ts';
 import { mergeMetrics } from './merge-metrics.ts';
 import { registerMetrics } from './metrics.ts';
-import { Problem, problemType, registerProblems, sendError } from './problems.ts';
+import { Problem } from '../lib/problem.ts';
+import { problemType, registerProblems, sendError } from './problems.ts';
 import type { Check } from './readiness.ts';
 import { registerCodecRoutes } from './routes-codec.ts';
 import { registerDecisionRoutes } from './routes-decisions.ts';
@@ -23,18 +25,6 @@ import { registerHealthRoutes } from './routes-health.ts';
 import { registerReviewRoutes } from './routes-reviews.ts';
 import { registerStatusRoute } from './routes-status.ts';
 import type { SendVerdict } from '../temporal/verdicts.ts';
-
-/** Numbers that live in Postgres and Kafka, read when somebody asks. */
-export interface GaugeSources {
-  /** Decisions by pipeline and outcome. */
-  decisions(): Promise<{ pipeline: string; outcome: string; decisions: number }[]>;
-  /** Open and escalated reviews, by pipeline. */
-  openReviews(): Promise<{ pipeline: string; count: number }[]>;
-  /** Reviews that wait to be opened, by pipeline. */
-  waitingReviews(): Promise<{ pipeline: string; count: number }[]>;
-  /** Dead letters in their topics, by pipeline. */
-  deadLetters(): Promise<{ pipeline: string; count: number }[]>;
-}
 
 /** Everything the gateway needs of the world. */
 export interface GatewayOptions {

@@ -9,6 +9,8 @@ import { installQuietQueue } from './quiet-queue.ts';
 import type { Logger } from '../lib/log.ts';
 import { readCertificates, readKeyPair } from '../lib/pem-file.ts';
 
+export type { Admin, Kafka } from 'kafkajs';
+
 /**
  * kafkajs calls an error what it tries again by itself, a group that has no coordinator yet for instance. What it gives up on it
  * throws, and whoever called says so.

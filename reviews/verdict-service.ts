@@ -4,7 +4,7 @@ import type { AcceptedVerdict, VerdictInput } from '../contracts/review.ts';
 import { findAcceptedVerdict } from './projection.ts';
 import { storedText } from '../database/sanitize-text.ts';
 import { withClient } from '../database/with-client.ts';
-import { Problem } from '../gateway/problems.ts';
+import { Problem } from '../lib/problem.ts';
 import type { SendVerdict } from '../temporal/verdicts.ts';
 
 export interface VerdictDeskOptions {

@@ -1,4 +1,5 @@
-import { activityInfo } from '@temporalio/activity';
+import type { LoadedBatch } from './loaded-batch.ts';
+import { activityInfo } from '../temporal/activity.ts';
 import { decodeDecisions, type Decisions } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
@@ -11,25 +12,6 @@ import type { DecisionRow } from '../contracts/delivery.ts';
 import { decodeEvents, type DecodedEvent } from '../pipelines/decode-event.ts';
 import { decisionRows } from './decision-rows.ts';
 import type { RunHistoryPort } from '../temporal/run-history.ts';
-
-/** A batch in memory, as far as it has come. */
-export interface LoadedBatch {
-  pipeline: AnyPipeline;
-  /** See `recordsOf`. */
-  recordsFrame: Uint8Array;
-  /** One per record; NaN for one without a usable time. */
-  recordTimesMs: Float64Array;
-  /** One per features row, in row order. */
-  events: DecodedEvent[];
-  features: Features;
-  /** The answer of `decide`, from the moment that it is asked for. */
-  deciding?: Promise<Decisions>;
-  decisions?: Decisions;
-  rows?: DecisionRow[];
-  /** Deliveries that this worker has not seen end. */
-  undelivered?: Set<string>;
-  bytes: number;
-}
 
 /** How much larger a batch is in memory than its records frame, about: events, features, decisions. */
 const memoryFactor = 8;

@@ -1,4 +1,4 @@
-import { log } from '@temporalio/activity';
+import { log } from '../temporal/activity.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 import type { FeatureStore } from '../features/store.ts';

@@ -7,7 +7,7 @@ import { ledgerTarget } from '../contracts/names.ts';
 import type { AnyPipeline, DecideInput } from '../contracts/pipeline.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
-import type { LoadedBatch } from './batches.ts';
+import type { LoadedBatch } from './loaded-batch.ts';
 import { predictionOf } from './decision-rows.ts';
 import type { RowPredictions } from './predict-rows.ts';
 

@@ -5,11 +5,12 @@ import { featureRow, featuresByName } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf } from '../contracts/rejection.ts';
-import { recordsOf, type Batches, type LoadedBatch } from './batches.ts';
+import { recordsOf, type Batches } from './batches.ts';
+import { type LoadedBatch } from './loaded-batch.ts';
 import { decideRows } from './decide-rows.ts';
 import type { ActivityReports, ModelPort } from './ports.ts';
 import { outputWidthOf, predictRows, refuseWhatIsNotFinite, type RowPredictions } from './predict-rows.ts';
-import type { AskedOfScoring } from '../activities/types.ts';
+import type { AskedOfScoring } from '../contracts/scored-frame.ts';
 
 /** Decides a loaded batch: a decisions frame. */
 export type Decide = (batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScoring) => Promise<Uint8Array>;

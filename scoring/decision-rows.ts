@@ -4,7 +4,7 @@ import { featureRow, type Features } from '../contracts/features-frame.ts';
 import type { Prediction } from '../contracts/pipeline.ts';
 import type { DecodedEvent } from '../pipelines/decode-event.ts';
 import type { DecisionRow } from '../contracts/delivery.ts';
-import type { LoadedBatch } from './batches.ts';
+import type { LoadedBatch } from './loaded-batch.ts';
 
 /** A row of a prediction matrix. */
 export function predictionOf(outputs: readonly { name: string; width: number }[], predictions: Float32Array, row: number): Prediction {

@@ -1,4 +1,4 @@
-// `npm test`: checks the machine, installs packages, gets the servers, then runs type check, lint and all tests.
+// `npm test`: checks the machine, installs packages, gets the servers, then checks format, types and lint, and runs all tests.
 // Its last line is exactly "N passed, N failed" (and ", N skipped" when some did not run). More arguments go to vitest.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -48,6 +48,7 @@ print('checking what this machine has');
 await makeReady(process.env, print).catch((error) => giveUp(error.message));
 if ((await run([process.execPath, '--import', 'tsx', 'stack/servers/main.ts'])) !== 0) giveUp('the servers for the tests could not be prepared');
 
+await check('format', [...bin('@biomejs/biome', 'bin/biome'), 'format', '.']);
 await check('type check', [...bin('typescript', 'bin/tsc'), '--noEmit', '-p', 'tsconfig.json']);
 await check('lint', [...bin('oxlint', 'bin/oxlint'), '--type-aware', '--deny-warnings']);
 

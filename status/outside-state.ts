@@ -1,4 +1,4 @@
-import type { Client } from '@temporalio/client';
+import type { Client } from '../temporal/connection.ts';
 import { batchWorkflowId, type Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { BatchMemo } from '../contracts/names.ts';

@@ -1,5 +1,5 @@
-import type { Client } from '@temporalio/client';
-import type { Admin } from 'kafkajs';
+import type { Client } from '../temporal/connection.ts';
+import type { Admin } from '../kafka/connection.ts';
 import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';

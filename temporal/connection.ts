@@ -10,6 +10,8 @@ import { createPayloadCodec, parseCodecKey } from './payload-codec.ts';
 import { readCertificates, readKeyPair } from '../lib/pem-file.ts';
 import { wrongPeer } from '../lib/who-answers.ts';
 
+export type { Client } from '@temporalio/client';
+
 const connectTimeoutMs = 10_000;
 const handshakeTimeoutMs = 4_000;
 

@@ -2,6 +2,8 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { Payload, PayloadCodec } from '@temporalio/common';
 import snappy from 'snappy';
 
+export type { Payload, PayloadCodec } from '@temporalio/common';
+
 /** A key of the codec: its id travels with what it encrypted, so that old payloads stay readable after a rotation. */
 export interface CodecKey {
   id: string;

@@ -52,6 +52,24 @@ export function closureOf(entries: readonly string[]): Set<string> {
   return seen;
 }
 
+/** Groups of files that import each other in a circle, types included, each in order. */
+export function circlesIn(paths: readonly string[]): string[][] {
+  const reachedFrom = new Map<string, Set<string>>();
+  const nextOf = new Map(paths.map((path) => [path, importsOf(path).flatMap(({ path: next, named }) => (next !== undefined && !named ? [next] : []))]));
+  for (const path of paths) {
+    const reached = new Set<string>();
+    const open = [...nextOf.get(path)!];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      if (reached.has(next)) continue;
+      reached.add(next);
+      open.push(...(nextOf.get(next) ?? []));
+    }
+    reachedFrom.set(path, reached);
+  }
+  const circles = paths.map((path) => paths.filter((other) => reachedFrom.get(path)!.has(other) && reachedFrom.get(other)!.has(path)));
+  return [...new Map(circles.filter((circle) => circle.length > 0).map((circle) => [circle.join(), circle])).values()];
+}
+
 /** Blanks comments out; good enough for code that is formatted like ours. */
 function withoutComments(text: string): string {
   return text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|\s)\/\/[^\n]*/g, '$1');

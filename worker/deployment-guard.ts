@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
-import { toApplicationFailure } from '../activities/failure.ts';
+import { toApplicationFailure } from '../temporal/failure.ts';
 import { deploymentOfWorkflow } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 

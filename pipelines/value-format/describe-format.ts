@@ -1,16 +1,10 @@
+import type { ValueFormat } from './value-format.ts';
 /** Says what the bytes of a refused value look like. No `index.ts` stands here: a folder of pipelines/ with one is a pipeline. */
 
 import { isUtf8 } from 'node:buffer';
 import { gunzipSync, inflateSync, constants } from 'node:zlib';
 import { binaryFormat, confluentHeader } from './binary-format.ts';
 import { textFormat } from './text-format.ts';
-
-/** What a value looks like, and what can be done about it. Says nothing of its content but field names that everybody uses. */
-export interface ValueFormat {
-  /** As in "it looks like ...". */
-  looksLike: string;
-  hint?: string;
-}
 
 /** A sample is enough to tell what it is; whoever sends a bomb gets no more of it inflated. */
 const inflatedBytesMax = 1024 * 1024;

@@ -1,4 +1,4 @@
-import type { ValueFormat } from './describe-format.ts';
+import type { ValueFormat } from './value-format.ts';
 
 type TextFormat = ValueFormat & { isJson?: true };
 type Json = Record<string, unknown>;

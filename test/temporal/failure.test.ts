@@ -1,7 +1,7 @@
 import { DefaultFailureConverter, defaultPayloadConverter } from '@temporalio/common';
 import { DatabaseError } from 'pg';
 import { expect, test } from 'vitest';
-import { toApplicationFailure } from '../../activities/failure.ts';
+import { toApplicationFailure } from '../../temporal/failure.ts';
 import { HeadraceError } from '../../contracts/failures.ts';
 
 const recorded = (error: unknown) => JSON.stringify(new DefaultFailureConverter().errorToFailure(toApplicationFailure(error), defaultPayloadConverter));
