@@ -7,7 +7,14 @@ import type { DecisionRow, Delivery } from '../contracts/delivery.ts';
 import { attempt } from './attempt.ts';
 import { recordsOf, type Batches } from '../scoring/batches.ts';
 import { type LoadedBatch } from '../scoring/loaded-batch.ts';
-import { examineRefusal, isRefusal, newSearch, noteAccepted, type Search, type SinkEvidence } from '../sinks/policy/examine-refusal.ts';
+import {
+  examineRefusal,
+  isRefusal,
+  newSearch,
+  noteAccepted,
+  type Search,
+  type SinkEvidence,
+} from '../sinks/policy/examine-refusal.ts';
 import { withOwnSignal } from '../lib/linked-signal.ts';
 import type { ActivityReports, DeadLetterPort } from '../scoring/ports.ts';
 import type { AdmittedTry, GuardedSink } from '../sinks/policy/sink-guard.ts';
@@ -33,7 +40,13 @@ const offsetsToldMax = 10;
  * Delivers the selected rows to one sink. A row that the sink refuses for its content is found by halving, gets a dead letter,
  * and its neighbours go on; a sink that refuses more than that is wrong itself, and nothing is drained (./examine-refusal.ts).
  */
-export function createDeliver({ batches, sinks, deadLetters, reports, stopping }: DeliverDependencies): BatchActivities['deliver'] {
+export function createDeliver({
+  batches,
+  sinks,
+  deadLetters,
+  reports,
+  stopping,
+}: DeliverDependencies): BatchActivities['deliver'] {
   /** Deliveries under way in this worker, by run and sink. */
   const underWay = new Map<string, Promise<number>>();
   /** By pipeline and sink. */
@@ -44,7 +57,8 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
   return async function deliver(batch, sinkName, decisionsId) {
     // The quick local try may have run out of time while its work goes on: the durable attempt then joins it here.
     const key = `${activityInfo().workflowExecution!.runId} ${sinkName}`;
-    const delivery = underWay.get(key) ?? deliverBatch(batch, sinkName, decisionsId).finally(() => underWay.delete(key));
+    const delivery =
+      underWay.get(key) ?? deliverBatch(batch, sinkName, decisionsId).finally(() => underWay.delete(key));
     underWay.set(key, delivery);
     return attempt(() => delivery);
   };
@@ -64,7 +78,11 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
 
   async function deliverSelected(batch: BatchRef, sinkName: string, decisionsId: string | undefined): Promise<number> {
     const sink = sinks.get(sinkName);
-    if (!sink) throw new HeadraceError('SINK_UNAVAILABLE', `this worker has no sink "${sinkName}"; it knows ${[...sinks.keys()].join(', ')}`);
+    if (!sink)
+      throw new HeadraceError(
+        'SINK_UNAVAILABLE',
+        `this worker has no sink "${sinkName}"; it knows ${[...sinks.keys()].join(', ')}`,
+      );
     // Before the batch is read from its history, for which there is no need while the sink is away.
     const admitted = sink.admit({ pipeline: batch.pipeline, ...waitOf(activityInfo()) });
     const loaded = await batches.loadDecided(batch, decisionsId);
@@ -72,11 +90,15 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
     const { workflowId, runId } = activityInfo().workflowExecution!;
     const delivery = { batch, pipeline: loaded.pipeline, workflowId, duplicates: duplicatesOf(loaded), rows };
     // Not the activity's own signal: its work may outlive the quick try, and be joined by the durable one.
-    const refused = await withOwnSignal(stopping, (signal) => {
-      // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
-      setMaxListeners(0, signal);
-      return deliverRows(admitted, sinkName, delivery, `${runId} ${sinkName}`, signal);
-    }, { timeoutMs: deliveryTimeoutMs });
+    const refused = await withOwnSignal(
+      stopping,
+      (signal) => {
+        // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
+        setMaxListeners(0, signal);
+        return deliverRows(admitted, sinkName, delivery, `${runId} ${sinkName}`, signal);
+      },
+      { timeoutMs: deliveryTimeoutMs },
+    );
     if (refused.size > 0) await bury(batch, loaded, sinkName, refused);
     searches.delete(`${runId} ${sinkName}`);
     if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.recordTimesMs);
@@ -84,7 +106,13 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
   }
 
   /** Returns why, by offset, for the rows that the sink refuses. */
-  async function deliverRows(admitted: AdmittedTry, sink: string, delivery: Delivery, searchKey: string, signal: AbortSignal): Promise<ReadonlyMap<number, string>> {
+  async function deliverRows(
+    admitted: AdmittedTry,
+    sink: string,
+    delivery: Delivery,
+    searchKey: string,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<number, string>> {
     const seen = evidence.get(`${delivery.pipeline.name} ${sink}`) ?? { accepted: 0, blamedInARow: 0 };
     evidence.set(`${delivery.pipeline.name} ${sink}`, seen);
     let search = searches.get(searchKey);
@@ -109,18 +137,37 @@ export function createDeliver({ batches, sinks, deadLetters, reports, stopping }
   }
 
   /** Publishes a dead letter for each row that the sink refuses. */
-  async function bury(batch: BatchRef, loaded: LoadedBatch, sink: string, refused: ReadonlyMap<number, string>): Promise<void> {
+  async function bury(
+    batch: BatchRef,
+    loaded: LoadedBatch,
+    sink: string,
+    refused: ReadonlyMap<number, string>,
+  ): Promise<void> {
     const offsets = [...refused.keys()].sort((a, b) => a - b);
     const records = recordsOf(loaded);
     const rejections = offsets.map((offset): Rejection => {
       const index = recordIndexOf(loaded, offset);
-      return { index, step: 'deliver', code: 'SINK_REFUSED_ROW', reason: `sink "${sink}" refuses this decision, and takes others: ${refused.get(offset)!}` };
+      return {
+        index,
+        step: 'deliver',
+        code: 'SINK_REFUSED_ROW',
+        reason: `sink "${sink}" refuses this decision, and takes others: ${refused.get(offset)!}`,
+      };
     });
     const { workflowId } = activityInfo().workflowExecution!;
     const reasons = [...new Set(refused.values())].slice(0, offsetsToldMax);
-    log.error(`sink "${sink}" refuses ${offsets.length} decisions of a batch, which get dead letters`, { pipeline: batch.pipeline, offsets: offsets.slice(0, offsetsToldMax), reasons });
-    await deadLetters.publish(rejections.map((rejection) => ({ batch, record: records[rejection.index]!, rejection, workflowId })));
-    reports.rejected(batch, rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })));
+    log.error(`sink "${sink}" refuses ${offsets.length} decisions of a batch, which get dead letters`, {
+      pipeline: batch.pipeline,
+      offsets: offsets.slice(0, offsetsToldMax),
+      reasons,
+    });
+    await deadLetters.publish(
+      rejections.map((rejection) => ({ batch, record: records[rejection.index]!, rejection, workflowId })),
+    );
+    reports.rejected(
+      batch,
+      rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })),
+    );
   }
 }
 
@@ -132,7 +179,11 @@ function duplicatesOf(loaded: LoadedBatch): number[] {
   return duplicates.map((index) => records[index]!.offset);
 }
 
-function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullable<LoadedBatch['decisions']>, sinkName: string): DecisionRow[] {
+function selectedRows(
+  rows: readonly DecisionRow[],
+  { header, sinks }: NonNullable<LoadedBatch['decisions']>,
+  sinkName: string,
+): DecisionRow[] {
   const bit = header.sinks.indexOf(sinkName);
   // The range ledger is no sink that a row selects.
   if (bit < 0) return [];
@@ -142,7 +193,14 @@ function selectedRows(rows: readonly DecisionRow[], { header, sinks }: NonNullab
 }
 
 /** What the guard has to know of this try. */
-function waitOf({ isLocal, scheduledTimestampMs, currentAttemptScheduledTimestampMs }: Pick<Info, 'isLocal' | 'scheduledTimestampMs' | 'currentAttemptScheduledTimestampMs'>): { local: boolean; waitedMs: number } {
+function waitOf({
+  isLocal,
+  scheduledTimestampMs,
+  currentAttemptScheduledTimestampMs,
+}: Pick<Info, 'isLocal' | 'scheduledTimestampMs' | 'currentAttemptScheduledTimestampMs'>): {
+  local: boolean;
+  waitedMs: number;
+} {
   // Both by the server's clock.
   return { local: isLocal, waitedMs: isLocal ? 0 : currentAttemptScheduledTimestampMs - scheduledTimestampMs };
 }

@@ -41,7 +41,15 @@ const quickTryMsMax = 3_500;
  * Asked to decide as well, it goes on with the model at once: a step of its own costs a batch as much as either of the two takes. When
  * that fails or takes long, the features are recorded alone, and `infer` goes on.
  */
-export function createExtractFeatures({ batches, store, records: recordsPort, decide, reports, refusedInARowMax = 0, decideMsMax = 2_500 }: ExtractFeaturesDependencies): BatchActivities['extractFeatures'] {
+export function createExtractFeatures({
+  batches,
+  store,
+  records: recordsPort,
+  decide,
+  reports,
+  refusedInARowMax = 0,
+  decideMsMax = 2_500,
+}: ExtractFeaturesDependencies): BatchActivities['extractFeatures'] {
   const plans = new WeakMap<AnyPipeline, FeaturePlan>();
   const catchUp = new CatchUp(store, recordsPort);
 
@@ -52,7 +60,10 @@ export function createExtractFeatures({ batches, store, records: recordsPort, de
     const { events, rejections } = decodeEvents(pipeline, records, time);
     // What was decided earlier, and is only folded again, has its dead letters: it can be too many no more.
     const refusedMax = time.again ? 0 : refusedInARowMax;
-    const result = await store.apply(batch, foldBatch(plan, batch, records.map(offsetOf), events, rejections, refusedMax));
+    const result = await store.apply(
+      batch,
+      foldBatch(plan, batch, records.map(offsetOf), events, rejections, refusedMax),
+    );
     return { result, events };
   }
 
@@ -75,13 +86,19 @@ export function createExtractFeatures({ batches, store, records: recordsPort, de
     } catch (error) {
       const isBehind = error instanceof HeadraceError && error.code === 'PREDECESSOR_MISSING';
       const applyAgain = (each: BatchRef, theirs: KafkaRecord[]) => apply(each, theirs, { ...time, again: true });
-      if (!isBehind || activityInfo().isLocal || !(await catchUp.bringUpTo(batch, chainId(batch), applyAgain))) throw error;
+      if (!isBehind || activityInfo().isLocal || !(await catchUp.bringUpTo(batch, chainId(batch), applyAgain)))
+        throw error;
       return apply(batch, records, time);
     }
   }
 
   /** @param leftMs how much is left of this try */
-  async function decideSoon(batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScoring, leftMs: number): Promise<Uint8Array | undefined> {
+  async function decideSoon(
+    batch: BatchRef,
+    loaded: LoadedBatch,
+    asked: AskedOfScoring,
+    leftMs: number,
+  ): Promise<Uint8Array | undefined> {
     try {
       return await within(Math.max(0, Math.min(decideMsMax, leftMs)), decide(batch, loaded, asked));
     } catch (error) {

@@ -38,20 +38,50 @@ export interface ActivityDependencies {
 }
 
 /** Every activity of a worker, over what it was given. */
-export function createActivities(dependencies: ActivityDependencies): BatchActivities & LakeActivities & ReviewActivities & SweepActivities & ResumeActivities {
-  const { pipelines, store, model, deadLetters, history, records, reports, limits, pool, publishLabel, lakeRoot, sweep, stopping } = dependencies;
-  const batches = new Batches(new Map(pipelines.map((pipeline) => [pipeline.name, pipeline])), history, limits.batchCacheBytesMax);
+export function createActivities(
+  dependencies: ActivityDependencies,
+): BatchActivities & LakeActivities & ReviewActivities & SweepActivities & ResumeActivities {
+  const {
+    pipelines,
+    store,
+    model,
+    deadLetters,
+    history,
+    records,
+    reports,
+    limits,
+    pool,
+    publishLabel,
+    lakeRoot,
+    sweep,
+    stopping,
+  } = dependencies;
+  const batches = new Batches(
+    new Map(pipelines.map((pipeline) => [pipeline.name, pipeline])),
+    history,
+    limits.batchCacheBytesMax,
+  );
   const sinks = new Map(
     dependencies.sinks.map((sink) => [
       sink.name,
-      guardSink(sink, { deliveriesMax: limits.deliveriesPerSinkMax, onBreaker: (pipeline, open) => reports.breaker(pipeline, sink.name, open) }),
+      guardSink(sink, {
+        deliveriesMax: limits.deliveriesPerSinkMax,
+        onBreaker: (pipeline, open) => reports.breaker(pipeline, sink.name, open),
+      }),
     ]),
   );
   const decide = createDecide({ batches, model, reports });
   const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });
   const deadLetter = createDeadLetter({ batches, deadLetters, reports });
   return {
-    extractFeatures: createExtractFeatures({ batches, store, records, decide, reports, refusedInARowMax: limits.refusedInARowMax }),
+    extractFeatures: createExtractFeatures({
+      batches,
+      store,
+      records,
+      decide,
+      reports,
+      refusedInARowMax: limits.refusedInARowMax,
+    }),
     infer: createInfer({ batches, decide }),
     deliver,
     deadLetter,

@@ -27,7 +27,9 @@ export function createReviewActivities({ pool, publishLabel }: ReviewActivityOpt
     async projectReview(input, transition) {
       try {
         await writeReviewTransition(pool, input, transition);
-        return transition.action === 'opened' ? await findAcceptedVerdict(pool, reviewWorkflowId(input.eventKey)) : null;
+        return transition.action === 'opened'
+          ? await findAcceptedVerdict(pool, reviewWorkflowId(input.eventKey))
+          : null;
       } catch (error) {
         throw toApplicationFailure(error);
       }
@@ -43,11 +45,26 @@ export function createReviewActivities({ pool, publishLabel }: ReviewActivityOpt
 }
 
 /** A label as a Kafka message: keyed by the first entity, like the decision it is about. */
-export function labelMessage(label: ReviewLabel): { topic: string; message: { key: string; value: string; headers: Record<string, string> } } {
+export function labelMessage(label: ReviewLabel): {
+  topic: string;
+  message: { key: string; value: string; headers: Record<string, string> };
+} {
   const { eventKey, pipeline, entities, eventTimeMs, verdict, knownAtMs } = label;
-  const value = { eventKey, pipeline, entities, eventTime: new Date(eventTimeMs).toISOString(), verdict, knownAt: new Date(knownAtMs).toISOString(), source: 'review' };
+  const value = {
+    eventKey,
+    pipeline,
+    entities,
+    eventTime: new Date(eventTimeMs).toISOString(),
+    verdict,
+    knownAt: new Date(knownAtMs).toISOString(),
+    source: 'review',
+  };
   return {
     topic: labelsTopic(pipeline),
-    message: { key: Object.values(entities)[0]!, value: JSON.stringify(value), headers: { [eventKeyHeader]: eventKey } },
+    message: {
+      key: Object.values(entities)[0]!,
+      value: JSON.stringify(value),
+      headers: { [eventKeyHeader]: eventKey },
+    },
   };
 }

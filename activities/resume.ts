@@ -48,21 +48,42 @@ function groupsOf(records: readonly KafkaRecord[]): KafkaRecord[][] {
   return groups;
 }
 
-export function createResumeActivities({ pipelines, store, records, deployment, epoch, copies, nowMs = Date.now }: ResumeOptions & { pipelines: readonly AnyPipeline[]; store: FeatureStore; records: RecordsPort }): ResumeActivities {
+export function createResumeActivities({
+  pipelines,
+  store,
+  records,
+  deployment,
+  epoch,
+  copies,
+  nowMs = Date.now,
+}: ResumeOptions & { pipelines: readonly AnyPipeline[]; store: FeatureStore; records: RecordsPort }): ResumeActivities {
   function pipelineOf(input: ResumeInput): AnyPipeline & { scope: PipelineScope } {
     const pipeline = pipelines.find(({ name }) => name === input.pipeline);
-    if (!pipeline || input.deployment !== deployment) throw new HeadraceError('PIPELINE_UNKNOWN', `this worker is of deployment "${deployment}" and has no pipeline "${input.pipeline}" of "${input.deployment}"`);
+    if (!pipeline || input.deployment !== deployment)
+      throw new HeadraceError(
+        'PIPELINE_UNKNOWN',
+        `this worker is of deployment "${deployment}" and has no pipeline "${input.pipeline}" of "${input.deployment}"`,
+      );
     return { ...pipeline, scope: { deployment, pipeline: pipeline.name, epoch } };
   }
 
-  async function refusedOffsets(input: ResumeInput, scope: PipelineScope, topic: string): Promise<Map<number, Set<number>>> {
+  async function refusedOffsets(
+    input: ResumeInput,
+    scope: PipelineScope,
+    topic: string,
+  ): Promise<Map<number, Set<number>>> {
     const lettersTopic = deadLettersTopic(input.pipeline);
     const refused = new Map<number, Set<number>>();
     for (const { partition, start, end } of await records.bounds(lettersTopic)) {
       for await (const { records: letters } of records.read(lettersTopic, partition, start, end)) {
         for (const letter of letters) {
           const origin = originOf(letter);
-          if (!origin || origin.offset < input.from! || chainId(origin) !== chainId({ ...scope, topic, partition: origin.partition })) continue;
+          if (
+            !origin ||
+            origin.offset < input.from! ||
+            chainId(origin) !== chainId({ ...scope, topic, partition: origin.partition })
+          )
+            continue;
           const offsets = refused.get(origin.partition) ?? new Set();
           refused.set(origin.partition, offsets.add(origin.offset));
         }
@@ -72,9 +93,21 @@ export function createResumeActivities({ pipelines, store, records, deployment, 
   }
 
   /** Writes records again, and notes each group at once: what fails later repeats no more than one. Returns how many the topic took. */
-  async function copy(chain: Chain, group: readonly KafkaRecord[], refuse: (offset: number, why: { code: string; reason: string }) => void): Promise<number> {
+  async function copy(
+    chain: Chain,
+    group: readonly KafkaRecord[],
+    refuse: (offset: number, why: { code: string; reason: string }) => void,
+  ): Promise<number> {
     try {
-      await copies.publish(chain.topic, group.map((record) => ({ partition: chain.partition, key: record.key, value: record.value, headers: headersOfCopy(chain, record) })));
+      await copies.publish(
+        chain.topic,
+        group.map((record) => ({
+          partition: chain.partition,
+          key: record.key,
+          value: record.value,
+          headers: headersOfCopy(chain, record),
+        })),
+      );
     } catch (error) {
       if (!isRefusedMessage(error)) throw error;
       if (group.length === 1) {
@@ -85,55 +118,74 @@ export function createResumeActivities({ pipelines, store, records, deployment, 
       for (const record of group) copied += await copy(chain, [record], refuse);
       return copied;
     }
-    await store.noteReadAgain(chain, group.map(({ offset }) => offset));
+    await store.noteReadAgain(
+      chain,
+      group.map(({ offset }) => offset),
+    );
     return group.length;
   }
 
   return {
-    tolerateRefusals: (input) => attempt(async () => {
-      const { topic, scope } = pipelineOf(input);
-      const partitions = input.partitions.length > 0 ? input.partitions : (await records.bounds(topic.name)).map(({ partition }) => partition);
-      await store.tolerate(scope, partitions);
-      return partitions.toSorted((a, b) => a - b);
-    }),
+    tolerateRefusals: (input) =>
+      attempt(async () => {
+        const { topic, scope } = pipelineOf(input);
+        const partitions =
+          input.partitions.length > 0
+            ? input.partitions
+            : (await records.bounds(topic.name)).map(({ partition }) => partition);
+        await store.tolerate(scope, partitions);
+        return partitions.toSorted((a, b) => a - b);
+      }),
 
-    planReadAgain: (input) => attempt(async () => {
-      const { topic: { name: topic }, scope } = pipelineOf(input);
-      const refused = await refusedOffsets(input, scope, topic);
-      const wanted = (await records.bounds(topic)).filter(({ partition }) => input.partitions.length === 0 || input.partitions.includes(partition));
-      let left = plannedMax;
-      let more = false;
-      const plans = wanted.toSorted((a, b) => a.partition - b.partition).map(({ partition, start }): ReadAgainPlan => {
-        const chain: Chain = { ...scope, topic, partition };
-        const all = [...(refused.get(partition) ?? [])].filter((offset) => !store.wasReadAgain(chain, offset)).toSorted((a, b) => a - b);
-        const kept = all.filter((offset) => offset >= start);
-        const offsets = kept.slice(0, left);
-        left -= offsets.length;
-        more ||= offsets.length < kept.length;
-        return { partition, offsets, gone: all.length - kept.length, decidedTo: store.appliedTo(chain) };
-      });
-      return { plans, ...(more ? { more } : {}) };
-    }),
+    planReadAgain: (input) =>
+      attempt(async () => {
+        const {
+          topic: { name: topic },
+          scope,
+        } = pipelineOf(input);
+        const refused = await refusedOffsets(input, scope, topic);
+        const wanted = (await records.bounds(topic)).filter(
+          ({ partition }) => input.partitions.length === 0 || input.partitions.includes(partition),
+        );
+        let left = plannedMax;
+        let more = false;
+        const plans = wanted
+          .toSorted((a, b) => a.partition - b.partition)
+          .map(({ partition, start }): ReadAgainPlan => {
+            const chain: Chain = { ...scope, topic, partition };
+            const all = [...(refused.get(partition) ?? [])]
+              .filter((offset) => !store.wasReadAgain(chain, offset))
+              .toSorted((a, b) => a - b);
+            const kept = all.filter((offset) => offset >= start);
+            const offsets = kept.slice(0, left);
+            left -= offsets.length;
+            more ||= offsets.length < kept.length;
+            return { partition, offsets, gone: all.length - kept.length, decidedTo: store.appliedTo(chain) };
+          });
+        return { plans, ...(more ? { more } : {}) };
+      }),
 
-    readAgain: (input, partition, offsets) => attempt(async () => {
-      const pipeline = pipelineOf(input);
-      const chain: Chain = { ...pipeline.scope, topic: pipeline.topic.name, partition };
-      // What an earlier try has copied, and noted.
-      const wanted = new Set(offsets.filter((offset) => !store.wasReadAgain(chain, offset)));
-      const part: ReadAgainPart = { copied: offsets.length - wanted.size, gone: wanted.size, refused: 0 };
-      const refuse = (offset: number, { code, reason }: { code: string; reason: string }) => {
-        part.refused++;
-        part.example ??= { offset, code, reason };
-      };
-      for await (const piece of records.read(chain.topic, partition, offsets[0]!, offsets.at(-1)! + 1)) {
-        const found = piece.records.filter(({ offset }) => wanted.has(offset));
-        part.gone -= found.length;
-        const { events, rejections } = decodeEvents(pipeline, found, { clockMs: nowMs() });
-        for (const rejection of rejections) refuse(found[rejection.index]!.offset, rejection);
-        for (const group of groupsOf(events.map(({ recordIndex }) => found[recordIndex]!))) part.copied += await copy(chain, group, refuse);
-      }
-      return part;
-    }),
+    readAgain: (input, partition, offsets) =>
+      attempt(async () => {
+        const pipeline = pipelineOf(input);
+        const chain: Chain = { ...pipeline.scope, topic: pipeline.topic.name, partition };
+        // What an earlier try has copied, and noted.
+        const wanted = new Set(offsets.filter((offset) => !store.wasReadAgain(chain, offset)));
+        const part: ReadAgainPart = { copied: offsets.length - wanted.size, gone: wanted.size, refused: 0 };
+        const refuse = (offset: number, { code, reason }: { code: string; reason: string }) => {
+          part.refused++;
+          part.example ??= { offset, code, reason };
+        };
+        for await (const piece of records.read(chain.topic, partition, offsets[0]!, offsets.at(-1)! + 1)) {
+          const found = piece.records.filter(({ offset }) => wanted.has(offset));
+          part.gone -= found.length;
+          const { events, rejections } = decodeEvents(pipeline, found, { clockMs: nowMs() });
+          for (const rejection of rejections) refuse(found[rejection.index]!.offset, rejection);
+          for (const group of groupsOf(events.map(({ recordIndex }) => found[recordIndex]!)))
+            part.copied += await copy(chain, group, refuse);
+        }
+        return part;
+      }),
   };
 }
 

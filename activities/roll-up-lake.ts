@@ -11,12 +11,19 @@ import type { LakeActivities } from './types.ts';
 const heartbeatMs = 5_000;
 
 /** The activities behind the workflow `rollUpLake`, over a deployment's lake in a folder. */
-export function createRollUpActivities({ lakeRoot, deployment }: { lakeRoot: string; deployment: string }): LakeActivities {
+export function createRollUpActivities({
+  lakeRoot,
+  deployment,
+}: {
+  lakeRoot: string;
+  deployment: string;
+}): LakeActivities {
   const root = resolve(lakeRoot);
-  const ofOwn = <T>(work: () => Promise<T>) => told(root, async () => {
-    await refuseForeignLake(root, deployment);
-    return work();
-  });
+  const ofOwn = <T>(work: () => Promise<T>) =>
+    told(root, async () => {
+      await refuseForeignLake(root, deployment);
+      return work();
+    });
   return {
     planRollUp: () => ofOwn(() => planRollUps({ root, onAlarm: (message) => log.error(message) })),
     rollUp: (plan) => ofOwn(() => rollUp({ root, signal: cancellationSignal() }, plan)),
@@ -40,5 +47,9 @@ function failureOf(root: string, error: unknown): HeadraceError {
   const isBug = isProgrammingError(error);
   const isOfFiles = !isBug && typeof (error as NodeJS.ErrnoException).code === 'string';
   const reason = `${isBug ? 'this is a bug: ' : ''}${messageOf(error)}`;
-  return new HeadraceError(isBug ? 'SINK_BROKEN' : 'SINK_UNAVAILABLE', `the lake at ${root}${isOfFiles ? ' (LAKE_URL or HEADRACE_DATA_DIR)' : ''} cannot be rolled up: ${reason}`, { cause: error });
+  return new HeadraceError(
+    isBug ? 'SINK_BROKEN' : 'SINK_UNAVAILABLE',
+    `the lake at ${root}${isOfFiles ? ' (LAKE_URL or HEADRACE_DATA_DIR)' : ''} cannot be rolled up: ${reason}`,
+    { cause: error },
+  );
 }

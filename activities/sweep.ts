@@ -51,7 +51,13 @@ const incompleteMax = 1_000;
 const listedMax = 20;
 const heartbeatMs = 5_000;
 
-export function createSweepActivities({ pool, deployment, pipelines, runs, onSwept }: SweepOptions & { pool: Pool }): SweepActivities {
+export function createSweepActivities({
+  pool,
+  deployment,
+  pipelines,
+  runs,
+  onSwept,
+}: SweepOptions & { pool: Pool }): SweepActivities {
   const addRange = createRangeWriter(pool);
 
   async function sweep(): Promise<SweepResult> {
@@ -65,7 +71,8 @@ export function createSweepActivities({ pool, deployment, pipelines, runs, onSwe
     for (const { chain, position, end, count } of completed) await addRange(chain, { position, end, count });
 
     const incomplete = distinct([...closed.runs, ...reports.flatMap((report) => report.incomplete)]);
-    const placed = (of: (report: ChainReport) => OffsetRange[]) => reports.flatMap((report) => of(report).map((range) => ({ ...report.chain, ...range })));
+    const placed = (of: (report: ChainReport) => OffsetRange[]) =>
+      reports.flatMap((report) => of(report).map((range) => ({ ...report.chain, ...range })));
     const holes = placed((report) => report.holes);
     const overlaps = placed((report) => report.overlaps);
     const counts = countByPipeline(pipelines, { incomplete: incomplete.map(({ chain }) => chain), holes, overlaps });
@@ -102,8 +109,13 @@ function distinct(runs: readonly BatchRun[]): BatchRun[] {
   return [...new Map(runs.map((run) => [run.workflowId, run])).values()];
 }
 
-function countByPipeline(pipelines: readonly string[], found: Record<keyof SweepCounts, readonly Chain[]>): Map<string, SweepCounts> {
-  const counts = new Map<string, SweepCounts>(pipelines.map((name) => [name, { incomplete: 0, holes: 0, overlaps: 0 }]));
+function countByPipeline(
+  pipelines: readonly string[],
+  found: Record<keyof SweepCounts, readonly Chain[]>,
+): Map<string, SweepCounts> {
+  const counts = new Map<string, SweepCounts>(
+    pipelines.map((name) => [name, { incomplete: 0, holes: 0, overlaps: 0 }]),
+  );
   for (const what of ['incomplete', 'holes', 'overlaps'] as const) {
     for (const { pipeline } of found[what]) {
       const count = counts.get(pipeline) ?? { incomplete: 0, holes: 0, overlaps: 0 };

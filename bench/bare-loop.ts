@@ -31,27 +31,37 @@ export async function measureBareLoop({ events, tell }: BenchContext, system: Be
     await consumer.connect();
     await consumer.subscribe({ topic: system.topic, fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`the bare loop saw ${seen} of ${events} events within ${timeoutMs / 1_000} s`)), timeoutMs);
+      const timer = setTimeout(
+        () => reject(new Error(`the bare loop saw ${seen} of ${events} events within ${timeoutMs / 1_000} s`)),
+        timeoutMs,
+      );
       consumer.on(consumer.events.CRASH, ({ payload }) => !payload.restart && reject(payload.error));
-      void consumer.run({
-        autoCommit: false,
-        partitionsConsumedConcurrently: 4,
-        eachBatch: async ({ batch: { messages } }) => {
-          if (startedMs === 0) {
-            startedMs = performance.now();
-            cpuBefore = process.cpuUsage();
-          }
-          for (let from = 0; from < messages.length; from += rowsMax) {
-            const rows = messages.slice(from, from + rowsMax);
-            const input = { name: pipeline.model.input, datatype: 'FP32' as const, shape: [rows.length, width], data: trivialFeatures(rows) };
-            outputOf(await client.infer({ model: pipeline.model.name, inputs: [input] }), 'score', 'FP32');
-            seen += rows.length;
-          }
-          if (seen < events) return;
-          clearTimeout(timer);
-          resolve();
-        },
-      }).catch(reject);
+      void consumer
+        .run({
+          autoCommit: false,
+          partitionsConsumedConcurrently: 4,
+          eachBatch: async ({ batch: { messages } }) => {
+            if (startedMs === 0) {
+              startedMs = performance.now();
+              cpuBefore = process.cpuUsage();
+            }
+            for (let from = 0; from < messages.length; from += rowsMax) {
+              const rows = messages.slice(from, from + rowsMax);
+              const input = {
+                name: pipeline.model.input,
+                datatype: 'FP32' as const,
+                shape: [rows.length, width],
+                data: trivialFeatures(rows),
+              };
+              outputOf(await client.infer({ model: pipeline.model.name, inputs: [input] }), 'score', 'FP32');
+              seen += rows.length;
+            }
+            if (seen < events) return;
+            clearTimeout(timer);
+            resolve();
+          },
+        })
+        .catch(reject);
     });
     const seconds = (performance.now() - startedMs) / 1_000;
     const { user, system: kernel } = process.cpuUsage(cpuBefore);

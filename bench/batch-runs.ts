@@ -24,14 +24,24 @@ export async function allBatches(temporal: Client, events: number, timeoutMs: nu
 /** Every batch run of a namespace that has completed. */
 async function finishedBatches(temporal: Client): Promise<FinishedBatch[]> {
   const batches: FinishedBatch[] = [];
-  for await (const { workflowId, memo, closeTime } of temporal.workflow.list({ query: `WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus = 'Completed'` })) {
+  for await (const { workflowId, memo, closeTime } of temporal.workflow.list({
+    query: `WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus = 'Completed'`,
+  })) {
     const { position, end, count } = memo as unknown as BatchMemo;
-    batches.push({ partition: parseEventKey(workflowId.replace(/^batch:/, '')).partition, position, end, count, closedMs: closeTime!.getTime() });
+    batches.push({
+      partition: parseEventKey(workflowId.replace(/^batch:/, '')).partition,
+      position,
+      end,
+      count,
+      closedMs: closeTime!.getTime(),
+    });
   }
   return batches;
 }
 
 /** How many batches are not delivered everywhere. */
 export async function openBatchCount(temporal: Client): Promise<number> {
-  return (await temporal.workflow.count(`WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus = 'Running'`)).count;
+  return (
+    await temporal.workflow.count(`WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus = 'Running'`)
+  ).count;
 }

@@ -26,12 +26,25 @@ export const dashboard: Bench = {
         const sink = createDashboardSink({ pool });
         const rows = decisionRows(rowsPerBatch * (warmUpBatches + batches));
         let cpuBefore = 0;
-        const figures = await measureRows({ name: 'dashboard', rowsPerRound: rowsPerBatch, rounds: batches, warmUpRounds: warmUpBatches }, async (round) => {
-          if (round === warmUpBatches) cpuBefore = cpuMicrosOfTree(servers.postgres.pid);
-          const batch = batchRef(round * rowsPerBatch, rowsPerBatch);
-          await sink.deliver({ batch, pipeline, workflowId: `bench-${round}`, rows: rows.slice(batch.position, batch.end) }, AbortSignal.timeout(30_000));
-        });
-        return [...figures, { name: 'CPU of Postgres', value: (cpuMicrosOfTree(servers.postgres.pid) - cpuBefore) / (rowsPerBatch * batches), unit: 'us/row' }];
+        const figures = await measureRows(
+          { name: 'dashboard', rowsPerRound: rowsPerBatch, rounds: batches, warmUpRounds: warmUpBatches },
+          async (round) => {
+            if (round === warmUpBatches) cpuBefore = cpuMicrosOfTree(servers.postgres.pid);
+            const batch = batchRef(round * rowsPerBatch, rowsPerBatch);
+            await sink.deliver(
+              { batch, pipeline, workflowId: `bench-${round}`, rows: rows.slice(batch.position, batch.end) },
+              AbortSignal.timeout(30_000),
+            );
+          },
+        );
+        return [
+          ...figures,
+          {
+            name: 'CPU of Postgres',
+            value: (cpuMicrosOfTree(servers.postgres.pid) - cpuBefore) / (rowsPerBatch * batches),
+            unit: 'us/row',
+          },
+        ];
       } finally {
         await pool.end();
       }

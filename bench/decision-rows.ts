@@ -10,10 +10,24 @@ const featureNames = Object.keys(pipeline.features);
 export function decisionRows(count: number): DecisionRow[] {
   const { events } = decodeEvents(pipeline, paymentRecords(count), { clockMs: Date.now() });
   return events.map(({ offset, eventId, recordTimeMs, headers, eventTimeMs, event, entityKeys }) => ({
-    eventKey: eventKey(batchRef(0, count), offset), eventId, offset, recordTimeMs, headers, eventTimeMs, event,
+    eventKey: eventKey(batchRef(0, count), offset),
+    eventId,
+    offset,
+    recordTimeMs,
+    headers,
+    eventTimeMs,
+    event,
     entities: Object.fromEntries(Object.keys(pipeline.entities).map((name, i) => [name, entityKeys[i]!])),
-    features: { names: featureNames, values: Float32Array.from(featureNames, (_, i) => (offset * (i + 1)) % 97), from: 0 },
-    prediction: { score: Math.fround((offset % 1_000) / 1_000) }, model: { name: 'fraud', version: '1' },
-    degraded: false, late: false, outcome: 'approve', why: 'score below the review band',
+    features: {
+      names: featureNames,
+      values: Float32Array.from(featureNames, (_, i) => (offset * (i + 1)) % 97),
+      from: 0,
+    },
+    prediction: { score: Math.fround((offset % 1_000) / 1_000) },
+    model: { name: 'fraud', version: '1' },
+    degraded: false,
+    late: false,
+    outcome: 'approve',
+    why: 'score below the review band',
   }));
 }

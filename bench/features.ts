@@ -23,15 +23,32 @@ export const features: Bench = {
       tell(`${batches} batches of one partition`);
       const records = paymentRecords(rowsPerBatch * (warmUpBatches + batches));
       const plan = compileFeatures(pipeline);
-      const decoding = await measureRows({ name: 'decode', rowsPerRound: rowsPerBatch, rounds: batches, warmUpRounds: warmUpBatches }, async (round) => {
-        decodeEvents(pipeline, records.slice(round * rowsPerBatch, (round + 1) * rowsPerBatch), { clockMs: Date.now() });
-      });
-      const folding = await measureRows({ name: 'decode + fold + LMDB', rowsPerRound: rowsPerBatch, rounds: batches, warmUpRounds: warmUpBatches }, async (round) => {
-        const batch = batchRef(round * rowsPerBatch, rowsPerBatch);
-        const own = records.slice(batch.position, batch.end);
-        const { events, rejections } = decodeEvents(pipeline, own, { clockMs: Date.now() });
-        await store.apply(batch, foldBatch(plan, batch, own.map(({ offset }) => offset), events, rejections));
-      });
+      const decoding = await measureRows(
+        { name: 'decode', rowsPerRound: rowsPerBatch, rounds: batches, warmUpRounds: warmUpBatches },
+        async (round) => {
+          decodeEvents(pipeline, records.slice(round * rowsPerBatch, (round + 1) * rowsPerBatch), {
+            clockMs: Date.now(),
+          });
+        },
+      );
+      const folding = await measureRows(
+        { name: 'decode + fold + LMDB', rowsPerRound: rowsPerBatch, rounds: batches, warmUpRounds: warmUpBatches },
+        async (round) => {
+          const batch = batchRef(round * rowsPerBatch, rowsPerBatch);
+          const own = records.slice(batch.position, batch.end);
+          const { events, rejections } = decodeEvents(pipeline, own, { clockMs: Date.now() });
+          await store.apply(
+            batch,
+            foldBatch(
+              plan,
+              batch,
+              own.map(({ offset }) => offset),
+              events,
+              rejections,
+            ),
+          );
+        },
+      );
       return [...decoding, ...folding];
     } finally {
       await store.close();

@@ -16,7 +16,14 @@ export interface BenchResult {
 export function formatResults(results: readonly BenchResult[]): string {
   const nameWidth = Math.max(...results.flatMap(({ figures }) => figures.map(({ name }) => name.length)), 0);
   return results
-    .map(({ bench, figures }) => [bench, ...figures.map(({ name, value, unit }) => `  ${name.padEnd(nameWidth)}  ${formatNumber(value).padStart(12)} ${unit}`.trimEnd())].join('\n'))
+    .map(({ bench, figures }) =>
+      [
+        bench,
+        ...figures.map(({ name, value, unit }) =>
+          `  ${name.padEnd(nameWidth)}  ${formatNumber(value).padStart(12)} ${unit}`.trimEnd(),
+        ),
+      ].join('\n'),
+    )
     .join('\n\n');
 }
 

@@ -20,10 +20,15 @@ export const inference: Bench = {
       for (const rows of sizes) {
         const data = Float32Array.from({ length: rows * width }, (_, i) => (i * 7919) % 100);
         const rounds = Math.ceil(rowsMeasured / rows);
-        figures.push(...(await measureRows({ name: `${rows} rows a call`, rowsPerRound: rows, rounds, warmUpRounds: 50 }, async () => {
-          const input = { name: pipeline.model.input, datatype: 'FP32' as const, shape: [rows, width], data };
-          outputOf(await client.infer({ model: pipeline.model.name, inputs: [input] }), 'score', 'FP32');
-        })));
+        figures.push(
+          ...(await measureRows(
+            { name: `${rows} rows a call`, rowsPerRound: rows, rounds, warmUpRounds: 50 },
+            async () => {
+              const input = { name: pipeline.model.input, datatype: 'FP32' as const, shape: [rows, width], data };
+              outputOf(await client.infer({ model: pipeline.model.name, inputs: [input] }), 'score', 'FP32');
+            },
+          )),
+        );
       }
       return figures;
     } finally {

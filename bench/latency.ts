@@ -42,12 +42,19 @@ async function measureLatency(context: BenchContext, partitions: number): Promis
     await system.start('bridge', { HEADRACE_LOG_LEVEL: 'debug' });
     const usage = new UsageProbe(system.pids);
     const sent = await sendOnSchedule(context, system, rate, seconds + warmUpSeconds).finally(() => usage.stop());
-    const cores = [...usage.stop().cpuMicros].map(([name, micros]) => ({ name: `${partitions} partitions, ${rate} events/s: CPU of ${name}`, value: micros / ((seconds + warmUpSeconds) * 1e6), unit: 'cores' }));
+    const cores = [...usage.stop().cpuMicros].map(([name, micros]) => ({
+      name: `${partitions} partitions, ${rate} events/s: CPU of ${name}`,
+      value: micros / ((seconds + warmUpSeconds) * 1e6),
+      unit: 'cores',
+    }));
     const steady = sent.slice(rate * warmUpSeconds);
     await untilScored(system, sent);
     const scored = latencies(steady, scoredRanges(system.logLines('bridge')));
     const batches = await allBatches(system.temporal, sent.length, drainMsMax);
-    const delivered = latencies(steady, batches.map((batch) => ({ ...batch, doneMs: batch.closedMs })));
+    const delivered = latencies(
+      steady,
+      batches.map((batch) => ({ ...batch, doneMs: batch.closedMs })),
+    );
     tell(`${partitions} partitions: ${steady.length} samples`);
     const under = `${partitions} partitions, ${rate} events/s`;
     return [
@@ -58,7 +65,11 @@ async function measureLatency(context: BenchContext, partitions: number): Promis
       { name: `${under}: all sinks, run completed, p99`, value: quantile(delivered, 0.99), unit: 'ms' },
       { name: `${under}: all sinks, run completed, worst`, value: quantile(delivered, 1), unit: 'ms' },
       { name: `${under}: batches`, value: batches.length / (seconds + warmUpSeconds), unit: '1/s' },
-      { name: `${under}: extracting features, mean`, value: await stageMs(system, 'extract_features'), unit: 'ms/batch' },
+      {
+        name: `${under}: extracting features, mean`,
+        value: await stageMs(system, 'extract_features'),
+        unit: 'ms/batch',
+      },
       { name: `${under}: inference and decisions, mean`, value: await stageMs(system, 'infer'), unit: 'ms/batch' },
       ...cores,
     ];
@@ -71,20 +82,30 @@ async function measureLatency(context: BenchContext, partitions: number): Promis
 /** How long a stage took for one batch, on average. */
 async function stageMs(system: BenchSystem, stage: string): Promise<number> {
   const metric = 'headrace_stage_latency_seconds';
-  return ((await system.metric('worker', `${metric}_sum`, { stage })) / (await system.metric('worker', `${metric}_count`, { stage }))) * 1_000;
+  return (
+    ((await system.metric('worker', `${metric}_sum`, { stage })) /
+      (await system.metric('worker', `${metric}_count`, { stage }))) *
+    1_000
+  );
 }
 
 /** The scored batches that the bridge logged. */
 export function scoredRanges(lines: readonly Record<string, unknown>[]): DoneRange[] {
   return lines
     .filter(({ msg }) => msg === 'scored')
-    .map(({ partition, position, end, time }) => ({ partition: Number(partition), position: Number(position), end: Number(end), doneMs: Date.parse(String(time)) }));
+    .map(({ partition, position, end, time }) => ({
+      partition: Number(partition),
+      position: Number(position),
+      end: Number(end),
+      doneMs: Date.parse(String(time)),
+    }));
 }
 
 /** For each event the time from when it was due to when its range was done. Throws when one is in no range. */
 export function latencies(events: readonly SentEvent[], ranges: readonly DoneRange[]): Float64Array {
   const byPartition = new Map<number, DoneRange[]>();
-  for (const range of ranges.toSorted((a, b) => a.position - b.position)) byPartition.set(range.partition, [...(byPartition.get(range.partition) ?? []), range]);
+  for (const range of ranges.toSorted((a, b) => a.position - b.position))
+    byPartition.set(range.partition, [...(byPartition.get(range.partition) ?? []), range]);
   return Float64Array.from(events, ({ partition, offset, dueMs }) => {
     const range = byPartition.get(partition)?.find(({ position, end }) => offset >= position && offset < end);
     if (!range) throw new Error(`the event at offset ${offset} of partition ${partition} is in no finished batch`);
@@ -93,5 +114,9 @@ export function latencies(events: readonly SentEvent[], ranges: readonly DoneRan
 }
 
 async function untilScored(system: BenchSystem, sent: readonly SentEvent[]): Promise<void> {
-  await poll('all events are scored', drainMsMax, async () => (await system.metric('bridge', 'headrace_bridge_records_total')) >= sent.length);
+  await poll(
+    'all events are scored',
+    drainMsMax,
+    async () => (await system.metric('bridge', 'headrace_bridge_records_total')) >= sent.length,
+  );
 }

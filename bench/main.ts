@@ -21,28 +21,47 @@ function positive(text: string): number {
 
 async function run(names: string[], options: Options): Promise<void> {
   const unknown = names.find((name) => !benches.some((bench) => bench.name === name));
-  if (unknown !== undefined) throw new Error(`there is no bench "${unknown}"; there are ${benches.map(({ name }) => name).join(', ')}`);
+  if (unknown !== undefined)
+    throw new Error(`there is no bench "${unknown}"; there are ${benches.map(({ name }) => name).join(', ')}`);
   const startedMs = performance.now();
-  const tell = (line: string) => process.stderr.write(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(7)} s  ${line}\n`);
+  const tell = (line: string) =>
+    process.stderr.write(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(7)} s  ${line}\n`);
   const context = {
-    cacheDir: defaultCacheDir(process.env), temporalExecutable: process.env['TEMPORAL_EXECUTABLE'] || undefined, env: process.env, tell,
-    events: options.events, rate: options.rate, seconds: options.seconds, sinks: options.sinks, partitions: options.partitions, profileDir: options.profile,
+    cacheDir: defaultCacheDir(process.env),
+    temporalExecutable: process.env['TEMPORAL_EXECUTABLE'] || undefined,
+    env: process.env,
+    tell,
+    events: options.events,
+    rate: options.rate,
+    seconds: options.seconds,
+    sinks: options.sinks,
+    partitions: options.partitions,
+    profileDir: options.profile,
   };
   const results: BenchResult[] = [];
   for (const bench of benches.filter(({ name }) => names.length === 0 || names.includes(name))) {
     tell(`${bench.name}: ${bench.what}`);
     results.push({ bench: bench.name, figures: await bench.run(context) });
   }
-  process.stdout.write(options.output === 'json' ? `${JSON.stringify(results, null, 2)}\n` : `\n${formatResults(results)}\n`);
+  process.stdout.write(
+    options.output === 'json' ? `${JSON.stringify(results, null, 2)}\n` : `\n${formatResults(results)}\n`,
+  );
 }
 
 const program = new Command('bench')
-  .description(`Measures Headrace on this machine, with embedded servers in a temporary folder.\n\n${benches.map(({ name, what }) => `  ${name.padEnd(12)}${what}`).join('\n')}`)
+  .description(
+    `Measures Headrace on this machine, with embedded servers in a temporary folder.\n\n${benches.map(({ name, what }) => `  ${name.padEnd(12)}${what}`).join('\n')}`,
+  )
   .argument('[names...]', 'benches to run; absent = all')
   .option('--events <count>', 'events of the throughput bench', positive, 500_000)
   .option('--rate <events>', 'events per second of the latency bench', positive, 200)
   .option('--seconds <seconds>', 'length of the latency bench', positive, 60)
-  .option('--partitions <counts>', 'partitions of the topic in the runs of the latency bench, comma-separated', (text) => text.split(',').map(positive), [2, 4])
+  .option(
+    '--partitions <counts>',
+    'partitions of the topic in the runs of the latency bench, comma-separated',
+    (text) => text.split(',').map(positive),
+    [2, 4],
+  )
   .addOption(new Option('--output <form>', 'form of the result').choices(['table', 'json']).default('table'))
   .option('--sinks <names>', 'only these sinks of the pipeline, comma-separated', (text) => text.split(','))
   .addOption(new Option('--profile <folder>', 'leave CPU profiles of bridge and worker there').hideHelp())

@@ -21,8 +21,16 @@ const tellEverySeconds = 10;
  * Sends events at a steady rate. Each carries the time at which it was due as its record time, so what a late sender adds counts
  * as latency. Several sends may be under way: a slow answer of Kafka delays nobody. Answers the events in the order of their due times.
  */
-export async function sendOnSchedule({ tell }: BenchContext, system: BenchSystem, rate: number, seconds: number): Promise<SentEvent[]> {
-  const producer = kafkaClient(system.servers).producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false });
+export async function sendOnSchedule(
+  { tell }: BenchContext,
+  system: BenchSystem,
+  rate: number,
+  seconds: number,
+): Promise<SentEvent[]> {
+  const producer = kafkaClient(system.servers).producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+    allowAutoTopicCreation: false,
+  });
   await producer.connect();
   try {
     const payments = [...simulatedPayments(rate * seconds)].map(paymentMessage);
@@ -32,11 +40,14 @@ export async function sendOnSchedule({ tell }: BenchContext, system: BenchSystem
     for (let next = 0; next < payments.length; ) {
       const dueCount = Math.min(payments.length, Math.floor(((Date.now() - startMs) / 1_000) * rate) + 1);
       if (dueCount > next) {
-        const messages = payments.slice(next, dueCount).map((message, i) => ({ ...message, timestamp: String(dueAt(startMs, next + i, rate)) }));
+        const messages = payments
+          .slice(next, dueCount)
+          .map((message, i) => ({ ...message, timestamp: String(dueAt(startMs, next + i, rate)) }));
         sends.push(producer.send({ topic: system.topic, acks: -1, messages }).then(() => undefined));
         next = dueCount;
       }
-      if (next / rate >= toldSeconds + tellEverySeconds) tell(`${(toldSeconds += tellEverySeconds)} of ${seconds} s sent`);
+      if (next / rate >= toldSeconds + tellEverySeconds)
+        tell(`${(toldSeconds += tellEverySeconds)} of ${seconds} s sent`);
       await sleep(tickMs);
     }
     await Promise.all(sends);
@@ -58,18 +69,24 @@ async function readBack(system: BenchSystem, count: number): Promise<SentEvent[]
   try {
     await consumer.subscribe({ topic: system.topic, fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`only ${sent.length} of ${count} events could be read back`)), 60_000);
-      void consumer.run({
-        autoCommit: false,
-        eachBatch: ({ batch: { partition, messages } }) => {
-          for (const { offset, timestamp } of messages) sent.push({ partition, offset: Number(offset), dueMs: Number(timestamp) });
-          if (sent.length >= count) {
-            clearTimeout(timer);
-            resolve();
-          }
-          return Promise.resolve();
-        },
-      }).catch(reject);
+      const timer = setTimeout(
+        () => reject(new Error(`only ${sent.length} of ${count} events could be read back`)),
+        60_000,
+      );
+      void consumer
+        .run({
+          autoCommit: false,
+          eachBatch: ({ batch: { partition, messages } }) => {
+            for (const { offset, timestamp } of messages)
+              sent.push({ partition, offset: Number(offset), dueMs: Number(timestamp) });
+            if (sent.length >= count) {
+              clearTimeout(timer);
+              resolve();
+            }
+            return Promise.resolve();
+          },
+        })
+        .catch(reject);
     });
   } finally {
     await consumer.disconnect();

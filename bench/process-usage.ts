@@ -13,9 +13,21 @@ export interface ProcessStat {
 
 /** Reads the text of `/proc/<pid>/stat`. A program's name may hold spaces and brackets, so fields are counted behind the last one. */
 export function parseStat(text: string): ProcessStat {
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ').map(Number);
-  const [userTicks, systemTicks, childUserTicks, childSystemTicks] = fields.slice(11, 15) as [number, number, number, number];
-  return { parent: fields[1]!, ownMicros: (userTicks + systemTicks) * microsPerTick, endedChildrenMicros: (childUserTicks + childSystemTicks) * microsPerTick };
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
+  const [userTicks, systemTicks, childUserTicks, childSystemTicks] = fields.slice(11, 15) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  return {
+    parent: fields[1]!,
+    ownMicros: (userTicks + systemTicks) * microsPerTick,
+    endedChildrenMicros: (childUserTicks + childSystemTicks) * microsPerTick,
+  };
 }
 
 /** Reads a size of `/proc/<pid>/status`, in bytes. NaN when it is not there. */
@@ -80,7 +92,9 @@ export class UsageProbe {
   stop(): { cpuMicros: Map<string, number>; rssAnonPeak: Map<string, number> } {
     clearInterval(this.#timer);
     this.#look();
-    const cpuMicros = new Map([...this.#micros()].map(([name, micros]) => [name, micros - this.#startMicros.get(name)!]));
+    const cpuMicros = new Map(
+      [...this.#micros()].map(([name, micros]) => [name, micros - this.#startMicros.get(name)!]),
+    );
     return { cpuMicros, rssAnonPeak: this.#rssPeak };
   }
 

@@ -13,5 +13,15 @@ export function paymentRecords(count: number): KafkaRecord[] {
 
 /** A batch of that partition. */
 export function batchRef(position: number, count: number): BatchRef {
-  return { deployment: 'bench', pipeline: 'fraud', epoch: 0, topic: 'bench', partition: 0, position, end: position + count, count, ...(position === 0 && { head: true }) };
+  return {
+    deployment: 'bench',
+    pipeline: 'fraud',
+    epoch: 0,
+    topic: 'bench',
+    partition: 0,
+    position,
+    end: position + count,
+    count,
+    ...(position === 0 && { head: true }),
+  };
 }

@@ -27,13 +27,19 @@ export const rollUpBench: Bench = {
       const lake = createLakeSink({ root });
       for (let segment = 0; segment < segments; segment++) {
         const batch = batchRef(segment * rowsPerSegment, rowsPerSegment);
-        await lake.deliver({ batch, pipeline, workflowId: `bench-${segment}`, rows: rows.slice(batch.position, batch.end) }, AbortSignal.timeout(30_000));
+        await lake.deliver(
+          { batch, pipeline, workflowId: `bench-${segment}`, rows: rows.slice(batch.position, batch.end) },
+          AbortSignal.timeout(30_000),
+        );
       }
       let files = 0;
-      const figures = await measureRows({ name: 'roll-up', rowsPerRound: rowsPerSegment * segmentsPerRound, rounds, warmUpRounds }, async () => {
-        const { plans } = await planRollUps({ root });
-        for (const plan of plans) files += (await rollUp({ root }, plan)).files;
-      });
+      const figures = await measureRows(
+        { name: 'roll-up', rowsPerRound: rowsPerSegment * segmentsPerRound, rounds, warmUpRounds },
+        async () => {
+          const { plans } = await planRollUps({ root });
+          for (const plan of plans) files += (await rollUp({ root }, plan)).files;
+        },
+      );
       return [...figures, { name: 'Parquet files', value: files / (warmUpRounds + rounds), unit: 'per round' }];
     } finally {
       await rm(root, { recursive: true, force: true });

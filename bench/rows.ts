@@ -9,7 +9,10 @@ export interface RowRounds {
 }
 
 /** Runs rounds one after another. Answers rows per second, and CPU of this process per row. */
-export async function measureRows({ name, rowsPerRound, rounds, warmUpRounds }: RowRounds, work: (round: number) => Promise<void>): Promise<Figure[]> {
+export async function measureRows(
+  { name, rowsPerRound, rounds, warmUpRounds }: RowRounds,
+  work: (round: number) => Promise<void>,
+): Promise<Figure[]> {
   for (let round = 0; round < warmUpRounds; round++) await work(round);
   const startedMs = performance.now();
   const cpuBefore = process.cpuUsage();

@@ -3,9 +3,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import {
-  prepareKafka, preparePostgres, prepareTemporal, startKafka, startModelServer, startPostgres, startTemporal,
+  prepareKafka,
+  preparePostgres,
+  prepareTemporal,
+  startKafka,
+  startModelServer,
+  startPostgres,
+  startTemporal,
 } from '../stack/servers/index.ts';
-import type { EmbeddedServer, KafkaServer, ModelServer, PostgresServer, ServerName, TemporalServer } from '../stack/servers/index.ts';
+import type {
+  EmbeddedServer,
+  KafkaServer,
+  ModelServer,
+  PostgresServer,
+  ServerName,
+  TemporalServer,
+} from '../stack/servers/index.ts';
 import { startMarkOf } from '../stack/servers/identity.ts';
 import type { BenchContext } from './context.ts';
 
@@ -20,10 +33,16 @@ interface ServerTypes {
 }
 
 /** The named servers in a temporary folder; `stop` ends them and removes it. */
-export type BenchServers<Names extends ServerName> = Pick<ServerTypes, Names> & { dataDir: string; stop(): Promise<void> };
+export type BenchServers<Names extends ServerName> = Pick<ServerTypes, Names> & {
+  dataDir: string;
+  stop(): Promise<void>;
+};
 
 /** Starts embedded servers as `npm start` does, with fresh data. What was started is stopped again when one of them fails. */
-export async function startServers<const Names extends ServerName>(context: BenchContext, names: readonly Names[]): Promise<BenchServers<Names>> {
+export async function startServers<const Names extends ServerName>(
+  context: BenchContext,
+  names: readonly Names[],
+): Promise<BenchServers<Names>> {
   removeLeftovers();
   const dataDir = mkdtempSync(join(tmpdir(), `${folderPrefix}${process.pid}-`));
   const running = new Map<ServerName, EmbeddedServer>();
@@ -32,7 +51,9 @@ export async function startServers<const Names extends ServerName>(context: Benc
     rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
   };
   context.tell(`starting ${names.join(', ')}`);
-  const started = await Promise.allSettled(names.map(async (name) => running.set(name, await start(context, name, join(dataDir, name)))));
+  const started = await Promise.allSettled(
+    names.map(async (name) => running.set(name, await start(context, name, join(dataDir, name)))),
+  );
   const failed = started.find((result) => result.status === 'rejected');
   if (failed) {
     await stop();
@@ -45,15 +66,25 @@ export async function startServers<const Names extends ServerName>(context: Benc
 function removeLeftovers(): void {
   for (const name of readdirSync(tmpdir())) {
     const pid = name.startsWith(folderPrefix) ? Number(name.slice(folderPrefix.length).split('-')[0]) : Number.NaN;
-    if (Number.isInteger(pid) && startMarkOf(pid) === undefined) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    if (Number.isInteger(pid) && startMarkOf(pid) === undefined)
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
 }
 
-async function start({ cacheDir, temporalExecutable, env, tell }: BenchContext, name: ServerName, dataDir: string): Promise<EmbeddedServer> {
+async function start(
+  { cacheDir, temporalExecutable, env, tell }: BenchContext,
+  name: ServerName,
+  dataDir: string,
+): Promise<EmbeddedServer> {
   const prepare = { cacheDir, env, onProgress: ({ what }: { what: string }) => tell(what) };
   switch (name) {
     case 'temporal':
-      return startTemporal({ executable: await prepareTemporal({ ...prepare, executable: temporalExecutable }), dataDir, headless: true, env });
+      return startTemporal({
+        executable: await prepareTemporal({ ...prepare, executable: temporalExecutable }),
+        dataDir,
+        headless: true,
+        env,
+      });
     case 'kafka':
       return startKafka({ jarsDir: await prepareKafka(prepare), dataDir, env });
     case 'postgres':
@@ -70,5 +101,8 @@ export function kafkaClient({ kafka }: BenchServers<'kafka'>): Kafka {
 
 /** What Temporal's database takes on disk, with its write-ahead log. */
 export function temporalBytes({ dataDir }: BenchServers<'temporal'>): number {
-  return ['temporal.db', 'temporal.db-wal'].reduce((sum, file) => sum + (statSync(join(dataDir, 'temporal', file), { throwIfNoEntry: false })?.size ?? 0), 0);
+  return ['temporal.db', 'temporal.db-wal'].reduce(
+    (sum, file) => sum + (statSync(join(dataDir, 'temporal', file), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
 }

@@ -33,7 +33,11 @@ export class BenchSystem {
   ) {}
 
   /** Prepares everything but starts no process yet. */
-  static async prepare(context: BenchContext, servers: SystemServers, { topic, partitions, env }: { topic: string; partitions: number; env?: NodeJS.ProcessEnv }): Promise<BenchSystem> {
+  static async prepare(
+    context: BenchContext,
+    servers: SystemServers,
+    { topic, partitions, env }: { topic: string; partitions: number; env?: NodeJS.ProcessEnv },
+  ): Promise<BenchSystem> {
     const pipelinesDir = join(servers.dataDir, 'pipelines');
     mkdirSync(join(pipelinesDir, pipelineName), { recursive: true });
     const shipped = pathToFileURL(join(root, 'pipelines', pipelineName, 'index.ts')).href;
@@ -48,11 +52,20 @@ export class BenchSystem {
     const pool = new pg.Pool({ connectionString: servers.postgres.databaseUrl, max: 2 });
     // An idle connection that breaks when the server stops is no failure of the bench.
     pool.on('error', () => undefined);
-    const connection = await Connection.connect({ address: servers.temporal.address, channelArgs: { 'grpc.enable_http_proxy': 0 } });
-    const temporal = new Client({ connection, namespace: servers.temporal.namespace, dataConverter: { payloadCodecs: [createPayloadCodec()] } });
+    const connection = await Connection.connect({
+      address: servers.temporal.address,
+      channelArgs: { 'grpc.enable_http_proxy': 0 },
+    });
+    const temporal = new Client({
+      connection,
+      namespace: servers.temporal.namespace,
+      dataConverter: { payloadCodecs: [createPayloadCodec()] },
+    });
     return new BenchSystem(topic, servers, temporal, pool, context, {
       ...oneMachineEnv,
-      ...Object.fromEntries(Object.entries(context.env).filter(([name]) => inherited.includes(name) || name.startsWith('HEADRACE_'))),
+      ...Object.fromEntries(
+        Object.entries(context.env).filter(([name]) => inherited.includes(name) || name.startsWith('HEADRACE_')),
+      ),
       HEADRACE_DEPLOYMENT: 'bench',
       HEADRACE_DATA_DIR: join(servers.dataDir, 'headrace'),
       HEADRACE_PIPELINES_DIR: pipelinesDir,
@@ -68,35 +81,72 @@ export class BenchSystem {
   /** Starts a process and waits until it says that it is ready. */
   async start(name: 'bridge' | 'worker', env: NodeJS.ProcessEnv = {}): Promise<void> {
     const { profileDir } = this.context;
-    const profiling = profileDir ? ['--cpu-prof', '--cpu-prof-interval', '1000', '--cpu-prof-dir', join(profileDir, name)] : [];
+    const profiling = profileDir
+      ? ['--cpu-prof', '--cpu-prof-interval', '1000', '--cpu-prof-dir', join(profileDir, name)]
+      : [];
     const process_ = await launch({
-      name, command: process.execPath, args: [...profiling, ...nodeArgs(join(root, name, 'main.ts'))], cwd: root,
-      env: { ...nodeEnv, ...this.env, ...env }, logFile: join(this.servers.dataDir, `${name}.log`),
+      name,
+      command: process.execPath,
+      args: [...profiling, ...nodeArgs(join(root, name, 'main.ts'))],
+      cwd: root,
+      env: { ...nodeEnv, ...this.env, ...env },
+      logFile: join(this.servers.dataDir, `${name}.log`),
     });
     this.#processes.set(name, { process: process_, metrics: '' });
-    const ready = await waitUntilReady({ process: process_, timeoutMs: readyTimeoutMs, probe: async () => findJsonLine(process_, (line) => (line['ready'] === true ? line : undefined)) });
+    const ready = await waitUntilReady({
+      process: process_,
+      timeoutMs: readyTimeoutMs,
+      probe: async () => findJsonLine(process_, (line) => (line['ready'] === true ? line : undefined)),
+    });
     this.#processes.set(name, { process: process_, metrics: String(ready['metrics']) });
   }
 
   /** Process ids of everything that works for an event, by name. */
   get pids(): Record<string, number> {
     const { temporal, kafka, postgres } = this.servers;
-    const ours = [...this.#processes].map(([name, { process: { pid } }]) => [name, pid]);
-    return { ...(Object.fromEntries(ours) as Record<string, number>), temporal: temporal.pid, kafka: kafka.pid, postgres: postgres.pid, 'model server': this.servers['model-server'].pid };
+    const ours = [...this.#processes].map(
+      ([
+        name,
+        {
+          process: { pid },
+        },
+      ]) => [name, pid],
+    );
+    return {
+      ...(Object.fromEntries(ours) as Record<string, number>),
+      temporal: temporal.pid,
+      kafka: kafka.pid,
+      postgres: postgres.pid,
+      'model server': this.servers['model-server'].pid,
+    };
   }
 
   /** The sum of a metric over all labels that match; 0 when it was never set. */
   async metric(name: 'bridge' | 'worker', metric: string, labels: Record<string, string> = {}): Promise<number> {
-    const response = await fetch(`http://${this.#processes.get(name)!.metrics}/metrics.json`, { signal: AbortSignal.timeout(10_000) });
-    const families = (await response.json()) as { name: string; values: { value: number; metricName?: string; labels: Record<string, string> }[] }[];
-    const values = families.flatMap((family) => family.values.filter((value) => (value.metricName ?? family.name) === metric));
-    return values.filter((value) => Object.entries(labels).every(([label, wanted]) => value.labels[label] === wanted)).reduce((sum, { value }) => sum + value, 0);
+    const response = await fetch(`http://${this.#processes.get(name)!.metrics}/metrics.json`, {
+      signal: AbortSignal.timeout(10_000),
+    });
+    const families = (await response.json()) as {
+      name: string;
+      values: { value: number; metricName?: string; labels: Record<string, string> }[];
+    }[];
+    const values = families.flatMap((family) =>
+      family.values.filter((value) => (value.metricName ?? family.name) === metric),
+    );
+    return values
+      .filter((value) => Object.entries(labels).every(([label, wanted]) => value.labels[label] === wanted))
+      .reduce((sum, { value }) => sum + value, 0);
   }
 
   /** What a process has logged: the JSON lines of its log. */
   logLines(name: 'bridge' | 'worker'): Record<string, unknown>[] {
     const { logFile, logOffset } = this.#processes.get(name)!.process;
-    return readFileSync(logFile).subarray(logOffset).toString('utf8').split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
+    return readFileSync(logFile)
+      .subarray(logOffset)
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
   /** Decisions in the dashboard, by its roll-ups: they change in the transaction of the rows. */

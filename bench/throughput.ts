@@ -25,9 +25,14 @@ export const throughput: Bench = {
   name: 'throughput',
   what: 'events/s from a backlog through all sinks, CPU per event of every process, memory, growth of Temporal, beside a bare loop',
   async run(context) {
-    if (context.sinks?.includes('dashboard') === false) throw new Error('--sinks must name dashboard, because the bench counts decisions there');
+    if (context.sinks?.includes('dashboard') === false)
+      throw new Error('--sinks must name dashboard, because the bench counts decisions there');
     const servers = await startServers(context, ['temporal', 'kafka', 'postgres', 'model-server']);
-    const system = await BenchSystem.prepare(context, servers, { topic, partitions, env: { HEADRACE_LAKE_ROLL_UP_SECONDS: rollUpSeconds } }).catch(async (error: unknown) => {
+    const system = await BenchSystem.prepare(context, servers, {
+      topic,
+      partitions,
+      env: { HEADRACE_LAKE_ROLL_UP_SECONDS: rollUpSeconds },
+    }).catch(async (error: unknown) => {
       await servers.stop();
       throw error;
     });
@@ -41,7 +46,11 @@ export const throughput: Bench = {
       return [
         ...measured.figures,
         { name: 'bare loop (no features, no durability, no sinks)', value: bare, unit: 'events/s' },
-        { name: 'CPU of the bare loop', value: (bareBefore.cpuMicrosPerEvent + bareAfter.cpuMicrosPerEvent) / 2, unit: 'us/event' },
+        {
+          name: 'CPU of the bare loop',
+          value: (bareBefore.cpuMicrosPerEvent + bareAfter.cpuMicrosPerEvent) / 2,
+          unit: 'us/event',
+        },
         { name: 'throughput against the bare loop', value: measured.eventsPerSecond / bare, unit: '' },
         { name: 'load of the machine at the end (1 min)', value: loadAverage(), unit: '' },
       ];
@@ -76,7 +85,10 @@ async function produceBacklog({ events, tell }: BenchContext, system: BenchSyste
   tell(`${events} events produced in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
 }
 
-async function measureSystem(context: BenchContext, system: BenchSystem): Promise<{ eventsPerSecond: number; figures: Figure[] }> {
+async function measureSystem(
+  context: BenchContext,
+  system: BenchSystem,
+): Promise<{ eventsPerSecond: number; figures: Figure[] }> {
   const { events, tell } = context;
   const databaseBefore = temporalBytes(system.servers);
   tell('bridge starts on the backlog');
@@ -93,7 +105,9 @@ async function measureSystem(context: BenchContext, system: BenchSystem): Promis
   const seconds = (Math.max(...batches.map(({ closedMs }) => closedMs)) - startedMs) / 1_000;
   const durable = tellDurable(context, system);
   const deliveries = await system.metric('worker', 'headrace_deliveries_total', { result: 'ok' });
-  const perEvent = [...used.cpuMicros].map(([name, micros]): Figure => ({ name: `CPU of ${name}`, value: micros / events, unit: 'us/event' }));
+  const perEvent = [...used.cpuMicros].map(
+    ([name, micros]): Figure => ({ name: `CPU of ${name}`, value: micros / events, unit: 'us/event' }),
+  );
   const total = perEvent.reduce((sum, { value }) => sum + value, 0);
   const memory = (name: string) => (used.rssAnonPeak.get(name) ?? Number.NaN) / mebibyte;
   return {
@@ -107,21 +121,37 @@ async function measureSystem(context: BenchContext, system: BenchSystem): Promis
       { name: 'cores used by them', value: (total * events) / (seconds * 1e6), unit: 'cores' },
       { name: 'batches', value: batches.length, unit: '' },
       { name: 'mean batch', value: events / batches.length, unit: 'events' },
-      { name: 'steps that went on as regular activities', value: durable / (batches.length * 2 + deliveries), unit: 'of all steps' },
+      {
+        name: 'steps that went on as regular activities',
+        value: durable / (batches.length * 2 + deliveries),
+        unit: 'of all steps',
+      },
       { name: 'reviews kept', value: await system.reviewCount(), unit: '' },
-      { name: 'reviews opened meanwhile', value: (await system.temporal.workflow.count("WorkflowType = 'review'")).count, unit: '' },
+      {
+        name: 'reviews opened meanwhile',
+        value: (await system.temporal.workflow.count("WorkflowType = 'review'")).count,
+        unit: '',
+      },
       { name: 'bridge RssAnon, peak', value: memory('bridge'), unit: 'MiB' },
       { name: 'worker RssAnon, peak', value: memory('worker'), unit: 'MiB' },
       { name: 'temporal RssAnon, peak', value: memory('temporal'), unit: 'MiB' },
-      { name: "growth of Temporal's database", value: ((temporalBytes(system.servers) - databaseBefore) / mebibyte / events) * 1e6, unit: 'MiB/million events' },
+      {
+        name: "growth of Temporal's database",
+        value: ((temporalBytes(system.servers) - databaseBefore) / mebibyte / events) * 1e6,
+        unit: 'MiB/million events',
+      },
     ],
   };
 }
 
 /** Counts the steps whose quick try failed, and says why. */
 function tellDurable({ tell }: BenchContext, system: BenchSystem): number {
-  const reasons = system.logLines('worker').filter(({ msg }) => String(msg).includes('goes on as a regular activity')).map(({ reason }) => String(reason));
-  for (const reason of new Set(reasons)) tell(`as a regular activity, ${reasons.filter((each) => each === reason).length} times: ${reason}`);
+  const reasons = system
+    .logLines('worker')
+    .filter(({ msg }) => String(msg).includes('goes on as a regular activity'))
+    .map(({ reason }) => String(reason));
+  for (const reason of new Set(reasons))
+    tell(`as a regular activity, ${reasons.filter((each) => each === reason).length} times: ${reason}`);
   return reasons.length;
 }
 
@@ -138,9 +168,12 @@ async function untilDelivered({ events, tell }: BenchContext, system: BenchSyste
       last = count;
       progressMs = Date.now();
     }
-    if (Date.now() - progressMs > stalledMsMax) throw new Error(`${count} of ${events} decisions, and none more for ${stalledMsMax / 1_000} s`);
+    if (Date.now() - progressMs > stalledMsMax)
+      throw new Error(`${count} of ${events} decisions, and none more for ${stalledMsMax / 1_000} s`);
     if (Date.now() - toldMs >= tellEveryMs) {
-      tell(`${count} of ${events} decisions in Postgres, ${Math.round(((count - toldCount) / (Date.now() - toldMs)) * 1_000)} events/s`);
+      tell(
+        `${count} of ${events} decisions in Postgres, ${Math.round(((count - toldCount) / (Date.now() - toldMs)) * 1_000)} events/s`,
+      );
       toldMs = Date.now();
       toldCount = count;
     }

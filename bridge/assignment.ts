@@ -29,22 +29,36 @@ export interface StartOptions {
  * chain goes on at the last batch that was started, whose run answers with its range. When no run is known any more, the chain is
  * walked again from the log's start, and the feature store refuses what it has seen.
  */
-export async function resolveStart(source: Source, partition: number, group: GroupState, lastStarted: () => Promise<LastStarted | undefined>, { epoch }: StartOptions): Promise<StartPosition> {
+export async function resolveStart(
+  source: Source,
+  partition: number,
+  group: GroupState,
+  lastStarted: () => Promise<LastStarted | undefined>,
+  { epoch }: StartOptions,
+): Promise<StartPosition> {
   const commit = (await group.committed()).get(partition);
   const metadata = decodeCommitMetadata(commit?.metadata ?? null);
   const offset = commit?.offset ?? null;
   const isOurs = metadata !== undefined && metadata.epoch === epoch && offset !== null && offset >= 0;
   if (isOurs && !metadata.head) return { position: offset, head: false, tail: metadata.tail };
   if (metadata && metadata.epoch > epoch) {
-    throw new HaltError(`the group has committed epoch ${metadata.epoch}, and this bridge runs epoch ${epoch}; set HEADRACE_EPOCH to ${metadata.epoch}`);
+    throw new HaltError(
+      `the group has committed epoch ${metadata.epoch}, and this bridge runs epoch ${epoch}; set HEADRACE_EPOCH to ${metadata.epoch}`,
+    );
   }
   const last = await lastStarted();
   // A first position can come late, from an owner before who found another one: once there are runs, they tell.
   if (isOurs && !last) return { position: offset, head: true };
-  const position = last?.position ?? (offset === null ? await group.firstPosition(partition) : (await boundsOf(source, partition)).start);
+  const position =
+    last?.position ??
+    (offset === null ? await group.firstPosition(partition) : (await boundsOf(source, partition)).start);
   const head = last?.head ?? true;
   const tail = last?.first;
-  await source.commit(partition, position, encodeCommitMetadata({ epoch, ...(head ? { head } : {}), ...(tail ? { tail } : {}) }));
+  await source.commit(
+    partition,
+    position,
+    encodeCommitMetadata({ epoch, ...(head ? { head } : {}), ...(tail ? { tail } : {}) }),
+  );
   return { position, head, tail };
 }
 
@@ -61,9 +75,16 @@ export interface ReadStart {
  * Where to read from, so that kafkajs is never sent outside of the log: it would replace our commit by a default without
  * metadata. The last record may have been deleted since, and then cannot be verified. `tries` counts the calls for this start.
  */
-export async function resolveRead(source: Source, partition: number, { position, tail }: StartPosition, tries: number): Promise<ReadStart> {
+export async function resolveRead(
+  source: Source,
+  partition: number,
+  { position, tail }: StartPosition,
+  tries: number,
+): Promise<ReadStart> {
   const log = await boundsAround(source, partition, position, tries);
   if (log.end < position) throw new HaltError(truncatedReason(log.end, position));
   if (log.start > position) return { offset: log.start, lostTo: log.start };
-  return tail && tail.offset >= log.start ? { offset: Math.min(tail.offset, position), verify: tail } : { offset: position };
+  return tail && tail.offset >= log.start
+    ? { offset: Math.min(tail.offset, position), verify: tail }
+    : { offset: position };
 }

@@ -5,10 +5,16 @@ import type { BatchCaps } from './lane.ts';
 const frameBytesMax = 512 * 1024;
 
 /** The caps of a pipeline's batches: those that are set, or fewer records where wide features or predictions need it. */
-export function capsOf({ features, model }: AnyPipeline, set: { batchRecordsMax: number; frameBytesMax: number }): BatchCaps {
+export function capsOf(
+  { features, model }: AnyPipeline,
+  set: { batchRecordsMax: number; frameBytesMax: number },
+): BatchCaps {
   const outputs = Object.values(model.outputs).reduce((sum, width) => sum + width, 0);
   const rowBytes = Float32Array.BYTES_PER_ELEMENT * Math.max(Object.keys(features).length, outputs);
-  return { recordsMax: Math.max(1, Math.min(set.batchRecordsMax, Math.floor(frameBytesMax / rowBytes))), bytesMax: set.frameBytesMax };
+  return {
+    recordsMax: Math.max(1, Math.min(set.batchRecordsMax, Math.floor(frameBytesMax / rowBytes))),
+    bytesMax: set.frameBytesMax,
+  };
 }
 
 /** How much larger a batch may be than the last one that went well. */

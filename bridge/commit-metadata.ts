@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 
-export { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
+export {
+  decodeCommitMetadata,
+  encodeCommitMetadata,
+  type CommitMetadata,
+} from '../contracts/schemas/commit-metadata.ts';
 
 /** Tells one record from another at the same offset. */
 export function recordHash(record: KafkaRecord): string {

@@ -69,7 +69,8 @@ async function resolveStartAt(source: Source, startAt: string): Promise<Map<numb
     }
     return positions;
   }
-  for (const partition of bounds.keys()) positions.set(partition, await source.offsetAt(partition, Date.parse(startAt)));
+  for (const partition of bounds.keys())
+    positions.set(partition, await source.offsetAt(partition, Date.parse(startAt)));
   return positions;
 }
 

@@ -86,7 +86,8 @@ export class Intake {
   }
 
   resume(): void {
-    if (!this.status.isOver && this.#unreadable === undefined) this.reading.resume(this.#tailCheck?.readFrom ?? this.lane.tail);
+    if (!this.status.isOver && this.#unreadable === undefined)
+      this.reading.resume(this.#tailCheck?.readFrom ?? this.lane.tail);
   }
 
   #take(fetch: Fetch): boolean {
@@ -111,7 +112,10 @@ export class Intake {
   #verifyTail(check: TailCheck, fetch: Fetch): boolean {
     const verdict = check.judge(fetch);
     if (verdict === 'other') {
-      this.handlers.halt(`offset ${check.offset} holds another record than the one that a batch had: the topic was recreated. ${beginAnew}`, check.offset);
+      this.handlers.halt(
+        `offset ${check.offset} holds another record than the one that a batch had: the topic was recreated. ${beginAnew}`,
+        check.offset,
+      );
       return false;
     }
     if (verdict === 'ask_again') {
@@ -121,13 +125,19 @@ export class Intake {
     this.#tailCheck = undefined;
     const { tail } = this.lane;
     const reachesTail = fetch.fetchedOffset < tail && fetch.endOffset >= tail;
-    return this.#take(reachesTail ? { ...fetch, fetchedOffset: tail, records: fetch.records.filter(({ offset }) => offset >= tail) } : fetch);
+    return this.#take(
+      reachesTail
+        ? { ...fetch, fetchedOffset: tail, records: fetch.records.filter(({ offset }) => offset >= tail) }
+        : fetch,
+    );
   }
 
   /** A fetch that does not continue the lane: the log is asked what lies between, and until that is known nothing else resumes the partition. */
   async #outOfPlace(fetchedOffset: number): Promise<void> {
     const { lane, reading } = this;
-    const log = await this.status.untilDone('kafka', (tries) => boundsAround(this.ports.source, this.options.chain.partition, lane.tail, tries));
+    const log = await this.status.untilDone('kafka', (tries) =>
+      boundsAround(this.ports.source, this.options.chain.partition, lane.tail, tries),
+    );
     if (!log || this.status.isOver) return;
     // The tail may have moved meanwhile: a batch that was adopted can end behind it.
     const verdict = judgePlace(fetchedOffset, lane.tail, log, this.#askedAgainAt === lane.tail);

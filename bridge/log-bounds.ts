@@ -4,7 +4,12 @@ import { truncatedReason } from './out-of-place.ts';
 const askEndMax = 5;
 
 /** The log, which should reach to an offset that was read: a new leader may name an end that is too low for a while, so the first tries throw then. */
-export async function boundsAround(source: Source, partition: number, offset: number, tries: number): Promise<LogBounds> {
+export async function boundsAround(
+  source: Source,
+  partition: number,
+  offset: number,
+  tries: number,
+): Promise<LogBounds> {
   const log = await boundsOf(source, partition);
   if (log.end < offset && tries < askEndMax) throw new Error(truncatedReason(log.end, offset));
   return log;

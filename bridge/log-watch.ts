@@ -34,7 +34,12 @@ export class LogWatch {
   }
 
   /** Takes what the brokers said of a partition's log; asks for more where records seem to wait and none comes. Never rejects. */
-  async note(source: Pick<Source, 'firstRecord' | 'timeAt'>, partition: number, bounds: LogBounds | Error, standing: Standing): Promise<void> {
+  async note(
+    source: Pick<Source, 'firstRecord' | 'timeAt'>,
+    partition: number,
+    bounds: LogBounds | Error,
+    standing: Standing,
+  ): Promise<void> {
     const known: Known = this.#known.get(partition) ?? { emptyBelow: 0 };
     this.#known.set(partition, known);
     if (bounds instanceof Error) {
@@ -48,7 +53,8 @@ export class LogWatch {
     if (done === undefined || !standing.isEmpty) return;
     try {
       if (done < bounds.end && this.#isStanding(known)) await this.#look(source, partition, known, done);
-      else if (done >= bounds.end && done < endOf(known) && known.hidden?.offset !== bounds.end) known.hidden = { offset: bounds.end, timeMs: await source.timeAt(partition, bounds.end) };
+      else if (done >= bounds.end && done < endOf(known) && known.hidden?.offset !== bounds.end)
+        known.hidden = { offset: bounds.end, timeMs: await source.timeAt(partition, bounds.end) };
     } catch {
       // The bounds say whether the leader answers; the next look asks again.
     }
@@ -56,7 +62,9 @@ export class LogWatch {
 
   /** Behind the last record that is done there may be offsets that hold none. */
   doneBelow(partition: number, { doneBelow, isEmpty }: Standing): number | undefined {
-    return doneBelow === undefined || !isEmpty ? doneBelow : Math.max(doneBelow, this.#known.get(partition)?.emptyBelow ?? 0);
+    return doneBelow === undefined || !isEmpty
+      ? doneBelow
+      : Math.max(doneBelow, this.#known.get(partition)?.emptyBelow ?? 0);
   }
 
   state(place: Place, standing: Standing, wallMs: number): PartitionState {
@@ -66,11 +74,28 @@ export class LogWatch {
     const lag = doneBelow === undefined || logEnd === undefined ? undefined : Math.max(0, logEnd - doneBelow);
     const waiting = this.#waiting(standing, known, doneBelow, lag);
     const hidden = waiting.kind === 'transaction' ? known?.hidden?.timeMs : undefined;
-    const oldestSeconds = lag === 0 ? undefined : (ageSeconds(standing.first?.timestampMs ?? hidden, wallMs) ?? this.#behindSeconds(known, doneBelow));
-    return { ...place, doneBelow, logEnd, stableEnd: known?.bounds?.end, lag, oldestSeconds, waiting, ...(standing.run === undefined ? {} : { run: standing.run }) };
+    const oldestSeconds =
+      lag === 0
+        ? undefined
+        : (ageSeconds(standing.first?.timestampMs ?? hidden, wallMs) ?? this.#behindSeconds(known, doneBelow));
+    return {
+      ...place,
+      doneBelow,
+      logEnd,
+      stableEnd: known?.bounds?.end,
+      lag,
+      oldestSeconds,
+      waiting,
+      ...(standing.run === undefined ? {} : { run: standing.run }),
+    };
   }
 
-  #waiting({ waiting, isEmpty }: Standing, known: Known | undefined, doneBelow: number | undefined, lag: number | undefined): Waiting {
+  #waiting(
+    { waiting, isEmpty }: Standing,
+    known: Known | undefined,
+    doneBelow: number | undefined,
+    lag: number | undefined,
+  ): Waiting {
     if (waiting.kind !== 'records') return waiting;
     if (known?.error) return { kind: 'kafka', text: known.error };
     if (!known?.bounds || !isEmpty || lag === 0 || doneBelow === undefined) return waiting;
@@ -99,7 +124,8 @@ export class LogWatch {
 
   async #look(source: Pick<Source, 'firstRecord'>, partition: number, known: Known, done: number): Promise<void> {
     const found = await source.firstRecord(partition, done);
-    if ('noneBelow' in found) known.emptyBelow = Math.max(known.emptyBelow, Math.min(found.noneBelow, known.bounds!.end));
+    if ('noneBelow' in found)
+      known.emptyBelow = Math.max(known.emptyBelow, Math.min(found.noneBelow, known.bounds!.end));
   }
 }
 

@@ -36,7 +36,11 @@ await runMain('bridge', async (config, log) => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const reports = createBridgeReports(registry, log);
-  const budget = new Budget(systemClock, bridge.batchesPerSecond, bridge.pace === 'cores' ? new Turns(systemClock) : undefined);
+  const budget = new Budget(
+    systemClock,
+    bridge.batchesPerSecond,
+    bridge.pace === 'cores' ? new Turns(systemClock) : undefined,
+  );
   // Asked only when a commit says nothing: the bridge does not hold connections for it, and starts without Postgres.
   const chainEnd: ChainEnd = async (chain) => {
     const pool = await createPool(config.database.url, { max: 1, applicationName: 'headrace bridge' });
@@ -46,11 +50,20 @@ await runMain('bridge', async (config, log) => {
 
   const running = pipelines.map((pipeline) => {
     const { name, topic } = pipeline;
-    const openBatches = new OpenBatches(systemClock, countOpenBatches(temporal, deployment, name), bridge.openBatchesMax, (count, error) => {
-      reports.openBatches(name, count);
-      if (error) log.warn({ pipeline: name }, `open batches are not known: ${error}`);
-    });
-    openBatches.watch().catch((error: unknown) => log.error({ pipeline: name }, `open batches are not counted any more: ${String(error)}`));
+    const openBatches = new OpenBatches(
+      systemClock,
+      countOpenBatches(temporal, deployment, name),
+      bridge.openBatchesMax,
+      (count, error) => {
+        reports.openBatches(name, count);
+        if (error) log.warn({ pipeline: name }, `open batches are not known: ${error}`);
+      },
+    );
+    openBatches
+      .watch()
+      .catch((error: unknown) =>
+        log.error({ pipeline: name }, `open batches are not counted any more: ${String(error)}`),
+      );
     const createSource = () =>
       createKafkaSource(kafka, {
         topic: topic.name,
@@ -58,7 +71,15 @@ await runMain('bridge', async (config, log) => {
         sessionTimeoutMs: kafkaConfig.sessionTimeoutMs,
       });
     const pipelineBridge = new PipelineBridge(
-      { createSource, starter, clock: systemClock, budget, openBatches, reports, log: { info: (text) => log.info(text), error: (text) => log.error(text) } },
+      {
+        createSource,
+        starter,
+        clock: systemClock,
+        budget,
+        openBatches,
+        reports,
+        log: { info: (text) => log.info(text), error: (text) => log.error(text) },
+      },
       {
         chain: { deployment, pipeline: name, epoch, topic: topic.name },
         epoch,

@@ -48,7 +48,12 @@ export class PartitionStatus {
   get waiting(): Waiting | undefined {
     const { reason, sinceMs, text, offset } = this.#waits;
     if (reason === 'none') return undefined;
-    return { kind: reason, forSeconds: (this.ports.clock.nowMs() - sinceMs) / 1_000, ...(text === undefined ? {} : { text }), ...(offset === undefined ? {} : { offset }) };
+    return {
+      kind: reason,
+      forSeconds: (this.ports.clock.nowMs() - sinceMs) / 1_000,
+      ...(text === undefined ? {} : { text }),
+      ...(offset === undefined ? {} : { offset }),
+    };
   }
 
   abandon(): void {

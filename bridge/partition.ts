@@ -104,12 +104,23 @@ export class Partition {
   /** How it stands, as far as it knows by itself. */
   get standing(): Standing {
     const { doneBelow, nextOffset } = { doneBelow: this.doneBelow, nextOffset: this.#intake?.logEnd ?? 0 };
-    return { doneBelow, nextOffset, isEmpty: this.#lane?.isEmpty ?? true, first: this.#lane?.first, waiting: this.#status.waiting ?? this.#working(), ...(this.#batchSinceMs === undefined ? {} : { run: batchWorkflowId(this.options.chain, this.#lane!.position) }) };
+    return {
+      doneBelow,
+      nextOffset,
+      isEmpty: this.#lane?.isEmpty ?? true,
+      first: this.#lane?.first,
+      waiting: this.#status.waiting ?? this.#working(),
+      ...(this.#batchSinceMs === undefined ? {} : { run: batchWorkflowId(this.options.chain, this.#lane!.position) }),
+    };
   }
 
   #working(): Waiting {
     if (!this.#lane || this.#batchSinceMs === undefined) return { kind: 'records' };
-    return { kind: 'scoring', offset: this.#lane.position, forSeconds: (this.ports.clock.nowMs() - this.#batchSinceMs) / 1_000 };
+    return {
+      kind: 'scoring',
+      offset: this.#lane.position,
+      forSeconds: (this.ports.clock.nowMs() - this.#batchSinceMs) / 1_000,
+    };
   }
 
   /** Finds the position and works until abandoned. Never rejects: what goes wrong is reported and retried, or halts the partition. */
@@ -147,8 +158,11 @@ export class Partition {
 
   async #run(group: GroupState): Promise<void> {
     const { source } = this.ports;
-    const start = await this.#status.untilDone('kafka', () => resolveStart(source, this.#partition, group, () => this.#lastStarted(), this.options));
-    const read = start && (await this.#status.untilDone('kafka', (tries) => resolveRead(source, this.#partition, start, tries)));
+    const start = await this.#status.untilDone('kafka', () =>
+      resolveStart(source, this.#partition, group, () => this.#lastStarted(), this.options),
+    );
+    const read =
+      start && (await this.#status.untilDone('kafka', (tries) => resolveRead(source, this.#partition, start, tries)));
     if (!read || this.#status.isOver) return;
     const lane = new Lane(start.position);
     this.#lane = lane;
@@ -160,7 +174,9 @@ export class Partition {
   }
 
   async #lastStarted(): Promise<LastStarted | undefined> {
-    const last = await this.#status.untilDone('temporal', () => this.ports.starter.lastStarted(this.options.chain, lookUpDeadlineMs));
+    const last = await this.#status.untilDone('temporal', () =>
+      this.ports.starter.lastStarted(this.options.chain, lookUpDeadlineMs),
+    );
     if (this.#status.isOver) throw new Error('the partition was given away meanwhile');
     return last;
   }
@@ -176,7 +192,8 @@ export class Partition {
 
   async #nextBatch(lane: Lane): Promise<void> {
     this.#batchSinceMs = lane.isEmpty ? undefined : this.ports.clock.nowMs();
-    if (lane.isEmpty) return this.#intake?.unreadable ? this.#untilReadable(this.#intake, this.#intake.unreadable) : this.#untilWoken();
+    if (lane.isEmpty)
+      return this.#intake?.unreadable ? this.#untilReadable(this.#intake, this.#intake.unreadable) : this.#untilWoken();
     const { budget, openBatches, source } = this.ports;
     const status = this.#status;
     if (openBatches.isFull()) {
@@ -210,20 +227,31 @@ export class Partition {
     const mustSeek = lane.advance(end);
     if (mustSeek) this.#reading.seek(end);
     this.#commit(end);
-    this.ports.reports.scored(chain, { position: cut.position, end, adopted: end !== cut.end }, scored.map(recordTimeMs));
+    this.ports.reports.scored(
+      chain,
+      { position: cut.position, end, adopted: end !== cut.end },
+      scored.map(recordTimeMs),
+    );
     this.ports.reports.lane(chain, lane);
     this.#status.wait('none');
     if (lane.bytes <= laneBytesMax / 2) this.#intake?.resume();
   }
 
   #commit(offset: number): void {
-    const metadata: CommitMetadata = { epoch: this.options.epoch, ...(this.#head ? { head: true } : {}), ...(this.#tail ? { tail: this.#tail } : {}) };
+    const metadata: CommitMetadata = {
+      epoch: this.options.epoch,
+      ...(this.#head ? { head: true } : {}),
+      ...(this.#tail ? { tail: this.#tail } : {}),
+    };
     this.#committer.commit(offset, encodeCommitMetadata(metadata));
   }
 
   /** All before it is decided. What cannot be read may be taken out of the log, or come whole the next time. */
   async #untilReadable(intake: Intake, { from, reason }: { from: number; reason: string }): Promise<void> {
-    await this.#status.blocked(`offset ${from} cannot be read: ${reason}. The partition goes on by itself when it can be, or when the records up to behind it are deleted (kafka-delete-records)`, from);
+    await this.#status.blocked(
+      `offset ${from} cannot be read: ${reason}. The partition goes on by itself when it can be, or when the records up to behind it are deleted (kafka-delete-records)`,
+      from,
+    );
     intake.readAgain();
   }
 

@@ -51,7 +51,9 @@ export class PipelineBridge {
   /** How each partition stands that the group has given to this process. */
   states(wallMs: number = Date.now()): PartitionState[] {
     const { pipeline, topic } = this.options.chain;
-    return [...this.#partitions].map(([partition, { standing }]) => this.#logs.state({ pipeline, topic, partition }, standing, wallMs));
+    return [...this.#partitions].map(([partition, { standing }]) =>
+      this.#logs.state({ pipeline, topic, partition }, standing, wallMs),
+    );
   }
 
   /** Joins the group. Resolves once the consumer runs. */
@@ -64,7 +66,10 @@ export class PipelineBridge {
   async stop(): Promise<void> {
     this.#stopping.abort();
     const partitions = [...this.#partitions.values()];
-    await Promise.race([Promise.all(partitions.map((partition) => partition.drain())), this.ports.clock.sleep(drainMsMax)]);
+    await Promise.race([
+      Promise.all(partitions.map((partition) => partition.drain())),
+      this.ports.clock.sleep(drainMsMax),
+    ]);
     for (const partition of partitions) this.#abandon(partition);
     await this.#source?.stop();
     await this.#running;
@@ -76,7 +81,8 @@ export class PipelineBridge {
     await source.start({
       assigned: (partitions) => this.#assigned(source, partitions),
       fetched: (fetch) => (source === this.#source && this.#partitions.get(fetch.partition)?.fetched(fetch)) || false,
-      wantsMore: () => source === this.#source && [...this.#partitions.values()].some((partition) => partition.wantsMore),
+      wantsMore: () =>
+        source === this.#source && [...this.#partitions.values()].some((partition) => partition.wantsMore),
       crashed: (error) => this.#rebuildLater(source, error.message),
     });
   }
@@ -90,19 +96,31 @@ export class PipelineBridge {
     }
     this.#progressMs.clear();
     this.#logs.clear();
-    const group = createGroupState(source, (chain) => this.ports.starter.lastStarted(chain, lookUpDeadlineMs), this.options);
+    const group = createGroupState(
+      source,
+      (chain) => this.ports.starter.lastStarted(chain, lookUpDeadlineMs),
+      this.options,
+    );
     this.#partitions = new Map(
       partitions.map((number) => {
-        const partition: Partition = this.createPartition(source, number, () => this.#partitions.get(number) === partition);
+        const partition: Partition = this.createPartition(
+          source,
+          number,
+          () => this.#partitions.get(number) === partition,
+        );
         return [number, partition];
       }),
     );
-    for (const partition of this.#partitions.values()) partition.run(group).catch((error: unknown) => this.#unexpected(error));
+    for (const partition of this.#partitions.values())
+      partition.run(group).catch((error: unknown) => this.#unexpected(error));
   }
 
   /** What `source` is told by a partition has an effect only while the partition is the current one. */
   protected createPartition(source: Source, partition: number, isCurrent: () => boolean): Partition {
-    return new Partition({ ...this.ports, source: fenced(source, isCurrent) }, { ...this.options, chain: { ...this.options.chain, partition } });
+    return new Partition(
+      { ...this.ports, source: fenced(source, isCurrent) },
+      { ...this.options, chain: { ...this.options.chain, partition } },
+    );
   }
 
   /** Makes a new consumer in place of one that ended for good, or that gets nowhere. */
@@ -114,7 +132,10 @@ export class PipelineBridge {
     this.#partitions.clear();
     await this.#stopOld(dead);
     while (!this.#stopping.signal.aborted) {
-      await this.ports.clock.sleep(Math.min(rebuildMsMax, 250 * 2 ** Math.min(this.#failures++, 6)), this.#stopping.signal);
+      await this.ports.clock.sleep(
+        Math.min(rebuildMsMax, 250 * 2 ** Math.min(this.#failures++, 6)),
+        this.#stopping.signal,
+      );
       if (this.#stopping.signal.aborted) return;
       try {
         await this.#startSource();
@@ -134,12 +155,21 @@ export class PipelineBridge {
 
   /** Stops a consumer that is of no use any more. One that does not end, as kafkajs can when a broker is silent, is left behind. */
   async #stopOld(source: Source): Promise<void> {
-    const stopped = source.stop().then(() => true).catch((error: unknown) => {
-      this.ports.log.error(`stopping the old consumer: ${messageOf(error)}`);
-      return true;
-    });
-    const isStopped = await Promise.race([stopped, this.ports.clock.sleep(stopMsMax, this.#stopping.signal).then(() => false)]);
-    if (!isStopped) this.ports.log.error(`the old consumer of ${this.options.chain.topic} did not end within ${stopMsMax / 1_000} s and is left behind`);
+    const stopped = source
+      .stop()
+      .then(() => true)
+      .catch((error: unknown) => {
+        this.ports.log.error(`stopping the old consumer: ${messageOf(error)}`);
+        return true;
+      });
+    const isStopped = await Promise.race([
+      stopped,
+      this.ports.clock.sleep(stopMsMax, this.#stopping.signal).then(() => false),
+    ]);
+    if (!isStopped)
+      this.ports.log.error(
+        `the old consumer of ${this.options.chain.topic} did not end within ${stopMsMax / 1_000} s and is left behind`,
+      );
   }
 
   #abandon(partition: Partition): void {
@@ -156,15 +186,20 @@ export class PipelineBridge {
       await this.ports.clock.sleep(lagPollMs, this.#stopping.signal);
       const source = this.#source;
       if (!source || this.#stopping.signal.aborted) continue;
-      const bounds = await source.bounds().catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+      const bounds = await source
+        .bounds()
+        .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
       if (!(bounds instanceof Error)) this.#failures = 0;
-      await Promise.all([...this.#partitions].map(async ([number, partition]) => {
-        const ofThis = bounds instanceof Error ? bounds : (bounds.get(number) ?? new Error('the brokers do not know it yet'));
-        await this.#logs.note(source, number, ofThis, partition.standing);
-        if (this.#partitions.get(number) !== partition) return;
-        if (ofThis instanceof Error) this.#tellUnknown(number, ofThis);
-        else this.#checkProgress(source, number, partition, ofThis.end);
-      }));
+      await Promise.all(
+        [...this.#partitions].map(async ([number, partition]) => {
+          const ofThis =
+            bounds instanceof Error ? bounds : (bounds.get(number) ?? new Error('the brokers do not know it yet'));
+          await this.#logs.note(source, number, ofThis, partition.standing);
+          if (this.#partitions.get(number) !== partition) return;
+          if (ofThis instanceof Error) this.#tellUnknown(number, ofThis);
+          else this.#checkProgress(source, number, partition, ofThis.end);
+        }),
+      );
     }
   }
 
@@ -184,7 +219,10 @@ export class PipelineBridge {
       this.#progressMs.set(number, { position, atMs: nowMs });
     } else if (nowMs - last.atMs > stalledMsMax) {
       this.#progressMs.clear();
-      this.#rebuildLater(source, `partition ${number} has ${logEnd - position} records waiting and has not moved for ${stalledMsMax / 1_000} s`);
+      this.#rebuildLater(
+        source,
+        `partition ${number} has ${logEnd - position} records waiting and has not moved for ${stalledMsMax / 1_000} s`,
+      );
     }
   }
 }
@@ -204,6 +242,7 @@ function fenced(source: Source, isCurrent: () => boolean): Source {
     pause: (partition) => void (isCurrent() && source.pause(partition)),
     resume: (partition) => void (isCurrent() && source.resume(partition)),
     seek: (partition, offset) => void (isCurrent() && source.seek(partition, offset)),
-    commit: async (partition, offset, metadata) => (isCurrent() ? source.commit(partition, offset, metadata) : undefined),
+    commit: async (partition, offset, metadata) =>
+      isCurrent() ? source.commit(partition, offset, metadata) : undefined,
   };
 }

@@ -8,7 +8,11 @@ export type WaitReason = 'none' | Exclude<WaitKind, 'records' | 'transaction' | 
 /** What the bridge reports; `main` turns it into metrics and log lines. */
 export interface BridgeReports {
   /** @param recordTimesMs one per record; undefined for a record without a usable time */
-  scored(chain: Chain, batch: { position: number; end: number; adopted: boolean }, recordTimesMs: readonly (number | undefined)[]): void;
+  scored(
+    chain: Chain,
+    batch: { position: number; end: number; adopted: boolean },
+    recordTimesMs: readonly (number | undefined)[],
+  ): void;
   lane(chain: Chain, lane: Lane): void;
   /** Records in `[from, to)` were deleted by retention before they were read. */
   lost(chain: Chain, range: { from: number; to: number }): void;

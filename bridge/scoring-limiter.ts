@@ -35,6 +35,9 @@ export class Turns {
 
   /** Answers whether there is a place now. Aborting the signal later does not take it away: it has to be given back. */
   #hasWaited(signal: AbortSignal): Promise<boolean> {
-    return this.#places.wait(signal).then(() => true, () => false);
+    return this.#places.wait(signal).then(
+      () => true,
+      () => false,
+    );
   }
 }

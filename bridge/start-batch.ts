@@ -35,7 +35,13 @@ export interface ScoredBatch {
  * Starts the lane's next batch, however long that takes: with the same ids after an unknown answer, smaller after one that was
  * refused for its size. Undefined when the lane is empty, or when the partition was over before the answer came.
  */
-export async function startBatch({ starter, clock }: StartBatchPorts, lane: Lane, head: boolean, status: PartitionStatus, options: StartBatchOptions): Promise<ScoredBatch | undefined> {
+export async function startBatch(
+  { starter, clock }: StartBatchPorts,
+  lane: Lane,
+  head: boolean,
+  status: PartitionStatus,
+  options: StartBatchOptions,
+): Promise<ScoredBatch | undefined> {
   let cut = lane.cut(options.caps);
   let start = cut && startOf(options.chain, cut, head, clock.wallMs());
   for (let tries = 0; cut && start && !status.isOver; tries++) {
@@ -46,7 +52,10 @@ export async function startBatch({ starter, clock }: StartBatchPorts, lane: Lane
     if (answer.kind === 'blocked') await status.blocked(answer.reason, cut.position);
     else if (smaller) start = startOf(options.chain, (cut = smaller), head, clock.wallMs());
     else {
-      const why = tries < unexplainedTries ? undefined : await starter.explain(options.chain, start.position, options.startDeadlineMs).catch(() => undefined);
+      const why =
+        tries < unexplainedTries
+          ? undefined
+          : await starter.explain(options.chain, start.position, options.startDeadlineMs).catch(() => undefined);
       await status.backOff(why?.kind ?? 'temporal', why ? waitText({ ...why, by: undefined }) : answer.reason, tries);
     }
   }
@@ -59,7 +68,18 @@ function tryStart(starter: Starter, start: BatchStart, deadlineMs: number): Prom
 
 function startOf(chain: Chain, cut: Cut, head: boolean, clockMs: number): BatchStart {
   const range = { position: cut.position, end: cut.end, count: cut.records.length };
-  const records = encodeRecords({ ...chain, ...range, ...(head ? { head: true } : {}) }, cut.asStub ? cut.records.map(stubOf) : cut.records, clockMs);
+  const records = encodeRecords(
+    { ...chain, ...range, ...(head ? { head: true } : {}) },
+    cut.asStub ? cut.records.map(stubOf) : cut.records,
+    clockMs,
+  );
   const first = cut.records[0]!;
-  return { chain, ...range, head, records, first: { offset: first.offset, hash: recordHash(first) }, firstRecordMs: recordTimeMs(first) };
+  return {
+    chain,
+    ...range,
+    head,
+    records,
+    first: { offset: first.offset, hash: recordHash(first) },
+    firstRecordMs: recordTimeMs(first),
+  };
 }

@@ -24,12 +24,23 @@ export interface WithoutChain {
 }
 
 /** Everything that the groups of these pipelines have committed, of topics that are not in the ledger too. */
-export async function readCommits(pipelines: readonly string[], admin: Pick<Admin, 'fetchOffsets'>, groupOf: (pipeline: string) => string): Promise<Commit[]> {
+export async function readCommits(
+  pipelines: readonly string[],
+  admin: Pick<Admin, 'fetchOffsets'>,
+  groupOf: (pipeline: string) => string,
+): Promise<Commit[]> {
   const commits: Commit[] = [];
   for (const pipeline of pipelines) {
     for (const { topic, partitions } of await admin.fetchOffsets({ groupId: groupOf(pipeline) })) {
       for (const { partition, offset, metadata } of partitions) {
-        if (Number(offset) >= 0) commits.push({ pipeline, topic, partition, offset: Number(offset), metadata: decodeCommitMetadata(metadata) });
+        if (Number(offset) >= 0)
+          commits.push({
+            pipeline,
+            topic,
+            partition,
+            offset: Number(offset),
+            metadata: decodeCommitMetadata(metadata),
+          });
       }
     }
   }
@@ -45,10 +56,17 @@ export interface Unread {
 }
 
 /** Partitions of the topics that are known by commits or batches, where there is neither. */
-export async function findUnread(known: readonly Omit<Unread, 'records'>[], admin: Pick<Admin, 'listTopics' | 'fetchTopicOffsets'>): Promise<Unread[]> {
+export async function findUnread(
+  known: readonly Omit<Unread, 'records'>[],
+  admin: Pick<Admin, 'listTopics' | 'fetchTopicOffsets'>,
+): Promise<Unread[]> {
   const topics = new Set(await admin.listTopics());
   const begun = new Set(known.map(({ pipeline, topic, partition }) => `${pipeline} ${topic} ${partition}`));
-  const read = new Map(known.filter(({ topic }) => topics.has(topic)).map(({ pipeline, topic }) => [`${pipeline} ${topic}`, { pipeline, topic }]));
+  const read = new Map(
+    known
+      .filter(({ topic }) => topics.has(topic))
+      .map(({ pipeline, topic }) => [`${pipeline} ${topic}`, { pipeline, topic }]),
+  );
   const unread: Unread[] = [];
   for (const [name, { pipeline, topic }] of read) {
     for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
@@ -72,18 +90,24 @@ export interface WithoutChainOptions {
  * What is to be said of commits without a chain. The bridge commits where it begins before it starts a batch, so most of them are
  * no error. It is one when records were committed that no batch has.
  */
-export async function explainWithoutChain(commits: readonly Commit[], { deployment, epoch, runs, admin, isMoot }: WithoutChainOptions): Promise<WithoutChain[]> {
+export async function explainWithoutChain(
+  commits: readonly Commit[],
+  { deployment, epoch, runs, admin, isMoot }: WithoutChainOptions,
+): Promise<WithoutChain[]> {
   if (commits.length === 0) return [];
   // Kafka keeps commits of topics that are gone for a while.
   const topics = new Set(await admin.listTopics());
   const explained: WithoutChain[] = [];
   for (const topic of new Set(commits.map((commit) => commit.topic))) {
     const bounds = topics.has(topic) ? await admin.fetchTopicOffsets(topic) : [];
-    for (const { pipeline, partition, offset: committed, metadata } of commits.filter((commit) => commit.topic === topic)) {
+    for (const { pipeline, partition, offset: committed, metadata } of commits.filter(
+      (commit) => commit.topic === topic,
+    )) {
       const log = bounds.find((each) => each.partition === partition);
       const below = log && { from: Number(log.low), to: Math.min(committed, Number(log.high)) };
       const chain: Chain = { deployment, pipeline, epoch: metadata?.epoch ?? epoch, topic, partition };
-      const isSound = metadata?.head === true || !below || below.to <= below.from || isMoot(chain) || (await runs.hasAny(chain));
+      const isSound =
+        metadata?.head === true || !below || below.to <= below.from || isMoot(chain) || (await runs.hasAny(chain));
       explained.push({ pipeline, topic, partition, committed, ...(!isSound && { unbatched: below }) });
     }
   }

@@ -13,7 +13,10 @@ const [command, ...args] = process.argv.slice(2);
 try {
   if (command === 'up' && !args.includes('--help') && !args.includes('-h')) await makeReady(process.env, print);
   else if (command === 'up' && !isInstalled()) await install(process.env, print);
-  else if (!isInstalled()) refuse('the npm packages of Headrace are not installed, or not those of this version: run npm install (npm start does it by itself)');
+  else if (!isInstalled())
+    refuse(
+      'the npm packages of Headrace are not installed, or not those of this version: run npm install (npm start does it by itself)',
+    );
 } catch (error) {
   refuse(error.message);
 }

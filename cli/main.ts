@@ -20,7 +20,9 @@ const commands: ((program: Command) => void)[] = [
   registerReplay,
 ];
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 const program = new Command('headrace')
   .description('Turns a Kafka topic into durable, exactly-once model decisions.')
@@ -32,7 +34,10 @@ for (const register of commands) register(program);
 /** One clear sentence; the stack only for those who ask. */
 function report(error: unknown): void {
   const verbose = process.argv.includes('--verbose');
-  const message = error instanceof Error ? ((verbose ? error.stack : undefined) ?? (isPostgresError(error) ? messageOf(error) : error.message)) : String(error);
+  const message =
+    error instanceof Error
+      ? ((verbose ? error.stack : undefined) ?? (isPostgresError(error) ? messageOf(error) : error.message))
+      : String(error);
   process.stderr.write(`headrace: ${message}\n`);
 }
 

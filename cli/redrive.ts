@@ -31,26 +31,40 @@ const kept: Record<RedrivePoint['keeps'], string> = {
 export function registerRedrive(program: Command): void {
   program
     .command('redrive')
-    .description('Re-drive batches that ended without completing ("headrace status --verify" names them), by the Temporal reset that neither loses nor doubles an effect.')
+    .description(
+      'Re-drive batches that ended without completing ("headrace status --verify" names them), by the Temporal reset that neither loses nor doubles an effect.',
+    )
     .argument('[run...]', 'workflow ids of batches, also without their "batch:"')
     .option('--all', `every batch of the deployment that ended without completing, up to ${allMax} at once`)
     .option('--again', 'also a batch that has completed: for a sink that has lost what it had taken')
-    .option('--data-dir <dir>', 'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data), unless the environment names the servers of another')
+    .option(
+      '--data-dir <dir>',
+      'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data), unless the environment names the servers of another',
+    )
     .option('--verbose', 'show stacks of errors')
     .action(redriveRuns);
 }
 
 async function redriveRuns(ids: string[], { all, again, dataDir }: RedriveOptions): Promise<void> {
-  if ((ids.length > 0) === (all === true)) throw new Error('name the batches to re-drive, or give --all');
-  if (all && again) throw new Error('--all takes the batches that have not completed, and --again those that are named; give one of them');
+  if (ids.length > 0 === (all === true)) throw new Error('name the batches to re-drive, or give --all');
+  if (all && again)
+    throw new Error(
+      '--all takes the batches that have not completed, and --again those that are named; give one of them',
+    );
   const { config } = systemConfig(dataDir, process.env);
   const client = await connectTemporal(config);
   try {
     const found = all ? await findAll(client, config) : undefined;
     const workflowIds = found?.runs.map(({ workflowId }) => workflowId) ?? ids.map(withPrefix);
     for (const workflowId of workflowIds) await redriveOne(client, workflowId, again === true);
-    if (found) process.stdout.write(`${workflowIds.length} batches that ended without completing${found.more ? '; there are more: run the command again' : ''}\n`);
-    if (found?.unexamined) throw new Error('more runs have ended without completing than can be looked at, most of them re-driven, so others may be left; a shorter retention of the namespace makes them fewer');
+    if (found)
+      process.stdout.write(
+        `${workflowIds.length} batches that ended without completing${found.more ? '; there are more: run the command again' : ''}\n`,
+      );
+    if (found?.unexamined)
+      throw new Error(
+        'more runs have ended without completing than can be looked at, most of them re-driven, so others may be left; a shorter retention of the namespace makes them fewer',
+      );
   } finally {
     await client.connection.close();
   }
@@ -60,7 +74,10 @@ async function redriveRuns(ids: string[], { all, again, dataDir }: RedriveOption
 async function findAll(client: Client, { database, deployment }: Config): Promise<IncompleteRuns> {
   const pool = await createPool(database.url, { max: 1, applicationName: 'headrace redrive' });
   try {
-    return await createBatchRuns(client, deployment).incomplete(allMax, supersededBy(await readLedger(pool, deployment)));
+    return await createBatchRuns(client, deployment).incomplete(
+      allMax,
+      supersededBy(await readLedger(pool, deployment)),
+    );
   } finally {
     await pool.end();
   }

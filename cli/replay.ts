@@ -21,13 +21,18 @@ interface ReplayOptions {
 export function registerReplay(program: Command): void {
   program
     .command('replay')
-    .description("Replay a run on today's workflow code and print each of its steps. The exit code is 1 when it does not replay.")
+    .description(
+      "Replay a run on today's workflow code and print each of its steps. The exit code is 1 when it does not replay.",
+    )
     .argument('<run>', 'workflow id (a batch also without its "batch:"), or file with an exported history (JSON, raw)')
     .option('--run-id <id>', 'one certain run of the workflow id (default: the latest)')
     .option('--rows <count>', 'rows of a batch that are shown', wholeNumber, 5)
     .addOption(new Option('--output <form>', 'how to print').choices(['text', 'json']).default('text'))
     .option('--inspect', 'wait for a debugger, and stop where the workflow begins')
-    .option('--data-dir <dir>', 'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data); TEMPORAL_ADDRESS goes before it')
+    .option(
+      '--data-dir <dir>',
+      'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data); TEMPORAL_ADDRESS goes before it',
+    )
     .option('--verbose', 'show stacks of errors')
     .action(replay);
 }
@@ -39,24 +44,51 @@ async function replay(source: string, options: ReplayOptions): Promise<void> {
   }
   const config = configOf(options.dataDir);
   const converter = dataConverter(config.codec);
-  const { history, workflowId } = isFileName(source) ? readHistoryFile(source) : await fetchHistory(source, options.runId, config);
+  const { history, workflowId } = isFileName(source)
+    ? readHistoryFile(source)
+    : await fetchHistory(source, options.runId, config);
   const { verdict, calls } = await replayHistory(history, { workflowId, dataConverter: converter });
-  const run = await readRun(history, { readable: new Readable(converter.payloadCodecs ?? [], options.rows), calls, workflowId });
-  process.stdout.write(options.output === 'json' ? `${JSON.stringify({ ...run, verdict }, undefined, 2)}\n` : replayText(run, verdict));
+  const run = await readRun(history, {
+    readable: new Readable(converter.payloadCodecs ?? [], options.rows),
+    calls,
+    workflowId,
+  });
+  process.stdout.write(
+    options.output === 'json' ? `${JSON.stringify({ ...run, verdict }, undefined, 2)}\n` : replayText(run, verdict),
+  );
   if (!verdict.replays) process.exitCode = 1;
 }
 
 /** The settings; where they say nothing of Temporal, that of the system that runs on the data folder. */
 function configOf(dataDir: string | undefined): Config {
   const config = parseConfig(process.env);
-  const running = process.env['TEMPORAL_ADDRESS'] ? undefined : findRunningSystem(dataDirOf(dataDir, process.env))?.temporal;
+  const running = process.env['TEMPORAL_ADDRESS']
+    ? undefined
+    : findRunningSystem(dataDirOf(dataDir, process.env))?.temporal;
   if (!running) return config;
-  return { ...config, temporal: { ...config.temporal, address: running.address, namespace: process.env['TEMPORAL_NAMESPACE'] || running.namespace } };
+  return {
+    ...config,
+    temporal: {
+      ...config.temporal,
+      address: running.address,
+      namespace: process.env['TEMPORAL_NAMESPACE'] || running.namespace,
+    },
+  };
 }
 
 /** The same command without `--inspect`. */
 function argumentsOf(source: string, { runId, rows, output, dataDir }: ReplayOptions): string[] {
-  return ['replay', '--rows', String(rows), '--output', output, ...(runId ? ['--run-id', runId] : []), ...(dataDir ? ['--data-dir', dataDir] : []), '--', source];
+  return [
+    'replay',
+    '--rows',
+    String(rows),
+    '--output',
+    output,
+    ...(runId ? ['--run-id', runId] : []),
+    ...(dataDir ? ['--data-dir', dataDir] : []),
+    '--',
+    source,
+  ];
 }
 
 function wholeNumber(text: string): number {

@@ -3,27 +3,42 @@ import type { ReadAgainReport, ResumeInput, ResumeReport } from '../contracts/re
 
 /** Which partitions wait, and why. */
 export function haltedText(halted: readonly HaltedRun[]): string {
-  return halted.map(({ chain, position, reason }) => `${chain.topic}-${chain.partition} waits at offset ${position}: ${reason}\n`).join('');
+  return halted
+    .map(({ chain, position, reason }) => `${chain.topic}-${chain.partition} waits at offset ${position}: ${reason}\n`)
+    .join('');
 }
 
 /** What was done, for people. */
 export function resumeText(input: ResumeInput, { tolerated, readAgain = [], more }: ResumeReport): string {
-  if (tolerated) return `What pipeline "${input.pipeline}" refuses on partition ${tolerated.join(', ')} goes into dead letters from now on, on each until it accepts an event. Batches that wait go on within seconds.\n`;
-  const lines = readAgain.filter(({ copied, gone, refused }) => copied + gone + refused > 0).map((report) => readAgainText(report));
-  if (lines.length === 0) lines.push(`Nothing that pipeline "${input.pipeline}" has refused from offset ${input.from} on is left to be read again.`);
+  if (tolerated)
+    return `What pipeline "${input.pipeline}" refuses on partition ${tolerated.join(', ')} goes into dead letters from now on, on each until it accepts an event. Batches that wait go on within seconds.\n`;
+  const lines = readAgain
+    .filter(({ copied, gone, refused }) => copied + gone + refused > 0)
+    .map((report) => readAgainText(report));
+  if (lines.length === 0)
+    lines.push(
+      `Nothing that pipeline "${input.pipeline}" has refused from offset ${input.from} on is left to be read again.`,
+    );
   if (more) lines.push('There are more: run the command again.');
   return `${lines.join('\n')}\n`;
 }
 
 function readAgainText({ partition, copied, gone, refused, example }: ReadAgainReport): string {
   const parts = [`partition ${partition}: ${copied} refused records are read again, from the end of the partition`];
-  if (refused > 0) parts.push(`${refused} keep their dead letters, because the pipeline refuses them as before${example ? ` (offset ${example.offset}: ${example.code}, ${example.reason})` : ''}`);
+  if (refused > 0)
+    parts.push(
+      `${refused} keep their dead letters, because the pipeline refuses them as before${example ? ` (offset ${example.offset}: ${example.code}, ${example.reason})` : ''}`,
+    );
   if (gone > 0) parts.push(`${gone} are gone: the topic does not hold them any more`);
   return parts.join('; ');
 }
 
 /** Why the command did not do what was asked; undefined when it did, or when there was nothing to do. */
-export function problemOf(input: ResumeInput, { readAgain = [] }: ResumeReport, halted: readonly number[]): string | undefined {
+export function problemOf(
+  input: ResumeInput,
+  { readAgain = [] }: ResumeReport,
+  halted: readonly number[],
+): string | undefined {
   if (input.from === undefined) return undefined;
   const { from } = input;
   const total = (of: (report: ReadAgainReport) => number) => readAgain.reduce((sum, report) => sum + of(report), 0);
@@ -31,10 +46,17 @@ export function problemOf(input: ResumeInput, { readAgain = [] }: ResumeReport, 
   const unknown = asked?.filter((partition) => !readAgain.some((report) => report.partition === partition)) ?? [];
   if (unknown.length > 0) return `the topic has no partition ${unknown.join(', ')}`;
   if (total(({ copied }) => copied) > 0) return undefined;
-  if (total(({ refused }) => refused) > 0) return 'nothing was read again, because the pipeline refuses all of it as before; start the workers again with the mended one first';
-  if (total(({ gone }) => gone) > 0) return `retention has deleted what was refused from offset ${from} on; the dead letters still hold it`;
-  const beyond = readAgain.filter(({ partition, decidedTo }) => from > (decidedTo ?? 0) && (asked?.includes(partition) ?? true));
+  if (total(({ refused }) => refused) > 0)
+    return 'nothing was read again, because the pipeline refuses all of it as before; start the workers again with the mended one first';
+  if (total(({ gone }) => gone) > 0)
+    return `retention has deleted what was refused from offset ${from} on; the dead letters still hold it`;
+  const beyond = readAgain.filter(
+    ({ partition, decidedTo }) => from > (decidedTo ?? 0) && (asked?.includes(partition) ?? true),
+  );
   if (beyond.length < readAgain.filter(({ partition }) => asked?.includes(partition) ?? true).length) return undefined;
-  const waits = beyond.map(({ partition, decidedTo }) => `partition ${partition} ${halted.includes(partition) ? 'waits' : 'is decided up to'} ${halted.includes(partition) ? 'at ' : ''}offset ${decidedTo ?? 0}`);
+  const waits = beyond.map(
+    ({ partition, decidedTo }) =>
+      `partition ${partition} ${halted.includes(partition) ? 'waits' : 'is decided up to'} ${halted.includes(partition) ? 'at ' : ''}offset ${decidedTo ?? 0}`,
+  );
   return `offset ${from} is not decided yet (${waits.join(', ')}): nothing is skipped, and it is decided in its turn`;
 }

@@ -17,11 +17,25 @@ interface ResumeOptions {
 export function registerResume(program: Command): void {
   program
     .command('resume')
-    .description('Let a pipeline go on that halts because it refuses everything (REFUSED_IN_A_ROW): its refused records become dead letters, until it accepts an event again. With --from, refused records are read again after the schema was mended.')
+    .description(
+      'Let a pipeline go on that halts because it refuses everything (REFUSED_IN_A_ROW): its refused records become dead letters, until it accepts an event again. With --from, refused records are read again after the schema was mended.',
+    )
     .requiredOption('--pipeline <name>', 'the pipeline')
-    .option('--partition <number>', 'only this partition of its topic; may be given several times (default: all)', partitions, [])
-    .option('--from <offset>', 'read again what was refused from this offset on: records that the pipeline accepts now are written to the end of their partition', offset)
-    .option('--data-dir <dir>', 'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data), unless the environment names the servers of another')
+    .option(
+      '--partition <number>',
+      'only this partition of its topic; may be given several times (default: all)',
+      partitions,
+      [],
+    )
+    .option(
+      '--from <offset>',
+      'read again what was refused from this offset on: records that the pipeline accepts now are written to the end of their partition',
+      offset,
+    )
+    .option(
+      '--data-dir <dir>',
+      'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data), unless the environment names the servers of another',
+    )
     .option('--verbose', 'show stacks of errors')
     .action(resumePipeline);
 }
@@ -34,11 +48,23 @@ async function resumePipeline({ pipeline, partition, from, dataDir }: ResumeOpti
     const halted = await createBatchRuns(client, config.deployment).halted(pipeline);
     const concerned = halted.filter(({ chain }) => partition.length === 0 || partition.includes(chain.partition));
     process.stdout.write(haltedText(halted));
-    if (concerned.length === 0 && from === undefined) throw new Error(`nothing ${partition.length > 0 ? `on partition ${partition.join(', ')} ` : ''}of pipeline "${pipeline}" waits because of what it refuses, so there is nothing to resume (a batch that has just begun to wait is seen a moment later)`);
-    const input: ResumeInput = { deployment: config.deployment, pipeline, partitions: partition, ...(from === undefined ? {} : { from }) };
+    if (concerned.length === 0 && from === undefined)
+      throw new Error(
+        `nothing ${partition.length > 0 ? `on partition ${partition.join(', ')} ` : ''}of pipeline "${pipeline}" waits because of what it refuses, so there is nothing to resume (a batch that has just begun to wait is seen a moment later)`,
+      );
+    const input: ResumeInput = {
+      deployment: config.deployment,
+      pipeline,
+      partitions: partition,
+      ...(from === undefined ? {} : { from }),
+    };
     const report = await runResume(client, input, halted[0]?.taskQueue ?? config.temporal.taskQueue);
     process.stdout.write(resumeText(input, report));
-    const problem = problemOf(input, report, halted.map((each): number => each.chain.partition));
+    const problem = problemOf(
+      input,
+      report,
+      halted.map((each): number => each.chain.partition),
+    );
     if (problem) throw new Error(problem);
   } finally {
     await client.connection.close();
@@ -47,10 +73,10 @@ async function resumePipeline({ pipeline, partition, from, dataDir }: ResumeOpti
 
 function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('it must be a whole number from 0 on.');
+  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError('it must be a whole number from 0 on.');
   return value;
 }
 
 const offset = (text: string) => wholeNumber(text);
 const partitions = (text: string, before: number[]) => [...before, ...text.split(',').map(wholeNumber)];
-

@@ -23,6 +23,7 @@ export function findRunningSystem(dataDir: string): Endpoints | undefined {
     const reason = code === 'EACCES' ? 'only the user who started it may' : (error as Error).message;
     throw new Error(`${file} cannot be read: ${reason}; check --data-dir`, { cause: error });
   }
-  if (endpoints.version !== 1) throw new Error(`${file} was written by another version of Headrace; use that version's command`);
+  if (endpoints.version !== 1)
+    throw new Error(`${file} was written by another version of Headrace; use that version's command`);
   return startMarkOf(endpoints.supervisorPid) === undefined ? undefined : endpoints;
 }

@@ -54,24 +54,48 @@ export async function connectServers(config: Config): Promise<Servers> {
       const client = await connectKafka(config, createLogger('status', 'error'), 'status');
       const admin = client.admin();
       const logs = createLogReader(client);
-      opened.push(() => admin.disconnect(), () => logs.close());
+      opened.push(
+        () => admin.disconnect(),
+        () => logs.close(),
+      );
       await Promise.all([admin.connect(), logs.connect()]);
       return { admin, logs };
     }),
   ]);
-  return { pool, temporal, kafka, away, close: async () => void (await Promise.allSettled(opened.map((close) => close()))) };
+  return {
+    pool,
+    temporal,
+    kafka,
+    away,
+    close: async () => void (await Promise.allSettled(opened.map((close) => close()))),
+  };
 }
 
 /** How the system stands, by those servers and processes that answer. */
-export async function standingOf({ pool, temporal, kafka, away }: Servers, config: Config, { pipelines, targets }: Pick<StateSources, 'pipelines' | 'targets'>): Promise<Standing> {
+export async function standingOf(
+  { pool, temporal, kafka, away }: Servers,
+  config: Config,
+  { pipelines, targets }: Pick<StateSources, 'pipelines' | 'targets'>,
+): Promise<Standing> {
   const { deployment, epoch } = config;
-  const ofTemporal = <T>(read: (client: Client) => Promise<T>): Promise<T> => (temporal ? read(temporal) : Promise.reject(new Error(away['Temporal'])));
+  const ofTemporal = <T>(read: (client: Client) => Promise<T>): Promise<T> =>
+    temporal ? read(temporal) : Promise.reject(new Error(away['Temporal']));
   return readStanding({
-    partitions: () => readSystemState({
-      deployment, epoch, pipelines, targets, kafka, temporal,
-      chainEnd: (chain) => (pool ? findChainEnd(pool, chain) : Promise.reject(new Error(away['Postgres']))),
-    }),
-    schedules: () => ofTemporal((client) => readSchedules(client, { deployment: config.deployment, taskQueue: config.temporal.taskQueue })),
-    openBatches: () => ofTemporal((client) => createBatchRuns(client, deployment).openSince(Date.now() - openMs, openListedMax)),
+    partitions: () =>
+      readSystemState({
+        deployment,
+        epoch,
+        pipelines,
+        targets,
+        kafka,
+        temporal,
+        chainEnd: (chain) => (pool ? findChainEnd(pool, chain) : Promise.reject(new Error(away['Postgres']))),
+      }),
+    schedules: () =>
+      ofTemporal((client) =>
+        readSchedules(client, { deployment: config.deployment, taskQueue: config.temporal.taskQueue }),
+      ),
+    openBatches: () =>
+      ofTemporal((client) => createBatchRuns(client, deployment).openSince(Date.now() - openMs, openListedMax)),
   });
 }

@@ -50,30 +50,68 @@ const downStates = new Set(['starting', 'restarting', 'failed', 'waiting']);
  * @param lookItself how the system stands, without the gateway
  */
 export async function readStatus(endpoints: Endpoints, lookItself: () => Promise<Standing>): Promise<StatusReport> {
-  const problems: Standstill[] = endpoints.services.filter(({ state }) => downStates.has(state)).map(({ name, state }) => ({ kind: 'process', place: name, short: `${name} is ${state}`, text: `${name} is ${state}`, log: name }));
+  const problems: Standstill[] = endpoints.services
+    .filter(({ state }) => downStates.has(state))
+    .map(({ name, state }) => ({
+      kind: 'process',
+      place: name,
+      short: `${name} is ${state}`,
+      text: `${name} is ${state}`,
+      log: name,
+    }));
   const ask = async <T>(path: string): Promise<T | string> => {
     try {
-      const response = await fetch(`${endpoints.gateway.url}${path}`, { signal: AbortSignal.timeout(requestTimeoutMs) });
+      const response = await fetch(`${endpoints.gateway.url}${path}`, {
+        signal: AbortSignal.timeout(requestTimeoutMs),
+      });
       return (await response.json()) as T;
     } catch (error) {
       const { cause, message } = error as Error;
       return `the gateway does not answer at ${endpoints.gateway.url} (${cause instanceof Error ? cause.message : message})`;
     }
   };
-  const [status, ready] = await Promise.all([ask<GatewayStatus>('/v1/status'), ask<{ checks: ServerCheck[] }>('/readyz')]);
+  const [status, ready] = await Promise.all([
+    ask<GatewayStatus>('/v1/status'),
+    ask<{ checks: ServerCheck[] }>('/readyz'),
+  ]);
   const checks = typeof ready === 'string' ? [] : ready.checks;
-  for (const { name, ready: isReady, reason } of checks) if (!isReady) problems.push({ kind: 'server', place: name, short: `${name} does not answer`, text: `${name} does not answer: ${reason ?? 'no reason'}`, log: name === 'triton' ? 'model-server' : name });
-  const { pipelines, schedules, unknown, problems: found } = typeof status === 'string' ? await withoutGateway(endpoints, status, lookItself) : status;
+  for (const { name, ready: isReady, reason } of checks)
+    if (!isReady)
+      problems.push({
+        kind: 'server',
+        place: name,
+        short: `${name} does not answer`,
+        text: `${name} does not answer: ${reason ?? 'no reason'}`,
+        log: name === 'triton' ? 'model-server' : name,
+      });
+  const {
+    pipelines,
+    schedules,
+    unknown,
+    problems: found,
+  } = typeof status === 'string' ? await withoutGateway(endpoints, status, lookItself) : status;
   return {
-    ...endpoints, counts: pipelines, checks, schedules, unknown: typeof ready === 'string' ? { ...unknown, checks: ready } : unknown,
-    problems: [...problems, ...found].filter((problem) => !isOfEnded(endpoints, problem)).map(({ log, ...problem }) => ({ ...problem, ...(log === undefined ? {} : { log: logFileOf(endpoints, log) ?? `${log}'s log` }) })),
+    ...endpoints,
+    counts: pipelines,
+    checks,
+    schedules,
+    unknown: typeof ready === 'string' ? { ...unknown, checks: ready } : unknown,
+    problems: [...problems, ...found]
+      .filter((problem) => !isOfEnded(endpoints, problem))
+      .map(({ log, ...problem }) => ({
+        ...problem,
+        ...(log === undefined ? {} : { log: logFileOf(endpoints, log) ?? `${log}'s log` }),
+      })),
   };
 }
 
 type Processes = Pick<Endpoints, 'services' | 'metrics'>;
 
 /** The gateway knows processes by their metrics addresses, and the supervisor by their names. */
-function serviceOf({ services, metrics }: Processes, processOrAddress: string): Endpoints['services'][number] | undefined {
+function serviceOf(
+  { services, metrics }: Processes,
+  processOrAddress: string,
+): Endpoints['services'][number] | undefined {
   const [byAddress] = Object.entries(metrics).find(([, url]) => url.endsWith(`//${processOrAddress}`)) ?? [];
   return services.find(({ name }) => name === (byAddress ?? processOrAddress));
 }
@@ -94,11 +132,22 @@ export function isOfEnded(processes: Processes, { kind, place }: Pick<Problem, '
   return kind === 'process' && hasEnded(processes, place);
 }
 
-async function withoutGateway({ pipelines }: Endpoints, why: string, lookItself: () => Promise<Standing>): Promise<GatewayStatus> {
+async function withoutGateway(
+  { pipelines }: Endpoints,
+  why: string,
+  lookItself: () => Promise<Standing>,
+): Promise<GatewayStatus> {
   const { partitions, problems, schedules, unknown } = await lookItself();
   return {
-    pipelines: pipelines.map(({ name, topic }) => ({ name, topic, partitions: partitions.filter(({ pipeline }) => pipeline === name) })),
-    problems: [{ kind: 'process', place: 'gateway', short: 'the gateway does not answer', text: why, log: 'gateway' }, ...problems],
+    pipelines: pipelines.map(({ name, topic }) => ({
+      name,
+      topic,
+      partitions: partitions.filter(({ pipeline }) => pipeline === name),
+    })),
+    problems: [
+      { kind: 'process', place: 'gateway', short: 'the gateway does not answer', text: why, log: 'gateway' },
+      ...problems,
+    ],
     schedules,
     unknown: { ...unknown, counts: why },
   };

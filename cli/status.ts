@@ -21,9 +21,14 @@ interface StatusOptions {
 export function registerStatus(program: Command): void {
   program
     .command('status')
-    .description('Show every address, path and count of the system that "headrace up" runs. The JSON form holds the database password.')
+    .description(
+      'Show every address, path and count of the system that "headrace up" runs. The JSON form holds the database password.',
+    )
     .addOption(new Option('--output <form>', 'how to print').choices(['text', 'json']).default('text'))
-    .option('--verify', 'check instead that each record is in one batch, that every batch completes, and that nothing stands; the exit code is 1 when not, and 2 when not everything could be looked at')
+    .option(
+      '--verify',
+      'check instead that each record is in one batch, that every batch completes, and that nothing stands; the exit code is 1 when not, and 2 when not everything could be looked at',
+    )
     .option('--open-minutes <minutes>', 'with --verify: for how long a batch may be open', minutes, 10)
     .option('--data-dir <dir>', 'data folder of the system (default: HEADRACE_DATA_DIR or .headrace/data)')
     .option('--verbose', 'show stacks of errors')
@@ -33,17 +38,28 @@ export function registerStatus(program: Command): void {
 async function showStatus({ output, dataDir }: StatusOptions): Promise<void> {
   const folder = dataDirOf(dataDir, process.env);
   const endpoints = findRunningSystem(folder);
-  if (!endpoints) throw new Error(`no Headrace runs on the data folder ${folder}; start one with "npm start", or name another folder with --data-dir`);
+  if (!endpoints)
+    throw new Error(
+      `no Headrace runs on the data folder ${folder}; start one with "npm start", or name another folder with --data-dir`,
+    );
   const report = await readStatus(endpoints, () => lookItself(dataDir));
   process.stdout.write(output === 'json' ? `${JSON.stringify(report, undefined, 2)}\n` : statusText(report));
 }
 
 /** Without the gateway: by the servers of the system on the data folder, whatever the environment names. */
 async function lookItself(dataDir: string | undefined): Promise<Standing> {
-  const { config, topics = [], targets } = systemConfig(dataDir, { ...process.env, TEMPORAL_ADDRESS: '', KAFKA_BROKERS: '', DATABASE_URL: '' });
+  const {
+    config,
+    topics = [],
+    targets,
+  } = systemConfig(dataDir, { ...process.env, TEMPORAL_ADDRESS: '', KAFKA_BROKERS: '', DATABASE_URL: '' });
   const servers = await connectServers(config);
   try {
-    const pipelines = topics.map(({ name, topic }) => ({ pipeline: name, topic, groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}` }));
+    const pipelines = topics.map(({ name, topic }) => ({
+      pipeline: name,
+      topic,
+      groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}`,
+    }));
     return await standingOf(servers, config, { pipelines, targets });
   } finally {
     await servers.close();

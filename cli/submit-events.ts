@@ -62,7 +62,11 @@ export async function submitEvents(options: SubmitOptions): Promise<number> {
     const refuse = (refusal: Refusal): void => void refusals.push(refusal);
     let count = 0;
     try {
-      count = await send(options, group.filter((piece) => isSendable(piece, refuse)), refuse);
+      count = await send(
+        options,
+        group.filter((piece) => isSendable(piece, refuse)),
+        refuse,
+      );
     } finally {
       // Requests are split and sent again, so events are refused in another order than they stand in.
       for (const refusal of refusals.sort((a, b) => (a.event ?? a.line) - (b.event ?? b.line))) onRefused(refusal);
@@ -100,12 +104,20 @@ function isSendable(piece: EventPiece, refuse: (refusal: Refusal) => void): piec
     return false;
   }
   const what = piece.event === undefined ? 'the line' : 'the event';
-  const reason = isUtf8(piece.bytes) ? (isJson(piece.bytes) ? undefined : `${what} is no JSON text`) : `${what} is not UTF-8; save the file in UTF-8`;
+  const reason = isUtf8(piece.bytes)
+    ? isJson(piece.bytes)
+      ? undefined
+      : `${what} is no JSON text`
+    : `${what} is not UTF-8; save the file in UTF-8`;
   if (reason !== undefined) refuse({ ...placeOf(piece), code: 'NOT_JSON', reason });
   return reason === undefined;
 }
 
-async function send(options: SubmitOptions, events: readonly Sendable[], refuse: (refusal: Refusal) => void): Promise<number> {
+async function send(
+  options: SubmitOptions,
+  events: readonly Sendable[],
+  refuse: (refusal: Refusal) => void,
+): Promise<number> {
   if (events.length === 0) return 0;
   const { status, problem } = await postUntilAnswered(options, events);
   if (status === 202) return events.length;
@@ -134,7 +146,10 @@ function placeOf({ line, event }: EventPlace): EventPlace {
 }
 
 /** Waits for a gateway that is away or busy. Events have ids, so one that arrives twice is known. */
-async function postUntilAnswered(options: SubmitOptions, events: readonly Sendable[]): Promise<{ status: number; problem: ProblemBody }> {
+async function postUntilAnswered(
+  options: SubmitOptions,
+  events: readonly Sendable[],
+): Promise<{ status: number; problem: ProblemBody }> {
   const { gatewayUrl, signal, triesMax = 30, onWaiting } = options;
   for (let tries = 1; ; tries += 1) {
     let reason: string;
@@ -152,7 +167,10 @@ async function postUntilAnswered(options: SubmitOptions, events: readonly Sendab
   }
 }
 
-async function post({ gatewayUrl, pipeline, cloudEvents, signal }: SubmitOptions, events: readonly Sendable[]): Promise<{ status: number; problem: ProblemBody }> {
+async function post(
+  { gatewayUrl, pipeline, cloudEvents, signal }: SubmitOptions,
+  events: readonly Sendable[],
+): Promise<{ status: number; problem: ProblemBody }> {
   const response = await fetch(`${gatewayUrl}/v1/pipelines/${encodeURIComponent(pipeline)}/events`, {
     method: 'POST',
     headers: { 'content-type': cloudEvents ? 'application/cloudevents-batch+json' : 'application/json' },

@@ -32,9 +32,16 @@ export function registerSubmit(program: Command): void {
   program
     .command('submit')
     .description('Send events through the gateway, byte for byte, and say which were refused and why.')
-    .argument('[file]', 'file of JSON lines, or of a JSON array; also packed with gzip, or in UTF-16; "-" or nothing reads standard input', '-')
+    .argument(
+      '[file]',
+      'file of JSON lines, or of a JSON array; also packed with gzip, or in UTF-16; "-" or nothing reads standard input',
+      '-',
+    )
     .option('--pipeline <name>', 'pipeline that the events are for; always needed')
-    .option('--gateway <url>', `address of the gateway (default: that of the running system, else ${defaultGatewayUrl})`)
+    .option(
+      '--gateway <url>',
+      `address of the gateway (default: that of the running system, else ${defaultGatewayUrl})`,
+    )
     .option('--data-dir <dir>', 'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data)')
     .option('--cloudevents', 'each is a CloudEvent in its envelope, whose data is the event')
     .addOption(new Option('--output <form>', 'how to print').choices(['text', 'json']).default('text'))
@@ -42,14 +49,19 @@ export function registerSubmit(program: Command): void {
     .action((file: string, options: SubmitCommandOptions) =>
       submit(file, options).catch((error: unknown) => {
         throw new CommandError(messageOf(error), exitStopped, { cause: error });
-      }));
+      }),
+    );
 }
 
-async function submit(file: string, { pipeline, gateway, dataDir, cloudevents, output }: SubmitCommandOptions): Promise<void> {
+async function submit(
+  file: string,
+  { pipeline, gateway, dataDir, cloudevents, output }: SubmitCommandOptions,
+): Promise<void> {
   if (pipeline === undefined) throw new Error(pipelineMissing(dataDir));
   const gatewayUrl = gatewayUrlOf(gateway, dataDir);
   const source = await openEvents(file);
-  if (source.format === 'empty') process.stderr.write(`${file === '-' ? 'standard input' : file} is empty: there is nothing to send\n`);
+  if (source.format === 'empty')
+    process.stderr.write(`${file === '-' ? 'standard input' : file} is empty: there is nothing to send\n`);
   const refusals: Refusal[] = [];
   let refused = 0;
   let accepted = 0;
@@ -60,7 +72,8 @@ async function submit(file: string, { pipeline, gateway, dataDir, cloudevents, o
       pieces: source.pieces,
       cloudEvents: cloudevents,
       signal: new AbortController().signal,
-      onWaiting: (reason) => process.stderr.write(`no gateway takes events at ${gatewayUrl} (${reason}); trying again for half a minute\n`),
+      onWaiting: (reason) =>
+        process.stderr.write(`no gateway takes events at ${gatewayUrl} (${reason}); trying again for half a minute\n`),
       onAccepted: (count) => (accepted += count),
       onRefused: (refusal) => {
         refused += 1;
@@ -70,11 +83,16 @@ async function submit(file: string, { pipeline, gateway, dataDir, cloudevents, o
     });
   } catch (error) {
     const hint = error instanceof GatewayAwayError ? '; start one with "npm start", or name it with --gateway' : '';
-    throw new Error(`${messageOf(error)}${hint}${accepted > 0 ? `; ${events(accepted)} accepted before that` : ''}`, { cause: error });
+    throw new Error(`${messageOf(error)}${hint}${accepted > 0 ? `; ${events(accepted)} accepted before that` : ''}`, {
+      cause: error,
+    });
   } finally {
     source.close();
   }
-  const summary = output === 'json' ? JSON.stringify({ pipeline, gateway: gatewayUrl, accepted, refused, refusals }) : `${events(accepted)} accepted, ${refusedText(refused, source.format)} refused`;
+  const summary =
+    output === 'json'
+      ? JSON.stringify({ pipeline, gateway: gatewayUrl, accepted, refused, refusals })
+      : `${events(accepted)} accepted, ${refusedText(refused, source.format)} refused`;
   process.stdout.write(`${summary}\n`);
   if (refused > 0) process.exitCode = exitRefused;
 }
@@ -95,12 +113,16 @@ function placeText({ line, event }: Refusal): string {
 /** Commander's own words would not say what there is to choose from. */
 function pipelineMissing(dataDir: string | undefined): string {
   const names = findRunningSystem(dataDirOf(dataDir, process.env))?.pipelines.map(({ name }) => name) ?? [];
-  const choice = names.length > 0 ? `the running system has ${names.join(', ')}` : '"headrace status" shows those of a running system';
+  const choice =
+    names.length > 0
+      ? `the running system has ${names.join(', ')}`
+      : '"headrace status" shows those of a running system';
   return `say which pipeline the events are for: add --pipeline <name> (${choice})`;
 }
 
 function gatewayUrlOf(option: string | undefined, dataDir: string | undefined): string {
   const url = option ?? findRunningSystem(dataDirOf(dataDir, process.env))?.gateway.url ?? defaultGatewayUrl;
-  if (!/^https?:\/\/[^/]/.test(url)) throw new Error(`--gateway must be an address such as ${defaultGatewayUrl}, not "${url}"`);
+  if (!/^https?:\/\/[^/]/.test(url))
+    throw new Error(`--gateway must be an address such as ${defaultGatewayUrl}, not "${url}"`);
   return url.replace(/\/+$/, '');
 }

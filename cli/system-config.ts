@@ -28,13 +28,17 @@ export function systemConfig(dataDir: string | undefined, env: NodeJS.ProcessEnv
   const running = findRunningSystem(folder);
   if (!running) {
     if (isSet('TEMPORAL_ADDRESS')) return ofEnvironment(config);
-    throw new Error(`no Headrace runs on the data folder ${folder}; name another folder with --data-dir, or set ${listOf(addressNames)}`);
+    throw new Error(
+      `no Headrace runs on the data folder ${folder}; name another folder with --data-dir, or set ${listOf(addressNames)}`,
+    );
   }
   const other = addressNames.filter((name) => isSet(name) && !isSame[name](config, running));
   if (other.length > 0) {
     const unset = addressNames.filter((name) => !isSet(name));
     if (unset.length === 0) return ofEnvironment(config);
-    throw new Error(`${listOf(other)} ${other.length === 1 ? 'names a server' : 'name servers'} of another system than the one that runs on the data folder ${folder}; set ${listOf(unset)} too, or unset ${listOf(other)}`);
+    throw new Error(
+      `${listOf(other)} ${other.length === 1 ? 'names a server' : 'name servers'} of another system than the one that runs on the data folder ${folder}; set ${listOf(unset)} too, or unset ${listOf(other)}`,
+    );
   }
   const { temporal, kafka, database, deployment } = running;
   return {
@@ -44,7 +48,11 @@ export function systemConfig(dataDir: string | undefined, env: NodeJS.ProcessEnv
     config: {
       ...config,
       deployment: isSet('HEADRACE_DEPLOYMENT') ? config.deployment : deployment,
-      temporal: { ...config.temporal, address: temporal.address, namespace: isSet('TEMPORAL_NAMESPACE') ? config.temporal.namespace : temporal.namespace },
+      temporal: {
+        ...config.temporal,
+        address: temporal.address,
+        namespace: isSet('TEMPORAL_NAMESPACE') ? config.temporal.namespace : temporal.namespace,
+      },
       kafka: { ...config.kafka, brokers: kafka.brokers },
       database: { ...config.database, url: database.url },
     },
@@ -52,7 +60,11 @@ export function systemConfig(dataDir: string | undefined, env: NodeJS.ProcessEnv
 }
 
 function ofEnvironment(config: Config): SystemConfig {
-  return { config, pipelines: [...(config.pipelines ?? [])], targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])) };
+  return {
+    config,
+    pipelines: [...(config.pipelines ?? [])],
+    targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])),
+  };
 }
 
 const isSame: Record<(typeof addressNames)[number], (config: Config, running: Endpoints) => boolean> = {

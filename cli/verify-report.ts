@@ -48,7 +48,8 @@ export interface VerifyOptions {
 }
 
 /** Of servers that do not answer there is no port. */
-export type BatchOptions = Omit<VerifyOptions, 'pool' | 'runs' | 'admin'> & Partial<Pick<VerifyOptions, 'pool' | 'runs' | 'admin'>>;
+export type BatchOptions = Omit<VerifyOptions, 'pool' | 'runs' | 'admin'> &
+  Partial<Pick<VerifyOptions, 'pool' | 'runs' | 'admin'>>;
 
 const incompleteMax = 1_000;
 const overdueListedMax = 10;
@@ -69,15 +70,31 @@ export async function verifyBatches(options: BatchOptions): Promise<VerifyReport
 }
 
 /** What Temporal alone tells. */
-async function withoutLedger({ deployment, runs, overdueSeconds, nowMs = Date.now() }: BatchOptions, reason: string): Promise<VerifyReport> {
+async function withoutLedger(
+  { deployment, runs, overdueSeconds, nowMs = Date.now() }: BatchOptions,
+  reason: string,
+): Promise<VerifyReport> {
   const unknown: Record<string, string> = { 'batches of each chain': reason };
   const none: VerifyReport = {
-    deployment, ok: false, verdict: 'unknown', chains: [], without: [], withoutChain: [], unread: [], partitions: [], problems: [], unknown,
-    incomplete: { runs: [], more: false, unexamined: false }, overdue: { total: 0, olderThanSeconds: overdueSeconds, runs: [] },
+    deployment,
+    ok: false,
+    verdict: 'unknown',
+    chains: [],
+    without: [],
+    withoutChain: [],
+    unread: [],
+    partitions: [],
+    problems: [],
+    unknown,
+    incomplete: { runs: [], more: false, unexamined: false },
+    overdue: { total: 0, olderThanSeconds: overdueSeconds, runs: [] },
   };
   if (!runs) return none;
   try {
-    const [incomplete, overdue] = await Promise.all([runs.incomplete(incompleteMax, () => false), runs.openSince(nowMs - overdueSeconds * 1_000, overdueListedMax)]);
+    const [incomplete, overdue] = await Promise.all([
+      runs.incomplete(incompleteMax, () => false),
+      runs.openSince(nowMs - overdueSeconds * 1_000, overdueListedMax),
+    ]);
     return { ...none, incomplete, overdue: { ...overdue, olderThanSeconds: overdueSeconds } };
   } catch (error) {
     return { ...none, unknown: { ...unknown, 'runs in Temporal': messageOf(error) } };
@@ -87,7 +104,14 @@ async function withoutLedger({ deployment, runs, overdueSeconds, nowMs = Date.no
 /** The report with what follows from all of it. */
 export function withVerdict(report: VerifyReport): VerifyReport {
   const { incomplete, overdue, chains, withoutChain, problems, unknown } = report;
-  const isWrong = incomplete.runs.length > 0 || incomplete.more || incomplete.unexamined || overdue.total > 0 || chains.some(isBroken) || withoutChain.some(({ unbatched }) => unbatched) || problems.length > 0;
+  const isWrong =
+    incomplete.runs.length > 0 ||
+    incomplete.more ||
+    incomplete.unexamined ||
+    overdue.total > 0 ||
+    chains.some(isBroken) ||
+    withoutChain.some(({ unbatched }) => unbatched) ||
+    problems.length > 0;
   const verdict = isWrong ? 'wrong' : Object.keys(unknown).length > 0 ? 'unknown' : 'well';
   return { ...report, verdict, ok: verdict === 'well' };
 }
@@ -96,11 +120,16 @@ export function withVerdict(report: VerifyReport): VerifyReport {
 export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   const { deployment, pool, runs, admin, overdueSeconds, nowMs = Date.now() } = options;
   // The commits first: what they cover had been started by then, and is in the ledger or in Temporal.
-  const pipelines = [...new Set([...options.pipelines, ...(await readLedger(pool, deployment)).map(({ chain }) => chain.pipeline)])];
+  const pipelines = [
+    ...new Set([...options.pipelines, ...(await readLedger(pool, deployment)).map(({ chain }) => chain.pipeline)]),
+  ];
   const commits = await readCommits(pipelines, admin, options.groupOf);
   const ledger = await readLedger(pool, deployment);
   const isMoot = supersededBy(ledger);
-  const [incomplete, overdue] = await Promise.all([runs.incomplete(incompleteMax, isMoot), runs.openSince(nowMs - overdueSeconds * 1_000, overdueListedMax)]);
+  const [incomplete, overdue] = await Promise.all([
+    runs.incomplete(incompleteMax, isMoot),
+    runs.openSince(nowMs - overdueSeconds * 1_000, overdueListedMax),
+  ]);
   const unseen = new Map(commits.map((commit) => [placeOf(commit), commit]));
   const chains: ChainReport[] = [];
   for (const each of ledger) {
@@ -112,7 +141,11 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   }
   chains.sort((a, b) => comparePlaces(a.chain, b.chain));
   const withoutChain = await explainWithoutChain([...unseen.values()], { ...options, isMoot });
-  const all = [...new Map([...incomplete.runs, ...chains.flatMap((chain) => chain.incomplete)].map((run) => [run.workflowId, run])).values()];
+  const all = [
+    ...new Map(
+      [...incomplete.runs, ...chains.flatMap((chain) => chain.incomplete)].map((run) => [run.workflowId, run]),
+    ).values(),
+  ];
   return withVerdict({
     deployment,
     ok: true,

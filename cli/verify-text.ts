@@ -16,13 +16,36 @@ const verdicts: Record<VerifyReport['verdict'], string> = {
 };
 
 /** The report for people: one line a chain, then what is wrong with what to do about it. */
-export function verifyText({ deployment, chains, without, withoutChain, unread, incomplete, overdue, partitions, problems, unknown, verdict }: VerifyReport): string {
+export function verifyText({
+  deployment,
+  chains,
+  without,
+  withoutChain,
+  unread,
+  incomplete,
+  overdue,
+  partitions,
+  problems,
+  unknown,
+  verdict,
+}: VerifyReport): string {
   const findings = [
     ...chains.flatMap(chainFindings),
     ...listed(withoutChain.flatMap(({ unbatched, ...place }) => (unbatched ? [[neverStarted(place, unbatched)]] : []))),
-    ...listed(incomplete.runs.map(({ workflowId, status, position, end }) => [`${workflowId} (offsets ${position} to ${end - 1}) ended as ${status}; its effects may be missing. Re-drive it:`, `    ${redriveCommand(workflowId)}`])),
-    ...(incomplete.more || incomplete.runs.length > listedMax ? ['more batches ended without completing. Re-drive all of them:', '    npx headrace redrive --all'] : []),
-    ...(incomplete.unexamined ? ['more runs have ended without completing than can be looked at, most of them re-driven: others may be missing here. A shorter retention of the namespace makes them fewer'] : []),
+    ...listed(
+      incomplete.runs.map(({ workflowId, status, position, end }) => [
+        `${workflowId} (offsets ${position} to ${end - 1}) ended as ${status}; its effects may be missing. Re-drive it:`,
+        `    ${redriveCommand(workflowId)}`,
+      ]),
+    ),
+    ...(incomplete.more || incomplete.runs.length > listedMax
+      ? ['more batches ended without completing. Re-drive all of them:', '    npx headrace redrive --all']
+      : []),
+    ...(incomplete.unexamined
+      ? [
+          'more runs have ended without completing than can be looked at, most of them re-driven: others may be missing here. A shorter retention of the namespace makes them fewer',
+        ]
+      : []),
     ...overdueFindings(overdue),
     ...listed(problems.map(({ text, log }) => [log === undefined ? text : `${text} (${log}'s log)`])),
     ...Object.entries(unknown).map(([name, why]) => `not looked at: ${name}: ${why}`),
@@ -31,9 +54,17 @@ export function verifyText({ deployment, chains, without, withoutChain, unread, 
     `Batches of deployment ${deployment}, from the range ledger, Temporal and Kafka:`,
     '',
     ...chains.map(chainLine),
-    ...withoutChain.map(({ pipeline, topic, partition, committed }) => `  ${pipeline}  ${topic}-${partition}  committed ${committed}, no batch delivered yet`),
-    ...unread.map(({ pipeline, topic, partition, records }) => `  ${pipeline}  ${topic}-${partition}  ${count(records)} records, and no bridge has begun to read them`),
-    ...partitions.filter(({ lag }) => lag !== 0).map((state) => `  ${state.pipeline}  ${state.topic}-${state.partition}  ${lagText(state)}`),
+    ...withoutChain.map(
+      ({ pipeline, topic, partition, committed }) =>
+        `  ${pipeline}  ${topic}-${partition}  committed ${committed}, no batch delivered yet`,
+    ),
+    ...unread.map(
+      ({ pipeline, topic, partition, records }) =>
+        `  ${pipeline}  ${topic}-${partition}  ${count(records)} records, and no bridge has begun to read them`,
+    ),
+    ...partitions
+      .filter(({ lag }) => lag !== 0)
+      .map((state) => `  ${state.pipeline}  ${state.topic}-${state.partition}  ${lagText(state)}`),
     ...without.map((pipeline) => `  pipeline ${pipeline}: no batch delivered yet`),
     '',
     ...findings.map((line) => `  ${line}`),
@@ -55,32 +86,70 @@ function chainLine({ chain, span, batches, records, committed, unwritten, double
   return `  ${chain.pipeline}${epoch}  ${place}  offsets ${span.from} to ${span.to - 1}: ${details.filter(Boolean).join(', ')}`;
 }
 
-function chainFindings({ chain, holes, moreHoles, overlaps, moreOverlaps, skipped, unexamined, committed }: ChainReport): string[] {
+function chainFindings({
+  chain,
+  holes,
+  moreHoles,
+  overlaps,
+  moreOverlaps,
+  skipped,
+  unexamined,
+  committed,
+}: ChainReport): string[] {
   const place = `of ${chain.topic}-${chain.partition} (pipeline ${chain.pipeline})`;
-  const each = (ranges: readonly OffsetRange[], tell: (range: OffsetRange) => string) => listed(ranges.map((range) => [tell(range)]));
+  const each = (ranges: readonly OffsetRange[], tell: (range: OffsetRange) => string) =>
+    listed(ranges.map((range) => [tell(range)]));
   return [
-    ...each(holes, (hole) => `hole: no batch has ${offsets(hole)} ${place}. Either retention deleted these records before they were read (the bridge's log says so), or their run is gone from Temporal`),
+    ...each(
+      holes,
+      (hole) =>
+        `hole: no batch has ${offsets(hole)} ${place}. Either retention deleted these records before they were read (the bridge's log says so), or their run is gone from Temporal`,
+    ),
     ...(moreHoles > 0 ? [`${count(moreHoles)} more holes ${place} were not looked at`] : []),
-    ...each(overlaps, (overlap) => `overlap: two batches have ${offsets(overlap)} ${place}. Each sink keeps one effect of them; they were read twice, and there is nothing to do`),
+    ...each(
+      overlaps,
+      (overlap) =>
+        `overlap: two batches have ${offsets(overlap)} ${place}. Each sink keeps one effect of them; they were read twice, and there is nothing to do`,
+    ),
     ...(moreOverlaps > 0 ? [`${count(moreOverlaps)} more overlaps ${place}`] : []),
-    ...(skipped ? [`skipped: offset ${String(committed)} is committed, and no batch has ${offsets(skipped)} ${place}. Somebody else committed, or Temporal lost runs: stop the bridge, and set the group's offset back to ${skipped.from}`] : []),
-    ...each(unexamined, (range) => `not looked at: ${offsets(range)} ${place}, because too many batches before them are not in the ledger; try again after the next sweep`),
+    ...(skipped
+      ? [
+          `skipped: offset ${String(committed)} is committed, and no batch has ${offsets(skipped)} ${place}. Somebody else committed, or Temporal lost runs: stop the bridge, and set the group's offset back to ${skipped.from}`,
+        ]
+      : []),
+    ...each(
+      unexamined,
+      (range) =>
+        `not looked at: ${offsets(range)} ${place}, because too many batches before them are not in the ledger; try again after the next sweep`,
+    ),
   ];
 }
 
-function neverStarted({ pipeline, topic, partition, committed }: Omit<WithoutChain, 'unbatched'>, unbatched: OffsetRange): string {
+function neverStarted(
+  { pipeline, topic, partition, committed }: Omit<WithoutChain, 'unbatched'>,
+  unbatched: OffsetRange,
+): string {
   return `never started: offset ${committed} is committed, and neither the ledger nor Temporal has any batch of ${topic}-${partition} (pipeline ${pipeline}), so ${offsets(unbatched)} may be without effect. Check that DATABASE_URL and HEADRACE_DEPLOYMENT are those of the workers; if they are, somebody else committed: stop the bridge, and set the group's offset back to ${unbatched.from}`;
 }
 
 function overdueFindings({ total, olderThanSeconds, runs }: VerifyReport['overdue']): string[] {
   if (total === 0) return [];
-  const shown = runs.flatMap((run: BatchRun) => [`    ${run.workflowId}, since ${new Date(run.startedAtMs).toISOString()}`, ...(run.waitsFor ?? []).map((wait) => `        ${waitText(wait)}`)]);
-  return [`${count(total)} ${total === 1 ? 'batch has' : 'batches have'} been open for more than ${Math.round(olderThanSeconds / 60)} min. They go on by themselves once what they wait for works again:`, ...shown];
+  const shown = runs.flatMap((run: BatchRun) => [
+    `    ${run.workflowId}, since ${new Date(run.startedAtMs).toISOString()}`,
+    ...(run.waitsFor ?? []).map((wait) => `        ${waitText(wait)}`),
+  ]);
+  return [
+    `${count(total)} ${total === 1 ? 'batch has' : 'batches have'} been open for more than ${Math.round(olderThanSeconds / 60)} min. They go on by themselves once what they wait for works again:`,
+    ...shown,
+  ];
 }
 
 function listed(findings: readonly (readonly string[])[]): string[] {
   const more = findings.length - listedMax;
-  return [...findings.slice(0, listedMax).flat(), ...(more > 0 ? [`... and ${count(more)} more (--output json lists them)`] : [])];
+  return [
+    ...findings.slice(0, listedMax).flat(),
+    ...(more > 0 ? [`... and ${count(more)} more (--output json lists them)`] : []),
+  ];
 }
 
 function offsets({ from, to }: OffsetRange): string {

@@ -101,7 +101,9 @@ export function parseEventKey(text: string): Chain & { offset: number } {
   const offset = wholeNumber(offsetText);
   const named = [deployment, pipeline, topic].every((name) => name !== undefined && isName(name));
   if (parts.length !== 6 || !named || epoch === undefined || partition === undefined || offset === undefined) {
-    throw new EventKeyError(`"${text}" is no event key; one looks like deployment:pipeline:epoch:topic:partition:offset`);
+    throw new EventKeyError(
+      `"${text}" is no event key; one looks like deployment:pipeline:epoch:topic:partition:offset`,
+    );
   }
   return { deployment: deployment!, pipeline: pipeline!, epoch, topic: topic!, partition, offset };
 }

@@ -85,7 +85,10 @@ export function decodeFrame<H extends FrameHeader>(bytes: Uint8Array): Frame<H> 
   for (const { name, type, length } of entries) {
     const Type = columnTypes[type];
     const end = start + length * Type.BYTES_PER_ELEMENT;
-    if (end > aligned.length) throw new FrameError(`frame of kind "${header.kind}" was cut: column "${name}" ends at ${end} of ${aligned.length} bytes`);
+    if (end > aligned.length)
+      throw new FrameError(
+        `frame of kind "${header.kind}" was cut: column "${name}" ends at ${end} of ${aligned.length} bytes`,
+      );
     columns[name] = new Type(aligned.buffer as ArrayBuffer, aligned.byteOffset + start, length);
     start = align(end);
   }
@@ -97,10 +100,13 @@ export class FrameError extends RangeError {
   override readonly name = 'FrameError';
 }
 
-function readHeader<H extends FrameHeader>(bytes: Uint8Array): { header: H; entries: ColumnEntry[]; headerBytes: number } {
+function readHeader<H extends FrameHeader>(
+  bytes: Uint8Array,
+): { header: H; entries: ColumnEntry[]; headerBytes: number } {
   if (!isFrame(bytes)) throw new FrameError(`${bytes.length} bytes that do not begin like a frame`);
   const headerBytes = new DataView(bytes.buffer, bytes.byteOffset, prologueBytes).getUint32(4, true);
-  if (prologueBytes + headerBytes > bytes.length) throw new FrameError(`frame was cut inside its header of ${headerBytes} bytes`);
+  if (prologueBytes + headerBytes > bytes.length)
+    throw new FrameError(`frame was cut inside its header of ${headerBytes} bytes`);
   const json = new TextDecoder().decode(bytes.subarray(prologueBytes, prologueBytes + headerBytes));
   const { columns: entries, ...header } = JSON.parse(json) as H & { columns: ColumnEntry[] };
   return { header: header as unknown as H, entries, headerBytes };

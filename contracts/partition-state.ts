@@ -73,7 +73,11 @@ export interface PartitionStates {
 
 /** The sentence about a log that ends in a transaction. */
 export function openTransaction(offset: number): Waiting {
-  return { kind: 'transaction', text: `a transaction is open since offset ${offset}, and nobody may read behind it until its producer commits or aborts it`, offset };
+  return {
+    kind: 'transaction',
+    text: `a transaction is open since offset ${offset}, and nobody may read behind it until its producer commits or aborts it`,
+    offset,
+  };
 }
 
 /** The age of a record in seconds, never negative; undefined when its time is none of this era: it comes from somebody else's program. */

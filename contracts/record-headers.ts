@@ -40,7 +40,8 @@ export function* headersIn(bytes: Uint8Array | undefined): Generator<RecordHeade
 }
 
 /** A header for people and for JSON. What is no UTF-8 is there in base64 instead. */
-export type ReadableHeader = ({ name: string } | { nameBase64: string }) & ({ value: string | null } | { valueBase64: string });
+export type ReadableHeader = ({ name: string } | { nameBase64: string }) &
+  ({ value: string | null } | { valueBase64: string });
 
 /** The headers as a list that JSON carries without loss. */
 export function readableHeaders(bytes: Uint8Array | undefined): ReadableHeader[] {

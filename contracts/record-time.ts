@@ -17,7 +17,10 @@ export function recordTimeMs({ timestampMs }: Pick<KafkaRecord, 'timestampMs'>):
 }
 
 /** The record's time with all its digits, whatever it is. */
-export function exactTimestamp({ timestampMs, timestampDigits }: Pick<KafkaRecord, 'timestampMs' | 'timestampDigits'>): string {
+export function exactTimestamp({
+  timestampMs,
+  timestampDigits,
+}: Pick<KafkaRecord, 'timestampMs' | 'timestampDigits'>): string {
   return timestampDigits ?? String(timestampMs);
 }
 

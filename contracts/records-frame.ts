@@ -37,8 +37,15 @@ export interface RecordsFrame {
 
 /** The input of a batch. */
 export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[], clockMs: number): Uint8Array {
-  const digits = records.flatMap(({ timestampDigits }, index): [number, string][] => (timestampDigits === undefined ? [] : [[index, timestampDigits]]));
-  const header: RecordsHeader = { kind: 'records', batch, clockMs, ...(digits.length > 0 ? { timestampDigits: Object.fromEntries(digits) } : {}) };
+  const digits = records.flatMap(({ timestampDigits }, index): [number, string][] =>
+    timestampDigits === undefined ? [] : [[index, timestampDigits]],
+  );
+  const header: RecordsHeader = {
+    kind: 'records',
+    batch,
+    clockMs,
+    ...(digits.length > 0 ? { timestampDigits: Object.fromEntries(digits) } : {}),
+  };
   return encodeFrame({
     header,
     columns: {
@@ -65,7 +72,12 @@ export function decodeRecords(bytes: Uint8Array): RecordsFrame {
   const timeIsBrokers = columns['timeIsBrokers'];
   const records: KafkaRecord[] = [];
   for (let i = 0; i < offsets.length; i++) {
-    const record: KafkaRecord = { offset: offsets[i]!, timestampMs: timestamps[i]!, key: keys.next(), value: values.next() };
+    const record: KafkaRecord = {
+      offset: offsets[i]!,
+      timestampMs: timestamps[i]!,
+      key: keys.next(),
+      value: values.next(),
+    };
     const recordHeaders = headers?.next();
     if (recordHeaders) record.headers = recordHeaders;
     if (timeIsBrokers?.[i]) record.timeIsBrokers = true;

@@ -8,7 +8,10 @@ export function refusePromise(pipeline: string, what: string, answer: unknown): 
   if (!isPromise(answer)) return;
   // Whatever becomes of it, nobody waits for it: a rejection must not end the process.
   answer.then(undefined, () => undefined);
-  throw new HeadraceError('PIPELINE_WRONG', `${what} of pipeline "${pipeline}" is asynchronous (it returns a promise); it must return its value`);
+  throw new HeadraceError(
+    'PIPELINE_WRONG',
+    `${what} of pipeline "${pipeline}" is asynchronous (it returns a promise); it must return its value`,
+  );
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

@@ -39,7 +39,10 @@ export interface AcceptedVerdict {
 export type ReviewStatus = 'open' | 'escalated' | 'decided';
 
 /** Of reviews in lists: one that waits has no workflow yet. */
-export const reviewStatuses = ['waiting', 'open', 'escalated', 'decided'] as const satisfies (ReviewStatus | 'waiting')[];
+export const reviewStatuses = ['waiting', 'open', 'escalated', 'decided'] as const satisfies (
+  | ReviewStatus
+  | 'waiting'
+)[];
 
 /** Answer of the query `state`, and result of the run. */
 export interface ReviewState {

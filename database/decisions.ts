@@ -37,15 +37,28 @@ const findSql = `
 const foundMax = 20;
 
 /** Decisions of a deployment on the event with this id of its producer, oldest first; several when the producer sent it several times. */
-export async function findDecisions(pool: Pool, deployment: string, pipelines: readonly string[], eventId: string): Promise<StoredDecision[]> {
-  const { rows } = await pool.query<StoredDecision>({ name: 'decisions-find', text: findSql, values: [pipelines, eventId, foundMax, deploymentPrefix(deployment)] });
+export async function findDecisions(
+  pool: Pool,
+  deployment: string,
+  pipelines: readonly string[],
+  eventId: string,
+): Promise<StoredDecision[]> {
+  const { rows } = await pool.query<StoredDecision>({
+    name: 'decisions-find',
+    text: findSql,
+    values: [pipelines, eventId, foundMax, deploymentPrefix(deployment)],
+  });
   return rows;
 }
 
 /** Decisions of a deployment by pipeline and outcome. Reads the roll-ups, so its cost does not grow with the decisions. */
-export async function countDecisions(pool: Pool, deployment: string): Promise<{ pipeline: string; outcome: string; decisions: number }[]> {
+export async function countDecisions(
+  pool: Pool,
+  deployment: string,
+): Promise<{ pipeline: string; outcome: string; decisions: number }[]> {
   const { rows } = await pool.query<{ pipeline: string; outcome: string; decisions: number }>(
-    'select pipeline, outcome, sum(decisions)::float8 as decisions from decision_minutes where deployment = $1 group by 1, 2 order by 1, 2', [deployment],
+    'select pipeline, outcome, sum(decisions)::float8 as decisions from decision_minutes where deployment = $1 group by 1, 2 order by 1, 2',
+    [deployment],
   );
   return rows;
 }

@@ -45,12 +45,19 @@ export async function migrate(pool: Pool, migrations: readonly Migration[] = rea
 /** Others must be seen as soon as they have committed, and limits of the database or the role are for other work than this. */
 async function begin(client: PoolClient): Promise<void> {
   await run(client, 'begin isolation level read committed');
-  const { rows } = await client.query<{ replica: boolean; readOnly: string }>(`select pg_is_in_recovery() as replica, current_setting('transaction_read_only') as "readOnly"`);
+  const { rows } = await client.query<{ replica: boolean; readOnly: string }>(
+    `select pg_is_in_recovery() as replica, current_setting('transaction_read_only') as "readOnly"`,
+  );
   if (rows[0]!.replica) throw new Error('the database is a read-only replica: name its primary in DATABASE_URL');
   if (rows[0]!.readOnly === 'on') {
-    throw new Error('the database is read-only for this role (default_transaction_read_only): ALTER ROLE or ALTER DATABASE ... SET default_transaction_read_only = off, or name another in DATABASE_URL');
+    throw new Error(
+      'the database is read-only for this role (default_transaction_read_only): ALTER ROLE or ALTER DATABASE ... SET default_transaction_read_only = off, or name another in DATABASE_URL',
+    );
   }
-  await run(client, `set local statement_timeout = ${statementTimeoutMs}; set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0`);
+  await run(
+    client,
+    `set local statement_timeout = ${statementTimeoutMs}; set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0`,
+  );
   await run(client, `select set_config(name, '0', true) from pg_settings where name = 'transaction_timeout'`);
   await run(client, `select pg_advisory_xact_lock(${lockKey})`);
 }
@@ -65,20 +72,30 @@ async function useSchemaOfTables(client: PoolClient): Promise<string | undefined
   );
   const schema = rows[0]!.schema ?? undefined;
   // Already quoted where it has to be.
-  if (schema !== undefined) await run(client, `select set_config('search_path', '${schema.replaceAll("'", "''")}, ' || current_setting('search_path'), true)`);
+  if (schema !== undefined)
+    await run(
+      client,
+      `select set_config('search_path', '${schema.replaceAll("'", "''")}, ' || current_setting('search_path'), true)`,
+    );
   return schema;
 }
 
 async function namesDone(client: PoolClient): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>('select name from headrace_migrations').catch((error: unknown) => {
-    throw isMissingRight(error) ? missingRights(['headrace_migrations'], error) : error;
-  });
+  const { rows } = await client
+    .query<{ name: string }>('select name from headrace_migrations')
+    .catch((error: unknown) => {
+      throw isMissingRight(error) ? missingRights(['headrace_migrations'], error) : error;
+    });
   return rows.map((row) => row.name);
 }
 
 async function runPending(client: PoolClient, pending: readonly Migration[], isNew: boolean): Promise<void> {
   try {
-    if (isNew) await run(client, 'create table headrace_migrations (name text primary key, ran_at timestamptz not null default now())');
+    if (isNew)
+      await run(
+        client,
+        'create table headrace_migrations (name text primary key, ran_at timestamptz not null default now())',
+      );
     for (const { name, sql } of pending) {
       await run(client, sql).catch((error: unknown) => {
         throw new Error(`database migration ${name} failed: ${messageOf(error)}`, { cause: error });
@@ -88,11 +105,15 @@ async function runPending(client: PoolClient, pending: readonly Migration[], isN
   } catch (error) {
     const cause = error instanceof DatabaseError ? error : (error as Error).cause;
     if (cause instanceof DatabaseError && cause.code === noSchema) {
-      throw new Error('no schema of the search_path exists: CREATE SCHEMA the one that it names, or ALTER ROLE ... SET search_path to one that exists', { cause: error });
+      throw new Error(
+        'no schema of the search_path exists: CREATE SCHEMA the one that it names, or ALTER ROLE ... SET search_path to one that exists',
+        { cause: error },
+      );
     }
     if (!isMissingRight(cause)) throw error;
     throw new Error(
-      `the role may not make the tables (${messageOf(error)}): GRANT CREATE, USAGE ON SCHEMA the_schema TO the_role, or start it once with a role that may`, { cause: error },
+      `the role may not make the tables (${messageOf(error)}): GRANT CREATE, USAGE ON SCHEMA the_schema TO the_role, or start it once with a role that may`,
+      { cause: error },
     );
   }
 }
@@ -102,14 +123,21 @@ async function assertMayUseTables(client: PoolClient): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `select distinct relname as name from pg_class join unnest($1::text[], $2::text[]) as needed (name, privilege) on relname = needed.name
      where relnamespace = (select relnamespace from pg_class where oid = to_regclass('headrace_migrations')) and not has_table_privilege(oid, privilege) order by 1`,
-    [needed.map(([name]) => name), needed.map(([, privilege]) => privilege)]);
+    [needed.map(([name]) => name), needed.map(([, privilege]) => privilege)],
+  );
   if (rows.length > 0) throw missingRights(rows.map(({ name }) => name));
 }
 
 /** What is done with the tables at work. */
 const needed = Object.entries({
-  batch_ranges: ['SELECT', 'INSERT', 'DELETE'], chains: ['SELECT', 'INSERT'], decision_minutes: ['SELECT', 'INSERT', 'UPDATE'], decisions: ['SELECT', 'INSERT'],
-  decisions_by_name: ['SELECT'], feature_sets: ['SELECT', 'INSERT'], review_audit: ['SELECT', 'INSERT'], reviews: ['SELECT', 'INSERT', 'UPDATE'],
+  batch_ranges: ['SELECT', 'INSERT', 'DELETE'],
+  chains: ['SELECT', 'INSERT'],
+  decision_minutes: ['SELECT', 'INSERT', 'UPDATE'],
+  decisions: ['SELECT', 'INSERT'],
+  decisions_by_name: ['SELECT'],
+  feature_sets: ['SELECT', 'INSERT'],
+  review_audit: ['SELECT', 'INSERT'],
+  reviews: ['SELECT', 'INSERT', 'UPDATE'],
 }).flatMap(([name, privileges]) => privileges.map((privilege) => [name, privilege] as const));
 
 const insufficientPrivilege = '42501';
@@ -120,7 +148,10 @@ function isMissingRight(error: unknown): boolean {
 }
 
 function missingRights(of: readonly string[], cause?: unknown): Error {
-  return new Error(`the role may not use ${of.join(', ')}: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA the_schema TO the_role`, { cause });
+  return new Error(
+    `the role may not use ${of.join(', ')}: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA the_schema TO the_role`,
+    { cause },
+  );
 }
 
 /** Runs one text with the long time-out on our side too; pg's types do not know that a query may carry its own. */

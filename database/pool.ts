@@ -39,7 +39,9 @@ export async function createPool(url: string, options: PoolOptions): Promise<Poo
       return (await open(url, options, DirectClient)) ?? (await open(url, options, PooledClient))!;
     } catch (error) {
       if (!(error instanceof DatabaseError && error.code === startingUp) || Date.now() >= endMs) {
-        throw new Error(`no usable Postgres at ${placeOf(url)}; check DATABASE_URL (${explainDatabaseError(error)})`, { cause: error });
+        throw new Error(`no usable Postgres at ${placeOf(url)}; check DATABASE_URL (${explainDatabaseError(error)})`, {
+          cause: error,
+        });
       }
       await delay(startingUpRetryMs);
     }
@@ -51,7 +53,11 @@ const startingUp = '57P03';
 const refusedParameter = ['08P01', '0A000'];
 
 /** Answers undefined where this kind of session does not fit: there is a pooler in between. */
-async function open(url: string, options: PoolOptions, client: typeof DirectClient | typeof PooledClient): Promise<Pool | undefined> {
+async function open(
+  url: string,
+  options: PoolOptions,
+  client: typeof DirectClient | typeof PooledClient,
+): Promise<Pool | undefined> {
   const { max, applicationName, statementTimeoutMs = 10_000, connectTimeoutMs = 5_000, onIdleError } = options;
   const pool = new Pool({
     Client: client as never,
@@ -70,7 +76,8 @@ async function open(url: string, options: PoolOptions, client: typeof DirectClie
     if (client === PooledClient) return pool;
   } catch (error) {
     await pool.end();
-    if (client === DirectClient && error instanceof DatabaseError && refusedParameter.includes(error.code ?? '')) return undefined;
+    if (client === DirectClient && error instanceof DatabaseError && refusedParameter.includes(error.code ?? ''))
+      return undefined;
     throw error;
   }
   await pool.end();
@@ -89,9 +96,14 @@ async function isDirect(pool: Pool): Promise<boolean> {
       `select pg_backend_pid() as pid, current_setting('server_version_num') as version, current_setting('server_encoding') as encoding`,
     );
     const { pid, version, encoding } = rows[0]!;
-    if (Number(version) < versionMin) throw new Error(`the server is PostgreSQL ${Math.floor(Number(version) / 10_000)}; Headrace needs ${versionMin / 10_000} or newer`);
+    if (Number(version) < versionMin)
+      throw new Error(
+        `the server is PostgreSQL ${Math.floor(Number(version) / 10_000)}; Headrace needs ${versionMin / 10_000} or newer`,
+      );
     if (encoding !== 'UTF8') {
-      throw new Error(`the database is encoded as ${encoding}, which cannot hold every event; make one with: createdb --encoding=UTF8 --template=template0 <name>`);
+      throw new Error(
+        `the database is encoded as ${encoding}, which cannot hold every event; make one with: createdb --encoding=UTF8 --template=template0 <name>`,
+      );
     }
     failed = false;
     return pid === (client as unknown as { processID: number }).processID;
@@ -107,8 +119,11 @@ function assertReadable(url: string): void {
     void new Client({ connectionString: url });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'EACCES') throw new Error(`a file that DATABASE_URL names cannot be read (${message})`, { cause: error });
-    throw new Error('DATABASE_URL cannot be read as postgres://user:password@host:port/database; in a user name or password, write each of % # / ? @ : as %25 %23 %2F %3F %40 %3A');
+    if (code === 'ENOENT' || code === 'EACCES')
+      throw new Error(`a file that DATABASE_URL names cannot be read (${message})`, { cause: error });
+    throw new Error(
+      'DATABASE_URL cannot be read as postgres://user:password@host:port/database; in a user name or password, write each of % # / ? @ : as %25 %23 %2F %3F %40 %3A',
+    );
   }
 }
 

@@ -21,7 +21,10 @@ export function storedText(text: string): string {
  *
  * @param replacer as `JSON.stringify` takes it
  */
-export function storableJson(value: unknown, replacer?: (this: unknown, key: string, value: unknown) => unknown): string {
+export function storableJson(
+  value: unknown,
+  replacer?: (this: unknown, key: string, value: unknown) => unknown,
+): string {
   const json = JSON.stringify(value, replacer);
   if (json === undefined) throw new TypeError(`${typeof value} is no JSON value`);
   if (!json.includes('\\u')) return json;

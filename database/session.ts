@@ -49,7 +49,8 @@ const { query } = Client.prototype as unknown as { query: (this: Client, ...args
 // pg's types give `query` a dozen overloads, which a method that only passes it on cannot have.
 Object.defineProperty(PooledClient.prototype, 'query', {
   value(this: Client, first: string | QueryConfig, ...rest: unknown[]) {
-    const isNamed = typeof first === 'object' && first !== null && typeof first.name === 'string' && !('submit' in first);
+    const isNamed =
+      typeof first === 'object' && first !== null && typeof first.name === 'string' && !('submit' in first);
     return query.call(this, isNamed ? { ...first, name: undefined } : first, ...rest);
   },
 });

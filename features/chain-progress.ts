@@ -20,8 +20,18 @@ export const activeCommits = 1_024;
 export const idleMs = 24 * 3_600_000;
 
 /** The marker after a commit of its chain; `others` are the markers of the pipeline's other chains. */
-export function withProgress(marker: Marker, before: ProgressMarker | undefined, others: Iterable<ProgressMarker>, commit: number): ProgressMarker {
-  return { ...marker, firstCommit: before?.firstCommit ?? commit, lastCommit: commit, othersMs: leastActive(others, commit) ?? marker.watermarkMs };
+export function withProgress(
+  marker: Marker,
+  before: ProgressMarker | undefined,
+  others: Iterable<ProgressMarker>,
+  commit: number,
+): ProgressMarker {
+  return {
+    ...marker,
+    firstCommit: before?.firstCommit ?? commit,
+    lastCommit: commit,
+    othersMs: leastActive(others, commit) ?? marker.watermarkMs,
+  };
 }
 
 /**
@@ -38,7 +48,10 @@ export function leastWatermark(markers: readonly ProgressMarker[], commit: numbe
     const isBelieved = watermarkMs !== null && (trend === undefined || trend.seen >= inARow);
     if (!isBelieved && commit - firstCommit <= activeCommits) return null;
     if (watermarkMs === null) continue;
-    const isIdle = !isActive(marker, commit) && activeMs !== undefined && activeMs - (othersMs ?? watermarkMs) > retentionMs + idleMs;
+    const isIdle =
+      !isActive(marker, commit) &&
+      activeMs !== undefined &&
+      activeMs - (othersMs ?? watermarkMs) > retentionMs + idleMs;
     if (!isIdle) least = Math.min(least, watermarkMs);
   }
   return Number.isFinite(least) ? least : null;
@@ -51,6 +64,7 @@ export function isActive({ lastCommit }: ProgressMarker, commit: number): boolea
 /** Least, not greatest: one event from the far future must not make the others look idle. */
 function leastActive(markers: Iterable<ProgressMarker>, commit: number): number | undefined {
   let least = Infinity;
-  for (const marker of markers) if (marker.watermarkMs !== null && isActive(marker, commit)) least = Math.min(least, marker.watermarkMs);
+  for (const marker of markers)
+    if (marker.watermarkMs !== null && isActive(marker, commit)) least = Math.min(least, marker.watermarkMs);
   return Number.isFinite(least) ? least : undefined;
 }

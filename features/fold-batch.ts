@@ -43,7 +43,16 @@ export function foldBatch(
 }
 
 /** Apart from `foldBatch` so that the hot code is one function for the life of the process: see docs/decisions/0023. */
-function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], events: readonly FoldEvent[], inputs: Inputs, rejections: readonly Rejection[], refusedInARowMax: number, tx: FoldContext): FoldResult {
+function fold(
+  plan: FeaturePlan,
+  batch: BatchRef,
+  offsets: readonly number[],
+  events: readonly FoldEvent[],
+  inputs: Inputs,
+  rejections: readonly Rejection[],
+  refusedInARowMax: number,
+  tx: FoldContext,
+): FoldResult {
   const begin = tx.markerPosition ?? -Infinity;
   const rows = countRows(events, inputs, begin);
   const header: FeaturesHeader = {
@@ -72,8 +81,10 @@ function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], ev
     const place = watermark.next(event.eventTimeMs, event.clockMs ?? Infinity);
     if (place === 'late') header.late.push(row);
     else if (place === 'ahead') header.ahead++;
-    for (const group of groups) group.step(event, watermark, place === 'late', inputs.values, inputsFrom, values, rowFrom);
-    for (let input = 0; input < plan.valueColumns.length; input++) values[rowFrom + plan.valueColumns[input]!] = inputs.values[inputsFrom + input]!;
+    for (const group of groups)
+      group.step(event, watermark, place === 'late', inputs.values, inputsFrom, values, rowFrom);
+    for (let input = 0; input < plan.valueColumns.length; input++)
+      values[rowFrom + plan.valueColumns[input]!] = inputs.values[inputsFrom + input]!;
     recordIndex[row++] = event.recordIndex;
   }
   header.watermarkMs = watermark.ms;
@@ -84,9 +95,20 @@ function fold(plan: FeaturePlan, batch: BatchRef, offsets: readonly number[], ev
 }
 
 /** Nearly every batch refuses nothing, and follows one that refused nothing. */
-function countRefusals({ batch, rejections }: FeaturesHeader, offsets: readonly number[], events: readonly FoldEvent[], { refused }: Inputs, begin: number, rows: number, max: number, before: Refusals): Refusals {
+function countRefusals(
+  { batch, rejections }: FeaturesHeader,
+  offsets: readonly number[],
+  events: readonly FoldEvent[],
+  { refused }: Inputs,
+  begin: number,
+  rows: number,
+  max: number,
+  before: Refusals,
+): Refusals {
   if (rejections.length === 0 && (rows === 0 || isNone(before))) return before;
-  const accepted = events.flatMap(({ offset, recordIndex }, i) => (offset >= begin && !refused[i] ? [recordIndex] : []));
+  const accepted = events.flatMap(({ offset, recordIndex }, i) =>
+    offset >= begin && !refused[i] ? [recordIndex] : [],
+  );
   return refusalsAfter(before, { partition: batch.partition, offsets, refused: rejections, accepted, max });
 }
 
@@ -123,7 +145,15 @@ class GroupFold {
   }
 
   /** Folds an event (unless it is too late for that) and fills its columns. */
-  step(event: FoldEvent, { ms, believedMs }: WatermarkFold, late: boolean, inputs: Float64Array, inputsFrom: number, row: Float32Array, rowFrom: number): void {
+  step(
+    event: FoldEvent,
+    { ms, believedMs }: WatermarkFold,
+    late: boolean,
+    inputs: Float64Array,
+    inputsFrom: number,
+    row: Float32Array,
+    rowFrom: number,
+  ): void {
     const { group } = this;
     const entity = this.#entity(event.entityKeys[group.entityIndex]!);
     if (believedMs !== null && entity.state.forget(believedMs)) entity.changed = true;
@@ -144,7 +174,8 @@ class GroupFold {
   }
 
   addChanged(states: Map<string, Float64Array>): void {
-    for (const { storeKey, state, changed } of this.#touched.values()) if (changed) states.set(storeKey, state.toArray());
+    for (const { storeKey, state, changed } of this.#touched.values())
+      if (changed) states.set(storeKey, state.toArray());
   }
 
   #entity(key: string): TouchedEntity {
@@ -169,7 +200,11 @@ interface Inputs {
 /** Asks the pipeline's own functions for the numbers of every event. */
 function readInputs(plan: FeaturePlan, pipeline: string, events: readonly FoldEvent[]): Inputs {
   const width = plan.inputs.length;
-  const inputs: Inputs = { values: new Float64Array(events.length * width), refused: new Uint8Array(events.length), rejections: [] };
+  const inputs: Inputs = {
+    values: new Float64Array(events.length * width),
+    refused: new Uint8Array(events.length),
+    rejections: [],
+  };
   for (let i = 0; i < events.length; i++) {
     const { event, recordIndex } = events[i]!;
     for (let input = 0; input < width; input++) {
@@ -185,7 +220,14 @@ function readInputs(plan: FeaturePlan, pipeline: string, events: readonly FoldEv
 }
 
 /** Answers why a number cannot be used. Whatever float32 cannot hold would reach the model as infinite. */
-function readInput(pipeline: string, name: string, read: (event: unknown) => number, event: unknown, into: Float64Array, at: number): string | undefined {
+function readInput(
+  pipeline: string,
+  name: string,
+  read: (event: unknown) => number,
+  event: unknown,
+  into: Float64Array,
+  at: number,
+): string | undefined {
   let value: number;
   try {
     value = read(event);
@@ -193,7 +235,8 @@ function readInput(pipeline: string, name: string, read: (event: unknown) => num
     return `${name} failed (${nameOf(error)})`;
   }
   if (typeof value !== 'number') refusePromise(pipeline, name, value);
-  if (typeof value !== 'number' || !Number.isFinite(Math.fround(value))) return `${name} must give a finite number that float32 can hold`;
+  if (typeof value !== 'number' || !Number.isFinite(Math.fround(value)))
+    return `${name} must give a finite number that float32 can hold`;
   into[at] = value;
   return undefined;
 }

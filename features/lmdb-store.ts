@@ -8,7 +8,18 @@ import { isActive, leastWatermark, withProgress, type ProgressMarker } from './c
 import { packState, unpackState } from './pack-state.ts';
 import { isNone, noRefusals, tolerate, type Refusals } from './refusals.ts';
 import { StateCache } from './state-cache.ts';
-import { judgeBatch, markerAfter, markerAfterAnswer, resultName, type AppliedBatch, type FeatureStore, type FoldContext, type FoldResult, type Marker, type Retention } from './store.ts';
+import {
+  judgeBatch,
+  markerAfter,
+  markerAfterAnswer,
+  resultName,
+  type AppliedBatch,
+  type FeatureStore,
+  type FoldContext,
+  type FoldResult,
+  type Marker,
+  type Retention,
+} from './store.ts';
 import { StateSweep } from './state-sweep.ts';
 
 export interface LmdbStoreOptions {
@@ -45,7 +56,11 @@ export function openLmdbStore({ dataDir, cacheBytesMax = 64 * 1024 * 1024 }: Lmd
     });
     return new LmdbStore(db, cacheBytesMax);
   } catch (error) {
-    throw new HeadraceError('STORE_UNAVAILABLE', `the feature store in ${folder} cannot be opened (${messageOf(error)}); HEADRACE_DATA_DIR must name a local folder that this user may write`, { cause: error });
+    throw new HeadraceError(
+      'STORE_UNAVAILABLE',
+      `the feature store in ${folder} cannot be opened (${messageOf(error)}); HEADRACE_DATA_DIR must name a local folder that this user may write`,
+      { cause: error },
+    );
   }
 }
 
@@ -96,7 +111,11 @@ class LmdbStore implements FeatureStore {
         this.#cachedNumber = -1;
       }
       if (refusal && !isLmdbError(refusal.error)) throw refusal.error;
-      throw new HeadraceError('STORE_UNAVAILABLE', `the feature store cannot be written (${await causeOf(error)}); check the space and the rights in HEADRACE_DATA_DIR`, { cause: error });
+      throw new HeadraceError(
+        'STORE_UNAVAILABLE',
+        `the feature store cannot be written (${await causeOf(error)}); check the space and the rights in HEADRACE_DATA_DIR`,
+        { cause: error },
+      );
     } finally {
       this.#underWay.delete(transaction);
     }
@@ -160,7 +179,9 @@ class LmdbStore implements FeatureStore {
     for (const each of dropped) void this.db.remove(overlappedKey(chain, each));
     this.#write(`result|${chain}`, bytesOf(result));
     const chains = this.#chainsOf(batch);
-    const others = [...(chains.get(batch.epoch)?.entries() ?? [])].flatMap(([id, other]) => (id === chain ? [] : [other]));
+    const others = [...(chains.get(batch.epoch)?.entries() ?? [])].flatMap(([id, other]) =>
+      id === chain ? [] : [other],
+    );
     const after = withProgress(next, marker, others, commitSequence);
     this.#writeJson(`marker|${chain}`, after);
     if (refusals !== refusalsBefore) this.#writeRefusals(batch, refusals);
@@ -169,7 +190,8 @@ class LmdbStore implements FeatureStore {
     this.#cachedNumber = commitSequence;
     this.#forgetOldStates([...others, after], commitSequence, retentions, sweptMin + unknown);
     for (const [epoch, earlier] of chains) {
-      if (epoch < batch.epoch && ![...earlier.values()].some((each) => isActive(each, commitSequence))) this.#forget(`${scopeOf(batch)}${epoch}|`, Infinity, sweptMin);
+      if (epoch < batch.epoch && ![...earlier.values()].some((each) => isActive(each, commitSequence)))
+        this.#forget(`${scopeOf(batch)}${epoch}|`, Infinity, sweptMin);
     }
     return result;
   }
@@ -178,7 +200,12 @@ class LmdbStore implements FeatureStore {
    * Entities come and go; without this the file would grow with every one that was ever seen. Each batch looks at more states than
    * it added, so that forgetting keeps up.
    */
-  #forgetOldStates(chains: readonly ProgressMarker[], commit: number, retentions: readonly Retention[], count: number): void {
+  #forgetOldStates(
+    chains: readonly ProgressMarker[],
+    commit: number,
+    retentions: readonly Retention[],
+    count: number,
+  ): void {
     for (const { keyPrefix, retentionMs } of retentions) {
       const watermarkMs = leastWatermark(chains, commit, retentionMs);
       if (watermarkMs !== null) this.#forget(keyPrefix, watermarkMs - retentionMs, count);
@@ -260,7 +287,8 @@ function scopeOf({ deployment, pipeline }: BatchRef): string {
 
 function stateKey(key: string): string {
   // A character takes at most three bytes, so most need no counting.
-  if (key.length * 3 > keyBytesMax && Buffer.byteLength(key) > keyBytesMax) throw new RangeError(`a state key of ${Buffer.byteLength(key)} bytes; entity keys may have at most 256 characters`);
+  if (key.length * 3 > keyBytesMax && Buffer.byteLength(key) > keyBytesMax)
+    throw new RangeError(`a state key of ${Buffer.byteLength(key)} bytes; entity keys may have at most 256 characters`);
   return statePrefix + key;
 }
 

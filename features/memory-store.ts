@@ -1,6 +1,15 @@
 import { chainId, eventKey, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
 import { noRefusals, tolerate, type Refusals } from './refusals.ts';
-import { judgeBatch, markerAfter, markerAfterAnswer, resultName, type FeatureStore, type FoldContext, type FoldResult, type Marker } from './store.ts';
+import {
+  judgeBatch,
+  markerAfter,
+  markerAfterAnswer,
+  resultName,
+  type FeatureStore,
+  type FoldContext,
+  type FoldResult,
+  type Marker,
+} from './store.ts';
 
 /** A feature store that forgets everything when its process ends: for tests, and for computing features offline. */
 export class MemoryStore implements FeatureStore {

@@ -55,7 +55,8 @@ export function newestTimeOf(bytes: Uint8Array): number {
 
 function readHeader(reader: Reader): { stride: number; panes: number } {
   const version = reader.whole();
-  if (version !== formatVersion) throw new StateFormatError(`a state of format ${version}; this version of Headrace reads format ${formatVersion}`);
+  if (version !== formatVersion)
+    throw new StateFormatError(`a state of format ${version}; this version of Headrace reads format ${formatVersion}`);
   return { stride: reader.whole(), panes: reader.whole() };
 }
 

@@ -47,8 +47,12 @@ export interface PlanOptions {
 }
 
 /** Compiles a pipeline's features. `resolutionMs` is how sharply windows see time, `panesMax` bounds the state of an entity. */
-export function compileFeatures(pipeline: AnyPipeline, { resolutionMs = 1_000, panesMax = 512 }: PlanOptions = {}): FeaturePlan {
-  if (!Number.isSafeInteger(resolutionMs) || resolutionMs < 1) throw new RangeError('resolutionMs must be a whole number from 1');
+export function compileFeatures(
+  pipeline: AnyPipeline,
+  { resolutionMs = 1_000, panesMax = 512 }: PlanOptions = {},
+): FeaturePlan {
+  if (!Number.isSafeInteger(resolutionMs) || resolutionMs < 1)
+    throw new RangeError('resolutionMs must be a whole number from 1');
   if (!Number.isSafeInteger(panesMax) || panesMax < 4) throw new RangeError('panesMax must be a whole number from 4');
   const features = Object.entries(pipeline.features);
   const plan: FeaturePlan = {
@@ -64,7 +68,9 @@ export function compileFeatures(pipeline: AnyPipeline, { resolutionMs = 1_000, p
     plan.valueColumns.push(column);
   });
   Object.keys(pipeline.entities).forEach((entity, entityIndex) => {
-    const windowed = features.flatMap(([, feature], column) => (feature.kind === 'window' && feature.entity === entity ? [{ feature, column }] : []));
+    const windowed = features.flatMap(([, feature], column) =>
+      feature.kind === 'window' && feature.entity === entity ? [{ feature, column }] : [],
+    );
     if (windowed.length === 0) return;
     const inputFrom = plan.inputs.length;
     const fields = fieldsOf(windowed.map(({ feature }) => feature));
@@ -79,7 +85,9 @@ export function compileFeatures(pipeline: AnyPipeline, { resolutionMs = 1_000, p
         resolutionMs,
         panesMax,
         // An event that is late, but not too late, must still find the panes of its own windows.
-        retentionMs: Math.max(...windowed.map(({ feature }) => feature.delayMs + feature.lengthMs)) + roundUp(pipeline.allowedLatenessMs, resolutionMs),
+        retentionMs:
+          Math.max(...windowed.map(({ feature }) => feature.delayMs + feature.lengthMs)) +
+          roundUp(pipeline.allowedLatenessMs, resolutionMs),
       },
       layoutId: `${entity}(${fieldNames.join(',')})@${resolutionMs}`,
       windows: windowsOf(windowed, fieldNames),
@@ -99,7 +107,10 @@ function fieldsOf(features: readonly WindowFeature<never>[]): { name: string; re
 }
 
 /** The distinct windows, each with the columns it fills. */
-function windowsOf(windowed: readonly { feature: WindowFeature<never>; column: number }[], fieldNames: readonly string[]): Window[] {
+function windowsOf(
+  windowed: readonly { feature: WindowFeature<never>; column: number }[],
+  fieldNames: readonly string[],
+): Window[] {
   const windows = new Map<string, Window>();
   for (const { feature, column } of windowed) {
     const { delayMs, lengthMs, aggregate, of } = feature;

@@ -47,7 +47,8 @@ export class RefusedInARow extends Error {
 export function refusalsAfter(before: Refusals, batch: BatchRefusals): Refusals {
   const { partition, offsets, refused, accepted, max } = batch;
   const isTolerated = before.tolerated.includes(partition);
-  const tolerated = isTolerated && accepted.length > 0 ? before.tolerated.filter((each) => each !== partition) : before.tolerated;
+  const tolerated =
+    isTolerated && accepted.length > 0 ? before.tolerated.filter((each) => each !== partition) : before.tolerated;
   const lastAccepted = accepted.at(-1) ?? -1;
   let { counts, first } = lastAccepted >= 0 ? noRefusals : before;
   if (max === 0 || (isTolerated && accepted.length === 0)) return { counts, first, tolerated };
@@ -55,7 +56,8 @@ export function refusalsAfter(before: Refusals, batch: BatchRefusals): Refusals 
   const trailing = refused.filter(({ index }) => index > lastAccepted);
   if (trailing.length > 0) {
     counts = { ...counts };
-    for (const { code } of trailing) (counts as Record<string, number>)[code] = Math.min(max - 1, (counts[code] ?? 0) + 1);
+    for (const { code } of trailing)
+      (counts as Record<string, number>)[code] = Math.min(max - 1, (counts[code] ?? 0) + 1);
     first = { [partition]: offsets[trailing[0]!.index]!, ...first };
   }
   return { counts, first, tolerated };

@@ -13,7 +13,11 @@ export class StateSweep {
     const old: string[] = [];
     let seen = 0;
     let next: string | undefined;
-    for (const { key, value } of this.db.getRange({ start: this.#cursors.get(prefix) ?? prefix, end: `${prefix}\uffff`, limit: count + 1 })) {
+    for (const { key, value } of this.db.getRange({
+      start: this.#cursors.get(prefix) ?? prefix,
+      end: `${prefix}\uffff`,
+      limit: count + 1,
+    })) {
       if (seen++ === count) next = key;
       else if (newestTimeOf(value) <= limitMs) old.push(key);
     }

@@ -89,17 +89,26 @@ export function resultName({ position, end, startId }: AppliedBatch): string {
  * `PREDECESSOR_MISSING`. Another start of the last batch is only answered: the first one had its effects, and a decision made again
  * could be another one.
  */
-export function judgeBatch(marker: Marker | undefined, batch: BatchRef): 'repeat' | 'repeat_overlapped' | 'apply' | 'answer' {
+export function judgeBatch(
+  marker: Marker | undefined,
+  batch: BatchRef,
+): 'repeat' | 'repeat_overlapped' | 'apply' | 'answer' {
   const { position, end } = batch;
   if (!marker) {
     if (batch.head) return 'apply';
-    throw new HeadraceError('PREDECESSOR_MISSING', `batch [${position}, ${end}) of ${chainId(batch)} is not the first of its chain, and the feature store knows nothing of that chain; check that HEADRACE_DATA_DIR is the folder used so far`);
+    throw new HeadraceError(
+      'PREDECESSOR_MISSING',
+      `batch [${position}, ${end}) of ${chainId(batch)} is not the first of its chain, and the feature store knows nothing of that chain; check that HEADRACE_DATA_DIR is the folder used so far`,
+    );
   }
   const name = resultName(batch);
   if (resultName(marker.last) === name) return 'repeat';
   if (marker.overlapped?.some((each) => resultName(each) === name)) return 'repeat_overlapped';
   if (position > marker.position) {
-    throw new HeadraceError('PREDECESSOR_MISSING', `batch [${position}, ${end}) of ${chainId(batch)} came before the records from ${marker.position} on were applied to the feature store`);
+    throw new HeadraceError(
+      'PREDECESSOR_MISSING',
+      `batch [${position}, ${end}) of ${chainId(batch)} came before the records from ${marker.position} on were applied to the feature store`,
+    );
   }
   return end <= marker.position ? 'answer' : 'apply';
 }
@@ -107,14 +116,25 @@ export function judgeBatch(marker: Marker | undefined, batch: BatchRef): 'repeat
 /** The marker after a batch was only answered; undefined when that changes nothing. */
 export function markerAfterAnswer<M extends Marker>(marker: M, { position, end }: AppliedBatch): M | undefined {
   const { last, lastOverlapped } = marker;
-  return lastOverlapped || end <= last.position || position >= last.end ? undefined : { ...marker, lastOverlapped: true };
+  return lastOverlapped || end <= last.position || position >= last.end
+    ? undefined
+    : { ...marker, lastOverlapped: true };
 }
 
 /** The marker after a batch was applied, and whose results have to be kept or dropped with that. */
-export function markerAfter(marker: Marker | undefined, { position, end, startId }: BatchRef, { watermarkMs, trend }: Watermark): { marker: Marker; overlapped?: AppliedBatch; dropped: AppliedBatch[] } {
+export function markerAfter(
+  marker: Marker | undefined,
+  { position, end, startId }: BatchRef,
+  { watermarkMs, trend }: Watermark,
+): { marker: Marker; overlapped?: AppliedBatch; dropped: AppliedBatch[] } {
   const overlapped = marker && (position < marker.position || marker.lastOverlapped) ? marker.last : undefined;
   const all = [...(marker?.overlapped ?? []), ...(overlapped ? [overlapped] : [])];
-  const after: Marker = { position: Math.max(marker?.position ?? 0, end), watermarkMs, ...(trend ? { trend } : {}), last: { position, end, ...(startId === undefined ? {} : { startId }) } };
+  const after: Marker = {
+    position: Math.max(marker?.position ?? 0, end),
+    watermarkMs,
+    ...(trend ? { trend } : {}),
+    last: { position, end, ...(startId === undefined ? {} : { startId }) },
+  };
   if (all.length > 0) after.overlapped = all.slice(-overlappedMax);
   return { marker: after, overlapped, dropped: all.slice(0, -overlappedMax) };
 }

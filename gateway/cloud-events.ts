@@ -25,9 +25,11 @@ const attributesMax = 50;
 export function readCloudEvent(json: Buffer): SentEvent | CloudEventRefusal {
   const envelope = JSON.parse(json.toString()) as Record<string, unknown> | null;
   const refuse = (reason: string) => ({ code: 'SCHEMA_MISMATCH', reason });
-  if (typeof envelope !== 'object' || envelope === null || Array.isArray(envelope)) return refuse('a CloudEvent must be an object');
+  if (typeof envelope !== 'object' || envelope === null || Array.isArray(envelope))
+    return refuse('a CloudEvent must be an object');
   if (envelope['specversion'] !== '1.0') return refuse('a CloudEvent must have the specversion "1.0"');
-  if (Object.keys(envelope).length > attributesMax) return refuse(`a CloudEvent of more than ${attributesMax} attributes is not taken`);
+  if (Object.keys(envelope).length > attributesMax)
+    return refuse(`a CloudEvent of more than ${attributesMax} attributes is not taken`);
   const { datacontenttype: type = 'application/json', data_base64: base64 } = envelope;
   const mediaType = typeof type === 'string' ? type.split(';', 1)[0]!.trim().toLowerCase() : '';
   if (!isJsonType(mediaType)) return refuse('datacontenttype must be application/json');
@@ -35,7 +37,12 @@ export function readCloudEvent(json: Buffer): SentEvent | CloudEventRefusal {
   if (!value) return refuse('a CloudEvent must have data');
   const attributes = Object.entries(envelope).filter(([name]) => name !== 'data' && name !== 'data_base64');
   // A number as it was written: as a double it may be another one.
-  return { value, headers: headersOf(attributes.map(([name, each]) => [name, typeof each === 'number' ? jsonMember(json, name)!.toString() : each])) };
+  return {
+    value,
+    headers: headersOf(
+      attributes.map(([name, each]) => [name, typeof each === 'number' ? jsonMember(json, name)!.toString() : each]),
+    ),
+  };
 }
 
 /** The CloudEvents of a batch. */
@@ -44,14 +51,26 @@ export function readCloudEvents(json: Buffer): (SentEvent | CloudEventRefusal)[]
 }
 
 /** The attributes of a CloudEvent in binary mode, which came as HTTP headers, as record headers; undefined when it is none. */
-export function cloudEventHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> | undefined {
+export function cloudEventHeaders(
+  headers: Record<string, string | string[] | undefined>,
+): Record<string, string> | undefined {
   if (headers['ce-specversion'] === undefined) return undefined;
-  return headersOf(Object.entries(headers).flatMap(([name, value]) => (name.startsWith('ce-') ? [[name.slice(3), decoded(String(value))]] : [])));
+  return headersOf(
+    Object.entries(headers).flatMap(([name, value]) =>
+      name.startsWith('ce-') ? [[name.slice(3), decoded(String(value))]] : [],
+    ),
+  );
 }
 
 function headersOf(attributes: readonly (readonly [string, unknown])[]): Record<string, string> {
-  const kept = attributes.filter(([name, value]) => attributeName.test(name) && name !== 'datacontenttype' && value !== null && typeof value !== 'object');
-  return { ...Object.fromEntries(kept.map(([name, value]) => [`ce_${name}`, String(value)])), 'content-type': 'application/json' };
+  const kept = attributes.filter(
+    ([name, value]) =>
+      attributeName.test(name) && name !== 'datacontenttype' && value !== null && typeof value !== 'object',
+  );
+  return {
+    ...Object.fromEntries(kept.map(([name, value]) => [`ce_${name}`, String(value)])),
+    'content-type': 'application/json',
+  };
 }
 
 function decoded(text: string): string {

@@ -1,17 +1,36 @@
 import type { FastifyRequest } from 'fastify';
 import { jsonElements } from '../lib/json-text.ts';
 import type { GatewayApp } from './app.ts';
-import { cloudEventHeaders, readCloudEvent, readCloudEvents, type CloudEventRefusal, type SentEvent } from './cloud-events.ts';
+import {
+  cloudEventHeaders,
+  readCloudEvent,
+  readCloudEvents,
+  type CloudEventRefusal,
+  type SentEvent,
+} from './cloud-events.ts';
 import { Problem } from '../lib/problem.ts';
 import { isJsonType, mediaTypeOf, readBody, unreadableType } from './read-body.ts';
 
 /** What a body held, in its order. */
 export type SentEvents = readonly (SentEvent | CloudEventRefusal)[];
 
-const lineTypes = ['application/x-ndjson', 'application/ndjson', 'application/jsonl', 'application/x-jsonlines', 'application/jsonlines', 'application/json-lines', 'application/json-seq'];
+const lineTypes = [
+  'application/x-ndjson',
+  'application/ndjson',
+  'application/jsonl',
+  'application/x-jsonlines',
+  'application/jsonlines',
+  'application/json-lines',
+  'application/json-seq',
+];
 
 /** The types that events are taken in, the usual one first. */
-export const eventTypes = ['application/json', 'application/x-ndjson', 'application/cloudevents+json', 'application/cloudevents-batch+json'] as const;
+export const eventTypes = [
+  'application/json',
+  'application/x-ndjson',
+  'application/cloudevents+json',
+  'application/cloudevents-batch+json',
+] as const;
 
 /**
  * Reads bodies of events into the bytes of each, so that Kafka gets what was sent: nothing is parsed and written again, which would
@@ -19,12 +38,16 @@ export const eventTypes = ['application/json', 'application/x-ndjson', 'applicat
  */
 export function registerEventBodies(app: GatewayApp, bytesMax: number): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: bytesMax }, async (request: FastifyRequest, raw: Buffer): Promise<SentEvents> => {
-    const { name } = mediaTypeOf(request);
-    const read = readerOf(name, request);
-    if (!read) throw unreadableType(request, eventTypes);
-    return read(await readBody(request, raw, bytesMax));
-  });
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer', bodyLimit: bytesMax },
+    async (request: FastifyRequest, raw: Buffer): Promise<SentEvents> => {
+      const { name } = mediaTypeOf(request);
+      const read = readerOf(name, request);
+      if (!read) throw unreadableType(request, eventTypes);
+      return read(await readBody(request, raw, bytesMax));
+    },
+  );
 }
 
 function readerOf(type: string, request: FastifyRequest): ((body: Buffer) => SentEvents) | undefined {
@@ -53,7 +76,7 @@ function jsonOf(body: Buffer): Buffer {
 /** Lines need not be JSON each: the one that is not is named with its index, as any event that is refused. */
 function eventsOfLines(body: Buffer): SentEvents {
   const events: SentEvent[] = [];
-  for (let start = 0; start < body.length;) {
+  for (let start = 0; start < body.length; ) {
     const newline = body.indexOf(0x0a, start);
     const end = newline < 0 ? body.length : newline;
     const value = trimmed(body.subarray(start, end));

@@ -11,7 +11,9 @@ export function registerJsonBodies(app: GatewayApp): void {
     if (!isJsonType(mediaTypeOf(request).name)) throw unreadableType(request, ['application/json']);
     const text = (await readBody(request, raw, request.routeOptions.bodyLimit)).toString();
     return await new Promise<unknown>((resolve, reject) => {
-      void parse(request, text, (error, body) => (error ? reject(new Problem(400, 'not-json', 'The body is no JSON', error.message)) : resolve(body)));
+      void parse(request, text, (error, body) =>
+        error ? reject(new Problem(400, 'not-json', 'The body is no JSON', error.message)) : resolve(body),
+      );
     });
   });
 }

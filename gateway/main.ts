@@ -40,9 +40,15 @@ const openBatchesMs = 5_000;
 
 await runMain('gateway', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
   const onIdleError = (error: Error) => log.warn(`a database connection broke: ${messageOf(error)}`);
-  const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace gateway', onIdleError });
+  const pool = await createPool(config.database.url, {
+    max: config.database.poolMax,
+    applicationName: 'headrace gateway',
+    onIdleError,
+  });
   await migrate(pool);
   const temporal = await connectTemporal(config);
   const kafka = await connectKafka(config, log, 'gateway');
@@ -73,19 +79,31 @@ await runMain('gateway', async (config, log) => {
       decisions: () => countDecisions(pool, config.deployment),
       openReviews: () => countReviews(pool, config.deployment, ['open', 'escalated']),
       waitingReviews: () => countReviews(pool, config.deployment, ['waiting']),
-      deadLetters: () => countDeadLetters(admin, pipelines.map(({ name }) => name)),
+      deadLetters: () =>
+        countDeadLetters(
+          admin,
+          pipelines.map(({ name }) => name),
+        ),
     },
     state: {
-      partitions: () => readSystemState({
-        deployment: config.deployment,
-        epoch: config.epoch,
-        pipelines: pipelines.map(({ name, topic }) => ({ pipeline: name, topic: topic.name, groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}` })),
-        targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])),
-        kafka: { logs, admin },
-        temporal,
-        chainEnd: (chain) => findChainEnd(pool, chain),
-      }),
-      schedules: remembered(() => readSchedules(temporal, { deployment: config.deployment, taskQueue: config.temporal.taskQueue }), schedulesMs),
+      partitions: () =>
+        readSystemState({
+          deployment: config.deployment,
+          epoch: config.epoch,
+          pipelines: pipelines.map(({ name, topic }) => ({
+            pipeline: name,
+            topic: topic.name,
+            groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}`,
+          })),
+          targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])),
+          kafka: { logs, admin },
+          temporal,
+          chainEnd: (chain) => findChainEnd(pool, chain),
+        }),
+      schedules: remembered(
+        () => readSchedules(temporal, { deployment: config.deployment, taskQueue: config.temporal.taskQueue }),
+        schedulesMs,
+      ),
       openBatches: remembered(() => batchRuns.openSince(Date.now() - openMs, openListedMax), openBatchesMs),
     },
     log,
@@ -98,16 +116,38 @@ await runMain('gateway', async (config, log) => {
     async stop() {
       await app.close();
       await metrics.close();
-      await Promise.all([publisher.close(), admin.disconnect(), logs.close(), triton.close(), temporal.connection.close(), pool.end()]);
+      await Promise.all([
+        publisher.close(),
+        admin.disconnect(),
+        logs.close(),
+        triton.close(),
+        temporal.connection.close(),
+        pool.end(),
+      ]);
     },
   };
 });
 
 /** Each asks its server something small that only a working one answers. */
-function checksOf({ pool, temporal, admin, triton, namespace }: { pool: Pool; temporal: Client; admin: Admin; triton: InferenceClient; namespace: string }): Record<string, Check> {
+function checksOf({
+  pool,
+  temporal,
+  admin,
+  triton,
+  namespace,
+}: {
+  pool: Pool;
+  temporal: Client;
+  admin: Admin;
+  triton: InferenceClient;
+  namespace: string;
+}): Record<string, Check> {
   return {
     kafka: () => admin.describeCluster(),
-    temporal: () => temporal.withDeadline(Date.now() + checkTimeoutMs, () => temporal.workflowService.describeNamespace({ namespace })),
+    temporal: () =>
+      temporal.withDeadline(Date.now() + checkTimeoutMs, () =>
+        temporal.workflowService.describeNamespace({ namespace }),
+      ),
     postgres: () => pool.query('select 1'),
     triton: async () => {
       if (!(await triton.serverReady())) throw new Error('the server is not ready');

@@ -10,10 +10,24 @@ const cacheMs = 2_000;
 const readTimeoutMs = 2_000;
 
 /** Counts the gateway's own requests, and shows the gauges that live in Postgres and Kafka. */
-export function registerMetrics(app: GatewayApp, registry: Registry, sources: GaugeSources, standing: () => Promise<Standing>, pipelines: readonly string[]): { targetMissing: (target: string) => void } {
-  const requests = new Counter({ name: 'headrace_http_requests_total', help: 'Requests answered.', labelNames: ['route', 'method', 'status'], registers: [registry] });
+export function registerMetrics(
+  app: GatewayApp,
+  registry: Registry,
+  sources: GaugeSources,
+  standing: () => Promise<Standing>,
+  pipelines: readonly string[],
+): { targetMissing: (target: string) => void } {
+  const requests = new Counter({
+    name: 'headrace_http_requests_total',
+    help: 'Requests answered.',
+    labelNames: ['route', 'method', 'status'],
+    registers: [registry],
+  });
   const seconds = new Histogram({
-    name: 'headrace_http_request_seconds', help: 'From request to answer.', labelNames: ['route'], registers: [registry],
+    name: 'headrace_http_request_seconds',
+    help: 'From request to answer.',
+    labelNames: ['route'],
+    registers: [registry],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   });
   app.addHook('onResponse', async (request, reply) => {
@@ -21,11 +35,19 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
     requests.inc({ route, method: request.method, status: reply.statusCode });
     seconds.observe({ route }, reply.elapsedTime / 1_000);
   });
-  const failures = new Counter({ name: 'headrace_gauge_failures_total', help: 'Numbers that could not be read from their server.', labelNames: ['gauge'], registers: [registry] });
+  const failures = new Counter({
+    name: 'headrace_gauge_failures_total',
+    help: 'Numbers that could not be read from their server.',
+    labelNames: ['gauge'],
+    registers: [registry],
+  });
   const readGauge = (name: string, help: string, read: () => Promise<{ pipeline: string; count: number }[]>) => {
     let readAtMs = -Infinity;
     new Gauge({
-      name, help, labelNames: ['pipeline'], registers: [registry],
+      name,
+      help,
+      labelNames: ['pipeline'],
+      registers: [registry],
       async collect() {
         if (performance.now() - readAtMs < cacheMs) return;
         readAtMs = performance.now();
@@ -47,6 +69,11 @@ export function registerMetrics(app: GatewayApp, registry: Registry, sources: Ga
   readGauge('headrace_reviews_waiting', 'Reviews that wait to be opened.', () => sources.waitingReviews());
   readGauge('headrace_dead_letters', 'Dead letters in the topic.', () => sources.deadLetters());
   showStanding(registry, standing);
-  const missing = new Counter({ name: 'headrace_metrics_target_failures_total', help: 'Processes whose metrics could not be read.', labelNames: ['target'], registers: [registry] });
+  const missing = new Counter({
+    name: 'headrace_metrics_target_failures_total',
+    help: 'Processes whose metrics could not be read.',
+    labelNames: ['target'],
+    registers: [registry],
+  });
   return { targetMissing: (target) => missing.inc({ target }) };
 }

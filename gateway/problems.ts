@@ -15,7 +15,16 @@ export const problemSchema = z
     status: z.number(),
     detail: z.string(),
     instance: z.string().optional(),
-    errors: z.array(z.looseObject({ index: z.number().optional(), at: z.string().optional(), code: z.string().optional(), reason: z.string() })).optional(),
+    errors: z
+      .array(
+        z.looseObject({
+          index: z.number().optional(),
+          at: z.string().optional(),
+          code: z.string().optional(),
+          reason: z.string(),
+        }),
+      )
+      .optional(),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details.' });
 
@@ -37,15 +46,21 @@ export function registerProblems(app: FastifyInstance): void {
 
 function notFound({ method }: FastifyRequest, allowed: readonly string[]): Problem {
   // A file of the documentation that is not there has a route all the same.
-  if (allowed.length === 0 || allowed.includes(method)) return new Problem(404, 'not-found', 'Not found', `nothing answers ${method} here; see /docs`);
-  return new Problem(405, 'method', 'Method not allowed', `${method} means nothing here; use ${allowed.join(' or ')}`, { headers: { allow: allowed.join(', ') } });
+  if (allowed.length === 0 || allowed.includes(method))
+    return new Problem(404, 'not-found', 'Not found', `nothing answers ${method} here; see /docs`);
+  return new Problem(405, 'method', 'Method not allowed', `${method} means nothing here; use ${allowed.join(' or ')}`, {
+    headers: { allow: allowed.join(', ') },
+  });
 }
 
 /** The methods that a path takes, by the routes that are added from now on. */
 function collectMethods(app: FastifyInstance): (path: string) => string[] {
   const routes: { pattern: RegExp; methods: string[] }[] = [];
   app.addHook('onRoute', ({ url, method }) => {
-    const pattern = url.replace(/[.+?^$()[\]{}|\\]/g, '\\$&').replace(/:\w+/g, '[^/]+').replace(/\*$/, '.*');
+    const pattern = url
+      .replace(/[.+?^$()[\]{}|\\]/g, '\\$&')
+      .replace(/:\w+/g, '[^/]+')
+      .replace(/\*$/, '.*');
     routes.push({ pattern: new RegExp(`^${pattern}$`), methods: [method].flat() });
   });
   return (path) => [...new Set(routes.flatMap(({ pattern, methods }) => (pattern.test(path) ? methods : [])))].sort();
@@ -72,7 +87,10 @@ function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyRe
 }
 
 /** The problem as it is sent. */
-export function problemJson({ status, kind, title, detail, more: { errors, decided } }: Problem, instance?: string): string {
+export function problemJson(
+  { status, kind, title, detail, more: { errors, decided } }: Problem,
+  instance?: string,
+): string {
   return JSON.stringify({ type: `urn:headrace:problem:${kind}`, title, status, detail, instance, errors, decided });
 }
 
@@ -83,21 +101,49 @@ function problemOf(error: FastifyError | Problem): Problem {
       at: `${error.validationContext ?? 'request'}${instancePath.replaceAll('/', '.')}`,
       reason: message ?? 'not accepted',
     }));
-    return new Problem(400, 'invalid-request', 'The request cannot be used', errors.map(({ at, reason }) => `${at}: ${reason}`).join('; '), { errors });
+    return new Problem(
+      400,
+      'invalid-request',
+      'The request cannot be used',
+      errors.map(({ at, reason }) => `${at}: ${reason}`).join('; '),
+      { errors },
+    );
   }
   // Also of a client that went away: its broken connection is none of ours.
   const status = error.statusCode ?? 500;
-  if (status === 414) return new Problem(414, 'too-long', 'The address is too long', 'no part of a path of ours is so long');
+  if (status === 414)
+    return new Problem(414, 'too-long', 'The address is too long', 'no part of a path of ours is so long');
   if (status === 413) return new Problem(413, 'too-large', 'The request is too large', error.message);
-  if (status === 415) return new Problem(415, 'invalid-request', 'The request cannot be used', 'the body must be JSON, with the header content-type: application/json');
-  if (status >= 400 && status < 500) return new Problem(status, 'invalid-request', 'The request cannot be used', error.message);
+  if (status === 415)
+    return new Problem(
+      415,
+      'invalid-request',
+      'The request cannot be used',
+      'the body must be JSON, with the header content-type: application/json',
+    );
+  if (status >= 400 && status < 500)
+    return new Problem(status, 'invalid-request', 'The request cannot be used', error.message);
   if (isUnavailable(error)) {
-    return new Problem(503, 'unavailable', 'A server that we need does not answer', '/readyz says which one; send the request again', { retryAfterSeconds: 1 });
+    return new Problem(
+      503,
+      'unavailable',
+      'A server that we need does not answer',
+      '/readyz says which one; send the request again',
+      { retryAfterSeconds: 1 },
+    );
   }
-  return new Problem(500, 'internal', 'Something went wrong on our side', 'the log of the gateway says what; sending the request again may work');
+  return new Problem(
+    500,
+    'internal',
+    'Something went wrong on our side',
+    'the log of the gateway says what; sending the request again may work',
+  );
 }
 
 /** Sockets that break or cannot be opened, SQLSTATE classes 08, 53 and 57 (connection, resources, operator), and pg's own time-outs. */
 function isUnavailable({ code = '', message }: { code?: string; message: string }): boolean {
-  return /^(ECONN|ETIMEDOUT|EPIPE|EHOST|ENET|EAI_|ENOTFOUND|(08|53|57)[0-9A-Z]{3}$)/.test(code) || /^(timeout exceeded when trying to connect|Connection terminated|Query read timeout)/.test(message);
+  return (
+    /^(ECONN|ETIMEDOUT|EPIPE|EHOST|ENET|EAI_|ENOTFOUND|(08|53|57)[0-9A-Z]{3}$)/.test(code) ||
+    /^(timeout exceeded when trying to connect|Connection terminated|Query read timeout)/.test(message)
+  );
 }

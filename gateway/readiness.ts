@@ -16,11 +16,17 @@ export interface CheckResult {
 const cacheMs = 500;
 
 /** Runs all checks side by side, each with its deadline. Calls that come close together share one answer. */
-export function createReadiness(checks: Record<string, Check>, { timeoutMs = 2_000, nowMs = () => performance.now() }: { timeoutMs?: number; nowMs?: () => number } = {}): () => Promise<CheckResult[]> {
+export function createReadiness(
+  checks: Record<string, Check>,
+  { timeoutMs = 2_000, nowMs = () => performance.now() }: { timeoutMs?: number; nowMs?: () => number } = {},
+): () => Promise<CheckResult[]> {
   let last: { atMs: number; results: Promise<CheckResult[]> } | undefined;
   return () => {
     if (!last || nowMs() - last.atMs > cacheMs) {
-      last = { atMs: nowMs(), results: Promise.all(Object.entries(checks).map(([name, check]) => run(name, check, timeoutMs))) };
+      last = {
+        atMs: nowMs(),
+        results: Promise.all(Object.entries(checks).map(([name, check]) => run(name, check, timeoutMs))),
+      };
     }
     return last.results;
   };

@@ -11,7 +11,12 @@ const bodyBytesMax = 8 * 1024 * 1024;
 
 /** Payloads in the JSON form of protocol buffers: bytes are base64. */
 const payloadsSchema = z
-  .object({ payloads: z.array(z.looseObject({ metadata: z.record(z.string(), z.string()).optional(), data: z.string().optional() })).max(10_000).default([]) })
+  .object({
+    payloads: z
+      .array(z.looseObject({ metadata: z.record(z.string(), z.string()).optional(), data: z.string().optional() }))
+      .max(10_000)
+      .default([]),
+  })
   .meta({ id: 'Payloads' });
 
 type JsonPayloads = z.output<typeof payloadsSchema>;
@@ -27,7 +32,13 @@ export function registerCodecRoutes(app: GatewayApp, { codec, origins }: CodecOp
   const allowOrigin = async (request: FastifyRequest, reply: FastifyReply) => {
     const origin = request.headers.origin;
     if (origin === undefined) return;
-    if (!origins.has(origin)) throw new Problem(403, 'origin', 'This origin may not call', `${origin} is none of HEADRACE_CODEC_ORIGINS, nor the origin of TEMPORAL_UI_URL`);
+    if (!origins.has(origin))
+      throw new Problem(
+        403,
+        'origin',
+        'This origin may not call',
+        `${origin} is none of HEADRACE_CODEC_ORIGINS, nor the origin of TEMPORAL_UI_URL`,
+      );
     void reply.headers({
       'access-control-allow-origin': origin,
       'access-control-allow-credentials': 'true',
@@ -38,12 +49,29 @@ export function registerCodecRoutes(app: GatewayApp, { codec, origins }: CodecOp
     });
   };
   const route = (path: string, summary: string, convert: (payload: Payload) => Promise<Payload>) => {
-    app.options(path, { schema: { hide: true }, onRequest: allowOrigin, handler: (_, reply) => reply.code(204).send() });
+    app.options(path, {
+      schema: { hide: true },
+      onRequest: allowOrigin,
+      handler: (_, reply) => reply.code(204).send(),
+    });
     app.post(path, {
       bodyLimit: bodyBytesMax,
       onRequest: allowOrigin,
-      schema: { tags: ['codec'], summary, body: payloadsSchema, response: { 200: payloadsSchema, 400: problemSchema, 403: problemSchema, 413: problemSchema, 415: problemSchema } },
-      handler: async ({ body }) => ({ payloads: await Promise.all(body.payloads.map(async (payload) => toJson(await convert(fromJson(payload))))) }),
+      schema: {
+        tags: ['codec'],
+        summary,
+        body: payloadsSchema,
+        response: {
+          200: payloadsSchema,
+          400: problemSchema,
+          403: problemSchema,
+          413: problemSchema,
+          415: problemSchema,
+        },
+      },
+      handler: async ({ body }) => ({
+        payloads: await Promise.all(body.payloads.map(async (payload) => toJson(await convert(fromJson(payload))))),
+      }),
     });
   };
   route('/codec/encode', 'Compress and encrypt payloads', async (payload) => (await codec.encode([payload]))[0]!);
@@ -76,7 +104,8 @@ function fromJson({ metadata = {}, data }: JsonPayloads['payloads'][number]): Pa
 }
 
 function toJson({ metadata, data }: Payload): JsonPayloads['payloads'][number] {
-  const base64 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+  const base64 = (bytes: Uint8Array) =>
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
   return {
     metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([name, value]) => [name, base64(value!)])),
     ...(data && { data: base64(data) }),

@@ -12,11 +12,21 @@ import { reviewSchema, reviewView } from './review-view.ts';
 
 const decisionSchema = z
   .object({
-    eventKey: z.string(), pipeline: z.string(), eventId: z.string(),
-    outcome: z.string(), why: z.string(), degraded: z.boolean(), late: z.boolean(),
-    prediction: z.record(z.string(), z.unknown()), model: z.object({ name: z.string(), version: z.string() }),
-    features: z.record(z.string(), z.number().nullable()), entities: z.record(z.string(), z.string()), event: z.record(z.string(), z.unknown()),
-    eventTime: z.string(), recordTime: z.string().nullable(), decidedAt: z.string(),
+    eventKey: z.string(),
+    pipeline: z.string(),
+    eventId: z.string(),
+    outcome: z.string(),
+    why: z.string(),
+    degraded: z.boolean(),
+    late: z.boolean(),
+    prediction: z.record(z.string(), z.unknown()),
+    model: z.object({ name: z.string(), version: z.string() }),
+    features: z.record(z.string(), z.number().nullable()),
+    entities: z.record(z.string(), z.string()),
+    event: z.record(z.string(), z.unknown()),
+    eventTime: z.string(),
+    recordTime: z.string().nullable(),
+    decidedAt: z.string(),
     origin: z.object({ topic: z.string(), partition: z.number(), offset: z.number() }),
     review: reviewSchema.optional(),
     /** Event keys of the same event id that were decided later: the producer sent the event again. */
@@ -26,7 +36,15 @@ const decisionSchema = z
   .meta({ id: 'Decision' });
 
 /** `GET /v1/decisions/{eventId}` */
-export function registerDecisionRoutes(app: GatewayApp, { deployment, pipelines, pool, links }: { deployment: string; pipelines: readonly AnyPipeline[]; pool: Pool; links: LinkOptions }): void {
+export function registerDecisionRoutes(
+  app: GatewayApp,
+  {
+    deployment,
+    pipelines,
+    pool,
+    links,
+  }: { deployment: string; pipelines: readonly AnyPipeline[]; pool: Pool; links: LinkOptions },
+): void {
   const names = pipelines.map(({ name }) => name);
   app.get('/v1/decisions/:eventId', {
     schema: {
@@ -41,20 +59,60 @@ export function registerDecisionRoutes(app: GatewayApp, { deployment, pipelines,
       if (pipeline !== undefined && !names.includes(pipeline)) {
         throw new Problem(404, 'unknown-pipeline', 'Unknown pipeline', `"${pipeline}" is none of ${names.join(', ')}`);
       }
-      const [first, ...later] = await findDecisions(pool, deployment, pipeline === undefined ? names : [pipeline], storedText(eventId));
+      const [first, ...later] = await findDecisions(
+        pool,
+        deployment,
+        pipeline === undefined ? names : [pipeline],
+        storedText(eventId),
+      );
       if (!first) throw new Problem(404, 'not-decided', 'No decision', 'no event with this id has been decided yet');
       const others = new Set([first, ...later].map((decision) => decision.pipeline));
-      if (others.size > 1) throw new Problem(409, 'ambiguous', 'Several pipelines have an event with this id', `add ?pipeline= with one of ${[...others].join(', ')}`);
+      if (others.size > 1)
+        throw new Problem(
+          409,
+          'ambiguous',
+          'Several pipelines have an event with this id',
+          `add ?pipeline= with one of ${[...others].join(', ')}`,
+        );
       const [review] = await findReviewsOfEvents(pool, [first.eventKey]);
-      return { ...decisionView(first, links), review: review && reviewView(review, links), repeats: later.map((decision) => decision.eventKey) };
+      return {
+        ...decisionView(first, links),
+        review: review && reviewView(review, links),
+        repeats: later.map((decision) => decision.eventKey),
+      };
     },
   });
 }
 
 function decisionView(decision: StoredDecision, links: LinkOptions) {
-  const { eventKey, pipeline, eventId, outcome, why, degraded, late, prediction, features, entities, event, topic, partition, offset } = decision;
+  const {
+    eventKey,
+    pipeline,
+    eventId,
+    outcome,
+    why,
+    degraded,
+    late,
+    prediction,
+    features,
+    entities,
+    event,
+    topic,
+    partition,
+    offset,
+  } = decision;
   return {
-    eventKey, pipeline, eventId, outcome, why, degraded, late, prediction, features, entities, event,
+    eventKey,
+    pipeline,
+    eventId,
+    outcome,
+    why,
+    degraded,
+    late,
+    prediction,
+    features,
+    entities,
+    event,
     model: { name: decision.modelName, version: decision.modelVersion },
     eventTime: decision.eventTime.toISOString(),
     recordTime: decision.recordTime?.toISOString() ?? null,

@@ -24,7 +24,10 @@ const partBytesMax = 700_000;
 const acceptedSchema = z.object({ accepted: z.number(), eventIds: z.array(z.string()) }).meta({ id: 'AcceptedEvents' });
 
 /** `POST /v1/pipelines/{name}/events` */
-export function registerEventRoutes(app: GatewayApp, { pipelines, publishEvents }: { pipelines: readonly AnyPipeline[]; publishEvents: PublishEvents }): void {
+export function registerEventRoutes(
+  app: GatewayApp,
+  { pipelines, publishEvents }: { pipelines: readonly AnyPipeline[]; publishEvents: PublishEvents },
+): void {
   registerEventBodies(app, bodyBytesMax);
   app.post('/v1/pipelines/:name/events', {
     bodyLimit: bodyBytesMax,
@@ -34,13 +37,30 @@ export function registerEventRoutes(app: GatewayApp, { pipelines, publishEvents 
       description: description(pipelines.map(({ name }) => name)),
       consumes: [...eventTypes],
       params: z.object({ name: z.string() }),
-      body: z.unknown().meta({ description: 'One event, or an array of up to 500, as the event schema of the pipeline says.', examples: [{}] }),
-      response: { 202: acceptedSchema, 400: problemSchema, 404: problemSchema, 413: problemSchema, 415: problemSchema, 503: problemSchema },
+      body: z
+        .unknown()
+        .meta({
+          description: 'One event, or an array of up to 500, as the event schema of the pipeline says.',
+          examples: [{}],
+        }),
+      response: {
+        202: acceptedSchema,
+        400: problemSchema,
+        404: problemSchema,
+        413: problemSchema,
+        415: problemSchema,
+        503: problemSchema,
+      },
     },
     handler: async (request, reply) => {
       const pipeline = pipelines.find(({ name }) => name === request.params.name);
       if (!pipeline) {
-        throw new Problem(404, 'unknown-pipeline', 'Unknown pipeline', `"${request.params.name}" is none of ${pipelines.map(({ name }) => name).join(', ')}`);
+        throw new Problem(
+          404,
+          'unknown-pipeline',
+          'Unknown pipeline',
+          `"${request.params.name}" is none of ${pipelines.map(({ name }) => name).join(', ')}`,
+        );
       }
       const accepted = acceptAll(pipeline, request.body as SentEvents | null | undefined);
       await publishAll(publishEvents, pipeline.topic.name, accepted);
@@ -59,9 +79,20 @@ function description(pipelines: readonly string[]): string {
 }
 
 function acceptAll(pipeline: AnyPipeline, events: SentEvents | null | undefined): AcceptedEvent[] {
-  if (!events) throw new Problem(400, 'not-json', 'The body is empty', 'send one event as a JSON object, or an array of them, with the header content-type: application/json');
+  if (!events)
+    throw new Problem(
+      400,
+      'not-json',
+      'The body is empty',
+      'send one event as a JSON object, or an array of them, with the header content-type: application/json',
+    );
   if (events.length === 0 || events.length > eventsMax) {
-    throw new Problem(400, 'event-count', 'No events, or too many', `${events.length} events were sent; 1 to ${eventsMax} are taken at once`);
+    throw new Problem(
+      400,
+      'event-count',
+      'No events, or too many',
+      `${events.length} events were sent; 1 to ${eventsMax} are taken at once`,
+    );
   }
   const { accepted, refused } = acceptEvents(pipeline, events);
   if (refused.length > 0) {
@@ -71,11 +102,21 @@ function acceptAll(pipeline: AnyPipeline, events: SentEvents | null | undefined)
   return accepted;
 }
 
-async function publishAll(publishEvents: PublishEvents, topic: string, events: readonly AcceptedEvent[]): Promise<void> {
+async function publishAll(
+  publishEvents: PublishEvents,
+  topic: string,
+  events: readonly AcceptedEvent[],
+): Promise<void> {
   try {
     await within(publishTimeoutMs, Promise.all(parts(events).map((part) => publishEvents(topic, part))));
   } catch (error) {
-    if (/MESSAGE_TOO_LARGE|larger than/i.test(messageOf(error))) throw new Problem(413, 'too-large', 'Kafka refuses the size of an event', `topic ${topic}: raise its max.message.bytes`);
+    if (/MESSAGE_TOO_LARGE|larger than/i.test(messageOf(error)))
+      throw new Problem(
+        413,
+        'too-large',
+        'Kafka refuses the size of an event',
+        `topic ${topic}: raise its max.message.bytes`,
+      );
     const detail = `Kafka did not confirm the events (${messageOf(error)}); it may have some of them. Send the request again`;
     throw new Problem(503, 'kafka-unavailable', 'Kafka does not take events now', detail, { retryAfterSeconds: 1 });
   }

@@ -14,7 +14,9 @@ import type { SendVerdict } from '../temporal/verdicts.ts';
 import { createVerdictDesk, unknownReview } from '../reviews/verdict-service.ts';
 
 const idSchema = z.object({ id: z.string().min(1).max(1_000) });
-const listSchema = z.object({ reviews: z.array(reviewSchema), nextCursor: z.string().optional() }).meta({ id: 'Reviews' });
+const listSchema = z
+  .object({ reviews: z.array(reviewSchema), nextCursor: z.string().optional() })
+  .meta({ id: 'Reviews' });
 const filterSchema = z.object({
   status: z.enum(reviewStatuses).optional(),
   pipeline: z.string().max(50).optional(),
@@ -26,21 +28,42 @@ const verdictSchema = z
     verdict: z.string().min(1).max(200),
     reviewer: z.string().trim().min(1).max(reviewerLengthMax),
     comment: z.string().max(commentLengthMax).optional(),
-    id: z.string().min(1).max(reviewerLengthMax).optional().meta({ description: 'Your own id of this verdict: sent again with it, it counts once.' }),
+    id: z
+      .string()
+      .min(1)
+      .max(reviewerLengthMax)
+      .optional()
+      .meta({ description: 'Your own id of this verdict: sent again with it, it counts once.' }),
   })
   .meta({ id: 'Verdict' });
 
 /** `/v1/reviews...` */
-export function registerReviewRoutes(app: GatewayApp, { deployment, pool, sendVerdict, links }: { deployment: string; pool: Pool; sendVerdict: SendVerdict; links: LinkOptions }): void {
+export function registerReviewRoutes(
+  app: GatewayApp,
+  {
+    deployment,
+    pool,
+    sendVerdict,
+    links,
+  }: { deployment: string; pool: Pool; sendVerdict: SendVerdict; links: LinkOptions },
+): void {
   const decide = createVerdictDesk({ pool, sendVerdict });
 
   app.get('/v1/reviews', {
     schema: {
-      tags: ['reviews'], summary: 'Reviews, in the order in which they came', querystring: filterSchema,
+      tags: ['reviews'],
+      summary: 'Reviews, in the order in which they came',
+      querystring: filterSchema,
       response: { 200: listSchema, 400: problemSchema },
     },
     handler: async ({ query: { status, pipeline, limit, cursor } }) => {
-      const found = await listReviews(pool, { deployment, status, pipeline: pipeline && storedText(pipeline), limit: limit + 1, after: cursor === undefined ? undefined : ordinalOf(cursor) });
+      const found = await listReviews(pool, {
+        deployment,
+        status,
+        pipeline: pipeline && storedText(pipeline),
+        limit: limit + 1,
+        after: cursor === undefined ? undefined : ordinalOf(cursor),
+      });
       const reviews = found.slice(0, limit);
       return {
         reviews: reviews.map((review) => reviewView(review, links)),
@@ -50,7 +73,12 @@ export function registerReviewRoutes(app: GatewayApp, { deployment, pool, sendVe
   });
 
   app.get('/v1/reviews/:id', {
-    schema: { tags: ['reviews'], summary: 'One review', params: idSchema, response: { 200: reviewSchema, 404: problemSchema } },
+    schema: {
+      tags: ['reviews'],
+      summary: 'One review',
+      params: idSchema,
+      response: { 200: reviewSchema, 404: problemSchema },
+    },
     handler: async ({ params: { id } }) => {
       const review = await findReview(pool, deployment, storedText(id));
       if (!review) throw unknownReview(id);
@@ -62,16 +90,37 @@ export function registerReviewRoutes(app: GatewayApp, { deployment, pool, sendVe
     schema: {
       tags: ['reviews'],
       summary: 'Decide a review',
-      description: 'The first verdict wins; a later one gets 409 with who was first and when, unless it is the same one again (same id, or same reviewer, verdict and comment). So does one on a review that still waits to be opened.',
+      description:
+        'The first verdict wins; a later one gets 409 with who was first and when, unless it is the same one again (same id, or same reviewer, verdict and comment). So does one on a review that still waits to be opened.',
       params: idSchema,
       body: verdictSchema,
-      response: { 200: decidedSchema, 400: problemSchema, 404: problemSchema, 409: problemSchema, 413: problemSchema, 415: problemSchema, 422: problemSchema, 503: problemSchema },
+      response: {
+        200: decidedSchema,
+        400: problemSchema,
+        404: problemSchema,
+        409: problemSchema,
+        413: problemSchema,
+        415: problemSchema,
+        422: problemSchema,
+        503: problemSchema,
+      },
     },
     handler: async ({ params: { id }, body }) => {
       if (!isReviewId(id) || deploymentOfWorkflow(id) !== deployment) throw unknownReview(id);
-      const sent = { verdict: storedText(body.verdict), reviewer: storedText(body.reviewer), comment: body.comment && storedText(body.comment) };
-      const { verdict, reviewer, comment, decidedAtMs } = await decide(id, { ...sent, id: storedText(body.id ?? randomUUID()) });
-      return { id, status: 'decided' as const, decided: { verdict, reviewer, comment, decidedAt: new Date(decidedAtMs).toISOString() } };
+      const sent = {
+        verdict: storedText(body.verdict),
+        reviewer: storedText(body.reviewer),
+        comment: body.comment && storedText(body.comment),
+      };
+      const { verdict, reviewer, comment, decidedAtMs } = await decide(id, {
+        ...sent,
+        id: storedText(body.id ?? randomUUID()),
+      });
+      return {
+        id,
+        status: 'decided' as const,
+        decided: { verdict, reviewer, comment, decidedAt: new Date(decidedAtMs).toISOString() },
+      };
     },
   });
 }
@@ -93,6 +142,12 @@ function cursorOf(ordinal: number): string {
 
 function ordinalOf(cursor: string): number {
   const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^\d{1,15}$/.test(text)) throw new Problem(400, 'invalid-request', 'The request cannot be used', 'cursor is none that /v1/reviews gave; leave it out to begin anew');
+  if (!/^\d{1,15}$/.test(text))
+    throw new Problem(
+      400,
+      'invalid-request',
+      'The request cannot be used',
+      'cursor is none that /v1/reviews gave; leave it out to begin anew',
+    );
   return Number(text);
 }

@@ -9,7 +9,14 @@ import type { GaugeSources } from './gauge-sources.ts';
 
 const readTimeoutMs = 3_000;
 
-const waitingSchema = z.object({ kind: z.enum(waitKinds), text: z.string().optional(), remedy: z.string().optional(), by: z.string().optional(), forSeconds: z.number().optional(), offset: z.number().optional() });
+const waitingSchema = z.object({
+  kind: z.enum(waitKinds),
+  text: z.string().optional(),
+  remedy: z.string().optional(),
+  by: z.string().optional(),
+  forSeconds: z.number().optional(),
+  offset: z.number().optional(),
+});
 
 const partitionSchema = z
   .object({
@@ -23,11 +30,31 @@ const partitionSchema = z
     waiting: waitingSchema,
     run: z.string().optional(),
   })
-  .meta({ id: 'Partition', description: 'How one partition stands: the offset below which nothing is left to do, what the log holds beyond that, the age of the oldest record that waits, and what it waits for.' });
+  .meta({
+    id: 'Partition',
+    description:
+      'How one partition stands: the offset below which nothing is left to do, what the log holds beyond that, the age of the oldest record that waits, and what it waits for.',
+  });
 
-const problemSchema = z.object({ kind: z.string(), pipeline: z.string().optional(), place: z.string(), short: z.string(), text: z.string(), log: z.string().optional() }).meta({ id: 'Standstill', description: 'Something that stands, why, and the process whose log has the reason.' });
+const problemSchema = z
+  .object({
+    kind: z.string(),
+    pipeline: z.string().optional(),
+    place: z.string(),
+    short: z.string(),
+    text: z.string(),
+    log: z.string().optional(),
+  })
+  .meta({ id: 'Standstill', description: 'Something that stands, why, and the process whose log has the reason.' });
 
-const scheduleSchema = z.object({ name: z.string(), id: z.string(), state: z.enum(['running', 'paused', 'missing']), note: z.string().optional(), everySeconds: z.number().optional(), ageSeconds: z.number().optional() });
+const scheduleSchema = z.object({
+  name: z.string(),
+  id: z.string(),
+  state: z.enum(['running', 'paused', 'missing']),
+  note: z.string().optional(),
+  everySeconds: z.number().optional(),
+  ageSeconds: z.number().optional(),
+});
 
 const statusSchema = z
   .object({
@@ -49,12 +76,26 @@ const statusSchema = z
     /** Why a number is missing, by its name. */
     unknown: z.record(z.string(), z.string()),
   })
-  .meta({ id: 'Status', description: 'Numbers per pipeline; one that could not be read is left out and explained under `unknown`.' });
+  .meta({
+    id: 'Status',
+    description: 'Numbers per pipeline; one that could not be read is left out and explained under `unknown`.',
+  });
 
 /** `GET /v1/status` */
-export function registerStatusRoute(app: GatewayApp, { pipelines, gauges, standing }: { pipelines: readonly AnyPipeline[]; gauges: GaugeSources; standing: () => Promise<Standing> }): void {
+export function registerStatusRoute(
+  app: GatewayApp,
+  {
+    pipelines,
+    gauges,
+    standing,
+  }: { pipelines: readonly AnyPipeline[]; gauges: GaugeSources; standing: () => Promise<Standing> },
+): void {
   app.get('/v1/status', {
-    schema: { tags: ['operation'], summary: 'Decisions, open reviews, dead letters and lag of each pipeline, and what stands', response: { 200: statusSchema } },
+    schema: {
+      tags: ['operation'],
+      summary: 'Decisions, open reviews, dead letters and lag of each pipeline, and what stands',
+      response: { 200: statusSchema },
+    },
     handler: async () => {
       const unknown: Record<string, string> = {};
       const read = async <T>(name: string, work: () => Promise<T[]>): Promise<T[] | undefined> => {
@@ -65,7 +106,13 @@ export function registerStatusRoute(app: GatewayApp, { pipelines, gauges, standi
           return undefined;
         }
       };
-      const [decisions, openReviews, waitingReviews, deadLetters, { partitions, problems, processes, schedules, unknown: notRead }] = await Promise.all([
+      const [
+        decisions,
+        openReviews,
+        waitingReviews,
+        deadLetters,
+        { partitions, problems, processes, schedules, unknown: notRead },
+      ] = await Promise.all([
         read('decisions', () => gauges.decisions()),
         read('openReviews', () => gauges.openReviews()),
         read('waitingReviews', () => gauges.waitingReviews()),
@@ -76,7 +123,9 @@ export function registerStatusRoute(app: GatewayApp, { pipelines, gauges, standi
         pipelines: pipelines.map(({ name, topic }) => ({
           name,
           topic: topic.name,
-          decisions: decisions && Object.fromEntries(of(name, decisions).map(({ outcome, decisions: count }) => [outcome, count])),
+          decisions:
+            decisions &&
+            Object.fromEntries(of(name, decisions).map(({ outcome, decisions: count }) => [outcome, count])),
           openReviews: openReviews && (of(name, openReviews)[0]?.count ?? 0),
           waitingReviews: waitingReviews && (of(name, waitingReviews)[0]?.count ?? 0),
           deadLetters: deadLetters && (of(name, deadLetters)[0]?.count ?? 0),

@@ -3,7 +3,13 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { PayloadCodec } from '../temporal/payload-codec.ts';
 import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
-import { jsonSchemaTransform, jsonSchemaTransformObject, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
 import type { Pool } from 'pg';
 import type { Registry } from 'prom-client';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
@@ -77,14 +83,25 @@ export async function createGateway(options: GatewayOptions): Promise<GatewayApp
   registerJsonBodies(app);
   refuseOddRequests(app.server);
   app.addHook('onRequest', async ({ raw: { httpVersion, headers } }) => {
-    if (httpVersion === '1.1' && headers.host === undefined) throw new Problem(400, 'invalid-http', 'The request cannot be used', 'it has no host header');
+    if (httpVersion === '1.1' && headers.host === undefined)
+      throw new Problem(400, 'invalid-http', 'The request cannot be used', 'it has no host header');
   });
   const standing = createStandingReader(options.state);
-  const { targetMissing } = registerMetrics(app, options.registry, options.gauges, standing, options.pipelines.map(({ name }) => name));
+  const { targetMissing } = registerMetrics(
+    app,
+    options.registry,
+    options.gauges,
+    standing,
+    options.pipelines.map(({ name }) => name),
+  );
   await registerDocs(app, options.version);
 
   const { deployment, version, pipelines } = options;
-  registerHealthRoutes(app, { checks: options.checks, nowMs: options.nowMs, version: { name: 'headrace', version, deployment, pipelines: pipelines.map(({ name }) => name) } });
+  registerHealthRoutes(app, {
+    checks: options.checks,
+    nowMs: options.nowMs,
+    version: { name: 'headrace', version, deployment, pipelines: pipelines.map(({ name }) => name) },
+  });
   // In a scope of its own, because it reads JSON in its own way.
   await app.register(async (scope) => registerEventRoutes(scope as GatewayApp, options));
   registerStatusRoute(app, { ...options, standing });
@@ -94,10 +111,17 @@ export async function createGateway(options: GatewayOptions): Promise<GatewayApp
 
   app.get('/', { schema: { hide: true } }, (_, reply) => reply.redirect('/docs'));
   app.get('/openapi.json', { schema: { hide: true } }, (_, reply) => reply.send(app.swagger()));
-  app.get('/metrics', { schema: { tags: ['operation'], summary: 'Metrics of all processes, for Prometheus' } }, async (_, reply) => {
-    const merged = await mergeMetrics(options.registry, options.metricsTargets, targetMissing);
-    return reply.header('content-type', merged.contentType).serializer((text: string) => text).send(await merged.metrics());
-  });
+  app.get(
+    '/metrics',
+    { schema: { tags: ['operation'], summary: 'Metrics of all processes, for Prometheus' } },
+    async (_, reply) => {
+      const merged = await mergeMetrics(options.registry, options.metricsTargets, targetMissing);
+      return reply
+        .header('content-type', merged.contentType)
+        .serializer((text: string) => text)
+        .send(await merged.metrics());
+    },
+  );
   await app.ready();
   return app;
 }
@@ -122,13 +146,22 @@ async function registerDocs(app: GatewayApp, version: string): Promise<void> {
 }
 
 interface Documented {
-  paths?: Record<string, Record<string, { responses?: Record<string, { description?: string; content?: Record<string, unknown> }> }>>;
+  paths?: Record<
+    string,
+    Record<string, { responses?: Record<string, { description?: string; content?: Record<string, unknown> }> }>
+  >;
 }
 
 /** Says of every operation that its errors are problems, also those that it does not list. */
 function withProblems<T extends Documented>(document: T): T {
   for (const operation of Object.values(document.paths ?? {}).flatMap((path) => Object.values(path))) {
-    operation.responses = { ...operation.responses, default: { description: 'Any other error', content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } } } };
+    operation.responses = {
+      ...operation.responses,
+      default: {
+        description: 'Any other error',
+        content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    };
     for (const [status, response] of Object.entries(operation.responses)) {
       const json = response.content?.['application/json'] as { schema?: { $ref?: string } } | undefined;
       if (status !== '200' && json?.schema?.$ref?.endsWith('/Problem')) response.content = { [problemType]: json };

@@ -11,7 +11,10 @@ export function showStanding(registry: Registry, read: () => Promise<Standing>):
   const standing = (): Promise<Standing | undefined> => within(readTimeoutMs, read()).catch(() => undefined);
   const bySchedule = (name: string, help: string, of: (schedule: ScheduleState) => number | undefined) =>
     new Gauge({
-      name, help, labelNames: ['schedule'], registers: [registry],
+      name,
+      help,
+      labelNames: ['schedule'],
+      registers: [registry],
       async collect() {
         const state = await standing();
         this.reset();
@@ -21,19 +24,34 @@ export function showStanding(registry: Registry, read: () => Promise<Standing>):
         }
       },
     });
-  bySchedule('headrace_schedule_paused', '1 while somebody has paused a schedule.', ({ state }) => (state === 'paused' ? 1 : 0));
-  bySchedule('headrace_schedule_missing', '1 while a schedule does not exist.', ({ state }) => (state === 'missing' ? 1 : 0));
-  bySchedule('headrace_schedule_age_seconds', 'How long ago the workflow of a schedule completed.', ({ ageSeconds }) => ageSeconds);
+  bySchedule('headrace_schedule_paused', '1 while somebody has paused a schedule.', ({ state }) =>
+    state === 'paused' ? 1 : 0,
+  );
+  bySchedule('headrace_schedule_missing', '1 while a schedule does not exist.', ({ state }) =>
+    state === 'missing' ? 1 : 0,
+  );
+  bySchedule(
+    'headrace_schedule_age_seconds',
+    'How long ago the workflow of a schedule completed.',
+    ({ ageSeconds }) => ageSeconds,
+  );
   new Gauge({
-    name: 'headrace_process_up', help: '1 while a process answers at its metrics address, as the gateway sees it.', labelNames: ['target'], registers: [registry],
+    name: 'headrace_process_up',
+    help: '1 while a process answers at its metrics address, as the gateway sees it.',
+    labelNames: ['target'],
+    registers: [registry],
     async collect() {
       const state = await standing();
       this.reset();
-      for (const { address, reason } of state?.processes ?? []) this.set({ target: address }, reason === undefined ? 1 : 0);
+      for (const { address, reason } of state?.processes ?? [])
+        this.set({ target: address }, reason === undefined ? 1 : 0);
     },
   });
   new Gauge({
-    name: 'headrace_standstills', help: 'What stands or does not do its work; /v1/status says what and why.', labelNames: ['kind'], registers: [registry],
+    name: 'headrace_standstills',
+    help: 'What stands or does not do its work; /v1/status says what and why.',
+    labelNames: ['kind'],
+    registers: [registry],
     async collect() {
       const state = await standing();
       this.reset();

@@ -23,13 +23,15 @@ export function encodeBytes(elements: readonly (Uint8Array | string)[]): Uint8Ar
 export function decodeBytes(raw: Uint8Array, count: number): Uint8Array[] {
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   // The count comes from the peer: it may not reserve memory before the bytes show that the elements are there.
-  if (count * lengthBytes > raw.byteLength) throw new RangeError(`${count} elements do not fit into ${raw.byteLength} bytes`);
+  if (count * lengthBytes > raw.byteLength)
+    throw new RangeError(`${count} elements do not fit into ${raw.byteLength} bytes`);
   const elements: Uint8Array[] = [];
   let at = 0;
   for (let index = 0; index < count; index++) {
     if (at + lengthBytes > raw.byteLength) throw new RangeError(`element ${index} of ${count} is missing`);
     const end = at + lengthBytes + view.getUint32(at, true);
-    if (end > raw.byteLength) throw new RangeError(`element ${index} of ${count} ends at byte ${end}, after the last byte ${raw.byteLength}`);
+    if (end > raw.byteLength)
+      throw new RangeError(`element ${index} of ${count} ends at byte ${end}, after the last byte ${raw.byteLength}`);
     elements.push(raw.subarray(at + lengthBytes, end));
     at = end;
   }

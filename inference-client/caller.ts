@@ -8,7 +8,12 @@ import { createStatistics, type StatisticsRecorder } from './statistics.ts';
 
 export interface Caller {
   /** Makes one call; with `guarded` the breaker may refuse it (BREAKER_OPEN) and learns from its outcome. */
-  call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request, options: CallOptions, guarded?: boolean): Promise<Response>;
+  call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    options: CallOptions,
+    guarded?: boolean,
+  ): Promise<Response>;
   readonly breaker: Breaker | undefined;
   readonly statistics: StatisticsRecorder;
   close: Channel['close'];
@@ -25,8 +30,13 @@ export function createCaller(options: ResolvedOptions): Caller {
     const permit = breaker?.acquire();
     if (permit === undefined || !('retryAfterMs' in permit)) return permit;
     statistics.refused('BREAKER_OPEN');
-    const wait = permit.retryAfterMs > 0 ? `asking again in ${Math.ceil(permit.retryAfterMs)} ms` : 'a probe is under way';
-    throw new InferenceError('BREAKER_OPEN', `The last calls found the server unwell; ${wait}`, { address, method, ...(call.model !== undefined && { model: call.model }) });
+    const wait =
+      permit.retryAfterMs > 0 ? `asking again in ${Math.ceil(permit.retryAfterMs)} ms` : 'a probe is under way';
+    throw new InferenceError('BREAKER_OPEN', `The last calls found the server unwell; ${wait}`, {
+      address,
+      method,
+      ...(call.model !== undefined && { model: call.model }),
+    });
   }
 
   return {

@@ -5,7 +5,14 @@
  * on doing so when a healthy server takes the address over. So calls that run into their deadline are counted, and after
  * `deadlineHitsMax` of them in a row, with no answer of any kind in between, the next call goes through a new channel.
  */
-import { Client, credentials, Metadata, status as Status, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js';
+import {
+  Client,
+  credentials,
+  Metadata,
+  status as Status,
+  type ChannelCredentials,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { type ErrorPlace, InferenceError } from './errors.ts';
 import { nameOfMethod, type UnaryMethod } from './methods.ts';
 import type { ResolvedOptions, TlsOptions } from './options.ts';
@@ -23,7 +30,11 @@ export interface CallOptions {
 
 export interface Channel {
   /** Makes one call. Rejects with InferenceError, at the latest when the deadline is over. */
-  unary<Request, Response>(method: UnaryMethod<Request, Response>, request: Request, options: CallOptions): Promise<Response>;
+  unary<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    options: CallOptions,
+  ): Promise<Response>;
   /** Refuses new calls at once, and resolves when the calls under way have ended; their deadlines bound that. */
   close(): Promise<void>;
 }
@@ -37,7 +48,9 @@ interface Connection {
   isRetired: boolean;
 }
 
-type ChannelOptions = Pick<ResolvedOptions, 'address' | 'tls' | 'metadata' | 'messageBytesMax' | 'deadlineHitsMax'> & { readonly onRebuild: () => void };
+type ChannelOptions = Pick<ResolvedOptions, 'address' | 'tls' | 'metadata' | 'messageBytesMax' | 'deadlineHitsMax'> & {
+  readonly onRebuild: () => void;
+};
 
 /** Creates a channel; it connects with the first call. */
 export function createChannel(options: ChannelOptions): Channel {
@@ -74,10 +87,16 @@ export function createChannel(options: ChannelOptions): Channel {
 
   return {
     unary(method, request, call) {
-      const place: ErrorPlace = { address, method: nameOfMethod(method.path), ...(call.model !== undefined && { model: call.model }), ...(call.version && { version: call.version }) };
+      const place: ErrorPlace = {
+        address,
+        method: nameOfMethod(method.path),
+        ...(call.model !== undefined && { model: call.model }),
+        ...(call.version && { version: call.version }),
+      };
       return new Promise((resolve, reject) => {
         if (isClosed) return reject(new InferenceError('CLIENT_CLOSED', 'The client was closed', place));
-        if (call.signal?.aborted) return reject(new InferenceError('CANCELLED', 'Cancelled before it was sent', place, call.signal.reason));
+        if (call.signal?.aborted)
+          return reject(new InferenceError('CANCELLED', 'Cancelled before it was sent', place, call.signal.reason));
         const metadata = headers(options.metadata, call.metadata, place);
         const connection = current;
         connection.openCalls++;
@@ -93,8 +112,13 @@ export function createChannel(options: ChannelOptions): Channel {
             call.signal?.removeEventListener('abort', cancel);
             ended(connection, error);
             if (error === null && response !== undefined) return resolve(response);
-            if (call.signal?.aborted && error?.code === Status.CANCELLED) return reject(new InferenceError('CANCELLED', 'Cancelled', place, call.signal.reason));
-            reject(error === null ? new InferenceError('BAD_RESPONSE', 'The answer was empty', place) : fromServiceError(error, place));
+            if (call.signal?.aborted && error?.code === Status.CANCELLED)
+              return reject(new InferenceError('CANCELLED', 'Cancelled', place, call.signal.reason));
+            reject(
+              error === null
+                ? new InferenceError('BAD_RESPONSE', 'The answer was empty', place)
+                : fromServiceError(error, place),
+            );
           },
         );
         call.signal?.addEventListener('abort', cancel, { once: true });
@@ -129,7 +153,10 @@ function connect({ address, tls, messageBytesMax }: ChannelOptions): Connection 
     'grpc.enable_retries': 0,
     // From the global pool a new channel would get the very connection that hangs.
     'grpc.use_local_subchannel_pool': 1,
-    ...(tls?.serverName !== undefined && { 'grpc.ssl_target_name_override': tls.serverName, 'grpc.default_authority': tls.serverName }),
+    ...(tls?.serverName !== undefined && {
+      'grpc.ssl_target_name_override': tls.serverName,
+      'grpc.default_authority': tls.serverName,
+    }),
   });
   return { client, closeSockets, openCalls: 0, deadlineHitsInRow: 0, isRetired: false };
 }
@@ -140,7 +167,12 @@ function credentialsOf(tls: TlsOptions | undefined): ChannelCredentials {
   try {
     return credentials.createSsl(buffer(tls.ca), buffer(tls.key), buffer(tls.cert));
   } catch (error) {
-    throw new InferenceError('INVALID_CONFIG', `tls: ${error instanceof Error ? error.message : String(error)}`, {}, error);
+    throw new InferenceError(
+      'INVALID_CONFIG',
+      `tls: ${error instanceof Error ? error.message : String(error)}`,
+      {},
+      error,
+    );
   }
 }
 
@@ -151,7 +183,11 @@ function headers(always: ResolvedOptions['metadata'], once: CallOptions['metadat
       metadata.set(key, value);
     } catch {
       // No cause: grpc-js repeats the value, which may be a token.
-      throw new InferenceError('INVALID_CONFIG', `metadata: '${key}' or its value cannot travel as a gRPC header`, place);
+      throw new InferenceError(
+        'INVALID_CONFIG',
+        `metadata: '${key}' or its value cannot travel as a gRPC header`,
+        place,
+      );
     }
   }
   return metadata;

@@ -2,7 +2,13 @@
 import type { BreakerState } from './breaker.ts';
 import { createCaller } from './caller.ts';
 import { InferenceError } from './errors.ts';
-import type { ModelConfig, ModelMetadataResponse, ModelStatistics, RepositoryIndexResponse_ModelIndex, ServerMetadataResponse } from './generated/inference.ts';
+import type {
+  ModelConfig,
+  ModelMetadataResponse,
+  ModelStatistics,
+  RepositoryIndexResponse_ModelIndex,
+  ServerMetadataResponse,
+} from './generated/inference.ts';
 import { fromInferMessage, type InferRequest, type InferResult, toInferMessage } from './infer.ts';
 import { methods } from './methods.ts';
 import { checkedDeadlineMs, type InferenceClientOptions, resolveOptions } from './options.ts';
@@ -47,7 +53,9 @@ export interface InferenceClient {
    */
   inferRows(request: InferRequest, options?: { readonly rowsMax?: number }): Promise<InferResult>;
   /** What the repository holds, and in which state; `readyOnly` leaves out the rest. */
-  repositoryIndex(options?: PerCallOptions & { readonly readyOnly?: boolean }): Promise<RepositoryIndexResponse_ModelIndex[]>;
+  repositoryIndex(
+    options?: PerCallOptions & { readonly readyOnly?: boolean },
+  ): Promise<RepositoryIndexResponse_ModelIndex[]>;
   /** Loads a model, or loads it anew so that new versions appear. Resolves when it is ready. */
   loadModel(model: string, options?: PerCallOptions): Promise<void>;
   /** Takes a model out of service. */
@@ -73,19 +81,42 @@ export function createInferenceClient(options: InferenceClientOptions): Inferenc
   const caller = createCaller(resolved);
   const { breaker, statistics } = caller;
 
-  const general = (per: PerCallOptions = {}) => ({ ...per, deadlineMs: checkedDeadlineMs('deadlineMs', per.deadlineMs ?? resolved.deadlineMs) });
+  const general = (per: PerCallOptions = {}) => ({
+    ...per,
+    deadlineMs: checkedDeadlineMs('deadlineMs', per.deadlineMs ?? resolved.deadlineMs),
+  });
   const about = (model: string, per: ModelCallOptions = {}) => ({ ...general(per), model, version: per.version });
-  const loading = (model: string, per: PerCallOptions = {}) => about(model, { ...per, deadlineMs: per.deadlineMs ?? resolved.loadDeadlineMs });
+  const loading = (model: string, per: PerCallOptions = {}) =>
+    about(model, { ...per, deadlineMs: per.deadlineMs ?? resolved.loadDeadlineMs });
 
   async function modelConfig(model: string, per?: ModelCallOptions): Promise<ModelConfig> {
-    const { config } = await caller.call(methods.modelConfig, { name: model, version: per?.version ?? '' }, about(model, per));
-    if (config === undefined) throw new InferenceError('BAD_RESPONSE', 'the answer has no configuration', { address, model, method: 'ModelConfig' });
+    const { config } = await caller.call(
+      methods.modelConfig,
+      { name: model, version: per?.version ?? '' },
+      about(model, per),
+    );
+    if (config === undefined)
+      throw new InferenceError('BAD_RESPONSE', 'the answer has no configuration', {
+        address,
+        model,
+        method: 'ModelConfig',
+      });
     return config;
   }
 
   async function infer(request: InferRequest): Promise<InferResult> {
-    const place = { address, model: request.model, ...(request.version && { version: request.version }), method: 'ModelInfer' };
-    const response = await caller.call(methods.modelInfer, toInferMessage(request, place), about(request.model, request), true);
+    const place = {
+      address,
+      model: request.model,
+      ...(request.version && { version: request.version }),
+      method: 'ModelInfer',
+    };
+    const response = await caller.call(
+      methods.modelInfer,
+      toInferMessage(request, place),
+      about(request.model, request),
+      true,
+    );
     const result = fromInferMessage(response, request.outputs ?? [], place);
     statistics.scored(request.inputs[0]?.shape[0] ?? 1);
     return result;
@@ -97,8 +128,10 @@ export function createInferenceClient(options: InferenceClientOptions): Inferenc
     serverLive: async (per) => (await caller.call(methods.serverLive, {}, general(per))).live,
     serverReady: async (per) => (await caller.call(methods.serverReady, {}, general(per))).ready,
     serverMetadata: async (per) => caller.call(methods.serverMetadata, {}, general(per)),
-    modelReady: async (model, per) => (await caller.call(methods.modelReady, { name: model, version: per?.version ?? '' }, about(model, per))).ready,
-    modelMetadata: async (model, per) => caller.call(methods.modelMetadata, { name: model, version: per?.version ?? '' }, about(model, per)),
+    modelReady: async (model, per) =>
+      (await caller.call(methods.modelReady, { name: model, version: per?.version ?? '' }, about(model, per))).ready,
+    modelMetadata: async (model, per) =>
+      caller.call(methods.modelMetadata, { name: model, version: per?.version ?? '' }, about(model, per)),
     modelConfig,
     rowsMax: async (model, per) => limits.of(model, about(model, per)),
     infer,
@@ -106,21 +139,39 @@ export function createInferenceClient(options: InferenceClientOptions): Inferenc
       const startedMs = nowMs();
       const { deadlineMs } = general(request);
       rowCount(request);
-      const limit = rowsMax ?? (await limits.of(request.model, { deadlineMs, ...(request.version && { version: request.version }), ...(request.signal && { signal: request.signal }) }));
+      const limit =
+        rowsMax ??
+        (await limits.of(request.model, {
+          deadlineMs,
+          ...(request.version && { version: request.version }),
+          ...(request.signal && { signal: request.signal }),
+        }));
       if (!(limit >= 1)) throw new InferenceError('INVALID_CONFIG', `rowsMax must be at least 1, got ${limit}`);
       return inferRows({ ...request, deadlineMs: deadlineMs - (nowMs() - startedMs) }, Math.floor(limit), infer, nowMs);
     },
-    repositoryIndex: async (per) => (await caller.call(methods.repositoryIndex, { repositoryName: '', ready: per?.readyOnly ?? false }, general(per))).models,
+    repositoryIndex: async (per) =>
+      (await caller.call(methods.repositoryIndex, { repositoryName: '', ready: per?.readyOnly ?? false }, general(per)))
+        .models,
     async loadModel(model, per) {
       limits.forget(model);
-      await caller.call(methods.repositoryModelLoad, { repositoryName: '', modelName: model, parameters: new Map() }, loading(model, per));
+      await caller.call(
+        methods.repositoryModelLoad,
+        { repositoryName: '', modelName: model, parameters: new Map() },
+        loading(model, per),
+      );
       limits.forget(model);
     },
     async unloadModel(model, per) {
       limits.forget(model);
-      await caller.call(methods.repositoryModelUnload, { repositoryName: '', modelName: model, parameters: new Map() }, loading(model, per));
+      await caller.call(
+        methods.repositoryModelUnload,
+        { repositoryName: '', modelName: model, parameters: new Map() },
+        loading(model, per),
+      );
     },
-    modelStatistics: async (model = '', per) => (await caller.call(methods.modelStatistics, { name: model, version: per?.version ?? '' }, about(model, per))).modelStats,
+    modelStatistics: async (model = '', per) =>
+      (await caller.call(methods.modelStatistics, { name: model, version: per?.version ?? '' }, about(model, per)))
+        .modelStats,
     statistics: () => statistics.snapshot(),
     get breakerState() {
       return breaker?.state;

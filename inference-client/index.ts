@@ -38,9 +38,22 @@
  */
 export { type Breaker, type BreakerOptions, type BreakerState, createBreaker, type Permit } from './breaker.ts';
 export { createInferenceClient, type InferenceClient, type ModelCallOptions, type PerCallOptions } from './client.ts';
-export { type DataOfDatatype, type Datatype, fixedWidthDatatypes, type FixedWidthDatatype, isDatatype, isFixedWidthDatatype } from './datatypes.ts';
+export {
+  type DataOfDatatype,
+  type Datatype,
+  fixedWidthDatatypes,
+  type FixedWidthDatatype,
+  isDatatype,
+  isFixedWidthDatatype,
+} from './datatypes.ts';
 export { type ErrorPlace, InferenceError, type InferenceErrorCode, inferenceErrorCodes } from './errors.ts';
-export type { ModelConfig, ModelMetadataResponse, ModelStatistics, RepositoryIndexResponse_ModelIndex, ServerMetadataResponse } from './generated/inference.ts';
+export type {
+  ModelConfig,
+  ModelMetadataResponse,
+  ModelStatistics,
+  RepositoryIndexResponse_ModelIndex,
+  ServerMetadataResponse,
+} from './generated/inference.ts';
 export { type InferRequest, type InferResult, outputOf, type RequestParameter } from './infer.ts';
 export type { InferenceClientOptions, TlsOptions } from './options.ts';
 export { joinRows, splitRows } from './rows.ts';

@@ -1,7 +1,12 @@
 /** The messages of ModelInfer: from typed tensors, and back to them. Nothing here touches the network. */
 import type { Datatype } from './datatypes.ts';
 import { type ErrorPlace, InferenceError } from './errors.ts';
-import type { InferParameter, ModelInferRequest, ModelInferResponse, ModelInferResponse_InferOutputTensor } from './generated/inference.ts';
+import type {
+  InferParameter,
+  ModelInferRequest,
+  ModelInferResponse,
+  ModelInferResponse_InferOutputTensor,
+} from './generated/inference.ts';
 import { decodeTensor, encodeTensor, type InputTensor, type Tensor } from './tensors.ts';
 import { decodeTypedContents } from './typed-contents.ts';
 
@@ -51,7 +56,13 @@ export function toInferMessage(request: InferRequest, place: ErrorPlace): ModelI
     id,
     parameters: new Map(Object.entries(parameters).map(([name, value]) => [name, toParameter(value)])),
     rawInputContents: inputs.map((input) => encodeOrExplain(input, place)),
-    inputs: inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: shape.map(BigInt), parameters: new Map(), contents: undefined })),
+    inputs: inputs.map(({ name, datatype, shape }) => ({
+      name,
+      datatype,
+      shape: shape.map(BigInt),
+      parameters: new Map(),
+      contents: undefined,
+    })),
     outputs: outputs.map((name) => ({ name, parameters: new Map() })),
   };
 }
@@ -61,13 +72,22 @@ export function toInferMessage(request: InferRequest, place: ErrorPlace): ModelI
  *
  * @throws InferenceError BAD_RESPONSE when the response contradicts itself or lacks an output that was asked for
  */
-export function fromInferMessage(response: ModelInferResponse, requested: readonly string[], place: ErrorPlace): InferResult {
+export function fromInferMessage(
+  response: ModelInferResponse,
+  requested: readonly string[],
+  place: ErrorPlace,
+): InferResult {
   const { outputs, rawOutputContents } = response;
   if (rawOutputContents.length > 0 && rawOutputContents.length !== outputs.length) {
-    throw new InferenceError('BAD_RESPONSE', `the answer has ${outputs.length} outputs and the raw data of ${rawOutputContents.length}`, place);
+    throw new InferenceError(
+      'BAD_RESPONSE',
+      `the answer has ${outputs.length} outputs and the raw data of ${rawOutputContents.length}`,
+      place,
+    );
   }
   const missing = requested.find((name) => !outputs.some((output) => output.name === name));
-  if (missing !== undefined) throw new InferenceError('BAD_RESPONSE', `the answer lacks the output '${missing}'`, place);
+  if (missing !== undefined)
+    throw new InferenceError('BAD_RESPONSE', `the answer lacks the output '${missing}'`, place);
   try {
     return {
       model: response.modelName,
@@ -89,9 +109,14 @@ export function outputOf<D extends Datatype>(result: InferResult, name: string, 
   const place = { model: result.model, version: result.version };
   const tensor = result.outputs.find((output) => output.name === name);
   if (tensor === undefined) {
-    throw new InferenceError('BAD_RESPONSE', `there is no output '${name}', only ${result.outputs.map((output) => `'${output.name}'`).join(', ') || 'none'}`, place);
+    throw new InferenceError(
+      'BAD_RESPONSE',
+      `there is no output '${name}', only ${result.outputs.map((output) => `'${output.name}'`).join(', ') || 'none'}`,
+      place,
+    );
   }
-  if (tensor.datatype !== datatype) throw new InferenceError('BAD_RESPONSE', `output '${name}' is ${tensor.datatype}, not ${datatype}`, place);
+  if (tensor.datatype !== datatype)
+    throw new InferenceError('BAD_RESPONSE', `output '${name}' is ${tensor.datatype}, not ${datatype}`, place);
   return tensor as Tensor<D>;
 }
 
@@ -106,14 +131,20 @@ function encodeOrExplain(input: InputTensor, place: ErrorPlace): Uint8Array {
   try {
     return encodeTensor(input);
   } catch (error) {
-    throw new InferenceError(error instanceof RangeError ? 'WRONG_SHAPE' : 'WRONG_DTYPE', reasonOf(error), place, error);
+    throw new InferenceError(
+      error instanceof RangeError ? 'WRONG_SHAPE' : 'WRONG_DTYPE',
+      reasonOf(error),
+      place,
+      error,
+    );
   }
 }
 
 function toParameter(value: RequestParameter): InferParameter {
   if (typeof value === 'boolean') return { parameterChoice: { $case: 'boolParam', boolParam: value } };
   if (typeof value === 'string') return { parameterChoice: { $case: 'stringParam', stringParam: value } };
-  if (typeof value === 'number' && !Number.isSafeInteger(value)) return { parameterChoice: { $case: 'doubleParam', doubleParam: value } };
+  if (typeof value === 'number' && !Number.isSafeInteger(value))
+    return { parameterChoice: { $case: 'doubleParam', doubleParam: value } };
   return { parameterChoice: { $case: 'int64Param', int64Param: BigInt(value) } };
 }
 

@@ -1,5 +1,9 @@
 /** How each remote procedure is written and read. Taken from the generated service; only the encoding of ModelInfer is ours. */
-import { GRPCInferenceServiceService as service, ModelInferRequest, type ModelInferResponse } from './generated/inference.ts';
+import {
+  GRPCInferenceServiceService as service,
+  ModelInferRequest,
+  type ModelInferResponse,
+} from './generated/inference.ts';
 
 /** One request, one response. */
 export interface UnaryMethod<Request, Response> {

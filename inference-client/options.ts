@@ -98,7 +98,10 @@ export function resolveOptions(options: InferenceClientOptions): ResolvedOptions
  */
 export function checkedDeadlineMs(option: string, value: number): number {
   if (typeof value === 'number' && value > 0 && value <= timerMsMax) return value;
-  throw new InferenceError('INVALID_CONFIG', `${option} must be a number above 0 and at most ${timerMsMax}, got ${String(value)}`);
+  throw new InferenceError(
+    'INVALID_CONFIG',
+    `${option} must be a number above 0 and at most ${timerMsMax}, got ${String(value)}`,
+  );
 }
 
 function checkedCount(option: string, value: number): number {
@@ -108,8 +111,13 @@ function checkedCount(option: string, value: number): number {
 
 function checkedAddress(address: string): string {
   // grpc-js would take a URL's scheme for a name to resolve, and a missing port for 443: both fail late and far from the cause.
-  if (typeof address !== 'string' || address === '') throw new InferenceError('INVALID_CONFIG', 'address is empty; it must be host:port');
-  if (/^https?:/i.test(address)) throw new InferenceError('INVALID_CONFIG', `address '${address}' is a URL; it must be host:port, and tls says whether to encrypt`);
+  if (typeof address !== 'string' || address === '')
+    throw new InferenceError('INVALID_CONFIG', 'address is empty; it must be host:port');
+  if (/^https?:/i.test(address))
+    throw new InferenceError(
+      'INVALID_CONFIG',
+      `address '${address}' is a URL; it must be host:port, and tls says whether to encrypt`,
+    );
   if (/^(?:unix|dns|ipv4|ipv6|xds):/i.test(address)) return address;
   const port = /:(\d+)$/.exec(address)?.[1];
   if (port !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return address;
@@ -119,6 +127,7 @@ function checkedAddress(address: string): string {
 function checkedTls(tls: InferenceClientOptions['tls']): TlsOptions | undefined {
   if (tls === undefined || tls === false) return undefined;
   if (tls === true) return {};
-  if ((tls.cert === undefined) !== (tls.key === undefined)) throw new InferenceError('INVALID_CONFIG', 'tls.cert and tls.key must be given together');
+  if ((tls.cert === undefined) !== (tls.key === undefined))
+    throw new InferenceError('INVALID_CONFIG', 'tls.cert and tls.key must be given together');
   return tls;
 }

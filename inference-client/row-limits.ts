@@ -18,7 +18,10 @@ export interface RowLimits {
 }
 
 /** Creates the memory of one client; at most 256 models, the oldest go first. */
-export function createRowLimits(modelConfig: (model: string, options: AskOptions) => Promise<ModelConfig>, nowMs: () => number): RowLimits {
+export function createRowLimits(
+  modelConfig: (model: string, options: AskOptions) => Promise<ModelConfig>,
+  nowMs: () => number,
+): RowLimits {
   const known = new Map<string, { readonly rowsMax: number; readonly untilMs: number }>();
 
   return {

@@ -14,7 +14,11 @@ export function rowCount({ model, inputs }: InferRequest): number {
   const [rows] = counts;
   if (counts.length === 1 && rows !== undefined && Number.isSafeInteger(rows) && rows > 0) return rows;
   const shapes = inputs.map(({ name, shape }) => `'${name}' [${shape.join(',')}]`).join(', ');
-  throw new InferenceError('WRONG_SHAPE', `the inputs must share a first dimension of at least 1, got ${shapes || 'no inputs'}`, { model });
+  throw new InferenceError(
+    'WRONG_SHAPE',
+    `the inputs must share a first dimension of at least 1, got ${shapes || 'no inputs'}`,
+    { model },
+  );
 }
 
 /** Cuts a request into parts of at most `rowsMax` rows; the data of the parts are views, not copies. */
@@ -38,11 +42,13 @@ export function splitRows(request: InferRequest, rowsMax: number): InferRequest[
 export function joinRows(results: readonly InferResult[], rowsOfParts: readonly number[]): InferResult {
   const [first] = results;
   if (first === undefined) throw new RangeError('there are no results to join');
-  const bad = (reason: string) => new InferenceError('BAD_RESPONSE', reason, { model: first.model, version: first.version });
+  const bad = (reason: string) =>
+    new InferenceError('BAD_RESPONSE', reason, { model: first.model, version: first.version });
   for (const [index, result] of results.entries()) {
     if (result.version !== first.version) throw bad(`part ${index + 1} was answered by version ${result.version}`);
     const wrong = result.outputs.find(({ shape }) => shape[0] !== rowsOfParts[index]);
-    if (wrong !== undefined) throw bad(`output '${wrong.name}' has shape [${wrong.shape.join(',')}] for ${rowsOfParts[index]} rows`);
+    if (wrong !== undefined)
+      throw bad(`output '${wrong.name}' has shape [${wrong.shape.join(',')}] for ${rowsOfParts[index]} rows`);
   }
   if (results.length === 1) return first;
   return {
@@ -51,8 +57,11 @@ export function joinRows(results: readonly InferResult[], rowsOfParts: readonly 
       joinOutput(
         output,
         results.map((result) => {
-          const same = result.outputs.find(({ name, datatype }) => name === output.name && datatype === output.datatype);
-          if (same === undefined || same.shape.slice(1).join() !== output.shape.slice(1).join()) throw bad(`the parts disagree on output '${output.name}'`);
+          const same = result.outputs.find(
+            ({ name, datatype }) => name === output.name && datatype === output.datatype,
+          );
+          if (same === undefined || same.shape.slice(1).join() !== output.shape.slice(1).join())
+            throw bad(`the parts disagree on output '${output.name}'`);
           return same;
         }),
       ),
@@ -73,7 +82,9 @@ export async function inferRows(
   for (const [index, part] of parts.entries()) {
     const deadlineMs = endMs - nowMs();
     if (deadlineMs <= 0) {
-      throw new InferenceError('DEADLINE_EXCEEDED', `Deadline exceeded after ${index} of ${parts.length} parts`, { model: request.model });
+      throw new InferenceError('DEADLINE_EXCEEDED', `Deadline exceeded after ${index} of ${parts.length} parts`, {
+        model: request.model,
+      });
     }
     const version = results[0]?.version || part.version;
     results.push(await infer({ ...part, deadlineMs, ...(version !== undefined && { version }) }));
@@ -84,7 +95,10 @@ export async function inferRows(
 function sliceRows(input: InputTensor, rows: number, from: number, count: number): InputTensor {
   const elementsPerRow = input.data.length / rows;
   if (!Number.isInteger(elementsPerRow)) {
-    throw new InferenceError('WRONG_SHAPE', `input '${input.name}': ${input.data.length} elements cannot be ${rows} rows`);
+    throw new InferenceError(
+      'WRONG_SHAPE',
+      `input '${input.name}': ${input.data.length} elements cannot be ${rows} rows`,
+    );
   }
   const [start, end] = [from * elementsPerRow, (from + count) * elementsPerRow];
   const data = ArrayBuffer.isView(input.data) ? input.data.subarray(start, end) : input.data.slice(start, end);
@@ -93,7 +107,8 @@ function sliceRows(input: InputTensor, rows: number, from: number, count: number
 
 function joinOutput(model: Tensor, parts: readonly Tensor[]): Tensor {
   const shape = [parts.reduce((rows, { shape: [count = 0] }) => rows + count, 0), ...model.shape.slice(1)];
-  if (model.datatype === 'BYTES') return { ...model, shape, data: parts.flatMap((part) => part.data as readonly Uint8Array[]) };
+  if (model.datatype === 'BYTES')
+    return { ...model, shape, data: parts.flatMap((part) => part.data as readonly Uint8Array[]) };
   const length = parts.reduce((sum, { data }) => sum + data.length, 0);
   const data = new (model.data.constructor as new (length: number) => Float32Array)(length);
   let at = 0;

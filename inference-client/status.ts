@@ -50,7 +50,11 @@ const rows: readonly Row[] = [
   // INTERNAL is ambiguous: grpc-js uses it for what it could not write or read and for streams that broke, Triton for a model that failed.
   { status: Status.INTERNAL, text: /^request message serialization failure/i, code: 'INVALID_INPUT' },
   { status: Status.INTERNAL, text: /^response message parsing error/i, code: 'BAD_RESPONSE' },
-  { status: Status.INTERNAL, text: /rst_stream|connection (?:reset|dropped)|http\/?2 error/i, code: 'SERVER_UNAVAILABLE' },
+  {
+    status: Status.INTERNAL,
+    text: /rst_stream|connection (?:reset|dropped)|http\/?2 error/i,
+    code: 'SERVER_UNAVAILABLE',
+  },
 
   // We did not cancel (that is decided before this table), so the other side dropped the call, as servers do when they stop.
   { status: Status.CANCELLED, code: 'SERVER_UNAVAILABLE' },
@@ -58,13 +62,21 @@ const rows: readonly Row[] = [
 
 /** The code for a status and its text. INTERNAL, UNKNOWN, ABORTED and all the rest are failures of the server that may pass. */
 export function codeOfStatus(status: Status, text: string, method?: string): InferenceErrorCode {
-  const row = rows.find((candidate) => candidate.status === status && (candidate.method === undefined || candidate.method === method) && (candidate.text === undefined || candidate.text.test(text)));
+  const row = rows.find(
+    (candidate) =>
+      candidate.status === status &&
+      (candidate.method === undefined || candidate.method === method) &&
+      (candidate.text === undefined || candidate.text.test(text)),
+  );
   return row?.code ?? 'SERVER_ERROR';
 }
 
 /** What grpc-js says of a connection that it could not make, and what that means. The first that matches counts. */
 const connectionTroubles: readonly [RegExp, string][] = [
-  [/protocol error/i, "what answers there does not speak HTTP/2, as gRPC does; it may be an HTTP port (Triton's gRPC port is usually 8001, 8000 is HTTP)"],
+  [
+    /protocol error/i,
+    "what answers there does not speak HTTP/2, as gRPC does; it may be an HTTP port (Triton's gRPC port is usually 8001, 8000 is HTTP)",
+  ],
   [/wrong version number|packet length too long/i, 'what answers there does not use TLS, and this client does'],
   [/no application protocol/i, 'what answers there uses TLS and does not speak HTTP/2, as gRPC does'],
   [/failed to connect/i, 'the connection was taken and closed at once, as a server does that expects TLS'],
@@ -77,7 +89,11 @@ export function fromServiceError(error: ServiceError, place: ErrorPlace): Infere
 
 function reasonOf({ details, message }: ServiceError): string {
   // The time stands in the log, and an empty note says nothing.
-  const reason = (details || message).replace(/\s*\(\d{4}-[\d:.TZ-]+\)/, '').replace(/\s*Resolution note:\s*$/, '').replaceAll(/\s*\n\s*/g, ' ');
-  const trouble = reason.startsWith('No connection established') && connectionTroubles.find(([pattern]) => pattern.test(reason));
+  const reason = (details || message)
+    .replace(/\s*\(\d{4}-[\d:.TZ-]+\)/, '')
+    .replace(/\s*Resolution note:\s*$/, '')
+    .replaceAll(/\s*\n\s*/g, ' ');
+  const trouble =
+    reason.startsWith('No connection established') && connectionTroubles.find(([pattern]) => pattern.test(reason));
   return trouble ? `${trouble[1]}: ${reason}` : reason;
 }

@@ -1,15 +1,34 @@
 /** Tensors in memory, and their raw form on the wire: little-endian, row-major, no copy where none is needed. */
 import { endianness } from 'node:os';
 import { decodeBytes, encodeBytes } from './bytes.ts';
-import { type DataOfDatatype, type Datatype, fixedWidthDatatypes, type FixedWidthDatatype, isDatatype, isFixedWidthDatatype } from './datatypes.ts';
+import {
+  type DataOfDatatype,
+  type Datatype,
+  fixedWidthDatatypes,
+  type FixedWidthDatatype,
+  isDatatype,
+  isFixedWidthDatatype,
+} from './datatypes.ts';
 
 /** A tensor as the server returned it. `datatype` tells the type of `data`; `shape` includes the row dimension. */
 export type Tensor<D extends Datatype = Datatype> = {
-  [K in D]: { readonly name: string; readonly datatype: K; readonly shape: readonly number[]; readonly data: DataOfDatatype[K] };
+  [K in D]: {
+    readonly name: string;
+    readonly datatype: K;
+    readonly shape: readonly number[];
+    readonly data: DataOfDatatype[K];
+  };
 }[D];
 
 /** A tensor to send. Elements of BYTES may also be strings, sent as UTF-8. */
-export type InputTensor = Tensor<FixedWidthDatatype> | { readonly name: string; readonly datatype: 'BYTES'; readonly shape: readonly number[]; readonly data: readonly (Uint8Array | string)[] };
+export type InputTensor =
+  | Tensor<FixedWidthDatatype>
+  | {
+      readonly name: string;
+      readonly datatype: 'BYTES';
+      readonly shape: readonly number[];
+      readonly data: readonly (Uint8Array | string)[];
+    };
 
 /** Any of the typed arrays that hold fixed-width elements. */
 export type FixedWidthData = DataOfDatatype[FixedWidthDatatype];
@@ -25,7 +44,8 @@ const isLittleEndian = endianness() === 'LE';
 export function elementCount(shape: readonly number[]): number {
   let count = 1;
   for (const dimension of shape) {
-    if (!Number.isSafeInteger(dimension) || dimension < 0) throw new RangeError(`shape [${shape.join(',')}] has a dimension that is not a whole number of 0 or more`);
+    if (!Number.isSafeInteger(dimension) || dimension < 0)
+      throw new RangeError(`shape [${shape.join(',')}] has a dimension that is not a whole number of 0 or more`);
     count *= dimension;
   }
   if (!Number.isSafeInteger(count)) throw new RangeError(`shape [${shape.join(',')}] has too many elements`);
@@ -41,14 +61,22 @@ export function elementCount(shape: readonly number[]): number {
 export function encodeTensor({ name, datatype, shape, data }: InputTensor): Uint8Array {
   assertLittleEndian();
   // JavaScript callers and `as` casts reach this too, so the types are checked at run time.
-  if (!isDatatype(datatype)) throw new TypeError(`input '${name}': '${String(datatype)}' is not a datatype of the protocol`);
+  if (!isDatatype(datatype))
+    throw new TypeError(`input '${name}': '${String(datatype)}' is not a datatype of the protocol`);
   const expected = datatype === 'BYTES' ? Array : fixedWidthDatatypes[datatype].arrayType;
-  if (!(data instanceof expected)) throw new TypeError(`input '${name}': the data of ${datatype} must be a ${expected.name}, got ${nameOfType(data)}`);
+  if (!(data instanceof expected))
+    throw new TypeError(`input '${name}': the data of ${datatype} must be a ${expected.name}, got ${nameOfType(data)}`);
   const count = elementCount(shape);
-  if (data.length !== count) throw new RangeError(`input '${name}': shape [${shape.join(',')}] means ${count} elements, the data has ${data.length}`);
+  if (data.length !== count)
+    throw new RangeError(
+      `input '${name}': shape [${shape.join(',')}] means ${count} elements, the data has ${data.length}`,
+    );
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const wrong = data.find((element) => typeof element !== 'string' && !(element instanceof Uint8Array));
-  if (wrong !== undefined) throw new TypeError(`input '${name}': an element of BYTES must be a string or a Uint8Array, got ${nameOfType(wrong)}`);
+  if (wrong !== undefined)
+    throw new TypeError(
+      `input '${name}': an element of BYTES must be a string or a Uint8Array, got ${nameOfType(wrong)}`,
+    );
   return encodeBytes(data);
 }
 
@@ -65,7 +93,9 @@ export function decodeTensor(name: string, datatype: string, shape: readonly num
   if (!isFixedWidthDatatype(datatype)) return { name, datatype, shape, data: decodeBytes(raw, count) };
   const { bytesPerElement, arrayType } = fixedWidthDatatypes[datatype];
   if (raw.byteLength !== count * bytesPerElement) {
-    throw new RangeError(`tensor '${name}': shape [${shape.join(',')}] of ${datatype} takes ${count * bytesPerElement} bytes, there are ${raw.byteLength}`);
+    throw new RangeError(
+      `tensor '${name}': shape [${shape.join(',')}] of ${datatype} takes ${count * bytesPerElement} bytes, there are ${raw.byteLength}`,
+    );
   }
   // gRPC hands out views that begin anywhere; a typed array must begin at a multiple of its width.
   const aligned = raw.byteOffset % bytesPerElement === 0 ? raw : new Uint8Array(raw);

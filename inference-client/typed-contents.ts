@@ -28,14 +28,24 @@ const fieldOfDatatype = {
  * @throws TypeError when the datatype has no typed form or another field is filled
  * @throws RangeError when the number of elements is not what the shape says
  */
-export function decodeTypedContents(name: string, datatype: string, shape: readonly number[], contents: InferTensorContents): Tensor {
-  if (!Object.hasOwn(fieldOfDatatype, datatype)) throw new TypeError(`tensor '${name}': datatype '${datatype}' has no typed contents; send it raw`);
+export function decodeTypedContents(
+  name: string,
+  datatype: string,
+  shape: readonly number[],
+  contents: InferTensorContents,
+): Tensor {
+  if (!Object.hasOwn(fieldOfDatatype, datatype))
+    throw new TypeError(`tensor '${name}': datatype '${datatype}' has no typed contents; send it raw`);
   const field = fieldOfDatatype[datatype as keyof typeof fieldOfDatatype];
   const other = Object.entries(contents).find(([key, values]) => key !== field && (values as unknown[]).length > 0);
-  if (other !== undefined) throw new TypeError(`tensor '${name}': datatype ${datatype} belongs into ${field}, but ${other[0]} is filled`);
+  if (other !== undefined)
+    throw new TypeError(`tensor '${name}': datatype ${datatype} belongs into ${field}, but ${other[0]} is filled`);
   const values = contents[field];
   const count = elementCount(shape);
-  if (values.length !== count) throw new RangeError(`tensor '${name}': shape [${shape.join(',')}] means ${count} elements, there are ${values.length}`);
+  if (values.length !== count)
+    throw new RangeError(
+      `tensor '${name}': shape [${shape.join(',')}] means ${count} elements, there are ${values.length}`,
+    );
   if (!isFixedWidthDatatype(datatype)) return { name, datatype: 'BYTES', shape, data: contents.bytesContents };
   const data = new fixedWidthDatatypes[datatype].arrayType(count);
   // Numbers and bigints never mix here: the field was chosen by the datatype.

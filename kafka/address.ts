@@ -21,6 +21,8 @@ const keepAliveMs = 60_000;
 /** As kafkajs makes its sockets, and to IPv6 addresses, too. */
 export const kafkaSocket: ISocketFactory = ({ host: name, port, ssl, onConnect }) => {
   const host = hostOf(name);
-  const socket = ssl ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...ssl }, onConnect) : connect({ host, port }, onConnect);
+  const socket = ssl
+    ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
+    : connect({ host, port }, onConnect);
   return socket.setKeepAlive(true, keepAliveMs);
 };

@@ -65,14 +65,19 @@ export interface Aborted {
  * producer's transactions follow each other, so one of its batches is aborted if it lies between the first offset of an aborted one
  * and the marker that ends it.
  */
-export function firstVisible(batches: readonly BatchHeader[], aborted: readonly Aborted[], from: number): BatchHeader | undefined {
+export function firstVisible(
+  batches: readonly BatchHeader[],
+  aborted: readonly Aborted[],
+  from: number,
+): BatchHeader | undefined {
   const isOpen = new Set<string>();
   const left = aborted.toSorted((a, b) => a.firstOffset - b.firstOffset);
   for (const batch of batches) {
     while (left.length > 0 && left[0]!.firstOffset <= batch.baseOffset) isOpen.add(left.shift()!.producerId);
     const isMarker = batch.isTransactional && !batch.hasRecords;
     if (isMarker) isOpen.delete(batch.producerId);
-    else if (batch.hasRecords && batch.lastOffset >= from && !(batch.isTransactional && isOpen.has(batch.producerId))) return batch;
+    else if (batch.hasRecords && batch.lastOffset >= from && !(batch.isTransactional && isOpen.has(batch.producerId)))
+      return batch;
   }
   return undefined;
 }

@@ -14,7 +14,10 @@ export interface ClockWatchOptions {
  *
  * @returns a function that ends the watch
  */
-export function watchClock(onSetBack: (byMs: number) => void, { leastMs, everyMs = 1_000, wallMs = Date.now, nowMs = () => performance.now() }: ClockWatchOptions): () => void {
+export function watchClock(
+  onSetBack: (byMs: number) => void,
+  { leastMs, everyMs = 1_000, wallMs = Date.now, nowMs = () => performance.now() }: ClockWatchOptions,
+): () => void {
   let aheadMs = wallMs() - nowMs();
   const timer = setInterval(() => {
     const beforeMs = aheadMs;

@@ -43,14 +43,17 @@ const metadataMaxAgeMs = 2_000;
  * them.
  */
 export function createCluster(kafka: Kafka): Cluster {
-  const symbol = Object.getOwnPropertySymbols(kafka).find(({ description }) => description === 'private:Kafka:createCluster');
+  const symbol = Object.getOwnPropertySymbols(kafka).find(
+    ({ description }) => description === 'private:Kafka:createCluster',
+  );
   if (!symbol) throw new Error('this is not the kafkajs that was tested: its client makes no clusters');
   const create = (kafka as unknown as Record<symbol, (options: object) => Cluster>)[symbol]!;
   const cluster = create({ metadataMaxAge: metadataMaxAgeMs, allowAutoTopicCreation: false });
   const { createBroker } = cluster.brokerPool;
   cluster.brokerPool.createBroker = (options) => {
     const broker = createBroker(options);
-    broker.metadata = (topics = []) => send(broker, 'Metadata', { topics, allowAutoTopicCreation: false }, refuseOnlyTopics);
+    broker.metadata = (topics = []) =>
+      send(broker, 'Metadata', { topics, allowAutoTopicCreation: false }, refuseOnlyTopics);
     return broker;
   };
   return cluster;
@@ -62,7 +65,11 @@ export function send<T>(broker: Broker, name: string, fields: object, parse: (de
   return sendAs(broker, request, { decode: response.decode, parse: async (decoded) => parse(decoded) });
 }
 
-export function sendAs<T>(broker: Broker, request: object, response: { decode(raw: unknown): Promise<unknown>; parse(decoded: unknown): Promise<T> }): Promise<T> {
+export function sendAs<T>(
+  broker: Broker,
+  request: object,
+  response: { decode(raw: unknown): Promise<unknown>; parse(decoded: unknown): Promise<T> },
+): Promise<T> {
   return broker.connectionPool.send({ request, response }) as Promise<T>;
 }
 

@@ -41,14 +41,21 @@ export class Commits {
         begin: () => {
           this.#waiting.delete(partition);
           this.#underWay.add(partition);
-          const stuck = setTimeout(() => this.onStuck(new Error(`a commit of partition ${partition} has been under way for ${stuckMs / 1_000} s`)), stuckMs);
+          const stuck = setTimeout(
+            () =>
+              this.onStuck(new Error(`a commit of partition ${partition} has been under way for ${stuckMs / 1_000} s`)),
+            stuckMs,
+          );
           stuck.unref();
-          this.send(partition, offset, metadata).then(resolve, reject).finally(() => {
-            clearTimeout(timer);
-            clearTimeout(stuck);
-            this.#underWay.delete(partition);
-            this.#waiting.get(partition)?.begin();
-          }).catch(() => undefined);
+          this.send(partition, offset, metadata)
+            .then(resolve, reject)
+            .finally(() => {
+              clearTimeout(timer);
+              clearTimeout(stuck);
+              this.#underWay.delete(partition);
+              this.#waiting.get(partition)?.begin();
+            })
+            .catch(() => undefined);
         },
         drop: () => fail('the group gave its partitions out anew meanwhile'),
       };

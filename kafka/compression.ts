@@ -38,9 +38,15 @@ const codecs: readonly (readonly [name: string, inflate: Inflate])[] = [
 ];
 
 /** Inflates a batch's records. Throws an UnreadableError when they cannot be, or would become too large. */
-export async function inflate(codec: number, bytes: Buffer, budget: InflateBudget, bytesMax = batchBytesMax): Promise<Buffer> {
+export async function inflate(
+  codec: number,
+  bytes: Buffer,
+  budget: InflateBudget,
+  bytesMax = batchBytesMax,
+): Promise<Buffer> {
   const known = codecs[codec];
-  if (!known) throw new UnreadableError(`a record batch with codec ${codec}, which is newer than this version of Headrace`);
+  if (!known)
+    throw new UnreadableError(`a record batch with codec ${codec}, which is newer than this version of Headrace`);
   if (codec === 0) return bytes;
   const [name, inflateBytes] = known;
   try {
@@ -49,9 +55,14 @@ export async function inflate(codec: number, bytes: Buffer, budget: InflateBudge
     return inflated;
   } catch (error) {
     if (error instanceof TooLargeError || (error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE') {
-      throw new UnreadableError(`a ${name} record batch of ${bytes.length} bytes that inflates to more than ${bytesMax}; lower batch.size at its producer, or max.message.bytes of the topic`, { cause: error });
+      throw new UnreadableError(
+        `a ${name} record batch of ${bytes.length} bytes that inflates to more than ${bytesMax}; lower batch.size at its producer, or max.message.bytes of the topic`,
+        { cause: error },
+      );
     }
-    throw new UnreadableError(`a ${name} record batch of ${bytes.length} bytes that cannot be inflated`, { cause: error });
+    throw new UnreadableError(`a ${name} record batch of ${bytes.length} bytes that cannot be inflated`, {
+      cause: error,
+    });
   }
 }
 
@@ -101,7 +112,9 @@ function inflateLz4(bytes: Buffer, bytesMax: number): Buffer {
 }
 
 /** Node's own zstd where it has one (22.15 and later), else one in WebAssembly. */
-const nodeZstd = (zlib as unknown as { zstdDecompressSync?(bytes: Buffer, options: { maxOutputLength: number }): Buffer }).zstdDecompressSync;
+const nodeZstd = (
+  zlib as unknown as { zstdDecompressSync?(bytes: Buffer, options: { maxOutputLength: number }): Buffer }
+).zstdDecompressSync;
 let wasmZstd: Promise<typeof import('@bokuweb/zstd-wasm')> | undefined;
 
 async function inflateZstd(bytes: Buffer, bytesMax: number): Promise<Buffer> {

@@ -37,7 +37,11 @@ export async function connectKafka(config: Config, log: Logger, role: string): P
   const admin = newKafka({ ...options, logCreator: silent }).admin();
   try {
     // Where a server is silent, kafkajs's own connecting ends well; only an answer proves a broker.
-    await within(connectTimeoutMs, admin.connect().then(() => admin.describeCluster()), `no answer within ${connectTimeoutMs / 1_000} s`);
+    await within(
+      connectTimeoutMs,
+      admin.connect().then(() => admin.describeCluster()),
+      `no answer within ${connectTimeoutMs / 1_000} s`,
+    );
   } catch (error) {
     throw new Error(await describeFailure(error, config.kafka, options), { cause: error });
   } finally {
@@ -49,7 +53,9 @@ export async function connectKafka(config: Config, log: Logger, role: string): P
 
 /** One sentence that says what is wrong, and with which setting. */
 async function describeFailure(error: unknown, kafka: Config['kafka'], options: KafkaConfig): Promise<string> {
-  const found = await Promise.all(kafka.brokers.slice(0, brokersDiagnosedMax).map((address) => tryAlone(address, kafka, options)));
+  const found = await Promise.all(
+    kafka.brokers.slice(0, brokersDiagnosedMax).map((address) => tryAlone(address, kafka, options)),
+  );
   const known = found.filter((each) => each !== undefined);
   if (known.length > 0) return `no Kafka can be used: ${known.join('; ')}`;
   return `no Kafka answers at ${kafka.brokers.join(', ')}; check KAFKA_BROKERS and its TLS and SASL settings (${troubleOf(error).message})`;
@@ -59,10 +65,16 @@ async function describeFailure(error: unknown, kafka: Config['kafka'], options: 
 async function tryAlone(address: string, kafka: Config['kafka'], options: KafkaConfig): Promise<string | undefined> {
   const admin = newKafka({ ...options, brokers: [address], retry: { retries: 0 }, logCreator: silent }).admin();
   try {
-    await within(aloneTimeoutMs, admin.connect().then(() => admin.describeCluster()), 'no answer');
+    await within(
+      aloneTimeoutMs,
+      admin.connect().then(() => admin.describeCluster()),
+      'no answer',
+    );
     return undefined;
   } catch (error) {
-    return await diagnose(troubleOf(error), { address, kafka, ssl: options.ssl as object | undefined }).catch(() => undefined);
+    return await diagnose(troubleOf(error), { address, kafka, ssl: options.ssl as object | undefined }).catch(
+      () => undefined,
+    );
   } finally {
     void admin.disconnect().catch(() => undefined);
   }
@@ -94,14 +106,24 @@ function optionsOf({ kafka }: Config, role: string): KafkaConfig {
     enforceRequestTimeout: true,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
     ...(kafka.tls ? { ssl: tlsOf(kafka) } : {}),
-    ...(kafka.saslMechanism ? { sasl: { mechanism: kafka.saslMechanism, username: kafka.saslUsername, password: kafka.saslPassword } as SASLOptions } : {}),
+    ...(kafka.saslMechanism
+      ? {
+          sasl: {
+            mechanism: kafka.saslMechanism,
+            username: kafka.saslUsername,
+            password: kafka.saslPassword,
+          } as SASLOptions,
+        }
+      : {}),
   };
 }
 
 function tlsOf({ tlsCaFile, tlsCertFile, tlsKeyFile }: Config['kafka']): Exclude<KafkaConfig['ssl'], boolean> {
   return {
     ca: tlsCaFile ? [readCertificates({ env: 'KAFKA_TLS_CA_FILE', path: tlsCaFile })] : undefined,
-    ...(tlsCertFile && tlsKeyFile ? readKeyPair({ env: 'KAFKA_TLS_CERT_FILE', path: tlsCertFile }, { env: 'KAFKA_TLS_KEY_FILE', path: tlsKeyFile }) : {}),
+    ...(tlsCertFile && tlsKeyFile
+      ? readKeyPair({ env: 'KAFKA_TLS_CERT_FILE', path: tlsCertFile }, { env: 'KAFKA_TLS_KEY_FILE', path: tlsKeyFile })
+      : {}),
   };
 }
 

@@ -31,7 +31,10 @@ export function createKafkaSource(kafka: Kafka, options: KafkaSourceOptions): So
   return tellingRights(createSource(kafka, options), options);
 }
 
-function createSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDeadlineMs, logs = createLogReader(kafka) }: KafkaSourceOptions): Source {
+function createSource(
+  kafka: Kafka,
+  { topic, groupId, sessionTimeoutMs, commitDeadlineMs, logs = createLogReader(kafka) }: KafkaSourceOptions,
+): Source {
   installLossOfBrokers();
   installFetchDecoding();
   const admin = kafka.admin();
@@ -49,7 +52,8 @@ function createSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDe
   });
   let crashed: SourceHandlers['crashed'] = () => {};
   const commits = new Commits(
-    async (partition, offset, metadata) => consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }]),
+    async (partition, offset, metadata) =>
+      consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }]),
     commitDeadlineMs,
     (error) => crashed(error),
   );
@@ -71,7 +75,10 @@ function createSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDe
       // Before the handlers hear of the new assignment, which commits anew.
       consumer.on(consumer.events.GROUP_JOIN, () => commits.dropWaiting());
       listen(consumer, handlers, topic, polls);
-      unwatchClock = watchClock((byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)), { leastMs: sessionTimeoutMs / 3 });
+      unwatchClock = watchClock(
+        (byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)),
+        { leastMs: sessionTimeoutMs / 3 },
+      );
       // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
       await consumer.subscribe({ topic, fromBeginning: true });
       await consumer.run({
@@ -100,13 +107,29 @@ function createSource(kafka: Kafka, { topic, groupId, sessionTimeoutMs, commitDe
     poll: () => polls.poll(),
     commit: (partition, offset, metadata) => commits.commit(partition, offset, metadata),
     commitAll(offsets, metadata) {
-      const partitions = [...offsets].map(([partition, offset]) => ({ topic, partition, offset: String(offset), metadata }));
-      return within(commitAllDeadlineMs, consumer.commitOffsets(partitions), `no answer to a commit within ${commitAllDeadlineMs / 1_000} s`);
+      const partitions = [...offsets].map(([partition, offset]) => ({
+        topic,
+        partition,
+        offset: String(offset),
+        metadata,
+      }));
+      return within(
+        commitAllDeadlineMs,
+        consumer.commitOffsets(partitions),
+        `no answer to a commit within ${commitAllDeadlineMs / 1_000} s`,
+      );
     },
     async committed() {
-      const [answer] = await within(askDeadlineMs, admin.fetchOffsets({ groupId, topics: [topic] }), `the group's commits are not known within ${askDeadlineMs / 1_000} s`);
+      const [answer] = await within(
+        askDeadlineMs,
+        admin.fetchOffsets({ groupId, topics: [topic] }),
+        `the group's commits are not known within ${askDeadlineMs / 1_000} s`,
+      );
       return new Map(
-        (answer?.partitions ?? []).map(({ partition, offset, metadata }) => [partition, { offset: offset === '-1' ? null : Number(offset), metadata }]),
+        (answer?.partitions ?? []).map(({ partition, offset, metadata }) => [
+          partition,
+          { offset: offset === '-1' ? null : Number(offset), metadata },
+        ]),
       );
     },
     bounds: () => logs.ends(topic),
@@ -146,7 +169,10 @@ function listen(consumer: Consumer, handlers: SourceHandlers, topic: string, pol
  * A poll whose records were all invisible (an aborted transaction, control records) never reaches `eachBatch`, and kafkajs goes on
  * behind it. The event does not say which offset was asked for: where it begins is the first offset that the poll held.
  */
-function onFilteredFetch({ partition, firstOffset, lastOffset, highWatermark }: BatchProcessPayload, handlers: SourceHandlers): void {
+function onFilteredFetch(
+  { partition, firstOffset, lastOffset, highWatermark }: BatchProcessPayload,
+  handlers: SourceHandlers,
+): void {
   handlers.fetched({
     partition,
     // Without a first offset all that came lies below the offset that was asked for, and kafkajs names that one as the last.
@@ -161,7 +187,11 @@ function onFilteredFetch({ partition, firstOffset, lastOffset, highWatermark }: 
 type BatchProcessPayload = ConsumerStartBatchProcessEvent['payload'];
 
 /** Hands the fetch on; what was not taken will be polled again. kafkajs polls again when this resolves. */
-async function onFetch({ batch, resolveOffset }: EachBatchPayload, handlers: SourceHandlers, polls: PollRest): Promise<void> {
+async function onFetch(
+  { batch, resolveOffset }: EachBatchPayload,
+  handlers: SourceHandlers,
+  polls: PollRest,
+): Promise<void> {
   const fetchedOffset = Number((batch as unknown as { fetchedOffset: string }).fetchedOffset);
   const { records, unreadable } = toRecords(batch.messages);
   const taken = handlers.fetched({

@@ -112,12 +112,17 @@ async function heartbeatAnywhere(group: ConsumerGroup, heartbeat: () => Promise<
 
 /** Makes all consumers of this process bear the loss of a broker. May be called again. */
 export function installLossOfBrokers(): void {
-  const { prototype } = createRequire(import.meta.url)('kafkajs/src/consumer/consumerGroup') as { prototype: ConsumerGroup };
+  const { prototype } = createRequire(import.meta.url)('kafkajs/src/consumer/consumerGroup') as {
+    prototype: ConsumerGroup;
+  };
   const { heartbeat, recoverFromFetch } = prototype;
   if (heartbeat.isOurs) return;
-  prototype.heartbeat = Object.assign(function heartbeatOfOurs(this: ConsumerGroup, options: { interval: number }) {
-    return heartbeatAnywhere(this, () => heartbeat.call(this, options));
-  }, { isOurs: true as const });
+  prototype.heartbeat = Object.assign(
+    function heartbeatOfOurs(this: ConsumerGroup, options: { interval: number }) {
+      return heartbeatAnywhere(this, () => heartbeat.call(this, options));
+    },
+    { isOurs: true as const },
+  );
   prototype.recoverFromFetch = async function recoverOrRest(error) {
     this.instrumentationEmitter.emit('consumer.fetch', { numberOfBatches: failedPoll });
     try {

@@ -16,11 +16,24 @@ interface Trouble {
   broker?: string;
 }
 
-const untrusted = ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'CERT_UNTRUSTED', 'CERT_SIGNATURE_FAILURE'];
+const untrusted = [
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_UNTRUSTED',
+  'CERT_SIGNATURE_FAILURE',
+];
 /** Alerts by which a server tells that it does not like our certificate, or that there is none. */
-const aboutOurCertificate = /ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_REVOKED|CERTIFICATE_EXPIRED|CERTIFICATE_UNKNOWN|UNKNOWN_CA|CERTIFICATE_REQUIRED)$/;
+const aboutOurCertificate =
+  /ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_REVOKED|CERTIFICATE_EXPIRED|CERTIFICATE_UNKNOWN|UNKNOWN_CA|CERTIFICATE_REQUIRED)$/;
 
-const others: Record<Exclude<Speaker, 'kafka' | 'tls'>, string> = { http: 'a web server (it speaks HTTP)', http2: 'a gRPC server', postgres: 'a Postgres server' };
+const others: Record<Exclude<Speaker, 'kafka' | 'tls'>, string> = {
+  http: 'a web server (it speaks HTTP)',
+  http2: 'a gRPC server',
+  postgres: 'a Postgres server',
+};
 
 /** A broker of `KAFKA_BROKERS`, and the client that did not get through. */
 export interface Attempt {
@@ -36,8 +49,15 @@ const accounts = ['KafkaJSNumberOfRetriesExceeded', 'KafkaJSNonRetriableError'];
 /** The failure itself, which kafkajs wraps. */
 export function troubleOf(error: unknown): Trouble {
   let trouble = error as Trouble & { cause?: unknown };
-  while (accounts.includes(trouble.name) && trouble.cause instanceof Error) trouble = trouble.cause as Trouble & { cause?: unknown };
-  return { name: trouble.name, message: messageOf(trouble), code: trouble.code, type: trouble.type, broker: trouble.broker };
+  while (accounts.includes(trouble.name) && trouble.cause instanceof Error)
+    trouble = trouble.cause as Trouble & { cause?: unknown };
+  return {
+    name: trouble.name,
+    message: messageOf(trouble),
+    code: trouble.code,
+    type: trouble.type,
+    broker: trouble.broker,
+  };
 }
 
 /** What is wrong, with which broker, and the setting to change. Undefined when that is not sure. */
@@ -47,7 +67,9 @@ export async function diagnose(trouble: Trouble, attempt: Attempt): Promise<stri
     const what = await diagnoseAt(trouble, { ...attempt, namedBy: 'KAFKA_BROKERS' });
     return what && `${attempt.address} ${what}`;
   }
-  const what = (await diagnoseAt(trouble, { ...attempt, address: broker, namedBy: "the broker's advertised.listeners" })) ?? `cannot be reached (${trouble.message})`;
+  const what =
+    (await diagnoseAt(trouble, { ...attempt, address: broker, namedBy: "the broker's advertised.listeners" })) ??
+    `cannot be reached (${trouble.message})`;
   return `${attempt.address} sends its clients to ${broker}, which ${what}; if that address is wrong from here, change the broker's advertised.listeners`;
 }
 
@@ -55,7 +77,8 @@ export async function diagnose(trouble: Trouble, attempt: Attempt): Promise<stri
 type Named = Attempt & { namedBy: string };
 
 async function diagnoseAt(trouble: Trouble, attempt: Named): Promise<string | undefined> {
-  if (/does not support the requested API version/.test(trouble.message)) return 'speaks the protocol, but not as a broker does: is it the port of a controller?';
+  if (/does not support the requested API version/.test(trouble.message))
+    return 'speaks the protocol, but not as a broker does: is it the port of a controller?';
   if (trouble.code === 'ENOTFOUND') return `has a name that DNS does not know: check ${attempt.namedBy}`;
   return diagnoseTls(trouble, attempt) ?? (await diagnoseSasl(trouble, attempt)) ?? (await diagnoseSpeaker(attempt));
 }
@@ -80,8 +103,12 @@ function diagnoseTls({ code = '', message }: Trouble, { kafka }: Attempt): strin
 
 const alertOf = (code: string) => /ALERT_(.*)$/.exec(code)![1]!.toLowerCase().replaceAll('_', ' ');
 
-async function diagnoseSasl({ name, type, message }: Trouble, { address, kafka, ssl }: Attempt): Promise<string | undefined> {
-  if (type === 'ILLEGAL_SASL_STATE') return 'takes no user and password at this port: unset KAFKA_SASL_MECHANISM, or name the port of its SASL listener';
+async function diagnoseSasl(
+  { name, type, message }: Trouble,
+  { address, kafka, ssl }: Attempt,
+): Promise<string | undefined> {
+  if (type === 'ILLEGAL_SASL_STATE')
+    return 'takes no user and password at this port: unset KAFKA_SASL_MECHANISM, or name the port of its SASL listener';
   if (type === 'UNSUPPORTED_SASL_MECHANISM' || message.endsWith('mechanism is not supported by the server')) {
     const offered = await mechanismsAt(address, ssl);
     return `offers no SASL ${kafka.saslMechanism!.toUpperCase()}${offered.length > 0 ? ` but ${offered.join(', ')}` : ''}: see KAFKA_SASL_MECHANISM`;
@@ -102,7 +129,9 @@ async function diagnoseSpeaker({ address, namedBy, kafka, ssl }: Named): Promise
   } else return `is ${others[speaker]}: check the port in ${namedBy}`;
   if (kafka.saslMechanism) return undefined;
   const offered = await mechanismsAt(address, ssl);
-  return offered.length > 0 ? `wants a user: set KAFKA_SASL_MECHANISM (it offers ${offered.join(', ')}), KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD` : undefined;
+  return offered.length > 0
+    ? `wants a user: set KAFKA_SASL_MECHANISM (it offers ${offered.join(', ')}), KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD`
+    : undefined;
 }
 
 /** True for two spellings of one address. */

@@ -61,7 +61,8 @@ export class EncodedRecords {
     let range: EncodedRange | undefined;
     for (let index = 0; index < this.keyHashes.length; index++) {
       const bytes = this.bytesOf(index) + recordOverheadBytes;
-      if (!range || range.bytes + bytes > bytesMax) ranges.push((range = { records: this, from: index, to: index, bytes: 0 }));
+      if (!range || range.bytes + bytes > bytesMax)
+        ranges.push((range = { records: this, from: index, to: index, bytes: 0 }));
       range.to = index + 1;
       range.bytes += bytes;
     }
@@ -70,12 +71,19 @@ export class EncodedRecords {
 
   /** One range of these messages. */
   range(from: number, to: number): EncodedRange {
-    return { records: this, from, to, bytes: this.starts[to]! - this.starts[from]! + (to - from) * recordOverheadBytes };
+    return {
+      records: this,
+      from,
+      to,
+      bytes: this.starts[to]! - this.starts[from]! + (to - from) * recordOverheadBytes,
+    };
   }
 
   #message({ key, value, headers, partition }: KeyedMessage): void {
     const keyBytes = this.#item(key);
-    this.keyHashes.push(partition ?? (keyBytes < 0 ? -1 : murmur2(this.#bytes, this.#at - keyBytes, this.#at) & 0x7fffffff));
+    this.keyHashes.push(
+      partition ?? (keyBytes < 0 ? -1 : murmur2(this.#bytes, this.#at - keyBytes, this.#at) & 0x7fffffff),
+    );
     if (value === undefined) throw new TypeError('a message without a value');
     this.#item(value);
     if (isList(headers)) this.#headerList(headers);

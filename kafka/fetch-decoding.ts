@@ -2,7 +2,14 @@ import { createRequire } from 'node:module';
 import { hideAborted } from './aborted-transactions.ts';
 import { InflateBudget } from './compression.ts';
 import { decodeMessage } from './old-messages.ts';
-import { decodeBatch, entryBytes, entryBytesMin, firstOffsetOf, formatOf, type FetchedRecord } from './record-batches.ts';
+import {
+  decodeBatch,
+  entryBytes,
+  entryBytesMin,
+  firstOffsetOf,
+  formatOf,
+  type FetchedRecord,
+} from './record-batches.ts';
 import { UnreadableError } from './unreadable-error.ts';
 
 /**
@@ -53,25 +60,32 @@ const firstOf = { logStart: 5, session: 7, clientThrottle: 8, preferredReplica: 
 export function installFetchDecoding(): void {
   const require = createRequire(import.meta.url);
   const { version } = require('kafkajs/package.json') as { version: string };
-  if (version !== knownVersion) throw new Error(`kafkajs is ${version}, and kafka/fetch-decoding.ts knows ${knownVersion}: look at what it replaces`);
+  if (version !== knownVersion)
+    throw new Error(
+      `kafkajs is ${version}, and kafka/fetch-decoding.ts knows ${knownVersion}: look at what it replaces`,
+    );
   const KafkaDecoder = require('kafkajs/src/protocol/decoder') as new (raw: Buffer) => Decoder;
   for (const apiVersion of fetchVersions) {
     const response = require(`kafkajs/src/protocol/requests/fetch/v${apiVersion}/response`) as ResponseModule;
     if (response.decode.isOurs) continue;
-    response.decode = Object.assign((raw: Buffer) => decodeResponse(new KafkaDecoder(raw), apiVersion), { isOurs: true as const });
+    response.decode = Object.assign((raw: Buffer) => decodeResponse(new KafkaDecoder(raw), apiVersion), {
+      isOurs: true as const,
+    });
   }
 }
 
 async function decodeResponse(decoder: Decoder, apiVersion: number): Promise<object> {
   const budget = new InflateBudget();
   const throttleTime = decoder.readInt32();
-  const session = apiVersion >= firstOf.session ? { errorCode: decoder.readInt16(), sessionId: decoder.readInt32() } : {};
+  const session =
+    apiVersion >= firstOf.session ? { errorCode: decoder.readInt16(), sessionId: decoder.readInt32() } : {};
   const responses = await decoder.readArrayAsync(async () => ({
     topicName: decoder.readString(),
     partitions: await decoder.readArrayAsync(() => decodePartition(decoder, apiVersion, budget)),
   }));
   // From this version on it is the client that has to wait, and not the broker that has waited.
-  const throttle = apiVersion >= firstOf.clientThrottle ? { throttleTime: 0, clientSideThrottleTime: throttleTime } : { throttleTime };
+  const throttle =
+    apiVersion >= firstOf.clientThrottle ? { throttleTime: 0, clientSideThrottleTime: throttleTime } : { throttleTime };
   return { ...throttle, ...session, responses };
 }
 
@@ -82,7 +96,10 @@ async function decodePartition(decoder: Decoder, apiVersion: number, budget: Inf
     highWatermark: String(decoder.readInt64()),
     lastStableOffset: String(decoder.readInt64()),
     ...(apiVersion >= firstOf.logStart ? { lastStartOffset: String(decoder.readInt64()) } : {}),
-    abortedTransactions: decoder.readArray(() => ({ producerId: String(decoder.readInt64()), firstOffset: String(decoder.readInt64()) })),
+    abortedTransactions: decoder.readArray(() => ({
+      producerId: String(decoder.readInt64()),
+      firstOffset: String(decoder.readInt64()),
+    })),
     ...(apiVersion >= firstOf.preferredReplica ? { preferredReadReplica: decoder.readInt32() } : {}),
     messages: [] as FetchedMessage[],
   };
@@ -101,7 +118,10 @@ export async function decodeEntries(entries: Buffer, budget: InflateBudget): Pro
     const bytes = entryBytes(entries, at);
     if (at + bytes > entries.length && records.length > 0) return records;
     try {
-      if (bytes < entryBytesMin || at + bytes > entries.length) throw new UnreadableError(`a record batch that says it has ${bytes} bytes, of which the broker sent ${entries.length - at}`);
+      if (bytes < entryBytesMin || at + bytes > entries.length)
+        throw new UnreadableError(
+          `a record batch that says it has ${bytes} bytes, of which the broker sent ${entries.length - at}`,
+        );
       await decodeEntry(entries.subarray(at, at + bytes), formatOf(entries, at), budget, records);
     } catch (error) {
       if (!(error instanceof UnreadableError)) throw error;

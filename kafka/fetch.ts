@@ -30,13 +30,23 @@ const KafkaDecoder = require('kafkajs/src/protocol/decoder') as new (raw: unknow
 const waitMs = 100;
 
 /** Reads a piece of one partition from its leader. At least one batch comes, whatever `bytesMax` is. */
-export async function fetchRaw(broker: Broker, place: { topic: string; partition: number; offset: number; isolationLevel: number; bytesMax: number }): Promise<RawFetch> {
+export async function fetchRaw(
+  broker: Broker,
+  place: { topic: string; partition: number; offset: number; isolationLevel: number; bytesMax: number },
+): Promise<RawFetch> {
   const { topic, partition, offset, isolationLevel, bytesMax } = place;
   const request = createRequest({
-    replicaId: -1, maxWaitTime: waitMs, minBytes: 1, maxBytes: bytesMax, isolationLevel,
+    replicaId: -1,
+    maxWaitTime: waitMs,
+    minBytes: 1,
+    maxBytes: bytesMax,
+    isolationLevel,
     topics: [{ topic, partitions: [{ partition, fetchOffset: String(offset), maxBytes: bytesMax }] }],
   });
-  const [answer] = await sendAs(broker, request, { decode: async (raw) => decode(new KafkaDecoder(raw)), parse: async (decoded) => decoded as RawFetch[] });
+  const [answer] = await sendAs(broker, request, {
+    decode: async (raw) => decode(new KafkaDecoder(raw)),
+    parse: async (decoded) => decoded as RawFetch[],
+  });
   if (!answer) throw new Error(`the broker answers nothing for ${topic}-${partition}`);
   return answer;
 }
@@ -55,6 +65,9 @@ function decodePartition(decoder: Decoder): RawFetch {
   const errorCode = decoder.readInt16();
   const highWatermark = Number(decoder.readInt64());
   decoder.readInt64();
-  const aborted = decoder.readArray((each) => ({ producerId: each.readInt64().toString(), firstOffset: Number(each.readInt64()) }));
+  const aborted = decoder.readArray((each) => ({
+    producerId: each.readInt64().toString(),
+    firstOffset: Number(each.readInt64()),
+  }));
   return { errorCode, highWatermark, aborted: aborted ?? [], records: decoder.readBytes() ?? Buffer.alloc(0) };
 }

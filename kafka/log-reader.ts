@@ -41,9 +41,11 @@ interface OffsetsAnswer {
 
 /** @param cluster another one than that of the client, for tests */
 export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(kafka)): LogReader {
-
   async function leadersOf(topic: string): Promise<Map<number, number>> {
-    await within(metadataDeadlineMs, cluster.addTargetTopic(topic).then(() => cluster.refreshMetadataIfNecessary()));
+    await within(
+      metadataDeadlineMs,
+      cluster.addTargetTopic(topic).then(() => cluster.refreshMetadataIfNecessary()),
+    );
     return new Map(cluster.findTopicPartitionMetadata(topic).map(({ partitionId, leader }) => [partitionId, leader]));
   }
 
@@ -59,14 +61,19 @@ export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(k
     async ends(topic) {
       const found = new Map<number, LogEnds | Error>();
       const byLeader = new Map<number, number[]>();
-      for (const [partition, leader] of await leadersOf(topic)) byLeader.set(leader, [...(byLeader.get(leader) ?? []), partition]);
-      await Promise.all([...byLeader].map(async ([leader, partitions]) => {
-        const ends = leader < 0 ? undefined : await endsAt(cluster, leader, topic, partitions);
-        for (const partition of partitions) found.set(partition, ends instanceof Error ? ends : (ends?.get(partition) ?? withoutLeader(partition)));
-      }));
+      for (const [partition, leader] of await leadersOf(topic))
+        byLeader.set(leader, [...(byLeader.get(leader) ?? []), partition]);
+      await Promise.all(
+        [...byLeader].map(async ([leader, partitions]) => {
+          const ends = leader < 0 ? undefined : await endsAt(cluster, leader, topic, partitions);
+          for (const partition of partitions)
+            found.set(partition, ends instanceof Error ? ends : (ends?.get(partition) ?? withoutLeader(partition)));
+        }),
+      );
       return found;
     },
-    firstRecord: async (topic, partition, from) => within(brokerDeadlineMs, findFirst(await leaderOf(topic, partition), topic, partition, from)),
+    firstRecord: async (topic, partition, from) =>
+      within(brokerDeadlineMs, findFirst(await leaderOf(topic, partition), topic, partition, from)),
     async timeAt(topic, partition, offset) {
       const place = { topic, partition, offset, isolationLevel: isolation.readUncommitted, bytesMax: fetchBytes };
       const { errorCode, records } = await within(brokerDeadlineMs, fetchRaw(await leaderOf(topic, partition), place));
@@ -81,20 +88,37 @@ function withoutLeader(partition: number): Error {
 }
 
 /** Never rejects: a broker that does not answer is the answer for its partitions, and no others. */
-async function endsAt(cluster: Cluster, leader: number, topic: string, partitions: readonly number[]): Promise<Map<number, LogEnds | Error> | Error> {
+async function endsAt(
+  cluster: Cluster,
+  leader: number,
+  topic: string,
+  partitions: readonly number[],
+): Promise<Map<number, LogEnds | Error> | Error> {
   try {
     const ask = async () => {
       const broker = await cluster.findBroker({ nodeId: leader });
-      const offsets = (timestamp: string, isolationLevel: number) => offsetsOf(broker, topic, partitions, timestamp, isolationLevel);
+      const offsets = (timestamp: string, isolationLevel: number) =>
+        offsetsOf(broker, topic, partitions, timestamp, isolationLevel);
       // In this order, because the ends only grow.
       const start = await offsets(earliest, isolation.readCommitted);
       const end = await offsets(latest, isolation.readCommitted);
       return { start, end, highWatermark: await offsets(latest, isolation.readUncommitted) };
     };
-    const { start, end, highWatermark } = await within(brokerDeadlineMs, ask(), `broker ${leader}, which leads it, does not answer within ${brokerDeadlineMs} ms`);
-    return new Map(partitions.map((partition) => [partition, joined(start.get(partition), end.get(partition), highWatermark.get(partition))]));
+    const { start, end, highWatermark } = await within(
+      brokerDeadlineMs,
+      ask(),
+      `broker ${leader}, which leads it, does not answer within ${brokerDeadlineMs} ms`,
+    );
+    return new Map(
+      partitions.map((partition) => [
+        partition,
+        joined(start.get(partition), end.get(partition), highWatermark.get(partition)),
+      ]),
+    );
   } catch (error) {
-    return new Error(`broker ${leader}, which leads it, does not answer: ${(error as Error).message}`, { cause: error });
+    return new Error(`broker ${leader}, which leads it, does not answer: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -103,20 +127,40 @@ type Offset = number | Error | undefined;
 function joined(start: Offset, end: Offset, highWatermark: Offset): LogEnds | Error {
   const failed = [start, end, highWatermark].find((each) => each instanceof Error);
   if (failed instanceof Error) return failed;
-  if (typeof start !== 'number' || typeof end !== 'number' || typeof highWatermark !== 'number') return new Error('the broker does not name it');
+  if (typeof start !== 'number' || typeof end !== 'number' || typeof highWatermark !== 'number')
+    return new Error('the broker does not name it');
   return { start, end, highWatermark: Math.max(end, highWatermark) };
 }
 
-async function offsetsOf(broker: Broker, topic: string, partitions: readonly number[], timestamp: string, isolationLevel: number): Promise<Map<number, number | Error>> {
-  const fields = { isolationLevel, topics: [{ topic, partitions: partitions.map((partition) => ({ partition, timestamp })) }] };
+async function offsetsOf(
+  broker: Broker,
+  topic: string,
+  partitions: readonly number[],
+  timestamp: string,
+  isolationLevel: number,
+): Promise<Map<number, number | Error>> {
+  const fields = {
+    isolationLevel,
+    topics: [{ topic, partitions: partitions.map((partition) => ({ partition, timestamp })) }],
+  };
   const answer = await send(broker, 'ListOffsets', fields, (decoded) => decoded as OffsetsAnswer);
-  return new Map(answer.responses.flatMap((each) => each.partitions).map(({ partition, errorCode, offset }) => [partition, errorCode === 0 ? Number(offset) : errorOf(errorCode)]));
+  return new Map(
+    answer.responses
+      .flatMap((each) => each.partitions)
+      .map(({ partition, errorCode, offset }) => [partition, errorCode === 0 ? Number(offset) : errorOf(errorCode)]),
+  );
 }
 
 async function findFirst(broker: Broker, topic: string, partition: number, from: number): Promise<FoundRecord> {
   let offset = from;
   for (let fetches = 0; fetches < fetchesMax; fetches++) {
-    const { errorCode, aborted, records } = await fetchRaw(broker, { topic, partition, offset, isolationLevel: isolation.readCommitted, bytesMax: fetchBytes });
+    const { errorCode, aborted, records } = await fetchRaw(broker, {
+      topic,
+      partition,
+      offset,
+      isolationLevel: isolation.readCommitted,
+      bytesMax: fetchBytes,
+    });
     if (errorCode !== 0) throw errorOf(errorCode);
     const batches = batchHeaders(records);
     const found = firstVisible(batches, aborted, offset);

@@ -20,11 +20,22 @@ export function lz4InflatedBytes(frame: Buffer, bytesMax: number): number {
   const blockBytesMax = 2 ** (8 + 2 * ((frame.readUInt8(5) >>> 4) & 7));
   const blocksAt = headerBytesMin + (flags & contentSizeFlag ? 8 : 0) + (flags & dictionaryFlag ? 4 : 0);
   const checksumBytes = flags & blockChecksumFlag ? 4 : 0;
-  const most = sumOfBlocks(frame, blocksAt, checksumBytes, (_, isPlain, bytes) => (isPlain ? bytes : Math.min(blockBytesMax, bytes * ratioMax)));
-  return most <= bytesMax ? most : sumOfBlocks(frame, blocksAt, checksumBytes, (at, isPlain, bytes) => (isPlain ? bytes : blockInflatedBytes(frame, at, at + bytes)));
+  const most = sumOfBlocks(frame, blocksAt, checksumBytes, (_, isPlain, bytes) =>
+    isPlain ? bytes : Math.min(blockBytesMax, bytes * ratioMax),
+  );
+  return most <= bytesMax
+    ? most
+    : sumOfBlocks(frame, blocksAt, checksumBytes, (at, isPlain, bytes) =>
+        isPlain ? bytes : blockInflatedBytes(frame, at, at + bytes),
+      );
 }
 
-function sumOfBlocks(frame: Buffer, blocksAt: number, checksumBytes: number, sizeOf: (at: number, isPlain: boolean, bytes: number) => number): number {
+function sumOfBlocks(
+  frame: Buffer,
+  blocksAt: number,
+  checksumBytes: number,
+  sizeOf: (at: number, isPlain: boolean, bytes: number) => number,
+): number {
   let sum = 0;
   for (let at = blocksAt; ; ) {
     const word = frame.readUInt32LE(at);

@@ -54,14 +54,19 @@ function recordOf({ offset, timestamp, timeIsBrokers, key, value }: Message): Fe
 
 function readMessage(entry: Buffer): Message {
   try {
-    if (crc32(entry.subarray(16)) !== entry.readUInt32BE(prefixBytes)) throw new UnreadableError('a message whose checksum differs: it was changed on a disk or on its way');
+    if (crc32(entry.subarray(16)) !== entry.readUInt32BE(prefixBytes))
+      throw new UnreadableError('a message whose checksum differs: it was changed on a disk or on its way');
     const format = entry.readInt8(16);
     const attributes = entry.readInt8(17);
     const cursor = { at: format === 0 ? 18 : 26 };
     return {
-      offset: Number(entry.readBigInt64BE(0)), format, codec: attributes & codecMask,
-      timestamp: format === 0 ? noTimestamp : String(entry.readBigInt64BE(18)), timeIsBrokers: format === 1 && (attributes & logAppendTimeFlag) !== 0,
-      key: readItem(entry, cursor), value: readItem(entry, cursor),
+      offset: Number(entry.readBigInt64BE(0)),
+      format,
+      codec: attributes & codecMask,
+      timestamp: format === 0 ? noTimestamp : String(entry.readBigInt64BE(18)),
+      timeIsBrokers: format === 1 && (attributes & logAppendTimeFlag) !== 0,
+      key: readItem(entry, cursor),
+      value: readItem(entry, cursor),
     };
   } catch (error) {
     throw error instanceof RangeError ? new UnreadableError('a message that ends too early', { cause: error }) : error;
@@ -72,7 +77,8 @@ function readItem(bytes: Buffer, cursor: { at: number }): Buffer | null {
   const length = bytes.readInt32BE(cursor.at);
   cursor.at += 4;
   if (length === -1) return null;
-  if (length < 0 || cursor.at + length > bytes.length) throw new UnreadableError(`a key or value that says it has ${length} bytes`);
+  if (length < 0 || cursor.at + length > bytes.length)
+    throw new UnreadableError(`a key or value that says it has ${length} bytes`);
   cursor.at += length;
   return bytes.subarray(cursor.at - length, cursor.at);
 }

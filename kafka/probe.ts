@@ -14,13 +14,18 @@ const saslHandshakeKey = 17;
  * messages: a client that only sees its connection closed cannot tell a port with TLS from a web server.
  */
 export async function speakerAt(address: string): Promise<Speaker | undefined> {
-  const [plain, tls] = await Promise.all([exchange(connectTcp(placeOf(address)), request(apiVersionsKey, 0)), speaksTls(address)]);
+  const [plain, tls] = await Promise.all([
+    exchange(connectTcp(placeOf(address)), request(apiVersionsKey, 0)),
+    speaksTls(address),
+  ]);
   return speakerOf(plain) ?? (tls ? 'tls' : undefined);
 }
 
 /** The SASL mechanisms that a broker offers there, in Kafka's spelling; empty where it has none, or does not say. */
 export async function mechanismsAt(address: string, ssl: object | undefined): Promise<string[]> {
-  const socket = ssl ? connectTls({ ...placeOf(address), ...serverNameOf(address), ...ssl }) : connectTcp(placeOf(address));
+  const socket = ssl
+    ? connectTls({ ...placeOf(address), ...serverNameOf(address), ...ssl })
+    : connectTcp(placeOf(address));
   const answer = await exchange(socket, request(saslHandshakeKey, 1, Buffer.from([0, 0])));
   try {
     return speakerOf(answer) === 'kafka' ? stringsOf(answer.subarray(10)) : [];

@@ -31,7 +31,10 @@ export class EncodedMessages extends Array<Message> {
   assertAnswered(answers: readonly { partition: number }[]): void {
     const answered = new Set(answers.map(({ partition }) => partition));
     const missing = this.#partitions.filter((partition) => !answered.has(partition));
-    if (this.#partitions.length === 0 || missing.length > 0) throw new Error(`the brokers have not answered for ${missing.length === 0 ? 'the messages' : `partitions ${missing.join(', ')}`}`);
+    if (this.#partitions.length === 0 || missing.length > 0)
+      throw new Error(
+        `the brokers have not answered for ${missing.length === 0 ? 'the messages' : `partitions ${missing.join(', ')}`}`,
+      );
   }
 
   /** kafkajs groups messages by partition with it, each time that it tries to send them. */
@@ -44,7 +47,8 @@ export class EncodedMessages extends Array<Message> {
       const { keyHashes } = range.records;
       for (let index = range.from; index < range.to; index++) {
         const hash = keyHashes[index]!;
-        const partition = hash < 0 ? Object.keys((step as Step)({}, { key: null, value: null }))[0]! : hash % asked.partitions;
+        const partition =
+          hash < 0 ? Object.keys((step as Step)({}, { key: null, value: null }))[0]! : hash % asked.partitions;
         (partitions[partition] ??= new PartitionRecords()).add(range, index);
       }
     }

@@ -32,8 +32,16 @@ const retryMsMax = 1_000;
  * not wait for each other: a broker that is silent takes a minute of tries, and leads some topics only.
  * @param options.queueBytesMax what may wait for one topic.
  */
-export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 * 1024 }: { queueBytesMax?: number } = {}): Promise<Publisher> {
-  const producer: Producer = kafka.producer({ createPartitioner: keyPartitioner, allowAutoTopicCreation: false, idempotent: false, retry: { retries: 0 } });
+export async function createPublisher(
+  kafka: Kafka,
+  { queueBytesMax = 16 * 1024 * 1024 }: { queueBytesMax?: number } = {},
+): Promise<Publisher> {
+  const producer: Producer = kafka.producer({
+    createPartitioner: keyPartitioner,
+    allowAutoTopicCreation: false,
+    idempotent: false,
+    retry: { retries: 0 },
+  });
   await producer.connect();
   /** Those that have something to send; a topic's is made anew with its next message. */
   const queues = new Map<string, TopicQueue>();
@@ -46,11 +54,14 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
     for (let retries = 0; ; retries++) {
       const messages = new EncodedMessages(parts);
       try {
-        messages.assertAnswered(await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic, messages }));
+        messages.assertAnswered(
+          await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic, messages }),
+        );
         return;
       } catch (error) {
         // kafkajs calls it so when it would have tried again.
-        if (retries === retriesMax || !(error instanceof Error) || error.name !== 'KafkaJSNumberOfRetriesExceeded') throw namingRights(error, { topic, operation: 'Write' });
+        if (retries === retriesMax || !(error instanceof Error) || error.name !== 'KafkaJSNumberOfRetriesExceeded')
+          throw namingRights(error, { topic, operation: 'Write' });
         await sleep(Math.min(retryMsMax, retryMsMin * 2 ** retries) * (0.5 + Math.random() / 2));
       }
     }
@@ -59,7 +70,10 @@ export async function createPublisher(kafka: Kafka, { queueBytesMax = 16 * 1024 
   function queueOf(topic: string): TopicQueue {
     let queue = queues.get(topic);
     if (!queue) {
-      queue = new TopicQueue((parts) => send(topic, parts), () => queues.delete(topic));
+      queue = new TopicQueue(
+        (parts) => send(topic, parts),
+        () => queues.delete(topic),
+      );
       queues.set(topic, queue);
     }
     return queue;

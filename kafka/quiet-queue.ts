@@ -13,10 +13,15 @@ export interface RequestQueue {
  * connection costs a timer every millisecond for as long as it lives, and Node 24 prints a warning. May be called again.
  */
 export function installQuietQueue(): void {
-  const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/requestQueue') as { prototype: RequestQueue };
+  const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/requestQueue') as {
+    prototype: RequestQueue;
+  };
   const { scheduleCheckPendingRequests } = prototype;
   if (scheduleCheckPendingRequests.isOurs) return;
-  prototype.scheduleCheckPendingRequests = Object.assign(function scheduleIfPending(this: RequestQueue) {
-    if (this.pending.length > 0 || this.throttledUntil > Date.now()) scheduleCheckPendingRequests.call(this);
-  }, { isOurs: true as const });
+  prototype.scheduleCheckPendingRequests = Object.assign(
+    function scheduleIfPending(this: RequestQueue) {
+      if (this.pending.length > 0 || this.throttledUntil > Date.now()) scheduleCheckPendingRequests.call(this);
+    },
+    { isOurs: true as const },
+  );
 }

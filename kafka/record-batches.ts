@@ -49,12 +49,25 @@ export class FetchedRecord {
       lists.set(text, values);
       values.push(value as Buffer | null);
     }
-    return Object.fromEntries([...lists].map(([name, values]) => [name, values.length === 1 ? values[0] : values])) as IHeaders;
+    return Object.fromEntries(
+      [...lists].map(([name, values]) => [name, values.length === 1 ? values[0] : values]),
+    ) as IHeaders;
   }
 }
 
 /** Where things are in a batch. What is before the attributes says where the batch lies and is not under its checksum. */
-const at = { length: 8, magic: 16, crc: 17, attributes: 21, lastOffsetDelta: 23, firstTimestamp: 27, maxTimestamp: 35, producerId: 43, count: 57, records: 61 } as const;
+const at = {
+  length: 8,
+  magic: 16,
+  crc: 17,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  firstTimestamp: 27,
+  maxTimestamp: 35,
+  producerId: 43,
+  count: 57,
+  records: 61,
+} as const;
 
 const codecMask = 0x07;
 const logAppendTimeFlag = 0x08;
@@ -70,21 +83,32 @@ const recordBytesMin = 7;
  * @param batch all of it
  */
 export async function decodeBatch(batch: Buffer, budget: InflateBudget, into: FetchedRecord[]): Promise<void> {
-  if (batch.length < at.records) throw new UnreadableError(`a record batch of ${batch.length} bytes, fewer than its header has`);
-  if (crc32c(batch.subarray(at.attributes)) !== batch.readUInt32BE(at.crc)) throw new UnreadableError('a record batch whose checksum differs: it was changed on a disk or on its way');
+  if (batch.length < at.records)
+    throw new UnreadableError(`a record batch of ${batch.length} bytes, fewer than its header has`);
+  if (crc32c(batch.subarray(at.attributes)) !== batch.readUInt32BE(at.crc))
+    throw new UnreadableError('a record batch whose checksum differs: it was changed on a disk or on its way');
   const attributes = batch.readInt16BE(at.attributes);
   const timeIsBrokers = (attributes & logAppendTimeFlag) !== 0;
-  const context: BatchContext = { producerId: String(batch.readBigInt64BE(at.producerId)), inTransaction: (attributes & transactionFlag) !== 0, timeIsBrokers };
+  const context: BatchContext = {
+    producerId: String(batch.readBigInt64BE(at.producerId)),
+    inTransaction: (attributes & transactionFlag) !== 0,
+    timeIsBrokers,
+  };
   const count = batch.readInt32BE(at.count);
   const records = new RecordReader(await inflate(attributes & codecMask, batch.subarray(at.records), budget));
-  if (count < 0 || count * recordBytesMin > records.bytesLeft) throw new UnreadableError(`a record batch of ${records.bytesLeft} bytes that says it has ${count} records`);
-  const times = new BatchTimes(batch.readBigInt64BE(at.firstTimestamp), timeIsBrokers ? batch.readBigInt64BE(at.maxTimestamp) : undefined);
+  if (count < 0 || count * recordBytesMin > records.bytesLeft)
+    throw new UnreadableError(`a record batch of ${records.bytesLeft} bytes that says it has ${count} records`);
+  const times = new BatchTimes(
+    batch.readBigInt64BE(at.firstTimestamp),
+    timeIsBrokers ? batch.readBigInt64BE(at.maxTimestamp) : undefined,
+  );
   const firstOffset = firstOffsetOf(batch);
   const isControl = (attributes & controlFlag) !== 0;
   for (let i = 0; i < count; i++) into.push(records.next(firstOffset, times, context, isControl));
   const lastOffset = firstOffset + batch.readInt32BE(at.lastOffsetDelta);
   // Compaction removes records and leaves their batch, down to an empty one. kafkajs asks again for what lies behind the last record that it was given.
-  if (Number(into.at(-1)?.offset ?? -1) < lastOffset) into.push(new FetchedRecord(String(lastOffset), '-1', null, null, undefined, context, true));
+  if (Number(into.at(-1)?.offset ?? -1) < lastOffset)
+    into.push(new FetchedRecord(String(lastOffset), '-1', null, null, undefined, context, true));
 }
 
 export function firstOffsetOf(batch: Buffer): number {
@@ -118,7 +142,8 @@ class BatchTimes {
   at(delta: number | bigint): string {
     if (this.#ofBroker !== undefined) return this.#ofBroker;
     const time = this.#firstNumber + Number(delta);
-    if (Number.isSafeInteger(this.#firstNumber) && Number.isSafeInteger(delta) && Number.isSafeInteger(time)) return String(time);
+    if (Number.isSafeInteger(this.#firstNumber) && Number.isSafeInteger(delta) && Number.isSafeInteger(time))
+      return String(time);
     return BigInt.asIntN(64, this.#first + BigInt(delta)).toString();
   }
 }
@@ -139,7 +164,8 @@ class RecordReader {
   next(firstOffset: number, times: BatchTimes, context: BatchContext, isControl: boolean): FetchedRecord {
     const length = this.#varInt();
     const end = this.#cursor.at + length;
-    if (length < recordBytesMin - 1 || end > this.#bytes.length) throw new UnreadableError(`a record that says it has ${length} bytes`);
+    if (length < recordBytesMin - 1 || end > this.#bytes.length)
+      throw new UnreadableError(`a record that says it has ${length} bytes`);
     // Attributes: none are in use.
     this.#cursor.at++;
     const timestamp = times.at(this.#varLong());
@@ -176,7 +202,8 @@ class RecordReader {
 
   #varInt(): number {
     const value = this.#varLong();
-    if (typeof value !== 'number' || value > 0x7fffffff || value < -0x80000000) throw new UnreadableError('a number that is too large');
+    if (typeof value !== 'number' || value > 0x7fffffff || value < -0x80000000)
+      throw new UnreadableError('a number that is too large');
     return value;
   }
 

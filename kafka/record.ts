@@ -23,7 +23,10 @@ export function toRecords(messages: readonly KafkaMessage[]): { records: KafkaRe
     try {
       records.push(toRecord(message));
     } catch (error) {
-      return { records, unreadable: { from: Number(message.offset), reason: `a record that Headrace fails on (${messageOf(error)})` } };
+      return {
+        records,
+        unreadable: { from: Number(message.offset), reason: `a record that Headrace fails on (${messageOf(error)})` },
+      };
     }
   }
   return { records };
@@ -31,7 +34,8 @@ export function toRecords(messages: readonly KafkaMessage[]): { records: KafkaRe
 
 /** A record in our form. One that is too large becomes a stub. */
 export function toRecord(message: KafkaMessage): KafkaRecord {
-  if (!(message instanceof FetchedRecord)) throw new TypeError('a message that kafkajs has decoded itself: installFetchDecoding was not called');
+  if (!(message instanceof FetchedRecord))
+    throw new TypeError('a message that kafkajs has decoded itself: installFetchDecoding was not called');
   const { offset, timestamp, key, value, storedHeaders, batchContext } = message;
   const record: KafkaRecord = { offset: Number(offset), timestampMs: Number(timestamp), key, value };
   if (!Number.isSafeInteger(record.timestampMs)) record.timestampDigits = timestamp;

@@ -1,7 +1,13 @@
 /** What a broker says when it does not take messages, told apart without a Kafka client. */
 
 /** Of these codes a message may be to blame, or a topic that takes none. */
-const refusedMessages = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TIMESTAMP', 'CORRUPT_MESSAGE']);
+const refusedMessages = new Set([
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'CORRUPT_MESSAGE',
+]);
 /** How many errors may stand behind one another. */
 const causesMax = 5;
 

@@ -40,7 +40,11 @@ function takeResponses(this: KafkaConnection, data: Buffer): void {
     if (buffer.length < end) return keep(this, buffer, end);
     keep(this, buffer.subarray(end), sizeBytes);
     if (this.authHandlers) return this.authHandlers.onSuccess(buffer.subarray(0, end));
-    this.requestQueue.fulfillRequest({ size, correlationId: buffer.readInt32BE(sizeBytes), payload: buffer.subarray(sizeBytes + correlationIdBytes, end) });
+    this.requestQueue.fulfillRequest({
+      size,
+      correlationId: buffer.readInt32BE(sizeBytes),
+      payload: buffer.subarray(sizeBytes + correlationIdBytes, end),
+    });
   }
 }
 
@@ -52,7 +56,9 @@ function keep(connection: KafkaConnection, buffer: Buffer, bytesNeeded: number):
 
 /** Makes all connections to brokers of this process bear any bytes. May be called again. */
 export function installFrameBounds(): void {
-  const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/connection') as { prototype: KafkaConnection };
+  const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/connection') as {
+    prototype: KafkaConnection;
+  };
   if (prototype.processData.isOurs) return;
   prototype.processData = Object.assign(takeResponses, { isOurs: true as const });
 }

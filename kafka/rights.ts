@@ -14,11 +14,13 @@ export interface Needed {
 export function namingRights(error: unknown, { topic, operation, group }: Needed): unknown {
   const { name, type } = troubleOf(error);
   const adding = (text: string) => new Error(`${messageOf(error)}; ${text}`, { cause: error });
-  if (type === 'TOPIC_AUTHORIZATION_FAILED') return adding(`${theUser} needs the rights to Describe and ${operation} topic ${topic}`);
+  if (type === 'TOPIC_AUTHORIZATION_FAILED')
+    return adding(`${theUser} needs the rights to Describe and ${operation} topic ${topic}`);
   if (group === undefined) return error;
   if (type === 'GROUP_AUTHORIZATION_FAILED') return adding(`${theUser} needs the right to Read group ${group}`);
   // kafkajs keeps to itself that it was refused.
-  if (name === 'KafkaJSGroupCoordinatorNotFound') return adding(`where access is controlled, ${theUser} needs the right to Read group ${group}`);
+  if (name === 'KafkaJSGroupCoordinatorNotFound')
+    return adding(`where access is controlled, ${theUser} needs the right to Read group ${group}`);
   return error;
 }
 

@@ -92,7 +92,11 @@ export class TopicQueue {
    * Sends the parts. A broker refuses all that a send has for a partition when one message is too large for the topic, or all together are:
    * then they go in halves, so that a message fails its own publication alone. Notes the publications that failed.
    */
-  async #sendApart(parts: readonly Part[], failed: Map<Publication, unknown>, refused: { left: number }): Promise<void> {
+  async #sendApart(
+    parts: readonly Part[],
+    failed: Map<Publication, unknown>,
+    refused: { left: number },
+  ): Promise<void> {
     try {
       await this.send(parts);
     } catch (error) {
@@ -110,7 +114,8 @@ export class TopicQueue {
   #take(): Part[] {
     let bytes = 0;
     let count = 0;
-    while (count < this.#parts.length && (count === 0 || bytes + this.#parts[count]!.bytes <= sendBytesMax)) bytes += this.#parts[count++]!.bytes;
+    while (count < this.#parts.length && (count === 0 || bytes + this.#parts[count]!.bytes <= sendBytesMax))
+      bytes += this.#parts[count++]!.bytes;
     const taken = this.#parts.slice(0, count);
     this.#keep(this.#parts.slice(count));
     return taken;

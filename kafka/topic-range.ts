@@ -12,11 +12,18 @@ export interface Piece {
 }
 
 /** What the log of each partition of a topic holds. */
-export async function topicBounds(kafka: Kafka, topic: string): Promise<{ partition: number; start: number; end: number }[]> {
+export async function topicBounds(
+  kafka: Kafka,
+  topic: string,
+): Promise<{ partition: number; start: number; end: number }[]> {
   const admin = kafka.admin();
   try {
     await admin.connect();
-    return (await admin.fetchTopicOffsets(topic)).map(({ partition, low, high }) => ({ partition, start: Number(low), end: Number(high) }));
+    return (await admin.fetchTopicOffsets(topic)).map(({ partition, low, high }) => ({
+      partition,
+      start: Number(low),
+      end: Number(high),
+    }));
   } finally {
     await admin.disconnect().catch(() => undefined);
   }
@@ -28,7 +35,13 @@ const silentMsMax = 15_000;
  * Reads `[from, to)` of a partition again, piece by piece, with a consumer group of its own that is gone afterwards. Begins at the
  * start of the log where that lies behind `from`. Throws when the brokers send nothing for a while, and where the log cannot be read.
  */
-export async function* readTopicRange(kafka: Kafka, topic: string, partition: number, from: number, to: number): AsyncGenerator<Piece> {
+export async function* readTopicRange(
+  kafka: Kafka,
+  topic: string,
+  partition: number,
+  from: number,
+  to: number,
+): AsyncGenerator<Piece> {
   installFetchDecoding();
   const admin = kafka.admin();
   const groupId = `headrace-catch-up-${randomUUID()}`;
@@ -72,7 +85,10 @@ export async function* readTopicRange(kafka: Kafka, topic: string, partition: nu
       const records = piece.records.filter(({ offset }) => offset >= next);
       next = piece.end;
       yield { end: piece.end, records };
-      if (piece.unreadable && next < to) throw new Error(`offset ${piece.unreadable.from} of partition ${partition} of ${topic} cannot be read: ${piece.unreadable.reason}`);
+      if (piece.unreadable && next < to)
+        throw new Error(
+          `offset ${piece.unreadable.from} of partition ${partition} of ${topic} cannot be read: ${piece.unreadable.reason}`,
+        );
       consumer.resume([{ topic, partitions: [partition] }]);
     }
   } finally {

@@ -14,7 +14,11 @@ export interface TopicOptions {
  * Creates the topics of the pipelines that do not exist yet, and answers their names. Existing ones are left as they are. Throws
  * with one sentence when that does not work, or when this user may not create topics.
  */
-export async function ensureTopics(kafka: Kafka, pipelines: readonly AnyPipeline[], options: TopicOptions): Promise<string[]> {
+export async function ensureTopics(
+  kafka: Kafka,
+  pipelines: readonly AnyPipeline[],
+  options: TopicOptions,
+): Promise<string[]> {
   const admin = kafka.admin();
   try {
     await admin.connect();
@@ -28,8 +32,12 @@ export async function ensureTopics(kafka: Kafka, pipelines: readonly AnyPipeline
 const brokersDefault = -1;
 
 /** Labels have the events' partitions; dead letters are few and keep their order in one. */
-function topicsOf(pipelines: readonly AnyPipeline[], { replicationFactor = brokersDefault, retentionHours }: TopicOptions): ITopicConfig[] {
-  const configEntries = retentionHours === undefined ? [] : [{ name: 'retention.ms', value: String(retentionHours * 3_600_000) }];
+function topicsOf(
+  pipelines: readonly AnyPipeline[],
+  { replicationFactor = brokersDefault, retentionHours }: TopicOptions,
+): ITopicConfig[] {
+  const configEntries =
+    retentionHours === undefined ? [] : [{ name: 'retention.ms', value: String(retentionHours * 3_600_000) }];
   return pipelines.flatMap(({ name, topic }) => [
     { topic: topic.name, numPartitions: topic.partitions, replicationFactor, configEntries },
     { topic: decisionsTopic(name), numPartitions: topic.partitions, replicationFactor, configEntries },
@@ -55,7 +63,8 @@ async function createMissing(admin: Admin, topics: readonly ITopicConfig[]): Pro
 function refusalOf(error: unknown, names: readonly string[]): string {
   // kafkajs keeps the reasons in what the error carries.
   const refusals = (error as { errors?: { type?: string; message: string }[] }).errors ?? [];
-  const reasons = refusals.length > 0 ? [...new Set(refusals.map(({ message }) => message))].join('; ') : messageOf(error);
+  const reasons =
+    refusals.length > 0 ? [...new Set(refusals.map(({ message }) => message))].join('; ') : messageOf(error);
   const list = names.join(', ');
   if (!refusals.some(({ type }) => type?.endsWith('AUTHORIZATION_FAILED'))) {
     return `Kafka does not create the topics ${list} (${reasons}): create them, or see KAFKA_REPLICATION_FACTOR and the brokers' policies`;

@@ -17,7 +17,12 @@ export interface DurableWrite {
  * Writes `bytes` as the file `path` of a lake, whole or not at all, also when the machine dies: under a name of its own
  * first, then synced, renamed, and the folder synced. Leaves nothing behind when it fails.
  */
-export async function writeDurably(lake: string, path: string, bytes: Uint8Array, { signal, exclusive = false, onStep }: DurableWrite = {}): Promise<void> {
+export async function writeDurably(
+  lake: string,
+  path: string,
+  bytes: Uint8Array,
+  { signal, exclusive = false, onStep }: DurableWrite = {},
+): Promise<void> {
   const root = resolve(lake);
   const temporary = join(root, temporaryFolder, `${basename(path)}.${randomUUID()}`);
   const final = join(root, path);
@@ -100,7 +105,10 @@ async function makeLevel(folder: string): Promise<'made' | 'found' | 'no parent'
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'no parent';
     // What mkdir says of a folder that is there differs from system to system.
-    const isFolder = await stat(folder).then((found) => found.isDirectory(), () => false);
+    const isFolder = await stat(folder).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
     if (isFolder) return 'found';
     throw error;
   }

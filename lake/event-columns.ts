@@ -33,7 +33,10 @@ function columnsOf(root: Definition, within: ReadonlySet<Definition>): EventColu
   switch (root.type) {
     case 'object':
       return {
-        fields: Object.entries(root.shape!).map(([name, field]) => ({ name, kind: kindOf(outputOf(field), new Set()) })),
+        fields: Object.entries(root.shape!).map(([name, field]) => ({
+          name,
+          kind: kindOf(outputOf(field), new Set()),
+        })),
         rest: root.catchall !== undefined && outputOf(root.catchall).type !== 'never',
       };
     case 'intersection':
@@ -67,7 +70,12 @@ function kindOf(definition: Definition, within: ReadonlySet<Definition>): Column
       return common(Object.values(entries!).map(kindOfValue));
     case 'union': {
       const inner = new Set(within).add(definition);
-      return common(options!.map(outputOf).filter((option) => !absent.has(option.type)).map((option) => kindOf(option, inner)));
+      return common(
+        options!
+          .map(outputOf)
+          .filter((option) => !absent.has(option.type))
+          .map((option) => kindOf(option, inner)),
+      );
     }
     default:
       return 'json';

@@ -33,13 +33,21 @@ export async function readManifest(root: string, pipeline: string): Promise<Mani
  * process never overwrites what came after it. `change` answers undefined to leave things as they are; it is asked again
  * after a collision, and must find its own change made.
  */
-export async function updateManifest(root: string, pipeline: string, change: (manifest: Manifest) => Promise<Manifest | undefined>, onStep?: StepHook): Promise<Manifest> {
+export async function updateManifest(
+  root: string,
+  pipeline: string,
+  change: (manifest: Manifest) => Promise<Manifest | undefined>,
+  onStep?: StepHook,
+): Promise<Manifest> {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const { manifest, number } = await readNewest(root, pipeline);
     const changed = await change(manifest);
     if (!changed) return manifest;
     try {
-      await writeDurably(root, pathOf(pipeline, number + 1), Buffer.from(JSON.stringify(changed)), { exclusive: true, onStep });
+      await writeDurably(root, pathOf(pipeline, number + 1), Buffer.from(JSON.stringify(changed)), {
+        exclusive: true,
+        onStep,
+      });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
       throw error;
@@ -50,7 +58,9 @@ export async function updateManifest(root: string, pipeline: string, change: (ma
     for (const old of numbers.slice(0, -versionsKept)) await rm(join(root, pathOf(pipeline, old)), { force: true });
     return changed;
   }
-  throw new Error(`the manifest of pipeline "${pipeline}" in ${root} changed ${attemptsMax} times meanwhile; roll it up by one worker at a time`);
+  throw new Error(
+    `the manifest of pipeline "${pipeline}" in ${root} changed ${attemptsMax} times meanwhile; roll it up by one worker at a time`,
+  );
 }
 
 async function readNewest(root: string, pipeline: string): Promise<{ manifest: Manifest; number: number }> {
@@ -64,7 +74,9 @@ async function readNewest(root: string, pipeline: string): Promise<{ manifest: M
     } catch (error) {
       // Newer ones came and this one was removed between the two looks.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT' && attempt < attemptsMax) continue;
-      throw new Error(`manifest ${join(root, pathOf(pipeline, number))} cannot be used: ${messageOf(error)}`, { cause: error });
+      throw new Error(`manifest ${join(root, pathOf(pipeline, number))} cannot be used: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   }
 }
@@ -72,7 +84,10 @@ async function readNewest(root: string, pipeline: string): Promise<{ manifest: M
 async function versions(root: string, pipeline: string): Promise<number[]> {
   try {
     const names = await readdir(join(root, manifestsFolder, pipeline));
-    return names.filter((name) => /^\d{12}\.json$/.test(name)).map((name) => Number(name.slice(0, 12))).sort((a, b) => a - b);
+    return names
+      .filter((name) => /^\d{12}\.json$/.test(name))
+      .map((name) => Number(name.slice(0, 12)))
+      .sort((a, b) => a - b);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;

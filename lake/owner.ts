@@ -22,16 +22,21 @@ async function ownerOf(root: string): Promise<string | undefined> {
 export async function refuseForeignLake(root: string, deployment: string): Promise<void> {
   const owner = await ownerOf(root);
   if (owner === undefined || owner === deployment) return;
-  throw new HeadraceError('SINK_UNAVAILABLE', `the lake at ${root} belongs to deployment "${owner}"; give deployment "${deployment}" a lake of its own with LAKE_URL`);
+  throw new HeadraceError(
+    'SINK_UNAVAILABLE',
+    `the lake at ${root} belongs to deployment "${owner}"; give deployment "${deployment}" a lake of its own with LAKE_URL`,
+  );
 }
 
 /** Makes a lake the deployment's own, the first time. Throws when it is another one's. */
 export async function claimLake(root: string, deployment: string): Promise<void> {
   if ((await ownerOf(root)) === undefined) {
-    await writeDurably(root, ownerFile, Buffer.from(`${deployment}\n`), { exclusive: true }).catch((error: NodeJS.ErrnoException) => {
-      // Another one was quicker.
-      if (error.code !== 'EEXIST') throw error;
-    });
+    await writeDurably(root, ownerFile, Buffer.from(`${deployment}\n`), { exclusive: true }).catch(
+      (error: NodeJS.ErrnoException) => {
+        // Another one was quicker.
+        if (error.code !== 'EEXIST') throw error;
+      },
+    );
   }
   await refuseForeignLake(root, deployment);
 }

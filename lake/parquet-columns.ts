@@ -18,7 +18,13 @@ export interface ParquetColumns {
 /** Columns of times and offsets, by whose bounds a reader skips what it does not look for. Finding the bounds of the others costs more than writing them. */
 const bounded = new Set<ColumnType>(['TIMESTAMP', 'INT64']);
 
-const kindTypes: Record<ColumnKind, ColumnType> = { string: 'STRING', number: 'DOUBLE', boolean: 'BOOLEAN', timestamp: 'TIMESTAMP', json: 'STRING' };
+const kindTypes: Record<ColumnKind, ColumnType> = {
+  string: 'STRING',
+  number: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  timestamp: 'TIMESTAMP',
+  json: 'STRING',
+};
 
 /**
  * The columns of one file: where a decision comes from, the decision, and then, each with a prefix that keeps them apart, entities,
@@ -36,7 +42,15 @@ export function parquetColumns(shape: SegmentHeader, rows: readonly RowPlace[]):
     at += width;
   }
   columns.push(...fields(shape, rows));
-  return { columns: [...columns, ...lists].map(({ name, type, data, encoding }) => ({ name, data, encoding, statistics: type !== undefined && bounded.has(type) })), schema: schemaOf(columns, lists) };
+  return {
+    columns: [...columns, ...lists].map(({ name, type, data, encoding }) => ({
+      name,
+      data,
+      encoding,
+      statistics: type !== undefined && bounded.has(type),
+    })),
+    schema: schemaOf(columns, lists),
+  };
 }
 
 // What is called for each row lives as long as the module: see docs/decisions/0023.
@@ -128,7 +142,8 @@ function predictions(rows: readonly RowPlace[], shape: SegmentHeader, at: number
 function predictionLists(rows: readonly RowPlace[], shape: SegmentHeader, at: number, width: number): number[][] {
   const widthOfAll = outputWidth(shape);
   const lists: number[][] = [];
-  for (const { segment, row } of rows) lists.push([...segment.predictions.subarray(row * widthOfAll + at, row * widthOfAll + at + width)]);
+  for (const { segment, row } of rows)
+    lists.push([...segment.predictions.subarray(row * widthOfAll + at, row * widthOfAll + at + width)]);
   return lists;
 }
 
@@ -143,7 +158,13 @@ function fields({ events }: SegmentHeader, rows: readonly RowPlace[]): ColumnSou
     return column.type === 'STRING' ? text(column) : column;
   });
   if (events.rest) {
-    columns.push(text({ name: 'other_fields', type: 'STRING', data: otherFields(rows, new Set(events.fields.map(({ name }) => name))) }));
+    columns.push(
+      text({
+        name: 'other_fields',
+        type: 'STRING',
+        data: otherFields(rows, new Set(events.fields.map(({ name }) => name))),
+      }),
+    );
   }
   return columns;
 }

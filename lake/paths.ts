@@ -28,7 +28,11 @@ export function segmentFolder(pipeline: string, { epoch, topic, partition }: Lak
 }
 
 /** Path of the segment of these offsets, relative to the lake. */
-export function segmentPath(pipeline: string, chain: LakeChain, { position, end }: { position: number; end: number }): string {
+export function segmentPath(
+  pipeline: string,
+  chain: LakeChain,
+  { position, end }: { position: number; end: number },
+): string {
   return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end)}.seg`;
 }
 

@@ -2,7 +2,14 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StepHook } from './durable-file.ts';
 import { chainKey, updateManifest, type Manifest } from './manifest.ts';
-import { rangeOfSegment, segmentFolder, segmentPath, segmentsFolder, temporaryFolder, type LakeChain } from './paths.ts';
+import {
+  rangeOfSegment,
+  segmentFolder,
+  segmentPath,
+  segmentsFolder,
+  temporaryFolder,
+  type LakeChain,
+} from './paths.ts';
 import { holesBetween, mergeRanges, uncovered, type Range } from './ranges.ts';
 import { BrokenSegmentError, readSegment, type SegmentHeader } from './segment.ts';
 import { holesShownMax, type LakeHole, type PlannedSegment, type RollUpPlan, type RollUpRound } from './types.ts';
@@ -39,7 +46,12 @@ export async function planRollUps(options: PlanOptions): Promise<RollUpRound> {
   const round: RollUpRound = { plans: [], holes: [] };
   for (const pipeline of await names(join(options.root, segmentsFolder))) {
     const planner = new Planner(options, pipeline);
-    const { pending } = await updateManifest(options.root, pipeline, (manifest) => planner.note(manifest), options.onStep);
+    const { pending } = await updateManifest(
+      options.root,
+      pipeline,
+      (manifest) => planner.note(manifest),
+      options.onStep,
+    );
     if (pending) round.plans.push(pending);
     round.holes.push(...planner.holes);
   }
@@ -54,7 +66,10 @@ class Planner {
   readonly #holeWaitMs: number;
   holes: LakeHole[] = [];
 
-  constructor(private readonly options: PlanOptions, private readonly pipeline: string) {
+  constructor(
+    private readonly options: PlanOptions,
+    private readonly pipeline: string,
+  ) {
     this.#root = options.root;
     this.#limits = options.limits ?? defaultLimits;
     this.#nowMs = options.nowMs ?? Date.now;
@@ -74,7 +89,8 @@ class Planner {
       const budget = { segments: left.segments * share, rows: left.rows * share, bytes: left.bytes * share };
       const covered = manifest.covered[chainKey(chain)] ?? [];
       const { segments, used, more } = await this.#planChain(chain, covered, budget);
-      for (const [from, to] of holesBetween(covered)) this.holes.push({ ...this.#hole(chain, to, from), state: 'passed' });
+      for (const [from, to] of holesBetween(covered))
+        this.holes.push({ ...this.#hole(chain, to, from), state: 'passed' });
       if (segments.length > 0) plan.chains.push({ ...chain, segments });
       plan.more ||= more;
       for (const key of ['segments', 'rows', 'bytes'] as const) left[key] -= used[key];
@@ -100,7 +116,10 @@ class Planner {
       const { size, mtimeMs } = await stat(path);
       if (await this.#mustWait(chain, range, path, expected, mtimeMs)) break;
       const rows = end - position;
-      if (segments.length > 0 && (used.segments + 1 > budget.segments || used.rows + rows > budget.rows || used.bytes + size > budget.bytes)) {
+      if (
+        segments.length > 0 &&
+        (used.segments + 1 > budget.segments || used.rows + rows > budget.rows || used.bytes + size > budget.bytes)
+      ) {
         return { segments, used, more: true };
       }
       const whole = take.length === 1 && take[0]![0] === position && take[0]![1] === end;
@@ -116,9 +135,16 @@ class Planner {
   }
 
   /** True while a segment should wait for the one before it. When that took too long, says so and goes past the hole. */
-  async #mustWait(chain: LakeChain, { position }: { position: number }, path: string, expected: number | undefined, mtimeMs: number): Promise<boolean> {
+  async #mustWait(
+    chain: LakeChain,
+    { position }: { position: number },
+    path: string,
+    expected: number | undefined,
+    mtimeMs: number,
+  ): Promise<boolean> {
     try {
-      if (expected === undefined ? isHead((await readSegment(path)).header, position) : position <= expected) return false;
+      if (expected === undefined ? isHead((await readSegment(path)).header, position) : position <= expected)
+        return false;
     } catch (error) {
       if (!(error instanceof BrokenSegmentError)) throw error;
       this.options.onAlarm?.(error.message);
@@ -154,7 +180,8 @@ class Planner {
     const chains: LakeChain[] = [];
     for (const epoch of numbersOf(await names(base))) {
       for (const topic of await names(join(base, String(epoch)))) {
-        for (const partition of numbersOf(await names(join(base, String(epoch), topic)))) chains.push({ epoch, topic, partition });
+        for (const partition of numbersOf(await names(join(base, String(epoch), topic))))
+          chains.push({ epoch, topic, partition });
       }
     }
     return chains;
@@ -187,5 +214,8 @@ async function names(folder: string): Promise<string[]> {
 }
 
 function numbersOf(texts: readonly string[]): number[] {
-  return texts.filter((text) => /^\d{1,9}$/.test(text)).map(Number).sort((a, b) => a - b);
+  return texts
+    .filter((text) => /^\d{1,9}$/.test(text))
+    .map(Number)
+    .sort((a, b) => a - b);
 }

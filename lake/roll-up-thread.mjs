@@ -6,5 +6,8 @@ import { register } from 'tsx/esm/api';
 register();
 const { writeParquet } = await import('./write-parquet.ts');
 parentPort.on('message', ({ root, plan }) => {
-  writeParquet(root, plan).then((result) => parentPort.postMessage({ result }), (error) => parentPort.postMessage({ error }));
+  writeParquet(root, plan).then(
+    (result) => parentPort.postMessage({ result }),
+    (error) => parentPort.postMessage({ error }),
+  );
 });

@@ -34,7 +34,9 @@ export async function rollUp(options: RollUpOptions, plan: RollUpPlan): Promise<
     result = await write(options, plan);
     await updateManifest(root, plan.pipeline, async (manifest) => finished(manifest, plan, result), onStep);
   } else {
-    throw new Error(`the manifest of pipeline "${plan.pipeline}" in ${root} no longer has this roll-up; the next one plans afresh`);
+    throw new Error(
+      `the manifest of pipeline "${plan.pipeline}" in ${root} no longer has this roll-up; the next one plans afresh`,
+    );
   }
   for (const { segments, ...chain } of plan.chains) {
     for (const segment of segments) {
@@ -58,8 +60,13 @@ function finished(manifest: Manifest, plan: RollUpPlan, result: RollUpResult): M
   return { format: 1, covered, last: { id, result } };
 }
 
-function write({ root, signal, onStep, threadRowsMin = defaultThreadRowsMin }: RollUpOptions, plan: RollUpPlan): Promise<RollUpResult> {
-  const rowsMax = plan.chains.flatMap(({ segments }) => segments).reduce((sum, { position, end }) => sum + end - position, 0);
+function write(
+  { root, signal, onStep, threadRowsMin = defaultThreadRowsMin }: RollUpOptions,
+  plan: RollUpPlan,
+): Promise<RollUpResult> {
+  const rowsMax = plan.chains
+    .flatMap(({ segments }) => segments)
+    .reduce((sum, { position, end }) => sum + end - position, 0);
   if (rowsMax < threadRowsMin) return writeParquet(root, plan, onStep);
   onStep?.('thread', plan.pipeline);
   return writeInThread(root, plan, signal);
@@ -67,6 +74,11 @@ function write({ root, signal, onStep, threadRowsMin = defaultThreadRowsMin }: R
 
 /** The same for equal plans, also after a journey through JSON. */
 function planId({ chains }: RollUpPlan): string {
-  const ranges = chains.map(({ epoch, topic, partition, segments }) => [epoch, topic, partition, segments.map(({ position, end, take }) => [position, end, take ?? null])]);
+  const ranges = chains.map(({ epoch, topic, partition, segments }) => [
+    epoch,
+    topic,
+    partition,
+    segments.map(({ position, end, take }) => [position, end, take ?? null]),
+  ]);
   return createHash('sha256').update(JSON.stringify(ranges)).digest('hex');
 }

@@ -74,12 +74,24 @@ export class BrokenSegmentError extends Error {
 export function encodeSegment({ batch, workflowId, events, schema, rows }: SegmentSource): Uint8Array {
   const features = [...(rows[0]?.features.names ?? [])];
   const entities = Object.keys(rows[0]?.entities ?? {});
-  const outputs = Object.entries(rows[0]?.prediction ?? {}).map(([name, value]) => ({ name, width: Array.isArray(value) ? value.length : 1 }));
+  const outputs = Object.entries(rows[0]?.prediction ?? {}).map(([name, value]) => ({
+    name,
+    width: Array.isArray(value) ? value.length : 1,
+  }));
   const models = indexed(rows, modelOf, modelKeyOf);
   const outcomes = indexed(rows, outcomeOf, itself);
   const whys = indexed(rows, whyOf, itself);
   const header: SegmentHeader = {
-    kind: 'segment', batch, workflowId, events, entities, features, outputs, models: models.values, outcomes: outcomes.values, whys: whys.values,
+    kind: 'segment',
+    batch,
+    workflowId,
+    events,
+    entities,
+    features,
+    outputs,
+    models: models.values,
+    outcomes: outcomes.values,
+    whys: whys.values,
   };
   const columns: Record<string, Column> = {
     offset: Float64Array.from(rows.map(offsetOf)),
@@ -108,7 +120,8 @@ export function encodeSegment({ batch, workflowId, events, schema, rows }: Segme
 /** Reads a segment. Throws a BrokenSegmentError when a byte is not as it was written. */
 export function decodeSegment(bytes: Buffer): Segment {
   const body = bytes.subarray(prologueBytes);
-  if (bytes.length < prologueBytes || bytes.readUInt32LE(0) !== magic) throw new BrokenSegmentError('does not begin like a segment');
+  if (bytes.length < prologueBytes || bytes.readUInt32LE(0) !== magic)
+    throw new BrokenSegmentError('does not begin like a segment');
   if (crc32(body) !== bytes.readUInt32LE(4)) throw new BrokenSegmentError('was cut or changed: its checksum differs');
   const { header, columns } = decodeFrame<SegmentHeader>(snappy.uncompressSync(body) as Buffer);
   const { eventIds, entityKeys, events, headers, ...rest } = columns as Record<string, Uint8Array>;
@@ -129,7 +142,10 @@ export async function readSegment(path: string): Promise<Segment> {
     return decodeSegment(bytes);
   } catch (error) {
     if (!(error instanceof BrokenSegmentError)) throw error;
-    throw new BrokenSegmentError(`segment ${path} ${error.message}; re-drive its batch (npx headrace redrive --again <batch id>), and it is written again`, { cause: error });
+    throw new BrokenSegmentError(
+      `segment ${path} ${error.message}; re-drive its batch (npx headrace redrive --again <batch id>), and it is written again`,
+      { cause: error },
+    );
   }
 }
 
@@ -152,7 +168,8 @@ const itself = (text: string) => text;
 /** Per entity, the key of each row. */
 function keysOf(rows: readonly DecisionRow[], entityNames: readonly string[]): string[][] {
   const keys = entityNames.map((): string[] => []);
-  for (const { entities } of rows) for (let i = 0; i < entityNames.length; i++) keys[i]!.push(entities[entityNames[i]!]!);
+  for (const { entities } of rows)
+    for (let i = 0; i < entityNames.length; i++) keys[i]!.push(entities[entityNames[i]!]!);
   return keys;
 }
 
@@ -171,7 +188,11 @@ function predictionMatrix(rows: readonly DecisionRow[], outputs: SegmentHeader['
 }
 
 /** The distinct values of a column, and each row's index among them. Neighbours nearly always have the same. */
-function indexed<T>(rows: readonly DecisionRow[], valueOf: (row: DecisionRow) => T, keyOf: (value: T) => string): { values: T[]; index: Uint16Array } {
+function indexed<T>(
+  rows: readonly DecisionRow[],
+  valueOf: (row: DecisionRow) => T,
+  keyOf: (value: T) => string,
+): { values: T[]; index: Uint16Array } {
   const numbers = new Map<string, number>();
   const values: T[] = [];
   const index = new Uint16Array(rows.length);

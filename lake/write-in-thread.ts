@@ -19,7 +19,12 @@ let idle: { thread: Worker; timer: NodeJS.Timeout } | undefined;
  *
  * @param start makes a thread when none is idle
  */
-export async function writeInThread(root: string, plan: RollUpPlan, signal?: AbortSignal, start = startThread): Promise<RollUpResult> {
+export async function writeInThread(
+  root: string,
+  plan: RollUpPlan,
+  signal?: AbortSignal,
+  start = startThread,
+): Promise<RollUpResult> {
   signal?.throwIfAborted();
   const thread = takeIdle() ?? start();
   try {
@@ -33,7 +38,10 @@ export async function writeInThread(root: string, plan: RollUpPlan, signal?: Abo
 }
 
 export function startThread(): Worker {
-  const thread = new Worker(new URL('./roll-up-thread.mjs', import.meta.url), { execArgv: [], resourceLimits: heapLimits });
+  const thread = new Worker(new URL('./roll-up-thread.mjs', import.meta.url), {
+    execArgv: [],
+    resourceLimits: heapLimits,
+  });
   // Whoever waits for an answer hears of an error. When nobody does, it must not end the process.
   thread.on('error', () => undefined);
   thread.once('exit', () => {
@@ -60,7 +68,11 @@ function keep(thread: Worker): void {
   thread.unref();
 }
 
-async function answerOf(thread: Worker, work: { root: string; plan: RollUpPlan }, signal?: AbortSignal): Promise<RollUpResult> {
+async function answerOf(
+  thread: Worker,
+  work: { root: string; plan: RollUpPlan },
+  signal?: AbortSignal,
+): Promise<RollUpResult> {
   const settled = new AbortController();
   const stop = () => settled.abort();
   signal?.addEventListener('abort', stop, { once: true });

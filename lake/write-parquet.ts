@@ -74,7 +74,14 @@ function isIn(ranges: readonly Range[], offset: number): boolean {
 
 /** Readable at its beginning, told apart by a hash of all the ranges that are covered. */
 function fileName({ segments }: Group): string {
-  const ranges = segments.map(({ segment: { header: { batch } }, ranges }) => [batch.epoch, batch.topic, batch.partition, ...ranges.flat()]);
+  const ranges = segments.map(
+    ({
+      segment: {
+        header: { batch },
+      },
+      ranges,
+    }) => [batch.epoch, batch.topic, batch.partition, ...ranges.flat()],
+  );
   const hash = createHash('sha256').update(JSON.stringify(ranges)).digest('hex').slice(0, 16);
   const { epoch, topic, partition } = segments[0]!.segment.header.batch;
   const [from] = segments[0]!.ranges[0]!;

@@ -25,9 +25,21 @@ const lookedUpMax = 200;
  * Looks at what breaks a chain. The ledger is written beside the sinks, so what it lacks may be a batch that is under way: each
  * missing range is asked for in Temporal, batch by batch.
  */
-export async function checkChain(ledger: LedgerChain, runs: Pick<BatchRunsPort, 'at'>, committed?: number | null): Promise<ChainReport> {
+export async function checkChain(
+  ledger: LedgerChain,
+  runs: Pick<BatchRunsPort, 'at'>,
+  committed?: number | null,
+): Promise<ChainReport> {
   const { holes, ...known } = ledger;
-  const report: ChainReport = { ...known, overlaps: [...known.overlaps], committed, holes: [], unwritten: [], incomplete: [], unexamined: [] };
+  const report: ChainReport = {
+    ...known,
+    overlaps: [...known.overlaps],
+    committed,
+    holes: [],
+    unwritten: [],
+    incomplete: [],
+    unexamined: [],
+  };
   const budget = { left: lookedUpMax };
   for (const hole of holes) {
     const missing = await lookUp(hole, ledger.chain, runs, report, budget);
@@ -41,7 +53,13 @@ export async function checkChain(ledger: LedgerChain, runs: Pick<BatchRunsPort, 
 }
 
 /** Follows the batches of a range. Answers the part, from where they end, that has none. */
-async function lookUp({ from, to }: OffsetRange, chain: Chain, runs: Pick<BatchRunsPort, 'at'>, report: ChainReport, budget: { left: number }): Promise<OffsetRange | undefined> {
+async function lookUp(
+  { from, to }: OffsetRange,
+  chain: Chain,
+  runs: Pick<BatchRunsPort, 'at'>,
+  report: ChainReport,
+  budget: { left: number },
+): Promise<OffsetRange | undefined> {
   let position = from;
   while (position < to) {
     if (budget.left-- <= 0) {

@@ -51,8 +51,14 @@ export function createRangeWriter(pool: Pool): AddRange {
     const key = [deployment, pipeline, epoch, topic, partition];
     let id = known.get(key.join(':'));
     if (id === undefined) {
-      await pool.query('insert into chains (deployment, pipeline, epoch, topic, partition) values ($1, $2, $3, $4, $5) on conflict do nothing', key);
-      const { rows } = await pool.query<{ id: number }>('select id from chains where (deployment, pipeline, epoch, topic, partition) = ($1, $2, $3, $4, $5)', key);
+      await pool.query(
+        'insert into chains (deployment, pipeline, epoch, topic, partition) values ($1, $2, $3, $4, $5) on conflict do nothing',
+        key,
+      );
+      const { rows } = await pool.query<{ id: number }>(
+        'select id from chains where (deployment, pipeline, epoch, topic, partition) = ($1, $2, $3, $4, $5)',
+        key,
+      );
       id = rows[0]!.id;
       if (known.size >= chainsMax) known.clear();
       known.set(key.join(':'), id);
@@ -67,7 +73,10 @@ const isUndefinedTable = (error: unknown) => error instanceof DatabaseError && e
  * Where the last batch of a chain ends, as far as the ledger knows; null when it has none, or when no worker has made its tables
  * yet. No batch below it was skipped: none is started before the one before it is scored.
  */
-export async function findChainEnd(pool: Pool, { deployment, pipeline, epoch, topic, partition }: Chain): Promise<number | null> {
+export async function findChainEnd(
+  pool: Pool,
+  { deployment, pipeline, epoch, topic, partition }: Chain,
+): Promise<number | null> {
   try {
     const { rows } = await pool.query<{ end: number | null }>(
       `select max("end")::float8 as end from batch_ranges
@@ -115,7 +124,10 @@ type BreakRow = { id: number; isHole: boolean; covered: number; position: number
 export async function readLedger(pool: Pool, deployment: string): Promise<LedgerChain[]> {
   const { rows } = await pool.query<ChainRow>(chainsSql, [deployment]).catch((error: unknown) => {
     if (!isUndefinedTable(error)) throw error;
-    throw new Error('the database has no range ledger: no worker has made its tables there yet; start one, or check that DATABASE_URL names the database of the workers', { cause: error });
+    throw new Error(
+      'the database has no range ledger: no worker has made its tables there yet; start one, or check that DATABASE_URL names the database of the workers',
+      { cause: error },
+    );
   });
   const { rows: breaks } = await pool.query<BreakRow>(breaksSql, [rows.map(({ id }) => id)]);
   const breaksOf = new Map<string, BreakRow[]>();
@@ -164,7 +176,15 @@ async function mergeChain(pool: Pool, chain: number, olderThanSeconds: number): 
        select $1, position, "end", count, batches, doubled, to_timestamp(at)
        from unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::float8[]) as row (position, "end", count, batches, doubled, at)
        on conflict do nothing`,
-      [chain, column((row) => row.position), column((row) => row.end), column((row) => row.count), column((row) => row.batches), column((row) => row.doubled), column((row) => row.atSeconds)],
+      [
+        chain,
+        column((row) => row.position),
+        column((row) => row.end),
+        column((row) => row.count),
+        column((row) => row.batches),
+        column((row) => row.doubled),
+        column((row) => row.atSeconds),
+      ],
     );
     await client.query(old.length > merged.length ? 'commit' : 'rollback');
     return old.length - merged.length;

@@ -1,8 +1,22 @@
 /** Formats that begin with bytes of their own. */
 const magics: readonly (readonly [name: string, magic: string])[] = [
-  ['gzip', '\x1f\x8b'], ['zstd', '\x28\xb5\x2f\xfd'], ['bzip2', 'BZh'], ['xz', '\xfd7zXZ\0'], ['lz4', '\x04\x22\x4d\x18'], ['snappy', '\xff\x06\0\0sNaPpY'],
-  ['Parquet', 'PAR1'], ['encrypted Parquet', 'PARE'], ['Avro', 'Obj\x01'], ['ORC', 'ORC'], ['Arrow', 'ARROW1'], ['SQLite', 'SQLite format 3\0'],
-  ['PDF', '%PDF'], ['7z', '7z\xbc\xaf\x27\x1c'], ['PNG', '\x89PNG'], ['JPEG', '\xff\xd8\xff'], ['old Excel', '\xd0\xcf\x11\xe0'],
+  ['gzip', '\x1f\x8b'],
+  ['zstd', '\x28\xb5\x2f\xfd'],
+  ['bzip2', 'BZh'],
+  ['xz', '\xfd7zXZ\0'],
+  ['lz4', '\x04\x22\x4d\x18'],
+  ['snappy', '\xff\x06\0\0sNaPpY'],
+  ['Parquet', 'PAR1'],
+  ['encrypted Parquet', 'PARE'],
+  ['Avro', 'Obj\x01'],
+  ['ORC', 'ORC'],
+  ['Arrow', 'ARROW1'],
+  ['SQLite', 'SQLite format 3\0'],
+  ['PDF', '%PDF'],
+  ['7z', '7z\xbc\xaf\x27\x1c'],
+  ['PNG', '\x89PNG'],
+  ['JPEG', '\xff\xd8\xff'],
+  ['old Excel', '\xd0\xcf\x11\xe0'],
 ];
 
 /** Name of the format that these first bytes of a file or body belong to, when it is one with bytes of its own. */

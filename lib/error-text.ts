@@ -7,7 +7,14 @@
 const builtIn = new Set(['EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError']);
 
 /** Messages of theirs that quote nothing, and help. */
-const harmless = new Set(['Maximum call stack size exceeded', 'Invalid time value', 'Invalid string length', 'Invalid array length', 'fetch failed', 'terminated']);
+const harmless = new Set([
+  'Maximum call stack size exceeded',
+  'Invalid time value',
+  'Invalid string length',
+  'Invalid array length',
+  'fetch failed',
+  'terminated',
+]);
 
 /** Classes whose messages list the values or the keys that they refuse. */
 const quoting = /^(\$?Zod\w*|ValiError|ArkErrors|AssertionError)$/;
@@ -49,8 +56,13 @@ export function messageOf(thrown: unknown): string {
 
 /** The stack of an error without its message. */
 export function framesOf({ name, message, stack = '' }: Error): string {
-  const head = [`${name}: ${message}`, `Error: ${message}`, message].find((text) => text !== '' && stack.startsWith(text));
-  return (head === undefined ? stack : stack.slice(head.length)).split('\n').filter((line) => /^\s+at /.test(line)).join('\n');
+  const head = [`${name}: ${message}`, `Error: ${message}`, message].find(
+    (text) => text !== '' && stack.startsWith(text),
+  );
+  return (head === undefined ? stack : stack.slice(head.length))
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .join('\n');
 }
 
 /** Of these classes Postgres names connections, rights and tables: 08, 25, 28, 3D, 3F, 42, 53, 55, 57, 58. Of the others it may quote a row. */
@@ -60,7 +72,9 @@ const raised = 'exec_stmt_raise';
 
 function postgresText({ code, message, routine, table, column, constraint }: PostgresError): string {
   if (namesOnly.test(code) && routine !== raised) return `${message} (SQLSTATE ${code})`;
-  const names = Object.entries({ table, column, constraint }).flatMap(([what, name]) => (typeof name === 'string' ? [`, ${what} ${name}`] : []));
+  const names = Object.entries({ table, column, constraint }).flatMap(([what, name]) =>
+    typeof name === 'string' ? [`, ${what} ${name}`] : [],
+  );
   return `Postgres answers SQLSTATE ${code}${names.join('')}`;
 }
 

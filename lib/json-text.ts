@@ -68,15 +68,21 @@ function endOfValue(json: Buffer, start: number): number {
         at = endOfString(json, at) - 1;
         if (depth === 0) return at + 1;
         break;
-      case 0x7b: case 0x5b:
+      case 0x7b:
+      case 0x5b:
         depth++;
         break;
-      case 0x7d: case 0x5d:
+      case 0x7d:
+      case 0x5d:
         // At depth 0 it closes what the value stands in.
         if (depth === 0) return at;
         if (--depth === 0) return at + 1;
         break;
-      case comma: case 0x20: case 0x0a: case 0x0d: case 0x09:
+      case comma:
+      case 0x20:
+      case 0x0a:
+      case 0x0d:
+      case 0x09:
         if (depth === 0) return at;
         break;
       default:

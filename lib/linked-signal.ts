@@ -6,12 +6,19 @@ const followers = new WeakMap<AbortSignal, Set<AbortController>>();
  * signal goes with it. A parent that lasts as long as the process must not be handed to the work itself: Temporal's client never
  * takes its listeners off again, and of what `AbortSignal.any` makes of it the parent keeps a trace for good.
  */
-export async function withOwnSignal<T>(parent: AbortSignal, work: (signal: AbortSignal) => Promise<T>, { timeoutMs }: { timeoutMs?: number } = {}): Promise<T> {
+export async function withOwnSignal<T>(
+  parent: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+  { timeoutMs }: { timeoutMs?: number } = {},
+): Promise<T> {
   const own = new AbortController();
   const others = followersOf(parent);
   others.add(own);
   if (parent.aborted) own.abort(parent.reason);
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => own.abort(new Error(`not done within ${timeoutMs / 1_000} s`)), timeoutMs);
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => own.abort(new Error(`not done within ${timeoutMs / 1_000} s`)), timeoutMs);
   try {
     return await work(own.signal);
   } finally {
@@ -26,8 +33,12 @@ function followersOf(parent: AbortSignal): Set<AbortController> {
   if (known) return known;
   const made = new Set<AbortController>();
   followers.set(parent, made);
-  parent.addEventListener('abort', () => {
-    for (const own of made) own.abort(parent.reason);
-  }, { once: true });
+  parent.addEventListener(
+    'abort',
+    () => {
+      for (const own of made) own.abort(parent.reason);
+    },
+    { once: true },
+  );
   return made;
 }

@@ -4,11 +4,23 @@ import { framesOf, messageOf } from './error-text.ts';
 export type { Logger };
 
 /** The logger of a process: JSON lines on stderr, so that stdout stays free for what a process answers. */
-export function createLogger(name: string, level: string, destination: DestinationStream = pino.destination({ dest: 2, sync: true })): Logger {
+export function createLogger(
+  name: string,
+  level: string,
+  destination: DestinationStream = pino.destination({ dest: 2, sync: true }),
+): Logger {
   const options = {
-    name, level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime, redact: ['password', 'key', '*.password', '*.key'],
+    name,
+    level,
+    base: { name },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: ['password', 'key', '*.password', '*.key'],
     serializers: { err: errorFields, error: errorFields },
-    hooks: { logMethod(this: Logger, line: Parameters<LogFn>, method: LogFn) { method.apply(this, withMessage(line)); } },
+    hooks: {
+      logMethod(this: Logger, line: Parameters<LogFn>, method: LogFn) {
+        method.apply(this, withMessage(line));
+      },
+    },
   };
   return pino(options, destination);
 }

@@ -10,7 +10,8 @@ export interface PemSetting {
 /** The certificates in the file. Throws one sentence that names the setting when it holds none that can be used. */
 export function readCertificates({ env, path }: PemSetting): string {
   const text = readText({ env, path });
-  if (!/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----/.test(text)) throw new Error(`${env}: ${path} holds no certificate in PEM form${otherForm(text)}`);
+  if (!/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----/.test(text))
+    throw new Error(`${env}: ${path} holds no certificate in PEM form${otherForm(text)}`);
   usable(() => new X509Certificate(text), `${env}: the certificate in ${path} cannot be read`);
   return text;
 }
@@ -19,9 +20,12 @@ export function readCertificates({ env, path }: PemSetting): string {
 export function readPrivateKey({ env, path }: PemSetting): string {
   const text = readText({ env, path });
   if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED/.test(text)) {
-    throw new Error(`${env}: the key in ${path} is encrypted, and nobody is there to ask for its passphrase; decrypt it with: openssl pkey -in ${path} -out key.pem`);
+    throw new Error(
+      `${env}: the key in ${path} is encrypted, and nobody is there to ask for its passphrase; decrypt it with: openssl pkey -in ${path} -out key.pem`,
+    );
   }
-  if (!/-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/.test(text)) throw new Error(`${env}: ${path} holds no private key in PEM form${otherForm(text)}`);
+  if (!/-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/.test(text))
+    throw new Error(`${env}: ${path} holds no private key in PEM form${otherForm(text)}`);
   usable(() => createPrivateKey(text), `${env}: the private key in ${path} cannot be read`);
   return text;
 }
@@ -30,7 +34,9 @@ export function readPrivateKey({ env, path }: PemSetting): string {
 export function readKeyPair(certificate: PemSetting, key: PemSetting): { cert: string; key: string } {
   const pair = { cert: readCertificates(certificate), key: readPrivateKey(key) };
   if (!new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key))) {
-    throw new Error(`${certificate.env} and ${key.env}: the key in ${key.path} is not that of the first certificate in ${certificate.path}`);
+    throw new Error(
+      `${certificate.env} and ${key.env}: the key in ${key.path} is not that of the first certificate in ${certificate.path}`,
+    );
   }
   return pair;
 }
@@ -44,7 +50,9 @@ function readText({ env, path }: PemSetting): string {
     throw new Error(`${env}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });
   }
   // Windows' tools write either; OpenSSL finds no certificate behind such a mark.
-  return bytes[0] === 0xff && bytes[1] === 0xfe ? bytes.toString('utf16le', 2) : bytes.toString('utf8').replace(/^\uFEFF/, '');
+  return bytes[0] === 0xff && bytes[1] === 0xfe
+    ? bytes.toString('utf16le', 2)
+    : bytes.toString('utf8').replace(/^\uFEFF/, '');
 }
 
 /** Key stores and DER begin with the same bytes. */

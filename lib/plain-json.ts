@@ -20,7 +20,8 @@ const plain = new WeakMap<Schema, boolean>();
 export function isPlainJson(schema: Schema | undefined): boolean {
   if (!schema) return false;
   let known = plain.get(schema);
-  if (known === undefined) plain.set(schema, (known = givesPlain(schema, true, { raw: new Set(), made: new Set(), depth: 0 })));
+  if (known === undefined)
+    plain.set(schema, (known = givesPlain(schema, true, { raw: new Set(), made: new Set(), depth: 0 })));
   return known;
 }
 
@@ -31,7 +32,20 @@ interface Seen {
   depth: number;
 }
 
-const plainTypes = new Set(['string', 'template_literal', 'number', 'nan', 'boolean', 'date', 'success', 'null', 'undefined', 'void', 'never', 'enum']);
+const plainTypes = new Set([
+  'string',
+  'template_literal',
+  'number',
+  'nan',
+  'boolean',
+  'date',
+  'success',
+  'null',
+  'undefined',
+  'void',
+  'never',
+  'enum',
+]);
 
 /** @param raw whether the value comes straight from JSON, and not from code of the pipeline */
 function givesPlain(schema: Schema, raw: boolean, seen: Seen): boolean {
@@ -47,7 +61,8 @@ function givesPlain(schema: Schema, raw: boolean, seen: Seen): boolean {
 
 function partsArePlain(schema: Schema, raw: boolean, seen: Seen): boolean {
   const definition = definitionOf(schema);
-  const all = (schemas: readonly (Schema | null | undefined)[]) => schemas.every((each) => !each || givesPlain(each, raw, seen));
+  const all = (schemas: readonly (Schema | null | undefined)[]) =>
+    schemas.every((each) => !each || givesPlain(each, raw, seen));
   switch (definition.type) {
     case 'object':
       return all([...Object.values(definition.shape!), definition.catchall]);
@@ -73,7 +88,11 @@ function partsArePlain(schema: Schema, raw: boolean, seen: Seen): boolean {
     case 'lazy':
       return all([referredBy(schema)]);
     case 'pipe':
-      return givesPlain(definition.out!, definition.transform === undefined && givesPlain(definition.in!, raw, seen), seen);
+      return givesPlain(
+        definition.out!,
+        definition.transform === undefined && givesPlain(definition.in!, raw, seen),
+        seen,
+      );
     case 'any':
     case 'unknown':
     case 'custom':
@@ -101,7 +120,8 @@ export function toPlainJson(this: unknown, key: string, value: unknown): unknown
 function plainOf(value: object): unknown {
   if (value instanceof Map || value instanceof Set) return [...value];
   if (value instanceof ArrayBuffer) return base64(new Uint8Array(value));
-  if (value instanceof Uint8Array || value instanceof Uint8ClampedArray || value instanceof DataView) return base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+  if (value instanceof Uint8Array || value instanceof Uint8ClampedArray || value instanceof DataView)
+    return base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
   if (ArrayBuffer.isView(value)) return [...(value as unknown as Iterable<unknown>)];
   if (value instanceof RegExp) return String(value);
   return undefined;

@@ -18,7 +18,12 @@ export class Problem extends Error {
     readonly kind: string,
     readonly title: string,
     readonly detail: string,
-    readonly more: { errors?: readonly ProblemEntry[]; retryAfterSeconds?: number; headers?: Record<string, string>; decided?: unknown } = {},
+    readonly more: {
+      errors?: readonly ProblemEntry[];
+      retryAfterSeconds?: number;
+      headers?: Record<string, string>;
+      decided?: unknown;
+    } = {},
   ) {
     super(detail);
   }

@@ -55,7 +55,13 @@ export function outputOf(schema: Schema): Definition {
   let at = schema;
   for (let depth = 0; depth < depthMax; depth++) {
     const definition = definitionOf(at);
-    const next = wrappers.has(definition.type) ? definition.innerType : definition.type === 'lazy' ? referredBy(at) : definition.type === 'pipe' ? definition.out : undefined;
+    const next = wrappers.has(definition.type)
+      ? definition.innerType
+      : definition.type === 'lazy'
+        ? referredBy(at)
+        : definition.type === 'pipe'
+          ? definition.out
+          : undefined;
     if (!next) return definition;
     at = next;
   }
@@ -97,7 +103,13 @@ interface OldDefinition extends Record<string, unknown> {
   typeName: string;
 }
 
-const wordsOfOld: Record<string, string> = { nan: 'nan', bigint: 'bigint', branded: 'readonly', nativeenum: 'enum', discriminatedunion: 'union' };
+const wordsOfOld: Record<string, string> = {
+  nan: 'nan',
+  bigint: 'bigint',
+  branded: 'readonly',
+  nativeenum: 'enum',
+  discriminatedunion: 'union',
+};
 
 function translate(old: OldDefinition): Definition {
   const kind = old.typeName.replace(/^Zod/, '').toLowerCase();
@@ -106,7 +118,11 @@ function translate(old: OldDefinition): Definition {
   const same = { type, coerce: old['coerce'] === true, innerType: schema('innerType') };
   switch (kind) {
     case 'object':
-      return { ...same, shape: (old['shape'] as () => Record<string, Schema>)(), catchall: old['unknownKeys'] === 'passthrough' ? made({ type: 'unknown' }) : schema('catchall') };
+      return {
+        ...same,
+        shape: (old['shape'] as () => Record<string, Schema>)(),
+        catchall: old['unknownKeys'] === 'passthrough' ? made({ type: 'unknown' }) : schema('catchall'),
+      };
     case 'array':
       return { ...same, element: schema('type') };
     case 'branded':

@@ -18,11 +18,15 @@ export interface TextEncoding {
  */
 export function encodingOf(head: Uint8Array, charset?: string): TextEncoding {
   const [a, b, c, d] = head;
-  if ((a === 0xff && b === 0xfe && c === 0 && d === 0) || (a === 0 && b === 0 && c === 0xfe && d === 0xff)) throw unreadable('UTF-32');
+  if ((a === 0xff && b === 0xfe && c === 0 && d === 0) || (a === 0 && b === 0 && c === 0xfe && d === 0xff))
+    throw unreadable('UTF-32');
   if (a === 0xef && b === 0xbb && c === 0xbf) return { label: 'utf-8', markBytes: 3 };
   if (a === 0xff && b === 0xfe) return { label: 'utf-16le', markBytes: 2 };
   if (a === 0xfe && b === 0xff) return { label: 'utf-16be', markBytes: 2 };
-  const name = charset?.trim().toLowerCase().replace(/^(utf)_?(8|16|32)/, '$1-$2');
+  const name = charset
+    ?.trim()
+    .toLowerCase()
+    .replace(/^(utf)_?(8|16|32)/, '$1-$2');
   if (name !== undefined && name !== 'utf-16') return { label: knownLabel(name), markBytes: 0 };
   if (a === 0 && b === 0) throw unreadable('UTF-32');
   if (a !== undefined && a !== 0 && b === 0) {

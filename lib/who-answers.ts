@@ -22,21 +22,37 @@ const answerBytesMax = 512;
 const languages: readonly { peer: Peer; hello: Buffer; is: (answer: Buffer) => boolean }[] = [
   // The preface, and an empty SETTINGS frame; a server answers with its own SETTINGS, of type 4 on stream 0.
   {
-    peer: 'http/2', hello: Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]),
+    peer: 'http/2',
+    hello: Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]),
     is: (answer) => answer.length >= 9 && answer[3] === 4 && answer.readUInt32BE(5) === 0,
   },
-  { peer: 'http/1.1', hello: Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'), is: (answer) => answer.toString('latin1', 0, 5) === 'HTTP/' },
+  {
+    peer: 'http/1.1',
+    hello: Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'),
+    is: (answer) => answer.toString('latin1', 0, 5) === 'HTTP/',
+  },
   // SSLRequest, which a server answers with one letter.
-  { peer: 'postgres', hello: Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]), is: (answer) => answer.length === 1 && 'SN'.includes(answer.toString('latin1')) },
+  {
+    peer: 'postgres',
+    hello: Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]),
+    is: (answer) => answer.length === 1 && 'SN'.includes(answer.toString('latin1')),
+  },
   // ApiVersions, version 0, correlation id 7, no client id; the answer repeats the correlation id behind its length.
-  { peer: 'kafka', hello: Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 255, 255]), is: (answer) => answer.length >= 8 && answer.readUInt32BE(4) === 7 },
+  {
+    peer: 'kafka',
+    hello: Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 255, 255]),
+    is: (answer) => answer.length >= 8 && answer.readUInt32BE(4) === 7,
+  },
 ];
 
 /** Finds out what answers at an address (host:port), by speaking to it. For messages about a server that cannot be used. */
 export async function whoAnswers(address: string): Promise<Peer> {
   const place = placeOf(address);
   if (place === undefined) return 'nobody';
-  const [hasTls, ...answers] = await Promise.all([speaksTls(place), ...languages.map(({ hello }) => answerTo(place, hello))]);
+  const [hasTls, ...answers] = await Promise.all([
+    speaksTls(place),
+    ...languages.map(({ hello }) => answerTo(place, hello)),
+  ]);
   const spoken = languages.find(({ is }, i) => is(answers[i] ?? Buffer.alloc(0)));
   if (hasTls) return 'tls';
   if (spoken !== undefined) return spoken.peer;
@@ -44,7 +60,10 @@ export async function whoAnswers(address: string): Promise<Peer> {
 }
 
 /** One sentence about a server that speaks another language than gRPC as we do; undefined when that is not what is wrong. */
-export async function wrongPeer(address: string, { service, port, tls, tlsSetting }: Expected): Promise<string | undefined> {
+export async function wrongPeer(
+  address: string,
+  { service, port, tls, tlsSetting }: Expected,
+): Promise<string | undefined> {
   switch (await whoAnswers(address)) {
     case 'http/1.1':
       return `${address} speaks HTTP/1.1, not gRPC: the gRPC port of ${service} is ${port}`;
@@ -108,6 +127,8 @@ function speaksTls(place: Place): Promise<boolean> {
     const timer = setTimeout(() => end(false), timeoutMs);
     socket.once('secureConnect', () => end(true));
     // An alert is said in TLS; one with another version number was not.
-    socket.once('error', (error: NodeJS.ErrnoException) => end(/ALERT/i.test(error.code ?? '') || /alert/.test(error.message)));
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      end(/ALERT/i.test(error.code ?? '') || /alert/.test(error.message)),
+    );
   });
 }

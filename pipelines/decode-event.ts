@@ -38,7 +38,11 @@ export interface DecodingTime {
 }
 
 /** Sorts the records of a batch into events and rejections. Never throws on content; throws `PIPELINE_WRONG` when the pipeline's code can decode none. */
-export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecord[], time: DecodingTime): { events: DecodedEvent[]; rejections: Rejection[] } {
+export function decodeEvents(
+  pipeline: AnyPipeline,
+  records: readonly KafkaRecord[],
+  time: DecodingTime,
+): { events: DecodedEvent[]; rejections: Rejection[] } {
   const events: DecodedEvent[] = [];
   const rejections: Rejection[] = [];
   const entities = Object.entries(pipeline.entities).map(([name, keyOf]) => ({ name: `entities.${name}`, keyOf }));
@@ -47,7 +51,8 @@ export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecor
       events.push(decodeEvent(pipeline, entities, records[index]!, index, time));
     } catch (error) {
       if (error instanceof HeadraceError) throw error;
-      const refused = error instanceof Refused ? error : new Refused('BAD_EVENT', `the event cannot be read (${nameOf(error)})`);
+      const refused =
+        error instanceof Refused ? error : new Refused('BAD_EVENT', `the event cannot be read (${nameOf(error)})`);
       rejections.push({ index, step: 'decode', code: refused.code, reason: refused.message });
     }
   }
@@ -57,8 +62,18 @@ export function decodeEvents(pipeline: AnyPipeline, records: readonly KafkaRecor
 /** The pipeline's entities as a list; made once per batch. */
 type Entities = readonly { name: string; keyOf(event: never): string }[];
 
-function decodeEvent(pipeline: AnyPipeline, entities: Entities, record: KafkaRecord, recordIndex: number, { clockMs, again }: DecodingTime): DecodedEvent {
-  if (record.stub) throw new Refused('RECORD_TOO_LARGE', `the record has ${record.stub.recordBytes} bytes, more than a batch may carry`);
+function decodeEvent(
+  pipeline: AnyPipeline,
+  entities: Entities,
+  record: KafkaRecord,
+  recordIndex: number,
+  { clockMs, again }: DecodingTime,
+): DecodedEvent {
+  if (record.stub)
+    throw new Refused(
+      'RECORD_TOO_LARGE',
+      `the record has ${record.stub.recordBytes} bytes, more than a batch may carry`,
+    );
   const parsed = parseEvent(pipeline, parseValue(pipeline.event, record.value));
   if (!parsed.success) throw new Refused('SCHEMA_MISMATCH', describeIssues(parsed.error.issues));
   const event = parsed.data;
@@ -67,38 +82,61 @@ function decodeEvent(pipeline: AnyPipeline, entities: Entities, record: KafkaRec
   const timeMs = recordTimeMs(record);
   // What a producer says of the time proves nothing against an event: its clock may be the one that is wrong.
   const nowMs = record.timeIsBrokers && timeMs !== undefined ? timeMs : clockMs;
-  if (eventTimeMs > nowMs + pipeline.allowedAheadMs) throw new Refused('EVENT_TOO_FAR_AHEAD', aheadReason(pipeline.allowedAheadMs, nowMs, nowMs === clockMs));
-  return { recordIndex, offset: record.offset, recordTimeMs: timeMs, headers: record.headers, event, clockMs: again ? Math.min(nowMs, timeMs ?? nowMs) : nowMs, eventId, eventTimeMs, entityKeys };
+  if (eventTimeMs > nowMs + pipeline.allowedAheadMs)
+    throw new Refused('EVENT_TOO_FAR_AHEAD', aheadReason(pipeline.allowedAheadMs, nowMs, nowMs === clockMs));
+  return {
+    recordIndex,
+    offset: record.offset,
+    recordTimeMs: timeMs,
+    headers: record.headers,
+    event,
+    clockMs: again ? Math.min(nowMs, timeMs ?? nowMs) : nowMs,
+    eventId,
+    eventTimeMs,
+    entityKeys,
+  };
 }
 
 function aheadReason(allowedMs: number, nowMs: number, isOwnClock: boolean): string {
-  return `eventTimeMs lies more than ${allowedMs} ms ahead of the ${isOwnClock ? "clock" : "broker's clock"} (${isoTime(nowMs) ?? 'which is wrong'})`;
+  return `eventTimeMs lies more than ${allowedMs} ms ahead of the ${isOwnClock ? 'clock' : "broker's clock"} (${isoTime(nowMs) ?? 'which is wrong'})`;
 }
 
 function parseEvent({ name, event }: AnyPipeline, value: unknown) {
   try {
     return event.safeParse(value);
   } catch (error) {
-    if (saysAsynchronous(error)) throw new HeadraceError('PIPELINE_WRONG', `the event schema of pipeline "${name}" has an asynchronous check or transform; make it synchronous`);
+    if (saysAsynchronous(error))
+      throw new HeadraceError(
+        'PIPELINE_WRONG',
+        `the event schema of pipeline "${name}" has an asynchronous check or transform; make it synchronous`,
+      );
     throw error;
   }
 }
 
 /** Sinks store the event as JSON, by field. What the schema makes of a record may have none. */
 function assertStorable({ event: schema }: AnyPipeline, event: unknown): void {
-  if (typeof event !== 'object' || event === null || Array.isArray(event)) throw new Refused('BAD_EVENT', 'the schema gives no object');
+  if (typeof event !== 'object' || event === null || Array.isArray(event))
+    throw new Refused('BAD_EVENT', 'the schema gives no object');
   if (isPlainJson(schema)) return;
   let json: string | undefined;
   try {
     json = jsonOfEvent(event, schema);
   } catch (error) {
-    throw new Refused('BAD_EVENT', `what the schema gives cannot be written as JSON (${nameOf(error)}): it refers to itself, is too deep, or one of its parts refuses`);
+    throw new Refused(
+      'BAD_EVENT',
+      `what the schema gives cannot be written as JSON (${nameOf(error)}): it refers to itself, is too deep, or one of its parts refuses`,
+    );
   }
   if (!json?.startsWith('{')) throw new Refused('BAD_EVENT', 'the schema gives no object');
 }
 
 /** What the pipeline's own functions say of an event. Throws when one of them fails or gives nothing usable. */
-function describeEvent(pipeline: AnyPipeline, entities: Entities, event: unknown): Pick<DecodedEvent, 'eventId' | 'eventTimeMs' | 'entityKeys'> {
+function describeEvent(
+  pipeline: AnyPipeline,
+  entities: Entities,
+  event: unknown,
+): Pick<DecodedEvent, 'eventId' | 'eventTimeMs' | 'entityKeys'> {
   let asked = 'eventId';
   try {
     const eventId = pipeline.eventId(event as never);
@@ -107,8 +145,13 @@ function describeEvent(pipeline: AnyPipeline, entities: Entities, event: unknown
     asked = 'eventTimeMs';
     const eventTimeMs = pipeline.eventTimeMs(event as never);
     refusePromise(pipeline.name, asked, eventTimeMs);
-    if (typeof eventTimeMs !== 'number') throw new Refused('BAD_EVENT', `eventTimeMs must be a number of milliseconds, but is ${kindOf(eventTimeMs)}${typeof eventTimeMs === 'bigint' ? ': write Number(...)' : ''}`);
-    if (!Number.isFinite(eventTimeMs) || eventTimeMs < 0 || eventTimeMs > lastEventTimeMs) throw new Refused('BAD_EVENT', 'eventTimeMs must lie between the years 1970 and 9999');
+    if (typeof eventTimeMs !== 'number')
+      throw new Refused(
+        'BAD_EVENT',
+        `eventTimeMs must be a number of milliseconds, but is ${kindOf(eventTimeMs)}${typeof eventTimeMs === 'bigint' ? ': write Number(...)' : ''}`,
+      );
+    if (!Number.isFinite(eventTimeMs) || eventTimeMs < 0 || eventTimeMs > lastEventTimeMs)
+      throw new Refused('BAD_EVENT', 'eventTimeMs must lie between the years 1970 and 9999');
     const entityKeys: string[] = [];
     for (const { name, keyOf } of entities) {
       asked = name;
@@ -119,7 +162,9 @@ function describeEvent(pipeline: AnyPipeline, entities: Entities, event: unknown
     }
     return { eventId, eventTimeMs, entityKeys };
   } catch (error) {
-    throw error instanceof Refused || error instanceof HeadraceError ? error : new Refused('BAD_EVENT', `${asked} failed (${nameOf(error)})`);
+    throw error instanceof Refused || error instanceof HeadraceError
+      ? error
+      : new Refused('BAD_EVENT', `${asked} failed (${nameOf(error)})`);
   }
 }
 
@@ -130,7 +175,8 @@ function isId(value: unknown): value is string {
 /** Names the kind of what was returned, never the value. */
 function noId(name: string, value: unknown): string {
   const wanted = `${name} must be a text of 1 to ${idCharsMax} characters`;
-  if (typeof value === 'bigint' || typeof value === 'number') return `${wanted}, but is ${kindOf(value)}: write String(...)`;
+  if (typeof value === 'bigint' || typeof value === 'number')
+    return `${wanted}, but is ${kindOf(value)}: write String(...)`;
   return typeof value === 'string' ? wanted : `${wanted}, but is ${kindOf(value)}`;
 }
 

@@ -9,7 +9,9 @@ export interface StandardSchema<E> {
   };
 }
 
-type StandardResult<E> = { readonly value: E; readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
+type StandardResult<E> =
+  | { readonly value: E; readonly issues?: undefined }
+  | { readonly issues: readonly StandardIssue[] };
 
 interface StandardIssue {
   readonly message: string;
@@ -31,14 +33,20 @@ export function eventSchemaOf<E>(schema: EventSchema<E> | StandardSchema<E>): Ev
         result.catch(() => undefined);
         throw new AsynchronousSchemaError();
       }
-      return result.issues ? { success: false, error: { issues: result.issues.map(issueOf) } } : { success: true, data: result.value };
+      return result.issues
+        ? { success: false, error: { issues: result.issues.map(issueOf) } }
+        : { success: true, data: result.value };
     },
   };
 }
 
 function issueOf({ path = [], expected }: StandardIssue): SchemaIssue {
   const keys = path.map((part) => (typeof part === 'object' ? part.key : part));
-  return { path: keys, message: typeof expected === 'string' ? `expected ${expected.slice(0, 60)}` : 'not accepted', code: 'foreign' };
+  return {
+    path: keys,
+    message: typeof expected === 'string' ? `expected ${expected.slice(0, 60)}` : 'not accepted',
+    code: 'foreign',
+  };
 }
 
 /** A schema that wants to be waited for. */
@@ -48,5 +56,8 @@ export class AsynchronousSchemaError extends Error {
 
 /** True for what a schema throws that has an asynchronous part, in the words of zod 3 and 4. */
 export function saysAsynchronous(thrown: unknown): boolean {
-  return thrown instanceof AsynchronousSchemaError || (thrown instanceof Error && /during synchronous parse/.test(thrown.message));
+  return (
+    thrown instanceof AsynchronousSchemaError ||
+    (thrown instanceof Error && /during synchronous parse/.test(thrown.message))
+  );
 }

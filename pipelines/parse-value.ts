@@ -13,7 +13,8 @@ const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype']);
  * Refused where that cannot be, and on anything that is no JSON text or could harm.
  */
 export function parseValue(schema: Schema, value: Uint8Array | null): unknown {
-  if (!value || value.length === 0) throw new Refused('EMPTY_VALUE', value ? 'the value is empty' : 'the record has no value (a tombstone)');
+  if (!value || value.length === 0)
+    throw new Refused('EMPTY_VALUE', value ? 'the value is empty' : 'the record has no value (a tombstone)');
   if (!isUtf8(value)) throw new Refused('NOT_JSON', 'the value is not UTF-8');
   const text = textOf(value);
   let parsed: unknown;
@@ -31,7 +32,10 @@ export function parseValue(schema: Schema, value: Uint8Array | null): unknown {
   if (!exact.found && !takes.bigint) return parsed;
   const placed = placeNumbers(schema, exact.value);
   if (placed.refused.length === 0) return placed.value;
-  throw new Refused('INEXACT_NUMBER', describeIssues(placed.refused.map(({ path, reason }) => ({ path, message: reason, code: 'custom' }))));
+  throw new Refused(
+    'INEXACT_NUMBER',
+    describeIssues(placed.refused.map(({ path, reason }) => ({ path, message: reason, code: 'custom' }))),
+  );
 }
 
 /** The text without a byte order mark, which programs on Windows put before it. */
@@ -42,7 +46,8 @@ function textOf(value: Uint8Array): string {
 
 /** A cheap look that nearly every record passes: only a suspicious one is walked. Keys can be spelled with escapes, too. */
 function needsInspection(text: string): boolean {
-  if (text.includes('__proto__') || text.includes('constructor') || text.includes('prototype') || text.includes('\\u')) return true;
+  if (text.includes('__proto__') || text.includes('constructor') || text.includes('prototype') || text.includes('\\u'))
+    return true;
   let openers = 0;
   for (let at = text.search(/[[{]/); at >= 0 && openers <= depthMax; openers++) at = nextOpener(text, at + 1);
   return openers > depthMax;

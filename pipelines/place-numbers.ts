@@ -33,12 +33,18 @@ export function placeNumbers(schema: Schema, value: unknown): { value: unknown; 
 }
 
 function place(schema: Schema, value: unknown, path: PropertyKey[], placing: Placing): unknown {
-  if (typeof value === 'number' || value instanceof NumberLiteral) return placeNumber(wantedBy(schema), value, path, placing);
+  if (typeof value === 'number' || value instanceof NumberLiteral)
+    return placeNumber(wantedBy(schema), value, path, placing);
   if (typeof value !== 'object' || value === null) return value;
   const def = inputOf(schema);
   switch (def.type) {
     case 'object':
-      return placeEach(value, (key) => (Object.hasOwn(def.shape!, key) ? def.shape![key] : def.catchall), path, placing);
+      return placeEach(
+        value,
+        (key) => (Object.hasOwn(def.shape!, key) ? def.shape![key] : def.catchall),
+        path,
+        placing,
+      );
     case 'record':
       return placeEach(value, () => def.valueType, path, placing);
     case 'array':
@@ -57,7 +63,12 @@ function place(schema: Schema, value: unknown, path: PropertyKey[], placing: Pla
   }
 }
 
-function placeEach(value: object, schemaOf: (key: string) => Schema | undefined, path: PropertyKey[], placing: Placing): object {
+function placeEach(
+  value: object,
+  schemaOf: (key: string) => Schema | undefined,
+  path: PropertyKey[],
+  placing: Placing,
+): object {
   const holder = value as Record<string, unknown>;
   for (const key of Object.keys(value)) {
     const schema = schemaOf(key);
@@ -67,7 +78,8 @@ function placeEach(value: object, schemaOf: (key: string) => Schema | undefined,
 }
 
 function placeNumber(wanted: Wanted, value: number | NumberLiteral, path: PropertyKey[], placing: Placing): unknown {
-  if (typeof value === 'number') return wanted.bigint && !wanted.number && !wanted.anything && Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (typeof value === 'number')
+    return wanted.bigint && !wanted.number && !wanted.anything && Number.isSafeInteger(value) ? BigInt(value) : value;
   const { text, integer } = value;
   const refuse = (reason: string) => {
     placing.refused.push({ literal: value, path, reason });
@@ -82,7 +94,9 @@ function placeNumber(wanted: Wanted, value: number | NumberLiteral, path: Proper
   if (wanted.text) return integer;
   if (BigInt(Number(integer)) === BigInt(integer)) return Number(integer);
   placing.placed.delete(value);
-  return refuse('an integer beyond 2^53, which would be rounded; declare it as z.bigint() or z.coerce.string(), or send it as text');
+  return refuse(
+    'an integer beyond 2^53, which would be rounded; declare it as z.bigint() or z.coerce.string(), or send it as text',
+  );
 }
 
 /** An object or array takes the form that the option asks for whose schema accepts it. */
@@ -93,7 +107,10 @@ function placeInUnion(options: readonly Schema[], value: object, path: PropertyK
   const tried: { value: unknown; placing: Placing }[] = [];
   for (const option of candidates) {
     if (--placing.budget.trials < 0) break;
-    const attempt = { value: undefined as unknown, placing: { refused: [], placed: new Set<NumberLiteral>(), budget: placing.budget } };
+    const attempt = {
+      value: undefined as unknown,
+      placing: { refused: [], placed: new Set<NumberLiteral>(), budget: placing.budget },
+    };
     attempt.value = place(option, copyOf(value), path, attempt.placing);
     if (attempt.placing.refused.length === 0 && accepts(option, attempt.value)) return adopt(attempt, placing);
     tried.push(attempt);
@@ -114,17 +131,26 @@ function mayTake(option: Schema, value: object): boolean {
   const def = inputOf(option);
   const isArray = Array.isArray(value);
   switch (def.type) {
-    case 'object': case 'record':
+    case 'object':
+    case 'record':
       if (isArray) return false;
       break;
-    case 'array': case 'tuple':
+    case 'array':
+    case 'tuple':
       return isArray;
-    case 'intersection': case 'any': case 'unknown': case 'custom': case 'transform': case 'foreign':
+    case 'intersection':
+    case 'any':
+    case 'unknown':
+    case 'custom':
+    case 'transform':
+    case 'foreign':
       break;
     default:
       return def.coerce === true;
   }
-  return Object.entries(propertiesOf(option)).every(([key, literals]) => mayBeOneOf(literals, (value as Record<string, unknown>)[key]));
+  return Object.entries(propertiesOf(option)).every(([key, literals]) =>
+    mayBeOneOf(literals, (value as Record<string, unknown>)[key]),
+  );
 }
 
 /** Of an object of zod 4, the literals that each property must be one of. */
@@ -133,7 +159,11 @@ function propertiesOf(option: Schema): Record<string, ReadonlySet<unknown>> {
 }
 
 function mayBeOneOf(literals: ReadonlySet<unknown>, value: unknown): boolean {
-  return literals.has(value) || value instanceof NumberLiteral || (Number.isSafeInteger(value) && literals.has(BigInt(value as number)));
+  return (
+    literals.has(value) ||
+    value instanceof NumberLiteral ||
+    (Number.isSafeInteger(value) && literals.has(BigInt(value as number)))
+  );
 }
 
 function holdsLiteral(value: unknown): boolean {

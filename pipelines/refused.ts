@@ -13,10 +13,18 @@ export class Refused extends Error {
 }
 
 /** In place of messages that quote what came: zod 3 does so with values, and every zod with keys. */
-const quoting: Partial<Record<string, string>> = { unrecognized_keys: 'unrecognized keys', invalid_enum_value: 'none of the values that are allowed' };
+const quoting: Partial<Record<string, string>> = {
+  unrecognized_keys: 'unrecognized keys',
+  invalid_enum_value: 'none of the values that are allowed',
+};
 
 /** Field and fault of the first issues. A path through a map of the event's own keys is cut, and unknown keys are not named. */
 export function describeIssues(issues: readonly { path: PropertyKey[]; message: string; code: string }[]): string {
-  const texts = issues.slice(0, 5).map(({ path, message, code }) => `${path.slice(0, 4).join('.').slice(0, 100) || 'value'}: ${quoting[code] ?? message}`);
+  const texts = issues
+    .slice(0, 5)
+    .map(
+      ({ path, message, code }) =>
+        `${path.slice(0, 4).join('.').slice(0, 100) || 'value'}: ${quoting[code] ?? message}`,
+    );
   return texts.join('; ').slice(0, reasonCharsMax);
 }

@@ -11,6 +11,12 @@ export async function initialize(data) {
 export async function resolve(specifier, context, nextResolve) {
   const ours = () => nextResolve(specifier, { ...context, parentURL: root });
   const isZod = specifier === 'zod' || specifier.startsWith('zod/');
-  const resolved = await (specifier === 'headrace' ? ours() : isZod ? nextResolve(specifier, context).catch(ours) : nextResolve(specifier, context));
-  return resolved.url.startsWith(folder) && /\.[tj]s($|\?)/.test(resolved.url) ? { ...resolved, format: 'module' } : resolved;
+  const resolved = await (specifier === 'headrace'
+    ? ours()
+    : isZod
+      ? nextResolve(specifier, context).catch(ours)
+      : nextResolve(specifier, context));
+  return resolved.url.startsWith(folder) && /\.[tj]s($|\?)/.test(resolved.url)
+    ? { ...resolved, format: 'module' }
+    : resolved;
 }

@@ -12,14 +12,30 @@ export interface Wanted {
 const nestingMax = 100;
 
 /** Kinds that hand the input on to the one schema that they hold. */
-const wrappers = new Set(['optional', 'nullable', 'nonoptional', 'default', 'prefault', 'catch', 'readonly', 'success', 'promise']);
+const wrappers = new Set([
+  'optional',
+  'nullable',
+  'nonoptional',
+  'default',
+  'prefault',
+  'catch',
+  'readonly',
+  'success',
+  'promise',
+]);
 
 /** The definition of the schema that sees the input first, without what only wraps it; `foreign` where that cannot be told. */
 export function inputOf(schema: Schema): Definition {
   let at = schema;
   for (let depth = 0; depth < nestingMax; depth++) {
     const definition = definitionOf(at);
-    const next = wrappers.has(definition.type) ? definition.innerType : definition.type === 'lazy' ? referredBy(at) : definition.type === 'pipe' ? definition.in : undefined;
+    const next = wrappers.has(definition.type)
+      ? definition.innerType
+      : definition.type === 'lazy'
+        ? referredBy(at)
+        : definition.type === 'pipe'
+          ? definition.in
+          : undefined;
     if (!next) return definition;
     at = next;
   }
@@ -61,10 +77,22 @@ export function wantedBy(schema: Schema): Wanted {
       return unionWants(def.options!);
     case 'intersection':
       return either(wantedBy(def.left!), wantedBy(def.right!));
-    case 'boolean': case 'date':
+    case 'boolean':
+    case 'date':
       return { ...wanted, anything: def.coerce === true };
-    case 'object': case 'record': case 'array': case 'tuple': case 'map': case 'set': case 'null': case 'undefined': case 'void': case 'never':
-    case 'nan': case 'symbol': case 'file':
+    case 'object':
+    case 'record':
+    case 'array':
+    case 'tuple':
+    case 'map':
+    case 'set':
+    case 'null':
+    case 'undefined':
+    case 'void':
+    case 'never':
+    case 'nan':
+    case 'symbol':
+    case 'file':
       return wanted;
     default:
       return { ...wanted, anything: true };
@@ -73,7 +101,9 @@ export function wantedBy(schema: Schema): Wanted {
 
 function unionWants(options: readonly Schema[]): Wanted {
   const unions = new Set<Definition>();
-  const wanted = unionOptions(options, unions).map(wantedBy).reduce(either, { bigint: false, text: false, number: false, anything: false });
+  const wanted = unionOptions(options, unions)
+    .map(wantedBy)
+    .reduce(either, { bigint: false, text: false, number: false, anything: false });
   return unions.size === unionsMax ? { ...wanted, anything: true } : wanted;
 }
 
@@ -83,7 +113,12 @@ function kindsOf(values: readonly unknown[]): Wanted {
 }
 
 function either(a: Wanted, b: Wanted): Wanted {
-  return { bigint: a.bigint || b.bigint, text: a.text || b.text, number: a.number || b.number, anything: a.anything || b.anything };
+  return {
+    bigint: a.bigint || b.bigint,
+    text: a.text || b.text,
+    number: a.number || b.number,
+    anything: a.anything || b.anything,
+  };
 }
 
 /** What some places of a schema take. */
@@ -122,7 +157,18 @@ function collect(schema: Schema): Takes {
   return takes;
 }
 
-function childrenOf({ type, shape, catchall, valueType, element, items, rest, left, right, options }: Definition): Schema[] {
+function childrenOf({
+  type,
+  shape,
+  catchall,
+  valueType,
+  element,
+  items,
+  rest,
+  left,
+  right,
+  options,
+}: Definition): Schema[] {
   switch (type) {
     case 'object':
       return [...Object.values(shape!), ...(catchall ? [catchall] : [])];

@@ -1,5 +1,14 @@
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { definitionOf, depthMax, functionsOf, outputOf, referredBy, schemasMax, type Definition, type Schema } from '../lib/schema-definition.ts';
+import {
+  definitionOf,
+  depthMax,
+  functionsOf,
+  outputOf,
+  referredBy,
+  schemasMax,
+  type Definition,
+  type Schema,
+} from '../lib/schema-definition.ts';
 
 /** Kinds that no JSON value fits. A date does when the schema makes it of a text. */
 const notInJson: Record<string, string> = {
@@ -12,9 +21,33 @@ const notInJson: Record<string, string> = {
   promise: 'z.promise() is asynchronous',
 };
 /** Kinds whose values have no fields. */
-const noObject = new Set(['string', 'template_literal', 'number', 'nan', 'boolean', 'bigint', 'date', 'enum', 'literal', 'null', 'undefined', 'void', 'never', 'success', 'array', 'tuple', 'set', 'map', 'file', 'function', 'symbol', 'promise']);
+const noObject = new Set([
+  'string',
+  'template_literal',
+  'number',
+  'nan',
+  'boolean',
+  'bigint',
+  'date',
+  'enum',
+  'literal',
+  'null',
+  'undefined',
+  'void',
+  'never',
+  'success',
+  'array',
+  'tuple',
+  'set',
+  'map',
+  'file',
+  'function',
+  'symbol',
+  'promise',
+]);
 
-const asynchronous = 'must not be asynchronous, because a batch is decoded again from its records, and must come out the same; look things up before the event is sent';
+const asynchronous =
+  'must not be asynchronous, because a batch is decoded again from its records, and must come out the same; look things up before the event is sent';
 /** A schema with more is too long a list anyway. */
 const problemsMax = 20;
 
@@ -22,7 +55,8 @@ const problemsMax = 20;
 export function schemaProblems({ event }: Pick<AnyPipeline, 'event'>): string[] {
   const problems = new Set<string>();
   new Walk(problems).visit(event, 'event', true);
-  if (neverGivesObject(outputOf(event))) problems.add('event: must give an object, because sinks store its fields; wrap it, e.g. z.object({ value: ... })');
+  if (neverGivesObject(outputOf(event)))
+    problems.add('event: must give an object, because sinks store its fields; wrap it, e.g. z.object({ value: ... })');
   return [...problems].slice(0, problemsMax);
 }
 
@@ -53,7 +87,8 @@ class Walk {
     seen.add(schema);
     const definition = definitionOf(schema);
     const { type, coerce } = definition;
-    if (functionsOf(definition).some(isAsyncFunction)) this.problems.add(`${path}: its check or transform ${asynchronous}`);
+    if (functionsOf(definition).some(isAsyncFunction))
+      this.problems.add(`${path}: its check or transform ${asynchronous}`);
     if (raw && !coerce && type in notInJson) this.problems.add(`${path}: ${notInJson[type]}`);
     this.#depth++;
     if (type === 'lazy') this.visit(referredBy(schema), path, raw);
@@ -62,9 +97,18 @@ class Walk {
   }
 
   #visitParts(definition: Definition, path: string, raw: boolean): void {
-    const { type, shape, catchall, innerType, element, keyType, valueType, items, rest, left, right, options } = definition;
+    const { type, shape, catchall, innerType, element, keyType, valueType, items, rest, left, right, options } =
+      definition;
     for (const [name, field] of Object.entries(shape ?? {})) this.visit(field, `${path}.${name}`, raw);
-    for (const [part, suffix] of [[catchall, '.*'], [element, '[]'], [keyType, '{key}'], [valueType, '{}'], [rest, '[...]'], [left, ''], [right, '']] as const) {
+    for (const [part, suffix] of [
+      [catchall, '.*'],
+      [element, '[]'],
+      [keyType, '{key}'],
+      [valueType, '{}'],
+      [rest, '[...]'],
+      [left, ''],
+      [right, ''],
+    ] as const) {
       if (part && typeof part === 'object') this.visit(part, path + suffix, raw);
     }
     items?.forEach((item, i) => this.visit(item, `${path}[${i}]`, raw));

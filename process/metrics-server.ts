@@ -9,7 +9,11 @@ import type { PartitionStates } from '../contracts/partition-state.ts';
  * Serves `/metrics` (Prometheus text), `/metrics.json` (for other processes of ours) and `/healthz`; of a process that reads partitions
  * also how these stand, at `/partitions.json`.
  */
-export async function startMetricsServer(registry: Registry, { host, port }: { host: string; port: number }, partitions?: () => PartitionStates): Promise<{ address: string; close(): Promise<void> }> {
+export async function startMetricsServer(
+  registry: Registry,
+  { host, port }: { host: string; port: number },
+  partitions?: () => PartitionStates,
+): Promise<{ address: string; close(): Promise<void> }> {
   const server = createServer((request, response) => {
     void (async () => {
       try {
@@ -33,16 +37,24 @@ export async function startMetricsServer(registry: Registry, { host, port }: { h
   await listen(server, host, port);
   return {
     address: hostPort(host, (server.address() as AddressInfo).port),
-    close: () => new Promise((resolve) => {
-      server.closeAllConnections();
-      server.close(() => resolve());
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
   };
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(new Error(`cannot listen on ${hostPort(host, port)}; check HEADRACE_METRICS_HOST and HEADRACE_METRICS_PORT (${messageOf(error)})`, { cause: error })));
+    server.once('error', (error) =>
+      reject(
+        new Error(
+          `cannot listen on ${hostPort(host, port)}; check HEADRACE_METRICS_HOST and HEADRACE_METRICS_PORT (${messageOf(error)})`,
+          { cause: error },
+        ),
+      ),
+    );
     server.listen(port, host, resolve);
   });
 }

@@ -17,8 +17,19 @@ export class RecordLatency {
   /** @param name of the histogram, without `_seconds` */
   constructor(name: string, help: string, registry: Registry) {
     const registers = [registry];
-    this.#seconds = new Histogram({ name: `${name}_seconds`, help, labelNames: ['pipeline'], buckets: bucketSeconds, registers });
-    this.#leftOut = new Counter({ name: `${name}_left_out_total`, help: 'Records whose own time is none, lies ahead, or is more than a week old.', labelNames: ['pipeline'], registers });
+    this.#seconds = new Histogram({
+      name: `${name}_seconds`,
+      help,
+      labelNames: ['pipeline'],
+      buckets: bucketSeconds,
+      registers,
+    });
+    this.#leftOut = new Counter({
+      name: `${name}_left_out_total`,
+      help: 'Records whose own time is none, lies ahead, or is more than a week old.',
+      labelNames: ['pipeline'],
+      registers,
+    });
   }
 
   /** @param recordTimesMs undefined or NaN for a record without a usable time */
@@ -26,7 +37,8 @@ export class RecordLatency {
     let leftOut = 0;
     for (const timeMs of recordTimesMs) {
       const latencyMs = nowMs - (timeMs ?? Number.NaN);
-      if (latencyMs >= -aheadMsMax && latencyMs <= oldMsMax) this.#seconds.observe({ pipeline }, Math.max(0, latencyMs) / 1_000);
+      if (latencyMs >= -aheadMsMax && latencyMs <= oldMsMax)
+        this.#seconds.observe({ pipeline }, Math.max(0, latencyMs) / 1_000);
       else leftOut++;
     }
     if (leftOut > 0) this.#leftOut.inc({ pipeline }, leftOut);

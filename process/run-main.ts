@@ -20,11 +20,20 @@ const stopGraceMs = 8_000;
  * The frame of every main: reads the configuration, starts, says so, and stops on SIGTERM or SIGINT. A failure to start is one
  * clear sentence and exit code 1; the stack is shown only at log level debug or below.
  */
-export async function runMain(name: string, start: (config: Config, log: Logger) => Promise<RunningProcess>): Promise<void> {
+export async function runMain(
+  name: string,
+  start: (config: Config, log: Logger) => Promise<RunningProcess>,
+): Promise<void> {
   let verbose = false;
   try {
     const config = parseConfig(process.env);
-    Object.assign(process.env, directHosts(process.env, config.metrics.targets.map((target) => target.replace(/:\d+$/, ''))));
+    Object.assign(
+      process.env,
+      directHosts(
+        process.env,
+        config.metrics.targets.map((target) => target.replace(/:\d+$/, '')),
+      ),
+    );
     verbose = config.logLevel === 'debug' || config.logLevel === 'trace';
     const log = createLogger(name, config.logLevel);
     const stopRequested = new Promise<void>((resolve) => {

@@ -47,20 +47,33 @@ export async function openReviews(options: OpenReviewsOptions): Promise<void> {
       failures++;
       log.warn(`reviews cannot be opened now, trying again: ${messageOf(error)}`);
     }
-    await sleep(Math.min(retryMsMax, roundMs * 2 ** Math.min(failures, 10)), undefined, { signal: stopping }).catch(() => undefined);
+    await sleep(Math.min(retryMsMax, roundMs * 2 ** Math.min(failures, 10)), undefined, { signal: stopping }).catch(
+      () => undefined,
+    );
   }
 }
 
 /** Returns how many it opened, or tried to. */
-async function openSome({ pool, deployment, startReview, stopping, log }: OpenReviewsOptions, pipeline: AnyPipeline, claimMax: number): Promise<number> {
+async function openSome(
+  { pool, deployment, startReview, stopping, log }: OpenReviewsOptions,
+  pipeline: AnyPipeline,
+  claimMax: number,
+): Promise<number> {
   const openMax = pipeline.review?.openMax ?? openMaxDefault;
-  const claimed = await untilAborted(claimWaitingReviews(pool, { deployment, pipeline: pipeline.name, openMax, claimMax }), stopping);
+  const claimed = await untilAborted(
+    claimWaitingReviews(pool, { deployment, pipeline: pipeline.name, openMax, claimMax }),
+    stopping,
+  );
   for (const [place, input] of claimed.entries()) {
     try {
       await startReview({ ...input, entities: inOrder(pipeline, input) }, stopping);
     } catch (error) {
       const isRefused = error instanceof ReviewRefusedError;
-      if (isRefused) log.error({ pipeline: pipeline.name, eventKey: input.eventKey }, `a review cannot be opened and is tried again later: ${error.message}`);
+      if (isRefused)
+        log.error(
+          { pipeline: pipeline.name, eventKey: input.eventKey },
+          `a review cannot be opened and is tried again later: ${error.message}`,
+        );
       // Whatever failed: only the others show whether it is Temporal that is away, and they must get their turn.
       await untilAborted(postponeWaitingReview(pool, reviewWorkflowId(input.eventKey)), stopping);
       if (isRefused) continue;

@@ -20,7 +20,11 @@ const writeSql = `
   on conflict (review_id, step) do nothing`;
 
 /** Writes one transition of a review and its audit entry in one statement. Safe to repeat. */
-export async function writeReviewTransition(pool: Pool, input: ReviewInput, transition: ReviewTransition): Promise<void> {
+export async function writeReviewTransition(
+  pool: Pool,
+  input: ReviewInput,
+  transition: ReviewTransition,
+): Promise<void> {
   const { action, step, atMs } = transition;
   const accepted = action === 'decided' ? transition.accepted : undefined;
   const at = new Date(atMs);
@@ -31,25 +35,58 @@ export async function writeReviewTransition(pool: Pool, input: ReviewInput, tran
     name: 'review-write',
     text: writeSql,
     values: [
-      reviewWorkflowId(input.eventKey), input.eventKey, storableText(input.eventId), input.pipeline, storableText(input.title), input.outcome,
-      storableText(input.why), storableJson(input.entities), input.verdicts, new Date(input.eventTimeMs), step, action === 'opened' ? 'open' : action,
-      action === 'opened' ? at : new Date(transition.openedAtMs), new Date(transition.dueAtMs), action === 'escalated' ? at : null,
-      accepted ? at : null, accepted ? storableText(accepted.id) : null, accepted?.verdict, accepted && storableText(accepted.reviewer),
+      reviewWorkflowId(input.eventKey),
+      input.eventKey,
+      storableText(input.eventId),
+      input.pipeline,
+      storableText(input.title),
+      input.outcome,
+      storableText(input.why),
+      storableJson(input.entities),
+      input.verdicts,
+      new Date(input.eventTimeMs),
+      step,
+      action === 'opened' ? 'open' : action,
+      action === 'opened' ? at : new Date(transition.openedAtMs),
+      new Date(transition.dueAtMs),
+      action === 'escalated' ? at : null,
+      accepted ? at : null,
+      accepted ? storableText(accepted.id) : null,
+      accepted?.verdict,
+      accepted && storableText(accepted.reviewer),
       accepted?.comment === undefined ? null : storableText(accepted.comment),
-      action, accepted ? storableText(accepted.reviewer) : 'headrace', at, storableJson(detail),
+      action,
+      accepted ? storableText(accepted.reviewer) : 'headrace',
+      at,
+      storableJson(detail),
     ],
   });
 }
 
 /** The verdict that a review was decided with; null when it has none, or does not exist. */
-export async function findAcceptedVerdict(database: Pool | PoolClient, reviewId: string): Promise<AcceptedVerdict | null> {
-  const { rows } = await database.query<{ id: string; verdict: string; reviewer: string; comment: string | null; decided_at: Date }>(
+export async function findAcceptedVerdict(
+  database: Pool | PoolClient,
+  reviewId: string,
+): Promise<AcceptedVerdict | null> {
+  const { rows } = await database.query<{
+    id: string;
+    verdict: string;
+    reviewer: string;
+    comment: string | null;
+    decided_at: Date;
+  }>(
     `select coalesce(verdict_id, '') as id, verdict, reviewer, comment, decided_at from reviews where id = $1 and status = 'decided'`,
     [reviewId],
   );
   const row = rows[0];
   if (!row) return null;
-  return { id: row.id, verdict: row.verdict, reviewer: row.reviewer, comment: row.comment ?? undefined, decidedAtMs: row.decided_at.getTime() };
+  return {
+    id: row.id,
+    verdict: row.verdict,
+    reviewer: row.reviewer,
+    comment: row.comment ?? undefined,
+    decidedAtMs: row.decided_at.getTime(),
+  };
 }
 
 /** First broken link of a pipeline's audit chain: the sequence number of the row; null when every hash holds. */

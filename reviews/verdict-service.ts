@@ -30,7 +30,10 @@ export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingM
 
   async function takePlace(): Promise<void> {
     if (places.tryTake()) return;
-    if (places.waiting >= waitingMax) throw new Problem(503, 'busy', 'Too many verdicts at once', 'send the verdict again with the same id', { retryAfterSeconds: 1 });
+    if (places.waiting >= waitingMax)
+      throw new Problem(503, 'busy', 'Too many verdicts at once', 'send the verdict again with the same id', {
+        retryAfterSeconds: 1,
+      });
     await places.wait();
   }
 
@@ -55,7 +58,13 @@ export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingM
       });
     } catch (error) {
       if (error instanceof Problem) throw error;
-      const problem = new Problem(503, 'verdict-unknown', 'The review does not answer now', 'it may have taken the verdict: send it again with the same id, which counts once', { retryAfterSeconds: 1 });
+      const problem = new Problem(
+        503,
+        'verdict-unknown',
+        'The review does not answer now',
+        'it may have taken the verdict: send it again with the same id, which counts once',
+        { retryAfterSeconds: 1 },
+      );
       problem.cause = error;
       throw problem;
     } finally {
@@ -70,18 +79,45 @@ export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingM
  */
 function answerLater(accepted: AcceptedVerdict, later: IdentifiedVerdict): AcceptedVerdict {
   const { verdict, reviewer, comment, decidedAtMs } = accepted;
-  if (accepted.id === later.id || (verdict === later.verdict && reviewer === storedText(later.reviewer) && comment === (later.comment && storedText(later.comment)))) return accepted;
+  if (
+    accepted.id === later.id ||
+    (verdict === later.verdict &&
+      reviewer === storedText(later.reviewer) &&
+      comment === (later.comment && storedText(later.comment)))
+  )
+    return accepted;
   const decidedAt = new Date(decidedAtMs).toISOString();
-  throw new Problem(409, 'already-decided', 'Somebody was first', `decided as "${verdict}" by ${reviewer} at ${decidedAt}`, { decided: { verdict, reviewer, comment, decidedAt } });
+  throw new Problem(
+    409,
+    'already-decided',
+    'Somebody was first',
+    `decided as "${verdict}" by ${reviewer} at ${decidedAt}`,
+    { decided: { verdict, reviewer, comment, decidedAt } },
+  );
 }
 
-async function explainClosed(database: PoolClient, reviewId: string, verdict: IdentifiedVerdict): Promise<AcceptedVerdict> {
+async function explainClosed(
+  database: PoolClient,
+  reviewId: string,
+  verdict: IdentifiedVerdict,
+): Promise<AcceptedVerdict> {
   const decided = await findAcceptedVerdict(database, reviewId);
   if (decided) return answerLater(decided, verdict);
   const { rows } = await database.query<{ status: string }>('select status from reviews where id = $1', [reviewId]);
   if (!rows[0]) throw unknownReview(reviewId);
-  if (rows[0].status === 'waiting') throw new Problem(409, 'not-open', 'The review is not open yet', 'it waits until others are decided, the most valuable first; raise review.openMax of its pipeline to open more at once');
-  throw new Problem(409, 'not-running', 'The review does not run any more', 'it was ended without a verdict; an operator must start it again');
+  if (rows[0].status === 'waiting')
+    throw new Problem(
+      409,
+      'not-open',
+      'The review is not open yet',
+      'it waits until others are decided, the most valuable first; raise review.openMax of its pipeline to open more at once',
+    );
+  throw new Problem(
+    409,
+    'not-running',
+    'The review does not run any more',
+    'it was ended without a verdict; an operator must start it again',
+  );
 }
 
 /** 404 for an id that no review has. */

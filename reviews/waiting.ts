@@ -28,9 +28,18 @@ export async function addWaitingReviews(database: Pool | PoolClient, reviews: re
     name: 'review-add',
     text: insertSql,
     values: [
-      texts(({ eventKey }) => reviewWorkflowId(eventKey)), texts(({ eventKey }) => eventKey), texts(({ eventId }) => eventId), texts(({ title }) => title),
-      texts(({ outcome }) => outcome), texts(({ why }) => why), reviews.map(({ input }) => storableJson(input.entities)),
-      reviews.map(({ input }) => new Date(input.eventTimeMs)), reviews.map(({ value }) => value), first.pipeline, first.verdicts, first.timeoutMs,
+      texts(({ eventKey }) => reviewWorkflowId(eventKey)),
+      texts(({ eventKey }) => eventKey),
+      texts(({ eventId }) => eventId),
+      texts(({ title }) => title),
+      texts(({ outcome }) => outcome),
+      texts(({ why }) => why),
+      reviews.map(({ input }) => storableJson(input.entities)),
+      reviews.map(({ input }) => new Date(input.eventTimeMs)),
+      reviews.map(({ value }) => value),
+      first.pipeline,
+      first.verdicts,
+      first.timeoutMs,
     ],
   });
 }
@@ -43,7 +52,11 @@ const cloneSql = `
  * Adds a review and takes it back: `known` under other names, else one like any of the pipeline's. Returns false when there is none.
  * Throws what Postgres says against it.
  */
-export async function probeWaitingReview(pool: Pool, pipeline: string, known: WaitingReview | undefined): Promise<boolean> {
+export async function probeWaitingReview(
+  pool: Pool,
+  pipeline: string,
+  known: WaitingReview | undefined,
+): Promise<boolean> {
   const id = `probe:${randomUUID()}`;
   return takenBack(pool, async (client) => {
     if (!known) return (await client.query(cloneSql, [pipeline, id])).rowCount !== 0;
@@ -91,8 +104,15 @@ export interface ReviewClaim {
  * Takes waiting reviews of a pipeline, the most valuable first, while fewer than `openMax` are open. Several workers may ask at
  * once: none gets what another one has, and together they may pass `openMax` by one claim each.
  */
-export async function claimWaitingReviews(pool: Pool, { deployment, pipeline, openMax, claimMax }: ReviewClaim): Promise<ReviewInput[]> {
-  const { rows } = await pool.query<ClaimedRow>({ name: 'review-claim', text: claimSql, values: [pipeline, openMax, claimMax, deploymentPrefix(deployment)] });
+export async function claimWaitingReviews(
+  pool: Pool,
+  { deployment, pipeline, openMax, claimMax }: ReviewClaim,
+): Promise<ReviewInput[]> {
+  const { rows } = await pool.query<ClaimedRow>({
+    name: 'review-claim',
+    text: claimSql,
+    values: [pipeline, openMax, claimMax, deploymentPrefix(deployment)],
+  });
   return rows.map(({ eventTime, ...row }) => ({ ...row, eventTimeMs: eventTime.getTime() }));
 }
 
@@ -112,5 +132,9 @@ export async function postponeWaitingReview(pool: Pool, id: string): Promise<voi
 /** Gives claimed reviews back that nobody has tried to open. */
 export async function releaseWaitingReviews(pool: Pool, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
-  await pool.query({ name: 'review-release', text: `update reviews set claimed_at = null where id = any($1) and status = 'waiting'`, values: [ids] });
+  await pool.query({
+    name: 'review-release',
+    text: `update reviews set claimed_at = null where id = any($1) and status = 'waiting'`,
+    values: [ids],
+  });
 }

@@ -34,12 +34,22 @@ export class Batches {
   /** The pipeline of a batch. Throws `PIPELINE_UNKNOWN`. */
   pipeline(batch: BatchRef): AnyPipeline {
     const pipeline = this.pipelines.get(batch.pipeline);
-    if (!pipeline) throw new HeadraceError('PIPELINE_UNKNOWN', `this worker has no pipeline "${batch.pipeline}"; start it with the same pipelines as the bridge`);
+    if (!pipeline)
+      throw new HeadraceError(
+        'PIPELINE_UNKNOWN',
+        `this worker has no pipeline "${batch.pipeline}"; start it with the same pipelines as the bridge`,
+      );
     return pipeline;
   }
 
   /** Keeps what `extractFeatures` recorded for the current run. A try that repeats an earlier one goes on with what that has begun. */
-  keepFeatures(batch: BatchRef, recordsFrame: Uint8Array, records: KafkaRecord[], events: readonly DecodedEvent[], features: Features): LoadedBatch {
+  keepFeatures(
+    batch: BatchRef,
+    recordsFrame: Uint8Array,
+    records: KafkaRecord[],
+    events: readonly DecodedEvent[],
+    features: Features,
+  ): LoadedBatch {
     const known = this.#byRun.get(currentRun());
     if (known?.features.header.commitSequence === features.header.commitSequence) return known;
     const loaded: LoadedBatch = {
@@ -80,7 +90,8 @@ export class Batches {
   async #readHistory(batch: BatchRef): Promise<LoadedBatch> {
     const { workflowId, runId } = activityInfo().workflowExecution!;
     const recorded = await this.history.read(workflowId, runId);
-    if (!recorded.features) throw new HeadraceError('BATCH_UNKNOWN', `the features of ${workflowId} are not in history yet`);
+    if (!recorded.features)
+      throw new HeadraceError('BATCH_UNKNOWN', `the features of ${workflowId} are not in history yet`);
     const { records, clockMs } = decodeRecords(recorded.records);
     const { events } = decodeEvents(this.pipeline(batch), records, { clockMs });
     const loaded = this.keepFeatures(batch, recorded.records, records, events, decodeFeatures(recorded.features));
@@ -92,13 +103,20 @@ export class Batches {
    * The current run's batch with the decisions that its history holds. What this worker computed itself may not be what was
    * recorded: a quick try that ran out of time may have answered after the durable one.
    */
-  async loadDecided(batch: BatchRef, decisionsId: string | undefined): Promise<LoadedBatch & { decisions: Decisions; rows: DecisionRow[] }> {
+  async loadDecided(
+    batch: BatchRef,
+    decisionsId: string | undefined,
+  ): Promise<LoadedBatch & { decisions: Decisions; rows: DecisionRow[] }> {
     let loaded = await this.load(batch);
     if (!loaded.decisions || loaded.decisions.header.id !== decisionsId) {
       this.#forget(currentRun());
       loaded = await this.load(batch);
     }
-    if (!loaded.decisions || loaded.decisions.header.id !== decisionsId) throw new HeadraceError('BATCH_UNKNOWN', `the decisions of ${activityInfo().workflowExecution!.workflowId} are not in history yet`);
+    if (!loaded.decisions || loaded.decisions.header.id !== decisionsId)
+      throw new HeadraceError(
+        'BATCH_UNKNOWN',
+        `the decisions of ${activityInfo().workflowExecution!.workflowId} are not in history yet`,
+      );
     loaded.rows ??= decisionRows(batch, loaded, loaded.decisions);
     return loaded as LoadedBatch & { decisions: Decisions; rows: DecisionRow[] };
   }
@@ -132,13 +150,21 @@ export function recordsOf({ recordsFrame }: LoadedBatch): KafkaRecord[] {
 }
 
 /** The events that have a row, in row order; both follow the records. */
-function eventsOfRows({ recordIndex }: Features, events: readonly DecodedEvent[], records: readonly KafkaRecord[]): DecodedEvent[] {
+function eventsOfRows(
+  { recordIndex }: Features,
+  events: readonly DecodedEvent[],
+  records: readonly KafkaRecord[],
+): DecodedEvent[] {
   const rows: DecodedEvent[] = [];
   let at = 0;
   for (const index of recordIndex) {
     while (at < events.length && events[at]!.recordIndex < index) at++;
     const event = events[at];
-    if (event?.recordIndex !== index) throw new HeadraceError('PIPELINE_UNKNOWN', `record ${records[index]?.offset} was an event when its features were recorded, and today's schema refuses it; restore the schema`);
+    if (event?.recordIndex !== index)
+      throw new HeadraceError(
+        'PIPELINE_UNKNOWN',
+        `record ${records[index]?.offset} was an event when its features were recorded, and today's schema refuses it; restore the schema`,
+      );
     rows.push(event);
   }
   return rows;

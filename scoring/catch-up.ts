@@ -28,7 +28,8 @@ export class CatchUp {
     private readonly store: FeatureStore,
     private readonly records: Pick<RecordsPort, 'read'>,
     private readonly nowMs: () => number = () => performance.now(),
-    private readonly alarm: (message: string, fields: Record<string, unknown>) => void = (message, fields) => log.error(message, fields),
+    private readonly alarm: (message: string, fields: Record<string, unknown>) => void = (message, fields) =>
+      log.error(message, fields),
   ) {}
 
   /** Answers whether the batch can be applied now. False = try again later. */
@@ -38,11 +39,33 @@ export class CatchUp {
     if (this.#waitedMs(key) < waitMs) return false;
     const endMs = this.nowMs() + workMs;
     let position = this.store.appliedTo(batch);
-    this.alarm('the feature store is behind its chain: folding records from the topic, without effects', { chain, from: position ?? 'the start of the log', to: batch.position });
-    for await (const { end, records } of this.records.read(batch.topic, batch.partition, position ?? 0, batch.position)) {
+    this.alarm('the feature store is behind its chain: folding records from the topic, without effects', {
+      chain,
+      from: position ?? 'the start of the log',
+      to: batch.position,
+    });
+    for await (const { end, records } of this.records.read(
+      batch.topic,
+      batch.partition,
+      position ?? 0,
+      batch.position,
+    )) {
       const { deployment, pipeline, epoch, topic, partition } = batch;
       const from = position ?? records[0]?.offset ?? end - 1;
-      await apply({ deployment, pipeline, epoch, topic, partition, position: from, end, count: records.length, ...(position === null ? { head: true } : {}) }, records);
+      await apply(
+        {
+          deployment,
+          pipeline,
+          epoch,
+          topic,
+          partition,
+          position: from,
+          end,
+          count: records.length,
+          ...(position === null ? { head: true } : {}),
+        },
+        records,
+      );
       position = end;
       if (this.nowMs() > endMs) break;
     }

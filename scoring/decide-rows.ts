@@ -47,12 +47,14 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
   const featuresByName = namerOf(names);
   for (let row = 0; row < rows; row++) {
     const refused = predicted.refused.get(row);
-    const decided = refused ?? decideRow(pipeline, {
-      event: events[row]!.event as never,
-      features: featuresByName(features.values, row * names.length),
-      prediction: predictionOf(outputs, predicted.predictions, row),
-      degraded: predicted.degraded,
-    });
+    const decided =
+      refused ??
+      decideRow(pipeline, {
+        event: events[row]!.event as never,
+        features: featuresByName(features.values, row * names.length),
+        prediction: predictionOf(outputs, predicted.predictions, row),
+        degraded: predicted.degraded,
+      });
     if ('code' in decided) {
       rejections.push({ index: features.recordIndex[row]!, step: 'infer', ...decided });
       continue;
@@ -85,7 +87,8 @@ function decideRow(pipeline: AnyPipeline, input: DecideInput<never>): DecidedRow
     const decision = pipeline.decide(input);
     refusePromise(pipeline.name, 'decide', decision);
     const outcome = pipeline.outcomes.indexOf(decision.outcome);
-    if (outcome < 0) return { code: 'BAD_DECISION', reason: 'decide returned an outcome that the pipeline does not declare' };
+    if (outcome < 0)
+      return { code: 'BAD_DECISION', reason: 'decide returned an outcome that the pipeline does not declare' };
     const { event, features, prediction, degraded } = input;
     const decided = { event, features, prediction, degraded, ...decision };
     let sinks = 0;

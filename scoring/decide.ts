@@ -19,7 +19,15 @@ export type Decide = (batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScorin
  * Feature rows to predictions to decisions. The result names, for each row, the sinks that it goes to: what is delivered later
  * is recorded data, whatever the pipeline's code says by then.
  */
-export function createDecide({ batches, model, reports }: { batches: Batches; model: ModelPort; reports: ActivityReports }): Decide {
+export function createDecide({
+  batches,
+  model,
+  reports,
+}: {
+  batches: Batches;
+  model: ModelPort;
+  reports: ActivityReports;
+}): Decide {
   async function decideOnce(batch: BatchRef, loaded: LoadedBatch): Promise<Decisions> {
     const startedMs = performance.now();
     const predicted = await predictOrFallBack(model, loaded, reports);
@@ -37,7 +45,10 @@ export function createDecide({ batches, model, reports }: { batches: Batches; mo
       throw error;
     });
     const { header, ...columns } = await loaded.deciding;
-    return encodeDecisions({ header: asked.deliverTogether ? { ...header, deliverTogether: true } : header, ...columns });
+    return encodeDecisions({
+      header: asked.deliverTogether ? { ...header, deliverTogether: true } : header,
+      ...columns,
+    });
   };
 }
 
@@ -45,7 +56,11 @@ export function createDecide({ batches, model, reports }: { batches: Batches; mo
 const covered: readonly FailureCode[] = ['MODEL_UNAVAILABLE', 'MODEL_MISSING'];
 
 /** The model's answer; or the declared fallback's, marked as degraded, while the model is unavailable or missing. */
-async function predictOrFallBack(model: ModelPort, { pipeline, features, events }: LoadedBatch, reports: ActivityReports): Promise<RowPredictions> {
+async function predictOrFallBack(
+  model: ModelPort,
+  { pipeline, features, events }: LoadedBatch,
+  reports: ActivityReports,
+): Promise<RowPredictions> {
   try {
     return await predictRows(model, pipeline, features.values, events.length);
   } catch (error) {
@@ -56,12 +71,24 @@ async function predictOrFallBack(model: ModelPort, { pipeline, features, events 
 }
 
 /** The declared fallback for every row. One that throws, or answers in another form than the model, costs its own row only. */
-function fallBack(pipeline: AnyPipeline, events: LoadedBatch['events'], features: LoadedBatch['features']): RowPredictions {
+function fallBack(
+  pipeline: AnyPipeline,
+  events: LoadedBatch['events'],
+  features: LoadedBatch['features'],
+): RowPredictions {
   const width = outputWidthOf(pipeline);
-  const result: RowPredictions = { version: 'fallback', predictions: new Float32Array(events.length * width).fill(Number.NaN), refused: new Map(), degraded: true };
+  const result: RowPredictions = {
+    version: 'fallback',
+    predictions: new Float32Array(events.length * width).fill(Number.NaN),
+    refused: new Map(),
+    degraded: true,
+  };
   events.forEach(({ event }, row) => {
     try {
-      const prediction = pipeline.model.fallback!({ event: event as never, features: featuresByName(featureRow(features, row)) });
+      const prediction = pipeline.model.fallback!({
+        event: event as never,
+        features: featuresByName(featureRow(features, row)),
+      });
       refusePromise(pipeline.name, 'model.fallback', prediction);
       const numbers = Object.entries(pipeline.model.outputs).flatMap(([name, outputWidth]) => {
         const answer = [prediction[name]].flat();
@@ -85,5 +112,8 @@ function report(reports: ActivityReports, batch: BatchRef, loaded: LoadedBatch, 
   const rejections = [...features.header.rejections, ...header.rejections];
   if (rejections.length === 0) return;
   const records = recordsOf(loaded);
-  reports.rejected(batch, rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })));
+  reports.rejected(
+    batch,
+    rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })),
+  );
 }

@@ -7,7 +7,11 @@ import type { DecisionRow } from '../contracts/delivery.ts';
 import type { LoadedBatch } from './loaded-batch.ts';
 
 /** A row of a prediction matrix. */
-export function predictionOf(outputs: readonly { name: string; width: number }[], predictions: Float32Array, row: number): Prediction {
+export function predictionOf(
+  outputs: readonly { name: string; width: number }[],
+  predictions: Float32Array,
+  row: number,
+): Prediction {
   let widthOfAll = 0;
   for (const { width } of outputs) widthOfAll += width;
   let at = row * widthOfAll;
@@ -26,9 +30,18 @@ function entitiesOf(names: readonly string[], keys: readonly string[]): Record<s
 }
 
 /** The rows of a batch as sinks see them: what was recorded, joined. */
-export function decisionRows(batch: BatchRef, { pipeline, events, features }: LoadedBatch, decisions: Decisions): DecisionRow[] {
+export function decisionRows(
+  batch: BatchRef,
+  { pipeline, events, features }: LoadedBatch,
+  decisions: Decisions,
+): DecisionRow[] {
   const decided: DecidedBatch = {
-    keyPrefix: eventKeyPrefix(batch), entityNames: Object.keys(pipeline.entities), late: new Set(features.header.late), events, features, decisions,
+    keyPrefix: eventKeyPrefix(batch),
+    entityNames: Object.keys(pipeline.entities),
+    late: new Set(features.header.late),
+    events,
+    features,
+    decisions,
   };
   const rows: DecisionRow[] = [];
   for (let row = 0; row < events.length; row++) rows.push(new DecidedRow(decided, row));

@@ -28,7 +28,12 @@ export interface RecordsPort {
    * Records of `[from, to)` in order, in pieces: each says up to which offset it reaches, so that gaps are covered too. Begins at
    * the start of the log where that lies behind `from`. Gives the connection back when the loop over it ends.
    */
-  read(topic: string, partition: number, from: number, to: number): AsyncIterable<{ end: number; records: KafkaRecord[] }>;
+  read(
+    topic: string,
+    partition: number,
+    from: number,
+    to: number,
+  ): AsyncIterable<{ end: number; records: KafkaRecord[] }>;
   /** What the log of each partition of a topic holds: `[start, end)`. */
   bounds(topic: string): Promise<{ partition: number; start: number; end: number }[]>;
 }
@@ -36,7 +41,15 @@ export interface RecordsPort {
 /** Where records are written to a topic again. */
 export interface CopyPort {
   /** Resolves once all of them are durable. */
-  publish(topic: string, copies: readonly { partition: number; key: Uint8Array | null; value: Uint8Array | null; headers: readonly RecordHeader[] }[]): Promise<void>;
+  publish(
+    topic: string,
+    copies: readonly {
+      partition: number;
+      key: Uint8Array | null;
+      value: Uint8Array | null;
+      headers: readonly RecordHeader[];
+    }[],
+  ): Promise<void>;
 }
 
 /** Where refused records are published. */

@@ -24,12 +24,23 @@ const roundsAlone = 3;
  * split, the model must take a row that it took before, in the same moment. Throws `MODEL_WRONG` when it does not, so that a
  * broken model drains nothing into dead letters.
  */
-export async function predictRows(model: ModelPort, pipeline: AnyPipeline, features: Float32Array, rows: number): Promise<RowPredictions> {
-  const result: RowPredictions = { version: '', predictions: new Float32Array(rows * outputWidthOf(pipeline)), refused: new Map(), degraded: false };
+export async function predictRows(
+  model: ModelPort,
+  pipeline: AnyPipeline,
+  features: Float32Array,
+  rows: number,
+): Promise<RowPredictions> {
+  const result: RowPredictions = {
+    version: '',
+    predictions: new Float32Array(rows * outputWidthOf(pipeline)),
+    refused: new Map(),
+    degraded: false,
+  };
   if (rows > 0) await new Prediction(model, pipeline, features, result).predictAll(rows);
   // What is left of it now is the rows' own doing.
   refuseWhatIsNotFinite(result, pipeline, rows);
-  if (rows > 0 && result.refused.size === rows && !(await takesRow(model, pipeline, knownRow(pipeline)))) throw modelWrong(pipeline);
+  if (rows > 0 && result.refused.size === rows && !(await takesRow(model, pipeline, knownRow(pipeline))))
+    throw modelWrong(pipeline);
   rememberTakenRow(pipeline, features, result.refused, rows);
   return result;
 }
@@ -52,9 +63,14 @@ class Prediction {
     const suspects = this.#rowsThatAre('not finite', rows);
     if (suspects.length === 0) return;
     const known = this.#knownRow(rows);
-    const suspectsPerCall = Math.min(suspectsPerCallMax, (await this.#orModelWrong(this.model.rowsMax(this.pipeline))) - 2);
+    const suspectsPerCall = Math.min(
+      suspectsPerCallMax,
+      (await this.#orModelWrong(this.model.rowsMax(this.pipeline))) - 2,
+    );
     if (suspectsPerCall < 1) for (const row of suspects) await this.#askAlone(row, known);
-    else for (let from = 0; from < suspects.length; from += suspectsPerCall) await this.#askBetween(suspects.slice(from, from + suspectsPerCall), known);
+    else
+      for (let from = 0; from < suspects.length; from += suspectsPerCall)
+        await this.#askBetween(suspects.slice(from, from + suspectsPerCall), known);
   }
 
   /**
@@ -122,7 +138,9 @@ class Prediction {
   /** A row that the model took before, best of all in another call than this one. */
   #knownRow(rows: number): Float32Array {
     const answered = this.#rowsThatAre('finite', rows)[0];
-    return takenRows.has(this.pipeline) || answered === undefined ? knownRow(this.pipeline) : this.#featuresOf(answered);
+    return takenRows.has(this.pipeline) || answered === undefined
+      ? knownRow(this.pipeline)
+      : this.#featuresOf(answered);
   }
 
   #featuresOf(row: number): Float32Array {
@@ -134,7 +152,11 @@ class Prediction {
     await this.#assertModelIsWell();
     if (to - from === 1) {
       // Asked again, now that the model has just taken another row: what was of the moment is over.
-      if (!(await this.#ask(from, to))) this.result.refused.set(from, { code: 'MODEL_REFUSED_ROW', reason: 'the model server refuses this row, and accepts others' });
+      if (!(await this.#ask(from, to)))
+        this.result.refused.set(from, {
+          code: 'MODEL_REFUSED_ROW',
+          reason: 'the model server refuses this row, and accepts others',
+        });
       return;
     }
     const middle = (from + to) >> 1;
@@ -146,7 +168,11 @@ class Prediction {
   async #ask(from: number, to: number): Promise<boolean> {
     const { model, pipeline, result } = this;
     try {
-      const answer = await model.predict(pipeline, this.features.subarray(from * this.#width, to * this.#width), to - from);
+      const answer = await model.predict(
+        pipeline,
+        this.features.subarray(from * this.#width, to * this.#width),
+        to - from,
+      );
       this.#assertSameVersion(answer.version);
       result.version = answer.version;
       result.predictions.set(answer.predictions, from * outputWidthOf(pipeline));
@@ -160,7 +186,11 @@ class Prediction {
 
   #assertSameVersion(version: string): void {
     const { pipeline, result } = this;
-    if (result.version && version !== result.version) throw new HeadraceError('MODEL_UNAVAILABLE', `model "${pipeline.model.name}" changed from version ${result.version} to ${version} within a batch`);
+    if (result.version && version !== result.version)
+      throw new HeadraceError(
+        'MODEL_UNAVAILABLE',
+        `model "${pipeline.model.name}" changed from version ${result.version} to ${version} within a batch`,
+      );
   }
 
   async #assertModelIsWell(): Promise<void> {
@@ -172,12 +202,17 @@ class Prediction {
 }
 
 /** A finite answer is one that can be stored and decided upon. */
-export function refuseWhatIsNotFinite({ predictions, refused }: RowPredictions, pipeline: AnyPipeline, rows: number): void {
+export function refuseWhatIsNotFinite(
+  { predictions, refused }: RowPredictions,
+  pipeline: AnyPipeline,
+  rows: number,
+): void {
   const width = outputWidthOf(pipeline);
   for (let row = 0; row < rows; row++) {
     if (isFiniteAnswer(predictions, row * width, width)) continue;
     predictions.fill(0, row * width, (row + 1) * width);
-    if (!refused.has(row)) refused.set(row, { code: 'BAD_PREDICTION', reason: 'the answer for this row is missing or no finite number' });
+    if (!refused.has(row))
+      refused.set(row, { code: 'BAD_PREDICTION', reason: 'the answer for this row is missing or no finite number' });
   }
 }
 
@@ -193,7 +228,12 @@ function knownRow(pipeline: AnyPipeline): Float32Array {
   return takenRows.get(pipeline) ?? new Float32Array(Object.keys(pipeline.features).length);
 }
 
-function rememberTakenRow(pipeline: AnyPipeline, features: Float32Array, refused: ReadonlyMap<number, unknown>, rows: number): void {
+function rememberTakenRow(
+  pipeline: AnyPipeline,
+  features: Float32Array,
+  refused: ReadonlyMap<number, unknown>,
+  rows: number,
+): void {
   const width = Object.keys(pipeline.features).length;
   for (let row = rows - 1; row >= 0; row--) {
     if (refused.has(row)) continue;
@@ -221,5 +261,8 @@ function isRefusal(error: unknown): boolean {
 }
 
 function modelWrong({ model }: AnyPipeline): HeadraceError {
-  return new HeadraceError('MODEL_WRONG', `model "${model.name}" refuses rows or answers no finite numbers, and for a harmless one too; check the model, its version and the server's log`);
+  return new HeadraceError(
+    'MODEL_WRONG',
+    `model "${model.name}" refuses rows or answers no finite numbers, and for a harmless one too; check the model, its version and the server's log`,
+  );
 }

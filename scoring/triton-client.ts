@@ -7,7 +7,11 @@ export function createTritonClient({ triton }: Config): InferenceClient {
   const tls = triton.tls || triton.url.startsWith('grpcs://');
   return createInferenceClient({
     address: triton.url.replace(/^grpcs?:\/\//, ''),
-    tls: tls && (triton.tlsCaFile ? { ca: Buffer.from(readCertificates({ env: 'TRITON_TLS_CA_FILE', path: triton.tlsCaFile })) } : true),
+    tls:
+      tls &&
+      (triton.tlsCaFile
+        ? { ca: Buffer.from(readCertificates({ env: 'TRITON_TLS_CA_FILE', path: triton.tlsCaFile })) }
+        : true),
     deadlineMs: triton.deadlineMs,
   });
 }

@@ -1,4 +1,10 @@
-import { InferenceError, type InferenceClient, type InferenceErrorCode, type InferResult, type InputTensor } from '@headrace/inference-client';
+import {
+  InferenceError,
+  type InferenceClient,
+  type InferenceErrorCode,
+  type InferResult,
+  type InputTensor,
+} from '@headrace/inference-client';
 import type { ModelPort } from './ports.ts';
 import { HeadraceError, type FailureCode } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
@@ -35,7 +41,10 @@ interface Known {
 }
 
 /** The Triton server behind the port that activities decide with. */
-export function createTritonModel(client: InferenceClient, { deadlineMs, nowMs = () => performance.now() }: TritonModelOptions): ModelPort {
+export function createTritonModel(
+  client: InferenceClient,
+  { deadlineMs, nowMs = () => performance.now() }: TritonModelOptions,
+): ModelPort {
   const known = new WeakMap<AnyPipeline, Known>();
 
   function knownOf(pipeline: AnyPipeline): Known {
@@ -57,14 +66,18 @@ export function createTritonModel(client: InferenceClient, { deadlineMs, nowMs =
   function forBatch(pipeline: AnyPipeline, error: unknown): unknown {
     if (error instanceof HeadraceError && error.code === 'MODEL_WRONG') delete knownOf(pipeline).shape;
     if (!(error instanceof InferenceError)) return error;
-    if (['WRONG_SHAPE', 'WRONG_DTYPE', 'INVALID_INPUT', 'MODEL_NOT_FOUND'].includes(error.code)) delete knownOf(pipeline).shape;
+    if (['WRONG_SHAPE', 'WRONG_DTYPE', 'INVALID_INPUT', 'MODEL_NOT_FOUND'].includes(error.code))
+      delete knownOf(pipeline).shape;
     return new HeadraceError(failureCodes[error.code] ?? 'MODEL_WRONG', error.message, { cause: error });
   }
 
   return {
     async predict(pipeline, features, rows) {
       try {
-        return await new Calls(client, pipeline, await shapeOf(pipeline), knownOf(pipeline).size, nowMs).predict(features, rows);
+        return await new Calls(client, pipeline, await shapeOf(pipeline), knownOf(pipeline).size, nowMs).predict(
+          features,
+          rows,
+        );
       } catch (error) {
         throw forBatch(pipeline, error);
       }
@@ -104,7 +117,11 @@ class Calls {
     this.#version = pipeline.model.version;
     this.#width = Object.keys(pipeline.features).length;
     let at = 0;
-    this.#outputs = Object.entries(pipeline.model.outputs).map(([name, width]) => ({ name, width, at: (at += width) - width }));
+    this.#outputs = Object.entries(pipeline.model.outputs).map(([name, width]) => ({
+      name,
+      width,
+      at: (at += width) - width,
+    }));
     this.#widthOfAll = at;
   }
 
@@ -114,7 +131,9 @@ class Calls {
     for (let from = 0; from < rows; ) {
       const ranges = this.#nextRanges(from, rows);
       const startedMs = this.nowMs();
-      const failed = (await Promise.allSettled(ranges.map((range) => this.#ask(range)))).find((result) => result.status === 'rejected');
+      const failed = (await Promise.allSettled(ranges.map((range) => this.#ask(range)))).find(
+        (result) => result.status === 'rejected',
+      );
       if (failed) from += await this.#askLess(from, ranges, failed.reason, this.nowMs() - startedMs);
       else from += ranges.reduce((sum, { count }) => sum + count, 0);
     }
@@ -127,7 +146,8 @@ class Calls {
     const perCall = isFixed ? rowsMax : Math.min(rowsMax, this.size.rows);
     const calls = this.#version === undefined || perCall < rowsMax ? 1 : this.size.sideBySide;
     const ranges: Range[] = [];
-    for (let at = from; at < rows && ranges.length < calls; at += perCall) ranges.push({ from: at, count: Math.min(perCall, rows - at) });
+    for (let at = from; at < rows && ranges.length < calls; at += perCall)
+      ranges.push({ from: at, count: Math.min(perCall, rows - at) });
     return ranges;
   }
 
@@ -138,7 +158,10 @@ class Calls {
   async #askLess(from: number, ranges: readonly Range[], reason: unknown, ms: number): Promise<number> {
     const { count } = ranges[0]!;
     const least = this.shape.isFixed ? this.shape.rowsMax : 1;
-    const isTooMuch = reason instanceof InferenceError && (reason.code === 'DEADLINE_EXCEEDED' || reason.code === 'TOO_LARGE') && (count > least || ranges.length > 1);
+    const isTooMuch =
+      reason instanceof InferenceError &&
+      (reason.code === 'DEADLINE_EXCEEDED' || reason.code === 'TOO_LARGE') &&
+      (count > least || ranges.length > 1);
     if (!isTooMuch) throw reason;
     this.size.tooMuch(count, ms);
     const smallest = { from, count: Math.min(least, count) };
@@ -151,12 +174,18 @@ class Calls {
     const { model } = this.pipeline;
     const startedMs = this.nowMs();
     const result = await this.client.infer({
-      model: model.name, ...(this.#version && { version: this.#version }), inputs: [this.#input(range)], outputs: Object.keys(model.outputs),
+      model: model.name,
+      ...(this.#version && { version: this.#version }),
+      inputs: [this.#input(range)],
+      outputs: Object.keys(model.outputs),
     });
     const ms = this.nowMs() - startedMs;
     this.size.took(range.count, ms);
     if (this.#version !== undefined && this.#version !== '' && result.version !== this.#version) {
-      throw new HeadraceError('MODEL_UNAVAILABLE', `model "${model.name}" changed from version ${this.#version} to ${result.version} within a call for its rows`);
+      throw new HeadraceError(
+        'MODEL_UNAVAILABLE',
+        `model "${model.name}" changed from version ${this.#version} to ${result.version} within a call for its rows`,
+      );
     }
     this.#version = result.version;
     this.#keep(range, result);
@@ -175,7 +204,9 @@ class Calls {
       for (let row = count; row < asked; row++) data.set(rows.subarray((count - 1) * this.#width), row * this.#width);
     }
     const shape = hasRowDimension ? [asked, ...input.rowShape] : [...input.rowShape];
-    return input.datatype === 'FP64' ? { name: input.name, datatype: 'FP64', shape, data: Float64Array.from(data) } : { name: input.name, datatype: 'FP32', shape, data };
+    return input.datatype === 'FP64'
+      ? { name: input.name, datatype: 'FP64', shape, data: Float64Array.from(data) }
+      : { name: input.name, datatype: 'FP32', shape, data };
   }
 
   /** The outputs side by side, row by row. */
@@ -187,12 +218,21 @@ class Calls {
       const datatype = this.shape.outputs.get(name);
       if (tensor?.data.length !== asked * width || tensor.datatype !== datatype) {
         const is = tensor ? `${tensor.datatype} ${JSON.stringify(tensor.shape)}` : 'missing';
-        throw new HeadraceError('MODEL_WRONG', `output "${name}" of model "${model.name}" is ${is}, expected ${datatype} with ${width} numbers for each of ${asked} rows`);
+        throw new HeadraceError(
+          'MODEL_WRONG',
+          `output "${name}" of model "${model.name}" is ${is}, expected ${datatype} with ${width} numbers for each of ${asked} rows`,
+        );
       }
       const numbers = predictionsOf(tensor.datatype, tensor.data);
-      if (!numbers) throw new HeadraceError('MODEL_WRONG', `output "${name}" of model "${model.name}" has an integer beyond 2^24 or no numbers, and predictions are FP32`);
+      if (!numbers)
+        throw new HeadraceError(
+          'MODEL_WRONG',
+          `output "${name}" of model "${model.name}" has an integer beyond 2^24 or no numbers, and predictions are FP32`,
+        );
       if (width === this.#widthOfAll) this.#predictions.set(numbers.subarray(0, count * width), from * width);
-      else for (let row = 0; row < count; row++) this.#predictions.set(numbers.subarray(row * width, (row + 1) * width), (from + row) * this.#widthOfAll + at);
+      else
+        for (let row = 0; row < count; row++)
+          this.#predictions.set(numbers.subarray(row * width, (row + 1) * width), (from + row) * this.#widthOfAll + at);
     }
   }
 }

@@ -2,9 +2,16 @@
 
 /** Flags of `headrace up` by the variable that npm puts them in. `yes` and `verbose` mean something to npm too. */
 const flags = [
-  { name: 'reset', takesValue: false }, { name: 'rate', takesValue: true }, { name: 'events', takesValue: true },
-  { name: 'pipeline', takesValue: true }, { name: 'pipelines', takesValue: true }, { name: 'models', takesValue: true },
-  { name: 'disk-max', takesValue: true }, { name: 'data-dir', takesValue: true }, { name: 'free-ports', takesValue: false }, { name: 'generator', takesValue: false, negated: true },
+  { name: 'reset', takesValue: false },
+  { name: 'rate', takesValue: true },
+  { name: 'events', takesValue: true },
+  { name: 'pipeline', takesValue: true },
+  { name: 'pipelines', takesValue: true },
+  { name: 'models', takesValue: true },
+  { name: 'disk-max', takesValue: true },
+  { name: 'data-dir', takesValue: true },
+  { name: 'free-ports', takesValue: false },
+  { name: 'generator', takesValue: false, negated: true },
 ];
 const alsoNpms = [{ name: 'yes', takesValue: false }];
 
@@ -29,8 +36,11 @@ export function swallowedFlags(env, args) {
   const without = swallowed.filter((flag) => lostItsValue(flag, env[variable(flag)]));
   // In which order they were typed npm does not tell: which value belongs to which flag can only be told of one.
   if (without.length > 1) leftovers.length = 0;
-  const valueOf = (flag) => (!without.includes(flag) ? env[variable(flag)] : without.length > 1 ? `<${flag.name}>` : leftovers.shift());
-  const meant = [...swallowed, ...alsoNpms.filter((flag) => env[variable(flag)] === 'true')].flatMap((flag) => spell(flag, valueOf(flag)));
+  const valueOf = (flag) =>
+    !without.includes(flag) ? env[variable(flag)] : without.length > 1 ? `<${flag.name}>` : leftovers.shift();
+  const meant = [...swallowed, ...alsoNpms.filter((flag) => env[variable(flag)] === 'true')].flatMap((flag) =>
+    spell(flag, valueOf(flag)),
+  );
   return [...meant, ...args.filter((argument) => argument.startsWith('-')), ...leftovers];
 }
 

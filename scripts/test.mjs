@@ -46,7 +46,8 @@ async function check(title, command) {
 
 print('checking what this machine has');
 await makeReady(process.env, print).catch((error) => giveUp(error.message));
-if ((await run([process.execPath, '--import', 'tsx', 'stack/servers/main.ts'])) !== 0) giveUp('the servers for the tests could not be prepared');
+if ((await run([process.execPath, '--import', 'tsx', 'stack/servers/main.ts'])) !== 0)
+  giveUp('the servers for the tests could not be prepared');
 
 await check('format', [...bin('@biomejs/biome', 'bin/biome'), 'format', '.']);
 await check('type check', [...bin('typescript', 'bin/tsc'), '--noEmit', '-p', 'tsconfig.json']);
@@ -56,7 +57,16 @@ print('\n== tests');
 const folder = mkdtempSync(join(tmpdir(), 'headrace-report-'));
 const reportFile = join(folder, 'report.json');
 // The runner, because bundling the configuration writes into the checkout, which may be read-only.
-const code = await run([...bin('vitest', 'vitest.mjs'), 'run', '--configLoader', 'runner', '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...process.argv.slice(2)]);
+const code = await run([
+  ...bin('vitest', 'vitest.mjs'),
+  'run',
+  '--configLoader',
+  'runner',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${reportFile}`,
+  ...process.argv.slice(2),
+]);
 const report = existsSync(reportFile) ? JSON.parse(readFileSync(reportFile, 'utf8')) : undefined;
 rmSync(folder, { recursive: true, force: true });
 const tests = totalsOf(report, code);

@@ -11,7 +11,9 @@ export function totalsOf(report, exitCode) {
   for (const { status, assertionResults } of report?.testResults ?? []) {
     const failures = assertionResults.filter((test) => test.status === 'failed').length;
     passed += assertionResults.filter((test) => test.status === 'passed').length;
-    skipped += assertionResults.filter((test) => ['skipped', 'pending', 'todo', 'disabled'].includes(test.status)).length;
+    skipped += assertionResults.filter((test) =>
+      ['skipped', 'pending', 'todo', 'disabled'].includes(test.status),
+    ).length;
     failed += failures === 0 && status === 'failed' ? 1 : failures;
   }
   if (failed === 0 && exitCode !== 0) failed = 1;

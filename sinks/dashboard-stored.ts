@@ -10,7 +10,15 @@ export interface StoredDelivery {
 }
 
 type StoredRow = Omit<DecisionRow, 'features' | 'recordTimeMs' | 'eventTimeMs' | 'model'> & {
-  topic: string; partition: number; recordTime: Date | null; eventTime: Date; featureSet: number; features: number[]; modelName: string; modelVersion: string; workflowId: string;
+  topic: string;
+  partition: number;
+  recordTime: Date | null;
+  eventTime: Date;
+  featureSet: number;
+  features: number[];
+  modelName: string;
+  modelVersion: string;
+  workflowId: string;
 };
 
 /** Any: what counts is that it was taken. */
@@ -22,9 +30,22 @@ const findSql = `
 
 /** A decision of the pipeline from the table; undefined when it has none. */
 export async function storedDelivery(pool: Pool, pipeline: AnyPipeline): Promise<StoredDelivery | undefined> {
-  const { rows: [stored] } = await pool.query<StoredRow>(findSql, [pipeline.name]);
+  const {
+    rows: [stored],
+  } = await pool.query<StoredRow>(findSql, [pipeline.name]);
   if (!stored) return undefined;
-  const { topic, partition, recordTime, eventTime, featureSet, features, modelName, modelVersion, workflowId, ...same } = stored;
+  const {
+    topic,
+    partition,
+    recordTime,
+    eventTime,
+    featureSet,
+    features,
+    modelName,
+    modelVersion,
+    workflowId,
+    ...same
+  } = stored;
   const row: DecisionRow = {
     ...same,
     recordTimeMs: recordTime?.getTime(),
@@ -33,6 +54,15 @@ export async function storedDelivery(pool: Pool, pipeline: AnyPipeline): Promise
     model: { name: modelName, version: modelVersion },
   };
   const [deployment, , epoch] = stored.eventKey.split(':');
-  const batch = { deployment: deployment!, pipeline: pipeline.name, epoch: Number(epoch), topic, partition, position: row.offset, end: row.offset + 1, count: 1 };
+  const batch = {
+    deployment: deployment!,
+    pipeline: pipeline.name,
+    epoch: Number(epoch),
+    topic,
+    partition,
+    position: row.offset,
+    end: row.offset + 1,
+    count: 1,
+  };
   return { delivery: { batch, pipeline, workflowId, rows: [row] }, featureSet };
 }

@@ -15,8 +15,28 @@ import type { Sink } from './port.ts';
 import { failureOf } from './postgres-failure.ts';
 
 /** In the order in which `copyRows` writes them. */
-const columns = ['event_key', 'pipeline', 'event_id', 'topic', 'partition', 'kafka_offset', 'record_time', 'event_time', 'entities', 'event', 'feature_set',
-  'features', 'prediction', 'model_name', 'model_version', 'degraded', 'late', 'outcome', 'why', 'workflow_id'];
+const columns = [
+  'event_key',
+  'pipeline',
+  'event_id',
+  'topic',
+  'partition',
+  'kafka_offset',
+  'record_time',
+  'event_time',
+  'entities',
+  'event',
+  'feature_set',
+  'features',
+  'prediction',
+  'model_name',
+  'model_version',
+  'degraded',
+  'late',
+  'outcome',
+  'why',
+  'workflow_id',
+];
 
 const uniqueViolation = '23505';
 const keyConstraint = 'decisions_pkey';
@@ -43,7 +63,8 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
       const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery, rows)}`;
       const violation = await withClient(pool, (client) => copyUnlessKnown(client, sql, copy));
       if (!violation) return;
-      if (tries === triesMax) throw new HeadraceError('SINK_UNAVAILABLE', 'other deliveries write the same rows at the same time');
+      if (tries === triesMax)
+        throw new HeadraceError('SINK_UNAVAILABLE', 'other deliveries write the same rows at the same time');
       const unknown = await newRows(pool, rows);
       // It is not the event key that is there twice: somebody has added a constraint.
       if (unknown.length === rows.length && violation.constraint !== keyConstraint) throw violation;
@@ -75,7 +96,11 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
       signal.throwIfAborted();
       try {
         const stored = known ? undefined : await untilAborted(storedDelivery(pool, pipeline), signal);
-        if (known) await untilAborted(featureSets(known.rows[0]!.features.names).then((featureSet) => probe(known, featureSet)), signal);
+        if (known)
+          await untilAborted(
+            featureSets(known.rows[0]!.features.names).then((featureSet) => probe(known, featureSet)),
+            signal,
+          );
         else if (stored) await untilAborted(probe(stored.delivery, stored.featureSet), signal);
         return known !== undefined || stored !== undefined;
       } catch (error) {
@@ -148,12 +173,16 @@ function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: n
   } catch (error) {
     // What the event's own code throws may quote it.
     const reason = error instanceof UnstorableError || isProgrammingError(error) ? messageOf(error) : nameOf(error);
-    throw new HeadraceError('SINK_REFUSED_ROW', `the decision cannot be written as columns: ${reason}`, { cause: error });
+    throw new HeadraceError('SINK_REFUSED_ROW', `the decision cannot be written as columns: ${reason}`, {
+      cause: error,
+    });
   }
 }
 
 async function newRows(pool: Pool, rows: Delivery['rows']): Promise<Delivery['rows']> {
-  const found = await pool.query<{ event_key: string }>('select event_key from decisions where event_key = any($1)', [rows.map((row) => storableText(row.eventKey))]);
+  const found = await pool.query<{ event_key: string }>('select event_key from decisions where event_key = any($1)', [
+    rows.map((row) => storableText(row.eventKey)),
+  ]);
   const known = new Set(found.rows.map((row) => row.event_key));
   return rows.filter((row) => !known.has(storableText(row.eventKey)));
 }
@@ -198,7 +227,13 @@ function addToMinutesSql(delivery: Delivery, rows: Delivery['rows']): string {
 function minutesOf({ batch: { deployment }, pipeline: { name } }: Delivery, rows: Delivery['rows']): Minutes {
   const minutes: Minutes = { kinds: [], minute: [], kind: [], decisions: [], degraded: [], late: [] };
   const places = new Map<number, number>();
-  for (const { eventTimeMs, outcome, model: { version }, degraded, late } of rows) {
+  for (const {
+    eventTimeMs,
+    outcome,
+    model: { version },
+    degraded,
+    late,
+  } of rows) {
     const kind = kindOf(minutes.kinds, { deployment, pipeline: name, outcome, model_version: version });
     // To the microsecond, as Postgres has it.
     const minute = Math.floor(Math.round(eventTimeMs * 1_000) / (minuteMs * 1_000));
@@ -217,6 +252,7 @@ function minutesOf({ batch: { deployment }, pipeline: { name } }: Delivery, rows
 }
 
 function kindOf(kinds: Minutes['kinds'], of: Kind): number {
-  for (const { kind, outcome, model_version: version } of kinds) if (outcome === of.outcome && version === of.model_version) return kind;
+  for (const { kind, outcome, model_version: version } of kinds)
+    if (outcome === of.outcome && version === of.model_version) return kind;
   return kinds.push({ kind: kinds.length, ...of }) - 1;
 }

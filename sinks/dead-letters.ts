@@ -17,7 +17,10 @@ export interface DeadLetterInput {
 
 /** What publishing dead letters needs of Kafka. */
 export interface DeadLetterPublishPort {
-  publish(topic: string, messages: { key: Buffer | null; value: Buffer | null; headers: readonly RecordHeader[] }[]): Promise<void>;
+  publish(
+    topic: string,
+    messages: { key: Buffer | null; value: Buffer | null; headers: readonly RecordHeader[] }[],
+  ): Promise<void>;
 }
 
 /** How much of a record one letter holds. */
@@ -43,13 +46,20 @@ const limits: readonly LetterLimits[] = [
 ];
 
 /** Headers that only letters with something cut have. The first stands for a record that came as a stub, and counts all of it. */
-const [recordBytesHeader, valueBytesHeader, keyBytesHeader, leftOutHeader] = ['headrace-record-bytes', 'headrace-value-bytes', 'headrace-key-bytes', 'headrace-headers-left-out'] as const;
+const [recordBytesHeader, valueBytesHeader, keyBytesHeader, leftOutHeader] = [
+  'headrace-record-bytes',
+  'headrace-value-bytes',
+  'headrace-key-bytes',
+  'headrace-headers-left-out',
+] as const;
 
 /**
  * Publishes refused records to `<pipeline>.dead-letters` as they came, with origin and reason in headers of ours behind their own. What is too
  * long is cut, and a header of ours tells its true size. At-least-once, like every topic; the event key header tells a repeat.
  */
-export function createDeadLetters(publisher: DeadLetterPublishPort): { publish(letters: readonly DeadLetterInput[]): Promise<void> } {
+export function createDeadLetters(publisher: DeadLetterPublishPort): {
+  publish(letters: readonly DeadLetterInput[]): Promise<void>;
+} {
   return {
     async publish(letters) {
       const byTopic = new Map<string, DeadLetterInput[]>();
@@ -65,9 +75,17 @@ export function createDeadLetters(publisher: DeadLetterPublishPort): { publish(l
 }
 
 /** Letters that the topic does not take go in halves, and one that stands alone is cut shorter until the topic takes it. Throws when it takes none at all. */
-async function publishCut(publisher: DeadLetterPublishPort, topic: string, letters: readonly DeadLetterInput[], step = 0): Promise<void> {
+async function publishCut(
+  publisher: DeadLetterPublishPort,
+  topic: string,
+  letters: readonly DeadLetterInput[],
+  step = 0,
+): Promise<void> {
   try {
-    await publisher.publish(topic, letters.map((letter) => message(letter, limits[step]!)));
+    await publisher.publish(
+      topic,
+      letters.map((letter) => message(letter, limits[step]!)),
+    );
   } catch (error) {
     const isLast = letters.length === 1 && step + 1 === limits.length;
     if (!isRefusedMessage(error) || isLast) throw letterFailure(topic, error);
@@ -80,13 +98,23 @@ async function publishCut(publisher: DeadLetterPublishPort, topic: string, lette
 /** No record is to blame: there is nothing left of it in the shortest letter. */
 function letterFailure(topic: string, error: unknown): HeadraceError {
   const failure = failureOf(topic, error);
-  return failure.code === 'SINK_REFUSED_ROW' ? new HeadraceError('SINK_WRONG', `${failure.detail}; a dead letter is refused even without its record`, { cause: error }) : failure;
+  return failure.code === 'SINK_REFUSED_ROW'
+    ? new HeadraceError('SINK_WRONG', `${failure.detail}; a dead letter is refused even without its record`, {
+        cause: error,
+      })
+    : failure;
 }
 
-function message({ batch, record, rejection, workflowId }: DeadLetterInput, { valueBytes, keyBytes, letterBytes }: LetterLimits) {
+function message(
+  { batch, record, rejection, workflowId }: DeadLetterInput,
+  { valueBytes, keyBytes, letterBytes }: LetterLimits,
+) {
   const key = cut(record.key, keyBytes);
   const value = cut(record.value, valueBytes);
-  const { kept, leftOut } = originalHeaders(record.headers, letterBytes - (key.bytes?.length ?? 0) - (value.bytes?.length ?? 0));
+  const { kept, leftOut } = originalHeaders(
+    record.headers,
+    letterBytes - (key.bytes?.length ?? 0) - (value.bytes?.length ?? 0),
+  );
   const ours: [name: string, value: string | undefined][] = [
     [eventKeyHeader, eventKey(batch, record.offset)],
     ['headrace-step', rejection.step],
@@ -114,8 +142,19 @@ function cut(bytes: Uint8Array | null, bytesMax: number): { bytes: Buffer | null
 
 /** Names of ours: one that came with the record is of a letter that it once was, or forged, and must not stand beside those of this letter. */
 const ownNames = new Set([
-  eventKeyHeader, 'headrace-step', 'headrace-code', 'headrace-reason', 'headrace-topic', 'headrace-partition', 'headrace-offset', 'headrace-timestamp',
-  'headrace-workflow', recordBytesHeader, valueBytesHeader, keyBytesHeader, leftOutHeader,
+  eventKeyHeader,
+  'headrace-step',
+  'headrace-code',
+  'headrace-reason',
+  'headrace-topic',
+  'headrace-partition',
+  'headrace-offset',
+  'headrace-timestamp',
+  'headrace-workflow',
+  recordBytesHeader,
+  valueBytesHeader,
+  keyBytesHeader,
+  leftOutHeader,
 ]);
 
 /** The record's own headers in their order, up to a limit. */

@@ -5,7 +5,11 @@ import type { Sink } from './port.ts';
 
 /** What the sink needs of Kafka. */
 export interface PublishPort {
-  publish(topic: string, messages: Iterable<{ key: string; value: string; headers: Record<string, string> }>, signal?: AbortSignal): Promise<void>;
+  publish(
+    topic: string,
+    messages: Iterable<{ key: string; value: string; headers: Record<string, string> }>,
+    signal?: AbortSignal,
+  ): Promise<void>;
 }
 
 /**
@@ -34,11 +38,26 @@ function* messagesOf(rows: readonly DecisionRow[]) {
 
 function messageOfRow(row: DecisionRow) {
   const message = decisionMessage(row);
-  return { key: Object.values(message.entities)[0]!, value: JSON.stringify(message), headers: { [eventKeyHeader]: message.eventKey, 'headrace-outcome': message.outcome } };
+  return {
+    key: Object.values(message.entities)[0]!,
+    value: JSON.stringify(message),
+    headers: { [eventKeyHeader]: message.eventKey, 'headrace-outcome': message.outcome },
+  };
 }
 
 /** The value of a decision message: what other consumer groups rely on. */
 export function decisionMessage(row: DecisionRow) {
   const { eventKey, eventId, entities, outcome, why, prediction, model, degraded, late } = row;
-  return { eventKey, eventId, eventTime: new Date(row.eventTimeMs).toISOString(), entities, outcome, why, prediction, model, degraded, late };
+  return {
+    eventKey,
+    eventId,
+    eventTime: new Date(row.eventTimeMs).toISOString(),
+    entities,
+    outcome,
+    why,
+    prediction,
+    model,
+    degraded,
+    late,
+  };
 }

@@ -46,7 +46,12 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
         signal.throwIfAborted();
         await claim(batch.deployment);
         if (await isDelivered(root, path)) return await syncFolder(dirname(join(root, path)));
-        await writeDurably(root, path, encode({ batch, workflowId, events: shapeOf(pipeline), schema: pipeline.event, rows }), { signal, onStep });
+        await writeDurably(
+          root,
+          path,
+          encode({ batch, workflowId, events: shapeOf(pipeline), schema: pipeline.event, rows }),
+          { signal, onStep },
+        );
       } catch (error) {
         throw failureOf(root, error);
       }
@@ -57,7 +62,10 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
 }
 
 /** What of a batch's range its segment answers for: the rows of duplicates are in the segment of an earlier batch, which may come later. */
-function ownRange({ position, end }: Delivery['batch'], duplicates: readonly number[] = []): { position: number; end: number } {
+function ownRange(
+  { position, end }: Delivery['batch'],
+  duplicates: readonly number[] = [],
+): { position: number; end: number } {
   return { position: duplicates.reduce((from, offset) => Math.max(from, offset + 1), position), end };
 }
 
@@ -77,7 +85,11 @@ function encode(source: SegmentSource): Uint8Array {
   try {
     return encodeSegment(source);
   } catch (error) {
-    throw new HeadraceError('SINK_BROKEN', `a batch cannot be encoded for the lake: ${isProgrammingError(error) ? messageOf(error) : nameOf(error)}`, { cause: error });
+    throw new HeadraceError(
+      'SINK_BROKEN',
+      `a batch cannot be encoded for the lake: ${isProgrammingError(error) ? messageOf(error) : nameOf(error)}`,
+      { cause: error },
+    );
   }
 }
 
@@ -88,14 +100,23 @@ const fixes: Record<string, string> = {
   EMFILE: 'this process has too many files open; raise its limit (ulimit -n)',
   ENFILE: 'the machine has too many files open',
   EIO: 'the disk reports an error; look at the machine',
-  ENAMETOOLONG: 'the path is too long for the file system; move the lake to a shorter one with LAKE_URL (or HEADRACE_DATA_DIR)',
+  ENAMETOOLONG:
+    'the path is too long for the file system; move the lake to a shorter one with LAKE_URL (or HEADRACE_DATA_DIR)',
 };
 const folderFix = 'check that LAKE_URL (or HEADRACE_DATA_DIR) names a folder that this process may write';
-for (const code of ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR', 'ENOENT', 'ELOOP']) fixes[code] = folderFix;
+for (const code of ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EISDIR', 'ENOENT', 'ELOOP'])
+  fixes[code] = folderFix;
 
 function failureOf(root: string, error: unknown): HeadraceError {
   if (error instanceof HeadraceError) return error;
-  if (isProgrammingError(error)) return new HeadraceError('SINK_BROKEN', `the lake cannot write a batch, and this is a bug: ${messageOf(error)}`, { cause: error });
+  if (isProgrammingError(error))
+    return new HeadraceError('SINK_BROKEN', `the lake cannot write a batch, and this is a bug: ${messageOf(error)}`, {
+      cause: error,
+    });
   const fix = fixes[(error as NodeJS.ErrnoException).code ?? ''];
-  return new HeadraceError('SINK_UNAVAILABLE', `the lake at ${root} cannot be written: ${fix === undefined ? messageOf(error) : `${fix} (${messageOf(error)})`}`, { cause: error });
+  return new HeadraceError(
+    'SINK_UNAVAILABLE',
+    `the lake at ${root} cannot be written: ${fix === undefined ? messageOf(error) : `${fix} (${messageOf(error)})`}`,
+    { cause: error },
+  );
 }

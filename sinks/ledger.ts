@@ -20,7 +20,11 @@ export function createLedgerSink({ pool }: { pool: Pool }): Sink {
         await untilAborted(add(batch, batch), signal);
       } catch (error) {
         const { code, detail } = failureOf(error);
-        throw new HeadraceError(code === 'SINK_REFUSED_ROW' ? 'SINK_WRONG' : code, `the range ledger cannot be written: ${detail}`, { cause: error });
+        throw new HeadraceError(
+          code === 'SINK_REFUSED_ROW' ? 'SINK_WRONG' : code,
+          `the range ledger cannot be written: ${detail}`,
+          { cause: error },
+        );
       }
     },
     // The pool belongs to whoever made it.

@@ -15,10 +15,15 @@ const wrongClasses = /^(0A|3F|42)/;
 export function failureOf(error: unknown): HeadraceError {
   if (error instanceof HeadraceError) return error;
   const text = messageOf(error);
-  const failure = (code: 'SINK_REFUSED_ROW' | 'SINK_WRONG' | 'SINK_BROKEN' | 'SINK_UNAVAILABLE', detail = text) => new HeadraceError(code, detail, { cause: error });
+  const failure = (code: 'SINK_REFUSED_ROW' | 'SINK_WRONG' | 'SINK_BROKEN' | 'SINK_UNAVAILABLE', detail = text) =>
+    new HeadraceError(code, detail, { cause: error });
   if (isProgrammingError(error)) return failure('SINK_BROKEN', `this is a bug: ${text}`);
   if (!isPostgresError(error)) return failure('SINK_UNAVAILABLE');
-  if (encodingCodes.has(error.code)) return failure('SINK_WRONG', `${text}: the database has no form for a text that UTF-8 has; it must be one with the encoding UTF8`);
+  if (encodingCodes.has(error.code))
+    return failure(
+      'SINK_WRONG',
+      `${text}: the database has no form for a text that UTF-8 has; it must be one with the encoding UTF8`,
+    );
   if (suspectClasses.test(error.code)) return failure('SINK_REFUSED_ROW');
   return failure(wrongClasses.test(error.code) ? 'SINK_WRONG' : 'SINK_UNAVAILABLE');
 }

@@ -29,7 +29,9 @@ export function createSinks(pipelines: readonly AnyPipeline[], dependencies: Sin
     const create = registry[name];
     if (!create) {
       const pipeline = pipelines.find(({ sinks }) => sinks.some(({ sink }) => sink === name))!;
-      throw new Error(`pipeline "${pipeline.name}" uses a sink "${name}" that does not exist; there are ${Object.keys(registry).join(', ')}`);
+      throw new Error(
+        `pipeline "${pipeline.name}" uses a sink "${name}" that does not exist; there are ${Object.keys(registry).join(', ')}`,
+      );
     }
     return create(dependencies);
   });

@@ -44,7 +44,11 @@ const titleCharsMax = 1_000;
 
 function waitingReview(pipeline: AnyPipeline, row: DecisionRow): WaitingReview {
   const policy = pipeline.review;
-  if (!policy) throw new HeadraceError('SINK_UNAVAILABLE', `pipeline "${pipeline.name}" selects the review sink and has no "review"`);
+  if (!policy)
+    throw new HeadraceError(
+      'SINK_UNAVAILABLE',
+      `pipeline "${pipeline.name}" selects the review sink and has no "review"`,
+    );
   return {
     input: {
       eventKey: row.eventKey,
@@ -64,7 +68,8 @@ function waitingReview(pipeline: AnyPipeline, row: DecisionRow): WaitingReview {
 
 function valueOf(pipeline: AnyPipeline, policy: ReviewPolicy<any>, row: DecisionRow): number {
   const value = policy.value ? Number(ask(pipeline, 'value', () => policy.value!(decidedOf(row)))) : 0;
-  if (!Number.isFinite(value)) throw new HeadraceError('SINK_REFUSED_ROW', `review.value of pipeline "${pipeline.name}" is no finite number`);
+  if (!Number.isFinite(value))
+    throw new HeadraceError('SINK_REFUSED_ROW', `review.value of pipeline "${pipeline.name}" is no finite number`);
   return value;
 }
 
@@ -79,7 +84,11 @@ function ask<T>(pipeline: AnyPipeline, what: string, read: () => T): T {
   try {
     answer = read();
   } catch (error) {
-    throw new HeadraceError('SINK_REFUSED_ROW', `review.${what} of pipeline "${pipeline.name}" failed (${nameOf(error)})`, { cause: error });
+    throw new HeadraceError(
+      'SINK_REFUSED_ROW',
+      `review.${what} of pipeline "${pipeline.name}" failed (${nameOf(error)})`,
+      { cause: error },
+    );
   }
   refusePromise(pipeline.name, `review.${what}`, answer);
   return answer;

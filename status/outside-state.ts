@@ -30,7 +30,11 @@ const temporalDeadlineMs = 3_000;
 const batchesFollowedMax = 30;
 
 /** How a partition stands by what Kafka, Temporal and the ledger know, without its bridge. Never rejects. */
-export async function outsideState({ chain, ends, done, members, groupId }: OutsidePlace, sources: OutsideSources, nowMs: number): Promise<PartitionState> {
+export async function outsideState(
+  { chain, ends, done, members, groupId }: OutsidePlace,
+  sources: OutsideSources,
+  nowMs: number,
+): Promise<PartitionState> {
   const { pipeline, topic, partition } = chain;
   const place = { pipeline, topic, partition };
   if (ends instanceof Error) return { ...place, doneBelow: done, waiting: { kind: 'kafka', text: ends.message } };
@@ -39,40 +43,102 @@ export async function outsideState({ chain, ends, done, members, groupId }: Outs
   try {
     const first = from < ends.end ? await sources.logs.firstRecord(topic, partition, from) : { noneBelow: from };
     if ('offset' in first) {
-      const { waiting, doneBelow } = await whyItWaits(chain, from, first.offset, { members, groupId }, sources.temporal, nowMs);
-      return { ...known, doneBelow, lag: Math.max(0, ends.highWatermark - doneBelow), oldestSeconds: ageSeconds(first.timeMs, nowMs), waiting };
+      const { waiting, doneBelow } = await whyItWaits(
+        chain,
+        from,
+        first.offset,
+        { members, groupId },
+        sources.temporal,
+        nowMs,
+      );
+      return {
+        ...known,
+        doneBelow,
+        lag: Math.max(0, ends.highWatermark - doneBelow),
+        oldestSeconds: ageSeconds(first.timeMs, nowMs),
+        waiting,
+      };
     }
     const doneBelow = Math.max(from, first.noneBelow);
     const lag = Math.max(0, ends.highWatermark - doneBelow);
     if (lag === 0) return { ...known, doneBelow, lag, waiting: { kind: 'records' } };
     const oldestSeconds = ageSeconds(await sources.logs.timeAt(topic, partition, ends.end), nowMs);
-    return { ...known, doneBelow, lag, oldestSeconds, waiting: { ...openTransaction(ends.end), ...(oldestSeconds === undefined ? {} : { forSeconds: oldestSeconds }) } };
+    return {
+      ...known,
+      doneBelow,
+      lag,
+      oldestSeconds,
+      waiting: { ...openTransaction(ends.end), ...(oldestSeconds === undefined ? {} : { forSeconds: oldestSeconds }) },
+    };
   } catch (error) {
     // At most so many: whether they are records could not be looked at.
-    return { ...known, doneBelow: from, lag: ends.highWatermark - from, waiting: { kind: 'unknown', text: messageOf(error) } };
+    return {
+      ...known,
+      doneBelow: from,
+      lag: ends.highWatermark - from,
+      waiting: { kind: 'unknown', text: messageOf(error) },
+    };
   }
 }
 
-async function whyItWaits(chain: Chain, from: number, offset: number, { members, groupId }: Pick<OutsidePlace, 'members' | 'groupId'>, temporal: Client | undefined, nowMs: number): Promise<{ waiting: Waiting; doneBelow: number }> {
-  const found = temporal ? await followed(temporal, chain, from, nowMs) : { doneBelow: from, waiting: { kind: 'temporal', text: 'Temporal does not answer' } as const };
+async function whyItWaits(
+  chain: Chain,
+  from: number,
+  offset: number,
+  { members, groupId }: Pick<OutsidePlace, 'members' | 'groupId'>,
+  temporal: Client | undefined,
+  nowMs: number,
+): Promise<{ waiting: Waiting; doneBelow: number }> {
+  const found = temporal
+    ? await followed(temporal, chain, from, nowMs)
+    : { doneBelow: from, waiting: { kind: 'temporal', text: 'Temporal does not answer' } as const };
   if (members === 0) {
     const run = found.waiting?.text === undefined ? '' : `; ${found.waiting.text}`;
-    return { doneBelow: found.doneBelow, waiting: { kind: 'no_bridge', text: `no bridge reads it: the consumer group ${groupId} has no members; start a bridge${run}`, offset } };
+    return {
+      doneBelow: found.doneBelow,
+      waiting: {
+        kind: 'no_bridge',
+        text: `no bridge reads it: the consumer group ${groupId} has no members; start a bridge${run}`,
+        offset,
+      },
+    };
   }
-  const unknown: Waiting = { kind: 'unknown', text: `records wait from offset ${offset} on, and its bridge could not be asked: look at the bridge's log, and at HEADRACE_METRICS_TARGETS` };
+  const unknown: Waiting = {
+    kind: 'unknown',
+    text: `records wait from offset ${offset} on, and its bridge could not be asked: look at the bridge's log, and at HEADRACE_METRICS_TARGETS`,
+  };
   return { doneBelow: found.doneBelow, waiting: { ...(found.waiting ?? unknown), offset } };
 }
 
 /** Goes from batch to batch, to the first that is not completed. */
-async function followed(temporal: Client, chain: Chain, from: number, nowMs: number): Promise<{ doneBelow: number; waiting?: Waiting }> {
+async function followed(
+  temporal: Client,
+  chain: Chain,
+  from: number,
+  nowMs: number,
+): Promise<{ doneBelow: number; waiting?: Waiting }> {
   let doneBelow = from;
   try {
     return await temporal.withDeadline(Date.now() + temporalDeadlineMs, async () => {
       for (let batches = 0; batches < batchesFollowedMax; batches++) {
         const run = await describeLatest(temporal, batchWorkflowId(chain, doneBelow));
         if (!run) return { doneBelow };
-        if (isOpen(run.status.name)) return { doneBelow, waiting: (await explainRun(temporal, run, nowMs))[0] ?? { kind: 'scoring' as const, text: `${run.workflowId} is under way` } };
-        if (isIncomplete(run.status.name)) return { doneBelow, waiting: { kind: 'halted', text: `${run.workflowId} ended as ${run.status.name}; re-drive it: ${redriveCommand(run.workflowId)}` } };
+        if (isOpen(run.status.name))
+          return {
+            doneBelow,
+            waiting: (await explainRun(temporal, run, nowMs))[0] ?? {
+              kind: 'scoring' as const,
+              text: `${run.workflowId} is under way`,
+            },
+          };
+        if (isIncomplete(run.status.name))
+          return {
+            doneBelow,
+            waiting: {
+              kind: 'halted',
+              text: `${run.workflowId} ended as ${run.status.name}; re-drive it: ${redriveCommand(run.workflowId)}`,
+            },
+          };
         const { end } = (run.memo ?? {}) as Partial<BatchMemo>;
         if (end === undefined || end <= doneBelow) return { doneBelow };
         doneBelow = end;

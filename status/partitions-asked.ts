@@ -14,16 +14,31 @@ const answerBytesMax = 8 * 1024 * 1024;
 const notFound = 404;
 
 /** Asks each process how its partitions stand, all side by side. One that reads none answers, too. Never rejects. */
-export async function askProcesses(targets: Readonly<Record<string, string>>, deployment: string): Promise<{ processes: ProcessState[]; partitions: PartitionState[] }> {
-  const answers = await Promise.all(Object.entries(targets).map(async ([name, address]) => {
-    try {
-      return { process: { name, address }, partitions: await ask(address, deployment) };
-    } catch (error) {
-      const { cause } = error as Error;
-      return { process: { name, address, reason: cause instanceof Error && cause.message ? cause.message : messageOf(error) }, partitions: [] };
-    }
-  }));
-  return { processes: answers.map(({ process }) => process), partitions: answers.flatMap(({ partitions }) => partitions) };
+export async function askProcesses(
+  targets: Readonly<Record<string, string>>,
+  deployment: string,
+): Promise<{ processes: ProcessState[]; partitions: PartitionState[] }> {
+  const answers = await Promise.all(
+    Object.entries(targets).map(async ([name, address]) => {
+      try {
+        return { process: { name, address }, partitions: await ask(address, deployment) };
+      } catch (error) {
+        const { cause } = error as Error;
+        return {
+          process: {
+            name,
+            address,
+            reason: cause instanceof Error && cause.message ? cause.message : messageOf(error),
+          },
+          partitions: [],
+        };
+      }
+    }),
+  );
+  return {
+    processes: answers.map(({ process }) => process),
+    partitions: answers.flatMap(({ partitions }) => partitions),
+  };
 }
 
 /** @param address `host:port`, or with `http://` before it */
@@ -34,7 +49,8 @@ async function ask(address: string, deployment: string): Promise<PartitionState[
     await response.body?.cancel();
     return [];
   }
-  if (!response.ok || Number(response.headers.get('content-length') ?? 0) > answerBytesMax) throw new Error(`it answers ${response.status}`);
+  if (!response.ok || Number(response.headers.get('content-length') ?? 0) > answerBytesMax)
+    throw new Error(`it answers ${response.status}`);
   const states = (await response.json()) as Partial<PartitionStates>;
   if (!Array.isArray(states.partitions)) throw new Error('it does not answer as a process of ours does');
   // The address may be that of another installation's bridge.

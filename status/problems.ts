@@ -29,7 +29,18 @@ export interface Readings {
 
 /** How long each may last before it is more than a moment of ordinary work. */
 const secondsMax: Record<WaitKind, number> = {
-  records: Infinity, unknown: Infinity, scoring: 60, kafka: 10, temporal: 10, failing: 10, open_batches: 10, transaction: 10, paused: 0, no_worker: 0, no_bridge: 0, halted: 0,
+  records: Infinity,
+  unknown: Infinity,
+  scoring: 60,
+  kafka: 10,
+  temporal: 10,
+  failing: 10,
+  open_batches: 10,
+  transaction: 10,
+  paused: 0,
+  no_worker: 0,
+  no_bridge: 0,
+  halted: 0,
 };
 const shownRunsMax = 3;
 
@@ -45,7 +56,9 @@ export function findProblems({ partitions, processes, schedules = [], openBatche
 
 /** Why it is not known of a partition whether it stands. */
 export function unknownReason({ pipeline, topic, partition, waiting }: PartitionState): [string, string] | undefined {
-  return waiting.kind === 'unknown' ? [`${pipeline} ${topic}-${partition}`, waiting.text ?? 'it could not be asked'] : undefined;
+  return waiting.kind === 'unknown'
+    ? [`${pipeline} ${topic}-${partition}`, waiting.text ?? 'it could not be asked']
+    : undefined;
 }
 
 /** For people: `14 min`, `3 h`. */
@@ -71,21 +84,47 @@ function partitionProblem(state: PartitionState): Problem[] {
   const since = Number.isFinite(forSeconds) ? `, for ${lasting(forSeconds)}` : '';
   const place = `${topic}-${partition}`;
   const why = waiting.text === undefined ? '' : `: ${waitText(waiting)}`;
-  return [{ kind, pipeline, place, short: `${place}: ${whatFor[kind]}`, text: `${place} of ${pipeline}: ${lagText(state)}; ${whatFor[kind]}${since}${why}`, log: 'bridge' }];
+  return [
+    {
+      kind,
+      pipeline,
+      place,
+      short: `${place}: ${whatFor[kind]}`,
+      text: `${place} of ${pipeline}: ${lagText(state)}; ${whatFor[kind]}${since}${why}`,
+      log: 'bridge',
+    },
+  ];
 }
 
 const whatFor: Record<Exclude<WaitKind, 'records' | 'unknown'>, string> = {
-  scoring: 'its batch is being scored', kafka: 'waiting for Kafka', temporal: 'waiting for Temporal to take its batch', failing: 'a step of its batch fails and is tried again',
-  paused: 'its batch is paused', no_worker: 'waiting for a worker', open_batches: 'waiting for sinks to take open batches', transaction: 'waiting for a transaction to end',
-  halted: 'halted, waiting for you', no_bridge: 'waiting for a bridge',
+  scoring: 'its batch is being scored',
+  kafka: 'waiting for Kafka',
+  temporal: 'waiting for Temporal to take its batch',
+  failing: 'a step of its batch fails and is tried again',
+  paused: 'its batch is paused',
+  no_worker: 'waiting for a worker',
+  open_batches: 'waiting for sinks to take open batches',
+  transaction: 'waiting for a transaction to end',
+  halted: 'halted, waiting for you',
+  no_bridge: 'waiting for a bridge',
 };
 
 function batchProblems({ total, runs }: NonNullable<Readings['openBatches']>): Problem[] {
   const held = runs.filter(({ waitsFor }) => waitsFor?.some(({ kind }) => kind !== 'scoring'));
   if (held.length === 0) return [];
-  const shown = held.slice(0, shownRunsMax).flatMap(({ waitsFor }) => (waitsFor ?? []).filter(({ kind }) => kind !== 'scoring').map(waitText));
+  const shown = held
+    .slice(0, shownRunsMax)
+    .flatMap(({ waitsFor }) => (waitsFor ?? []).filter(({ kind }) => kind !== 'scoring').map(waitText));
   const short = `${total.toLocaleString('en-US')} ${total === 1 ? 'batch has' : 'batches have'} been open for more than a minute`;
-  return [{ kind: 'open_batches_wait', place: 'batches', short, text: `${short}: ${[...new Set(shown)].join('; ')}`, log: 'worker' }];
+  return [
+    {
+      kind: 'open_batches_wait',
+      place: 'batches',
+      short,
+      text: `${short}: ${[...new Set(shown)].join('; ')}`,
+      log: 'worker',
+    },
+  ];
 }
 
 function scheduleProblem(schedule: ScheduleState): Problem[] {
@@ -93,13 +132,30 @@ function scheduleProblem(schedule: ScheduleState): Problem[] {
   const what = name === 'sweep' ? 'chains are not checked for holes' : 'the lake is not rolled up';
   const last = ageSeconds === undefined ? '' : `; the last time was ${lasting(ageSeconds)} ago`;
   const schedules = { kind: 'schedule', place: id, short: what } as const;
-  if (state === 'missing') return [{ ...schedules, text: `the schedule ${id} is missing, so ${what}: start a worker again, which makes it` }];
-  if (state === 'paused') return [{ ...schedules, text: `the schedule ${id} is paused${note ? ` ("${note}")` : ''}, so ${what}${last}; let it go on: temporal schedule toggle --unpause --schedule-id ${id}` }];
-  return isOverdue(schedule) ? [{ ...schedules, text: `${what}${last}: its runs fail or do not end; look at ${id} in the Temporal Web UI`, log: 'worker' }] : [];
+  if (state === 'missing')
+    return [{ ...schedules, text: `the schedule ${id} is missing, so ${what}: start a worker again, which makes it` }];
+  if (state === 'paused')
+    return [
+      {
+        ...schedules,
+        text: `the schedule ${id} is paused${note ? ` ("${note}")` : ''}, so ${what}${last}; let it go on: temporal schedule toggle --unpause --schedule-id ${id}`,
+      },
+    ];
+  return isOverdue(schedule)
+    ? [
+        {
+          ...schedules,
+          text: `${what}${last}: its runs fail or do not end; look at ${id} in the Temporal Web UI`,
+          log: 'worker',
+        },
+      ]
+    : [];
 }
 
 function processProblem({ name, address, reason }: ProcessState): Problem[] {
   if (reason === undefined) return [];
   const short = `the process ${name} does not answer`;
-  return [{ kind: 'process', place: name, short, text: `${short} at its metrics address ${address}: ${reason}`, log: name }];
+  return [
+    { kind: 'process', place: name, short, text: `${short} at its metrics address ${address}: ${reason}`, log: name },
+  ];
 }

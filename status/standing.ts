@@ -66,6 +66,16 @@ export async function readStanding(readers: StateReaders): Promise<Standing> {
     read('open batches', () => readers.openBatches()),
   ]);
   const { partitions = [], processes = [] } = state ?? {};
-  Object.assign(unknown, state?.unknown, Object.fromEntries(partitions.map(unknownReason).filter((reason) => reason !== undefined)));
-  return { partitions, processes, schedules, problems: findProblems({ partitions, processes, schedules, openBatches }), unknown };
+  Object.assign(
+    unknown,
+    state?.unknown,
+    Object.fromEntries(partitions.map(unknownReason).filter((reason) => reason !== undefined)),
+  );
+  return {
+    partitions,
+    processes,
+    schedules,
+    problems: findProblems({ partitions, processes, schedules, openBatches }),
+    unknown,
+  };
 }

@@ -44,11 +44,18 @@ export async function readSystemState(sources: StateSources, nowMs: number = Dat
   const { processes, partitions: told } = await askProcesses(sources.targets, sources.deployment);
   const unknown: Record<string, string> = {};
   const all = await Promise.all(sources.pipelines.map((group) => groupStates(group, sources, told, unknown, nowMs)));
-  const order = (a: PartitionState, b: PartitionState) => a.pipeline.localeCompare(b.pipeline) || a.topic.localeCompare(b.topic) || a.partition - b.partition;
+  const order = (a: PartitionState, b: PartitionState) =>
+    a.pipeline.localeCompare(b.pipeline) || a.topic.localeCompare(b.topic) || a.partition - b.partition;
   return { partitions: all.flat().sort(order), processes, unknown };
 }
 
-async function groupStates(group: Group, sources: StateSources, told: readonly PartitionState[], unknown: Record<string, string>, nowMs: number): Promise<PartitionState[]> {
+async function groupStates(
+  group: Group,
+  sources: StateSources,
+  told: readonly PartitionState[],
+  unknown: Record<string, string>,
+  nowMs: number,
+): Promise<PartitionState[]> {
   const { pipeline, topic } = group;
   const ofBridges = new Map<number, PartitionState>();
   for (const state of told) {
@@ -56,7 +63,10 @@ async function groupStates(group: Group, sources: StateSources, told: readonly P
     const isFurther = (state.doneBelow ?? -1) >= (ofBridges.get(state.partition)?.doneBelow ?? -1);
     if (state.pipeline === pipeline && state.topic === topic && isFurther) ofBridges.set(state.partition, state);
   }
-  const read = async <T>(what: string, work: (kafka: NonNullable<StateSources['kafka']>) => Promise<T>): Promise<T | undefined> => {
+  const read = async <T>(
+    what: string,
+    work: (kafka: NonNullable<StateSources['kafka']>) => Promise<T>,
+  ): Promise<T | undefined> => {
     try {
       if (!sources.kafka) throw new Error('no broker answers');
       return await within(kafkaDeadlineMs, work(sources.kafka));
@@ -68,18 +78,36 @@ async function groupStates(group: Group, sources: StateSources, told: readonly P
   const ends = await read(`log of ${topic}`, ({ logs }) => logs.ends(topic));
   if (!ends) return [...ofBridges.values()];
   const others = [...ends].filter(([partition]) => !ofBridges.has(partition));
-  const states = await Promise.all([...ends].flatMap(([partition, each]) => (ofBridges.has(partition) ? [withPauser(sources.temporal, withEnds(ofBridges.get(partition)!, each))] : [])));
+  const states = await Promise.all(
+    [...ends].flatMap(([partition, each]) =>
+      ofBridges.has(partition) ? [withPauser(sources.temporal, withEnds(ofBridges.get(partition)!, each))] : [],
+    ),
+  );
   if (others.length === 0) return states;
   const committed = await read(`committed offsets of ${group.groupId}`, ({ admin }) => committedOf(admin, group));
   const members = await read(`members of ${group.groupId}`, ({ admin }) => membersOf(admin, group.groupId));
   if (!committed) return states;
   for (let i = 0; i < others.length; i += atOnce) {
-    states.push(...(await Promise.all(others.slice(i, i + atOnce).map(async ([partition, each]) => {
-      const commit = committed.get(partition);
-      const chain: Chain = { deployment: sources.deployment, pipeline, epoch: commit?.epoch ?? sources.epoch, topic, partition };
-      const done = commit?.offset ?? (await ledgerEnd(sources, chain, unknown));
-      return outsideState({ chain, ends: each, done, members, groupId: group.groupId }, { logs: sources.kafka!.logs, temporal: sources.temporal }, nowMs);
-    }))));
+    states.push(
+      ...(await Promise.all(
+        others.slice(i, i + atOnce).map(async ([partition, each]) => {
+          const commit = committed.get(partition);
+          const chain: Chain = {
+            deployment: sources.deployment,
+            pipeline,
+            epoch: commit?.epoch ?? sources.epoch,
+            topic,
+            partition,
+          };
+          const done = commit?.offset ?? (await ledgerEnd(sources, chain, unknown));
+          return outsideState(
+            { chain, ends: each, done, members, groupId: group.groupId },
+            { logs: sources.kafka!.logs, temporal: sources.temporal },
+            nowMs,
+          );
+        }),
+      )),
+    );
   }
   return states;
 }
@@ -88,7 +116,12 @@ async function groupStates(group: Group, sources: StateSources, told: readonly P
 function withEnds(state: PartitionState, ends: LogEnds | Error): PartitionState {
   if (ends instanceof Error || state.doneBelow === undefined) return state;
   const logEnd = Math.max(ends.highWatermark, state.logEnd ?? 0);
-  return { ...state, logEnd, stableEnd: Math.max(ends.end, state.stableEnd ?? 0), lag: Math.max(0, logEnd - state.doneBelow) };
+  return {
+    ...state,
+    logEnd,
+    stableEnd: Math.max(ends.end, state.stableEnd ?? 0),
+    lag: Math.max(0, logEnd - state.doneBelow),
+  };
 }
 
 /** Who paused it is nothing that a bridge tells. */
@@ -108,12 +141,17 @@ async function withPauser(temporal: Client | undefined, state: PartitionState): 
 }
 
 /** Commits of the bridge; one without its metadata says nothing of what was decided. */
-async function committedOf(admin: Pick<Admin, 'fetchOffsets'>, { groupId, topic }: Group): Promise<Map<number, { offset: number; epoch: number }>> {
+async function committedOf(
+  admin: Pick<Admin, 'fetchOffsets'>,
+  { groupId, topic }: Group,
+): Promise<Map<number, { offset: number; epoch: number }>> {
   const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
-  return new Map((answer?.partitions ?? []).flatMap(({ partition, offset, metadata }) => {
-    const ours = decodeCommitMetadata(metadata);
-    return ours && Number(offset) >= 0 ? [[partition, { offset: Number(offset), epoch: ours.epoch }]] : [];
-  }));
+  return new Map(
+    (answer?.partitions ?? []).flatMap(({ partition, offset, metadata }) => {
+      const ours = decodeCommitMetadata(metadata);
+      return ours && Number(offset) >= 0 ? [[partition, { offset: Number(offset), epoch: ours.epoch }]] : [];
+    }),
+  );
 }
 
 async function membersOf(admin: Pick<Admin, 'describeGroups'>, groupId: string): Promise<number> {
@@ -121,7 +159,11 @@ async function membersOf(admin: Pick<Admin, 'describeGroups'>, groupId: string):
   return groups[0]?.members.length ?? 0;
 }
 
-async function ledgerEnd({ chainEnd }: StateSources, chain: Chain, unknown: Record<string, string>): Promise<number | undefined> {
+async function ledgerEnd(
+  { chainEnd }: StateSources,
+  chain: Chain,
+  unknown: Record<string, string>,
+): Promise<number | undefined> {
   try {
     return (await chainEnd(chain)) ?? undefined;
   } catch (error) {

@@ -26,19 +26,31 @@ export function dataConverter(codec: Config['codec']): DataConverter {
 
 /** TLS and API key, in the form that both the client's and the worker's connection take. */
 function commonOptions({ temporal }: Config) {
-  const tls = temporal.tls || temporal.apiKey !== undefined || temporal.tlsCertFile !== undefined || temporal.tlsCaFile !== undefined;
+  const tls =
+    temporal.tls ||
+    temporal.apiKey !== undefined ||
+    temporal.tlsCertFile !== undefined ||
+    temporal.tlsCaFile !== undefined;
   return {
     address: temporal.address,
     apiKey: temporal.apiKey,
     tls: tls && {
-      serverRootCACertificate: temporal.tlsCaFile ? Buffer.from(readCertificates({ env: 'TEMPORAL_TLS_SERVER_CA_CERT_PATH', path: temporal.tlsCaFile })) : undefined,
-      clientCertPair: temporal.tlsCertFile && temporal.tlsKeyFile ? clientCertificate(temporal.tlsCertFile, temporal.tlsKeyFile) : undefined,
+      serverRootCACertificate: temporal.tlsCaFile
+        ? Buffer.from(readCertificates({ env: 'TEMPORAL_TLS_SERVER_CA_CERT_PATH', path: temporal.tlsCaFile }))
+        : undefined,
+      clientCertPair:
+        temporal.tlsCertFile && temporal.tlsKeyFile
+          ? clientCertificate(temporal.tlsCertFile, temporal.tlsKeyFile)
+          : undefined,
     },
   };
 }
 
 function clientCertificate(certFile: string, keyFile: string) {
-  const { cert, key } = readKeyPair({ env: 'TEMPORAL_TLS_CLIENT_CERT_PATH', path: certFile }, { env: 'TEMPORAL_TLS_CLIENT_KEY_PATH', path: keyFile });
+  const { cert, key } = readKeyPair(
+    { env: 'TEMPORAL_TLS_CLIENT_CERT_PATH', path: certFile },
+    { env: 'TEMPORAL_TLS_CLIENT_KEY_PATH', path: keyFile },
+  );
   return { crt: Buffer.from(cert), key: Buffer.from(key) };
 }
 
@@ -54,7 +66,9 @@ function proxyOf({ temporal }: Config): Proxy | undefined {
   const { hostname, port, username, password } = new URL(temporal.proxy);
   // URL leaves the scheme's own port out.
   const address = `${hostname}:${port || '80'}`;
-  return username ? { address, credentials: { username: decodeURIComponent(username), password: decodeURIComponent(password) } } : { address };
+  return username
+    ? { address, credentials: { username: decodeURIComponent(username), password: decodeURIComponent(password) } }
+    : { address };
 }
 
 /** Options of the worker's connection, whose native part reads no proxy from the environment. */
@@ -88,7 +102,9 @@ export function clientConnectionOptions(config: Config) {
       ...channelArgs,
       'grpc.http_connect_target': `dns:${common.address}`,
       'grpc.default_authority': common.address,
-      ...(proxy.credentials && { 'grpc.http_connect_creds': `${proxy.credentials.username}:${proxy.credentials.password}` }),
+      ...(proxy.credentials && {
+        'grpc.http_connect_creds': `${proxy.credentials.username}:${proxy.credentials.password}`,
+      }),
     },
   };
 }
@@ -109,9 +125,15 @@ export async function connectTemporal(config: Config): Promise<Client> {
 async function explain(config: Config, error: unknown): Promise<string> {
   const { address } = config.temporal;
   const proxy = proxyOf(config);
-  if (proxy) return `no Temporal server answers at ${address} through the proxy ${proxy.address}; check TEMPORAL_ADDRESS and TEMPORAL_PROXY (${messageOf(error)})`;
+  if (proxy)
+    return `no Temporal server answers at ${address} through the proxy ${proxy.address}; check TEMPORAL_ADDRESS and TEMPORAL_PROXY (${messageOf(error)})`;
   const tls = Boolean(commonOptions(config).tls);
-  const wrong = await wrongPeer(address, { service: 'Temporal', port: 'usually 7233, and 8233 is its Web UI', tls, tlsSetting: 'TEMPORAL_TLS' });
+  const wrong = await wrongPeer(address, {
+    service: 'Temporal',
+    port: 'usually 7233, and 8233 is its Web UI',
+    tls,
+    tlsSetting: 'TEMPORAL_TLS',
+  });
   const proxies = isLoopback(address) ? '' : unusedProxies(config.proxyVariables, 'TEMPORAL_PROXY');
   return `no Temporal server answers at ${address}; check TEMPORAL_ADDRESS (${wrong ?? messageOf(error)}${proxies})`;
 }

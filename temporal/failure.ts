@@ -10,11 +10,22 @@ import { nameOf } from '../contracts/rejection.ts';
 export function toApplicationFailure(error: unknown): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
   if (!(error instanceof HeadraceError)) {
-    return ApplicationFailure.create({ message: messageOf(error), type: 'UNEXPECTED', nonRetryable: false, cause: error instanceof Error ? withoutValues(error) : undefined });
+    return ApplicationFailure.create({
+      message: messageOf(error),
+      type: 'UNEXPECTED',
+      nonRetryable: false,
+      cause: error instanceof Error ? withoutValues(error) : undefined,
+    });
   }
   // A transient failure is business as usual: the workflow says in one line that the step goes on, and metrics count it.
   const category = error.kind === 'transient' ? ApplicationFailureCategory.BENIGN : undefined;
-  return ApplicationFailure.create({ message: error.message, type: error.code, nonRetryable: false, category, nextRetryDelay: error.retryAfterMs });
+  return ApplicationFailure.create({
+    message: error.message,
+    type: error.code,
+    nonRetryable: false,
+    category,
+    nextRetryDelay: error.retryAfterMs,
+  });
 }
 
 /** The error's class and stack. Its message may quote a row. */

@@ -34,7 +34,12 @@ const describedAtOnce = 16;
  * Temporal keeps it, so most of what is listed may be re-driven long since: of those a list tells it, and only the others are
  * described. `isMoot` says which chains are of no interest.
  */
-export async function findIncomplete(lists: RunLists, max: number, isMoot: (chain: Chain) => boolean, limits: LookingLimits = {}): Promise<IncompleteRuns> {
+export async function findIncomplete(
+  lists: RunLists,
+  max: number,
+  isMoot: (chain: Chain) => boolean,
+  limits: LookingLimits = {},
+): Promise<IncompleteRuns> {
   const { lookedAtMax = 50_000, lookingMaxMs = 120_000, nowMs = () => performance.now() } = limits;
   const endMs = nowMs() + lookingMaxMs;
   const runs: BatchRun[] = [];
@@ -46,7 +51,12 @@ export async function findIncomplete(lists: RunLists, max: number, isMoot: (chai
     const { runs: ended, next } = await lists.ended(page);
     lookedAt += ended.length;
     page = next;
-    const ids = (await withoutRedriven(lists, ended.filter(({ workflowId }) => !isMoot(parseEventKey(workflowId.slice('batch:'.length)))))).filter((id) => !described.has(id));
+    const ids = (
+      await withoutRedriven(
+        lists,
+        ended.filter(({ workflowId }) => !isMoot(parseEventKey(workflowId.slice('batch:'.length)))),
+      )
+    ).filter((id) => !described.has(id));
     for (let i = 0; i < ids.length; i += describedAtOnce) {
       const some = ids.slice(i, i + describedAtOnce);
       for (const id of some) described.add(id);
@@ -68,6 +78,7 @@ async function withoutRedriven(lists: RunLists, ended: readonly ListedRun[]): Pr
 
 function lastClosed(runs: readonly ListedRun[]): Map<string, number> {
   const last = new Map<string, number>();
-  for (const { workflowId, closedAtMs } of runs) last.set(workflowId, Math.max(closedAtMs, last.get(workflowId) ?? -Infinity));
+  for (const { workflowId, closedAtMs } of runs)
+    last.set(workflowId, Math.max(closedAtMs, last.get(workflowId) ?? -Infinity));
   return last;
 }

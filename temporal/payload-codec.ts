@@ -44,7 +44,9 @@ function compress(payload: Payload): Payload {
 }
 
 function decompress(payload: Payload): Payload {
-  return encodingOf(payload) === 'binary/snappy' ? unwrap(payload, snappy.uncompressSync(bufferOf(payload.data!)) as Buffer) : payload;
+  return encodingOf(payload) === 'binary/snappy'
+    ? unwrap(payload, snappy.uncompressSync(bufferOf(payload.data!)) as Buffer)
+    : payload;
 }
 
 function seal(payload: Payload, key: CodecKey | undefined): Payload {
@@ -65,14 +67,21 @@ function open(payload: Payload, keys: ReadonlyMap<string, CodecKey>): Payload {
   const decipher = createDecipheriv('aes-256-gcm', known.key, data.subarray(0, nonceBytes));
   decipher.setAuthTag(data.subarray(nonceBytes, nonceBytes + tagBytes));
   const { 'headrace-key-id': _, ...metadata } = payload.metadata!;
-  return unwrap({ ...payload, metadata }, Buffer.concat([decipher.update(data.subarray(nonceBytes + tagBytes)), decipher.final()]));
+  return unwrap(
+    { ...payload, metadata },
+    Buffer.concat([decipher.update(data.subarray(nonceBytes + tagBytes)), decipher.final()]),
+  );
 }
 
 /** The inner encodings form a stack, innermost last, because a payload may be compressed and then encrypted. */
 function wrap(payload: Payload, encoding: string, data: Buffer): Payload {
   const inner = payload.metadata?.['headrace-inner'];
   const stack = inner ? `${encodingOf(payload)},${textOf.decode(inner)}` : encodingOf(payload);
-  return { ...payload, metadata: { ...payload.metadata, encoding: text.encode(encoding), 'headrace-inner': text.encode(stack) }, data };
+  return {
+    ...payload,
+    metadata: { ...payload.metadata, encoding: text.encode(encoding), 'headrace-inner': text.encode(stack) },
+    data,
+  };
 }
 
 function unwrap(payload: Payload, data: Buffer): Payload {

@@ -38,7 +38,11 @@ export function readableFrame(bytes: Uint8Array, rowsMax: number): { frame: stri
 
 function readableScored(bytes: Uint8Array, rowsMax: number) {
   const { features, decisions } = decodeScored(bytes);
-  return { frame: 'scored', features: readableFeatures(features, rowsMax), decisions: readableDecisions(decisions!, rowsMax) };
+  return {
+    frame: 'scored',
+    features: readableFeatures(features, rowsMax),
+    decisions: readableDecisions(decisions!, rowsMax),
+  };
 }
 
 function readableRecords(bytes: Uint8Array, rowsMax: number) {
@@ -57,7 +61,10 @@ function readableRecords(bytes: Uint8Array, rowsMax: number) {
 /** A time that cannot be used is shown with all its digits. */
 function readableTime(record: KafkaRecord) {
   const time = isoTime(recordTimeMs(record));
-  return { ...(time === null ? { timestamp: exactTimestamp(record) } : { time }), ...(record.timeIsBrokers && { timeIsBrokers: true }) };
+  return {
+    ...(time === null ? { timestamp: exactTimestamp(record) } : { time }),
+    ...(record.timeIsBrokers && { timeIsBrokers: true }),
+  };
 }
 
 function readableFeatures(bytes: Uint8Array, rowsMax: number) {
@@ -70,16 +77,22 @@ function readableFeatures(bytes: Uint8Array, rowsMax: number) {
     features: Object.fromEntries(names.map((name, column) => [name, values[row * names.length + column]])),
   }));
   return {
-    frame: 'features', batch, total: recordIndex.length, shown: rows.length,
+    frame: 'features',
+    batch,
+    total: recordIndex.length,
+    shown: rows.length,
     totals: { rejected: rejections.length, duplicates: duplicates.length, late: late.length, ahead },
     watermark: isoTime(watermarkMs),
-    commitSequence, rejections: rejections.slice(0, rowsMax), rows,
+    commitSequence,
+    rejections: rejections.slice(0, rowsMax),
+    rows,
   };
 }
 
 function readableDecisions(bytes: Uint8Array, rowsMax: number) {
   const { header, predictions, outcome, why, sinks, degraded } = decodeDecisions(bytes);
-  const { batch, model, outputs, outcomes, whys, outcomeCounts, sinkCounts, degradedCount, rejectedCount, rejections } = header;
+  const { batch, model, outputs, outcomes, whys, outcomeCounts, sinkCounts, degradedCount, rejectedCount, rejections } =
+    header;
   const width = outputs.reduce((sum, output) => sum + output.width, 0);
   const rows = Array.from(outcome.subarray(0, rowsMax), (index, row) => {
     let column = row * width;
@@ -88,14 +101,23 @@ function readableDecisions(bytes: Uint8Array, rowsMax: number) {
       return [name, own === 1 ? numbers[0] : numbers];
     });
     return {
-      row, outcome: outcomes[index], why: whys[why[row]!], prediction: Object.fromEntries(prediction) as Record<string, unknown>,
-      sinks: header.sinks.filter((_, bit) => ((sinks[row]! >>> bit) & 1) === 1), degraded: degraded[row] === 1,
+      row,
+      outcome: outcomes[index],
+      why: whys[why[row]!],
+      prediction: Object.fromEntries(prediction) as Record<string, unknown>,
+      sinks: header.sinks.filter((_, bit) => ((sinks[row]! >>> bit) & 1) === 1),
+      degraded: degraded[row] === 1,
     };
   });
   return {
-    frame: 'decisions', batch, model, total: outcome.length, shown: rows.length,
+    frame: 'decisions',
+    batch,
+    model,
+    total: outcome.length,
+    shown: rows.length,
     totals: { outcomes: outcomeCounts, sinks: sinkCounts, degraded: degradedCount, rejected: rejectedCount },
-    rejections: rejections.slice(0, rowsMax), rows,
+    rejections: rejections.slice(0, rowsMax),
+    rows,
   };
 }
 

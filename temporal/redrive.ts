@@ -46,13 +46,21 @@ function nothingToRedrive(): never {
  * Re-drives the latest run of a batch, which must have ended without completing; with `again` it may also have completed. Answers
  * the new run. Throws one sentence when there is no such run, or nothing to re-drive.
  */
-export async function redrive(client: Client, workflowId: string, { again = false }: { again?: boolean } = {}): Promise<{ runId: string; point: RedrivePoint }> {
+export async function redrive(
+  client: Client,
+  workflowId: string,
+  { again = false }: { again?: boolean } = {},
+): Promise<{ runId: string; point: RedrivePoint }> {
   const soon = <T>(work: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + deadlineMs, work);
   const { namespace } = client.options;
   const run = await soon(() => describeLatest(client, workflowId));
-  if (!run) throw new Error(`there is no such workflow in namespace "${namespace}", or it is older than the namespace's retention`);
+  if (!run)
+    throw new Error(
+      `there is no such workflow in namespace "${namespace}", or it is older than the namespace's retention`,
+    );
   if (isOpen(run.status.name)) throw new Error(`it is ${run.status.name.toLowerCase()}`);
-  if (!again && !isIncomplete(run.status.name)) throw new Error('it has completed; --again delivers its decisions once more, for a sink that has lost them');
+  if (!again && !isIncomplete(run.status.name))
+    throw new Error('it has completed; --again delivers its decisions once more, for a sink that has lost them');
   const { events } = await soon(() => client.workflow.getHandle(workflowId, run.runId).fetchHistory());
   const point = redrivePoint(events ?? []);
   const { runId } = await soon(() =>

@@ -11,10 +11,22 @@ export async function runResume(client: Client, input: ResumeInput, taskQueue: s
   const workflowId = resumeWorkflowId(input.deployment, input.pipeline);
   const waitMs = input.from === undefined ? answerMsMax.tolerate : answerMsMax.readAgain;
   try {
-    const started = await client.workflow.start<(input: ResumeInput) => Promise<ResumeReport>>(workflowNames.resume, { workflowId, taskQueue, args: [input], staticSummary: `resume ${input.pipeline}` });
-    return await within(waitMs, started.result(), `no worker has answered within ${waitMs / 1_000} s; the run ${workflowId} goes on by itself when one does`);
+    const started = await client.workflow.start<(input: ResumeInput) => Promise<ResumeReport>>(workflowNames.resume, {
+      workflowId,
+      taskQueue,
+      args: [input],
+      staticSummary: `resume ${input.pipeline}`,
+    });
+    return await within(
+      waitMs,
+      started.result(),
+      `no worker has answered within ${waitMs / 1_000} s; the run ${workflowId} goes on by itself when one does`,
+    );
   } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) throw new Error(`${workflowId} is running already: wait for it, or look at it in the Temporal Web UI`, { cause: error });
+    if (error instanceof WorkflowExecutionAlreadyStartedError)
+      throw new Error(`${workflowId} is running already: wait for it, or look at it in the Temporal Web UI`, {
+        cause: error,
+      });
     throw error instanceof WorkflowFailedError ? new Error(firstCauseOf(error), { cause: error }) : error;
   }
 }

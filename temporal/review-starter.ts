@@ -1,5 +1,10 @@
 import { status as grpcStatus } from '@grpc/grpc-js';
-import { type Client, isGrpcServiceError, ServiceError, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import {
+  type Client,
+  isGrpcServiceError,
+  ServiceError,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { withOwnSignal } from '../lib/linked-signal.ts';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
@@ -24,27 +29,36 @@ export type StartReview = (input: ReviewInput, signal: AbortSignal) => Promise<v
  * Starts reviews in Temporal. A run that has ended, though its review was never opened in Postgres (it was terminated, or the
  * database is an older copy), is started again: nobody could decide the review otherwise.
  */
-export function createReviewStarter(client: Client, { taskQueue, log }: { taskQueue: string; log: Pick<Logger, 'warn'> }): StartReview {
+export function createReviewStarter(
+  client: Client,
+  { taskQueue, log }: { taskQueue: string; log: Pick<Logger, 'warn'> },
+): StartReview {
   return async (input, signal) => {
     const workflowId = reviewWorkflowId(input.eventKey);
     const soon = <T>(work: () => Promise<T>) =>
-      withOwnSignal(signal, (own) => client.withAbortSignal(own, () => client.withDeadline(Date.now() + deadlineMs, work)));
+      withOwnSignal(signal, (own) =>
+        client.withAbortSignal(own, () => client.withDeadline(Date.now() + deadlineMs, work)),
+      );
     const start = (workflowIdReusePolicy: 'REJECT_DUPLICATE' | 'ALLOW_DUPLICATE') =>
-      soon(() => client.workflow.start(workflowNames.review, {
-        taskQueue,
-        workflowId,
-        args: [input],
-        workflowIdReusePolicy,
-        workflowIdConflictPolicy: 'FAIL',
-        staticSummary: `${input.pipeline}, ${input.outcome}, ${new Date(input.eventTimeMs).toISOString()}`,
-        typedSearchAttributes: new TypedSearchAttributes([
-          { key: pipelineKey, value: input.pipeline },
-          { key: statusKey, value: 'open' },
-        ]),
-      }));
+      soon(() =>
+        client.workflow.start(workflowNames.review, {
+          taskQueue,
+          workflowId,
+          args: [input],
+          workflowIdReusePolicy,
+          workflowIdConflictPolicy: 'FAIL',
+          staticSummary: `${input.pipeline}, ${input.outcome}, ${new Date(input.eventTimeMs).toISOString()}`,
+          typedSearchAttributes: new TypedSearchAttributes([
+            { key: pipelineKey, value: input.pipeline },
+            { key: statusKey, value: 'open' },
+          ]),
+        }),
+      );
     try {
       await start('REJECT_DUPLICATE').catch((error: unknown) => {
-        throw isRefusal(error) ? new ReviewRefusedError(`Temporal refuses ${workflowId}: ${messageOf(error)}`, { cause: error }) : error;
+        throw isRefusal(error)
+          ? new ReviewRefusedError(`Temporal refuses ${workflowId}: ${messageOf(error)}`, { cause: error })
+          : error;
       });
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
@@ -62,5 +76,8 @@ function isRefusal(error: unknown): boolean {
   const cause = error instanceof ServiceError ? error.cause : error;
   if (!isGrpcServiceError(cause)) return error instanceof RangeError || error instanceof TypeError;
   // A message that is too large for gRPC is told with the code of a server that is too busy.
-  return cause.code === grpcStatus.INVALID_ARGUMENT || (cause.code === grpcStatus.RESOURCE_EXHAUSTED && /larger than max/i.test(cause.message));
+  return (
+    cause.code === grpcStatus.INVALID_ARGUMENT ||
+    (cause.code === grpcStatus.RESOURCE_EXHAUSTED && /larger than max/i.test(cause.message))
+  );
 }

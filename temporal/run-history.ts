@@ -23,14 +23,19 @@ type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 export function createRunHistory(client: Client, codecs: readonly PayloadCodec[]): RunHistoryPort {
   return {
     async read(workflowId, runId) {
-      const { events } = await client.withDeadline(Date.now() + deadlineMs, () => client.workflow.getHandle(workflowId, runId).fetchHistory());
+      const { events } = await client.withDeadline(Date.now() + deadlineMs, () =>
+        client.workflow.getHandle(workflowId, runId).fetchHistory(),
+      );
       return recordedRun(events ?? [], codecs);
     },
   };
 }
 
 /** The frames of a history, by their kind; of each kind the last one counts. */
-export async function recordedRun(events: readonly HistoryEvent[], codecs: readonly PayloadCodec[]): Promise<RecordedRun> {
+export async function recordedRun(
+  events: readonly HistoryEvent[],
+  codecs: readonly PayloadCodec[],
+): Promise<RecordedRun> {
   const run: Partial<RecordedRun> = {};
   for (const payload of events.flatMap(payloadsOf)) {
     const bytes = await frameOf(payload, codecs);

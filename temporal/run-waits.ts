@@ -24,30 +24,58 @@ const scheduledState = 1;
  * Why a run that is open does not go on, as far as Temporal shows: somebody has paused it or a step of it, steps fail, or no worker takes
  * its tasks; the worst first. `scoring` when there is nothing of that kind. Throws when Temporal does not answer.
  */
-export async function explainRun(client: Client, run: WorkflowExecutionDescription, nowMs: number = Date.now()): Promise<RunWait[]> {
+export async function explainRun(
+  client: Client,
+  run: WorkflowExecutionDescription,
+  nowMs: number = Date.now(),
+): Promise<RunWait[]> {
   const { raw, workflowId } = run;
-  const steps = await Promise.all((raw.pendingActivities ?? []).map((pending) => stepWait(client, run, pending, nowMs)));
-  const waits = [pauseOf(raw, workflowId, nowMs), ...steps, await taskWait(client, run, nowMs)].filter((wait) => wait !== undefined);
+  const steps = await Promise.all(
+    (raw.pendingActivities ?? []).map((pending) => stepWait(client, run, pending, nowMs)),
+  );
+  const waits = [pauseOf(raw, workflowId, nowMs), ...steps, await taskWait(client, run, nowMs)].filter(
+    (wait) => wait !== undefined,
+  );
   const order: RunWait['kind'][] = ['paused', 'halted', 'failing', 'no_worker', 'scoring'];
-  const distinct = [...new Map(waits.map((wait) => [`${wait.kind} ${wait.text ?? ''} ${wait.by ?? ''}`, wait])).values()];
+  const distinct = [
+    ...new Map(waits.map((wait) => [`${wait.kind} ${wait.text ?? ''} ${wait.by ?? ''}`, wait])).values(),
+  ];
   return distinct.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
 }
 
 /** Servers since 1.30 can pause a workflow. */
-function pauseOf({ workflowExecutionInfo, workflowExtendedInfo }: Raw, workflowId: string, nowMs: number): RunWait | undefined {
-  const info = (workflowExtendedInfo as { pauseInfo?: { identity?: string; pausedTime?: Time; reason?: string } | null } | null | undefined)?.pauseInfo;
+function pauseOf(
+  { workflowExecutionInfo, workflowExtendedInfo }: Raw,
+  workflowId: string,
+  nowMs: number,
+): RunWait | undefined {
+  const info = (
+    workflowExtendedInfo as
+      | { pauseInfo?: { identity?: string; pausedTime?: Time; reason?: string } | null }
+      | null
+      | undefined
+  )?.pauseInfo;
   if (!info && workflowExecutionInfo?.status !== pausedStatus) return undefined;
   return {
-    kind: 'paused', text: `${workflowId} is paused${reasonOf(info?.reason)}`, remedy: `temporal workflow unpause --workflow-id ${workflowId}`,
-    ...byOf(info?.identity), ...sinceOf(info?.pausedTime, nowMs),
+    kind: 'paused',
+    text: `${workflowId} is paused${reasonOf(info?.reason)}`,
+    remedy: `temporal workflow unpause --workflow-id ${workflowId}`,
+    ...byOf(info?.identity),
+    ...sinceOf(info?.pausedTime, nowMs),
   };
 }
 
 const pausedStatus = 8;
 const refusedInARow: FailureCode = 'REFUSED_IN_A_ROW';
 
-async function stepWait(client: Client, { workflowId, taskQueue, startTime }: WorkflowExecutionDescription, pending: Pending, nowMs: number): Promise<RunWait | undefined> {
-  const { activityType, activityId, attempt, paused, pauseInfo, lastFailure, scheduledTime, state, lastStartedTime } = pending;
+async function stepWait(
+  client: Client,
+  { workflowId, taskQueue, startTime }: WorkflowExecutionDescription,
+  pending: Pending,
+  nowMs: number,
+): Promise<RunWait | undefined> {
+  const { activityType, activityId, attempt, paused, pauseInfo, lastFailure, scheduledTime, state, lastStartedTime } =
+    pending;
   const step = activityType?.name ?? 'a step';
   // When it began to fail is not kept: its run is open since.
   const openSeconds = Math.max(0, nowMs - startTime.getTime()) / 1_000;
@@ -58,40 +86,81 @@ async function stepWait(client: Client, { workflowId, taskQueue, startTime }: Wo
       kind: 'paused',
       text: `step ${step} of ${workflowId}${failure && `, which failed last with${failure.slice(1)},`} is paused${reasonOf(manual?.reason ?? rule?.reason)}`,
       remedy: `temporal activity unpause --workflow-id ${workflowId} --activity-id ${activityId ?? ''}`,
-      ...byOf(manual?.identity || (rule && `the rule ${rule.ruleId ?? ''}`)), ...sinceOf(pauseTime, nowMs),
+      ...byOf(manual?.identity || (rule && `the rule ${rule.ruleId ?? ''}`)),
+      ...sinceOf(pauseTime, nowMs),
     };
   }
-  if (lastFailure?.applicationFailureInfo?.type === refusedInARow) return { kind: 'halted', text: `step ${step} of ${workflowId}${failure}`, remedy: `mend the pipeline and start the workers again, or headrace resume --pipeline ${workflowId.split(':')[2] ?? ''}`, forSeconds: openSeconds };
-  if (lastFailure) return { kind: 'failing', text: `step ${step} of ${workflowId}, attempt ${String(attempt)}${failure}`, forSeconds: openSeconds };
-  if (state === scheduledState && !lastStartedTime && secondsSince(scheduledTime, nowMs) > taskWaitSecondsMax) return taskQueueWait(client, { workflowId, taskQueue }, `step ${step}`, 'activity', scheduledTime, nowMs);
+  if (lastFailure?.applicationFailureInfo?.type === refusedInARow)
+    return {
+      kind: 'halted',
+      text: `step ${step} of ${workflowId}${failure}`,
+      remedy: `mend the pipeline and start the workers again, or headrace resume --pipeline ${workflowId.split(':')[2] ?? ''}`,
+      forSeconds: openSeconds,
+    };
+  if (lastFailure)
+    return {
+      kind: 'failing',
+      text: `step ${step} of ${workflowId}, attempt ${String(attempt)}${failure}`,
+      forSeconds: openSeconds,
+    };
+  if (state === scheduledState && !lastStartedTime && secondsSince(scheduledTime, nowMs) > taskWaitSecondsMax)
+    return taskQueueWait(client, { workflowId, taskQueue }, `step ${step}`, 'activity', scheduledTime, nowMs);
   return { kind: 'scoring', text: `step ${step} of ${workflowId} is under way`, forSeconds: openSeconds };
 }
 
-async function taskWait(client: Client, { raw, workflowId, taskQueue }: WorkflowExecutionDescription, nowMs: number): Promise<RunWait | undefined> {
+async function taskWait(
+  client: Client,
+  { raw, workflowId, taskQueue }: WorkflowExecutionDescription,
+  nowMs: number,
+): Promise<RunWait | undefined> {
   const task = raw.pendingWorkflowTask;
   if (!task) return undefined;
   const since = task.originalScheduledTime ?? task.scheduledTime;
   if ((task.attempt ?? 1) > 1 && !(await isWithoutWorker(client, taskQueue, 'workflow', nowMs))) {
-    return { kind: 'failing', text: `the workflow task of ${workflowId} fails, attempt ${String(task.attempt)}: the worker's log says why`, ...sinceOf(since, nowMs) };
+    return {
+      kind: 'failing',
+      text: `the workflow task of ${workflowId} fails, attempt ${String(task.attempt)}: the worker's log says why`,
+      ...sinceOf(since, nowMs),
+    };
   }
   if (task.startedTime || secondsSince(task.scheduledTime, nowMs) <= taskWaitSecondsMax) return undefined;
   return taskQueueWait(client, { workflowId, taskQueue }, 'the workflow task', 'workflow', since, nowMs);
 }
 
-async function taskQueueWait(client: Client, { workflowId, taskQueue }: Pick<WorkflowExecutionDescription, 'workflowId' | 'taskQueue'>, what: string, kind: keyof typeof taskQueueKinds, since: Time, nowMs: number): Promise<RunWait> {
+async function taskQueueWait(
+  client: Client,
+  { workflowId, taskQueue }: Pick<WorkflowExecutionDescription, 'workflowId' | 'taskQueue'>,
+  what: string,
+  kind: keyof typeof taskQueueKinds,
+  since: Time,
+  nowMs: number,
+): Promise<RunWait> {
   const isWithout = await isWithoutWorker(client, taskQueue, kind, nowMs);
-  const text = isWithout ? `no worker asks for tasks of the task queue "${taskQueue}": ${what} of ${workflowId} waits; start a worker, or check HEADRACE_TASK_QUEUE` : `${what} of ${workflowId} waits for a free worker of the task queue "${taskQueue}"`;
+  const text = isWithout
+    ? `no worker asks for tasks of the task queue "${taskQueue}": ${what} of ${workflowId} waits; start a worker, or check HEADRACE_TASK_QUEUE`
+    : `${what} of ${workflowId} waits for a free worker of the task queue "${taskQueue}"`;
   return { kind: isWithout ? 'no_worker' : 'scoring', text, ...sinceOf(since, nowMs) };
 }
 
-async function isWithoutWorker(client: Client, taskQueue: string, kind: keyof typeof taskQueueKinds, nowMs: number): Promise<boolean> {
-  const { pollers } = await client.workflowService.describeTaskQueue({ namespace: client.options.namespace, taskQueue: { name: taskQueue }, taskQueueType: taskQueueKinds[kind] });
+async function isWithoutWorker(
+  client: Client,
+  taskQueue: string,
+  kind: keyof typeof taskQueueKinds,
+  nowMs: number,
+): Promise<boolean> {
+  const { pollers } = await client.workflowService.describeTaskQueue({
+    namespace: client.options.namespace,
+    taskQueue: { name: taskQueue },
+    taskQueueType: taskQueueKinds[kind],
+  });
   return !(pollers ?? []).some(({ lastAccessTime }) => secondsSince(lastAccessTime, nowMs) < pollerSecondsMax);
 }
 
 /** Failures are encrypted where payloads are. */
 export async function failureText(client: Client, failure: NonNullable<Pending['lastFailure']>): Promise<string> {
-  const error = await decodeOptionalFailureToOptionalError(client.options.loadedDataConverter, failure).catch(() => undefined);
+  const error = await decodeOptionalFailureToOptionalError(client.options.loadedDataConverter, failure).catch(
+    () => undefined,
+  );
   return (error ? messageOf(error) : (failure.message ?? '')).slice(0, textLengthMax);
 }
 

@@ -1,5 +1,11 @@
 import { status } from '@grpc/grpc-js';
-import { isGrpcServiceError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription, type WorkflowExecutionInfo } from '@temporalio/client';
+import {
+  isGrpcServiceError,
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowExecutionDescription,
+  type WorkflowExecutionInfo,
+} from '@temporalio/client';
 import type { BatchRun, BatchRunsPort, HaltedRun, HaltedRunsPort } from '../contracts/batch-runs.ts';
 import { batchWorkflowId, batchWorkflowIdPrefix, parseEventKey } from '../contracts/event-key.ts';
 import type { FailureCode } from '../contracts/failures.ts';
@@ -28,15 +34,30 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
     return runs;
   }
 
-  async function listOnce(query: string, pageSizeMax: number, nextPageToken?: Uint8Array): Promise<{ runs: ListedRun[]; next?: Uint8Array }> {
-    const request = { namespace: client.options.namespace, query, pageSize: pageSizeMax, ...(nextPageToken && { nextPageToken }) };
-    const { executions, nextPageToken: next } = await soon(() => client.workflowService.listWorkflowExecutions(request));
-    const runs = executions.map(({ execution, closeTime }) => ({ workflowId: execution!.workflowId!, closedAtMs: closeTime ? Number(closeTime.seconds) * 1_000 + Number(closeTime.nanos) / 1e6 : Infinity }));
+  async function listOnce(
+    query: string,
+    pageSizeMax: number,
+    nextPageToken?: Uint8Array,
+  ): Promise<{ runs: ListedRun[]; next?: Uint8Array }> {
+    const request = {
+      namespace: client.options.namespace,
+      query,
+      pageSize: pageSizeMax,
+      ...(nextPageToken && { nextPageToken }),
+    };
+    const { executions, nextPageToken: next } = await soon(() =>
+      client.workflowService.listWorkflowExecutions(request),
+    );
+    const runs = executions.map(({ execution, closeTime }) => ({
+      workflowId: execution!.workflowId!,
+      closedAtMs: closeTime ? Number(closeTime.seconds) * 1_000 + Number(closeTime.nanos) / 1e6 : Infinity,
+    }));
     return { runs, ...(next.length > 0 && { next }) };
   }
 
   const lists: RunLists = {
-    ended: (page) => listOnce(`${ours} AND ExecutionStatus IN ('Terminated', 'Failed', 'Canceled', 'TimedOut')`, pageSize, page),
+    ended: (page) =>
+      listOnce(`${ours} AND ExecutionStatus IN ('Terminated', 'Failed', 'Canceled', 'TimedOut')`, pageSize, page),
     async well(workflowIds) {
       const query = `WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus IN ('Running', 'Completed') AND WorkflowId IN (${workflowIds.map((id) => `'${id}'`).join(', ')})`;
       return (await listOnce(query, answerMax)).runs;
@@ -56,11 +77,17 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
     async halted(pipeline) {
       // A batch says how many events it has once it is scored.
       const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH 'batch:${deployment}:${pipeline}:' AND ExecutionStatus = 'Running' AND ${searchAttributes.eventCount.name} IS NULL`;
-      const described = await Promise.all((await soon(() => list(query, haltedMax))).map(({ workflowId }) => latest(workflowId)));
+      const described = await Promise.all(
+        (await soon(() => list(query, haltedMax))).map(({ workflowId }) => latest(workflowId)),
+      );
       return (await Promise.all(described.map((run) => haltOf(client, run)))).filter((halt) => halt !== undefined);
     },
     async hasAny(chain) {
-      const { count } = await soon(() => client.workflow.count(`WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`));
+      const { count } = await soon(() =>
+        client.workflow.count(
+          `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`,
+        ),
+      );
       return count > 0;
     },
     async openSince(beforeMs, max) {
@@ -70,7 +97,14 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
       if (total === 0) return { total, runs: [] };
       const runs = await soon(() => list(query, max));
       const described = await Promise.all(runs.map(({ workflowId }) => latest(workflowId)));
-      return { total, runs: await Promise.all(described.flatMap((run) => (run ? [soon(async () => ({ ...batchRunOf(run), waitsFor: await explainRun(client, run) }))] : []))) };
+      return {
+        total,
+        runs: await Promise.all(
+          described.flatMap((run) =>
+            run ? [soon(async () => ({ ...batchRunOf(run), waitsFor: await explainRun(client, run) }))] : [],
+          ),
+        ),
+      };
     },
   };
 }
@@ -86,16 +120,29 @@ export function isIncomplete(statusName: string): boolean {
 }
 
 /** The latest run of a workflow id; undefined when Temporal has none (any more). */
-export async function describeLatest(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
+export async function describeLatest(
+  client: Client,
+  workflowId: string,
+): Promise<WorkflowExecutionDescription | undefined> {
   try {
     return await client.workflow.getHandle(workflowId).describe();
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError || (isGrpcServiceError(error) && error.code === status.NOT_FOUND && !/namespace/i.test(error.details))) return undefined;
+    if (
+      error instanceof WorkflowNotFoundError ||
+      (isGrpcServiceError(error) && error.code === status.NOT_FOUND && !/namespace/i.test(error.details))
+    )
+      return undefined;
     throw error;
   }
 }
 
-function batchRunOf({ workflowId, runId, status: { name }, memo, startTime }: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'status' | 'memo' | 'startTime'>): BatchRun {
+function batchRunOf({
+  workflowId,
+  runId,
+  status: { name },
+  memo,
+  startTime,
+}: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'status' | 'memo' | 'startTime'>): BatchRun {
   const { offset, ...chain } = parseEventKey(workflowId.slice('batch:'.length));
   const { position = offset, end = offset, count = 0 } = (memo ?? {}) as Partial<BatchMemo>;
   return { workflowId, runId, chain, position, end, count, status: name, startedAtMs: startTime.getTime() };
@@ -104,6 +151,10 @@ function batchRunOf({ workflowId, runId, status: { name }, memo, startTime }: Pi
 const refusedInARow: FailureCode = 'REFUSED_IN_A_ROW';
 
 async function haltOf(client: Client, run: WorkflowExecutionDescription | undefined): Promise<HaltedRun | undefined> {
-  const failure = run?.raw.pendingActivities?.map(({ lastFailure }) => lastFailure).find((each) => each?.applicationFailureInfo?.type === refusedInARow);
-  return run && failure ? { ...batchRunOf(run), reason: await failureText(client, failure), taskQueue: run.taskQueue } : undefined;
+  const failure = run?.raw.pendingActivities
+    ?.map(({ lastFailure }) => lastFailure)
+    .find((each) => each?.applicationFailureInfo?.type === refusedInARow);
+  return run && failure
+    ? { ...batchRunOf(run), reason: await failureText(client, failure), taskQueue: run.taskQueue }
+    : undefined;
 }

@@ -24,7 +24,10 @@ export function scheduleIdOf({ workflowType, deployment, taskQueue }: ScheduleOp
  * Makes the schedule of a workflow, or sets its interval when it exists; whether somebody paused it stays as it is. A run that
  * takes longer than the interval makes the next one be skipped.
  */
-export async function ensureSchedule(client: Client, { everySeconds, ...options }: ScheduleOptions & { everySeconds: number }): Promise<void> {
+export async function ensureSchedule(
+  client: Client,
+  { everySeconds, ...options }: ScheduleOptions & { everySeconds: number },
+): Promise<void> {
   const { workflowType, taskQueue } = options;
   const scheduleId = scheduleIdOf(options);
   const spec = { intervals: [{ every: everySeconds * 1_000 }] };
@@ -57,9 +60,15 @@ export interface ScheduleState {
 }
 
 /** How the schedules of a deployment stand. Throws when Temporal does not answer. */
-export function readSchedules(client: Client, place: Omit<ScheduleOptions, 'workflowType'>, nowMs: number = Date.now()): Promise<ScheduleState[]> {
+export function readSchedules(
+  client: Client,
+  place: Omit<ScheduleOptions, 'workflowType'>,
+  nowMs: number = Date.now(),
+): Promise<ScheduleState[]> {
   const types = Object.keys(scheduledWorkflows) as ScheduledWorkflow[];
-  return client.withDeadline(Date.now() + deadlineMs, () => Promise.all(types.map((workflowType) => readSchedule(client, { workflowType, ...place }, nowMs))));
+  return client.withDeadline(Date.now() + deadlineMs, () =>
+    Promise.all(types.map((workflowType) => readSchedule(client, { workflowType, ...place }, nowMs))),
+  );
 }
 
 async function readSchedule(client: Client, options: ScheduleOptions, nowMs: number): Promise<ScheduleState> {
@@ -71,7 +80,11 @@ async function readSchedule(client: Client, options: ScheduleOptions, nowMs: num
     const completedMs = await lastCompletedMs(client, workflowType, id);
     const everySeconds = (spec.intervals?.[0]?.every ?? 0) / 1_000;
     return {
-      name, id, state: state.paused ? 'paused' : 'running', ...(state.paused && state.note ? { note: state.note } : {}), ...(everySeconds > 0 ? { everySeconds } : {}),
+      name,
+      id,
+      state: state.paused ? 'paused' : 'running',
+      ...(state.paused && state.note ? { note: state.note } : {}),
+      ...(everySeconds > 0 ? { everySeconds } : {}),
       ageSeconds: Math.max(0, nowMs - (completedMs ?? info.createdAt.getTime())) / 1_000,
     };
   } catch (error) {
@@ -80,7 +93,11 @@ async function readSchedule(client: Client, options: ScheduleOptions, nowMs: num
   }
 }
 
-async function lastCompletedMs(client: Client, workflowType: ScheduledWorkflow, scheduleId: string): Promise<number | undefined> {
+async function lastCompletedMs(
+  client: Client,
+  workflowType: ScheduledWorkflow,
+  scheduleId: string,
+): Promise<number | undefined> {
   const query = `WorkflowType = '${workflowType}' AND TemporalScheduledById = '${scheduleId}' AND ExecutionStatus = 'Completed'`;
   for await (const { closeTime } of client.workflow.list({ query, pageSize: 1 })) return closeTime?.getTime();
   return undefined;

@@ -29,7 +29,10 @@ export async function ensureSearchAttributes(client: Client): Promise<void> {
   } catch (error) {
     const { namespace } = client.options;
     const names = wanted.map(({ name, type }) => `${name} (${type})`).join(', ');
-    throw new Error(`namespace "${namespace}" is missing or lacks search attributes (${messageOf(error)}); check TEMPORAL_NAMESPACE, or register them yourself: ${names}`, { cause: error });
+    throw new Error(
+      `namespace "${namespace}" is missing or lacks search attributes (${messageOf(error)}); check TEMPORAL_NAMESPACE, or register them yourself: ${names}`,
+      { cause: error },
+    );
   }
 }
 
@@ -52,7 +55,10 @@ async function register(client: Client): Promise<void> {
   const missing = wanted.filter(({ name }) => !(name in customAttributes));
   if (missing.length === 0) return;
   try {
-    await operatorService.addSearchAttributes({ namespace, searchAttributes: Object.fromEntries(missing.map(({ name, type }) => [name, typeNumbers[type]])) });
+    await operatorService.addSearchAttributes({
+      namespace,
+      searchAttributes: Object.fromEntries(missing.map(({ name, type }) => [name, typeNumbers[type]])),
+    });
   } catch (error) {
     // Bridge and worker start at the same time.
     if (!messageOf(error).includes('ALREADY_EXISTS')) throw error;

@@ -1,11 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { isGrpcServiceError, WithStartWorkflowOperation, WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  defineSearchAttributeKey,
+  SearchAttributeType,
+  TypedSearchAttributes,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/common';
 import { batchWorkflowId, batchWorkflowIdPrefix, type Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { redriveCommand } from '../contracts/redrive-command.ts';
-import { scoredUpdateName, searchAttributes, workflowNames, type BatchMemo, type ScoredReply } from '../contracts/names.ts';
+import {
+  scoredUpdateName,
+  searchAttributes,
+  workflowNames,
+  type BatchMemo,
+  type ScoredReply,
+} from '../contracts/names.ts';
 import { describeLatest, isOpen } from './runs.ts';
 import { explainRun } from './run-waits.ts';
 import type { BatchStart, LastStarted, StartAnswer, Starter } from './starter.ts';
@@ -34,11 +45,12 @@ export function createTemporalStarter(client: Client, taskQueue: string, nowMs: 
       }
     },
     lastStarted: (chain, deadlineMs) => client.withDeadline(nowMs() + deadlineMs, () => lastStarted(client, chain)),
-    explain: (chain, position, deadlineMs) => client.withDeadline(nowMs() + deadlineMs, async () => {
-      const run = await describeLatest(client, batchWorkflowId(chain, position));
-      if (!run || !isOpen(run.status.name)) return undefined;
-      return (await explainRun(client, run))[0] ?? { kind: 'scoring', text: `${run.workflowId} is being scored` };
-    }),
+    explain: (chain, position, deadlineMs) =>
+      client.withDeadline(nowMs() + deadlineMs, async () => {
+        const run = await describeLatest(client, batchWorkflowId(chain, position));
+        if (!run || !isOpen(run.status.name)) return undefined;
+        return (await explainRun(client, run))[0] ?? { kind: 'scoring', text: `${run.workflowId} is being scored` };
+      }),
   };
 }
 
@@ -65,7 +77,11 @@ function isFurther(batch: BatchMemo, than: BatchMemo): boolean {
   return batch.head ? batch.position < than.position : batch.position > than.position;
 }
 
-function startOperation({ chain, position, end, count, head, records, first, firstRecordMs }: BatchStart, workflowId: string, taskQueue: string) {
+function startOperation(
+  { chain, position, end, count, head, records, first, firstRecordMs }: BatchStart,
+  workflowId: string,
+  taskQueue: string,
+) {
   const range = { position, end, count, ...(head ? { head } : {}) };
   const memo: BatchMemo = { ...range, first };
   const operation = new WithStartWorkflowOperation(workflowNames.processBatch, {
@@ -84,13 +100,23 @@ function startOperation({ chain, position, end, count, head, records, first, fir
 }
 
 /** A failed call says little about the run: ask for it, where the error says that one exists. */
-async function afterFailure(client: Client, workflowId: string, deadline: () => number, error: unknown): Promise<StartAnswer> {
+async function afterFailure(
+  client: Client,
+  workflowId: string,
+  deadline: () => number,
+  error: unknown,
+): Promise<StartAnswer> {
   if (causesOf(error).some(isSizeRefusal)) return { kind: 'too_large', reason: messageOf(error) };
   if (!causesOf(error).some(saysThatRunExists)) return { kind: 'unknown', reason: messageOf(error) };
   try {
     const run = await client.withDeadline(deadline(), () => client.workflow.getHandle(workflowId).describe());
-    if (isOpen(run.status.name)) return { kind: 'unknown', reason: `${run.workflowId} is ${run.status.name.toLowerCase()} and not scored yet` };
-    if (run.status.name !== 'COMPLETED') return { kind: 'blocked', reason: `${workflowId} ended as ${run.status.name} and its records were not all decided; re-drive it: ${redriveCommand(workflowId)}` };
+    if (isOpen(run.status.name))
+      return { kind: 'unknown', reason: `${run.workflowId} is ${run.status.name.toLowerCase()} and not scored yet` };
+    if (run.status.name !== 'COMPLETED')
+      return {
+        kind: 'blocked',
+        reason: `${workflowId} ended as ${run.status.name} and its records were not all decided; re-drive it: ${redriveCommand(workflowId)}`,
+      };
     const { position, end, count } = run.memo as unknown as BatchMemo;
     return { kind: 'scored', position, end, count };
   } catch (describeError) {
@@ -99,12 +125,20 @@ async function afterFailure(client: Client, workflowId: string, deadline: () => 
 }
 
 function saysThatRunExists(cause: Error): boolean {
-  return cause instanceof WorkflowExecutionAlreadyStartedError || cause instanceof WorkflowNotFoundError || cause.name === 'WorkflowUpdateFailedError';
+  return (
+    cause instanceof WorkflowExecutionAlreadyStartedError ||
+    cause instanceof WorkflowNotFoundError ||
+    cause.name === 'WorkflowUpdateFailedError'
+  );
 }
 
 /** Temporal has no code of its own for a payload or a request that is too large, only these words. */
 function isSizeRefusal(cause: Error): boolean {
-  return isGrpcServiceError(cause) && [status.INVALID_ARGUMENT, status.RESOURCE_EXHAUSTED].includes(cause.code) && /exceeds (size )?limit|larger than max/i.test(cause.message);
+  return (
+    isGrpcServiceError(cause) &&
+    [status.INVALID_ARGUMENT, status.RESOURCE_EXHAUSTED].includes(cause.code) &&
+    /exceeds (size )?limit|larger than max/i.test(cause.message)
+  );
 }
 
 function causesOf(error: unknown): Error[] {

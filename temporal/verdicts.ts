@@ -24,7 +24,8 @@ export function createVerdictSender(client: Client): SendVerdict {
   return async (reviewId, verdict) => {
     try {
       const handle = client.workflow.getHandle(reviewId);
-      const send = () => handle.executeUpdate<AcceptedVerdict, [VerdictInput]>(verdictName, { updateId: verdict.id, args: [verdict] });
+      const send = () =>
+        handle.executeUpdate<AcceptedVerdict, [VerdictInput]>(verdictName, { updateId: verdict.id, args: [verdict] });
       return { kind: 'accepted', accepted: await client.withDeadline(Date.now() + updateTimeoutMs, send) };
     } catch (error) {
       const answer = answerOf(error);
@@ -39,7 +40,8 @@ function answerOf(error: unknown): VerdictAnswer | undefined {
   if (isGrpcServiceError(error)) return Number(error.code) === grpcAborted ? { kind: 'closed' } : undefined;
   const failure = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
   if (!(failure instanceof ApplicationFailure)) return undefined;
-  if (failure.type === verdictFailures.alreadyDecided) return { kind: 'decided', accepted: failure.details![0] as AcceptedVerdict };
+  if (failure.type === verdictFailures.alreadyDecided)
+    return { kind: 'decided', accepted: failure.details![0] as AcceptedVerdict };
   if (failure.type === verdictFailures.invalid) return { kind: 'invalid', reason: failure.message };
   return failure.type === 'AcceptedUpdateCompletedWorkflow' ? { kind: 'closed' } : undefined;
 }

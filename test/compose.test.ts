@@ -27,9 +27,18 @@ interface Service {
 }
 
 const run = promisify(execFile);
-const { services, volumes } = parse(textOf('docker-compose.yml'), { merge: true }) as { services: Record<string, Service>; volumes: Record<string, null> };
+const { services, volumes } = parse(textOf('docker-compose.yml'), { merge: true }) as {
+  services: Record<string, Service>;
+  volumes: Record<string, null>;
+};
 const ours = Object.entries(services).filter(([, { build }]) => build !== undefined);
-const portsInside: Record<string, string> = { temporal: '7233', kafka: '9092', redpanda: '9092', postgres: '5432', triton: '8001' };
+const portsInside: Record<string, string> = {
+  temporal: '7233',
+  kafka: '9092',
+  redpanda: '9092',
+  postgres: '5432',
+  triton: '8001',
+};
 
 /** Compose's `${NAME:-default}`, nested too, with no variable set. */
 function interpolate(text: string): string {
@@ -43,7 +52,9 @@ function environmentOf({ environment = {} }: Service): Record<string, string> {
 
 /** The services that a host name inside reaches. */
 function servicesAt(host: string): string[] {
-  return Object.entries(services).flatMap(([name, { networks }]) => (name === host || networks?.default.aliases.includes(host) ? [name] : []));
+  return Object.entries(services).flatMap(([name, { networks }]) =>
+    name === host || networks?.default.aliases.includes(host) ? [name] : [],
+  );
 }
 
 describe('docker-compose.yml', () => {
@@ -72,7 +83,13 @@ describe('docker-compose.yml', () => {
   });
 
   it('starts the worker after every server, and the namespace exists before', () => {
-    expect(Object.keys(services['worker']!.depends_on!).sort()).toEqual(['kafka', 'postgres', 'redpanda', 'temporal-setup', 'triton']);
+    expect(Object.keys(services['worker']!.depends_on!).sort()).toEqual([
+      'kafka',
+      'postgres',
+      'redpanda',
+      'temporal-setup',
+      'triton',
+    ]);
     expect(services['worker']!.depends_on!['temporal-setup']!.condition).toBe('service_completed_successfully');
     for (const [name, { depends_on = {}, profiles = [] }] of Object.entries(services)) {
       for (const [needed, { condition, required }] of Object.entries(depends_on)) {
@@ -85,18 +102,23 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it.each(ours)('%s: runs a file that exists by Node, and is asked by Node whether it is well', (name, { command, healthcheck }) => {
-    expect(command!.slice(0, 3)).toEqual(['node', '--import', 'tsx']);
-    expect(existsSync(join(root, command![3]!)), name).toBe(true);
-    expect(healthcheck!.test.slice(0, 3)).toEqual(['CMD', 'node', 'deploy/healthcheck.mjs']);
-  });
+  it.each(ours)(
+    '%s: runs a file that exists by Node, and is asked by Node whether it is well',
+    (name, { command, healthcheck }) => {
+      expect(command!.slice(0, 3)).toEqual(['node', '--import', 'tsx']);
+      expect(existsSync(join(root, command![3]!)), name).toBe(true);
+      expect(healthcheck!.test.slice(0, 3)).toEqual(['CMD', 'node', 'deploy/healthcheck.mjs']);
+    },
+  );
 
   it('pins every image, mounts what exists, and listens on this machine only', () => {
     for (const [name, { image, ports = [], volumes: mounts = [] }] of Object.entries(services)) {
       expect(image, name).toMatch(/:(local|v?\d[\w.-]*)$/);
       for (const port of ports) expect(port, name).toMatch(/^127\.0\.0\.1:/);
       for (const source of mounts.map((mount) => mount.split(':')[0]!)) {
-        expect(source.startsWith('.') ? existsSync(join(root, source)) : source in volumes, `${name}: ${source}`).toBe(true);
+        expect(source.startsWith('.') ? existsSync(join(root, source)) : source in volumes, `${name}: ${source}`).toBe(
+          true,
+        );
       }
     }
   });
@@ -110,7 +132,9 @@ describe('docker-compose.yml', () => {
 
   it('keeps closed runs longer than topics keep records', () => {
     const retentionHours = Number.parseInt(environmentOf(services['temporal-setup']!)['RETENTION']!, 10);
-    expect(retentionHours).toBeGreaterThanOrEqual(Number(environmentOf(services['kafka']!)['KAFKA_LOG_RETENTION_HOURS']));
+    expect(retentionHours).toBeGreaterThanOrEqual(
+      Number(environmentOf(services['kafka']!)['KAFKA_LOG_RETENTION_HOURS']),
+    );
   });
 });
 
@@ -120,22 +144,35 @@ describe('Dockerfile', () => {
 
   it('copies everything that our processes read', () => {
     const programs = ours.map(([, { command }]) => command![3]!);
-    const needed = new Set([...closureOf(programs), 'workflows/index.ts', 'deploy/healthcheck.mjs', 'package.json', 'tsconfig.json'].map((path) => path.split('/')[0]!));
+    const needed = new Set(
+      [...closureOf(programs), 'workflows/index.ts', 'deploy/healthcheck.mjs', 'package.json', 'tsconfig.json'].map(
+        (path) => path.split('/')[0]!,
+      ),
+    );
     expect(copied).toEqual(expect.arrayContaining([...needed]));
-    const letThrough = textOf('.dockerignore').split('\n').filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+    const letThrough = textOf('.dockerignore')
+      .split('\n')
+      .filter((line) => line.startsWith('!'))
+      .map((line) => line.slice(1));
     expect(letThrough).toEqual(expect.arrayContaining([...new Set(copied.map((path) => path.split('/')[0]!))]));
     for (const path of copied) expect(existsSync(join(root, path)), path).toBe(true);
   });
 
   it('installs what the lock file says, runs as no root and needs no curl', () => {
-    expect(dockerfile).toMatch(/^COPY package\.json package-lock\.json [\s\S]*^RUN npm (ci|install --no-save) --omit=dev/m);
+    expect(dockerfile).toMatch(
+      /^COPY package\.json package-lock\.json [\s\S]*^RUN npm (ci|install --no-save) --omit=dev/m,
+    );
     expect(dockerfile.lastIndexOf('USER node')).toBeGreaterThan(dockerfile.lastIndexOf('RUN '));
     expect(dockerfile).not.toMatch(/curl|tini/);
   });
 });
 
 describe('deploy/healthcheck.mjs', () => {
-  const check = (url: string) => run(process.execPath, [join(root, 'deploy/healthcheck.mjs'), url]).then(() => 0, (error: { code: number }) => error.code);
+  const check = (url: string) =>
+    run(process.execPath, [join(root, 'deploy/healthcheck.mjs'), url]).then(
+      () => 0,
+      (error: { code: number }) => error.code,
+    );
 
   it('says by its exit code whether an address answers', async () => {
     const server = createServer((request, response) => response.writeHead(request.url === '/well' ? 200 : 503).end());
@@ -156,7 +193,13 @@ describe('deploy/temporal-setup.sh', () => {
   it('makes the namespace and our search attributes on a real Temporal, and can run again', async () => {
     const { temporal } = await startLiveServers({ temporal: true });
     const namespace = uniqueName('compose');
-    const env = { HOME: tmpdir(), PATH: `${dirname(temporal.executable)}:${process.env['PATH']}`, TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: namespace, RETENTION: '192h' };
+    const env = {
+      HOME: tmpdir(),
+      PATH: `${dirname(temporal.executable)}:${process.env['PATH']}`,
+      TEMPORAL_ADDRESS: temporal.address,
+      TEMPORAL_NAMESPACE: namespace,
+      RETENTION: '192h',
+    };
     await run('sh', [join(root, 'deploy/temporal-setup.sh')], { env });
     await run('sh', [join(root, 'deploy/temporal-setup.sh')], { env });
     const connection = await Connection.connect({ address: temporal.address });
@@ -165,7 +208,9 @@ describe('deploy/temporal-setup.sh', () => {
       expect(Number(config!.workflowExecutionRetentionTtl!.seconds)).toBe(192 * 3_600);
       const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
       const typeNumbers = { TEXT: 1, KEYWORD: 2, INT: 3, DOUBLE: 4, BOOL: 5, DATETIME: 6, KEYWORD_LIST: 7 };
-      expect(customAttributes).toMatchObject(Object.fromEntries(Object.values(searchAttributes).map(({ name, type }) => [name, typeNumbers[type]])));
+      expect(customAttributes).toMatchObject(
+        Object.fromEntries(Object.values(searchAttributes).map(({ name, type }) => [name, typeNumbers[type]])),
+      );
     } finally {
       await connection.close();
     }

@@ -22,7 +22,11 @@ const laterPattern = /(\bimport\(\s*|\bnew URL\(\s*)['"]([^'"\n]+)['"]/g;
 
 /** Every file that git keeps or would keep, as paths from the root. */
 export function trackedFiles(): string[] {
-  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root, encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 });
+  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 16 * 1024 * 1024,
+  });
   return [...new Set(listed.split('\0'))].filter((path) => path !== '' && existsSync(join(root, path))).sort();
 }
 
@@ -34,10 +38,22 @@ export function textOf(path: string): string {
 export function importsOf(path: string): Import[] {
   const text = withoutComments(textOf(path));
   const found = [
-    ...[...text.matchAll(importPattern)].map((match) => ({ specifier: match[3]!, typeOnly: match[2] !== undefined, named: false })),
-    ...[...text.matchAll(laterPattern)].map((match) => ({ specifier: match[2]!, typeOnly: false, named: match[1]!.startsWith('new') })),
+    ...[...text.matchAll(importPattern)].map((match) => ({
+      specifier: match[3]!,
+      typeOnly: match[2] !== undefined,
+      named: false,
+    })),
+    ...[...text.matchAll(laterPattern)].map((match) => ({
+      specifier: match[2]!,
+      typeOnly: false,
+      named: match[1]!.startsWith('new'),
+    })),
   ];
-  return found.map((each) => (each.specifier.startsWith('.') ? { ...each, path: relative(root, join(root, dirname(path), each.specifier)) } : each));
+  return found.map((each) =>
+    each.specifier.startsWith('.')
+      ? { ...each, path: relative(root, join(root, dirname(path), each.specifier)) }
+      : each,
+  );
 }
 
 /** The files that a program reads when it runs, itself included: what it imports, what those import, and so on. */
@@ -55,7 +71,12 @@ export function closureOf(entries: readonly string[]): Set<string> {
 /** Groups of files that import each other in a circle, types included, each in order. */
 export function circlesIn(paths: readonly string[]): string[][] {
   const reachedFrom = new Map<string, Set<string>>();
-  const nextOf = new Map(paths.map((path) => [path, importsOf(path).flatMap(({ path: next, named }) => (next !== undefined && !named ? [next] : []))]));
+  const nextOf = new Map(
+    paths.map((path) => [
+      path,
+      importsOf(path).flatMap(({ path: next, named }) => (next !== undefined && !named ? [next] : [])),
+    ]),
+  );
   for (const path of paths) {
     const reached = new Set<string>();
     const open = [...nextOf.get(path)!];
@@ -66,7 +87,9 @@ export function circlesIn(paths: readonly string[]): string[][] {
     }
     reachedFrom.set(path, reached);
   }
-  const circles = paths.map((path) => paths.filter((other) => reachedFrom.get(path)!.has(other) && reachedFrom.get(other)!.has(path)));
+  const circles = paths.map((path) =>
+    paths.filter((other) => reachedFrom.get(path)!.has(other) && reachedFrom.get(other)!.has(path)),
+  );
   return [...new Map(circles.filter((circle) => circle.length > 0).map((circle) => [circle.join(), circle])).values()];
 }
 

@@ -22,16 +22,77 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
   scoring: { imports: ['contracts', 'features', 'lib', 'pipelines', 'temporal'] },
   reviews: { imports: ['contracts', 'database', 'lib', 'temporal'] },
   sinks: { imports: ['contracts', 'database', 'kafka', 'lake', 'ledger', 'lib', 'reviews'] },
-  activities: { imports: ['contracts', 'database', 'features', 'kafka', 'lake', 'ledger', 'lib', 'pipelines', 'reviews', 'scoring', 'sinks', 'temporal'] },
+  activities: {
+    imports: [
+      'contracts',
+      'database',
+      'features',
+      'kafka',
+      'lake',
+      'ledger',
+      'lib',
+      'pipelines',
+      'reviews',
+      'scoring',
+      'sinks',
+      'temporal',
+    ],
+  },
   workflows: { imports: ['contracts'], types: ['activities', 'lake'] },
   bridge: { imports: ['contracts', 'database', 'kafka', 'ledger', 'lib', 'pipelines', 'process', 'temporal'] },
-  worker: { imports: ['activities', 'contracts', 'database', 'features', 'kafka', 'lake', 'lib', 'pipelines', 'process', 'reviews', 'scoring', 'sinks', 'temporal'] },
-  gateway: { imports: ['contracts', 'database', 'kafka', 'ledger', 'lib', 'pipelines', 'process', 'reviews', 'scoring', 'status', 'temporal'] },
+  worker: {
+    imports: [
+      'activities',
+      'contracts',
+      'database',
+      'features',
+      'kafka',
+      'lake',
+      'lib',
+      'pipelines',
+      'process',
+      'reviews',
+      'scoring',
+      'sinks',
+      'temporal',
+    ],
+  },
+  gateway: {
+    imports: [
+      'contracts',
+      'database',
+      'kafka',
+      'ledger',
+      'lib',
+      'pipelines',
+      'process',
+      'reviews',
+      'scoring',
+      'status',
+      'temporal',
+    ],
+  },
   stack: { imports: ['lib'] },
-  cli: { imports: ['contracts', 'database', 'kafka', 'ledger', 'lib', 'pipelines', 'process', 'stack', 'status', 'temporal'] },
+  cli: {
+    imports: ['contracts', 'database', 'kafka', 'ledger', 'lib', 'pipelines', 'process', 'stack', 'status', 'temporal'],
+  },
   models: { imports: ['contracts', 'features', 'pipelines'] },
   scripts: { imports: ['cli', 'contracts', 'stack'] },
-  bench: { imports: ['cli', 'contracts', 'database', 'features', 'kafka', 'lake', 'lib', 'pipelines', 'sinks', 'stack', 'temporal'] },
+  bench: {
+    imports: [
+      'cli',
+      'contracts',
+      'database',
+      'features',
+      'kafka',
+      'lake',
+      'lib',
+      'pipelines',
+      'sinks',
+      'stack',
+      'temporal',
+    ],
+  },
   deploy: { imports: [] },
 };
 
@@ -73,89 +134,178 @@ describe('imports', () => {
 
   it('form no circle, between files or between rooms, not even of types', () => {
     const order = Object.keys(house);
-    const upwards = order.flatMap((room) => [...house[room]!.imports, ...(house[room]!.types ?? [])].filter((other) => order.indexOf(other) >= order.indexOf(room)).map((other) => `${room} imports ${other}`));
+    const upwards = order.flatMap((room) =>
+      [...house[room]!.imports, ...(house[room]!.types ?? [])]
+        .filter((other) => order.indexOf(other) >= order.indexOf(room))
+        .map((other) => `${room} imports ${other}`),
+    );
     expect(upwards).toEqual([]);
     expect(circlesIn(sources)).toEqual([]);
   });
 
   it('of some libraries stand in the rooms that are there for them', () => {
-    expect(violations((path) => importsOf(path).flatMap(({ specifier }) => (libraries.some(({ name, rooms }) => name.test(specifier) && !rooms.includes(folderOf(path))) ? [`imports ${specifier}`] : [])))).toEqual([]);
+    expect(
+      violations((path) =>
+        importsOf(path).flatMap(({ specifier }) =>
+          libraries.some(({ name, rooms }) => name.test(specifier) && !rooms.includes(folderOf(path)))
+            ? [`imports ${specifier}`]
+            : [],
+        ),
+      ),
+    ).toEqual([]);
   });
 
   it('never reach into another process: a main is started, not imported', () => {
-    expect(violations((path) => importsOf(path).flatMap(({ path: target, named }) => (target?.endsWith('/main.ts') && !named && path !== 'cli/headrace.mjs' ? [`imports ${target}`] : [])))).toEqual([]);
+    expect(
+      violations((path) =>
+        importsOf(path).flatMap(({ path: target, named }) =>
+          target?.endsWith('/main.ts') && !named && path !== 'cli/headrace.mjs' ? [`imports ${target}`] : [],
+        ),
+      ),
+    ).toEqual([]);
   });
 
   it('of workflow code, and of all that it reads, are only the workflow SDK and our own', () => {
     const reached = closureOf(sources.filter((path) => path.startsWith('workflows/')));
     expect(reached.size).toBeGreaterThan(5);
-    const found = violations((path) => importsOf(path).flatMap(({ specifier, typeOnly, path: target }) =>
-      target !== undefined || typeOnly || ['@temporalio/workflow', '@temporalio/common'].includes(specifier) ? [] : [`imports ${specifier}`]), [...reached]);
+    const found = violations(
+      (path) =>
+        importsOf(path).flatMap(({ specifier, typeOnly, path: target }) =>
+          target !== undefined || typeOnly || ['@temporalio/workflow', '@temporalio/common'].includes(specifier)
+            ? []
+            : [`imports ${specifier}`],
+        ),
+      [...reached],
+    );
     expect(found).toEqual([]);
-    expect(violations((path) => textOf(path).match(/\b(process\.|require\(|Buffer\.|setImmediate\()/g) ?? [], [...reached])).toEqual([]);
+    expect(
+      violations((path) => textOf(path).match(/\b(process\.|require\(|Buffer\.|setImmediate\()/g) ?? [], [...reached]),
+    ).toEqual([]);
   });
 
   it('of workflow code are shared by all runs of a worker, so no module of it keeps anything', () => {
     const reached = [...closureOf(sources.filter((path) => path.startsWith('workflows/')))];
-    const keeping = [/^(export )?(let|var)\b.*/gm, /^(export )?const \w+[^\n]* = *(new \w|\[\]|\{\}|create\w*\().*/gm, /^\s+static (?!readonly\b)#?\w+.*/gm];
+    const keeping = [
+      /^(export )?(let|var)\b.*/gm,
+      /^(export )?const \w+[^\n]* = *(new \w|\[\]|\{\}|create\w*\().*/gm,
+      /^\s+static (?!readonly\b)#?\w+.*/gm,
+    ];
     const kept = (text: string) => keeping.flatMap((pattern) => text.match(pattern) ?? []);
-    expect(kept(['let a = 1;', 'const b: Map<string, () => void> = new Map();', 'export const c: string[] = [];', 'const d: Record<string, number> = {};', 'const e = createQueue();', '  static open = 0;'].join('\n')), 'the patterns find such lines').toHaveLength(6);
+    expect(
+      kept(
+        [
+          'let a = 1;',
+          'const b: Map<string, () => void> = new Map();',
+          'export const c: string[] = [];',
+          'const d: Record<string, number> = {};',
+          'const e = createQueue();',
+          '  static open = 0;',
+        ].join('\n'),
+      ),
+      'the patterns find such lines',
+    ).toHaveLength(6);
     expect(violations((path) => kept(textOf(path)), reached)).toEqual([]);
   });
 
   it('of contracts are free of zod and of anything else from outside, except in its schemas', () => {
     const contracts = sources.filter((path) => path.startsWith('contracts/'));
-    const outside = (path: string) => importsOf(path).filter(({ path: target, typeOnly }) => target === undefined && !typeOnly).map(({ specifier }) => specifier);
-    expect(violations(outside, contracts.filter((path) => !path.startsWith('contracts/schemas/')))).toEqual([]);
+    const outside = (path: string) =>
+      importsOf(path)
+        .filter(({ path: target, typeOnly }) => target === undefined && !typeOnly)
+        .map(({ specifier }) => specifier);
+    expect(
+      violations(
+        outside,
+        contracts.filter((path) => !path.startsWith('contracts/schemas/')),
+      ),
+    ).toEqual([]);
     expect(violations((path) => outside(path).filter((specifier) => specifier !== 'zod'), contracts)).toEqual([]);
   });
 
   it('of test code stay in test code', () => {
-    expect(violations((path) => importsOf(path).flatMap(({ path: target }) => (target?.startsWith('test/') ? [`imports ${target}`] : [])))).toEqual([]);
+    expect(
+      violations((path) =>
+        importsOf(path).flatMap(({ path: target }) => (target?.startsWith('test/') ? [`imports ${target}`] : [])),
+      ),
+    ).toEqual([]);
   });
 });
 
 describe('processes', () => {
-  const mayReadEnvironment = (path: string) => /(^|\/)main\.ts$/.test(path) || path === 'process/run-main.ts' || path === 'stack/model-server/onnx-runtime.ts' || /^(cli|scripts)\//.test(path);
+  const mayReadEnvironment = (path: string) =>
+    /(^|\/)main\.ts$/.test(path) ||
+    path === 'process/run-main.ts' ||
+    path === 'stack/model-server/onnx-runtime.ts' ||
+    /^(cli|scripts)\//.test(path);
 
   it('read the environment only where they begin', () => {
-    expect(violations((path) => (textOf(path).includes('process.env') ? ['reads process.env'] : []), sources.filter((path) => !mayReadEnvironment(path)))).toEqual([]);
+    expect(
+      violations(
+        (path) => (textOf(path).includes('process.env') ? ['reads process.env'] : []),
+        sources.filter((path) => !mayReadEnvironment(path)),
+      ),
+    ).toEqual([]);
   });
 
   it('handle signals only where they begin', () => {
     const paths = sources.filter((path) => !mayReadEnvironment(path) && !path.startsWith('bench/'));
-    expect(violations((path) => (/process\.(on|once)\(\s*['"`]SIG/.test(textOf(path)) ? ['handles signals'] : []), paths)).toEqual([]);
+    expect(
+      violations((path) => (/process\.(on|once)\(\s*['"`]SIG/.test(textOf(path)) ? ['handles signals'] : []), paths),
+    ).toEqual([]);
   });
 });
 
 describe('files', () => {
   it('are no longer than 400 lines', () => {
     const code = files.filter((path) => /\.(ts|mts|mjs|js|py|sh|sql|proto)$/.test(path) && !isGenerated(path));
-    expect(violations((path) => {
-      const lines = textOf(path).split('\n').length - 1;
-      return lines > 400 ? [`has ${lines} lines`] : [];
-    }, code)).toEqual([]);
+    expect(
+      violations((path) => {
+        const lines = textOf(path).split('\n').length - 1;
+        return lines > 400 ? [`has ${lines} lines`] : [];
+      }, code),
+    ).toEqual([]);
   });
 
   it('name no package registry and no folder of the machine they were written on', () => {
     // Put together here, so that this file does not name them either.
     const hosts = [
-      ['registry', 'npmjs', 'org'], ['registry', 'yarnpkg', 'com'], ['npm', 'pkg', 'github', 'com'], ['files', 'pythonhosted', 'org'], ['pypi', 'org'], ['proxy', 'golang', 'org'],
-      ['repo1', 'maven', 'org'], ['repo', 'maven', 'apache', 'org'], ['index', 'crates', 'io'], ['static', 'crates', 'io'],
+      ['registry', 'npmjs', 'org'],
+      ['registry', 'yarnpkg', 'com'],
+      ['npm', 'pkg', 'github', 'com'],
+      ['files', 'pythonhosted', 'org'],
+      ['pypi', 'org'],
+      ['proxy', 'golang', 'org'],
+      ['repo1', 'maven', 'org'],
+      ['repo', 'maven', 'apache', 'org'],
+      ['index', 'crates', 'io'],
+      ['static', 'crates', 'io'],
     ].map((parts) => parts.join('\\.'));
-    const folders = [['', 'work', '[\\w.-]+'], ['', 'tmp', 'scratch'], ['', 'root']].map((parts) => parts.join('/'));
+    const folders = [
+      ['', 'work', '[\\w.-]+'],
+      ['', 'tmp', 'scratch'],
+      ['', 'root'],
+    ].map((parts) => parts.join('/'));
     const forbidden = new RegExp(`${hosts.join('|')}|(?<![\\w.\\-}/])(?:${folders.join('|')})(?![\\w-])`, 'g');
-    expect(`see ${['', 'work', 'main'].join('/')}/x, ${folders[2]}/.cache or https://${hosts[0]!.replaceAll('\\', '')}/y`.match(forbidden), 'the pattern finds such names').toHaveLength(3);
+    expect(
+      `see ${['', 'work', 'main'].join('/')}/x, ${folders[2]}/.cache or https://${hosts[0]!.replaceAll('\\', '')}/y`.match(
+        forbidden,
+      ),
+      'the pattern finds such names',
+    ).toHaveLength(3);
     const texts = files.filter((path) => !/\.(onnx|png|ico|gz|woff2?|bin|pb|parquet|seg)$/.test(path));
     expect(violations((path) => [...new Set(textOf(path).match(forbidden) ?? [])], texts)).toEqual([]);
   });
 });
 
 describe('docs/failures.md', () => {
-  const rows = [...textOf('docs/failures.md').matchAll(/^\| `(\w+)` \| (\w+) \| (.+?) \| (.+?) \|$/gm)].map(([, code, kind, meaning, remedy]) => ({ code: code!, kind, meaning, remedy: remedy! }));
+  const rows = [...textOf('docs/failures.md').matchAll(/^\| `(\w+)` \| (\w+) \| (.+?) \| (.+?) \|$/gm)].map(
+    ([, code, kind, meaning, remedy]) => ({ code: code!, kind, meaning, remedy: remedy! }),
+  );
 
   it('describes every failure code, and no other, in the words of the code', () => {
-    expect(rows.map(({ code, kind, meaning }) => ({ code, kind, meaning }))).toEqual(Object.entries(failures).map(([code, { kind, meaning }]) => ({ code, kind, meaning })));
+    expect(rows.map(({ code, kind, meaning }) => ({ code, kind, meaning }))).toEqual(
+      Object.entries(failures).map(([code, { kind, meaning }]) => ({ code, kind, meaning })),
+    );
   });
 
   it('says for each what to do', () => {
@@ -163,7 +313,9 @@ describe('docs/failures.md', () => {
   });
 
   it('has every code that the source uses', () => {
-    const thrown = sources.flatMap((path) => [...textOf(path).matchAll(/new (?:HeadraceError|Refused)\(\s*'([A-Z_]+)'/g)].map((match) => match[1]!));
+    const thrown = sources.flatMap((path) =>
+      [...textOf(path).matchAll(/new (?:HeadraceError|Refused)\(\s*'([A-Z_]+)'/g)].map((match) => match[1]!),
+    );
     expect(thrown.length).toBeGreaterThan(10);
     expect([...new Set(thrown)].filter((code) => !(code in failures))).toEqual([]);
   });

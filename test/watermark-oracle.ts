@@ -10,7 +10,11 @@ export interface TimedEvent {
 }
 
 /** The rule of the watermark in the plainest way: each time it looks back at the events before. `clocksMs` says what the time was when each came. */
-export function watermarks(timesMs: readonly number[], allowedLatenessMs: number, clocksMs: readonly number[] = []): TimedEvent[] {
+export function watermarks(
+  timesMs: readonly number[],
+  allowedLatenessMs: number,
+  clocksMs: readonly number[] = [],
+): TimedEvent[] {
   const capped = timesMs.map((timeMs, i) => Math.min(timeMs, clocksMs[i] ?? Infinity));
   const after: TimedEvent[] = [];
   /** Since when each event in a row has lain too far ahead. */

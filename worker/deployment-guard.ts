@@ -17,7 +17,11 @@ const strangersMax = 100;
  * Refuses every activity of a workflow of another deployment: where two share a namespace and, by their settings, a task queue, each
  * worker gets work of both, and its stores and sinks are those of one. What is refused is retried until a worker of its own gets it.
  */
-export function guardDeployment({ deployment, taskQueue, onStranger }: DeploymentGuardOptions): ActivityInterceptorsFactory {
+export function guardDeployment({
+  deployment,
+  taskQueue,
+  onStranger,
+}: DeploymentGuardOptions): ActivityInterceptorsFactory {
   const told = new Set<string>();
 
   function refusal(workflowId: string): ApplicationFailure {
@@ -35,7 +39,8 @@ export function guardDeployment({ deployment, taskQueue, onStranger }: Deploymen
   return ({ info: { workflowExecution } }) => ({
     inbound: {
       execute(input, next) {
-        if (workflowExecution === undefined || deploymentOfWorkflow(workflowExecution.workflowId) === deployment) return next(input);
+        if (workflowExecution === undefined || deploymentOfWorkflow(workflowExecution.workflowId) === deployment)
+          return next(input);
         return Promise.reject(refusal(workflowExecution.workflowId));
       },
     },

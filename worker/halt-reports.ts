@@ -8,12 +8,24 @@ const overAfterMs = 60_000;
 const toldEveryMs = 10 * 60_000;
 
 /** Shows which partitions wait because their pipeline refuses everything. Take the maximum over the workers. */
-export function createHaltReports(registry: Registry, log: Logger, nowMs: () => number = () => performance.now()): (halt: Halt) => void {
+export function createHaltReports(
+  registry: Registry,
+  log: Logger,
+  nowMs: () => number = () => performance.now(),
+): (halt: Halt) => void {
   const halts = new Map<string, Halt & { atMs: number }>();
   const rarely = new Rarely(toldEveryMs, nowMs);
-  const total = new Counter({ name: 'headrace_halts_total', help: 'Batches that wait, or waited, because their pipeline refuses everything.', labelNames: ['pipeline', 'code'], registers: [registry] });
+  const total = new Counter({
+    name: 'headrace_halts_total',
+    help: 'Batches that wait, or waited, because their pipeline refuses everything.',
+    labelNames: ['pipeline', 'code'],
+    registers: [registry],
+  });
   new Gauge({
-    name: 'headrace_halted', help: '1 while a partition waits because its pipeline refuses everything; headrace status says why.', labelNames: ['pipeline', 'partition', 'code'], registers: [registry],
+    name: 'headrace_halted',
+    help: '1 while a partition waits because its pipeline refuses everything; headrace status says why.',
+    labelNames: ['pipeline', 'partition', 'code'],
+    registers: [registry],
     collect() {
       this.reset();
       for (const [name, { pipeline, partition, code, atMs }] of halts) {

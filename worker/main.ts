@@ -49,7 +49,10 @@ await runMain('worker', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   installRuntime(log);
   const converter = dataConverter(config.codec);
-  const bundling = bundleWorkflows({ failureConverterPath: converter.failureConverterPath, warn: (said) => log.warn(said) });
+  const bundling = bundleWorkflows({
+    failureConverterPath: converter.failureConverterPath,
+    warn: (said) => log.warn(said),
+  });
   // Awaited below; what fails before that is told first.
   bundling.catch(() => undefined);
   const registry = new Registry();
@@ -57,7 +60,11 @@ await runMain('worker', async (config, log) => {
 
   const temporal = await connectTemporal(config);
   await ensureSearchAttributes(temporal);
-  const pool = await createPool(config.database.url, { max: config.database.poolMax, applicationName: 'headrace worker', onIdleError: (error) => log.warn(`a database connection broke: ${messageOf(error)}`) });
+  const pool = await createPool(config.database.url, {
+    max: config.database.poolMax,
+    applicationName: 'headrace worker',
+    onIdleError: (error) => log.warn(`a database connection broke: ${messageOf(error)}`),
+  });
   await migrate(pool);
   const kafka = await connectKafka(config, log, 'worker');
   await ensureTopics(kafka, pipelines, config.kafka);
@@ -81,7 +88,10 @@ await runMain('worker', async (config, log) => {
     model: createTritonModel(triton, { deadlineMs: config.triton.deadlineMs }),
     sinks,
     deadLetters: createDeadLetters(publisher),
-    records: { read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to), bounds: (topic) => topicBounds(kafka, topic) },
+    records: {
+      read: (topic, partition, from, to) => readTopicRange(kafka, topic, partition, from, to),
+      bounds: (topic) => topicBounds(kafka, topic),
+    },
     history: createRunHistory(temporal, converter.payloadCodecs ?? []),
     reports: createActivityReports(registry, log),
     limits: config.worker,
@@ -103,15 +113,43 @@ await runMain('worker', async (config, log) => {
 
   const connection = await NativeConnection.connect(nativeConnectionOptions(config));
   const workflowBundle = await bundling;
-  const worker = await withLeanSandbox(() => createWorker(config, {
-    connection, workflowBundle, dataConverter: converter, activities,
-    interceptors: { activity: [guardDeployment({ deployment: config.deployment, taskQueue: config.temporal.taskQueue, onStranger: (message) => log.error(message) })] },
-  }));
+  const worker = await withLeanSandbox(() =>
+    createWorker(config, {
+      connection,
+      workflowBundle,
+      dataConverter: converter,
+      activities,
+      interceptors: {
+        activity: [
+          guardDeployment({
+            deployment: config.deployment,
+            taskQueue: config.temporal.taskQueue,
+            onStranger: (message) => log.error(message),
+          }),
+        ],
+      },
+    }),
+  );
   const schedule = (workflowType: ScheduledWorkflow, everySeconds: number) =>
-    keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () => ensureSchedule(temporal, { workflowType, deployment: config.deployment, taskQueue: config.temporal.taskQueue, everySeconds }));
-  const scheduled = Promise.all([schedule('rollUpLake', config.lake.rollUpSeconds), schedule('sweep', config.worker.sweepSeconds)]);
+    keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () =>
+      ensureSchedule(temporal, {
+        workflowType,
+        deployment: config.deployment,
+        taskQueue: config.temporal.taskQueue,
+        everySeconds,
+      }),
+    );
+  const scheduled = Promise.all([
+    schedule('rollUpLake', config.lake.rollUpSeconds),
+    schedule('sweep', config.worker.sweepSeconds),
+  ]);
   const opening = openReviews({
-    pool, deployment: config.deployment, pipelines, log, startsPerSecond: config.worker.reviewStartsPerSecond, stopping: stopping.signal,
+    pool,
+    deployment: config.deployment,
+    pipelines,
+    log,
+    startsPerSecond: config.worker.reviewStartsPerSecond,
+    stopping: stopping.signal,
     startReview: createReviewStarter(temporal, { taskQueue: config.temporal.taskQueue, log }),
   });
   const metrics = await startMetricsServer(registry, config.metrics);
@@ -150,7 +188,10 @@ async function keepTrying(signal: AbortSignal, log: Logger, what: string, work: 
   }
 }
 
-function createWorker(config: Config, options: Pick<WorkerOptions, 'connection' | 'workflowBundle' | 'dataConverter' | 'activities' | 'interceptors'>): Promise<Worker> {
+function createWorker(
+  config: Config,
+  options: Pick<WorkerOptions, 'connection' | 'workflowBundle' | 'dataConverter' | 'activities' | 'interceptors'>,
+): Promise<Worker> {
   return Worker.create({
     ...options,
     namespace: config.temporal.namespace,

@@ -22,15 +22,56 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
   const toldDegradedMs = new Map<string, number>();
   const registers = [registry];
   const metric = {
-    stage: new Histogram({ name: 'headrace_stage_latency_seconds', help: 'Time a stage takes for one batch.', labelNames: ['pipeline', 'stage'], buckets: stageSeconds, registers }),
-    events: new Counter({ name: 'headrace_events_total', help: 'Events decided.', labelNames: ['pipeline', 'outcome'], registers }),
-    degraded: new Counter({ name: 'headrace_degraded_events_total', help: 'Events that the declared fallback decided, because the model was away or missing.', labelNames: ['pipeline', 'code'], registers }),
-    late: new Counter({ name: 'headrace_late_events_total', help: 'Events decided that came too late for their windows.', labelNames: ['pipeline'], registers }),
-    ahead: new Counter({ name: 'headrace_ahead_events_total', help: 'Events decided that lie so far ahead of their partition that its watermark does not follow them.', labelNames: ['pipeline'], registers }),
-    rejections: new Counter({ name: 'headrace_rejections_total', help: 'Records that got a dead letter.', labelNames: ['pipeline', 'step', 'code'], registers }),
-    deliveries: new Counter({ name: 'headrace_deliveries_total', help: 'Deliveries of one batch to one sink.', labelNames: ['pipeline', 'sink', 'result'], registers }),
+    stage: new Histogram({
+      name: 'headrace_stage_latency_seconds',
+      help: 'Time a stage takes for one batch.',
+      labelNames: ['pipeline', 'stage'],
+      buckets: stageSeconds,
+      registers,
+    }),
+    events: new Counter({
+      name: 'headrace_events_total',
+      help: 'Events decided.',
+      labelNames: ['pipeline', 'outcome'],
+      registers,
+    }),
+    degraded: new Counter({
+      name: 'headrace_degraded_events_total',
+      help: 'Events that the declared fallback decided, because the model was away or missing.',
+      labelNames: ['pipeline', 'code'],
+      registers,
+    }),
+    late: new Counter({
+      name: 'headrace_late_events_total',
+      help: 'Events decided that came too late for their windows.',
+      labelNames: ['pipeline'],
+      registers,
+    }),
+    ahead: new Counter({
+      name: 'headrace_ahead_events_total',
+      help: 'Events decided that lie so far ahead of their partition that its watermark does not follow them.',
+      labelNames: ['pipeline'],
+      registers,
+    }),
+    rejections: new Counter({
+      name: 'headrace_rejections_total',
+      help: 'Records that got a dead letter.',
+      labelNames: ['pipeline', 'step', 'code'],
+      registers,
+    }),
+    deliveries: new Counter({
+      name: 'headrace_deliveries_total',
+      help: 'Deliveries of one batch to one sink.',
+      labelNames: ['pipeline', 'sink', 'result'],
+      registers,
+    }),
     delivered: new RecordLatency('headrace_delivered_latency', 'Record time to the last sink.', registry),
-    breaker: new Gauge({ name: 'headrace_sink_breaker_open', help: '1 while a sink fails, and next to no tries are made.', labelNames: ['pipeline', 'sink'], registers }),
+    breaker: new Gauge({
+      name: 'headrace_sink_breaker_open',
+      help: '1 while a sink fails, and next to no tries are made.',
+      labelNames: ['pipeline', 'sink'],
+      registers,
+    }),
   };
   return {
     stage: (pipeline, stage, seconds) => metric.stage.observe({ pipeline, stage }, seconds),
@@ -42,7 +83,10 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
       const nowMs = Date.now();
       if (nowMs - (toldDegradedMs.get(pipeline) ?? -Infinity) < degradedEveryMs) return;
       toldDegradedMs.set(pipeline, nowMs);
-      log.warn({ pipeline, code }, `the fallback decides in the model's place, and its decisions are marked degraded: ${reason}`);
+      log.warn(
+        { pipeline, code },
+        `the fallback decides in the model's place, and its decisions are marked degraded: ${reason}`,
+      );
     },
     late(pipeline, { events, late, ahead }) {
       metric.late.inc({ pipeline }, late);
@@ -54,7 +98,10 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
         metric.rejections.inc({ pipeline, step, code });
         rarely.happened(`${pipeline} ${code}`, 1, false, (count) => {
           const say = code === 'EVENT_TOO_FAR_AHEAD' ? log.error.bind(log) : log.warn.bind(log);
-          say({ pipeline, topic, partition, offset, step, code, count }, `${count === 1 ? 'a dead letter' : `${count} dead letters of a kind; the last one`}: ${reason}`);
+          say(
+            { pipeline, topic, partition, offset, step, code, count },
+            `${count === 1 ? 'a dead letter' : `${count} dead letters of a kind; the last one`}: ${reason}`,
+          );
         });
       }
     },

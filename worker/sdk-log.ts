@@ -32,7 +32,8 @@ function temporalLogger(log: Logger): TemporalLogger {
     const { error, taskToken: _, namespace: __, taskQueue: ___, sdkComponent: ____, ...fields } = meta;
     log[levelOf(level)](error === undefined ? fields : { ...fields, err: error }, message);
   };
-  const at = (level: Level) => (message: string, meta?: object) => write(level, message, meta as Record<string, unknown>);
+  const at = (level: Level) => (message: string, meta?: object) =>
+    write(level, message, meta as Record<string, unknown>);
   return {
     log: (level, message, meta) => write(level.toLowerCase() as Level, message, meta as Record<string, unknown>),
     trace: at('trace'),

@@ -20,13 +20,25 @@ export interface BundleWorkflowsOptions {
  * The code of all workflows, for `workflowBundle`. Another process puts it together: the tools for that would take 60 MiB of the worker for
  * as long as it runs. Throws what that process had to say when it fails.
  */
-export async function bundleWorkflows({ failureConverterPath, warn, main = bundlerMain }: BundleWorkflowsOptions): Promise<{ code: string }> {
+export async function bundleWorkflows({
+  failureConverterPath,
+  warn,
+  main = bundlerMain,
+}: BundleWorkflowsOptions): Promise<{ code: string }> {
   const args = ['--import', 'tsx', main, ...(failureConverterPath === undefined ? [] : [failureConverterPath])];
   // A group of its own: a Ctrl+C is for the worker, which first starts and then stops.
-  const child = spawn(process.execPath, args, { cwd: root, detached: true, timeout: timeoutMs, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    detached: true,
+    timeout: timeoutMs,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   const [code, said, [exitCode, signal]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-  if (exitCode !== 0 || code === '') throw new Error(`the workflows' code cannot be put together: the process for it ended with ${signal ?? `code ${exitCode}`} and said: ${said.trim() || 'nothing'}`);
+  if (exitCode !== 0 || code === '')
+    throw new Error(
+      `the workflows' code cannot be put together: the process for it ended with ${signal ?? `code ${exitCode}`} and said: ${said.trim() || 'nothing'}`,
+    );
   if (said !== '') warn(said.trim());
   return { code };
 }

@@ -20,7 +20,10 @@ export async function hereOrDurably<T>(here: () => Promise<T>, durably: () => Pr
 const heartbeatTimeout = '8s';
 
 /** Features and inference hold the lane, so their one local try is long enough for a whole batch on a busy machine. */
-export const scoreHere = proxyLocalActivities<BatchActivities>({ startToCloseTimeout: '4s', retry: { maximumAttempts: 1 } });
+export const scoreHere = proxyLocalActivities<BatchActivities>({
+  startToCloseTimeout: '4s',
+  retry: { maximumAttempts: 1 },
+});
 
 /** Retried often: the lane waits for these, and everything behind it. */
 export const scoreDurably = proxyActivities<BatchActivities>({
@@ -43,10 +46,16 @@ export const inferDurably = proxyActivities<Pick<BatchActivities, 'infer'>>({
  * One try, bounded so that no slow sink holds the workflow task for long: the lane has its answer by then, and the sinks run side
  * by side. Under a backlog a healthy delivery takes up to a second, and going on as a regular activity costs more than waiting.
  */
-export const deliverHere = proxyLocalActivities<BatchActivities>({ startToCloseTimeout: '2s', retry: { maximumAttempts: 1 } });
+export const deliverHere = proxyLocalActivities<BatchActivities>({
+  startToCloseTimeout: '2s',
+  retry: { maximumAttempts: 1 },
+});
 
 /** The same for all sinks in one step. It ends by itself within those two seconds; a busy worker may be late to notice. */
-export const deliverTogetherHere = proxyLocalActivities<Pick<BatchActivities, 'deliverTogether'>>({ startToCloseTimeout: '4s', retry: { maximumAttempts: 1 } });
+export const deliverTogetherHere = proxyLocalActivities<Pick<BatchActivities, 'deliverTogether'>>({
+  startToCloseTimeout: '4s',
+  retry: { maximumAttempts: 1 },
+});
 
 export const deliverDurably = proxyActivities<BatchActivities>({
   startToCloseTimeout: '60s',

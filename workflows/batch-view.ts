@@ -34,20 +34,31 @@ export function batchAttributes(decided: DecisionsHeader): SearchAttributeUpdate
 }
 
 /** The small table of "current details". */
-export function batchDetails(batch: BatchRef, stage: string, decided?: DecisionsHeader, states: DeliveryStates = {}): string {
+export function batchDetails(
+  batch: BatchRef,
+  stage: string,
+  decided?: DecisionsHeader,
+  states: DeliveryStates = {},
+): string {
   const rows: [string, string][] = [
     ['stage', stage],
     ['records', `${batch.count} of ${batch.topic}-${batch.partition}, offsets ${batch.position} to ${batch.end - 1}`],
   ];
   if (decided) {
     rows.push(['outcomes', counts(decided.outcomeCounts) || 'none']);
-    rows.push(['model', `${decided.model.name}, version ${decided.model.version}${decided.degradedCount > 0 ? `, ${decided.degradedCount} degraded` : ''}`]);
+    rows.push([
+      'model',
+      `${decided.model.name}, version ${decided.model.version}${decided.degradedCount > 0 ? `, ${decided.degradedCount} degraded` : ''}`,
+    ]);
     if (decided.rejectedCount > 0) rows.push(['dead letters', String(decided.rejectedCount)]);
   }
-  for (const [sink, state] of Object.entries(states)) rows.push([sink, `${state} ${decided?.sinkCounts[sink] || ''}`.trim()]);
+  for (const [sink, state] of Object.entries(states))
+    rows.push([sink, `${state} ${decided?.sinkCounts[sink] || ''}`.trim()]);
   return ['| | |', '| --- | --- |', ...rows.map(([name, text]) => `| ${name} | ${text} |`)].join('\n');
 }
 
 function counts(byName: Record<string, number>): string {
-  return Object.entries(byName).map(([name, count]) => `${name} ${count}`).join(', ');
+  return Object.entries(byName)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ');
 }

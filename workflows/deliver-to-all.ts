@@ -31,7 +31,9 @@ export async function deliverToAll(batch: BatchRef, decided: DecisionsHeader): P
         return deliverBy(deliverDurably, batch, target, decided);
       };
       // Runs of before have a quick step for each target.
-      const rows = tried ? (tried.delivered[target] ?? (await durably())) : await hereOrDurably(() => deliverBy(deliverHere, batch, target, decided), durably);
+      const rows = tried
+        ? (tried.delivered[target] ?? (await durably()))
+        : await hereOrDurably(() => deliverBy(deliverHere, batch, target, decided), durably);
       show(target, 'delivered');
       return [target, rows] as const;
     }),
@@ -39,17 +41,30 @@ export async function deliverToAll(batch: BatchRef, decided: DecisionsHeader): P
   return Object.fromEntries(delivered);
 }
 
-function deliverBy({ deliver, deadLetter }: typeof deliverHere | typeof deliverDurably, batch: BatchRef, target: string, { id }: DecisionsHeader): Promise<number> {
+function deliverBy(
+  { deliver, deadLetter }: typeof deliverHere | typeof deliverDurably,
+  batch: BatchRef,
+  target: string,
+  { id }: DecisionsHeader,
+): Promise<number> {
   const options = { summary: `to ${target}` };
-  return target === deadLettersTarget ? deadLetter.executeWithOptions(options, [batch, id]) : deliver.executeWithOptions(options, [batch, target, id]);
+  return target === deadLettersTarget
+    ? deadLetter.executeWithOptions(options, [batch, id])
+    : deliver.executeWithOptions(options, [batch, target, id]);
 }
 
 async function tryTogether(batch: BatchRef, targets: string[], { id }: DecisionsHeader): Promise<QuickTry> {
   const tried = await hereOrDurably<QuickTry>(
-    () => deliverTogetherHere.deliverTogether.executeWithOptions({ summary: `to ${targets.join(', ')}` }, [batch, targets, id]),
+    () =>
+      deliverTogetherHere.deliverTogether.executeWithOptions({ summary: `to ${targets.join(', ')}` }, [
+        batch,
+        targets,
+        id,
+      ]),
     // The worker could not try: each goes on alone.
     () => Promise.resolve({ delivered: {}, missing: {} }),
   );
-  for (const [target, reason] of Object.entries(tried.missing)) log.warn('a delivery goes on as a regular activity', { target, reason });
+  for (const [target, reason] of Object.entries(tried.missing))
+    log.warn('a delivery goes on as a regular activity', { target, reason });
   return tried;
 }

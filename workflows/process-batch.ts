@@ -1,4 +1,12 @@
-import { CancellationScope, condition, defineUpdate, setCurrentDetails, setHandler, sleep, upsertSearchAttributes } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  defineUpdate,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
 import type { DecisionsHeader } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { decodeFrameHeader } from '../contracts/frame.ts';
@@ -33,7 +41,9 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
       await condition(() => reply !== undefined);
       return reply!;
     },
-    { description: 'Answers with the range of this batch as soon as its decisions are in history. Asked by the bridge.' },
+    {
+      description: 'Answers with the range of this batch as soon as its decisions are in history. Asked by the bridge.',
+    },
   );
 
   return CancellationScope.nonCancellable(async () => {

@@ -5,7 +5,12 @@ import type { ReadAgainPart, ReadAgainPlan, ReadAgainReport, ResumeInput, Resume
 const { tolerateRefusals, planReadAgain, readAgain } = proxyActivities<ResumeActivities>({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '30s',
-  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', nonRetryableErrorTypes: ['PIPELINE_UNKNOWN'] },
+  retry: {
+    initialInterval: '1s',
+    backoffCoefficient: 2,
+    maximumInterval: '30s',
+    nonRetryableErrorTypes: ['PIPELINE_UNKNOWN'],
+  },
 });
 
 /** A try that fails may have copied some, and copies them again: so each takes few. */
@@ -22,7 +27,10 @@ export async function resume(input: ResumeInput): Promise<ResumeReport> {
 }
 
 /** 2. Part by part. */
-async function readPlanAgain(input: ResumeInput, { partition, offsets, gone, decidedTo }: ReadAgainPlan): Promise<ReadAgainReport> {
+async function readPlanAgain(
+  input: ResumeInput,
+  { partition, offsets, gone, decidedTo }: ReadAgainPlan,
+): Promise<ReadAgainReport> {
   const report: ReadAgainReport = { partition, decidedTo, gone, copied: 0, refused: 0 };
   for (let from = 0; from < offsets.length; from += partMax) {
     const part: ReadAgainPart = await readAgain(input, partition, offsets.slice(from, from + partMax));
@@ -30,7 +38,9 @@ async function readPlanAgain(input: ResumeInput, { partition, offsets, gone, dec
     report.gone += part.gone;
     report.refused += part.refused;
     report.example ??= part.example;
-    setCurrentDetails(`partition ${partition}: ${from + partMax < offsets.length ? from + partMax : offsets.length} of ${offsets.length} refused records looked at, ${report.copied} read again`);
+    setCurrentDetails(
+      `partition ${partition}: ${from + partMax < offsets.length ? from + partMax : offsets.length} of ${offsets.length} refused records looked at, ${report.copied} read again`,
+    );
   }
   return report;
 }

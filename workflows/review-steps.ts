@@ -19,7 +19,10 @@ export function projectTransition(input: ReviewInput, transition: ReviewTransiti
 }
 
 /** Publishes the verdict as a label, at least once. */
-export function publishReviewLabel({ eventKey, pipeline, entities, eventTimeMs }: ReviewInput, { verdict, decidedAtMs }: AcceptedVerdict): Promise<void> {
+export function publishReviewLabel(
+  { eventKey, pipeline, entities, eventTimeMs }: ReviewInput,
+  { verdict, decidedAtMs }: AcceptedVerdict,
+): Promise<void> {
   const label = { eventKey, pipeline, entities, eventTimeMs, verdict, knownAtMs: decidedAtMs };
   return hereOrDurably(
     () => here.publishLabel(label),

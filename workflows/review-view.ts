@@ -1,4 +1,10 @@
-import { commentLengthMax, reviewerLengthMax, type ReviewInput, type ReviewState, type VerdictInput } from '../contracts/review.ts';
+import {
+  commentLengthMax,
+  reviewerLengthMax,
+  type ReviewInput,
+  type ReviewState,
+  type VerdictInput,
+} from '../contracts/review.ts';
 
 /** What the Web UI shows of a review: the pipeline's own title, and nothing else that could be personal (no reviewer, no entity). */
 export function reviewDetails({ title, pipeline, outcome, why, verdicts }: ReviewInput, state: ReviewState): string {
@@ -18,7 +24,8 @@ export function reviewDetails({ title, pipeline, outcome, why, verdicts }: Revie
 
 /** Why a message is no verdict; undefined when it is one. Messages come from anywhere, so nothing about their shape is trusted. */
 export function verdictProblem(message: VerdictInput | undefined, verdicts: readonly string[]): string | undefined {
-  if (typeof message !== 'object' || message === null) return 'a verdict is an object { verdict, reviewer, comment?, id? }';
+  if (typeof message !== 'object' || message === null)
+    return 'a verdict is an object { verdict, reviewer, comment?, id? }';
   const { id, verdict, reviewer, comment } = message;
   if (!verdicts.includes(verdict)) return `verdict must be one of ${verdicts.join(', ')}`;
   if (typeof reviewer !== 'string' || reviewer.trim() === '' || reviewer.length > reviewerLengthMax) {
@@ -27,7 +34,8 @@ export function verdictProblem(message: VerdictInput | undefined, verdicts: read
   if (comment !== undefined && (typeof comment !== 'string' || comment.length > commentLengthMax)) {
     return `comment must be a text of at most ${commentLengthMax} characters`;
   }
-  if (id !== undefined && (typeof id !== 'string' || id === '' || id.length > reviewerLengthMax)) return 'id must be a short text';
+  if (id !== undefined && (typeof id !== 'string' || id === '' || id.length > reviewerLengthMax))
+    return 'id must be a short text';
   return undefined;
 }
 

@@ -1,9 +1,25 @@
 import {
-  allHandlersFinished, CancellationScope, condition, defineQuery, defineSignal, defineUpdate, log, setCurrentDetails, setHandler, upsertSearchAttributes, uuid4,
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  log,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  uuid4,
 } from '@temporalio/workflow';
 import { ApplicationFailure, defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { reviewStateQueryName, searchAttributes, verdictName } from '../contracts/names.ts';
-import { type AcceptedVerdict, type ReviewInput, type ReviewState, verdictFailures, type VerdictInput } from '../contracts/review.ts';
+import {
+  type AcceptedVerdict,
+  type ReviewInput,
+  type ReviewState,
+  verdictFailures,
+  type VerdictInput,
+} from '../contracts/review.ts';
 import { projectTransition, publishReviewLabel } from './review-steps.ts';
 import { reviewDetails, verdictProblem } from './review-view.ts';
 
@@ -43,7 +59,11 @@ class Review {
     this.#opened = true;
     // 2. Wait for a verdict; when none comes in time, escalate and go on waiting.
     let step = 2;
-    if (!(await condition(() => this.#state.accepted !== undefined, this.#input.timeoutMs, { summary: 'until it escalates' }))) {
+    if (
+      !(await condition(() => this.#state.accepted !== undefined, this.#input.timeoutMs, {
+        summary: 'until it escalates',
+      }))
+    ) {
       const atMs = Date.now();
       Object.assign(this.#state, { status: 'escalated', escalatedAtMs: atMs });
       this.#show();
@@ -55,7 +75,16 @@ class Review {
     const accepted = this.#state.accepted!;
     upsertSearchAttributes([{ key: statusKey, value: 'decided' }]);
     await Promise.all([
-      earlier ? undefined : projectTransition(this.#input, { step, action: 'decided', atMs: accepted.decidedAtMs, openedAtMs, dueAtMs, accepted }),
+      earlier
+        ? undefined
+        : projectTransition(this.#input, {
+            step,
+            action: 'decided',
+            atMs: accepted.decidedAtMs,
+            openedAtMs,
+            dueAtMs,
+            accepted,
+          }),
       publishReviewLabel(this.#input, accepted),
     ]);
     await condition(allHandlersFinished);
@@ -64,14 +93,20 @@ class Review {
 
   #handleMessages(): void {
     setHandler(reviewStateQuery, () => this.#state, { description: 'The present state of the review.' });
-    setHandler(verdictSignal, async (verdict) => {
-      try {
-        await this.#take(verdict);
-      } catch (error) {
-        if (!(error instanceof ApplicationFailure)) throw error;
-        log.warn('a verdict signal is ignored', { reason: error.type });
-      }
-    }, { description: `Decides the review: { verdict: one of ${this.#input.verdicts.join(', ')}, reviewer, comment?, id? }. Later ones are ignored.` });
+    setHandler(
+      verdictSignal,
+      async (verdict) => {
+        try {
+          await this.#take(verdict);
+        } catch (error) {
+          if (!(error instanceof ApplicationFailure)) throw error;
+          log.warn('a verdict signal is ignored', { reason: error.type });
+        }
+      },
+      {
+        description: `Decides the review: { verdict: one of ${this.#input.verdicts.join(', ')}, reviewer, comment?, id? }. Later ones are ignored.`,
+      },
+    );
     setHandler(verdictUpdate, (verdict) => this.#take(verdict), {
       validator: (verdict) => this.#check(verdict),
       description: 'The same as the signal, and answers which verdict won; fails when somebody else was first.',
@@ -95,7 +130,11 @@ class Review {
     const accepted = this.#state.accepted;
     if (!accepted || (verdict.id !== undefined && verdict.id === accepted.id)) return;
     const when = new Date(accepted.decidedAtMs).toISOString();
-    throw ApplicationFailure.nonRetryable(`decided as "${accepted.verdict}" by ${accepted.reviewer} at ${when}`, verdictFailures.alreadyDecided, accepted);
+    throw ApplicationFailure.nonRetryable(
+      `decided as "${accepted.verdict}" by ${accepted.reviewer} at ${when}`,
+      verdictFailures.alreadyDecided,
+      accepted,
+    );
   }
 
   #accept(accepted: AcceptedVerdict): void {

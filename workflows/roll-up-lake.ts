@@ -38,7 +38,11 @@ export async function rollUpLake(): Promise<LakeTotals> {
     setCurrentDetails(lakeDetails(totals, failed));
     more = open.some((plan) => plan.more && !failed.has(plan.pipeline));
   }
-  if (failed.size > 0) throw ApplicationFailure.nonRetryable([...failed].map(([pipeline, reason]) => `${pipeline}: ${reason}`).join('; '), 'SINK_UNAVAILABLE');
+  if (failed.size > 0)
+    throw ApplicationFailure.nonRetryable(
+      [...failed].map(([pipeline, reason]) => `${pipeline}: ${reason}`).join('; '),
+      'SINK_UNAVAILABLE',
+    );
   return totals;
 }
 
@@ -56,7 +60,8 @@ async function rollUpOne(plan: RollUpPlan, failed: Map<string, string>): Promise
 
 function lakeDetails({ rows, files, rounds, holes }: LakeTotals, failed: ReadonlyMap<string, string>): string {
   const lines = [`${rows} rows in ${files} Parquet files, ${rounds + 1} rounds`];
-  for (const { pipeline, topic, partition, from, to, state } of holes) lines.push(`- hole (${state}): ${pipeline}, ${topic}-${partition}, offsets ${from ?? '?'} to ${to}`);
+  for (const { pipeline, topic, partition, from, to, state } of holes)
+    lines.push(`- hole (${state}): ${pipeline}, ${topic}-${partition}, offsets ${from ?? '?'} to ${to}`);
   for (const [pipeline, reason] of failed) lines.push(`- failed: ${pipeline}: ${reason}`);
   return lines.join('\n');
 }

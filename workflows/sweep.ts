@@ -17,17 +17,30 @@ export async function sweep(): Promise<SweepResult> {
   const found = await sweepChains();
   const { chains, incomplete, moreIncomplete, unexaminedIncomplete = false, holes, moreHoles = 0, overlaps } = found;
   for (const { workflowId, status } of incomplete) {
-    log.error(`${workflowId} ended as ${status} and its effects may be missing; re-drive it: ${redriveCommand(workflowId)}`);
+    log.error(
+      `${workflowId} ended as ${status} and its effects may be missing; re-drive it: ${redriveCommand(workflowId)}`,
+    );
   }
-  if (moreIncomplete) log.error('more batches than these ended without completing; re-drive all of them: npx headrace redrive --all');
-  if (unexaminedIncomplete) log.error('more runs have ended without completing than a sweep looks at, so others may be missing from this list; a shorter retention of the namespace makes them fewer');
+  if (moreIncomplete)
+    log.error('more batches than these ended without completing; re-drive all of them: npx headrace redrive --all');
+  if (unexaminedIncomplete)
+    log.error(
+      'more runs have ended without completing than a sweep looks at, so others may be missing from this list; a shorter retention of the namespace makes them fewer',
+    );
   for (const { pipeline, topic, partition, from, to } of holes) {
-    log.error(`no batch has offsets ${from} to ${to - 1} of ${topic}-${partition} (pipeline ${pipeline}); see npx headrace status --verify`);
+    log.error(
+      `no batch has offsets ${from} to ${to - 1} of ${topic}-${partition} (pipeline ${pipeline}); see npx headrace status --verify`,
+    );
   }
-  if (moreHoles > 0) log.error(`${moreHoles} more holes; npx headrace status --verify --output json lists the first of each chain`);
+  if (moreHoles > 0)
+    log.error(`${moreHoles} more holes; npx headrace status --verify --output json lists the first of each chain`);
   for (const { pipeline, topic, partition, from, to } of overlaps) {
-    log.warn(`two batches have offsets ${from} to ${to - 1} of ${topic}-${partition} (pipeline ${pipeline}); each sink keeps one effect of them`);
+    log.warn(
+      `two batches have offsets ${from} to ${to - 1} of ${topic}-${partition} (pipeline ${pipeline}); each sink keeps one effect of them`,
+    );
   }
-  setCurrentDetails(`${chains} chains, ${incomplete.length}${moreIncomplete ? ' and more' : ''} batches that ended without completing, ${holes.length + moreHoles} holes, ${overlaps.length} overlaps`);
+  setCurrentDetails(
+    `${chains} chains, ${incomplete.length}${moreIncomplete ? ' and more' : ''} batches that ended without completing, ${holes.length + moreHoles} holes, ${overlaps.length} overlaps`,
+  );
   return found;
 }

@@ -44,9 +44,16 @@ export function formatOf(name: string, head: Buffer, isWhole: boolean): EventsFo
 /** The sentence for a file whose first bytes belong to a format of their own. */
 export function binarySentence(name: string, format: string): string {
   const remedies: Record<string, string> = {
-    zip: 'unpack it first', tar: 'unpack it first', '7z': 'unpack it first',
-    zstd: 'unpack it first (zstd -d)', bzip2: 'unpack it first (bunzip2)', xz: 'unpack it first (unxz)', lz4: 'unpack it first (lz4 -d)',
-    Parquet: convertWithDuckdb(name), Avro: convertWithDuckdb(name), 'Excel (xlsx)': 'save it as CSV and convert that',
+    zip: 'unpack it first',
+    tar: 'unpack it first',
+    '7z': 'unpack it first',
+    zstd: 'unpack it first (zstd -d)',
+    bzip2: 'unpack it first (bunzip2)',
+    xz: 'unpack it first (unxz)',
+    lz4: 'unpack it first (lz4 -d)',
+    Parquet: convertWithDuckdb(name),
+    Avro: convertWithDuckdb(name),
+    'Excel (xlsx)': 'save it as CSV and convert that',
   };
   return `${name} is ${format}: ${wanted}; ${remedies[format] ?? 'convert it first'}`;
 }
@@ -93,7 +100,9 @@ function describe(name: string, head: Buffer, lines: readonly [string, string]):
   const start = first.trimStart();
   if (head.includes(0) || !beginsAsUtf8(head)) return `is no text: ${wanted}, in UTF-8 or UTF-16`;
   if (start.startsWith('<')) return `is ${/^<(!doctype html|html)/i.test(start) ? 'HTML' : 'XML'}: ${wanted}`;
-  const delimiter = [',', '\t', ';', '|'].find((each) => first.includes(each) && first.split(each).length === second.split(each).length);
+  const delimiter = [',', '\t', ';', '|'].find(
+    (each) => first.includes(each) && first.split(each).length === second.split(each).length,
+  );
   if (delimiter !== undefined) return `is ${delimiter === '\t' ? 'TSV' : 'CSV'}: ${wanted}; ${convertWithDuckdb(name)}`;
   if (/^(---|[\w-]+:(\s|$)|- )/.test(start)) return `looks like YAML: ${wanted}`;
   return `is no JSON, from its first line on: ${wanted}`;

@@ -46,7 +46,8 @@ async function openFile(file: string): Promise<ReadStream> {
   } catch (error) {
     throw new EventsFileError(`${file} cannot be read (${messageOf(error)})`, { cause: error });
   }
-  if (isFolder) throw new EventsFileError(`${file} cannot be read (EISDIR: it is a folder); name a file of events in it`);
+  if (isFolder)
+    throw new EventsFileError(`${file} cannot be read (EISDIR: it is a folder); name a file of events in it`);
   return createReadStream(file, { highWaterMark: chunkBytes });
 }
 
@@ -73,12 +74,15 @@ async function readEvents(name: string, input: Readable): Promise<EventSource> {
 async function* utf8Of(name: string, bytes: Chunks): AsyncGenerator<Buffer> {
   const encoding = encodingIn(name, await bytes.peek(4));
   let skipped = encoding.markBytes;
-  const decoder = encoding.label === 'utf-8' ? undefined : new TextDecoder(encoding.label, { fatal: true, ignoreBOM: true });
+  const decoder =
+    encoding.label === 'utf-8' ? undefined : new TextDecoder(encoding.label, { fatal: true, ignoreBOM: true });
   const decode = (chunk?: Buffer) => {
     try {
       return Buffer.from(decoder!.decode(chunk, { stream: chunk !== undefined }));
     } catch {
-      throw new EventsFileError(`${name} is not ${encoding.label.toUpperCase()} all through, as it began; save it in UTF-8`);
+      throw new EventsFileError(
+        `${name} is not ${encoding.label.toUpperCase()} all through, as it began; save it in UTF-8`,
+      );
     }
   };
   for await (const chunk of bytes) {

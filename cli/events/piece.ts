@@ -14,7 +14,11 @@ export const eventBytesMax = 1_000_000;
 
 /** The refusal of an event that is too long. */
 export function tooLarge(place: EventPlace, bytes: number): EventPiece {
-  return { ...place, code: 'RECORD_TOO_LARGE', reason: `${place.event === undefined ? 'the line' : 'the event'} has ${bytes} bytes; an event may have at most ${eventBytesMax}` };
+  return {
+    ...place,
+    code: 'RECORD_TOO_LARGE',
+    reason: `${place.event === undefined ? 'the line' : 'the event'} has ${bytes} bytes; an event may have at most ${eventBytesMax}`,
+  };
 }
 
 /** Without whitespace around it, nor the record separator that a JSON text sequence (RFC 7464) begins each text with. */

@@ -19,7 +19,8 @@ export async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator
   };
   const finish = (): EventPiece | undefined => {
     const text = trimmed(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
-    const piece = bytes > eventBytesMax ? tooLarge({ line }, bytes) : text.length > 0 ? { line, bytes: text } : undefined;
+    const piece =
+      bytes > eventBytesMax ? tooLarge({ line }, bytes) : text.length > 0 ? { line, bytes: text } : undefined;
     parts = [];
     bytes = 0;
     line += 1;

@@ -47,8 +47,12 @@ class ValueSplitter {
 
   *end(): Generator<EventPiece> {
     if (this.#value && this.#value.isScalar && !this.#inString) yield this.#finish();
-    if (this.#value) throw new EventsFileError(`${this.#name} ends within the event that begins in line ${this.#value.line}; those before it were read`);
-    if (this.#inArray) throw new EventsFileError(`${this.#name} ends within its array; the events before that were read`);
+    if (this.#value)
+      throw new EventsFileError(
+        `${this.#name} ends within the event that begins in line ${this.#value.line}; those before it were read`,
+      );
+    if (this.#inArray)
+      throw new EventsFileError(`${this.#name} ends within its array; the events before that were read`);
   }
 
   /** Passes what stands between values; returns where the next one begins, which is then under way, or the end of the chunk. */
@@ -66,7 +70,9 @@ class ValueSplitter {
       } else if (this.#inArray && byte === comma && this.#next === 'comma or end') {
         this.#next = 'value';
       } else if (this.#next === 'comma or end' || byte === comma || byte === 0x5d || byte === 0x7d) {
-        throw new EventsFileError(`${this.#name} is no JSON from line ${this.#line} on: "${String.fromCharCode(byte)}" stands between two events; those before it were read`);
+        throw new EventsFileError(
+          `${this.#name} is no JSON from line ${this.#line} on: "${String.fromCharCode(byte)}" stands between two events; those before it were read`,
+        );
       } else {
         this.#value = { line: this.#line, parts: [], bytes: 0, depth: 0, isScalar: byte !== 0x7b && byte !== 0x5b };
         return at;
@@ -108,6 +114,8 @@ class ValueSplitter {
     this.#value = undefined;
     this.#next = this.#inArray ? 'comma or end' : 'value';
     const place = { line, event: ++this.#events };
-    return bytes > eventBytesMax ? tooLarge(place, bytes) : { ...place, bytes: parts.length === 1 ? parts[0]! : Buffer.concat(parts) };
+    return bytes > eventBytesMax
+      ? tooLarge(place, bytes)
+      : { ...place, bytes: parts.length === 1 ? parts[0]! : Buffer.concat(parts) };
   }
 }

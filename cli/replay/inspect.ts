@@ -20,7 +20,10 @@ export async function runUnderDebugger(args: readonly string[]): Promise<number>
       '',
     ].join('\n'),
   );
-  const child = spawn(process.execPath, [`--inspect-wait=127.0.0.1:${port}`, program, ...args], { stdio: 'inherit', env: { ...process.env, TEMPORAL_DEBUG: '1' } });
+  const child = spawn(process.execPath, [`--inspect-wait=127.0.0.1:${port}`, program, ...args], {
+    stdio: 'inherit',
+    env: { ...process.env, TEMPORAL_DEBUG: '1' },
+  });
   // A terminal sends Ctrl+C to both; whoever ends only this process means both as well.
   const forward = (signal: NodeJS.Signals) => child.kill(signal);
   process.on('SIGINT', forward).on('SIGTERM', forward);

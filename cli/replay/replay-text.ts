@@ -52,13 +52,30 @@ function valueLines(label: string, value: unknown, eventId: number, printed: Pri
   if (before !== undefined) return [`${head}${isFrame ? `frame "${value.frame}"` : '{...}'} as at event ${before}`];
   if (json.length >= repeatedCharsMin) printed.set(json, eventId);
   if (!isFrame) return [head + cut(json)];
-  if (value.frame === 'scored') return [value.features, value.decisions].flatMap((each) => valueLines(label, each, eventId, printed));
+  if (value.frame === 'scored')
+    return [value.features, value.decisions].flatMap((each) => valueLines(label, each, eventId, printed));
   const { frame, batch: _, rows = [], shown, total, ...facts } = value;
-  const count = total === undefined ? '' : ` of ${total} ${total === 1 ? 'row' : 'rows'}${shown === total ? '' : `, ${shown} shown`}`;
-  return [`${head}frame "${frame}"${count}${Object.keys(facts).length > 0 ? `: ${cut(JSON.stringify(facts))}` : ''}`, ...rows.map((row) => `${indent}       ${cut(JSON.stringify(row))}`)];
+  const count =
+    total === undefined
+      ? ''
+      : ` of ${total} ${total === 1 ? 'row' : 'rows'}${shown === total ? '' : `, ${shown} shown`}`;
+  return [
+    `${head}frame "${frame}"${count}${Object.keys(facts).length > 0 ? `: ${cut(JSON.stringify(facts))}` : ''}`,
+    ...rows.map((row) => `${indent}       ${cut(JSON.stringify(row))}`),
+  ];
 }
 
-function isFrameValue(value: unknown): value is { frame: string; batch?: unknown; rows?: unknown[]; shown?: number; total?: number; features?: unknown; decisions?: unknown } {
+function isFrameValue(
+  value: unknown,
+): value is {
+  frame: string;
+  batch?: unknown;
+  rows?: unknown[];
+  shown?: number;
+  total?: number;
+  features?: unknown;
+  decisions?: unknown;
+} {
   return typeof value === 'object' && value !== null && 'frame' in value && typeof value.frame === 'string';
 }
 
@@ -67,16 +84,21 @@ function failureText({ message, type, cause }: ReadableFailure): string {
 }
 
 function cut(text: string): string {
-  return text.length > valueCharsMax ? `${text.slice(0, valueCharsMax)}... (${text.length} characters; --output json shows all)` : text;
+  return text.length > valueCharsMax
+    ? `${text.slice(0, valueCharsMax)}... (${text.length} characters; --output json shows all)`
+    : text;
 }
 
 function verdictLines({ events, steps }: Run, { replays, problem }: Verdict): string[] {
   if (replays) return [`REPLAYS: today's code takes the same steps (${events} events).`];
   const step = steps.find(({ eventId }) => eventId === problem?.eventId);
-  const where = problem?.eventId === undefined ? '' : ` at event ${problem.eventId}${step ? ` (${[step.kind, step.name].filter(Boolean).join(' ')})` : ''}`;
+  const where =
+    problem?.eventId === undefined
+      ? ''
+      : ` at event ${problem.eventId}${step ? ` (${[step.kind, step.name].filter(Boolean).join(' ')})` : ''}`;
   if (problem?.kind === 'failed') return [`DOES NOT REPLAY${where}: ${problem.message}`];
   return [
     `DIVERGES${where}: ${problem?.message}`,
-    'Today\'s code takes other steps than this history holds. Keep the old path for runs that are open: put the change behind patched().',
+    "Today's code takes other steps than this history holds. Keep the old path for runs that are open: put the change behind patched().",
   ];
 }

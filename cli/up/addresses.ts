@@ -27,17 +27,41 @@ export type ServerPort = 'temporal' | 'temporalUi' | 'kafka' | 'postgres' | 'mod
 export const processNames = ['worker', 'bridge', 'gateway', 'generator'] as const;
 export type ProcessName = (typeof processNames)[number];
 
-const preferred = { temporal: 7233, temporalUi: 8233, kafka: 9092, postgres: 5432, modelServer: 8001, gateway: 8000 } as const;
+const preferred = {
+  temporal: 7233,
+  temporalUi: 8233,
+  kafka: 9092,
+  postgres: 5432,
+  modelServer: 8001,
+  gateway: 8000,
+} as const;
 
-const setting: Record<keyof Embedded, string> = { temporal: 'TEMPORAL_ADDRESS', kafka: 'KAFKA_BROKERS', postgres: 'DATABASE_URL', modelServer: 'TRITON_URL' };
+const setting: Record<keyof Embedded, string> = {
+  temporal: 'TEMPORAL_ADDRESS',
+  kafka: 'KAFKA_BROKERS',
+  postgres: 'DATABASE_URL',
+  modelServer: 'TRITON_URL',
+};
 
 /** What each port is for, as people say it. */
-export const portUses: Record<keyof typeof preferred, string> = { temporal: 'Temporal', temporalUi: 'the Temporal Web UI', kafka: 'Kafka', postgres: 'Postgres', modelServer: 'the model server', gateway: 'the gateway' };
+export const portUses: Record<keyof typeof preferred, string> = {
+  temporal: 'Temporal',
+  temporalUi: 'the Temporal Web UI',
+  kafka: 'Kafka',
+  postgres: 'Postgres',
+  modelServer: 'the model server',
+  gateway: 'the gateway',
+};
 
 /** An address in the environment switches the embedded server off. */
 export function embeddedServers(env: NodeJS.ProcessEnv): Embedded {
   const isEmbedded = (name: keyof Embedded): boolean => (env[setting[name]] ?? '') === '';
-  return { temporal: isEmbedded('temporal'), kafka: isEmbedded('kafka'), postgres: isEmbedded('postgres'), modelServer: isEmbedded('modelServer') };
+  return {
+    temporal: isEmbedded('temporal'),
+    kafka: isEmbedded('kafka'),
+    postgres: isEmbedded('postgres'),
+    modelServer: isEmbedded('modelServer'),
+  };
 }
 
 export interface PortOptions {
@@ -67,6 +91,11 @@ export async function choosePorts({ embedded, gatewayPort, anyFree, onReplaced }
     postgres: await choose('postgres', embedded.postgres),
     modelServer: await choose('modelServer', embedded.modelServer),
     gateway: await choose('gateway', true),
-    metrics: { worker: await freePort(), bridge: await freePort(), gateway: await freePort(), generator: await freePort() },
+    metrics: {
+      worker: await freePort(),
+      bridge: await freePort(),
+      gateway: await freePort(),
+      generator: await freePort(),
+    },
   };
 }

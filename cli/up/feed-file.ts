@@ -26,14 +26,28 @@ const triesMax = 300;
 const requestsPerSecond = 10;
 
 /** Feeds a file of events through the gateway, which checks them. Rejects when the file or the gateway fails. */
-export async function feedFile({ file, gatewayUrl, pipeline, rate, onRefused, onProgress, signal }: FeedOptions): Promise<FeedProgress> {
+export async function feedFile({
+  file,
+  gatewayUrl,
+  pipeline,
+  rate,
+  onRefused,
+  onProgress,
+  signal,
+}: FeedOptions): Promise<FeedProgress> {
   const progress: FeedProgress = { accepted: 0, refused: 0 };
   const source = await openEvents(file);
   try {
     await submitEvents({
-      gatewayUrl, pipeline, signal, triesMax,
+      gatewayUrl,
+      pipeline,
+      signal,
+      triesMax,
       pieces: source.pieces,
-      ...(rate !== undefined && { pace: paceOf(rate, signal), eventsMax: Math.max(1, Math.round(rate / requestsPerSecond)) }),
+      ...(rate !== undefined && {
+        pace: paceOf(rate, signal),
+        eventsMax: Math.max(1, Math.round(rate / requestsPerSecond)),
+      }),
       onRefused: (refusal) => {
         progress.refused += 1;
         onRefused(refusal);

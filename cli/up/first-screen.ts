@@ -12,8 +12,10 @@ export interface ScreenFacts extends TableFacts {
 
 function whatYouSee({ pipelines, gateway }: Endpoints, { simulatedRate, eventsFile }: ScreenFacts): string {
   const through = `${pipelines.length === 1 ? 'the pipeline' : 'the pipelines'} ${pipelines.map(({ name }) => name).join(', ')}`;
-  if (eventsFile !== undefined) return `The events of ${eventsFile} go through ${through}; the line at the bottom counts what becomes of them.`;
-  if (simulatedRate !== undefined) return `Simulated events, ${simulatedRate} a second, go through ${through}; the line at the bottom counts what becomes of them.`;
+  if (eventsFile !== undefined)
+    return `The events of ${eventsFile} go through ${through}; the line at the bottom counts what becomes of them.`;
+  if (simulatedRate !== undefined)
+    return `Simulated events, ${simulatedRate} a second, go through ${through}; the line at the bottom counts what becomes of them.`;
   return `Nothing produces events: ${through} ${pipelines.length === 1 ? 'waits' : 'wait'} for what you send to ${gateway.url}/v1/pipelines/${pipelines[0]?.name}/events.`;
 }
 

@@ -8,20 +8,33 @@ import { runUp } from './run.ts';
 export function registerUp(program: Command): void {
   program
     .command('up')
-    .description('Start Kafka, Temporal, PostgreSQL, a model server and Headrace on this machine, and stream events through them.')
+    .description(
+      'Start Kafka, Temporal, PostgreSQL, a model server and Headrace on this machine, and stream events through them.',
+    )
     .option('--events <file>', 'feed this file of events (JSON lines or a JSON array) instead of simulated ones')
-    .option('--rate <events per second>', 'how fast to produce (default: 50 simulated, a file as fast as possible)', parseRate)
+    .option(
+      '--rate <events per second>',
+      'how fast to produce (default: 50 simulated, a file as fast as possible)',
+      parseRate,
+    )
     .option('--pipeline <name>', 'run this pipeline only; may be given several times', collectNames)
     .option('--pipelines <dir>', 'folder of your own pipelines (default: the shipped examples)')
     .option('--models <dir>', 'Triton model repository for the embedded model server')
     .option('--no-generator', 'produce no events')
     .option('--reset', 'empty the data folder first; asks')
     .option('--yes', 'do not ask')
-    .addOption(new Option('--disk-max <size>', 'stop producing when the data folder takes more').argParser(parseBytes).default(parseBytes('5GB'), '5GB'))
+    .addOption(
+      new Option('--disk-max <size>', 'stop producing when the data folder takes more')
+        .argParser(parseBytes)
+        .default(parseBytes('5GB'), '5GB'),
+    )
     .option('--data-dir <dir>', 'where everything is kept (default: HEADRACE_DATA_DIR or .headrace/data)')
     .option('--free-ports', 'take any free ports instead of the usual ones, to run beside another Headrace')
     .option('--verbose', 'log at debug level, show stacks of errors')
-    .addHelpText('after', '\n"npm start -- [options]" does the same, after it has checked the machine and installed what is missing.')
+    .addHelpText(
+      'after',
+      '\n"npm start -- [options]" does the same, after it has checked the machine and installed what is missing.',
+    )
     .action(async (options: UpOptions) => {
       process.exitCode = await runUp(options, process.env);
     });

@@ -24,13 +24,25 @@ export interface UpOptions {
   verbose?: true;
 }
 
-const units: Record<string, number> = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40 };
+const units: Record<string, number> = {
+  '': 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+  TIB: 2 ** 40,
+};
 
 /** Reads "5GB", "500 MB", "2GiB". */
 export function parseBytes(text: string): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$/.exec(text);
   const unit = units[(match?.[2] ?? '?').toUpperCase()];
-  if (match?.[1] === undefined || unit === undefined) throw new InvalidArgumentError('It must be a size such as 5GB or 500MB.');
+  if (match?.[1] === undefined || unit === undefined)
+    throw new InvalidArgumentError('It must be a size such as 5GB or 500MB.');
   return Math.round(Number(match[1]) * unit);
 }
 
@@ -38,20 +50,30 @@ export function parseBytes(text: string): number {
 export function parseRate(text: string): number {
   const rate = Number(text);
   if (text.trim() === '' || !Number.isFinite(rate) || rate <= 0 || rate > 1_000_000) {
-    throw new InvalidArgumentError('It must be a number of events per second above 0, for example 50. For none use --no-generator.');
+    throw new InvalidArgumentError(
+      'It must be a number of events per second above 0, for example 50. For none use --no-generator.',
+    );
   }
   return rate;
 }
 
 /** Collects names given as `--pipeline a,b --pipeline c`. */
 export function collectNames(text: string, previous: string[] | undefined): string[] {
-  const names = text.split(',').map((name) => name.trim()).filter((name) => name !== '');
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
   if (names.length === 0) throw new InvalidArgumentError('It must be the name of a pipeline.');
   return [...(previous ?? []), ...names];
 }
 
 /** "1.2 GB" */
 export function formatBytes(bytes: number): string {
-  for (const [unit, size] of [['GB', 1e9], ['MB', 1e6], ['KB', 1e3]] as const) if (bytes >= size) return `${(bytes / size).toFixed(1)} ${unit}`;
+  for (const [unit, size] of [
+    ['GB', 1e9],
+    ['MB', 1e6],
+    ['KB', 1e3],
+  ] as const)
+    if (bytes >= size) return `${(bytes / size).toFixed(1)} ${unit}`;
   return `${bytes} B`;
 }

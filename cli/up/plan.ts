@@ -44,7 +44,11 @@ const repository = fileURLToPath(new URL('../..', import.meta.url));
 const simulatedRate = 50;
 
 /** The environment of our processes before the embedded servers are in it. */
-export function commonEnv({ options, baseEnv, folder }: Pick<PlanInput, 'options' | 'baseEnv' | 'folder'>): NodeJS.ProcessEnv {
+export function commonEnv({
+  options,
+  baseEnv,
+  folder,
+}: Pick<PlanInput, 'options' | 'baseEnv' | 'folder'>): NodeJS.ProcessEnv {
   return {
     ...baseEnv,
     HEADRACE_DATA_DIR: folder.root,
@@ -57,7 +61,12 @@ export function commonEnv({ options, baseEnv, folder }: Pick<PlanInput, 'options
 /** The model repository of the embedded server: the one named, else the one beside the user's pipelines, else ours. */
 function modelsDirOf({ models }: UpOptions, pipelinesDir: string | undefined): string {
   const beside = pipelinesDir === undefined ? undefined : join(pipelinesDir, 'models');
-  const folder = models !== undefined ? resolve(models) : beside !== undefined && existsSync(beside) ? beside : join(repository, 'models', 'repository');
+  const folder =
+    models !== undefined
+      ? resolve(models)
+      : beside !== undefined && existsSync(beside)
+        ? beside
+        : join(repository, 'models', 'repository');
   if (!existsSync(folder)) throw new Error(`no model repository ${folder}: check --models`);
   return folder;
 }
@@ -89,7 +98,13 @@ export function makePlan(input: PlanInput): Plan {
   const env = (): NodeJS.ProcessEnv => ({
     ...(embedded.temporal ? oneMachineEnv : {}),
     ...common,
-    ...(embedded.temporal ? { TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`, TEMPORAL_UI_URL: uiOrigins()[0], HEADRACE_CODEC_ORIGINS: [common['HEADRACE_CODEC_ORIGINS'], ...uiOrigins()].filter(Boolean).join(',') } : {}),
+    ...(embedded.temporal
+      ? {
+          TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`,
+          TEMPORAL_UI_URL: uiOrigins()[0],
+          HEADRACE_CODEC_ORIGINS: [common['HEADRACE_CODEC_ORIGINS'], ...uiOrigins()].filter(Boolean).join(','),
+        }
+      : {}),
     ...(embedded.kafka ? { KAFKA_BROKERS: `127.0.0.1:${ports.kafka}` } : {}),
     ...(embedded.postgres && databaseUrl !== undefined ? { DATABASE_URL: databaseUrl } : {}),
     ...(embedded.modelServer ? { TRITON_URL: `127.0.0.1:${ports.modelServer}` } : {}),
@@ -97,8 +112,14 @@ export function makePlan(input: PlanInput): Plan {
   });
   const config = parseConfig(env());
   const servers = serverServices({
-    embedded, programs, folder, ports, env: input.baseEnv, namespace: config.temporal.namespace,
-    uiCodecEndpoint: `${gatewayUrl}/codec`, modelsDir: embedded.modelServer ? modelsDirOf(options, config.pipelinesDir) : '',
+    embedded,
+    programs,
+    folder,
+    ports,
+    env: input.baseEnv,
+    namespace: config.temporal.namespace,
+    uiCodecEndpoint: `${gatewayUrl}/codec`,
+    modelsDir: embedded.modelServer ? modelsDirOf(options, config.pipelinesDir) : '',
     onDatabaseUrl: (url) => {
       databaseUrl = url;
     },
@@ -113,7 +134,12 @@ export function makePlan(input: PlanInput): Plan {
   const setUp = setUpServices({ env, pipelines, embedded, onDone: input.onDone });
   const { generator, why } = generatorOf(input, config.pipelinesDir);
   const processes = processServices({
-    folder, ports, metricsHost: config.metrics.host, env, generator, needs: [...servers, ...setUp].map(({ name }) => name),
+    folder,
+    ports,
+    metricsHost: config.metrics.host,
+    env,
+    generator,
+    needs: [...servers, ...setUp].map(({ name }) => name),
     onGatewayUrl: (url) => {
       gatewayUrl = url;
     },
@@ -127,12 +153,24 @@ export function makePlan(input: PlanInput): Plan {
     withoutGenerator: why,
     simulatedRate: generator?.rate,
     retentionHours: () => retentionHours,
-    notes: () => [...notLoaded.map((sentence) => `the model server does not serve one model of the repository: ${sentence}`), ...notes],
+    notes: () => [
+      ...notLoaded.map((sentence) => `the model server does not serve one model of the repository: ${sentence}`),
+      ...notes,
+    ],
     endpoints: (services) => {
       const now = parseConfig(env());
       return {
-        version: 1, startedAt, dataDir: folder.root, deployment: now.deployment, supervisorPid: process.pid,
-        temporal: { address: now.temporal.address, namespace: now.temporal.namespace, uiUrl: now.temporal.uiUrl, embedded: embedded.temporal },
+        version: 1,
+        startedAt,
+        dataDir: folder.root,
+        deployment: now.deployment,
+        supervisorPid: process.pid,
+        temporal: {
+          address: now.temporal.address,
+          namespace: now.temporal.namespace,
+          uiUrl: now.temporal.uiUrl,
+          embedded: embedded.temporal,
+        },
         kafka: { brokers: now.kafka.brokers, embedded: embedded.kafka },
         database: { url: now.database.url, embedded: embedded.postgres },
         triton: { url: now.triton.url, embedded: embedded.modelServer },
@@ -140,7 +178,12 @@ export function makePlan(input: PlanInput): Plan {
         lake: { dir: lakeDirOf(now, folder) },
         features: { dir: folder.featuresDir },
         pipelines: pipelines.map(({ name, topic }) => ({ name, topic: topic.name })),
-        metrics: Object.fromEntries(processes.map(({ name }) => [name, `http://${hostPort(reachableHost(config.metrics.host), ports.metrics[name as keyof Ports['metrics']])}`])),
+        metrics: Object.fromEntries(
+          processes.map(({ name }) => [
+            name,
+            `http://${hostPort(reachableHost(config.metrics.host), ports.metrics[name as keyof Ports['metrics']])}`,
+          ]),
+        ),
         services,
       };
     },

@@ -33,14 +33,33 @@ export interface ProcessServicesOptions {
 }
 
 /** Our own processes as services. The bridge needs the worker, so it stops first and open batches drain. */
-export function processServices({ folder, ports, metricsHost, env, needs, generator, onGatewayUrl, onNotes }: ProcessServicesOptions): Service[] {
-  const service = (name: ProcessName, main: string, more: { needs: string[]; env?: () => NodeJS.ProcessEnv; onReady?: (line: Record<string, unknown>) => void }): Service => ({
-    name, needs: more.needs,
+export function processServices({
+  folder,
+  ports,
+  metricsHost,
+  env,
+  needs,
+  generator,
+  onGatewayUrl,
+  onNotes,
+}: ProcessServicesOptions): Service[] {
+  const service = (
+    name: ProcessName,
+    main: string,
+    more: { needs: string[]; env?: () => NodeJS.ProcessEnv; onReady?: (line: Record<string, unknown>) => void },
+  ): Service => ({
+    name,
+    needs: more.needs,
     start: (onLaunch) => {
-      const start = () => startNodeProcess({
-        name, main, logFile: folder.logFile(name), onLaunch, onReady: more.onReady,
-        env: { ...env(), ...more.env?.(), HEADRACE_METRICS_PORT: String(ports.metrics[name]) },
-      });
+      const start = () =>
+        startNodeProcess({
+          name,
+          main,
+          logFile: folder.logFile(name),
+          onLaunch,
+          onReady: more.onReady,
+          env: { ...env(), ...more.env?.(), HEADRACE_METRICS_PORT: String(ports.metrics[name]) },
+        });
       return start().catch(async (error: unknown) => {
         if (!isPortTaken(error)) throw error;
         ports.metrics[name] = await freePort();
@@ -49,13 +68,19 @@ export function processServices({ folder, ports, metricsHost, env, needs, genera
     },
   });
   const main = (name: ProcessName): string => join(repository, name, 'main.ts');
-  const others = (['worker', 'bridge', 'generator'] as const).filter((name) => name !== 'generator' || generator !== undefined);
+  const others = (['worker', 'bridge', 'generator'] as const).filter(
+    (name) => name !== 'generator' || generator !== undefined,
+  );
   const targets = () => others.map((name) => hostPort(reachableHost(metricsHost), ports.metrics[name])).join(',');
   const services = [
-    service('worker', main('worker'), { needs, onReady: (line) => onNotes((line['notes'] as string[] | undefined) ?? []) }),
+    service('worker', main('worker'), {
+      needs,
+      onReady: (line) => onNotes((line['notes'] as string[] | undefined) ?? []),
+    }),
     service('bridge', main('bridge'), { needs: [...needs, 'worker'] }),
     service('gateway', main('gateway'), {
-      needs, env: () => ({ HEADRACE_METRICS_TARGETS: targets(), HEADRACE_GATEWAY_PORT: String(ports.gateway) }),
+      needs,
+      env: () => ({ HEADRACE_METRICS_TARGETS: targets(), HEADRACE_GATEWAY_PORT: String(ports.gateway) }),
       // It moves by itself when its port was taken in the meantime.
       onReady: (line) => onGatewayUrl(String(line['url'])),
     }),
@@ -63,8 +88,12 @@ export function processServices({ folder, ports, metricsHost, env, needs, genera
   if (generator !== undefined) {
     const { rate, pipeline } = generator;
     services.push({
-      ...service('generator', generator.main, { needs: ['bridge', 'gateway'], env: () => ({ HEADRACE_SIMULATOR_RATE: String(rate), HEADRACE_SIMULATOR_PIPELINE: pipeline }) }),
-      mayFinish: true, essential: false,
+      ...service('generator', generator.main, {
+        needs: ['bridge', 'gateway'],
+        env: () => ({ HEADRACE_SIMULATOR_RATE: String(rate), HEADRACE_SIMULATOR_PIPELINE: pipeline }),
+      }),
+      mayFinish: true,
+      essential: false,
     });
   }
   return services;

@@ -24,6 +24,7 @@ export class Refusals {
     const text = `${this.#file}:${line}: refused: ${reason}`;
     appendFileSync(this.#logFile, `${text}\n`);
     if (this.#count <= shownMax) this.#console.line(text);
-    else if (this.#count === shownMax + 1) this.#console.line(`more lines are refused; all of them are in ${this.#logFile}`);
+    else if (this.#count === shownMax + 1)
+      this.#console.line(`more lines are refused; all of them are in ${this.#logFile}`);
   }
 }

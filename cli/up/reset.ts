@@ -16,8 +16,11 @@ export const askTerminal: Ask = (question) => {
 /** Empties the data folder once the user agreed. Answers false when the user said no. */
 export async function resetData(folder: DataFolder, { yes, ask }: { yes: boolean; ask: Ask }): Promise<boolean> {
   if (!yes) {
-    const answer = ask(`Delete everything in ${folder.root} (${formatBytes(await diskUseBytes(folder.root))}): events, decisions, reviews, histories? [y/N] `);
-    if (answer === undefined) throw new Error('--reset asks before it deletes, and there is no terminal to ask on: add --yes');
+    const answer = ask(
+      `Delete everything in ${folder.root} (${formatBytes(await diskUseBytes(folder.root))}): events, decisions, reviews, histories? [y/N] `,
+    );
+    if (answer === undefined)
+      throw new Error('--reset asks before it deletes, and there is no terminal to ask on: add --yes');
     if (!/^y(es)?$/i.test((await answer).trim())) return false;
   }
   emptyDataFolder(folder);

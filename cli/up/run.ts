@@ -38,7 +38,8 @@ function standardOutput(): Console {
 /** Looks whether there are events in the file. A pipe or a device is refused: to look at it would take from it. */
 async function checkEventsFile(file: string): Promise<void> {
   try {
-    if (existsSync(file) && !statSync(file).isFile() && !statSync(file).isDirectory()) throw new Error(`${file} cannot be read (it is no file)`);
+    if (existsSync(file) && !statSync(file).isFile() && !statSync(file).isDirectory())
+      throw new Error(`${file} cannot be read (it is no file)`);
     (await openEvents(file)).close();
   } catch (error) {
     throw new Error(`--events ${messageOf(error)}`, { cause: error });
@@ -46,54 +47,107 @@ async function checkEventsFile(file: string): Promise<void> {
 }
 
 /** Loads everything that a wrong setting can break, before anything is started. */
-async function planRun(options: UpOptions, env: NodeJS.ProcessEnv, folder: DataFolder, console: Console, stop: StopRequests): Promise<Plan> {
+async function planRun(
+  options: UpOptions,
+  env: NodeJS.ProcessEnv,
+  folder: DataFolder,
+  console: Console,
+  stop: StopRequests,
+): Promise<Plan> {
   // Before the embedded broker is asked whether it is ready, by a client that is not ours.
   installQuietQueue();
   const config = parseConfig(commonEnv({ options, baseEnv: env, folder }));
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   if (options.events !== undefined) {
     await checkEventsFile(options.events);
-    if (pipelines.length > 1) throw new Error(`--events needs to know the pipeline: add --pipeline with one of ${pipelines.map(({ name }) => name).join(', ')}`);
+    if (pipelines.length > 1)
+      throw new Error(
+        `--events needs to know the pipeline: add --pipeline with one of ${pipelines.map(({ name }) => name).join(', ')}`,
+      );
   }
   const embedded = embeddedServers(env);
-  await setUpOwnServers({ env: () => commonEnv({ options, baseEnv: env, folder }), pipelines, embedded, onDone: (text) => console.line(text) });
+  await setUpOwnServers({
+    env: () => commonEnv({ options, baseEnv: env, folder }),
+    pipelines,
+    embedded,
+    onDone: (text) => console.line(text),
+  });
   const programs = await preparePrograms({
-    embedded, cacheDir: defaultCacheDir(env), env, signal: stop.signal,
-    onProgress: (progress) => console.status(`prepare ${progress.server}`, describeProgress(progress), prepareIntervalMs),
+    embedded,
+    cacheDir: defaultCacheDir(env),
+    env,
+    signal: stop.signal,
+    onProgress: (progress) =>
+      console.status(`prepare ${progress.server}`, describeProgress(progress), prepareIntervalMs),
   });
   for (const server of ['temporal', 'kafka', 'postgres']) console.clear(`prepare ${server}`);
   const ports = await choosePorts({
-    embedded, anyFree: options.freePorts === true, gatewayPort: env['HEADRACE_GATEWAY_PORT'] ? config.gateway.port : undefined,
+    embedded,
+    anyFree: options.freePorts === true,
+    gatewayPort: env['HEADRACE_GATEWAY_PORT'] ? config.gateway.port : undefined,
     onReplaced: (use, taken, chosen) => console.line(`port ${taken} is taken: ${use} uses ${chosen}`),
   });
-  return makePlan({ options, baseEnv: env, folder, embedded, ports, programs, pipelines, onDone: (text) => console.line(text) });
+  return makePlan({
+    options,
+    baseEnv: env,
+    folder,
+    embedded,
+    ports,
+    programs,
+    pipelines,
+    onDone: (text) => console.line(text),
+  });
 }
 
 /** Feeds the file and tells how it went. */
-async function feed(options: UpOptions, plan: Plan, session: Session, folder: DataFolder, console: Console): Promise<void> {
+async function feed(
+  options: UpOptions,
+  plan: Plan,
+  session: Session,
+  folder: DataFolder,
+  console: Console,
+): Promise<void> {
   const { gateway, pipelines } = plan.endpoints([]);
   const file = options.events as string;
   const refusals = new Refusals(console, file, folder.logFile('refused'));
   try {
     const { accepted, refused } = await feedFile({
-      file, gatewayUrl: gateway.url, pipeline: pipelines[0]!.name, rate: options.rate, signal: session.producing.signal,
+      file,
+      gatewayUrl: gateway.url,
+      pipeline: pipelines[0]!.name,
+      rate: options.rate,
+      signal: session.producing.signal,
       onRefused: ({ line, reason }) => refusals.add(line, reason),
-      onProgress: (progress) => console.status('feed', `${file}: ${progress.accepted} events taken, ${progress.refused} refused`),
+      onProgress: (progress) =>
+        console.status('feed', `${file}: ${progress.accepted} events taken, ${progress.refused} refused`),
     });
     console.clear('feed');
     console.line(`${file}: done, ${accepted} events taken, ${refused} refused`);
   } catch (error) {
     console.clear('feed');
-    if (!session.producing.signal.aborted) console.line(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+    if (!session.producing.signal.aborted)
+      console.line(`${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
-async function tellUp(plan: Plan, folder: DataFolder, options: UpOptions, console: Console, startedAt: number): Promise<void> {
+async function tellUp(
+  plan: Plan,
+  folder: DataFolder,
+  options: UpOptions,
+  console: Console,
+  startedAt: number,
+): Promise<void> {
   const bytes = await diskUseBytes(folder.root);
   console.line();
-  console.line(`Headrace is up after ${((Date.now() - startedAt) / 1_000).toFixed(1)} s. Data: ${folder.root} (${formatBytes(bytes)} of at most ${formatBytes(options.diskMax)})`);
+  console.line(
+    `Headrace is up after ${((Date.now() - startedAt) / 1_000).toFixed(1)} s. Data: ${folder.root} (${formatBytes(bytes)} of at most ${formatBytes(options.diskMax)})`,
+  );
   const facts = {
-    retentionHours: plan.retentionHours(), logsDir: `${folder.root}/logs`, simulatedRate: plan.simulatedRate, eventsFile: options.events, dataDir: options.dataDir,
+    retentionHours: plan.retentionHours(),
+    logsDir: `${folder.root}/logs`,
+    simulatedRate: plan.simulatedRate,
+    eventsFile: options.events,
+    dataDir: options.dataDir,
   };
   for (const line of firstScreen(plan.endpoints([]), facts)) console.line(line);
   if (plan.withoutGenerator !== undefined) console.line(`  No generator: ${plan.withoutGenerator}`);
@@ -103,7 +157,14 @@ async function tellUp(plan: Plan, folder: DataFolder, options: UpOptions, consol
 }
 
 /** Runs until a stop is requested (answers 0) or something fails (rejects). Stops what it started, either way. */
-async function runSession(options: UpOptions, plan: Plan, folder: DataFolder, console: Console, stop: StopRequests, onSession: (session: Session) => void): Promise<void> {
+async function runSession(
+  options: UpOptions,
+  plan: Plan,
+  folder: DataFolder,
+  console: Console,
+  stop: StopRequests,
+  onSession: (session: Session) => void,
+): Promise<void> {
   const startedAt = Date.now();
   const session = new Session({ plan, folder, console, diskBytesMax: options.diskMax });
   onSession(session);
@@ -125,7 +186,9 @@ async function runSession(options: UpOptions, plan: Plan, folder: DataFolder, co
     console.line('stopping');
     await session.stop();
     await feeding;
-    console.line(`stopped in ${((Date.now() - stoppingAt) / 1_000).toFixed(1)} s${session.isFolderLost ? '' : `; data kept in ${folder.root}`}`);
+    console.line(
+      `stopped in ${((Date.now() - stoppingAt) / 1_000).toFixed(1)} s${session.isFolderLost ? '' : `; data kept in ${folder.root}`}`,
+    );
   }
 }
 

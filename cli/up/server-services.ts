@@ -1,4 +1,11 @@
-import { choosePort, isPortTaken, startKafka, startModelServer, startPostgres, startTemporal } from '../../stack/servers/index.ts';
+import {
+  choosePort,
+  isPortTaken,
+  startKafka,
+  startModelServer,
+  startPostgres,
+  startTemporal,
+} from '../../stack/servers/index.ts';
 import type { EmbeddedServer } from '../../stack/servers/index.ts';
 import type { DataFolder, Service } from '../../stack/supervisor/index.ts';
 import { portUses } from './addresses.ts';
@@ -29,7 +36,11 @@ export interface ServerServicesOptions {
  * Starts a server at its ports. Until it has been up once nobody holds its addresses, so it moves when a port was taken after it was
  * chosen.
  */
-function movable(options: ServerServicesOptions, names: ServerPort[], start: (onLaunch: (pid: number) => void) => Promise<EmbeddedServer>): Service['start'] {
+function movable(
+  options: ServerServicesOptions,
+  names: ServerPort[],
+  start: (onLaunch: (pid: number) => void) => Promise<EmbeddedServer>,
+): Service['start'] {
   const { ports, onNote } = options;
   let hasBeenUp = false;
   return async (onLaunch) => {
@@ -53,11 +64,18 @@ export function serverServices(options: ServerServicesOptions): Service[] {
   const services: Service[] = [];
   if (embedded.temporal) {
     services.push({
-      name: 'temporal', needs: [],
+      name: 'temporal',
+      needs: [],
       start: movable(options, ['temporal', 'temporalUi'], async (onLaunch) => {
         const server = await startTemporal({
-          executable: programs.temporal as string, dataDir: folder.serverDir('temporal'), port: ports.temporal, uiPort: ports.temporalUi,
-          namespace: options.namespace, uiCodecEndpoint: options.uiCodecEndpoint, env, onLaunch,
+          executable: programs.temporal as string,
+          dataDir: folder.serverDir('temporal'),
+          port: ports.temporal,
+          uiPort: ports.temporalUi,
+          namespace: options.namespace,
+          uiCodecEndpoint: options.uiCodecEndpoint,
+          env,
+          onLaunch,
         });
         options.onRetention(server.retentionHours);
         return server;
@@ -66,18 +84,31 @@ export function serverServices(options: ServerServicesOptions): Service[] {
   }
   if (embedded.kafka) {
     services.push({
-      name: 'kafka', needs: [],
-      start: movable(options, ['kafka'], (onLaunch) => startKafka({
-        jarsDir: programs.kafkaJars as string, dataDir: folder.serverDir('kafka'), port: ports.kafka, env, onLaunch,
-      })),
+      name: 'kafka',
+      needs: [],
+      start: movable(options, ['kafka'], (onLaunch) =>
+        startKafka({
+          jarsDir: programs.kafkaJars as string,
+          dataDir: folder.serverDir('kafka'),
+          port: ports.kafka,
+          env,
+          onLaunch,
+        }),
+      ),
     });
   }
   if (embedded.postgres) {
     services.push({
-      name: 'postgres', needs: [],
+      name: 'postgres',
+      needs: [],
       start: movable(options, ['postgres'], async (onLaunch) => {
         const server = await startPostgres({
-          binaries: programs.postgres!, dataDir: folder.serverDir('postgres'), port: ports.postgres, env, onLaunch, onNote: options.onNote,
+          binaries: programs.postgres!,
+          dataDir: folder.serverDir('postgres'),
+          port: ports.postgres,
+          env,
+          onLaunch,
+          onNote: options.onNote,
         });
         options.onDatabaseUrl(server.databaseUrl);
         return server;
@@ -86,9 +117,16 @@ export function serverServices(options: ServerServicesOptions): Service[] {
   }
   if (embedded.modelServer) {
     services.push({
-      name: 'model-server', needs: [],
+      name: 'model-server',
+      needs: [],
       start: movable(options, ['modelServer'], async (onLaunch) => {
-        const server = await startModelServer({ repository: options.modelsDir, dataDir: folder.serverDir('model-server'), port: ports.modelServer, env, onLaunch });
+        const server = await startModelServer({
+          repository: options.modelsDir,
+          dataDir: folder.serverDir('model-server'),
+          port: ports.modelServer,
+          env,
+          onLaunch,
+        });
         options.onNotLoaded(server.notLoaded);
         return server;
       }),

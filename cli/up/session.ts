@@ -1,5 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { largestParts, removeEndpoints, RunState, Supervisor, watchDisk, writeEndpoints } from '../../stack/supervisor/index.ts';
+import {
+  largestParts,
+  removeEndpoints,
+  RunState,
+  Supervisor,
+  watchDisk,
+  writeEndpoints,
+} from '../../stack/supervisor/index.ts';
 import type { DataFolder, DiskWatch } from '../../stack/supervisor/index.ts';
 import type { Console } from './console.ts';
 import { describeFigures } from './live/line.ts';
@@ -54,10 +61,14 @@ export class Session {
   async start(): Promise<void> {
     const { folder, console, diskBytesMax } = this.#options;
     this.#disk = watchDisk({
-      folder: folder.root, bytesMax: diskBytesMax,
+      folder: folder.root,
+      bytesMax: diskBytesMax,
       logFiles: () => this.supervisor.status().flatMap(({ logFile }) => (logFile === undefined ? [] : [logFile])),
       onLimit: (bytes) => this.#stopProducing(bytes),
-      onError: (error) => console.line(`the size of ${folder.root} cannot be measured: ${error instanceof Error ? error.message : String(error)}`),
+      onError: (error) =>
+        console.line(
+          `the size of ${folder.root} cannot be measured: ${error instanceof Error ? error.message : String(error)}`,
+        ),
     });
     const timer = setInterval(() => this.#teller.renew(), 1_000);
     try {
@@ -74,18 +85,27 @@ export class Session {
     const names = pipelines.map(({ name }) => name);
     const teller = new StandstillTeller();
     let standstills: Standstills | undefined;
-    this.#background.push(watchStandstills({
-      gatewayUrl: () => plan.endpoints([]).gateway.url, signal: this.#ended.signal,
-      onStandstills: (found) => {
-        const processes = { metrics, services: this.supervisor.status() };
-        standstills = { ...found, problems: found.problems.filter((problem) => !isOfEnded(processes, problem)) };
-        for (const line of teller.lines(standstills, (log) => logFileOf(processes, log))) console.line(line);
-      },
-    }));
-    this.#background.push(watchFigures({
-      targets: metrics, signal: this.#ended.signal,
-      onFigures: (figures) => describeFigures(figures, this.supervisor.status(), names, standstills).forEach((line, index) => console.status(`live ${index}`, line)),
-    }));
+    this.#background.push(
+      watchStandstills({
+        gatewayUrl: () => plan.endpoints([]).gateway.url,
+        signal: this.#ended.signal,
+        onStandstills: (found) => {
+          const processes = { metrics, services: this.supervisor.status() };
+          standstills = { ...found, problems: found.problems.filter((problem) => !isOfEnded(processes, problem)) };
+          for (const line of teller.lines(standstills, (log) => logFileOf(processes, log))) console.line(line);
+        },
+      }),
+    );
+    this.#background.push(
+      watchFigures({
+        targets: metrics,
+        signal: this.#ended.signal,
+        onFigures: (figures) =>
+          describeFigures(figures, this.supervisor.status(), names, standstills).forEach((line, index) =>
+            console.status(`live ${index}`, line),
+          ),
+      }),
+    );
   }
 
   /** Stops everything in order, within ten seconds. */
@@ -110,7 +130,12 @@ export class Session {
       writeEndpoints(folder.endpointsFile, endpoints);
     } catch (error) {
       this.isFolderLost = true;
-      this.#lose(new Error(`the data folder ${folder.root} cannot be written any more (${(error as Error).message}); was it deleted, or is the disk full?`, { cause: error }));
+      this.#lose(
+        new Error(
+          `the data folder ${folder.root} cannot be written any more (${(error as Error).message}); was it deleted, or is the disk full?`,
+          { cause: error },
+        ),
+      );
     }
   }
 
@@ -118,10 +143,17 @@ export class Session {
     const { folder, console, diskBytesMax, plan } = this.#options;
     this.producing.abort();
     if (plan.services.some(({ name }) => name === 'generator')) await this.supervisor.stopService('generator');
-    const largest = (await largestParts(`${folder.root}/servers`)).slice(0, 3).map(({ name, bytes: part }) => `${name} ${formatBytes(part)}`).join(', ');
+    const largest = (await largestParts(`${folder.root}/servers`))
+      .slice(0, 3)
+      .map(({ name, bytes: part }) => `${name} ${formatBytes(part)}`)
+      .join(', ');
     console.line();
-    console.line(`!!! DISK LIMIT: ${folder.root} takes ${formatBytes(bytes)}, more than --disk-max ${formatBytes(diskBytesMax)} (${largest}).`);
-    console.line('!!! The generator is stopped; what is in Kafka is still processed. Raise --disk-max or empty the folder with --reset.');
+    console.line(
+      `!!! DISK LIMIT: ${folder.root} takes ${formatBytes(bytes)}, more than --disk-max ${formatBytes(diskBytesMax)} (${largest}).`,
+    );
+    console.line(
+      '!!! The generator is stopped; what is in Kafka is still processed. Raise --disk-max or empty the folder with --reset.',
+    );
     console.line();
   }
 }

@@ -25,7 +25,10 @@ const devRetentionHours = 24;
 
 async function setUpTopics(config: Config, pipelines: readonly AnyPipeline[], embedded: boolean): Promise<string[]> {
   // What kafkajs would log on its way is in the error that it ends with.
-  return ensureTopics(await connectKafka(config, createLogger('up', 'silent'), 'up'), pipelines, { ...config.kafka, retentionHours: embedded ? devRetentionHours : undefined });
+  return ensureTopics(await connectKafka(config, createLogger('up', 'silent'), 'up'), pipelines, {
+    ...config.kafka,
+    retentionHours: embedded ? devRetentionHours : undefined,
+  });
 }
 
 async function setUpTables(config: Config): Promise<string[]> {
@@ -53,7 +56,11 @@ async function setUpSearchAttributes(config: Config): Promise<void> {
 export async function setUpOwnServers(options: SetUpOptions): Promise<void> {
   const { kafka, postgres, temporal } = options.embedded;
   const { topics, tables, attributes } = tasksOf(options);
-  await Promise.all([kafka ? undefined : topics(), postgres ? undefined : tables(), temporal ? undefined : attributes()]);
+  await Promise.all([
+    kafka ? undefined : topics(),
+    postgres ? undefined : tables(),
+    temporal ? undefined : attributes(),
+  ]);
 }
 
 /** Tasks that run once between the embedded servers and our processes. */
@@ -61,7 +68,8 @@ export function setUpServices(options: SetUpOptions): Service[] {
   const { kafka, postgres, temporal } = options.embedded;
   const { topics, tables, attributes } = tasksOf(options);
   const service = (name: string, need: string, run: () => Promise<void>): Service => ({
-    name, needs: [need],
+    name,
+    needs: [need],
     start: async () => {
       await run();
       return undefined;
@@ -74,7 +82,12 @@ export function setUpServices(options: SetUpOptions): Service[] {
   ];
 }
 
-function tasksOf({ env, pipelines, embedded, onDone }: SetUpOptions): Record<'topics' | 'tables' | 'attributes', () => Promise<void>> {
+function tasksOf({
+  env,
+  pipelines,
+  embedded,
+  onDone,
+}: SetUpOptions): Record<'topics' | 'tables' | 'attributes', () => Promise<void>> {
   return {
     topics: async () => {
       const created = await setUpTopics(parseConfig(env()), pipelines, embedded.kafka);

@@ -22,8 +22,14 @@ export function addressTable(endpoints: Endpoints, { retentionHours, logsDir }: 
     ['API docs', gateway.docsUrl],
     ['Temporal Web UI', `${temporal.uiUrl}/namespaces/${temporal.namespace}/workflows${kept}`],
     ['Temporal', `${temporal.address}${external(temporal.embedded)}`],
-    ['Kafka', `${kafka.brokers.join(',')}  topics ${endpoints.pipelines.map(({ topic }) => topic).join(', ')}${external(kafka.embedded)}`],
-    ['PostgreSQL', `${withoutPassword(database.url)}${database.embedded ? '  (password: headrace status --output json)' : external(false)}`],
+    [
+      'Kafka',
+      `${kafka.brokers.join(',')}  topics ${endpoints.pipelines.map(({ topic }) => topic).join(', ')}${external(kafka.embedded)}`,
+    ],
+    [
+      'PostgreSQL',
+      `${withoutPassword(database.url)}${database.embedded ? '  (password: headrace status --output json)' : external(false)}`,
+    ],
     ['Model server', `${triton.url}${external(triton.embedded)}`],
     ['Lake', lake.dir],
     ['Metrics', `${gateway.url}/metrics  (of all processes)`],

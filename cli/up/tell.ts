@@ -33,8 +33,12 @@ export class EventTeller {
     this.#console.clear(service);
     if (event.type === 'ready') return this.#console.line(`${service}: ready in ${seconds(event.tookMs)}`);
     if (event.type !== 'died' && event.type !== 'failed') return;
-    const next = event.type === 'died' ? `; starting it again in ${seconds(event.restartInMs)}` : ' and died too often: giving it up';
-    for (const line of [`${service} ${event.reason}${next}`, ...tail(event.logFile, event.logTail)]) this.#console.line(line);
+    const next =
+      event.type === 'died'
+        ? `; starting it again in ${seconds(event.restartInMs)}`
+        : ' and died too often: giving it up';
+    for (const line of [`${service} ${event.reason}${next}`, ...tail(event.logFile, event.logTail)])
+      this.#console.line(line);
   }
 
   /** Renews the line of each service that is waited for. To be called every second. */

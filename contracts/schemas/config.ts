@@ -43,7 +43,11 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   if (problems.length > 0) throw new ConfigError(problems);
   const { deployment, temporal } = values;
   // Deployments may share a namespace: what one starts is not for the workers of another.
-  const config = { ...values, temporal: { ...temporal, taskQueue: temporal.taskQueue ?? `headrace-${deployment}` }, proxyVariables: proxyVariablesOf(env) };
+  const config = {
+    ...values,
+    temporal: { ...temporal, taskQueue: temporal.taskQueue ?? `headrace-${deployment}` },
+    proxyVariables: proxyVariablesOf(env),
+  };
   problems.push(...crossProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
@@ -55,7 +59,13 @@ export function settingRows(): SettingRow[] {
   const visit = (group: object) => {
     for (const entry of Object.values(group) as (Setting<z.ZodType> | object)[]) {
       if (!isSetting(entry)) visit(entry);
-      else rows.push({ env: entry.env, help: entry.help, default: entry.schema.safeParse(undefined).data, secret: entry.secret === true });
+      else
+        rows.push({
+          env: entry.env,
+          help: entry.help,
+          default: entry.schema.safeParse(undefined).data,
+          secret: entry.secret === true,
+        });
     }
   };
   visit(settings);
@@ -67,7 +77,8 @@ function readGroup(group: object, env: Readonly<Record<string, string | undefine
     Object.entries(group).map(([name, entry]: [string, Setting<z.ZodType> | object]) => {
       if (!isSetting(entry)) return [name, readGroup(entry, env, problems)];
       const result = entry.schema.safeParse(env[entry.env] || undefined);
-      if (!result.success) problems.push(`${entry.env}: ${result.error.issues.map((issue) => issue.message).join('; ')}`);
+      if (!result.success)
+        problems.push(`${entry.env}: ${result.error.issues.map((issue) => issue.message).join('; ')}`);
       return [name, result.data];
     }),
   );
@@ -76,8 +87,12 @@ function readGroup(group: object, env: Readonly<Record<string, string | undefine
 function crossProblems({ kafka, temporal, metrics }: Config): string[] {
   const problems: string[] = [];
   const remoteBroker = kafka.brokers.find((broker) => !isLoopback(broker));
-  for (const [env, addresses] of [['KAFKA_BROKERS', kafka.brokers], ['HEADRACE_METRICS_TARGETS', metrics.targets]] as const) {
-    if (addresses.some((address) => readHostPort(address) === undefined)) problems.push(`${env}: each must look like host:port, with an IPv6 address in brackets`);
+  for (const [env, addresses] of [
+    ['KAFKA_BROKERS', kafka.brokers],
+    ['HEADRACE_METRICS_TARGETS', metrics.targets],
+  ] as const) {
+    if (addresses.some((address) => readHostPort(address) === undefined))
+      problems.push(`${env}: each must look like host:port, with an IPv6 address in brackets`);
   }
   if (kafka.saslMechanism && !(kafka.saslUsername && kafka.saslPassword)) {
     problems.push('KAFKA_SASL_MECHANISM: needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD');
@@ -89,9 +104,12 @@ function crossProblems({ kafka, temporal, metrics }: Config): string[] {
     problems.push(`KAFKA_TLS: must be true, or the SASL password would travel in clear to ${remoteBroker}`);
   }
   if (!kafka.tls && (kafka.tlsCaFile || kafka.tlsCertFile || kafka.tlsKeyFile)) {
-    problems.push('KAFKA_TLS_CA_FILE, KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE have no effect without KAFKA_TLS=true');
+    problems.push(
+      'KAFKA_TLS_CA_FILE, KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE have no effect without KAFKA_TLS=true',
+    );
   }
-  if (Boolean(kafka.tlsCertFile) !== Boolean(kafka.tlsKeyFile)) problems.push('KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE go together');
+  if (Boolean(kafka.tlsCertFile) !== Boolean(kafka.tlsKeyFile))
+    problems.push('KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE go together');
   if (Boolean(temporal.tlsCertFile) !== Boolean(temporal.tlsKeyFile)) {
     problems.push('TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH go together');
   }

@@ -19,7 +19,12 @@ let rows = 0;
 let names: string[] = [];
 for await (const { features, payments, ...day } of trainingDays(bookWorld)) {
   writeSync(featuresFile, features);
-  writeSync(truthFile, Uint16Array.from(payments.flatMap((payment) => [payment.day, payment.scenario > 0 ? 1 : 0, payment.scenario, payment.customer])));
+  writeSync(
+    truthFile,
+    Uint16Array.from(
+      payments.flatMap((payment) => [payment.day, payment.scenario > 0 ? 1 : 0, payment.scenario, payment.customer]),
+    ),
+  );
   rows += payments.length;
   names = day.names;
   if (day.day % 30 === 0) process.stderr.write(`day ${day.day} of ${bookWorld.days}, ${rows} payments\n`);

@@ -26,10 +26,32 @@ export async function* trainingDays(world: WorldConfig): AsyncGenerator<Training
   for (const payments of simulateDays(world)) {
     const events = payments.map((payment, index) => foldEvent(payment, index, position + index));
     const end = position + events.length;
-    const batch = { deployment: 'training', pipeline: pipeline.name, epoch: 0, topic: pipeline.topic.name, partition: 0, position, end, count: events.length, head: position === 0 };
-    const result = await store.apply(batch, foldBatch(plan, batch, events.map(({ offset }) => offset), events, []));
+    const batch = {
+      deployment: 'training',
+      pipeline: pipeline.name,
+      epoch: 0,
+      topic: pipeline.topic.name,
+      partition: 0,
+      position,
+      end,
+      count: events.length,
+      head: position === 0,
+    };
+    const result = await store.apply(
+      batch,
+      foldBatch(
+        plan,
+        batch,
+        events.map(({ offset }) => offset),
+        events,
+        [],
+      ),
+    );
     const { header, values } = decodeFeatures(result);
-    if (header.rejections.length > 0 || header.late.length > 0) throw new Error(`day ${payments[0]?.day}: ${header.rejections.length} rejected and ${header.late.length} late payments; there must be none`);
+    if (header.rejections.length > 0 || header.late.length > 0)
+      throw new Error(
+        `day ${payments[0]?.day}: ${header.rejections.length} rejected and ${header.late.length} late payments; there must be none`,
+      );
     yield { day: payments[0]?.day ?? 0, names: header.names, features: values, payments };
     position = end;
   }
@@ -39,5 +61,11 @@ function foldEvent(payment: SimulatedPayment, recordIndex: number, offset: numbe
   const parsed = pipeline.event.safeParse(toEvent(payment, offset));
   if (!parsed.success) throw new Error(`the pipeline refuses payment ${offset}`);
   const event = parsed.data;
-  return { recordIndex, offset, event, eventTimeMs: pipeline.eventTimeMs(event), entityKeys: Object.values(pipeline.entities).map((keyOf) => keyOf(event)) };
+  return {
+    recordIndex,
+    offset,
+    event,
+    eventTimeMs: pipeline.eventTimeMs(event),
+    entityKeys: Object.values(pipeline.entities).map((keyOf) => keyOf(event)),
+  };
 }

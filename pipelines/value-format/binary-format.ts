@@ -20,7 +20,7 @@ const magics: readonly [looksLike: string, magic: readonly number[]][] = [
 export function binaryFormat(bytes: Buffer): string | undefined {
   const known = magics.find(([, magic]) => magic.every((byte, i) => bytes[i] === byte))?.[0];
   if (known) return known;
-  if (isGlue(bytes)) return "Avro, Protobuf or JSON in the wire format of the AWS Glue schema registry";
+  if (isGlue(bytes)) return 'Avro, Protobuf or JSON in the wire format of the AWS Glue schema registry';
   if (isBson(bytes)) return 'BSON, as MongoDB writes it';
   if (bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5 && bytes.at(-1) === 0x2e) return 'a Python pickle';
   if (isUtf8(bytes)) return isProtobuf(bytes) ? 'Protobuf' : undefined;

@@ -13,13 +13,26 @@ const inflatedBytesMax = 1024 * 1024;
  * @param isEvent whether a parsed JSON value would pass the pipeline's schema, for finding the event inside an envelope
  * @param headers names of the record's headers, lower case
  */
-export function describeFormat(value: Uint8Array | null, isEvent: (parsed: unknown) => boolean = () => false, headers: readonly string[] = []): ValueFormat {
-  if (value === null) return { looksLike: 'a record without a value (a tombstone)', hint: 'events may be in headers or keys, which Headrace does not read' };
-  if (value.length === 0) return { looksLike: 'an empty value', hint: 'events may be in headers or keys, which Headrace does not read' };
+export function describeFormat(
+  value: Uint8Array | null,
+  isEvent: (parsed: unknown) => boolean = () => false,
+  headers: readonly string[] = [],
+): ValueFormat {
+  if (value === null)
+    return {
+      looksLike: 'a record without a value (a tombstone)',
+      hint: 'events may be in headers or keys, which Headrace does not read',
+    };
+  if (value.length === 0)
+    return { looksLike: 'an empty value', hint: 'events may be in headers or keys, which Headrace does not read' };
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  const schemaHeader = headers.find((name) => ['__value_schema_id', 'apicurio.value.globalid', 'apicurio.value.contentid', 'content-encoding'].includes(name));
+  const schemaHeader = headers.find((name) =>
+    ['__value_schema_id', 'apicurio.value.globalid', 'apicurio.value.contentid', 'content-encoding'].includes(name),
+  );
   const format = formatOf(bytes, isEvent, true);
-  return schemaHeader ? { ...format, looksLike: `${format.looksLike} (the header ${schemaHeader} says how it is encoded)` } : format;
+  return schemaHeader
+    ? { ...format, looksLike: `${format.looksLike} (the header ${schemaHeader} says how it is encoded)` }
+    : format;
 }
 
 function formatOf(bytes: Buffer, isEvent: (parsed: unknown) => boolean, mayHoldMore: boolean): ValueFormat {
@@ -33,7 +46,11 @@ function formatOf(bytes: Buffer, isEvent: (parsed: unknown) => boolean, mayHoldM
   if (binary) return { looksLike: binary, hint: 'write one JSON text in UTF-8 per record' };
   if (isUtf8(bytes)) return textFormat(bytes.toString('utf8'), isEvent);
   const latin = textFormat(bytes.toString('latin1'), isEvent);
-  if (latin.isJson) return { looksLike: `${latin.looksLike} in another character set than UTF-8, such as ISO 8859-1`, hint: 'write UTF-8' };
+  if (latin.isJson)
+    return {
+      looksLike: `${latin.looksLike} in another character set than UTF-8, such as ISO 8859-1`,
+      hint: 'write UTF-8',
+    };
   return { looksLike: 'binary data of no format that is known here', hint: 'write one JSON text in UTF-8 per record' };
 }
 
@@ -41,11 +58,18 @@ function inner({ looksLike }: ValueFormat): string {
   return looksLike;
 }
 
-function confluentFormat({ schemaId, headerBytes }: { schemaId: number; headerBytes: number }, bytes: Buffer, isEvent: (parsed: unknown) => boolean): ValueFormat {
+function confluentFormat(
+  { schemaId, headerBytes }: { schemaId: number; headerBytes: number },
+  bytes: Buffer,
+  isEvent: (parsed: unknown) => boolean,
+): ValueFormat {
   const rest = bytes.subarray(headerBytes);
   const content = isUtf8(rest) ? textFormat(rest.toString('utf8'), isEvent) : undefined;
   const what = content?.isJson ? content.looksLike : 'Avro or Protobuf';
-  return { looksLike: `${what} in Confluent's wire format (magic byte 0, schema id ${schemaId})`, hint: 'let a converter write plain JSON into the topic that the pipeline reads' };
+  return {
+    looksLike: `${what} in Confluent's wire format (magic byte 0, schema id ${schemaId})`,
+    hint: 'let a converter write plain JSON into the topic that the pipeline reads',
+  };
 }
 
 const codecs: readonly [name: string, magic: readonly number[]][] = [
@@ -61,13 +85,18 @@ const codecs: readonly [name: string, magic: readonly number[]][] = [
 
 function compressedFormat(bytes: Buffer, isEvent: (parsed: unknown) => boolean): ValueFormat | undefined {
   const isZlib = bytes.length > 8 && bytes[0] === 0x78 && bytes.readUInt16BE(0) % 31 === 0 && !isUtf8(bytes);
-  const name = codecs.find(([, magic]) => magic.every((byte, i) => bytes[i] === byte))?.[0] ?? (isZlib ? 'zlib' : undefined);
+  const name =
+    codecs.find(([, magic]) => magic.every((byte, i) => bytes[i] === byte))?.[0] ?? (isZlib ? 'zlib' : undefined);
   if (!name) return undefined;
   const hint = "let the producer's client compress (compression.type), and not the value itself";
   if (name !== 'gzip' && name !== 'zlib') return { looksLike: `data compressed by the application (${name})`, hint };
   try {
     const options = { maxOutputLength: inflatedBytesMax, finishFlush: constants.Z_SYNC_FLUSH };
-    const { looksLike } = formatOf(name === 'gzip' ? gunzipSync(bytes, options) : inflateSync(bytes, options), isEvent, false);
+    const { looksLike } = formatOf(
+      name === 'gzip' ? gunzipSync(bytes, options) : inflateSync(bytes, options),
+      isEvent,
+      false,
+    );
     return { looksLike: `${looksLike}, compressed by the application (${name})`, hint };
   } catch {
     // What begins like gzip and cannot be inflated, or becomes too large: its beginning is all that can be said of it.
@@ -85,6 +114,10 @@ function utf16Text(bytes: Buffer): string | undefined {
     return true;
   };
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || zeros(1)) return even.toString('utf16le').replace(/^\uFEFF/, '');
-  if ((bytes[0] === 0xfe && bytes[1] === 0xff) || zeros(0)) return Buffer.from(even).swap16().toString('utf16le').replace(/^\uFEFF/, '');
+  if ((bytes[0] === 0xfe && bytes[1] === 0xff) || zeros(0))
+    return Buffer.from(even)
+      .swap16()
+      .toString('utf16le')
+      .replace(/^\uFEFF/, '');
   return undefined;
 }

@@ -48,7 +48,13 @@ export class Breaker {
   constructor(
     /** As error texts name it. */
     private readonly sink: string,
-    { failuresMax = 3, openMs = 2_000, testMs = 10_000, nowMs = () => performance.now(), onChange = () => {} }: BreakerOptions,
+    {
+      failuresMax = 3,
+      openMs = 2_000,
+      testMs = 10_000,
+      nowMs = () => performance.now(),
+      onChange = () => {},
+    }: BreakerOptions,
   ) {
     this.#options = { failuresMax, openMs, testMs, nowMs, onChange };
   }
@@ -66,7 +72,11 @@ export class Breaker {
     }
     const { sinceMs, lastReason } = this.#away;
     const reason = lastReason === '' ? 'it was too slow' : lastReason;
-    throw new HeadraceError('SINK_UNAVAILABLE', `sink "${this.sink}" failed ${failures} times in a row, and its breaker is open: ${reason}`, { retryAfterMs: retryAfter(call, Math.min(firstRetryMostMs, nowMs - sinceMs)) });
+    throw new HeadraceError(
+      'SINK_UNAVAILABLE',
+      `sink "${this.sink}" failed ${failures} times in a row, and its breaker is open: ${reason}`,
+      { retryAfterMs: retryAfter(call, Math.min(firstRetryMostMs, nowMs - sinceMs)) },
+    );
   }
 
   /** Begins a try; what comes of it is told to the answer. */
@@ -92,7 +102,11 @@ export class Breaker {
         // What content is to blame for says nothing of the sink.
         if (isPast() || (error instanceof HeadraceError && error.code === 'SINK_REFUSED_ROW')) return;
         const { failures, sinceMs } = this.#away;
-        this.#away = { failures: failures + 1, sinceMs: failures === 0 ? nowMs() : sinceMs, lastReason: messageOf(error).replace(/^SINK_[A-Z]+: /, '') };
+        this.#away = {
+          failures: failures + 1,
+          sinceMs: failures === 0 ? nowMs() : sinceMs,
+          lastReason: messageOf(error).replace(/^SINK_[A-Z]+: /, ''),
+        };
         this.#nextTestMs = nowMs() + openMs;
         if (!wasSlow) count();
       },

@@ -61,7 +61,10 @@ class Examination {
   constructor(private readonly of: Examined) {}
 
   async run(): Promise<ReadonlyMap<number, string>> {
-    const { delivery: { rows }, search } = this.of;
+    const {
+      delivery: { rows },
+      search,
+    } = this.of;
     await this.#prove();
     const left = rows.filter(({ offset }) => !search.taken.has(offset) && !search.refused.has(offset));
     if (left.length > 0) await this.#split(left);
@@ -81,7 +84,10 @@ class Examination {
   /** A row that stands alone is asked for again right behind one that the sink takes: what was of the moment is over then. */
   async #examine(row: DecisionRow): Promise<void> {
     if (!(await this.#prove())) {
-      if (this.#unproven.includes(row)) throw this.#wrong(`refuses ${this.of.delivery.rows.length === 1 ? 'a row' : 'all rows of a batch'}, and has taken none yet that could show whose fault it is`);
+      if (this.#unproven.includes(row))
+        throw this.#wrong(
+          `refuses ${this.of.delivery.rows.length === 1 ? 'a row' : 'all rows of a batch'}, and has taken none yet that could show whose fault it is`,
+        );
       this.#unproven.push(row);
       return;
     }
@@ -98,7 +104,8 @@ class Examination {
       if (!isRefusal(error)) throw error;
       search.reason = error.detail;
       this.#refusals++;
-      if (this.#refusals > refusalsMax && search.taken.size === 0 && !evidence.known) throw this.#wrong('refuses every row of a batch');
+      if (this.#refusals > refusalsMax && search.taken.size === 0 && !evidence.known)
+        throw this.#wrong('refuses every row of a batch');
       return false;
     }
     noteAccepted(evidence, { ...delivery, rows });
@@ -108,7 +115,13 @@ class Examination {
 
   /** Throws unless the sink takes a row that it took before. Returns false when there is none. */
   async #prove(): Promise<boolean> {
-    const { admitted, delivery: { pipeline }, evidence, search, signal } = this.of;
+    const {
+      admitted,
+      delivery: { pipeline },
+      evidence,
+      search,
+      signal,
+    } = this.of;
     this.#count();
     try {
       return await admitted.probe(pipeline, evidence.known, signal);
@@ -120,14 +133,20 @@ class Examination {
   }
 
   async #assertMayBlame(): Promise<void> {
-    const { delivery: { rows }, evidence, search } = this.of;
+    const {
+      delivery: { rows },
+      evidence,
+      search,
+    } = this.of;
     if (search.taken.size > 0) {
       evidence.blamedInARow = 0;
     } else {
       search.acceptedBefore ??= evidence.accepted;
       const takesOthers = evidence.accepted > search.acceptedBefore;
       if (!takesOthers && (rows.length > 1 || evidence.blamedInARow >= blamedInARowMax)) {
-        throw this.#wrong(rows.length > 1 ? `refuses all of ${rows.length} rows` : `has refused ${blamedInARowMax} rows in a row`);
+        throw this.#wrong(
+          rows.length > 1 ? `refuses all of ${rows.length} rows` : `has refused ${blamedInARowMax} rows in a row`,
+        );
       }
     }
     if (!(await this.#prove())) throw this.#wrong('has no row left that it took before');
@@ -138,7 +157,10 @@ class Examination {
     const { sink, admitted, search } = this.of;
     // By the next try somebody may have mended it.
     search.refused.clear();
-    const error = new HeadraceError('SINK_WRONG', `sink "${sink}" ${what}, so the sink is what is wrong: ${search.reason}`);
+    const error = new HeadraceError(
+      'SINK_WRONG',
+      `sink "${sink}" ${what}, so the sink is what is wrong: ${search.reason}`,
+    );
     // Or each batch that waits would be halved down to its rows again and again.
     admitted.failed(error);
     return error;
@@ -147,7 +169,11 @@ class Examination {
   #count(): void {
     if (++this.#calls <= callsMax) return;
     const { sink, search } = this.of;
-    throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink}" refuses many rows of a batch (${search.refused.size} found so far); the next try looks for the others`, { retryAfterMs: 1_000 });
+    throw new HeadraceError(
+      'SINK_UNAVAILABLE',
+      `sink "${sink}" refuses many rows of a batch (${search.refused.size} found so far); the next try looks for the others`,
+      { retryAfterMs: 1_000 },
+    );
   }
 }
 
@@ -166,9 +192,39 @@ export function noteAccepted(evidence: SinkEvidence, { rows, batch, pipeline, wo
 
 /** A row by itself: the one that was delivered holds its whole batch. */
 function copyOf(row: DecisionRow): DecisionRow {
-  const { eventKey, eventId, offset, recordTimeMs, eventTimeMs, entities, event, prediction, model, degraded, late, outcome, why } = row;
+  const {
+    eventKey,
+    eventId,
+    offset,
+    recordTimeMs,
+    eventTimeMs,
+    entities,
+    event,
+    prediction,
+    model,
+    degraded,
+    late,
+    outcome,
+    why,
+  } = row;
   const headers = row.headers?.slice();
   const { names, values, from } = row.features;
   const features = { names, values: values.slice(from, from + names.length), from: 0 };
-  return { eventKey, eventId, offset, recordTimeMs, headers, eventTimeMs, entities, event, features, prediction, model, degraded, late, outcome, why };
+  return {
+    eventKey,
+    eventId,
+    offset,
+    recordTimeMs,
+    headers,
+    eventTimeMs,
+    entities,
+    event,
+    features,
+    prediction,
+    model,
+    degraded,
+    late,
+    outcome,
+    why,
+  };
 }

@@ -39,7 +39,10 @@ export interface GuardOptions extends Omit<BreakerOptions, 'onChange'> {
  * further ones come again later, because each that waits holds a place that all activities share. Each pipeline has a breaker of its
  * own, because what fails may be its topic or table, and must not hold up the others.
  */
-export function guardSink(sink: Sink, { deliveriesMax, waitingMax = 10, quickMs = quickTryMs, onBreaker, ...breakerOptions }: GuardOptions): GuardedSink {
+export function guardSink(
+  sink: Sink,
+  { deliveriesMax, waitingMax = 10, quickMs = quickTryMs, onBreaker, ...breakerOptions }: GuardOptions,
+): GuardedSink {
   const places = new Places(deliveriesMax);
   const breakers = new Map<string, Breaker>();
 
@@ -54,11 +57,20 @@ export function guardSink(sink: Sink, { deliveriesMax, waitingMax = 10, quickMs 
 
   function refuseBeyondLimit(call: DeliveryCall): void {
     if (call.local ? !places.isFull : places.waiting < waitingMax) return;
-    throw new HeadraceError('SINK_UNAVAILABLE', `sink "${sink.name}" has ${places.taken} deliveries under way, the most allowed${call.local ? '' : `, and ${places.waiting} waiting`}`, { retryAfterMs: retryAfter(call) });
+    throw new HeadraceError(
+      'SINK_UNAVAILABLE',
+      `sink "${sink.name}" has ${places.taken} deliveries under way, the most allowed${call.local ? '' : `, and ${places.waiting} waiting`}`,
+      { retryAfterMs: retryAfter(call) },
+    );
   }
 
   /** Takes a place; a durable try waits for one. Those before it may find out meanwhile that the sink is away. */
-  async function waitForPlace(call: DeliveryCall, breaker: Breaker, isTest: boolean, signal: AbortSignal): Promise<void> {
+  async function waitForPlace(
+    call: DeliveryCall,
+    breaker: Breaker,
+    isTest: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
     refuseBeyondLimit(call);
     await places.wait(signal);
     try {
@@ -102,7 +114,12 @@ export function guardSink(sink: Sink, { deliveriesMax, waitingMax = 10, quickMs 
   };
 }
 
-async function probe(sink: Sink, pipeline: AnyPipeline, known: Delivery | undefined, signal: AbortSignal): Promise<boolean> {
+async function probe(
+  sink: Sink,
+  pipeline: AnyPipeline,
+  known: Delivery | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
   if (sink.probe) return sink.probe(pipeline, known, signal);
   if (!known) return false;
   await sink.deliver(known, signal);

@@ -35,9 +35,20 @@ export async function fetchServers(names, { env, cache, signal }) {
   const tsx = await installTsx(env, cache, signal).catch(() => undefined);
   if (tsx === undefined) return;
   await new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', pathToFileURL(join(tsx, 'dist', 'loader.mjs')).href, join(root, 'stack', 'servers', 'main.ts'), ...names], {
-      cwd: root, env, stdio: ['ignore', 'inherit', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      [
+        '--import',
+        pathToFileURL(join(tsx, 'dist', 'loader.mjs')).href,
+        join(root, 'stack', 'servers', 'main.ts'),
+        ...names,
+      ],
+      {
+        cwd: root,
+        env,
+        stdio: ['ignore', 'inherit', 'pipe'],
+      },
+    );
     let said = '';
     child.stderr.on('data', (chunk) => void (said += chunk));
     const end = () => child.kill('SIGTERM');

@@ -29,9 +29,18 @@ export function isInstalled(folder = root) {
 
 /** Folders of the packages that npm will surely put on this machine: optional ones stay away unless they are made for its system. */
 export function expectedFolders(packages, system = { os: platform(), cpu: arch() }) {
-  const fits = (wanted, own) => wanted === undefined || wanted.includes(own) || wanted.some((name) => name.startsWith('!') && name !== `!${own}`);
+  const fits = (wanted, own) =>
+    wanted === undefined || wanted.includes(own) || wanted.some((name) => name.startsWith('!') && name !== `!${own}`);
   return Object.entries(packages)
-    .filter(([path, { link, optional, os, cpu, libc }]) => path.startsWith('node_modules/') && !link && fits(os, system.os) && fits(cpu, system.cpu) && !libc && (!optional || os))
+    .filter(
+      ([path, { link, optional, os, cpu, libc }]) =>
+        path.startsWith('node_modules/') &&
+        !link &&
+        fits(os, system.os) &&
+        fits(cpu, system.cpu) &&
+        !libc &&
+        (!optional || os),
+    )
     .map(([path]) => path);
 }
 
@@ -52,7 +61,10 @@ export async function install(env, print, signal) {
   const countPlaced = () => folders.filter((folder) => existsSync(join(root, folder, 'package.json'))).length;
   print(`installing about ${folders.length} npm packages (600 MB on disk, a minute or two)`);
   const startedAt = Date.now();
-  const timer = setInterval(() => print(describeInstall(countPlaced(), folders.length, Date.now() - startedAt)), tellEveryMs);
+  const timer = setInterval(
+    () => print(describeInstall(countPlaced(), folders.length, Date.now() - startedAt)),
+    tellEveryMs,
+  );
   try {
     await runNpm(['install', '--no-save'], { cwd: root, env, signal });
   } finally {

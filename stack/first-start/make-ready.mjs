@@ -23,7 +23,14 @@ export async function makeReady(env, print) {
   for (const signal of signals) process.on(signal, onSignal);
   const side = [
     install(env, print, stop.signal),
-    ...(work.length > 0 ? [fetchServers(work.map(({ server }) => server), { env, cache: cacheDir(env), signal: stop.signal })] : []),
+    ...(work.length > 0
+      ? [
+          fetchServers(
+            work.map(({ server }) => server),
+            { env, cache: cacheDir(env), signal: stop.signal },
+          ),
+        ]
+      : []),
   ];
   try {
     await Promise.all(side);

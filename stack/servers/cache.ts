@@ -27,11 +27,18 @@ export async function cacheEntry({ cacheDir, server, entry, fill, onProgress }: 
   try {
     makeFolder(cacheDir);
   } catch (error) {
-    throw new Error(`cache folder ${cacheDir} cannot be used (${(error as Error).message}): choose another with HEADRACE_CACHE_DIR`, { cause: error });
+    throw new Error(
+      `cache folder ${cacheDir} cannot be used (${(error as Error).message}): choose another with HEADRACE_CACHE_DIR`,
+      { cause: error },
+    );
   }
   const startedAt = Date.now();
   const lock = await waitForLock(join(cacheDir, `${entry}.lock`), lockTimeoutMs, (holder) => {
-    onProgress?.({ server, what: `waiting for process ${holder?.pid ?? 'unknown'}, which is preparing ${entry}`, elapsedMs: Date.now() - startedAt });
+    onProgress?.({
+      server,
+      what: `waiting for process ${holder?.pid ?? 'unknown'}, which is preparing ${entry}`,
+      elapsedMs: Date.now() - startedAt,
+    });
   });
   try {
     if (existsSync(path)) return path;

@@ -36,7 +36,12 @@ export function runCommand(options: CommandOptions): Promise<string[]> {
   const { command, args, timeoutMs } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
-      cwd: options.cwd, env: options.env, uid: options.uid, gid: options.gid, detached: true, stdio: ['ignore', 'pipe', 'pipe'],
+      cwd: options.cwd,
+      env: options.env,
+      uid: options.uid,
+      gid: options.gid,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     const lines: string[] = [];
     const keep = (line: string): void => {
@@ -67,8 +72,16 @@ export function runCommand(options: CommandOptions): Promise<string[]> {
       if (code === 0) return resolve(lines);
       if (options.signal?.aborted) return reject(new CommandError(`${title}: stopped on request`, false));
       const overstayed = signal !== null && Date.now() - startedAt >= timeoutMs;
-      const how = overstayed ? `took longer than ${Math.round(timeoutMs / 1_000)} s` : signal === null ? `exited with code ${code}` : `was ended by ${signal}`;
-      reject(new CommandError(`${title}: ${how}. Its last lines:\n  ${lines.slice(-15).join('\n  ')}`, false, { lastLine: lines.at(-1) }));
+      const how = overstayed
+        ? `took longer than ${Math.round(timeoutMs / 1_000)} s`
+        : signal === null
+          ? `exited with code ${code}`
+          : `was ended by ${signal}`;
+      reject(
+        new CommandError(`${title}: ${how}. Its last lines:\n  ${lines.slice(-15).join('\n  ')}`, false, {
+          lastLine: lines.at(-1),
+        }),
+      );
     });
   });
 }

@@ -31,7 +31,8 @@ const filesExpected = 341;
 const jarsExpected = 46;
 const expectedMs = 15_000;
 /** What Maven says of a repository that does not answer. */
-const unreachable = /Could not transfer .*(transfer failed for \S+(?= -> |$)|unknown host|name resolution|name or service not known|refused|timed out|unreachable|no route to host)/i;
+const unreachable =
+  /Could not transfer .*(transfer failed for \S+(?= -> |$)|unknown host|name resolution|name or service not known|refused|timed out|unreachable|no route to host)/i;
 
 async function fill(folder: string, kafkaVersion: string, { onProgress, signal }: PrepareOptions): Promise<void> {
   const startedAt = Date.now();
@@ -40,8 +41,22 @@ async function fill(folder: string, kafkaVersion: string, { onProgress, signal }
   let isUnreachable = false;
   const report = (): void => {
     const step = { server: 'kafka', elapsedMs: Date.now() - startedAt, expectedMs } as const;
-    if (copied > 0) onProgress?.({ ...step, what: `putting Apache Kafka ${kafkaVersion} in place`, done: copied, total: Math.max(copied, jarsExpected), unit: 'files' });
-    else if (files > 0) onProgress?.({ ...step, what: `downloading Apache Kafka ${kafkaVersion} with Maven`, done: files, total: Math.max(files, filesExpected), unit: 'files' });
+    if (copied > 0)
+      onProgress?.({
+        ...step,
+        what: `putting Apache Kafka ${kafkaVersion} in place`,
+        done: copied,
+        total: Math.max(copied, jarsExpected),
+        unit: 'files',
+      });
+    else if (files > 0)
+      onProgress?.({
+        ...step,
+        what: `downloading Apache Kafka ${kafkaVersion} with Maven`,
+        done: files,
+        total: Math.max(files, filesExpected),
+        unit: 'files',
+      });
     else onProgress?.({ ...step, what: `starting Maven, which fetches Apache Kafka ${kafkaVersion}` });
   };
   const work = join(folder, 'maven');
@@ -53,7 +68,9 @@ async function fill(folder: string, kafkaVersion: string, { onProgress, signal }
     await runCommand({
       command: process.platform === 'win32' ? 'mvn.cmd' : 'mvn',
       args: ['-B', copyDependencies, `-DoutputDirectory=${join(folder, 'lib')}`],
-      timeoutMs: mavenTimeoutMs, cwd: work, signal,
+      timeoutMs: mavenTimeoutMs,
+      cwd: work,
+      signal,
       onLine: (line) => {
         if (line.includes('Downloaded from')) files += 1;
         isUnreachable ||= unreachable.test(line);
@@ -62,10 +79,16 @@ async function fill(folder: string, kafkaVersion: string, { onProgress, signal }
     });
   } catch (error) {
     if (error instanceof CommandError && error.missing) {
-      throw new Error('Kafka comes from Maven Central and mvn is not installed: install Maven, or set KAFKA_BROKERS to a Kafka of your own', { cause: error });
+      throw new Error(
+        'Kafka comes from Maven Central and mvn is not installed: install Maven, or set KAFKA_BROKERS to a Kafka of your own',
+        { cause: error },
+      );
     }
     if (isUnreachable) {
-      throw new UnreachableError('Kafka cannot be fetched because Maven does not reach its repository: connect this machine, or name a mirror or proxy in the settings.xml of Maven, or set KAFKA_BROKERS to a Kafka of your own', { cause: error });
+      throw new UnreachableError(
+        'Kafka cannot be fetched because Maven does not reach its repository: connect this machine, or name a mirror or proxy in the settings.xml of Maven, or set KAFKA_BROKERS to a Kafka of your own',
+        { cause: error },
+      );
     }
     throw error;
   } finally {
@@ -85,7 +108,10 @@ export interface PrepareKafkaOptions extends PrepareOptions {
 /** Folder of the server's jars, fetched once per machine (10 s, 46 MB). */
 export async function prepareKafka({ version = versions.kafka, ...options }: PrepareKafkaOptions): Promise<string> {
   const entry = await cacheEntry({
-    cacheDir: options.cacheDir, server: 'kafka', entry: `kafka-${version}`, onProgress: options.onProgress,
+    cacheDir: options.cacheDir,
+    server: 'kafka',
+    entry: `kafka-${version}`,
+    onProgress: options.onProgress,
     fill: (folder) => fill(folder, version, options),
   });
   return join(entry, 'lib');

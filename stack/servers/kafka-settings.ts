@@ -36,7 +36,15 @@ const messageBytesMax = 4 * 1024 * 1024;
 const replicasMost = 3;
 
 /** `server.properties` of a KRaft node on loopback, broker and controller in one. Escapes what a Java properties file would take for syntax. */
-export function serverProperties({ port, nodeId, controllerPorts, logsDir, groupMinSessionTimeoutMs, via, more }: KafkaSettings): string {
+export function serverProperties({
+  port,
+  nodeId,
+  controllerPorts,
+  logsDir,
+  groupMinSessionTimeoutMs,
+  via,
+  more,
+}: KafkaSettings): string {
   const controllerPort = controllerPorts[nodeId - 1]!;
   const isAlone = controllerPorts.length === 1;
   const replicas = Math.min(replicasMost, controllerPorts.length);
@@ -81,7 +89,9 @@ export function serverProperties({ port, nodeId, controllerPorts, logsDir, group
     'controlled.shutdown.enable': true,
     ...more,
   };
-  return Object.entries(settings).map(([key, value]) => `${key}=${String(value).replaceAll('\\', '\\\\')}\n`).join('');
+  return Object.entries(settings)
+    .map(([key, value]) => `${key}=${String(value).replaceAll('\\', '\\\\')}\n`)
+    .join('');
 }
 
 /** Warnings and errors to standard output, which is the server's log file. */

@@ -76,27 +76,49 @@ async function formatOnce(options: StartKafkaOptions, classPath: string): Promis
   if (existsSync(marker)) return;
   await runCommand({
     command: options.java ?? 'java',
-    args: ['-XX:TieredStopAtLevel=1', '-Xmx128m', '-cp', classPath, 'kafka.tools.StorageTool', 'format', '--ignore-formatted',
-      '--cluster-id', clusterIdOf(options), '--config', paths.settings, ...(options.formatArguments ?? [])],
+    args: [
+      '-XX:TieredStopAtLevel=1',
+      '-Xmx128m',
+      '-cp',
+      classPath,
+      'kafka.tools.StorageTool',
+      'format',
+      '--ignore-formatted',
+      '--cluster-id',
+      clusterIdOf(options),
+      '--config',
+      paths.settings,
+      ...(options.formatArguments ?? []),
+    ],
     timeoutMs: formatTimeoutMs,
     env: options.env,
     cwd: options.dataDir,
   });
-  if (!existsSync(join(options.dataDir, paths.logs, 'meta.properties'))) throw new Error(`Kafka's format left no meta.properties in ${options.dataDir}`);
+  if (!existsSync(join(options.dataDir, paths.logs, 'meta.properties')))
+    throw new Error(`Kafka's format left no meta.properties in ${options.dataDir}`);
   writeFileSync(marker, '');
 }
 
 /** Ready means that the broker is registered, unfenced and answers: a client of ours sees it in its cluster, which another program's broker is not in. */
 async function probe(address: string, clusterId: string, nodeId: number): Promise<true | undefined> {
   const client = new Kafka({
-    clientId: 'headrace-probe', brokers: [address], logLevel: logLevel.NOTHING,
-    connectionTimeout: probeTimeoutMs, requestTimeout: probeTimeoutMs, enforceRequestTimeout: true, retry: { retries: 0 },
+    clientId: 'headrace-probe',
+    brokers: [address],
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: probeTimeoutMs,
+    requestTimeout: probeTimeoutMs,
+    enforceRequestTimeout: true,
+    retry: { retries: 0 },
   });
   const admin = client.admin();
   try {
     await admin.connect();
     const cluster = await admin.describeCluster();
-    return cluster.clusterId === clusterId && cluster.brokers.some((broker) => broker.nodeId === nodeId) && cluster.controller !== null ? true : undefined;
+    return cluster.clusterId === clusterId &&
+      cluster.brokers.some((broker) => broker.nodeId === nodeId) &&
+      cluster.controller !== null
+      ? true
+      : undefined;
   } finally {
     await admin.disconnect();
   }
@@ -107,22 +129,47 @@ async function startOnce(options: StartKafkaOptions): Promise<KafkaServer> {
   const nodeId = place?.nodeId ?? 1;
   const port = options.port ?? (await choosePort(options.preferredPort));
   const address = `127.0.0.1:${port}`;
-  writeFileSync(join(dataDir, paths.settings), serverProperties({
-    port, nodeId, controllerPorts: place?.controllerPorts ?? [await innerPort()], logsDir: paths.logs,
-    groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000, via: options.via, more: options.settings,
-  }));
+  writeFileSync(
+    join(dataDir, paths.settings),
+    serverProperties({
+      port,
+      nodeId,
+      controllerPorts: place?.controllerPorts ?? [await innerPort()],
+      logsDir: paths.logs,
+      groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000,
+      via: options.via,
+      more: options.settings,
+    }),
+  );
   writeFileSync(join(dataDir, paths.logSettings), log4jProperties);
   const classPath = classPathOf(options);
   await formatOnce(options, classPath);
   const process = await launch({
-    name: 'kafka', command: options.java ?? 'java', logFile: join(dataDir, 'kafka.log'), env: options.env, cwd: dataDir,
+    name: 'kafka',
+    command: options.java ?? 'java',
+    logFile: join(dataDir, 'kafka.log'),
+    env: options.env,
+    cwd: dataDir,
     onLaunch: options.onLaunch,
     // For a broker of one machine: what the better compiler and the parallel collector gain later, they cost now, on cores that others need.
-    args: [`-Xmx${options.heapMegabytesMax ?? 512}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError',
-      `-Dlog4j2.configurationFile=${paths.logSettings}`, '-cp', classPath, 'kafka.Kafka', paths.settings],
+    args: [
+      `-Xmx${options.heapMegabytesMax ?? 512}m`,
+      '-XX:+UseSerialGC',
+      '-XX:TieredStopAtLevel=1',
+      '-XX:+ExitOnOutOfMemoryError',
+      `-Dlog4j2.configurationFile=${paths.logSettings}`,
+      '-cp',
+      classPath,
+      'kafka.Kafka',
+      paths.settings,
+    ],
   });
   try {
-    await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, clusterIdOf(options), nodeId) });
+    await waitUntilReady({
+      process,
+      timeoutMs: readyTimeoutMs,
+      probe: () => probe(address, clusterIdOf(options), nodeId),
+    });
     return serverOf('kafka', address, process);
   } catch (error) {
     await process.stop();

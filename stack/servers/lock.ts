@@ -105,7 +105,11 @@ export function acquireLock(path: string): FileLock {
 const triesPerSecond = 10;
 
 /** Takes the lock, waiting for a live holder up to `timeoutMs`; `onWait` is told of one at once and then every second. */
-export async function waitForLock(path: string, timeoutMs: number, onWait?: (holder: ProcessIdentity | undefined) => void): Promise<FileLock> {
+export async function waitForLock(
+  path: string,
+  timeoutMs: number,
+  onWait?: (holder: ProcessIdentity | undefined) => void,
+): Promise<FileLock> {
   const deadline = Date.now() + timeoutMs;
   for (let tries = 0; ; tries += 1) {
     try {

@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 
 /** How much of a log is read to find its last lines. */
 const tailBytesMax = 64 * 1024;
@@ -29,7 +39,10 @@ export function tailLines(path: string, lines: number, fromOffset = 0): string[]
   const size = existsSync(path) ? statSync(path).size : 0;
   // A log that was cut since the run began is this run's from its start.
   const start = Math.max(fromOffset > size ? 0 : fromOffset, size - tailBytesMax);
-  return readFrom(path, start, tailBytesMax).split('\n').filter((line) => line.trim() !== '').slice(-lines);
+  return readFrom(path, start, tailBytesMax)
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-lines);
 }
 
 /** Moves an overlong log to `<path>.1`. Only before the writer opens it. */

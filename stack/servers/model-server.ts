@@ -24,14 +24,34 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 async function startOnce(options: StartModelServerOptions): Promise<ModelServer> {
   const port = options.port ?? (await choosePort(options.preferredPort));
   const child = await launch({
-    name: 'model-server', command: process.execPath, cwd: root, env: options.env, logFile: join(options.dataDir, 'model-server.log'),
+    name: 'model-server',
+    command: process.execPath,
+    cwd: root,
+    env: options.env,
+    logFile: join(options.dataDir, 'model-server.log'),
     onLaunch: options.onLaunch,
-    args: ['--import', 'tsx', program, '--repository', options.repository, '--host', '127.0.0.1', '--port', String(port)],
+    args: [
+      '--import',
+      'tsx',
+      program,
+      '--repository',
+      options.repository,
+      '--host',
+      '127.0.0.1',
+      '--port',
+      String(port),
+    ],
   });
   try {
     const { address, notLoaded } = await waitUntilReady({
-      process: child, timeoutMs: options.readyTimeoutMs ?? 60_000,
-      probe: async () => findJsonLine(child, (line) => (typeof line['listening'] === 'string' ? { address: line['listening'], notLoaded: line['notLoaded'] as string[] } : undefined)),
+      process: child,
+      timeoutMs: options.readyTimeoutMs ?? 60_000,
+      probe: async () =>
+        findJsonLine(child, (line) =>
+          typeof line['listening'] === 'string'
+            ? { address: line['listening'], notLoaded: line['notLoaded'] as string[] }
+            : undefined,
+        ),
     });
     return { ...serverOf('model-server', address, child), notLoaded };
   } catch (error) {

@@ -68,9 +68,14 @@ export function isPortTaken(error: unknown): boolean {
  * then it is started anew with others. Where it may have no other port than `fixedPort` it is not started while that is taken: whoever
  * has it might answer in its place.
  */
-export async function startOnFreePorts<T>(name: string, fixedPort: number | undefined, start: () => Promise<T>): Promise<T> {
+export async function startOnFreePorts<T>(
+  name: string,
+  fixedPort: number | undefined,
+  start: () => Promise<T>,
+): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
-    if (fixedPort !== undefined && (await tryListen(fixedPort, '127.0.0.1')) === undefined) throw new Error(`${name} cannot start: port ${fixedPort} is taken (EADDRINUSE)`);
+    if (fixedPort !== undefined && (await tryListen(fixedPort, '127.0.0.1')) === undefined)
+      throw new Error(`${name} cannot start: port ${fixedPort} is taken (EADDRINUSE)`);
     try {
       return await start();
     } catch (error) {

@@ -1,4 +1,14 @@
-import { chownSync, existsSync, lchownSync, lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { CommandError, runCommand } from './command.ts';
 
@@ -24,10 +34,16 @@ interface Account {
 const standIns = ['postgres', 'nobody'];
 
 function standInAccounts(): Account[] {
-  const lines = existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':')) : [];
+  const lines = existsSync('/etc/passwd')
+    ? readFileSync('/etc/passwd', 'utf8')
+        .split('\n')
+        .map((line) => line.split(':'))
+    : [];
   return standIns.flatMap((name) => {
     const fields = lines.find((candidate) => candidate[0] === name);
-    return fields !== undefined && Number(fields[2]) > 0 ? [{ name, uid: Number(fields[2]), gid: Number(fields[3]) }] : [];
+    return fields !== undefined && Number(fields[2]) > 0
+      ? [{ name, uid: Number(fields[2]), gid: Number(fields[3]) }]
+      : [];
   });
 }
 
@@ -67,7 +83,17 @@ function inNamespace({ name, uid, gid }: Account): RunAs {
 
 /** With one right of root's, to look past the modes of folders. PostgreSQL wants its programs reachable without it. */
 function withOverride({ name, uid, gid }: Account): RunAs {
-  const flags = ['--reuid', String(uid), '--regid', String(gid), '--clear-groups', '--inh-caps', '+dac_override', '--ambient-caps', '+dac_override'];
+  const flags = [
+    '--reuid',
+    String(uid),
+    '--regid',
+    String(gid),
+    '--clear-groups',
+    '--inh-caps',
+    '+dac_override',
+    '--ambient-caps',
+    '+dac_override',
+  ];
   return {
     title: `as ${name}, past the modes of folders`,
     wrap: (command, args) => ({ command: 'setpriv', args: [...flags, '--', command, ...args] }),
@@ -93,7 +119,11 @@ export function postgresWays(program: string): PostgresWay[] {
   const own: RunAs = { title: 'as this user', wrap: direct, give: () => undefined };
   const isUnix = process.platform !== 'win32';
   const [standIn, ...others] = isUnix ? standInAccounts() : [];
-  if (process.getuid?.() !== 0) return [{ runAs: own }, ...[...others, standIn].slice(0, 1).flatMap((account) => (account ? [{ runAs: inNamespace(account) }] : []))];
+  if (process.getuid?.() !== 0)
+    return [
+      { runAs: own },
+      ...[...others, standIn].slice(0, 1).flatMap((account) => (account ? [{ runAs: inNamespace(account) }] : [])),
+    ];
   if (standIn === undefined) return [];
   return [
     ...[standIn, ...others, ...ownerOf(program)].map((account) => ({ runAs: as(account) })),
@@ -107,15 +137,22 @@ export function postgresWays(program: string): PostgresWay[] {
 const tryTimeoutMs = 20_000;
 
 /** Why PostgreSQL cannot run in this way with data in that folder; undefined when it can. Its own program looks, and writes nothing. */
-export async function whyNot(runAs: RunAs, initdb: string, folder: string, env: NodeJS.ProcessEnv | undefined): Promise<string | undefined> {
+export async function whyNot(
+  runAs: RunAs,
+  initdb: string,
+  folder: string,
+  env: NodeJS.ProcessEnv | undefined,
+): Promise<string | undefined> {
   const trial = join(folder, `trial-${process.pid}`);
   try {
     mkdirSync(trial, { mode: 0o700 });
     runAs.give(trial);
     // The account must pass all folders above its data, which the program alone does not look at before it writes.
-    const script = 'if ! cd "$1" || ! : > written; then echo "it cannot write in $1"; exit 1; fi; exec "$2" --show "--pgdata=$1"';
+    const script =
+      'if ! cd "$1" || ! : > written; then echo "it cannot write in $1"; exit 1; fi; exec "$2" --show "--pgdata=$1"';
     const { command, args } = runAs.wrap('/bin/sh', ['-c', script, 'headrace', trial, initdb]);
-    const shell = process.platform === 'win32' ? { command: initdb, args: ['--show', `--pgdata=${trial}`] } : { command, args };
+    const shell =
+      process.platform === 'win32' ? { command: initdb, args: ['--show', `--pgdata=${trial}`] } : { command, args };
     await runCommand({ ...shell, timeoutMs: tryTimeoutMs, uid: runAs.uid, gid: runAs.gid, env, cwd: '/' });
     return undefined;
   } catch (error) {

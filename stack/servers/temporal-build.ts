@@ -34,8 +34,21 @@ export async function buildTemporal({ folder, version, onProgress, env, signal }
     // Compiling is most of the work, so its share tells what a slower machine will take.
     const expectedMs = Math.max(buildExpectedMs, (elapsedMs * total) / Math.max(1, packages));
     const step = { server: 'temporal', elapsedMs, expectedMs: packages === 0 ? buildExpectedMs : expectedMs } as const;
-    if (packages === 0) onProgress?.({ ...step, what: 'building the Temporal server with Go: downloading modules', done: modules, unit: 'modules' });
-    else onProgress?.({ ...step, what: 'building the Temporal server with Go: compiling', done: packages, total, unit: 'packages' });
+    if (packages === 0)
+      onProgress?.({
+        ...step,
+        what: 'building the Temporal server with Go: downloading modules',
+        done: modules,
+        unit: 'modules',
+      });
+    else
+      onProgress?.({
+        ...step,
+        what: 'building the Temporal server with Go: compiling',
+        done: packages,
+        total,
+        unit: 'packages',
+      });
   };
   report();
   const timer = setInterval(report, 1_000);
@@ -48,8 +61,15 @@ export async function buildTemporal({ folder, version, onProgress, env, signal }
       signal,
       env: {
         ...env,
-        GOMODCACHE: join(work, 'mod'), GOCACHE: join(work, 'cache'), GOTMPDIR: work, GOBIN: join(work, 'bin'), GOPATH: work,
-        GOFLAGS: '-modcacherw', GOOS: '', GOARCH: '', CGO_ENABLED: '0',
+        GOMODCACHE: join(work, 'mod'),
+        GOCACHE: join(work, 'cache'),
+        GOTMPDIR: work,
+        GOBIN: join(work, 'bin'),
+        GOPATH: work,
+        GOFLAGS: '-modcacherw',
+        GOOS: '',
+        GOARCH: '',
+        CGO_ENABLED: '0',
       },
       onLine: (line) => {
         if (line.startsWith('go: downloading')) modules += 1;

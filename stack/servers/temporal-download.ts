@@ -35,14 +35,24 @@ async function describeRelease(baseUrl: string, version: string, signal?: AbortS
   });
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
   const info = (await response.json()) as Partial<ReleaseInfo>;
-  if (typeof info.archiveUrl !== 'string' || typeof info.fileToExtract !== 'string' || /[/\\]/.test(info.fileToExtract)) {
+  if (
+    typeof info.archiveUrl !== 'string' ||
+    typeof info.fileToExtract !== 'string' ||
+    /[/\\]/.test(info.fileToExtract)
+  ) {
     throw new Error(`${url} did not describe a release`);
   }
   return { archiveUrl: info.archiveUrl, fileToExtract: info.fileToExtract };
 }
 
 /** Downloads a release archive and unpacks the program into the folder. Rejects within seconds when there is no way out. */
-export async function downloadTemporal({ folder, version, baseUrl = 'https://temporal.download', onProgress, signal }: DownloadTemporalOptions): Promise<void> {
+export async function downloadTemporal({
+  folder,
+  version,
+  baseUrl = 'https://temporal.download',
+  onProgress,
+  signal,
+}: DownloadTemporalOptions): Promise<void> {
   const startedAt = Date.now();
   const info = await describeRelease(baseUrl, version, signal);
   const signals = [AbortSignal.timeout(archiveTimeoutMs), ...(signal === undefined ? [] : [signal])];
@@ -61,8 +71,12 @@ export async function downloadTemporal({ folder, version, baseUrl = 'https://tem
         if (Date.now() - reportedAt >= 1_000) {
           reportedAt = Date.now();
           onProgress?.({
-            server: 'temporal', what: 'downloading the Temporal server', done: megabytes(received),
-            total: length > 0 ? megabytes(length) : undefined, unit: 'MB', elapsedMs: Date.now() - startedAt,
+            server: 'temporal',
+            what: 'downloading the Temporal server',
+            done: megabytes(received),
+            total: length > 0 ? megabytes(length) : undefined,
+            unit: 'MB',
+            elapsedMs: Date.now() - startedAt,
           });
         }
         yield chunk;

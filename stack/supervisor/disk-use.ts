@@ -28,6 +28,8 @@ export async function diskUseBytes(folder: string): Promise<number> {
 
 /** The parts of a folder by the space they take, largest first. */
 export async function largestParts(folder: string): Promise<{ name: string; bytes: number }[]> {
-  const parts = await Promise.all((await readdir(folder)).map(async (name) => ({ name, bytes: await bytesOf(join(folder, name)) })));
+  const parts = await Promise.all(
+    (await readdir(folder)).map(async (name) => ({ name, bytes: await bytesOf(join(folder, name)) })),
+  );
   return parts.sort((a, b) => b.bytes - a.bytes);
 }

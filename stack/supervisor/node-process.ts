@@ -30,14 +30,19 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Starts one of our own processes and waits for its ready line: one JSON object with `"ready": true` on standard output. */
 export async function startNodeProcess(options: NodeProcessOptions): Promise<Running> {
   const child = await launch({
-    name: options.name, command: process.execPath, args: nodeArgs(options.main), cwd: root,
+    name: options.name,
+    command: process.execPath,
+    args: nodeArgs(options.main),
+    cwd: root,
     // Its output goes to a file: libraries that colour theirs without looking are asked not to (Temporal's native part is one).
     env: { ...nodeEnv, ...options.env, NO_COLOR: '1', FORCE_COLOR: undefined },
-    logFile: options.logFile, onLaunch: options.onLaunch,
+    logFile: options.logFile,
+    onLaunch: options.onLaunch,
   });
   try {
     const line = await waitUntilReady({
-      process: child, timeoutMs: options.readyTimeoutMs ?? 60_000,
+      process: child,
+      timeoutMs: options.readyTimeoutMs ?? 60_000,
       probe: async () => findJsonLine(child, (found) => (found['ready'] === true ? found : undefined)),
     });
     options.onReady?.(line);

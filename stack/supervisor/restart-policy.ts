@@ -7,7 +7,12 @@ export interface RestartPolicy {
   windowMs: number;
 }
 
-export const defaultRestartPolicy: RestartPolicy = { delayMsMin: 500, delayMsMax: 10_000, deathsMax: 5, windowMs: 5 * 60_000 };
+export const defaultRestartPolicy: RestartPolicy = {
+  delayMsMin: 500,
+  delayMsMax: 10_000,
+  deathsMax: 5,
+  windowMs: 5 * 60_000,
+};
 
 /**
  * How long to wait before the next start; undefined means give up.

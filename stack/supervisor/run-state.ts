@@ -53,10 +53,11 @@ function readRecorded(file: string): RecordedProcess[] {
 export async function endLeftovers(file: string, graceMs = 10_000): Promise<string[]> {
   const found = readRecorded(file).filter(isAlive);
   for (const leftover of found) signalGroup(leftover.pid, 'SIGTERM');
-  for (const deadline = Date.now() + graceMs; Date.now() < deadline && found.some(isAlive);) await delay(50);
+  for (const deadline = Date.now() + graceMs; Date.now() < deadline && found.some(isAlive); ) await delay(50);
   for (const leftover of found.filter(isAlive)) signalGroup(leftover.pid, 'SIGKILL');
-  for (const deadline = Date.now() + 5_000; found.some(isAlive);) {
-    if (Date.now() > deadline) throw new Error(`process ${found.find(isAlive)?.pid} of an earlier run does not end: end it, then start again`);
+  for (const deadline = Date.now() + 5_000; found.some(isAlive); ) {
+    if (Date.now() > deadline)
+      throw new Error(`process ${found.find(isAlive)?.pid} of an earlier run does not end: end it, then start again`);
     await delay(50);
   }
   rmSync(file, { force: true });

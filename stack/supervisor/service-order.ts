@@ -7,7 +7,8 @@ export function assertStartable(services: readonly Service[]): void {
   const settled = new Set<string>();
   const visit = (service: Service, path: string[]): void => {
     if (settled.has(service.name)) return;
-    if (path.includes(service.name)) throw new Error(`services need each other in a circle: ${[...path, service.name].join(' -> ')}`);
+    if (path.includes(service.name))
+      throw new Error(`services need each other in a circle: ${[...path, service.name].join(' -> ')}`);
     for (const need of service.needs) {
       const needed = byName.get(need);
       if (needed === undefined) throw new Error(`service ${service.name} needs ${need}, which does not exist`);

@@ -90,7 +90,8 @@ export class ServiceRunner {
       running = await this.service.start((pid) => this.#setPid(pid));
     } catch (error) {
       this.#setPid(undefined);
-      if (this.#stopRequest.signal.aborted) throw new StoppedError(`${name} was not started: stopping`, { cause: error });
+      if (this.#stopRequest.signal.aborted)
+        throw new StoppedError(`${name} was not started: stopping`, { cause: error });
       throw error;
     }
     if (running === undefined) return this.#become('finished');

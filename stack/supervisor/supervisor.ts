@@ -37,7 +37,12 @@ export class Supervisor {
   #stopping: Promise<void> | undefined;
 
   constructor(options: SupervisorOptions) {
-    const { services, onEvent = () => undefined, onPid = () => undefined, restartPolicy: policy = defaultRestartPolicy } = options;
+    const {
+      services,
+      onEvent = () => undefined,
+      onPid = () => undefined,
+      restartPolicy: policy = defaultRestartPolicy,
+    } = options;
     assertStartable(services);
     this.#services = services;
     this.#stopTimeoutMs = options.stopTimeoutMs ?? 9_000;
@@ -46,13 +51,20 @@ export class Supervisor {
       giveUp = reject;
     });
     this.failed.catch(() => undefined);
-    this.#runners = new Map(services.map((service) => [service.name, new ServiceRunner({
-      service, policy, onEvent,
-      onPid: (pid) => onPid(service.name, pid),
-      onFailed: (reason) => {
-        if (service.essential !== false) giveUp(new Error(`${service.name} ${reason}`));
-      },
-    })]));
+    this.#runners = new Map(
+      services.map((service) => [
+        service.name,
+        new ServiceRunner({
+          service,
+          policy,
+          onEvent,
+          onPid: (pid) => onPid(service.name, pid),
+          onFailed: (reason) => {
+            if (service.essential !== false) giveUp(new Error(`${service.name} ${reason}`));
+          },
+        }),
+      ]),
+    );
   }
 
   /** Resolves when everything is ready. Rejects with the first failure; the caller then stops what did start. */
@@ -61,13 +73,15 @@ export class Supervisor {
     const startOf = (service: Service): Promise<void> => {
       const known = starts.get(service.name);
       if (known !== undefined) return known;
-      const started = Promise.all(service.needs.map((need) => startOf(this.#runner(need).service))).then(() => {
-        if (this.#stopping !== undefined) throw new StoppedError('stopping');
-        return this.#runner(service.name).start();
-      }).catch((error: unknown) => {
-        // A service that was stopped by itself meanwhile (the generator at the disk limit) is no reason to stop the others.
-        if (!(error instanceof StoppedError) || this.#stopping !== undefined) throw error;
-      });
+      const started = Promise.all(service.needs.map((need) => startOf(this.#runner(need).service)))
+        .then(() => {
+          if (this.#stopping !== undefined) throw new StoppedError('stopping');
+          return this.#runner(service.name).start();
+        })
+        .catch((error: unknown) => {
+          // A service that was stopped by itself meanwhile (the generator at the disk limit) is no reason to stop the others.
+          if (!(error instanceof StoppedError) || this.#stopping !== undefined) throw error;
+        });
       starts.set(service.name, started);
       return started;
     };
@@ -91,7 +105,12 @@ export class Supervisor {
   }
 
   status(): ServiceStatus[] {
-    return [...this.#runners.values()].map(({ service, state, pid, logFile }) => ({ name: service.name, state, pid, logFile }));
+    return [...this.#runners.values()].map(({ service, state, pid, logFile }) => ({
+      name: service.name,
+      state,
+      pid,
+      logFile,
+    }));
   }
 
   #runner(name: string): ServiceRunner {

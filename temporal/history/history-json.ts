@@ -17,8 +17,12 @@ interface ProtoJson {
 function historyJson() {
   const here = createRequire(import.meta.url);
   const fromProto = createRequire(here.resolve('@temporalio/proto'));
-  const { patchProtobufRoot } = fromProto('@temporalio/proto/lib/patch-protobuf-root') as { patchProtobufRoot(root: unknown): { lookupType(name: string): unknown } };
-  const type = patchProtobufRoot(fromProto('@temporalio/proto')).lookupType('temporal.api.history.v1.History') as { fromObject(history: History): unknown };
+  const { patchProtobufRoot } = fromProto('@temporalio/proto/lib/patch-protobuf-root') as {
+    patchProtobufRoot(root: unknown): { lookupType(name: string): unknown };
+  };
+  const type = patchProtobufRoot(fromProto('@temporalio/proto')).lookupType('temporal.api.history.v1.History') as {
+    fromObject(history: History): unknown;
+  };
   return { type, json: fromProto('protobufjs/ext/protojson') as ProtoJson };
 }
 

@@ -29,13 +29,18 @@ export function isFileName(text: string): boolean {
 export function readHistoryFile(file: string): Recorded {
   const json = readJson(file) as { events?: Record<string, unknown>[] };
   if (typeof json !== 'object' || json === null || !Array.isArray(json.events) || json.events.length === 0) {
-    throw new Error(`${file} is no workflow history: it has no list "events"; export one with: temporal workflow show --workflow-id ID --output json`);
+    throw new Error(
+      `${file} is no workflow history: it has no list "events"; export one with: temporal workflow show --workflow-id ID --output json`,
+    );
   }
   let history: History;
   try {
     history = historyFromJson({ events: json.events.map(withLongEventType) });
   } catch (error) {
-    throw new Error(`${file} cannot be read as a raw history (${messageOf(error)}); export it raw, with payloads as they are stored`, { cause: error });
+    throw new Error(
+      `${file} cannot be read as a raw history (${messageOf(error)}); export it raw, with payloads as they are stored`,
+      { cause: error },
+    );
   }
   const started = checkEvents(history, file);
   return { history, workflowId: started.workflowId || undefined };
@@ -48,15 +53,24 @@ export async function fetchHistory(id: string, runId: string | undefined, config
   const where = `namespace "${namespace}" of Temporal at ${address}`;
   const client = await connectTemporal(config);
   try {
-    const history = await client.withDeadline(Date.now() + fetchTimeoutMs, () => client.workflow.getHandle(workflowId, runId).fetchHistory());
+    const history = await client.withDeadline(Date.now() + fetchTimeoutMs, () =>
+      client.workflow.getHandle(workflowId, runId).fetchHistory(),
+    );
     checkEvents(history, `workflow "${workflowId}"`);
     return { history, workflowId };
   } catch (error) {
     if (!isGrpcServiceError(error)) throw error;
-    if (error.code !== status.NOT_FOUND) throw new Error(`the history of "${workflowId}" cannot be read from ${where}: ${error.details}`, { cause: error });
-    if (/^namespace /i.test(error.details)) throw new Error(`there is no ${where}; check TEMPORAL_NAMESPACE`, { cause: error });
+    if (error.code !== status.NOT_FOUND)
+      throw new Error(`the history of "${workflowId}" cannot be read from ${where}: ${error.details}`, {
+        cause: error,
+      });
+    if (/^namespace /i.test(error.details))
+      throw new Error(`there is no ${where}; check TEMPORAL_NAMESPACE`, { cause: error });
     const run = runId ? ` with run id "${runId}"` : '';
-    throw new Error(`there is no workflow "${workflowId}"${run} in ${where}, or it is older than the namespace's retention; check the id, TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE`, { cause: error });
+    throw new Error(
+      `there is no workflow "${workflowId}"${run} in ${where}, or it is older than the namespace's retention; check the id, TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE`,
+      { cause: error },
+    );
   } finally {
     await client.connection.close();
   }
@@ -95,10 +109,15 @@ function checkEvents({ events }: History, what: string) {
   });
   const type = started.workflowType?.name ?? '';
   const ours: string[] = Object.values(workflowNames);
-  if (!ours.includes(type)) throw new Error(`${what} is the history of a workflow "${type}", which is none of Headrace's: ${ours.join(', ')}`);
-  const encodings = (started.input?.payloads ?? []).map(({ metadata }) => Buffer.from(metadata?.['encoding'] ?? []).toString());
+  if (!ours.includes(type))
+    throw new Error(`${what} is the history of a workflow "${type}", which is none of Headrace's: ${ours.join(', ')}`);
+  const encodings = (started.input?.payloads ?? []).map(({ metadata }) =>
+    Buffer.from(metadata?.['encoding'] ?? []).toString(),
+  );
   if (encodings.includes('') || (type === workflowNames.processBatch && encodings[1] === 'json/plain')) {
-    throw new Error(`${what} was decoded when it was exported, so its payloads are text for people; export it raw: without --codec-endpoint, in the Web UI as "encoded"`);
+    throw new Error(
+      `${what} was decoded when it was exported, so its payloads are text for people; export it raw: without --codec-endpoint, in the Web UI as "encoded"`,
+    );
   }
   return started;
 }

@@ -15,7 +15,10 @@ const closings: [keyof HistoryEvent, Run['status']][] = [
 ];
 
 /** Groups the events of a history into steps, decoded. `calls` adds what local activities were called with. */
-export async function readRun(history: History, { readable, calls, workflowId }: { readable: Readable; calls: ReadonlyMap<number, Call>; workflowId?: string }): Promise<Run> {
+export async function readRun(
+  history: History,
+  { readable, calls, workflowId }: { readable: Readable; calls: ReadonlyMap<number, Call>; workflowId?: string },
+): Promise<Run> {
   const events = history.events ?? [];
   const reader = new StepReader(readable, calls);
   for (const event of events) await reader.take(event);
@@ -24,9 +27,14 @@ export async function readRun(history: History, { readable, calls, workflowId }:
   const status = closings.find(([attributes]) => last[attributes])?.[1] ?? 'open';
   const startedAtMs = timeMs(events[0]!.eventTime);
   return {
-    workflowId, runId: started.originalExecutionRunId || undefined, type: started.workflowType?.name ?? '', status, startedAtMs,
+    workflowId,
+    runId: started.originalExecutionRunId || undefined,
+    type: started.workflowType?.name ?? '',
+    status,
+    startedAtMs,
     durationMs: status === 'open' ? undefined : durationOf(startedAtMs, timeMs(last.eventTime)),
-    events: events.length, steps: reader.steps,
+    events: events.length,
+    steps: reader.steps,
   };
 }
 
@@ -43,8 +51,20 @@ class StepReader {
 
   async take(event: HistoryEvent): Promise<void> {
     const taken =
-      (await this.#workflow(event)) || (await this.#marker(event)) || (await this.#activity(event)) || (await this.#message(event)) || this.#timer(event) || this.#task(event);
-    if (!taken) this.#add(event, 'event', Object.keys(event).find((name) => name.endsWith('EventAttributes'))?.replace('EventAttributes', '') ?? 'unknown');
+      (await this.#workflow(event)) ||
+      (await this.#marker(event)) ||
+      (await this.#activity(event)) ||
+      (await this.#message(event)) ||
+      this.#timer(event) ||
+      this.#task(event);
+    if (!taken)
+      this.#add(
+        event,
+        'event',
+        Object.keys(event)
+          .find((name) => name.endsWith('EventAttributes'))
+          ?.replace('EventAttributes', '') ?? 'unknown',
+      );
   }
 
   #add(event: HistoryEvent, kind: StepKind, name: string, more: Partial<Step> = {}): Step {
@@ -65,19 +85,30 @@ class StepReader {
     const started = event.workflowExecutionStartedEventAttributes;
     if (started) {
       const summary = await this.#summary(event);
-      this.#add(event, 'started', started.workflowType?.name ?? '', { summary, input: await this.readable.all(started.input) });
+      this.#add(event, 'started', started.workflowType?.name ?? '', {
+        summary,
+        input: await this.readable.all(started.input),
+      });
       return true;
     }
     const attributes = event.upsertWorkflowSearchAttributesEventAttributes;
     if (attributes) {
-      const entries = Object.entries(attributes.searchAttributes?.indexedFields ?? {}).map(async ([name, payload]) => [name, await this.readable.one(payload as Payload)] as const);
+      const entries = Object.entries(attributes.searchAttributes?.indexedFields ?? {}).map(
+        async ([name, payload]) => [name, await this.readable.one(payload as Payload)] as const,
+      );
       this.#add(event, 'search attributes', 'set', { input: [Object.fromEntries(await Promise.all(entries))] });
       return true;
     }
     const closing = closings.find(([name]) => event[name]);
     if (!closing) return false;
-    const { result, failure } = event[closing[0]] as { result?: Parameters<Readable['all']>[0]; failure?: Parameters<Readable['failure']>[0] };
-    this.#add(event, 'closed', closing[1], { result: await this.readable.first(result), failure: this.readable.failure(failure) });
+    const { result, failure } = event[closing[0]] as {
+      result?: Parameters<Readable['all']>[0];
+      failure?: Parameters<Readable['failure']>[0];
+    };
+    this.#add(event, 'closed', closing[1], {
+      result: await this.readable.first(result),
+      failure: this.readable.failure(failure),
+    });
     return true;
   }
 
@@ -86,13 +117,25 @@ class StepReader {
     if (!marker) return false;
     const local = localMarkerOf(event);
     if (!local) {
-      this.#add(event, marker.markerName === 'core_patch' ? 'patch' : 'event', marker.markerName ?? 'marker', { input: await this.readable.all(marker.details?.['data']) });
+      this.#add(event, marker.markerName === 'core_patch' ? 'patch' : 'event', marker.markerName ?? 'marker', {
+        input: await this.readable.all(marker.details?.['data']),
+      });
       return true;
     }
     const { seq, attempt, activity_type: name, complete_time: ended } = local;
-    const step = this.#add(event, 'local activity', name, { summary: await this.#summary(event), attempt, result: await this.readable.first(marker.details?.['result']), failure: this.readable.failure(marker.failure) });
+    const step = this.#add(event, 'local activity', name, {
+      summary: await this.#summary(event),
+      attempt,
+      result: await this.readable.first(marker.details?.['result']),
+      failure: this.readable.failure(marker.failure),
+    });
     const call = this.calls.get(seq);
-    if (call) Object.assign(step, { atMs: call.atMs, durationMs: durationOf(call.atMs, timeMs(ended)), input: call.args.map((arg) => this.readable.value(arg)) });
+    if (call)
+      Object.assign(step, {
+        atMs: call.atMs,
+        durationMs: durationOf(call.atMs, timeMs(ended)),
+        input: call.args.map((arg) => this.readable.value(arg)),
+      });
     return true;
   }
 
@@ -100,7 +143,10 @@ class StepReader {
     const scheduled = event.activityTaskScheduledEventAttributes;
     if (scheduled) {
       const [summary, input] = [await this.#summary(event), await this.readable.all(scheduled.input)];
-      this.#byEvent.set(Number(event.eventId), this.#add(event, 'activity', scheduled.activityType?.name ?? '', { summary, input, open: true }));
+      this.#byEvent.set(
+        Number(event.eventId),
+        this.#add(event, 'activity', scheduled.activityType?.name ?? '', { summary, input, open: true }),
+      );
       return true;
     }
     const started = event.activityTaskStartedEventAttributes;
@@ -110,28 +156,47 @@ class StepReader {
       return true;
     }
     const completed = event.activityTaskCompletedEventAttributes;
-    if (completed) return this.#end(this.#byEvent.get(Number(completed.scheduledEventId)), event, { result: await this.readable.first(completed.result) });
+    if (completed)
+      return this.#end(this.#byEvent.get(Number(completed.scheduledEventId)), event, {
+        result: await this.readable.first(completed.result),
+      });
     const failed = event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes;
-    if (failed) return this.#end(this.#byEvent.get(Number(failed.scheduledEventId)), event, { failure: this.readable.failure(failed.failure) });
+    if (failed)
+      return this.#end(this.#byEvent.get(Number(failed.scheduledEventId)), event, {
+        failure: this.readable.failure(failed.failure),
+      });
     const canceled = event.activityTaskCanceledEventAttributes;
-    if (canceled) return this.#end(this.#byEvent.get(Number(canceled.scheduledEventId)), event, { failure: { message: 'canceled' } });
-    return event.activityTaskCancelRequestedEventAttributes !== undefined && event.activityTaskCancelRequestedEventAttributes !== null;
+    if (canceled)
+      return this.#end(this.#byEvent.get(Number(canceled.scheduledEventId)), event, {
+        failure: { message: 'canceled' },
+      });
+    return (
+      event.activityTaskCancelRequestedEventAttributes !== undefined &&
+      event.activityTaskCancelRequestedEventAttributes !== null
+    );
   }
 
   async #message(event: HistoryEvent): Promise<boolean> {
     const accepted = event.workflowExecutionUpdateAcceptedEventAttributes;
     if (accepted) {
       const { input } = accepted.acceptedRequest ?? {};
-      this.#byEvent.set(Number(event.eventId), this.#add(event, 'update', input?.name ?? '', { input: await this.readable.all(input?.args), open: true }));
+      this.#byEvent.set(
+        Number(event.eventId),
+        this.#add(event, 'update', input?.name ?? '', { input: await this.readable.all(input?.args), open: true }),
+      );
       return true;
     }
     const completed = event.workflowExecutionUpdateCompletedEventAttributes;
     if (completed) {
       const { success, failure } = completed.outcome ?? {};
-      return this.#end(this.#byEvent.get(Number(completed.acceptedEventId)), event, { result: await this.readable.first(success), failure: this.readable.failure(failure) });
+      return this.#end(this.#byEvent.get(Number(completed.acceptedEventId)), event, {
+        result: await this.readable.first(success),
+        failure: this.readable.failure(failure),
+      });
     }
     const signaled = event.workflowExecutionSignaledEventAttributes;
-    if (signaled) this.#add(event, 'signal', signaled.signalName ?? '', { input: await this.readable.all(signaled.input) });
+    if (signaled)
+      this.#add(event, 'signal', signaled.signalName ?? '', { input: await this.readable.all(signaled.input) });
     return Boolean(signaled);
   }
 
@@ -139,7 +204,10 @@ class StepReader {
     const started = event.timerStartedEventAttributes;
     if (started) {
       const { seconds, nanos } = started.startToFireTimeout ?? {};
-      this.#timers.set(started.timerId!, this.#add(event, 'timer', `${Number(seconds ?? 0) * 1_000 + (nanos ?? 0) / 1e6} ms`, { open: true }));
+      this.#timers.set(
+        started.timerId!,
+        this.#add(event, 'timer', `${Number(seconds ?? 0) * 1_000 + (nanos ?? 0) / 1e6} ms`, { open: true }),
+      );
       return true;
     }
     const fired = event.timerFiredEventAttributes;
@@ -158,9 +226,16 @@ class StepReader {
     const completed = event.workflowTaskCompletedEventAttributes;
     if (completed) return this.#end(this.#byEvent.get(Number(completed.startedEventId)), event);
     const failed = event.workflowTaskFailedEventAttributes;
-    if (failed) return this.#end(this.#byEvent.get(Number(failed.startedEventId)), event, { failure: this.readable.failure(failed.failure) });
+    if (failed)
+      return this.#end(this.#byEvent.get(Number(failed.startedEventId)), event, {
+        failure: this.readable.failure(failed.failure),
+      });
     const timedOut = event.workflowTaskTimedOutEventAttributes;
-    return timedOut ? this.#end(this.#byEvent.get(Number(timedOut.startedEventId)), event, { failure: { message: 'timed out: the worker was gone or too slow' } }) : false;
+    return timedOut
+      ? this.#end(this.#byEvent.get(Number(timedOut.startedEventId)), event, {
+          failure: { message: 'timed out: the worker was gone or too slow' },
+        })
+      : false;
   }
 
   async #summary(event: HistoryEvent): Promise<string | undefined> {

@@ -51,6 +51,10 @@ export class Readable {
 
   failure(failure: Failure | null | undefined): ReadableFailure | undefined {
     if (!failure) return undefined;
-    return { message: failure.message || 'no message', type: failure.applicationFailureInfo?.type || undefined, cause: this.failure(failure.cause) };
+    return {
+      message: failure.message || 'no message',
+      type: failure.applicationFailureInfo?.type || undefined,
+      cause: this.failure(failure.cause),
+    };
   }
 }

@@ -1,6 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { IllegalStateError, type DataConverter } from '@temporalio/common';
-import { bundleWorkflowCode, DefaultLogger, makeTelemetryFilterString, Runtime, Worker, type InjectedSinks, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  makeTelemetryFilterString,
+  Runtime,
+  Worker,
+  type InjectedSinks,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
 import { preloadModules, workflowsPath } from '../workflow-bundle.ts';
 import { localMarkerOf, type History, type HistoryEvent } from './history-json.ts';
 import type { Call, ReplaySinks } from './watch-run.ts';
@@ -28,7 +36,10 @@ function quietRuntime(): void {
   if (installed) return;
   installed = true;
   try {
-    Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) } } });
+    Runtime.install({
+      logger: new DefaultLogger('ERROR'),
+      telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) } },
+    });
   } catch (error) {
     // Whoever set the SDK up before in this process keeps that.
     if (!(error instanceof IllegalStateError)) throw error;
@@ -36,14 +47,27 @@ function quietRuntime(): void {
 }
 
 /** Runs today's workflow code against a history, with every result taken from it: no activity runs. */
-export async function replayHistory(history: History, { workflowId, dataConverter }: { workflowId?: string; dataConverter: DataConverter }): Promise<Replayed> {
+export async function replayHistory(
+  history: History,
+  { workflowId, dataConverter }: { workflowId?: string; dataConverter: DataConverter },
+): Promise<Replayed> {
   quietRuntime();
   const calls = new Map<number, Call>();
   const sinks: InjectedSinks<ReplaySinks> = {
     replay: { called: { fn: (_, call) => void calls.set(call.seq, call), callDuringReplay: true } },
   };
-  bundle ??= bundleWorkflowCode({ workflowsPath, preloadModules, workflowInterceptorModules: [watchRunPath], logger: Runtime.instance().logger });
-  const options = { workflowBundle: await bundle, dataConverter, sinks, interceptors: { workflowModules: [watchRunPath] } };
+  bundle ??= bundleWorkflowCode({
+    workflowsPath,
+    preloadModules,
+    workflowInterceptorModules: [watchRunPath],
+    logger: Runtime.instance().logger,
+  });
+  const options = {
+    workflowBundle: await bundle,
+    dataConverter,
+    sinks,
+    interceptors: { workflowModules: [watchRunPath] },
+  };
   try {
     await Worker.runReplayHistory(options, history, workflowId);
     return { verdict: { replays: true }, calls };

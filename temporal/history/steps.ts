@@ -1,6 +1,17 @@
 import type { ReadableFailure } from './readable-value.ts';
 
-export type StepKind = 'started' | 'workflow task' | 'local activity' | 'activity' | 'timer' | 'update' | 'signal' | 'search attributes' | 'patch' | 'closed' | 'event';
+export type StepKind =
+  | 'started'
+  | 'workflow task'
+  | 'local activity'
+  | 'activity'
+  | 'timer'
+  | 'update'
+  | 'signal'
+  | 'search attributes'
+  | 'patch'
+  | 'closed'
+  | 'event';
 
 /** One thing that a run did or that was done to it, made of one or more events. */
 export interface Step {

@@ -1,4 +1,9 @@
-import { proxySinks, type ActivityInput, type LocalActivityInput, type WorkflowInterceptors } from '@temporalio/workflow';
+import {
+  proxySinks,
+  type ActivityInput,
+  type LocalActivityInput,
+  type WorkflowInterceptors,
+} from '@temporalio/workflow';
 
 /** Runs inside the workflow while it is replayed, and changes nothing about it. */
 

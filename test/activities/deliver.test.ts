@@ -6,9 +6,18 @@ import { paymentsPipeline } from '../live/payments.ts';
 import { until } from '../live/wait.ts';
 import { Rig, type FakeDeliver, type RigOptions } from './rig.ts';
 
-const model: RigOptions['model'] = { rowsMax: () => Promise.resolve(Infinity), predict: (_pipeline, _features, rows) => Promise.resolve({ version: '1', predictions: new Float32Array(rows) }) };
+const model: RigOptions['model'] = {
+  rowsMax: () => Promise.resolve(Infinity),
+  predict: (_pipeline, _features, rows) => Promise.resolve({ version: '1', predictions: new Float32Array(rows) }),
+};
 const rigOf = (amounts: readonly number[], deliver: FakeDeliver, deliveriesMax?: number) =>
-  new Rig({ pipeline: paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard'] }), amounts, model, deliver, deliveriesMax });
+  new Rig({
+    pipeline: paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard'] }),
+    amounts,
+    model,
+    deliver,
+    deliveriesMax,
+  });
 
 /** A sink that keeps rows by offset, all of a call or none, and refuses calls with an amount that `refuse` says. */
 function keepingSink(refuse: (amount: number) => boolean) {
@@ -16,7 +25,8 @@ function keepingSink(refuse: (amount: number) => boolean) {
   const calls: number[] = [];
   const deliver: FakeDeliver = ({ rows }) => {
     calls.push(rows.length);
-    if (rows.some(({ event }) => refuse(event['amount'] as number))) return Promise.reject(new HeadraceError('SINK_REFUSED_ROW', 'SQLSTATE 23514'));
+    if (rows.some(({ event }) => refuse(event['amount'] as number)))
+      return Promise.reject(new HeadraceError('SINK_REFUSED_ROW', 'SQLSTATE 23514'));
     for (const { offset, event } of rows) kept.set(offset, event['amount'] as number);
     return Promise.resolve();
   };
@@ -31,9 +41,14 @@ describe('rows that a sink refuses', () => {
     const rig = rigOf(amounts, sink.deliver);
     const { worker, decisions } = await rig.score();
     expect(await worker.deliver('dashboard', decisions.header.id)).toBe(3);
-    expect([...sink.kept]).toEqual([[4, 5], [5, 6], [7, 8]]);
-    expect(rig.deadLetters.map(({ record, rejection }) => [record.offset, rejection.index, rejection.step, rejection.code])).toEqual(
-      [0, 1, 2, 3, 6].map((offset) => [offset, offset, 'deliver', 'SINK_REFUSED_ROW']));
+    expect([...sink.kept]).toEqual([
+      [4, 5],
+      [5, 6],
+      [7, 8],
+    ]);
+    expect(
+      rig.deadLetters.map(({ record, rejection }) => [record.offset, rejection.index, rejection.step, rejection.code]),
+    ).toEqual([0, 1, 2, 3, 6].map((offset) => [offset, offset, 'deliver', 'SINK_REFUSED_ROW']));
     expect(rig.deliveries).toEqual(['ok']);
   });
 
@@ -43,7 +58,11 @@ describe('rows that a sink refuses', () => {
     const rig = rigOf([1, 2, 3, 4], sink.deliver);
     const { worker, decisions } = await rig.score();
     await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toMatchObject({
-      type: 'SINK_WRONG', nonRetryable: false, message: expect.stringContaining('sink "dashboard" refuses all rows of a batch, and has taken none yet that could show whose fault it is, so the sink is what is wrong: SQLSTATE 23514') as string,
+      type: 'SINK_WRONG',
+      nonRetryable: false,
+      message: expect.stringContaining(
+        'sink "dashboard" refuses all rows of a batch, and has taken none yet that could show whose fault it is, so the sink is what is wrong: SQLSTATE 23514',
+      ) as string,
     });
     expect(rig.deadLetters).toEqual([]);
     isWrong = false;
@@ -57,15 +76,21 @@ describe('rows that a sink refuses', () => {
     const sink = keepingSink(() => true);
     const rig = rigOf([1, 2, 3, 4], sink.deliver);
     const { worker, decisions } = await rig.score();
-    for (let i = 0; i < 3; i++) await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toThrow('refuses all');
+    for (let i = 0; i < 3; i++)
+      await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toThrow('refuses all');
     const calls = sink.calls.length;
-    await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toThrow('breaker is open: sink "dashboard" refuses all rows of a batch');
+    await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toThrow(
+      'breaker is open: sink "dashboard" refuses all rows of a batch',
+    );
     expect(sink.calls).toHaveLength(calls);
   });
 
   test('are found in about as many calls as halving takes', async () => {
     const sink = keepingSink((amount) => amount === 300);
-    const rig = rigOf(Array.from({ length: 512 }, (_, i) => i), sink.deliver);
+    const rig = rigOf(
+      Array.from({ length: 512 }, (_, i) => i),
+      sink.deliver,
+    );
     const { worker, decisions } = await rig.score();
     expect(await worker.deliver('dashboard', decisions.header.id)).toBe(511);
     expect(rig.deadLetters.map(({ record }) => record.offset)).toEqual([300]);
@@ -76,26 +101,37 @@ describe('rows that a sink refuses', () => {
   test('are found in bounded tries, each of which goes on where the last one stopped', async () => {
     const isBad = (amount: number) => amount % 50 === 49;
     const sink = keepingSink(isBad);
-    const rig = rigOf(Array.from({ length: 16_000 }, (_, i) => i), sink.deliver);
+    const rig = rigOf(
+      Array.from({ length: 16_000 }, (_, i) => i),
+      sink.deliver,
+    );
     const { worker, decisions } = await rig.score();
     let tries = 1;
     for (; ; tries++) {
       const before = sink.calls.length;
       const rows = await worker.deliver('dashboard', decisions.header.id).catch((error: unknown) => {
-        expect(error).toMatchObject({ type: 'SINK_UNAVAILABLE', message: expect.stringContaining('the next try looks for the others') as string });
+        expect(error).toMatchObject({
+          type: 'SINK_UNAVAILABLE',
+          message: expect.stringContaining('the next try looks for the others') as string,
+        });
       });
       expect(sink.calls.length - before).toBeLessThanOrEqual(513);
       if (rows !== undefined) break;
       expect(rig.deadLetters).toEqual([]);
     }
     expect(tries).toBeLessThan(15);
-    expect(rig.deadLetters.map(({ record }) => record.offset)).toEqual(Array.from({ length: 320 }, (_, i) => i * 50 + 49));
+    expect(rig.deadLetters.map(({ record }) => record.offset)).toEqual(
+      Array.from({ length: 320 }, (_, i) => i * 50 + 49),
+    );
     expect(sink.kept.size).toBe(16_000 - 320);
   });
 
   test('are not looked for while the sink is away', async () => {
     const calls: number[] = [];
-    const rig = rigOf([1, 2, 3, 4], ({ rows }) => (calls.push(rows.length), Promise.reject(new HeadraceError('SINK_UNAVAILABLE', 'away'))));
+    const rig = rigOf(
+      [1, 2, 3, 4],
+      ({ rows }) => (calls.push(rows.length), Promise.reject(new HeadraceError('SINK_UNAVAILABLE', 'away'))),
+    );
     const { worker, decisions } = await rig.score();
     await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE' });
     expect(calls).toEqual([4]);
@@ -112,7 +148,11 @@ describe('a row that is alone in its batch', () => {
     isWrong = true;
     for (let i = 0; i < 3; i++) {
       await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toMatchObject({
-        type: 'SINK_WRONG', nonRetryable: false, message: expect.stringContaining('sink "dashboard" refuses a row that it took before, so the sink is what is wrong: SQLSTATE 23514') as string,
+        type: 'SINK_WRONG',
+        nonRetryable: false,
+        message: expect.stringContaining(
+          'sink "dashboard" refuses a row that it took before, so the sink is what is wrong: SQLSTATE 23514',
+        ) as string,
       });
     }
     expect(rig.deadLetters).toEqual([]);
@@ -122,14 +162,22 @@ describe('a row that is alone in its batch', () => {
 describe('a sink that is away', () => {
   test('is not loaded for: a try says when it comes again, by how long it has waited', async () => {
     let isAway = true;
-    const rig = rigOf([1, 2], () => (isAway ? Promise.reject(new HeadraceError('SINK_UNAVAILABLE', 'away')) : Promise.resolve()));
+    const rig = rigOf([1, 2], () =>
+      isAway ? Promise.reject(new HeadraceError('SINK_UNAVAILABLE', 'away')) : Promise.resolve(),
+    );
     const { decisions } = await rig.score();
     const worker = rig.worker();
     const deliver = (waitedMs: number) => worker.deliver('dashboard', decisions.header.id, false, waitedMs);
-    for (let i = 0; i < 3; i++) await expect(deliver(0)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE', nextRetryDelay: undefined });
+    for (let i = 0; i < 3; i++)
+      await expect(deliver(0)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE', nextRetryDelay: undefined });
     const another = rig.worker();
     const readsBefore = rig.historyReads;
-    await expect(deliver(90_000)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE', nonRetryable: false, nextRetryDelay: 90_000, message: expect.stringContaining('its breaker is open: away') as string });
+    await expect(deliver(90_000)).rejects.toMatchObject({
+      type: 'SINK_UNAVAILABLE',
+      nonRetryable: false,
+      nextRetryDelay: 90_000,
+      message: expect.stringContaining('its breaker is open: away') as string,
+    });
     expect(rig.historyReads).toBe(readsBefore);
     isAway = false;
     expect(await another.deliver('dashboard', decisions.header.id)).toBe(2);
@@ -144,10 +192,12 @@ describe('a worker that stops', () => {
     const deliver: FakeDeliver = async (delivery, signal) => {
       if (!state.isSlow) return sink.deliver(delivery, signal);
       state.underWay++;
-      await new Promise<never>((_, reject) => signal.addEventListener('abort', () => {
-        state.givenUp++;
-        reject(signal.reason as Error);
-      }));
+      await new Promise<never>((_, reject) =>
+        signal.addEventListener('abort', () => {
+          state.givenUp++;
+          reject(signal.reason as Error);
+        }),
+      );
     };
     return { state, deliver };
   }
@@ -162,13 +212,18 @@ describe('a worker that stops', () => {
     const durable = worker.deliver('dashboard', decisions.header.id);
     await until('the delivery', () => state.underWay > 0, { everyMs: 1, timeoutMs: 5_000 });
     stopping.abort(new Error('the worker stops'));
-    for (const given of [quick, durable]) await expect(given).rejects.toMatchObject({ nonRetryable: false, message: 'the worker stops' });
+    for (const given of [quick, durable])
+      await expect(given).rejects.toMatchObject({ nonRetryable: false, message: 'the worker stops' });
     expect(state).toMatchObject({ underWay: 1, givenUp: 1 });
     expect(rig.deadLetters).toEqual([]);
 
     state.isSlow = false;
     expect(await rig.worker().deliver('dashboard', decisions.header.id)).toBe(3);
-    expect([...state.kept]).toEqual([[0, 1], [1, 2], [2, 3]]);
+    expect([...state.kept]).toEqual([
+      [0, 1],
+      [1, 2],
+      [2, 3],
+    ]);
     expect(rig.deliveries).toEqual(['failed', 'ok']);
   });
 
@@ -191,8 +246,12 @@ describe('a worker that stops', () => {
     const { worker, decisions } = await rig.score(rig.worker(stopping));
     for (let i = 0; i < 20; i++) await worker.deliver('dashboard', decisions.header.id);
     // What AbortSignal.any makes of a signal is noted there by Node, and never removed.
-    const dependants = Object.getOwnPropertySymbols(stopping).find(({ description }) => description === 'kDependantSignals');
-    expect((dependants && (stopping as unknown as Record<symbol, Set<unknown> | undefined>)[dependants]?.size) ?? 0).toBe(0);
+    const dependants = Object.getOwnPropertySymbols(stopping).find(
+      ({ description }) => description === 'kDependantSignals',
+    );
+    expect(
+      (dependants && (stopping as unknown as Record<symbol, Set<unknown> | undefined>)[dependants]?.size) ?? 0,
+    ).toBe(0);
     expect(getEventListeners(stopping, 'abort')).toHaveLength(1);
   });
 });

@@ -20,7 +20,8 @@ function rigWith(predict: RigOptions['model']['predict']) {
   return { rig, worker: rig.worker(), delivered };
 }
 
-const answers: RigOptions['model']['predict'] = (_pipeline, _features, rows) => Promise.resolve({ version: '1', predictions: new Float32Array(rows) });
+const answers: RigOptions['model']['predict'] = (_pipeline, _features, rows) =>
+  Promise.resolve({ version: '1', predictions: new Float32Array(rows) });
 
 describe('features', () => {
   test('come alone when the run did not ask for decisions: it may be of an older version', async () => {
@@ -47,7 +48,10 @@ describe('features', () => {
   test('do not wait for a model that is away or silent; the decisions have a step of their own then', async () => {
     const away = () => Promise.reject(new HeadraceError('MODEL_UNAVAILABLE', 'away'));
     // Until its call's deadline.
-    const silent = () => new Promise<never>((_, reject) => setTimeout(() => reject(new HeadraceError('MODEL_UNAVAILABLE', 'silent')), 150));
+    const silent = () =>
+      new Promise<never>((_, reject) =>
+        setTimeout(() => reject(new HeadraceError('MODEL_UNAVAILABLE', 'silent')), 150),
+      );
     for (const predict of [away, silent]) {
       let current: RigOptions['model']['predict'] = predict;
       const { worker } = rigWith((...of) => current(...of));
@@ -63,7 +67,8 @@ describe('features', () => {
 
   test('share the decisions that are under way, or came too late, with the step of their own: the model is asked once', async () => {
     const calls: (() => void)[] = [];
-    const slow: RigOptions['model']['predict'] = (_pipeline, _features, rows) => new Promise((resolve) => calls.push(() => resolve({ version: '1', predictions: new Float32Array(rows) })));
+    const slow: RigOptions['model']['predict'] = (_pipeline, _features, rows) =>
+      new Promise((resolve) => calls.push(() => resolve({ version: '1', predictions: new Float32Array(rows) })));
     const { rig, worker, delivered } = rigWith(slow);
     expect(decodeScored(await worker.extractFeatures(asked))).not.toHaveProperty('decisions');
     const infer = worker.infer(asked);
@@ -72,7 +77,10 @@ describe('features', () => {
     // Neither a repeated step, nor a repeated try of both, decides again.
     expect(decodeDecisions(await worker.infer({})).header).toMatchObject({ id });
     expect(decodeDecisions(await worker.infer({})).header).not.toHaveProperty('deliverTogether');
-    expect(decodeDecisions(decodeScored(await worker.extractFeatures(asked)).decisions!).header).toMatchObject({ id, deliverTogether: true });
+    expect(decodeDecisions(decodeScored(await worker.extractFeatures(asked)).decisions!).header).toMatchObject({
+      id,
+      deliverTogether: true,
+    });
     expect(calls).toHaveLength(1);
     expect(await worker.deliver('dashboard', id)).toBe(3);
     expect(delivered).toEqual([0, 1, 2]);

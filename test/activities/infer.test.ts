@@ -21,7 +21,13 @@ function rigWith(code: FailureCode | undefined, amounts: readonly number[]) {
   const rig = new Rig({
     pipeline: { ...pipeline, model: { ...pipeline.model, fallback } },
     amounts,
-    model: { rowsMax: () => Promise.resolve(Infinity), predict: (_pipeline, _features, rows) => (code ? Promise.reject(new HeadraceError(code, 'away')) : Promise.resolve({ version: '7', predictions: new Float32Array(rows) })) },
+    model: {
+      rowsMax: () => Promise.resolve(Infinity),
+      predict: (_pipeline, _features, rows) =>
+        code
+          ? Promise.reject(new HeadraceError(code, 'away'))
+          : Promise.resolve({ version: '7', predictions: new Float32Array(rows) }),
+    },
     deliver: ({ rows }) => Promise.resolve(void delivered.push(...rows)),
   });
   return { rig, delivered };
@@ -30,18 +36,29 @@ function rigWith(code: FailureCode | undefined, amounts: readonly number[]) {
 test('repeats what the run asked for, and nothing that it did not: the run may be of an older version', async () => {
   const { worker } = await rigWith(undefined, [5]).rig.score();
   expect(decodeDecisions(await worker.infer()).header).not.toHaveProperty('deliverTogether');
-  expect(decodeDecisions(await worker.infer({ deliverTogether: true })).header).toMatchObject({ deliverTogether: true });
+  expect(decodeDecisions(await worker.infer({ deliverTogether: true })).header).toMatchObject({
+    deliverTogether: true,
+  });
 });
 
 describe('the fallback', () => {
   test('decides while the model is away, and all it decides is marked degraded, in every sink', async () => {
     const { rig, delivered } = rigWith('MODEL_UNAVAILABLE', [5, 75_000, 80_000]);
     const { worker, decisions } = await rig.score();
-    expect(decisions.header).toMatchObject({ model: { name: 'linear', version: 'fallback' }, degradedCount: 3, outcomeCounts: { approve: 1, review: 1, block: 1 }, rejections: [] });
+    expect(decisions.header).toMatchObject({
+      model: { name: 'linear', version: 'fallback' },
+      degradedCount: 3,
+      outcomeCounts: { approve: 1, review: 1, block: 1 },
+      rejections: [],
+    });
     expect([...decisions.degraded]).toEqual([1, 1, 1]);
     expect(await worker.deliver('dashboard', decisions.header.id)).toBe(3);
-    expect(delivered.map(({ degraded, outcome, prediction, model }) => [degraded, outcome, prediction, model.version])).toEqual([
-      [true, 'approve', { y: 5 }, 'fallback'], [true, 'review', { y: 75_000 }, 'fallback'], [true, 'block', { y: 80_000 }, 'fallback'],
+    expect(
+      delivered.map(({ degraded, outcome, prediction, model }) => [degraded, outcome, prediction, model.version]),
+    ).toEqual([
+      [true, 'approve', { y: 5 }, 'fallback'],
+      [true, 'review', { y: 75_000 }, 'fallback'],
+      [true, 'block', { y: 80_000 }, 'fallback'],
     ]);
   });
 
@@ -49,10 +66,16 @@ describe('the fallback', () => {
     const { rig, delivered } = rigWith('MODEL_UNAVAILABLE', [1, -1, 2, -2, -3, 3, -4]);
     const { worker, decisions } = await rig.score();
     expect(decisions.header).toMatchObject({ degradedCount: 3, rejectedCount: 4, sinkCounts: { dashboard: 3 } });
-    expect(decisions.header.rejections.map(({ index, step, code }) => [index, step, code])).toEqual([1, 3, 4, 6].map((index) => [index, 'infer', 'BAD_PREDICTION']));
+    expect(decisions.header.rejections.map(({ index, step, code }) => [index, step, code])).toEqual(
+      [1, 3, 4, 6].map((index) => [index, 'infer', 'BAD_PREDICTION']),
+    );
     expect(decisions.header.rejections[0]!.reason).toBe('the fallback failed (TypeError)');
     expect(await worker.deliver('dashboard', decisions.header.id)).toBe(3);
-    expect(delivered.map(({ offset, prediction }) => [offset, prediction])).toEqual([[0, { y: 1 }], [2, { y: 2 }], [5, { y: 3 }]]);
+    expect(delivered.map(({ offset, prediction }) => [offset, prediction])).toEqual([
+      [0, { y: 1 }],
+      [2, { y: 2 }],
+      [5, { y: 3 }],
+    ]);
     expect(await worker.deadLetter(decisions.header.id)).toBe(4);
     expect(rig.deadLetters.map(({ record }) => record.offset)).toEqual([1, 3, 4, 6]);
   });
@@ -71,6 +94,9 @@ describe('the fallback', () => {
   });
 
   test('does not hide that a model is wrong', async () => {
-    await expect(rigWith('MODEL_WRONG', [5]).rig.score()).rejects.toMatchObject({ type: 'MODEL_WRONG', nonRetryable: false });
+    await expect(rigWith('MODEL_WRONG', [5]).rig.score()).rejects.toMatchObject({
+      type: 'MODEL_WRONG',
+      nonRetryable: false,
+    });
   });
 });

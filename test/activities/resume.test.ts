@@ -13,10 +13,20 @@ const chain = { deployment: 'local', pipeline: 'p', epoch: 0, topic: 't', partit
 const input = { deployment: 'local', pipeline: 'p', partitions: [], from: 3 };
 const time = 1_700_000_000_000;
 const good = Buffer.from(JSON.stringify({ id: 'e', account: 'a', amount: 1, at: time }));
-const odd: RecordHeader[] = [textHeader('traced', null), textHeader('traced', 'yes'), [Buffer.from([0xff]), Buffer.from([0xfe])]];
+const odd: RecordHeader[] = [
+  textHeader('traced', null),
+  textHeader('traced', 'yes'),
+  [Buffer.from([0xff]), Buffer.from([0xfe])],
+];
 
 function letter(key: string | null, step = 'decode'): KafkaRecord {
-  return { offset: 0, timestampMs: 0, key: null, value: null, headers: encodeHeaders([textHeader('headrace-event-key', key), textHeader('headrace-step', step)]) };
+  return {
+    offset: 0,
+    timestampMs: 0,
+    key: null,
+    value: null,
+    headers: encodeHeaders([textHeader('headrace-event-key', key), textHeader('headrace-step', step)]),
+  };
 }
 
 describe('reading again', () => {
@@ -28,7 +38,13 @@ describe('reading again', () => {
 
   beforeEach(() => {
     letters = [];
-    log = Array.from({ length: 10 }, (_, offset) => ({ offset, timestampMs: time, key: Buffer.from('k'), value: good, headers: encodeHeaders(odd) }));
+    log = Array.from({ length: 10 }, (_, offset) => ({
+      offset,
+      timestampMs: time,
+      key: Buffer.from('k'),
+      value: good,
+      headers: encodeHeaders(odd),
+    }));
     start = 0;
     store = new MemoryStore();
     published = [];
@@ -39,23 +55,61 @@ describe('reading again', () => {
       const all = topic === 't' ? log : letters.map((each, offset) => ({ ...each, offset }));
       yield await Promise.resolve({ end: to, records: all.filter(({ offset }) => offset >= from && offset < to) });
     },
-    bounds: (topic) => Promise.resolve(topic === 't' ? [{ partition: 1, start: 0, end: 5 }, { partition: 0, start, end: log.length }] : [{ partition: 0, start: 0, end: letters.length }]),
+    bounds: (topic) =>
+      Promise.resolve(
+        topic === 't'
+          ? [
+              { partition: 1, start: 0, end: 5 },
+              { partition: 0, start, end: log.length },
+            ]
+          : [{ partition: 0, start: 0, end: letters.length }],
+      ),
   };
-  const activities = () => createResumeActivities({ pipelines: [pipeline], store, records, deployment: 'local', epoch: 0, copies: { publish: (_topic, copies) => Promise.resolve(void published.push(...copies)) }, nowMs: () => time });
-  const inActivity = <T>(work: () => Promise<T>) => asyncLocalStorage.run({ info: { isLocal: true } } as unknown as Context, work);
+  const activities = () =>
+    createResumeActivities({
+      pipelines: [pipeline],
+      store,
+      records,
+      deployment: 'local',
+      epoch: 0,
+      copies: { publish: (_topic, copies) => Promise.resolve(void published.push(...copies)) },
+      nowMs: () => time,
+    });
+  const inActivity = <T>(work: () => Promise<T>) =>
+    asyncLocalStorage.run({ info: { isLocal: true } } as unknown as Context, work);
   const key = (offset: number, of = 'local:p:0:t:0') => `${of}:${offset}`;
 
   test('plans what decoding refused of the chains that are asked for, from the offset on, each once, as far as the topic holds it', async () => {
     letters = [
-      letter(key(7)), letter(key(4)), letter(key(7)), letter(key(2)), letter(key(5), 'infer'), letter(key(3)), letter(key(9)), letter(null), letter('no key'),
-      ...['other:p:0:t:0', 'local:q:0:t:0', 'local:p:1:t:0', 'local:p:0:u:0'].map((of) => letter(key(8, of))), letter(key(4, 'local:p:0:t:1')),
+      letter(key(7)),
+      letter(key(4)),
+      letter(key(7)),
+      letter(key(2)),
+      letter(key(5), 'infer'),
+      letter(key(3)),
+      letter(key(9)),
+      letter(null),
+      letter('no key'),
+      ...['other:p:0:t:0', 'local:q:0:t:0', 'local:p:1:t:0', 'local:p:0:u:0'].map((of) => letter(key(8, of))),
+      letter(key(4, 'local:p:0:t:1')),
     ];
     start = 4;
     await store.noteReadAgain(chain, [9]);
-    await store.apply({ ...chain, position: 0, end: 10, count: 10, head: true }, ({ refusals }) => ({ result: new Uint8Array(), states: new Map(), watermarkMs: null, refusals, retentions: [] }));
-    const both = [{ partition: 0, offsets: [4, 7], gone: 1, decidedTo: 10 }, { partition: 1, offsets: [4], gone: 0, decidedTo: null }];
+    await store.apply({ ...chain, position: 0, end: 10, count: 10, head: true }, ({ refusals }) => ({
+      result: new Uint8Array(),
+      states: new Map(),
+      watermarkMs: null,
+      refusals,
+      retentions: [],
+    }));
+    const both = [
+      { partition: 0, offsets: [4, 7], gone: 1, decidedTo: 10 },
+      { partition: 1, offsets: [4], gone: 0, decidedTo: null },
+    ];
     expect(await inActivity(() => activities().planReadAgain(input))).toEqual({ plans: both });
-    expect(await inActivity(() => activities().planReadAgain({ ...input, partitions: [1] }))).toEqual({ plans: [both[1]] });
+    expect(await inActivity(() => activities().planReadAgain({ ...input, partitions: [1] }))).toEqual({
+      plans: [both[1]],
+    });
   });
 
   test('writes what the pipeline accepts now to its own partition, byte for byte and with its origin, once; the rest keeps its dead letter', async () => {
@@ -63,9 +117,20 @@ describe('reading again', () => {
     log[6] = { ...log[6]!, headers: encodeHeaders([...odd, textHeader(readAgainHeader, key(1))]) };
     log.splice(7, 1);
     const part = () => inActivity(() => activities().readAgain(input, 0, [4, 5, 6, 7]));
-    expect(await part()).toEqual({ copied: 2, refused: 1, gone: 1, example: { offset: 5, code: 'NOT_JSON', reason: 'the value is no JSON text' } });
-    const plain = (headers: Iterable<RecordHeader>) => [...headers].map(([name, value]) => [Buffer.from(name).toString('latin1'), value && Buffer.from(value).toString('latin1')]);
-    expect(published.map(({ partition, value, headers }) => [partition, String(value), plain(headers)])).toEqual([4, 6].map((offset) => [0, String(good), [...plain(odd), [readAgainHeader, key(offset)]]]));
+    expect(await part()).toEqual({
+      copied: 2,
+      refused: 1,
+      gone: 1,
+      example: { offset: 5, code: 'NOT_JSON', reason: 'the value is no JSON text' },
+    });
+    const plain = (headers: Iterable<RecordHeader>) =>
+      [...headers].map(([name, value]) => [
+        Buffer.from(name).toString('latin1'),
+        value && Buffer.from(value).toString('latin1'),
+      ]);
+    expect(published.map(({ partition, value, headers }) => [partition, String(value), plain(headers)])).toEqual(
+      [4, 6].map((offset) => [0, String(good), [...plain(odd), [readAgainHeader, key(offset)]]]),
+    );
     expect(plain(headersIn(log[4]!.headers))).toHaveLength(3);
     // A try that comes again after the first one was noted counts the same, and writes nothing.
     expect(await part()).toMatchObject({ copied: 2, refused: 1, gone: 1 });
@@ -78,6 +143,9 @@ describe('reading again', () => {
   });
 
   test('is nothing for a worker of another deployment, or without the pipeline', async () => {
-    for (const other of [{ deployment: 'other' }, { pipeline: 'q' }]) await expect(inActivity(() => activities().tolerateRefusals({ ...input, ...other }))).rejects.toMatchObject({ type: 'PIPELINE_UNKNOWN' });
+    for (const other of [{ deployment: 'other' }, { pipeline: 'q' }])
+      await expect(inActivity(() => activities().tolerateRefusals({ ...input, ...other }))).rejects.toMatchObject({
+        type: 'PIPELINE_UNKNOWN',
+      });
   });
 });

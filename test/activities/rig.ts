@@ -51,7 +51,17 @@ export class Rig {
   constructor(options: RigOptions) {
     this.#options = options;
     const { pipeline, amounts } = options;
-    this.batch = { deployment: 'local', pipeline: pipeline.name, epoch: 0, topic: pipeline.topic.name, partition: 0, position: 0, end: amounts.length, count: amounts.length, head: true };
+    this.batch = {
+      deployment: 'local',
+      pipeline: pipeline.name,
+      epoch: 0,
+      topic: pipeline.topic.name,
+      partition: 0,
+      position: 0,
+      end: amounts.length,
+      count: amounts.length,
+      head: true,
+    };
     const records = amounts.map((amount, offset) => {
       const payment: Payment = { id: `p${offset}`, account: 'a', amount, at: 1_700_000_000_000 + offset };
       return { offset, timestampMs: payment.at, key: null, value: Buffer.from(JSON.stringify(payment)) };
@@ -63,7 +73,14 @@ export class Rig {
   worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
     const { pipeline, model, deliver, deliveriesMax = 4, decideMsMax, quickMs } = this.#options;
     const reports: ActivityReports = {
-      stage: () => {}, decided: () => {}, late: () => {}, degraded: (_pipeline, count, code, reason) => void this.degraded.push([count, code, reason]), rejected: () => {}, halted: () => {}, deliveredEverywhere: () => {}, breaker: () => {},
+      stage: () => {},
+      decided: () => {},
+      late: () => {},
+      degraded: (_pipeline, count, code, reason) => void this.degraded.push([count, code, reason]),
+      rejected: () => {},
+      halted: () => {},
+      deliveredEverywhere: () => {},
+      breaker: () => {},
       delivery: (_pipeline, _sink, result) => void this.deliveries.push(result),
     };
     const read = () => {
@@ -71,15 +88,34 @@ export class Rig {
       return Promise.resolve({ ...this.recorded });
     };
     const batches = new Batches(new Map([[pipeline.name, pipeline]]), { read }, 1_000_000);
-    const deadLetters = { publish: (letters: readonly DeadLetter[]) => Promise.resolve(void this.deadLetters.push(...letters)) };
-    const sinks = new Map(pipeline.sinks.map(({ sink: name }) => [name, guardSink({ name, deliver: (delivery, signal) => deliver(delivery, signal, name), close: () => Promise.resolve() }, { deliveriesMax })]));
-    const nothing = () => { throw new Error('nothing to catch up with'); };
+    const deadLetters = {
+      publish: (letters: readonly DeadLetter[]) => Promise.resolve(void this.deadLetters.push(...letters)),
+    };
+    const sinks = new Map(
+      pipeline.sinks.map(({ sink: name }) => [
+        name,
+        guardSink(
+          { name, deliver: (delivery, signal) => deliver(delivery, signal, name), close: () => Promise.resolve() },
+          { deliveriesMax },
+        ),
+      ]),
+    );
+    const nothing = () => {
+      throw new Error('nothing to catch up with');
+    };
     const noRecords = { read: nothing, bounds: nothing };
     const decide = createDecide({ batches, model, reports });
     const deliverOne = createDeliver({ batches, sinks, deadLetters, reports, stopping });
     const deadLetter = createDeadLetter({ batches, deadLetters, reports });
     return new RigWorker(this, {
-      extractFeatures: createExtractFeatures({ batches, store: new MemoryStore(), records: noRecords, decide, reports, decideMsMax }),
+      extractFeatures: createExtractFeatures({
+        batches,
+        store: new MemoryStore(),
+        records: noRecords,
+        decide,
+        reports,
+        decideMsMax,
+      }),
       infer: createInfer({ batches, decide }),
       deliver: deliverOne,
       deadLetter,
@@ -103,7 +139,9 @@ class RigWorker {
   ) {}
 
   extractFeatures(asked?: AskedOfScoring): Promise<Uint8Array> {
-    return this.#inContext(true, () => this.activities.extractFeatures(this.rig.batch, this.rig.recorded.records, asked));
+    return this.#inContext(true, () =>
+      this.activities.extractFeatures(this.rig.batch, this.rig.recorded.records, asked),
+    );
   }
 
   infer(asked?: AskedOfScoring): Promise<Uint8Array> {
@@ -128,7 +166,16 @@ class RigWorker {
 
   #inContext<T>(isLocal: boolean, work: () => Promise<T>, waitedMs = 0): Promise<T> {
     const workflowExecution = { workflowId: batchWorkflowId(this.rig.batch, this.rig.batch.position), runId: 'run' };
-    const context = { info: { isLocal, workflowExecution, scheduledTimestampMs: 1_000, currentAttemptScheduledTimestampMs: 1_000 + waitedMs }, heartbeat: () => {}, log: { error: () => {}, warn: () => {} } } as unknown as Context;
+    const context = {
+      info: {
+        isLocal,
+        workflowExecution,
+        scheduledTimestampMs: 1_000,
+        currentAttemptScheduledTimestampMs: 1_000 + waitedMs,
+      },
+      heartbeat: () => {},
+      log: { error: () => {}, warn: () => {} },
+    } as unknown as Context;
     return asyncLocalStorage.run(context, work);
   }
 }

@@ -25,14 +25,24 @@ async function oldChain(...ranges: [position: number, end: number][]): Promise<C
   const chain: Chain = { deployment: uniqueName('d'), pipeline: 'orders', epoch: 2, topic: 'orders', partition: 0 };
   const add = createRangeWriter(pool);
   for (const [position, end] of ranges) await add(chain, { position, end, count: 1 });
-  await pool.query(`update batch_ranges set at = now() - interval '2 hours' where chain = (select id from chains where deployment = $1)`, [chain.deployment]);
+  await pool.query(
+    `update batch_ranges set at = now() - interval '2 hours' where chain = (select id from chains where deployment = $1)`,
+    [chain.deployment],
+  );
   return chain;
 }
-const rowsOf = async ({ deployment }: Chain) => (await pool.query('select from batch_ranges join chains on id = chain where deployment = $1', [deployment])).rowCount;
+const rowsOf = async ({ deployment }: Chain) =>
+  (await pool.query('select from batch_ranges join chains on id = chain where deployment = $1', [deployment])).rowCount;
 
 function sweeper({ deployment }: Chain, runs: Partial<BatchRunsPort>) {
   const counts: Record<string, SweepCounts>[] = [];
-  const activities = createSweepActivities({ pool, deployment, pipelines: ['orders', 'returns'], runs: { ...nothing, ...runs }, onSwept: (found) => void counts.push(Object.fromEntries(found)) });
+  const activities = createSweepActivities({
+    pool,
+    deployment,
+    pipelines: ['orders', 'returns'],
+    runs: { ...nothing, ...runs },
+    onSwept: (found) => void counts.push(Object.fromEntries(found)),
+  });
   return { sweep: () => activities.sweepChains(), counts };
 }
 
@@ -50,7 +60,9 @@ describe('the sweep', () => {
     const chain = await oldChain(...Array.from({ length: 231 }, (_, i): [number, number] => [i * 10, i * 10 + 5]));
     const { sweep, counts } = sweeper(chain, {});
     expect(await sweep()).toMatchObject({ holes: { length: 20 }, moreHoles: 210, unexaminedIncomplete: false });
-    expect(counts).toEqual([{ orders: { incomplete: 0, holes: 230, overlaps: 0 }, returns: { incomplete: 0, holes: 0, overlaps: 0 } }]);
+    expect(counts).toEqual([
+      { orders: { incomplete: 0, holes: 230, overlaps: 0 }, returns: { incomplete: 0, holes: 0, overlaps: 0 } },
+    ]);
   });
 
   it('asks for no batch of an epoch that is over', async () => {

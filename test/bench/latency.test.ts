@@ -28,5 +28,7 @@ test('scored ranges come from the log lines that tell of them', () => {
     { msg: 'scored', partition: '3', position: 0, end: 7, time: '2026-01-02T03:04:05.678Z' },
     { msg: 'waiting for kafka', partition: '3' },
   ];
-  expect(scoredRanges(lines)).toEqual([{ partition: 3, position: 0, end: 7, doneMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678) }]);
+  expect(scoredRanges(lines)).toEqual([
+    { partition: 3, position: 0, end: 7, doneMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678) },
+  ]);
 });

@@ -25,7 +25,13 @@ describe('npm run bench', () => {
   }, 180_000);
 
   test('refuses an unknown bench and a wrong number in one sentence', async () => {
-    await expect(bench('speed')).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/^bench: there is no bench "speed"; there are throughput, [^\n]+\n$/) as string });
-    await expect(bench('--events', 'many')).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('whole number from 1') as string });
+    await expect(bench('speed')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^bench: there is no bench "speed"; there are throughput, [^\n]+\n$/) as string,
+    });
+    await expect(bench('--events', 'many')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('whole number from 1') as string,
+    });
   }, 60_000);
 });

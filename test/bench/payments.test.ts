@@ -4,7 +4,7 @@ import { batchRef, paymentRecords } from '../../bench/records.ts';
 import pipeline from '../../pipelines/fraud/index.ts';
 import { decodeEvents } from '../../pipelines/decode-event.ts';
 
-test('payments are the simulator\'s, in time order, the same ones each time, and all pass the pipeline\'s schema', () => {
+test("payments are the simulator's, in time order, the same ones each time, and all pass the pipeline's schema", () => {
   const payments = [...simulatedPayments(12_000)];
   expect(payments).toHaveLength(12_000);
   expect(payments.slice(0, 50)).toEqual([...simulatedPayments(50)]);

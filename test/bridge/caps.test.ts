@@ -10,7 +10,13 @@ test('a narrow pipeline has the caps that are set', () => {
 });
 
 test.each([
-  ['features', { ...pipeline, features: Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`f${i}`, pipeline.features['amount']!])) }],
+  [
+    'features',
+    {
+      ...pipeline,
+      features: Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`f${i}`, pipeline.features['amount']!])),
+    },
+  ],
   ['outputs', { ...pipeline, model: { ...pipeline.model, outputs: { embedding: 1_000 } } }],
 ])('wide %s make batches smaller, so that they can be recorded', (_, wide) => {
   const { recordsMax } = capsOf(wide, set);

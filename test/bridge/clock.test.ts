@@ -32,7 +32,12 @@ describe('watchClock', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     [wallMs, nowMs, told] = [Date.UTC(2026, 0, 1), 5_000, []];
-    stop = watchClock((byMs) => told.push(byMs), { leastMs: 3_000, everyMs: 1_000, wallMs: () => wallMs, nowMs: () => nowMs });
+    stop = watchClock((byMs) => told.push(byMs), {
+      leastMs: 3_000,
+      everyMs: 1_000,
+      wallMs: () => wallMs,
+      nowMs: () => nowMs,
+    });
   });
   afterEach(() => {
     stop();

@@ -12,7 +12,10 @@ function createCommitter() {
     new Promise<void>((resolve, reject) => {
       sent.push({ offset, end: (error) => (error ? reject(error) : resolve()) });
     });
-  const committer = new Committer({ clock: instantClock, send, failed: (offset) => void failed.push(offset) }, abort.signal);
+  const committer = new Committer(
+    { clock: instantClock, send, failed: (offset) => void failed.push(offset) },
+    abort.signal,
+  );
   return { committer, sent, failed, abort };
 }
 

@@ -10,7 +10,11 @@ export function recordAt(offset: number, text = `v${offset}`): KafkaRecord {
 }
 
 /** A fetch of the records at these offsets. */
-export function fetchOf(fetchedOffset: number, records: KafkaRecord[], endOffset = (records.at(-1)?.offset ?? fetchedOffset - 1) + 1): Fetch {
+export function fetchOf(
+  fetchedOffset: number,
+  records: KafkaRecord[],
+  endOffset = (records.at(-1)?.offset ?? fetchedOffset - 1) + 1,
+): Fetch {
   return { partition: 0, fetchedOffset, endOffset, logEnd: endOffset, records };
 }
 
@@ -119,5 +123,14 @@ export const instantClock: Clock & { slept: number[] } = {
 export function recordingReports(): BridgeReports & { events: { what: string; detail: unknown }[] } {
   const events: { what: string; detail: unknown }[] = [];
   const note = (what: string) => (_: unknown, detail?: unknown) => void events.push({ what, detail });
-  return { events, scored: note('scored'), lane: () => {}, lost: note('lost'), halted: note('halted'), waiting: () => {}, commitFailed: note('commitFailed'), revoked: note('revoked') };
+  return {
+    events,
+    scored: note('scored'),
+    lane: () => {},
+    lost: note('lost'),
+    halted: note('halted'),
+    waiting: () => {},
+    commitFailed: note('commitFailed'),
+    revoked: note('revoked'),
+  };
 }

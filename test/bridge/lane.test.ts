@@ -11,8 +11,18 @@ function recordAt(offset: number, valueBytes = 10): KafkaRecord {
   return { offset, timestampMs: offset, key: null, value: new Uint8Array(valueBytes) };
 }
 
-function fetchOf(fetchedOffset: number, offsets: number[], endOffset = (offsets.at(-1) ?? fetchedOffset - 1) + 1): Fetch {
-  return { partition: 0, fetchedOffset, endOffset, logEnd: endOffset, records: offsets.map((offset) => recordAt(offset)) };
+function fetchOf(
+  fetchedOffset: number,
+  offsets: number[],
+  endOffset = (offsets.at(-1) ?? fetchedOffset - 1) + 1,
+): Fetch {
+  return {
+    partition: 0,
+    fetchedOffset,
+    endOffset,
+    logEnd: endOffset,
+    records: offsets.map((offset) => recordAt(offset)),
+  };
 }
 
 describe('Lane', () => {
@@ -30,7 +40,11 @@ describe('Lane', () => {
     const lane = new Lane(0);
     lane.accept(fetchOf(0, [0, 3, 4], 9));
     expect(lane.cut(caps)).toMatchObject({ position: 0, end: 9 });
-    expect(lane.cut({ ...caps, recordsMax: 2 })).toMatchObject({ position: 0, end: 4, records: [{ offset: 0 }, { offset: 3 }] });
+    expect(lane.cut({ ...caps, recordsMax: 2 })).toMatchObject({
+      position: 0,
+      end: 4,
+      records: [{ offset: 0 }, { offset: 3 }],
+    });
   });
 
   test('a record above the cap travels alone, and is never left behind', () => {
@@ -38,7 +52,11 @@ describe('Lane', () => {
     lane.accept({ ...fetchOf(0, []), records: [recordAt(0, 5_000), recordAt(1, 10)], endOffset: 2 });
     expect(lane.cut({ recordsMax: 10, bytesMax: 1_000 })).toMatchObject({ end: 1, records: [{ offset: 0 }] });
     lane.advance(1);
-    expect(lane.cut({ recordsMax: 10, bytesMax: 1_000 })).toMatchObject({ position: 1, end: 2, records: [{ offset: 1 }] });
+    expect(lane.cut({ recordsMax: 10, bytesMax: 1_000 })).toMatchObject({
+      position: 1,
+      end: 2,
+      records: [{ offset: 1 }],
+    });
   });
 
   test('headers count: a batch of small records with long headers stays within the cap', () => {
@@ -48,7 +66,16 @@ describe('Lane', () => {
     lane.accept({ ...fetchOf(0, []), records, endOffset: 2_048 });
     expect(lane.bytes).toBeGreaterThan(2_048 * 1_300);
     const cut = lane.cut({ recordsMax: 2_048, bytesMax: 384 * 1024 })!;
-    const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0, position: 0, end: cut.end, count: cut.records.length };
+    const batch = {
+      deployment: 'd',
+      pipeline: 'p',
+      epoch: 0,
+      topic: 't',
+      partition: 0,
+      position: 0,
+      end: cut.end,
+      count: cut.records.length,
+    };
     expect(encodeRecords(batch, cut.records, 1).length).toBeLessThan(400 * 1024);
     expect(cut.records.length).toBeGreaterThan(200);
   });
@@ -83,7 +110,11 @@ describe('Lane', () => {
   });
 
   test('property: batches of any fetches merge into one span that holds every record once', () => {
-    const step = fc.record({ gaps: fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 8 }), trailing: fc.nat(3), recordsMax: fc.integer({ min: 1, max: 5 }) });
+    const step = fc.record({
+      gaps: fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 8 }),
+      trailing: fc.nat(3),
+      recordsMax: fc.integer({ min: 1, max: 5 }),
+    });
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) => {
         const lane = new Lane(0);

@@ -9,7 +9,8 @@ const labels = 'pipeline="p",topic="t",partition="3"';
 describe('the metrics of a partition', () => {
   let registry: Registry;
   let reports: ReturnType<typeof createBridgeReports>;
-  const line = async (name: string) => (await registry.metrics()).split('\n').find((each) => each.startsWith(`${name}{`));
+  const line = async (name: string) =>
+    (await registry.metrics()).split('\n').find((each) => each.startsWith(`${name}{`));
   beforeEach(() => {
     registry = new Registry();
     reports = createBridgeReports(registry, createLogger('test', 'silent'));
@@ -26,7 +27,10 @@ describe('the metrics of a partition', () => {
     expect(await line('headrace_chain_halted_offset')).toBeUndefined();
     reports.halted(chain, 'again', 9);
     reports.revoked(chain);
-    expect([await line('headrace_chain_halted'), await line('headrace_chain_halted_offset')]).toEqual([undefined, undefined]);
+    expect([await line('headrace_chain_halted'), await line('headrace_chain_halted_offset')]).toEqual([
+      undefined,
+      undefined,
+    ]);
   });
 
   test('take no latency from records without a usable time, and count them', async () => {

@@ -48,34 +48,62 @@ async function startBridge() {
   };
   const bridge = new PipelineBridge(
     {
-      createSource: () => createKafkaSource(kafka, { topic, groupId: uniqueName('group'), sessionTimeoutMs: 10_000 }), starter, clock: systemClock, budget: new Budget(systemClock, 1_000),
-      openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports, log: { info: () => {}, error: (text) => void errors.push(text) },
+      createSource: () => createKafkaSource(kafka, { topic, groupId: uniqueName('group'), sessionTimeoutMs: 10_000 }),
+      starter,
+      clock: systemClock,
+      budget: new Budget(systemClock, 1_000),
+      openBatches: { isFull: () => false, admit: () => Promise.resolve() },
+      reports,
+      log: { info: () => {}, error: (text) => void errors.push(text) },
     },
-    { chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic }, epoch: 0, startAt: 'earliest', caps: { recordsMax: 100, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000 },
+    {
+      chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic },
+      epoch: 0,
+      startAt: 'earliest',
+      caps: { recordsMax: 100, bytesMax: 1_000_000 },
+      laneBytesMax: 1_000_000,
+      startDeadlineMs: 1_000,
+    },
   );
   cleanUps.push(() => bridge.stop());
   await bridge.start();
-  const records = (partition: number) => starter.starts.filter(({ chain }) => chain.partition === partition).flatMap((start): KafkaRecord[] => decodeRecords(start.records).records);
+  const records = (partition: number) =>
+    starter.starts
+      .filter(({ chain }) => chain.partition === partition)
+      .flatMap((start): KafkaRecord[] => decodeRecords(start.records).records);
   return { records, halts, errors };
 }
 
 test('a batch that inflates to no end halts its own partition with its offset; the others go on, and so does this one when it is gone', async () => {
-  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false });
+  const producer = kafka.producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+    allowAutoTopicCreation: false,
+  });
   await producer.connect();
   cleanUps.push(() => producer.disconnect());
-  const send = (partition: number, value: string | Buffer, compression = CompressionTypes.None) => producer.send({ topic, acks: -1, compression, messages: [{ partition, value }] });
+  const send = (partition: number, value: string | Buffer, compression = CompressionTypes.None) =>
+    producer.send({ topic, acks: -1, compression, messages: [{ partition, value }] });
   await send(0, 'before');
   await send(0, Buffer.alloc(70 * 1024 * 1024), CompressionTypes.GZIP);
   await send(0, 'behind');
   await send(1, 'other');
   const { records, halts, errors } = await startBridge();
-  await until('halted', () => halts.length > 0 && records(0).length === 1 && records(1).length === 1, { detail: () => errors.join('\n') });
-  expect(halts[0]).toEqual({ partition: 0, offset: 1, reason: expect.stringMatching(/^offset 1 cannot be read: a gzip record batch of \d+ bytes that inflates to more than 67108864/) });
+  await until('halted', () => halts.length > 0 && records(0).length === 1 && records(1).length === 1, {
+    detail: () => errors.join('\n'),
+  });
+  expect(halts[0]).toEqual({
+    partition: 0,
+    offset: 1,
+    reason: expect.stringMatching(
+      /^offset 1 cannot be read: a gzip record batch of \d+ bytes that inflates to more than 67108864/,
+    ),
+  });
   await send(1, 'another');
   await until('the other partition goes on', () => records(1).length === 2);
 
   await expect(async () => {
-    for await (const { records: read } of readTopicRange(kafka, topic, 0, 0, 3)) expect(read.map(({ offset }) => offset)).toEqual([0]);
+    for await (const { records: read } of readTopicRange(kafka, topic, 0, 0, 3))
+      expect(read.map(({ offset }) => offset)).toEqual([0]);
   }).rejects.toThrow(/offset 1 of partition 0 .* cannot be read: a gzip record batch/);
 
   // kafkajs deletes only where it knows the leader.
@@ -90,14 +118,25 @@ test('headers come as they were written: in order, repeated, empty, without a va
   const publisher = await createPublisher(kafka);
   cleanUps.push(() => publisher.close());
   const odd = [
-    textHeader('a', '1'), textHeader('nothing', null), textHeader('a', '2'), textHeader('empty', ''), textHeader('', 'no name'), textHeader('__proto__', 'p'), textHeader('toString', 't'),
+    textHeader('a', '1'),
+    textHeader('nothing', null),
+    textHeader('a', '2'),
+    textHeader('empty', ''),
+    textHeader('', 'no name'),
+    textHeader('__proto__', 'p'),
+    textHeader('toString', 't'),
     [Buffer.from([0xff, 0xfe]), Buffer.from([0, 0x80, 0xff])] as const,
   ];
   const many = Array.from({ length: 12_000 }, (_, i) => textHeader(`h${i}`, 'v'));
-  await publisher.publish(topic, [{ key: 'k', value: 'odd', headers: odd }, { key: 'k', value: 'many', headers: many }, { key: 'k', value: gzipSync('plain') }]);
+  await publisher.publish(topic, [
+    { key: 'k', value: 'odd', headers: odd },
+    { key: 'k', value: 'many', headers: many },
+    { key: 'k', value: gzipSync('plain') },
+  ]);
   const { records } = await startBridge();
   const all = () => [...records(0), ...records(1)];
   await until('read', () => all().length === 3);
-  const plain = (headers: Iterable<readonly (Uint8Array | null)[]>) => [...headers].map((header) => header.map((part) => part && Buffer.from(part).toString('hex')));
+  const plain = (headers: Iterable<readonly (Uint8Array | null)[]>) =>
+    [...headers].map((header) => header.map((part) => part && Buffer.from(part).toString('hex')));
   expect(all().map(({ headers }) => plain(headersIn(headers)))).toEqual([plain(odd), plain(many), []]);
 }, 60_000);

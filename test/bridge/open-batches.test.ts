@@ -8,7 +8,12 @@ describe('OpenBatches', () => {
   test('lets the waiting go when there is room again, and keeps no listener on their signals', async () => {
     let count = 5;
     let polls = 0;
-    const openBatches = new OpenBatches(instantClock, () => Promise.resolve(count), 5, () => polls++);
+    const openBatches = new OpenBatches(
+      instantClock,
+      () => Promise.resolve(count),
+      5,
+      () => polls++,
+    );
     const watching = openBatches.watch();
     try {
       await until('counted', () => polls > 0, { everyMs: 1 });
@@ -26,7 +31,12 @@ describe('OpenBatches', () => {
 
   test('an aborted signal ends the wait and leaves nothing behind', async () => {
     let polls = 0;
-    const openBatches = new OpenBatches(instantClock, () => Promise.resolve(5), 5, () => polls++);
+    const openBatches = new OpenBatches(
+      instantClock,
+      () => Promise.resolve(5),
+      5,
+      () => polls++,
+    );
     const watching = openBatches.watch();
     try {
       await until('counted', () => polls > 0, { everyMs: 1 });

@@ -37,11 +37,26 @@ export function partitionRig() {
 
   const createPartition = (options: TestedOptions = {}): Partition =>
     new Partition(
-      { source, starter, clock: instantClock, budget, openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports },
-      { chain, epoch: 0, caps: { recordsMax: 4, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000, ...options },
+      {
+        source,
+        starter,
+        clock: instantClock,
+        budget,
+        openBatches: { isFull: () => false, admit: () => Promise.resolve() },
+        reports,
+      },
+      {
+        chain,
+        epoch: 0,
+        caps: { recordsMax: 4, bytesMax: 1_000_000 },
+        laneBytesMax: 1_000_000,
+        startDeadlineMs: 1_000,
+        ...options,
+      },
     );
 
-  const groupState = (startAt = 'earliest') => createGroupState(source, () => starter.lastStarted(), { chain, epoch: 0, startAt });
+  const groupState = (startAt = 'earliest') =>
+    createGroupState(source, () => starter.lastStarted(), { chain, epoch: 0, startAt });
 
   /** Runs a partition until it can take fetches. */
   const running = async (options?: TestedOptions): Promise<Partition> => {
@@ -54,4 +69,5 @@ export function partitionRig() {
   return { source, starter, reports, budget, createPartition, groupState, running };
 }
 
-export const positionIs = (partition: Partition, position: number) => until(`position ${position}`, () => partition.position === position, { everyMs: 1, timeoutMs: 5_000 });
+export const positionIs = (partition: Partition, position: number) =>
+  until(`position ${position}`, () => partition.position === position, { everyMs: 1, timeoutMs: 5_000 });

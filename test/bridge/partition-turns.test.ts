@@ -34,7 +34,12 @@ describe('what a partition wants of its consumer, and of the budget', () => {
     const turns: boolean[] = [];
     const partition = await running();
     budget.onTurn = (isFull) => void turns.push(isFull);
-    partition.fetched(fetchOf(0, [0, 1, 2, 3, 4].map((offset) => recordAt(offset))));
+    partition.fetched(
+      fetchOf(
+        0,
+        [0, 1, 2, 3, 4].map((offset) => recordAt(offset)),
+      ),
+    );
     await positionIs(partition, 5);
     expect(turns).toEqual([true, false]);
   });

@@ -26,12 +26,18 @@ describe('a partition', () => {
     await positionIs(partition, 8);
     partition.fetched(fetchOf(8, [recordAt(8)]));
     await positionIs(partition, 9);
-    expect(starter.starts.map(({ position, head }) => [position, head])).toEqual([[7, true], [8, false]]);
+    expect(starter.starts.map(({ position, head }) => [position, head])).toEqual([
+      [7, true],
+      [8, false],
+    ]);
   });
 
   test('goes on from its own commit, and checks the record before it', async () => {
     const last = recordAt(9);
-    source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: { offset: 9, hash: recordHash(last) } }) };
+    source.stored = {
+      offset: 10,
+      metadata: encodeCommitMetadata({ epoch: 0, tail: { offset: 9, hash: recordHash(last) } }),
+    };
     const partition = await running();
     expect(source.seeks).toEqual([9]);
     expect(partition.fetched(fetchOf(9, [last, recordAt(10)]))).toBe(true);
@@ -40,10 +46,15 @@ describe('a partition', () => {
   });
 
   test('halts when another record stands where the last one was', async () => {
-    source.stored = { offset: 10, metadata: encodeCommitMetadata({ epoch: 0, tail: { offset: 9, hash: recordHash(recordAt(9)) } }) };
+    source.stored = {
+      offset: 10,
+      metadata: encodeCommitMetadata({ epoch: 0, tail: { offset: 9, hash: recordHash(recordAt(9)) } }),
+    };
     const partition = await running();
     partition.fetched(fetchOf(9, [recordAt(9, 'another topic'), recordAt(10)]));
-    expect(reports.events).toMatchObject([{ what: 'halted', detail: expect.stringContaining('HEADRACE_EPOCH') as string }]);
+    expect(reports.events).toMatchObject([
+      { what: 'halted', detail: expect.stringContaining('HEADRACE_EPOCH') as string },
+    ]);
     expect(partition.fetched(fetchOf(10, [recordAt(10)]))).toBe(false);
     expect(starter.starts).toEqual([]);
   });
@@ -60,10 +71,20 @@ describe('a partition', () => {
     starter.last = { position: 12, end: 15, head: false };
     starter.ends.set(12, 15);
     const partition = await running({ startAt: 'latest' });
-    expect(source.commits.map(({ offset, metadata }) => [offset, decodeCommitMetadata(metadata)])).toEqual([[12, { epoch: 0 }]]);
-    partition.fetched(fetchOf(12, [12, 13, 14, 15].map((offset) => recordAt(offset))));
+    expect(source.commits.map(({ offset, metadata }) => [offset, decodeCommitMetadata(metadata)])).toEqual([
+      [12, { epoch: 0 }],
+    ]);
+    partition.fetched(
+      fetchOf(
+        12,
+        [12, 13, 14, 15].map((offset) => recordAt(offset)),
+      ),
+    );
     await positionIs(partition, 16);
-    expect(starter.starts.map(({ position, head }) => [position, head])).toEqual([[12, false], [15, false]]);
+    expect(starter.starts.map(({ position, head }) => [position, head])).toEqual([
+      [12, false],
+      [15, false],
+    ]);
   });
 
   test('a topic that was made again while the group was deleted halts, also when the bridge crashed before it saw that', async () => {
@@ -73,7 +94,9 @@ describe('a partition', () => {
     const partition = await running();
     expect(source.seeks.at(-1)).toBe(12);
     partition.fetched(fetchOf(12, [recordAt(12), { ...first, timestampMs: first.timestampMs + 1 }, recordAt(14)]));
-    expect(reports.events).toMatchObject([{ what: 'halted', detail: expect.stringContaining('the topic was recreated') as string }]);
+    expect(reports.events).toMatchObject([
+      { what: 'halted', detail: expect.stringContaining('the topic was recreated') as string },
+    ]);
     expect(starter.starts).toEqual([]);
     await partition.abandon();
     source.stored = source.commits.at(-1)!;
@@ -109,7 +132,12 @@ describe('a partition', () => {
     starter.ends.set(0, 2);
     starter.ends.set(2, 9);
     const partition = await running();
-    partition.fetched(fetchOf(0, [0, 1, 2, 3].map((offset) => recordAt(offset))));
+    partition.fetched(
+      fetchOf(
+        0,
+        [0, 1, 2, 3].map((offset) => recordAt(offset)),
+      ),
+    );
     await positionIs(partition, 9);
     expect(source.seeks.at(-1)).toBe(9);
     expect(source.commits.map(({ offset }) => offset)).toEqual([0, 2, 9]);
@@ -190,7 +218,12 @@ describe('a partition', () => {
     let open = false;
     starter.answer = () => (open ? undefined : { kind: 'unknown', reason: 'busy' });
     const partition = await running({ laneBytesMax: 100 });
-    partition.fetched(fetchOf(0, [0, 1, 2, 3].map((offset) => recordAt(offset))));
+    partition.fetched(
+      fetchOf(
+        0,
+        [0, 1, 2, 3].map((offset) => recordAt(offset)),
+      ),
+    );
     expect(source.paused).toBe(true);
     open = true;
     await until('resumed', () => !source.paused, { everyMs: 1 });
@@ -198,7 +231,10 @@ describe('a partition', () => {
 
   test('an abandoned partition takes nothing and commits nothing', async () => {
     let release = () => {};
-    starter.answer = () => new Promise((resolve) => { release = () => resolve(undefined); });
+    starter.answer = () =>
+      new Promise((resolve) => {
+        release = () => resolve(undefined);
+      });
     const partition = await running();
     partition.fetched(fetchOf(0, [recordAt(0)]));
     await until('started', () => starter.starts.length === 1, { everyMs: 1 });
@@ -211,7 +247,12 @@ describe('a partition', () => {
 
   test('draining ends after the batch under way, with its commit', async () => {
     const partition = await running();
-    partition.fetched(fetchOf(0, [0, 1, 2, 3, 4, 5].map((offset) => recordAt(offset))));
+    partition.fetched(
+      fetchOf(
+        0,
+        [0, 1, 2, 3, 4, 5].map((offset) => recordAt(offset)),
+      ),
+    );
     await until('started', () => starter.starts.length > 0, { everyMs: 1 });
     await partition.drain();
     expect(source.commits.at(-1)!.offset).toBe(starter.starts.at(-1)!.end);
@@ -244,7 +285,9 @@ describe('a partition', () => {
     const partition = await running();
     expect(source.seeks).toEqual([40]);
     expect(reports.events).toContainEqual({ what: 'lost', detail: { from: 10, to: 40 } });
-    expect(source.commits.map(({ offset, metadata }) => [offset, decodeCommitMetadata(metadata)])).toEqual([[10, { epoch: 0, tail: committedTail }]]);
+    expect(source.commits.map(({ offset, metadata }) => [offset, decodeCommitMetadata(metadata)])).toEqual([
+      [10, { epoch: 0, tail: committedTail }],
+    ]);
     partition.fetched(fetchOf(40, [recordAt(40)]));
     await positionIs(partition, 41);
     expect(starter.starts).toMatchObject([{ position: 10, end: 41 }]);
@@ -263,7 +306,9 @@ describe('a partition', () => {
     source.log = { start: 0, end: 5 };
     const partition = createPartition();
     await partition.run(groupState());
-    expect(reports.events).toMatchObject([{ what: 'halted', detail: expect.stringContaining('truncated or recreated') as string }]);
+    expect(reports.events).toMatchObject([
+      { what: 'halted', detail: expect.stringContaining('truncated or recreated') as string },
+    ]);
     expect(source.seeks).toEqual([]);
   });
 
@@ -274,7 +319,10 @@ describe('a partition', () => {
     source.stored = { offset: -2, metadata: null };
     partition.fetched(fetchOf(0, [recordAt(0)]));
     await until('committed again', () => source.stored.offset === 2, { everyMs: 1 });
-    expect(decodeCommitMetadata(source.stored.metadata)).toEqual({ epoch: 0, tail: { offset: 1, hash: recordHash(recordAt(1)) } });
+    expect(decodeCommitMetadata(source.stored.metadata)).toEqual({
+      epoch: 0,
+      tail: { offset: 1, hash: recordHash(recordAt(1)) },
+    });
   });
 
   test('a fetch that does not cover the last record is asked for once more, then the record counts as gone', async () => {
@@ -295,7 +343,10 @@ describe('a partition', () => {
   test('is not waiting any more once Kafka answers again', async () => {
     let fails = true;
     const partition = createPartition();
-    void partition.run({ ...groupState(), committed: () => (fails ? Promise.reject(new Error('no broker')) : source.committed()) });
+    void partition.run({
+      ...groupState(),
+      committed: () => (fails ? Promise.reject(new Error('no broker')) : source.committed()),
+    });
     await until('waiting', () => partition.isWaiting, { everyMs: 1 });
     fails = false;
     await until('assigned', () => partition.position !== undefined && !source.paused, { everyMs: 1 });
@@ -304,12 +355,18 @@ describe('a partition', () => {
 
   test('a batch that is scored while a fetch is out of place does not resume the partition', async () => {
     let release = () => {};
-    starter.answer = () => new Promise((resolve) => { release = () => resolve(undefined); });
+    starter.answer = () =>
+      new Promise((resolve) => {
+        release = () => resolve(undefined);
+      });
     const partition = await running();
     partition.fetched(fetchOf(0, [recordAt(0)]));
     await until('started', () => starter.starts.length === 1, { everyMs: 1 });
     let answerBounds = () => {};
-    source.bounds = () => new Promise((resolve) => { answerBounds = () => resolve(new Map([[0, source.log]])); });
+    source.bounds = () =>
+      new Promise((resolve) => {
+        answerBounds = () => resolve(new Map([[0, source.log]]));
+      });
     expect(partition.fetched(fetchOf(5, [recordAt(5)]))).toBe(false);
     release();
     await positionIs(partition, 1);
@@ -325,7 +382,12 @@ describe('a partition', () => {
     let open = false;
     starter.answer = () => (open ? undefined : { kind: 'unknown', reason: 'busy' });
     const partition = await running({ laneBytesMax: 100 });
-    partition.fetched(fetchOf(0, [0, 1, 2, 3].map((offset) => recordAt(offset))));
+    partition.fetched(
+      fetchOf(
+        0,
+        [0, 1, 2, 3].map((offset) => recordAt(offset)),
+      ),
+    );
     expect(partition.fetched(fetchOf(4, [], 9))).toBe(false);
     open = true;
     await until('resumed', () => !source.paused, { everyMs: 1 });
@@ -356,11 +418,27 @@ describe('a partition', () => {
       return tooLarge ? { kind: 'too_large', reason: 'Blob data size exceeds limit.' } : undefined;
     };
     const partition = await running();
-    partition.fetched(fetchOf(0, [0, 1, 2, 3].map((offset) => recordAt(offset))));
+    partition.fetched(
+      fetchOf(
+        0,
+        [0, 1, 2, 3].map((offset) => recordAt(offset)),
+      ),
+    );
     await positionIs(partition, 4);
-    expect([...starter.ends]).toEqual([[0, 1], [1, 2], [2, 3], [3, 4]]);
-    const stubs = starter.starts.filter(({ position, end }) => end === position + 1).map(({ records }) => decodeRecords(records).records[0]!).filter(({ stub }) => stub);
+    expect([...starter.ends]).toEqual([
+      [0, 1],
+      [1, 2],
+      [2, 3],
+      [3, 4],
+    ]);
+    const stubs = starter.starts
+      .filter(({ position, end }) => end === position + 1)
+      .map(({ records }) => decodeRecords(records).records[0]!)
+      .filter(({ stub }) => stub);
     expect(stubs).toMatchObject([{ offset: 2, stub: { recordBytes: 2 } }]);
-    expect(decodeCommitMetadata(source.commits.find(({ offset }) => offset === 3)!.metadata)!.tail).toEqual({ offset: 2, hash: recordHash(recordAt(2)) });
+    expect(decodeCommitMetadata(source.commits.find(({ offset }) => offset === 3)!.metadata)!.tail).toEqual({
+      offset: 2,
+      hash: recordHash(recordAt(2)),
+    });
   });
 });

@@ -41,8 +41,23 @@ beforeEach(async () => {
     return source;
   };
   bridge = new PipelineBridge(
-    { createSource, starter, clock, budget: new Budget(clock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports, log: { info: () => {}, error: (text) => errors.push(text) } },
-    { chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' }, epoch: 0, startAt: 'earliest', caps: { recordsMax: 100, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000 },
+    {
+      createSource,
+      starter,
+      clock,
+      budget: new Budget(clock, 1_000),
+      openBatches: { isFull: () => false, admit: () => Promise.resolve() },
+      reports,
+      log: { info: () => {}, error: (text) => errors.push(text) },
+    },
+    {
+      chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' },
+      epoch: 0,
+      startAt: 'earliest',
+      caps: { recordsMax: 100, bytesMax: 1_000_000 },
+      laneBytesMax: 1_000_000,
+      startDeadlineMs: 1_000,
+    },
   );
   await bridge.start();
 });
@@ -95,7 +110,9 @@ describe('the bridge of a pipeline', () => {
     clock.isHeld = false;
     await until('told', () => errors.length > 0, { everyMs: 1 });
     expect(errors[0]).toBe('the end of the log of t-0 is unknown: broker 2, which leads it, does not answer');
-    expect(bridge.states()).toMatchObject([{ lag: undefined, waiting: { kind: 'kafka', text: 'broker 2, which leads it, does not answer' } }]);
+    expect(bridge.states()).toMatchObject([
+      { lag: undefined, waiting: { kind: 'kafka', text: 'broker 2, which leads it, does not answer' } },
+    ]);
     sources[0]!.log = { start: 0, end: 0 };
     await until('it is known again', () => bridge.states()[0]?.lag === 0, { everyMs: 1 });
   });
@@ -107,7 +124,9 @@ describe('the bridge of a pipeline', () => {
     expect(sources[0]!.handlers!.fetched(fetchOf(0, [recordAt(0)], 1))).toBe(true);
     clock.isHeld = false;
     await until('the reason', () => bridge.states()[0]?.waiting.kind === 'paused', { everyMs: 1 });
-    expect(bridge.states(61_000)).toMatchObject([{ lag: 10, oldestSeconds: 60, waiting: { text: 'step infer is paused' }, run: 'batch:d:p:0:t:0:0' }]);
+    expect(bridge.states(61_000)).toMatchObject([
+      { lag: 10, oldestSeconds: 60, waiting: { text: 'step infer is paused' }, run: 'batch:d:p:0:t:0:0' },
+    ]);
     expect(JSON.stringify(bridge.states())).not.toContain('ann');
     // The clock of the host may be behind the producer's.
     expect(bridge.states(0)[0]!.oldestSeconds).toBe(0);
@@ -145,7 +164,10 @@ describe('the bridge of a pipeline', () => {
     };
     clock.isHeld = false;
     sources[0]!.handlers!.crashed(new Error('gone'));
-    await until('a third consumer', () => sources.length === 3 && sources[2]!.handlers, { everyMs: 1, timeoutMs: 5_000 });
+    await until('a third consumer', () => sources.length === 3 && sources[2]!.handlers, {
+      everyMs: 1,
+      timeoutMs: 5_000,
+    });
     expect(stops).toBe(1);
   });
 });

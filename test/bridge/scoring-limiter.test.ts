@@ -45,14 +45,19 @@ test('on two cores the next one has its turn when the one before is scored, firs
   expect(had).toEqual(['a', 'b', 'c', 'd']);
 });
 
-test.each([[1, 1], [3, 1], [4, 2], [9, 4]])('%i cores: %i side by side', async (cores, sideBySide) => {
+test.each([
+  [1, 1],
+  [3, 1],
+  [4, 2],
+  [9, 4],
+])('%i cores: %i side by side', async (cores, sideBySide) => {
   const turns = new Turns(systemClock, cores);
   for (let i = 0; i < 9; i++) ask(`${i}`, turns);
   await settled();
   expect(had).toHaveLength(sideBySide);
 });
 
-test('one that takes long holds up the next for a tenth of a second, and what it says later takes nobody else\'s turn', async () => {
+test("one that takes long holds up the next for a tenth of a second, and what it says later takes nobody else's turn", async () => {
   const turns = new Turns(systemClock, 2);
   for (const name of ['slow', 'b', 'c']) ask(name, turns);
   await pass(99);
@@ -113,7 +118,12 @@ test('the budget gives small batches turns, and full ones wait for none', async 
 
 test('the budget spreads all of them over the second, small or full', async () => {
   const waits: number[] = [];
-  const budget = new Budget({ nowMs: () => 10_000, wallMs: () => 10_000, sleep: (ms) => Promise.resolve(void waits.push(ms)) }, 100, undefined, 1);
+  const budget = new Budget(
+    { nowMs: () => 10_000, wallMs: () => 10_000, sleep: (ms) => Promise.resolve(void waits.push(ms)) },
+    100,
+    undefined,
+    1,
+  );
   for (const isFull of [false, true, true, false]) (await budget.acquire(never, isFull))();
   expect(waits).toEqual([10, 20, 30]);
 });

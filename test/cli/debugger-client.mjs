@@ -23,7 +23,9 @@ async function stopped({ callFrames: [frame] }) {
     const lineNumber = scriptSource.split('\n').findIndex((line) => line.includes(breakAt));
     await send('Debugger.setBreakpoint', { location: { scriptId: script.scriptId, lineNumber } });
   } else {
-    stop.value = (await send('Debugger.evaluateOnCallFrame', { callFrameId: frame.callFrameId, expression, returnByValue: true })).result.value;
+    stop.value = (
+      await send('Debugger.evaluateOnCallFrame', { callFrameId: frame.callFrameId, expression, returnByValue: true })
+    ).result.value;
   }
   stops.push(stop);
   await send('Debugger.resume');
@@ -40,7 +42,8 @@ socket.onmessage = ({ data }) => {
   else if (method === 'Debugger.scriptParsed') scripts.set(params.scriptId, params);
   else if (method === 'Debugger.paused') void stopped(params);
   // The program is done, and waits for us to leave.
-  else if (method === 'Runtime.executionContextDestroyed' || method === 'NodeRuntime.waitingForDisconnect') socket.close();
+  else if (method === 'Runtime.executionContextDestroyed' || method === 'NodeRuntime.waitingForDisconnect')
+    socket.close();
 };
 socket.onclose = () => {
   process.stdout.write(JSON.stringify(stops));

@@ -2,7 +2,10 @@ import { Command } from 'commander';
 import { vi } from 'vitest';
 
 /** Runs one command in this process as the command line does; answers what it printed and the exit code it set. */
-export async function runCommand(register: (program: Command) => void, args: readonly string[]): Promise<{ stdout: string; stderr: string; exitCode: number; error?: Error }> {
+export async function runCommand(
+  register: (program: Command) => void,
+  args: readonly string[],
+): Promise<{ stdout: string; stderr: string; exitCode: number; error?: Error }> {
   const program = new Command('headrace').exitOverride();
   register(program);
   const printed = { stdout: '', stderr: '' };

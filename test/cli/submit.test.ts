@@ -36,10 +36,20 @@ async function* bytesOf(lines: Iterable<string>): AsyncGenerator<Buffer> {
   for (const line of lines) yield Buffer.from(`${line}\n`);
 }
 
-async function submit(lines: Iterable<string>, parts: { pipeline?: string; gatewayUrl?: string; triesMax?: number; onWaiting?: (reason: string) => void } = {}) {
+async function submit(
+  lines: Iterable<string>,
+  parts: { pipeline?: string; gatewayUrl?: string; triesMax?: number; onWaiting?: (reason: string) => void } = {},
+) {
   const refusals: Refusal[] = [];
   const onRefused = (refusal: Refusal) => void refusals.push(refusal);
-  const accepted = await submitEvents({ gatewayUrl, pipeline: 'orders', pieces: splitLines(bytesOf(lines)), signal: new AbortController().signal, onRefused, ...parts });
+  const accepted = await submitEvents({
+    gatewayUrl,
+    pipeline: 'orders',
+    pieces: splitLines(bytesOf(lines)),
+    signal: new AbortController().signal,
+    onRefused,
+    ...parts,
+  });
   return { accepted, refusals };
 }
 
@@ -53,10 +63,24 @@ describe('submitEvents', () => {
   });
 
   it('names refused lines by their number in the input, blank lines counted, and takes their neighbours', async () => {
-    const { accepted, refusals } = await submit([line('a'), '', '{broken', line('b', { amount: -1 }), '7', line('c'), '  ', line('d', { customer: '' })]);
+    const { accepted, refusals } = await submit([
+      line('a'),
+      '',
+      '{broken',
+      line('b', { amount: -1 }),
+      '7',
+      line('c'),
+      '  ',
+      line('d', { customer: '' }),
+    ]);
     expect(accepted).toBe(2);
     expect(published).toEqual(['a', 'c']);
-    expect(refusals.map(({ line: number, code }) => [number, code])).toEqual([[3, 'NOT_JSON'], [4, 'SCHEMA_MISMATCH'], [5, 'SCHEMA_MISMATCH'], [8, 'BAD_EVENT']]);
+    expect(refusals.map(({ line: number, code }) => [number, code])).toEqual([
+      [3, 'NOT_JSON'],
+      [4, 'SCHEMA_MISMATCH'],
+      [5, 'SCHEMA_MISMATCH'],
+      [8, 'BAD_EVENT'],
+    ]);
   });
 
   it('splits what is too large for one request, and names a line that is too large alone', async () => {
@@ -72,12 +96,17 @@ describe('submitEvents', () => {
     let failures = 2;
     publish = (topic, messages) => (failures-- > 0 ? Promise.reject(new Error('no broker')) : take(topic, messages));
     const waiting: string[] = [];
-    expect(await submit([line('a')], { onWaiting: (reason) => waiting.push(reason) })).toEqual({ accepted: 1, refusals: [] });
+    expect(await submit([line('a')], { onWaiting: (reason) => waiting.push(reason) })).toEqual({
+      accepted: 1,
+      refusals: [],
+    });
     expect(waiting).toEqual([expect.stringContaining('Kafka did not confirm')]);
   });
 
   it('gives up in one sentence when nobody answers, or nobody knows the pipeline', async () => {
-    await expect(submit([line('a')], { gatewayUrl: 'http://127.0.0.1:1', triesMax: 2 })).rejects.toThrow(/no gateway takes events at http:\/\/127\.0\.0\.1:1 \(.*\)$/);
+    await expect(submit([line('a')], { gatewayUrl: 'http://127.0.0.1:1', triesMax: 2 })).rejects.toThrow(
+      /no gateway takes events at http:\/\/127\.0\.0\.1:1 \(.*\)$/,
+    );
     await expect(submit([line('a')], { pipeline: 'nope' })).rejects.toThrow(/"nope" is none of orders, returns/);
     publish = () => Promise.reject(new Error('no broker'));
     await expect(submit([line('a')], { triesMax: 2 })).rejects.toThrow(/Kafka did not confirm the events/);
@@ -86,15 +115,25 @@ describe('submitEvents', () => {
 
 describe('headrace submit', () => {
   const file = join(folder, 'events.jsonl');
-  const run = (...args: string[]) => runCommand(registerSubmit, ['submit', '--pipeline', 'orders', '--gateway', `${gatewayUrl}/`, ...args]);
+  const run = (...args: string[]) =>
+    runCommand(registerSubmit, ['submit', '--pipeline', 'orders', '--gateway', `${gatewayUrl}/`, ...args]);
 
   it('tells accepted and refused lines of a file, for people and for programs, and fails when one is refused', async () => {
-    writeFileSync(file, `${JSON.stringify(orderEvent('a'))}\r\n${JSON.stringify(orderEvent('b', { amount: 'much' }))}\n`);
+    writeFileSync(
+      file,
+      `${JSON.stringify(orderEvent('a'))}\r\n${JSON.stringify(orderEvent('b', { amount: 'much' }))}\n`,
+    );
     const text = await run(file);
     expect(text).toMatchObject({ exitCode: 1, stdout: '1 event accepted, 1 line refused\n' });
     expect(text.stderr).toMatch(/^line 2: SCHEMA_MISMATCH: amount: .*\n$/);
     const json = await run(file, '--output', 'json');
-    expect(JSON.parse(json.stdout)).toEqual({ pipeline: 'orders', gateway: gatewayUrl, accepted: 1, refused: 1, refusals: [{ line: 2, code: 'SCHEMA_MISMATCH', reason: expect.stringContaining('amount') }] });
+    expect(JSON.parse(json.stdout)).toEqual({
+      pipeline: 'orders',
+      gateway: gatewayUrl,
+      accepted: 1,
+      refused: 1,
+      refusals: [{ line: 2, code: 'SCHEMA_MISMATCH', reason: expect.stringContaining('amount') }],
+    });
     expect(json.exitCode).toBe(1);
     writeFileSync(file, JSON.stringify(orderEvent('a')));
     expect(await run(file)).toMatchObject({ exitCode: 0, stdout: '1 event accepted, 0 lines refused\n' });
@@ -110,42 +149,85 @@ describe('headrace submit', () => {
   it('sends bytes as they stand in the file, and names the events of an array by their number and line', async () => {
     const raw: string[] = [];
     publish = async (_, messages) => void raw.push(...messages.map(({ value }) => value.toString()));
-    const odd = (id: string) => `{ "ref":9007199254740993, "orderId":"${id}","customer":"Zo\\u00eb",\n"amount":12.50,"at":"2026-01-02T03:04:05Z" }`;
+    const odd = (id: string) =>
+      `{ "ref":9007199254740993, "orderId":"${id}","customer":"Zo\\u00eb",\n"amount":12.50,"at":"2026-01-02T03:04:05Z" }`;
     writeFileSync(file, `[${odd('a')},\n{"orderId":"b"},\n${odd('c')}]\n`);
-    expect(await run(file)).toMatchObject({ exitCode: 1, stdout: '2 events accepted, 1 event refused\n', stderr: expect.stringMatching(/^event 2 \(line 3\): SCHEMA_MISMATCH: /) as string });
+    expect(await run(file)).toMatchObject({
+      exitCode: 1,
+      stdout: '2 events accepted, 1 event refused\n',
+      stderr: expect.stringMatching(/^event 2 \(line 3\): SCHEMA_MISMATCH: /) as string,
+    });
     expect(raw).toEqual(['a', 'c'].map(odd));
   });
 
   it('says in one sentence what a file is that holds no events, and that one is empty', async () => {
     writeFileSync(file, 'orderId,amount\na,1\nb,2\n');
-    expect((await run(file)).error).toMatchObject({ exitCode: 2, message: expect.stringContaining(`${file} is CSV: it must be JSON lines`) as string });
+    expect((await run(file)).error).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining(`${file} is CSV: it must be JSON lines`) as string,
+    });
     writeFileSync(file, ' \n');
-    expect(await run(file)).toMatchObject({ exitCode: 0, stdout: '0 events accepted, 0 lines refused\n', stderr: `${file} is empty: there is nothing to send\n` });
+    expect(await run(file)).toMatchObject({
+      exitCode: 0,
+      stdout: '0 events accepted, 0 lines refused\n',
+      stderr: `${file} is empty: there is nothing to send\n`,
+    });
   });
 
   it('sends what CloudEvents carry, and says how when it was not told', async () => {
-    writeFileSync(file, JSON.stringify({ specversion: '1.0', id: '1', source: '/x', type: 'order', data: orderEvent('a') }));
-    expect(await run(file)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('headrace submit --cloudevents') as string });
-    expect(await run(file, '--cloudevents')).toMatchObject({ exitCode: 0, stdout: '1 event accepted, 0 lines refused\n' });
+    writeFileSync(
+      file,
+      JSON.stringify({ specversion: '1.0', id: '1', source: '/x', type: 'order', data: orderEvent('a') }),
+    );
+    expect(await run(file)).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('headrace submit --cloudevents') as string,
+    });
+    expect(await run(file, '--cloudevents')).toMatchObject({
+      exitCode: 0,
+      stdout: '1 event accepted, 0 lines refused\n',
+    });
     expect(published).toEqual(['a']);
   });
 
   it('says how many were accepted before it could not go on', async () => {
     writeFileSync(file, `[${Array.from({ length: 600 }, (_, i) => JSON.stringify(orderEvent(`o${i}`))).join()}; 1]`);
-    expect((await run(file)).error).toMatchObject({ exitCode: 2, message: expect.stringMatching(/is no JSON from line 1 on: ";" stands between two events; those before it were read; 500 events accepted before that$/) as string });
+    expect((await run(file)).error).toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(
+        /is no JSON from line 1 on: ";" stands between two events; those before it were read; 500 events accepted before that$/,
+      ) as string,
+    });
   });
 
   it('asks for the pipeline, and names those that run', async () => {
     const dataDir = join(folder, 'data');
     const missing = () => runCommand(registerSubmit, ['submit', file, '--data-dir', dataDir]);
-    expect((await missing()).error?.message).toBe('say which pipeline the events are for: add --pipeline <name> ("headrace status" shows those of a running system)');
+    expect((await missing()).error?.message).toBe(
+      'say which pipeline the events are for: add --pipeline <name> ("headrace status" shows those of a running system)',
+    );
     mkdirSync(join(dataDir, 'run'), { recursive: true });
-    writeFileSync(join(dataDir, 'run', 'endpoints.json'), JSON.stringify({ version: 1, supervisorPid: process.pid, pipelines: [{ name: 'orders' }, { name: 'returns' }] }));
+    writeFileSync(
+      join(dataDir, 'run', 'endpoints.json'),
+      JSON.stringify({ version: 1, supervisorPid: process.pid, pipelines: [{ name: 'orders' }, { name: 'returns' }] }),
+    );
     expect((await missing()).error?.message).toMatch(/\(the running system has orders, returns\)$/);
   });
 
   it('names refused lines in the order in which they stand, whatever the order in which they were refused', async () => {
-    writeFileSync(file, [orderEvent('a', { amount: 'much' }), 'x', orderEvent('b'), orderEvent('c', { customer: '' }), 'y', orderEvent('d')].map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'));
+    writeFileSync(
+      file,
+      [
+        orderEvent('a', { amount: 'much' }),
+        'x',
+        orderEvent('b'),
+        orderEvent('c', { customer: '' }),
+        'y',
+        orderEvent('d'),
+      ]
+        .map((line) => (typeof line === 'string' ? line : JSON.stringify(line)))
+        .join('\n'),
+    );
     const { stderr, stdout } = await run(file);
     expect(stderr.match(/^line \d+/gm)).toEqual(['line 1', 'line 2', 'line 4', 'line 5']);
     expect(stdout).toBe('2 events accepted, 4 lines refused\n');
@@ -158,8 +240,22 @@ describe('headrace submit', () => {
       const program = new Command();
       registerSubmit(program);
       await program.parseAsync(process.argv.slice(1), { from: 'user' });`;
-    const args = ['--import', 'tsx', '--input-type=module', '-e', program, 'submit', '--pipeline', 'orders', '--gateway', gatewayUrl];
-    const child = spawn(process.execPath, args, { cwd: fileURLToPath(new URL('../../', import.meta.url)), stdio: ['pipe', 'pipe', 'inherit'] });
+    const args = [
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '-e',
+      program,
+      'submit',
+      '--pipeline',
+      'orders',
+      '--gateway',
+      gatewayUrl,
+    ];
+    const child = spawn(process.execPath, args, {
+      cwd: fileURLToPath(new URL('../../', import.meta.url)),
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     try {
       let stdout = '';
       child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));

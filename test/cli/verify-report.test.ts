@@ -15,7 +15,13 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => pool?.end());
 
-const newChain = (): Chain => ({ deployment: uniqueName('d'), pipeline: 'orders', epoch: 1, topic: 'orders', partition: 0 });
+const newChain = (): Chain => ({
+  deployment: uniqueName('d'),
+  pipeline: 'orders',
+  epoch: 1,
+  topic: 'orders',
+  partition: 0,
+});
 
 interface World {
   /** By topic, what the one group has committed, partition by partition. */
@@ -29,17 +35,46 @@ interface World {
 
 function check({ deployment }: Chain, { commits, logs, known = [], incomplete = [], unexamined = false }: World) {
   const admin = {
-    fetchOffsets: async ({ groupId }) => (groupId === 'g.orders' ? Object.entries(commits).map(([topic, of]) => ({ topic, partitions: of.map(([partition, offset, metadata = null]) => ({ partition, offset: String(offset), metadata })) })) : []),
+    fetchOffsets: async ({ groupId }) =>
+      groupId === 'g.orders'
+        ? Object.entries(commits).map(([topic, of]) => ({
+            topic,
+            partitions: of.map(([partition, offset, metadata = null]) => ({
+              partition,
+              offset: String(offset),
+              metadata,
+            })),
+          }))
+        : [],
     listTopics: async () => Object.keys(logs),
-    fetchTopicOffsets: async (topic) => logs[topic]!.map(([low, high], partition) => ({ partition, low: String(low), high: String(high), offset: String(high) })),
+    fetchTopicOffsets: async (topic) =>
+      logs[topic]!.map(([low, high], partition) => ({
+        partition,
+        low: String(low),
+        high: String(high),
+        offset: String(high),
+      })),
   } as VerifyOptions['admin'];
   const runs: VerifyOptions['runs'] = {
     at: async () => undefined,
     hasAny: async (chain) => known.some((each) => batchWorkflowId(each, 0) === batchWorkflowId(chain, 0)),
-    incomplete: async (max, isMoot) => ({ runs: incomplete.filter(({ chain }) => !isMoot(chain)).slice(0, max), more: false, unexamined }),
+    incomplete: async (max, isMoot) => ({
+      runs: incomplete.filter(({ chain }) => !isMoot(chain)).slice(0, max),
+      more: false,
+      unexamined,
+    }),
     openSince: async () => ({ total: 0, runs: [] }),
   };
-  return verify({ deployment, epoch: 1, pipelines: ['orders', 'returns'], pool, runs, admin, groupOf: (pipeline) => `g.${pipeline}`, overdueSeconds: 600 });
+  return verify({
+    deployment,
+    epoch: 1,
+    pipelines: ['orders', 'returns'],
+    pool,
+    runs,
+    admin,
+    groupOf: (pipeline) => `g.${pipeline}`,
+    overdueSeconds: 600,
+  });
 }
 
 describe('verify', () => {
@@ -48,31 +83,92 @@ describe('verify', () => {
     await createRangeWriter(pool)(chain, { position: 0, end: 50, count: 50 });
     const ours = encodeCommitMetadata({ epoch: 1 });
     const commits: World['commits'] = {
-      orders: [[0, 50, ours], [1, 0, ours], [2, 40, encodeCommitMetadata({ epoch: 1, head: true })], [3, 30, ours], [4, 60, encodeCommitMetadata({ epoch: 0 })], [5, 20, ours]],
+      orders: [
+        [0, 50, ours],
+        [1, 0, ours],
+        [2, 40, encodeCommitMetadata({ epoch: 1, head: true })],
+        [3, 30, ours],
+        [4, 60, encodeCommitMetadata({ epoch: 0 })],
+        [5, 20, ours],
+      ],
       gone: [[0, 70]],
     };
-    const logs: World['logs'] = { orders: [[0, 90], [0, 90], [0, 90], [30, 90], [0, 90], [0, 90]] };
+    const logs: World['logs'] = {
+      orders: [
+        [0, 90],
+        [0, 90],
+        [0, 90],
+        [30, 90],
+        [0, 90],
+        [0, 90],
+      ],
+    };
     const sound = await check(chain, { commits, logs, known: [{ ...chain, partition: 5 }] });
     expect(sound).toMatchObject({ ok: true, chains: [{ committed: 50 }], without: ['returns'] });
-    expect(sound.withoutChain.map(({ topic, partition, committed }) => [topic, partition, committed])).toEqual([['gone', 0, 70], ['orders', 1, 0], ['orders', 2, 40], ['orders', 3, 30], ['orders', 4, 60], ['orders', 5, 20]]);
+    expect(sound.withoutChain.map(({ topic, partition, committed }) => [topic, partition, committed])).toEqual([
+      ['gone', 0, 70],
+      ['orders', 1, 0],
+      ['orders', 2, 40],
+      ['orders', 3, 30],
+      ['orders', 4, 60],
+      ['orders', 5, 20],
+    ]);
     expect(verifyText(sound)).toContain('  orders  orders-2  committed 40, no batch delivered yet\n');
 
     const lost = await check(chain, { commits, logs });
     expect(lost.ok).toBe(false);
-    expect(lost.withoutChain.filter(({ unbatched }) => unbatched)).toEqual([{ pipeline: 'orders', topic: 'orders', partition: 5, committed: 20, unbatched: { from: 0, to: 20 } }]);
-    expect(verifyText(lost)).toContain('never started: offset 20 is committed, and neither the ledger nor Temporal has any batch of orders-5 (pipeline orders), so offsets 0 to 19 may be without effect.');
+    expect(lost.withoutChain.filter(({ unbatched }) => unbatched)).toEqual([
+      { pipeline: 'orders', topic: 'orders', partition: 5, committed: 20, unbatched: { from: 0, to: 20 } },
+    ]);
+    expect(verifyText(lost)).toContain(
+      'never started: offset 20 is committed, and neither the ledger nor Temporal has any batch of orders-5 (pipeline orders), so offsets 0 to 19 may be without effect.',
+    );
   });
 
   it('finds commits also when the ledger has nothing at all, and those that are not ours', async () => {
-    const lost = await check(newChain(), { commits: { orders: [[0, 10], [1, 99]] }, logs: { orders: [[4, 20], [99, 99]] } });
-    expect(lost).toMatchObject({ ok: false, chains: [], withoutChain: [{ partition: 0, unbatched: { from: 4, to: 10 } }, { partition: 1 }] });
+    const lost = await check(newChain(), {
+      commits: {
+        orders: [
+          [0, 10],
+          [1, 99],
+        ],
+      },
+      logs: {
+        orders: [
+          [4, 20],
+          [99, 99],
+        ],
+      },
+    });
+    expect(lost).toMatchObject({
+      ok: false,
+      chains: [],
+      withoutChain: [{ partition: 0, unbatched: { from: 4, to: 10 } }, { partition: 1 }],
+    });
     expect(lost.withoutChain[1]).not.toHaveProperty('unbatched');
   });
 
   it('names partitions with records in which no bridge has begun, which is no error yet', async () => {
     const chain = newChain();
     await createRangeWriter(pool)({ ...chain, partition: 1 }, { position: 0, end: 5, count: 5 });
-    const report = await check(chain, { commits: { orders: [[0, 10], [2, -1]], gone: [[0, 3]] }, logs: { orders: [[4, 10], [0, 5], [3, 1_503], [7, 7]] }, known: [chain] });
+    const report = await check(chain, {
+      commits: {
+        orders: [
+          [0, 10],
+          [2, -1],
+        ],
+        gone: [[0, 3]],
+      },
+      logs: {
+        orders: [
+          [4, 10],
+          [0, 5],
+          [3, 1_503],
+          [7, 7],
+        ],
+      },
+      known: [chain],
+    });
     expect(report.unread).toEqual([{ pipeline: 'orders', topic: 'orders', partition: 2, records: 1_500 }]);
     expect(report.ok).toBe(true);
     expect(verifyText(report)).toContain('  orders  orders-2  1,500 records, and no bridge has begun to read them\n');
@@ -81,7 +177,11 @@ describe('verify', () => {
   it('tells overlaps, and finds nothing wrong with them', async () => {
     const chain = newChain();
     const add = createRangeWriter(pool);
-    for (const [position, end] of [[0, 10], [5, 20]] as const) await add(chain, { position, end, count: end - position });
+    for (const [position, end] of [
+      [0, 10],
+      [5, 20],
+    ] as const)
+      await add(chain, { position, end, count: end - position });
     const report = await check(chain, { commits: { orders: [[0, 20]] }, logs: { orders: [[0, 20]] } });
     expect(report).toMatchObject({ ok: true, chains: [{ overlaps: [{ from: 5, to: 10 }] }] });
     expect(verifyText(report)).toContain('overlap: two batches have offsets 5 to 9');
@@ -91,10 +191,22 @@ describe('verify', () => {
   it('leaves out runs of an epoch that is over, and says when not all could be looked at', async () => {
     const chain = newChain();
     await createRangeWriter(pool)(chain, { position: 0, end: 10, count: 10 });
-    const run = (epoch: number): BatchRun => ({ workflowId: batchWorkflowId({ ...chain, epoch }, 0), runId: 'r', chain: { ...chain, epoch }, position: 0, end: 10, count: 10, status: 'TERMINATED', startedAtMs: 0 });
+    const run = (epoch: number): BatchRun => ({
+      workflowId: batchWorkflowId({ ...chain, epoch }, 0),
+      runId: 'r',
+      chain: { ...chain, epoch },
+      position: 0,
+      end: 10,
+      count: 10,
+      status: 'TERMINATED',
+      startedAtMs: 0,
+    });
     const world: World = { commits: {}, logs: {}, incomplete: [run(0)] };
     expect(await check(chain, world)).toMatchObject({ ok: true, incomplete: { runs: [] } });
-    expect(await check(chain, { ...world, incomplete: [run(0), run(1)] })).toMatchObject({ ok: false, incomplete: { runs: [{ chain: { epoch: 1 } }] } });
+    expect(await check(chain, { ...world, incomplete: [run(0), run(1)] })).toMatchObject({
+      ok: false,
+      incomplete: { runs: [{ chain: { epoch: 1 } }] },
+    });
     const unexamined = await check(chain, { ...world, unexamined: true });
     expect(unexamined.ok).toBe(false);
     expect(verifyText(unexamined)).toContain('more runs have ended without completing than can be looked at');

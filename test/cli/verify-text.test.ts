@@ -6,17 +6,54 @@ import { batchWorkflowId, type Chain } from '../../contracts/event-key.ts';
 import type { ChainReport } from '../../ledger/check-chains.ts';
 
 const chain: Chain = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 3 };
-const run = (position: number, more: Partial<BatchRun> = {}): BatchRun => ({ workflowId: batchWorkflowId(chain, position), runId: 'r', chain, position, end: position + 10, count: 10, status: 'TERMINATED', startedAtMs: 0, ...more });
+const run = (position: number, more: Partial<BatchRun> = {}): BatchRun => ({
+  workflowId: batchWorkflowId(chain, position),
+  runId: 'r',
+  chain,
+  position,
+  end: position + 10,
+  count: 10,
+  status: 'TERMINATED',
+  startedAtMs: 0,
+  ...more,
+});
 const chainReport = (more: Partial<ChainReport> = {}): ChainReport => ({
-  chain, span: { from: 0, to: 12_000 }, batches: 1_024, records: 11_990, doubled: 0, committed: 12_000, holes: [], moreHoles: 0, overlaps: [], moreOverlaps: 0, unwritten: [], incomplete: [], unexamined: [], ...more,
+  chain,
+  span: { from: 0, to: 12_000 },
+  batches: 1_024,
+  records: 11_990,
+  doubled: 0,
+  committed: 12_000,
+  holes: [],
+  moreHoles: 0,
+  overlaps: [],
+  moreOverlaps: 0,
+  unwritten: [],
+  incomplete: [],
+  unexamined: [],
+  ...more,
 });
 const report = (more: Partial<VerifyReport> = {}): VerifyReport => ({
-  deployment: 'local', ok: true, verdict: more.ok === false ? 'wrong' : 'well', partitions: [], problems: [], unknown: {}, chains: [chainReport()], without: [], withoutChain: [], unread: [], incomplete: { runs: [], more: false, unexamined: false }, overdue: { total: 0, olderThanSeconds: 600, runs: [] }, ...more,
+  deployment: 'local',
+  ok: true,
+  verdict: more.ok === false ? 'wrong' : 'well',
+  partitions: [],
+  problems: [],
+  unknown: {},
+  chains: [chainReport()],
+  without: [],
+  withoutChain: [],
+  unread: [],
+  incomplete: { runs: [], more: false, unexamined: false },
+  overdue: { total: 0, olderThanSeconds: 600, runs: [] },
+  ...more,
 });
 
 describe('verifyText', () => {
   it('says so in few lines when all is well', () => {
-    expect(verifyText(report({ without: ['returns'] }))).toBe(`Batches of deployment local, from the range ledger, Temporal and Kafka:
+    expect(
+      verifyText(report({ without: ['returns'] })),
+    ).toBe(`Batches of deployment local, from the range ledger, Temporal and Kafka:
 
   orders  orders-3  offsets 0 to 11999: 11,990 records in 1,024 batches, committed 12000
   pipeline returns: no batch delivered yet
@@ -26,23 +63,57 @@ Every record up to these offsets is in a batch, and every batch has completed or
   });
 
   it('tells what is on its way, read twice, or not committed', () => {
-    expect(verifyText(report({ chains: [chainReport({ chain: { ...chain, epoch: 2 }, committed: null, unwritten: [run(12_000)], doubled: 1_500 })] }))).toContain(
+    expect(
+      verifyText(
+        report({
+          chains: [
+            chainReport({ chain: { ...chain, epoch: 2 }, committed: null, unwritten: [run(12_000)], doubled: 1_500 }),
+          ],
+        }),
+      ),
+    ).toContain(
       '  orders, epoch 2  orders-3  offsets 0 to 11999: 11,990 records in 1,024 batches, nothing committed, 1 more on their way, 1,500 offsets were read twice, with one effect each\n',
     );
   });
 
   it('names each finding with what to do about it', () => {
-    const text = verifyText(report({
-      ok: false,
-      chains: [chainReport({ holes: [{ from: 5, to: 6 }], overlaps: [{ from: 10, to: 20 }], skipped: { from: 12_000, to: 12_050 }, committed: 12_050, unexamined: [{ from: 30, to: 40 }] })],
-      incomplete: { runs: [run(40, { status: 'CANCELLED' })], more: false, unexamined: false },
-      overdue: { total: 7, olderThanSeconds: 600, runs: [run(60, { startedAtMs: Date.UTC(2026, 0, 1), waitsFor: [{ kind: 'failing', text: 'deliver, attempt 12: SINK_UNAVAILABLE: gone' }] })] },
-    }));
+    const text = verifyText(
+      report({
+        ok: false,
+        chains: [
+          chainReport({
+            holes: [{ from: 5, to: 6 }],
+            overlaps: [{ from: 10, to: 20 }],
+            skipped: { from: 12_000, to: 12_050 },
+            committed: 12_050,
+            unexamined: [{ from: 30, to: 40 }],
+          }),
+        ],
+        incomplete: { runs: [run(40, { status: 'CANCELLED' })], more: false, unexamined: false },
+        overdue: {
+          total: 7,
+          olderThanSeconds: 600,
+          runs: [
+            run(60, {
+              startedAtMs: Date.UTC(2026, 0, 1),
+              waitsFor: [{ kind: 'failing', text: 'deliver, attempt 12: SINK_UNAVAILABLE: gone' }],
+            }),
+          ],
+        },
+      }),
+    );
     for (const line of [
-      'hole: no batch has offset 5 of orders-3 (pipeline orders).', 'overlap: two batches have offsets 10 to 19 of', 'skipped: offset 12050 is committed, and no batch has offsets 12000 to 12049',
-      "set the group's offset back to 12000", 'not looked at: offsets 30 to 39', `${run(40).workflowId} (offsets 40 to 49) ended as CANCELLED; its effects may be missing. Re-drive it:\n      npx headrace redrive ${run(40).workflowId}\n`,
-      '7 batches have been open for more than 10 min.', `${run(60).workflowId}, since 2026-01-01T00:00:00.000Z\n          deliver, attempt 12: SINK_UNAVAILABLE: gone\n`, 'Something is wrong: see above.',
-    ]) expect(text).toContain(line);
+      'hole: no batch has offset 5 of orders-3 (pipeline orders).',
+      'overlap: two batches have offsets 10 to 19 of',
+      'skipped: offset 12050 is committed, and no batch has offsets 12000 to 12049',
+      "set the group's offset back to 12000",
+      'not looked at: offsets 30 to 39',
+      `${run(40).workflowId} (offsets 40 to 49) ended as CANCELLED; its effects may be missing. Re-drive it:\n      npx headrace redrive ${run(40).workflowId}\n`,
+      '7 batches have been open for more than 10 min.',
+      `${run(60).workflowId}, since 2026-01-01T00:00:00.000Z\n          deliver, attempt 12: SINK_UNAVAILABLE: gone\n`,
+      'Something is wrong: see above.',
+    ])
+      expect(text).toContain(line);
     expect(text).not.toContain('--all');
   });
 

@@ -9,8 +9,14 @@ const bytes = fc.option(fc.uint8Array({ maxLength: 40 }), { nil: null });
 const header = fc.tuple(fc.uint8Array({ maxLength: 200 }), bytes);
 const record: fc.Arbitrary<KafkaRecord> = fc.record(
   {
-    offset: fc.maxSafeNat(), timestampMs: fc.integer(), key: bytes, value: bytes, headers: fc.array(header, { minLength: 1 }).map(encodeHeaders),
-    timestampDigits: fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }).map(String), timeIsBrokers: fc.constant(true as const), stub: fc.record({ recordBytes: fc.integer({ min: 1, max: 2 ** 31 }) }),
+    offset: fc.maxSafeNat(),
+    timestampMs: fc.integer(),
+    key: bytes,
+    value: bytes,
+    headers: fc.array(header, { minLength: 1 }).map(encodeHeaders),
+    timestampDigits: fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }).map(String),
+    timeIsBrokers: fc.constant(true as const),
+    stub: fc.record({ recordBytes: fc.integer({ min: 1, max: 2 ** 31 }) }),
   },
   { requiredKeys: ['offset', 'timestampMs', 'key', 'value'], noNullPrototype: true },
 );
@@ -19,7 +25,14 @@ describe('frame', () => {
   test('gives back every column and the header', () => {
     const frame = {
       header: { kind: 'test', note: 'ünïcode' },
-      columns: { a: Uint8Array.of(1, 2, 3), b: Float64Array.of(Math.PI, -0), c: new Uint32Array(0), d: Float32Array.of(1.5), e: Uint16Array.of(65_535), f: Int32Array.of(-7) },
+      columns: {
+        a: Uint8Array.of(1, 2, 3),
+        b: Float64Array.of(Math.PI, -0),
+        c: new Uint32Array(0),
+        d: Float32Array.of(1.5),
+        e: Uint16Array.of(65_535),
+        f: Int32Array.of(-7),
+      },
     };
     const encoded = encodeFrame(frame);
     expect(isFrame(encoded)).toBe(true);
@@ -39,7 +52,8 @@ describe('frame', () => {
   test('refuses bytes that are no frame, and a frame that was cut anywhere', () => {
     expect(() => decodeFrame(new Uint8Array(20))).toThrow(RangeError);
     const encoded = encodeFrame({ header: { kind: 'test' }, columns: { x: Float64Array.of(1, 2, 3) } });
-    for (let length = 0; length < encoded.length; length++) expect(() => decodeFrame(encoded.slice(0, length))).toThrow(RangeError);
+    for (let length = 0; length < encoded.length; length++)
+      expect(() => decodeFrame(encoded.slice(0, length))).toThrow(RangeError);
   });
 });
 

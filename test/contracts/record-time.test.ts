@@ -17,5 +17,7 @@ it.each([
 
 it('keeps all digits of a time', () => {
   expect(exactTimestamp({ timestampMs: -1 })).toBe('-1');
-  expect(exactTimestamp({ timestampMs: Number('1767225600000000001'), timestampDigits: '1767225600000000001' })).toBe('1767225600000000001');
+  expect(exactTimestamp({ timestampMs: Number('1767225600000000001'), timestampDigits: '1767225600000000001' })).toBe(
+    '1767225600000000001',
+  );
 });

@@ -29,8 +29,15 @@ describe('rows for COPY', () => {
       rows.jsonb(JSON.stringify({ i, text: '\\' }));
     });
     await copy(rows);
-    const { rows: read } = await pool.query<{ n: string; i: number; us: string; b: boolean; f: number[]; x: string; j: unknown }>(
-      'select n, i, extract(epoch from t) * 1000000 as us, b, f::float8[], x, j from copied order by i desc');
+    const { rows: read } = await pool.query<{
+      n: string;
+      i: number;
+      us: string;
+      b: boolean;
+      f: number[];
+      x: string;
+      j: unknown;
+    }>('select n, i, extract(epoch from t) * 1000000 as us, b, f::float8[], x, j from copied order by i desc');
     expect(read.map(({ n }) => Number(n))).toEqual(numbers);
     expect(read.map(({ us }) => Number(us) / 1_000)).toEqual(times);
     expect(read.map(({ b }) => b)).toEqual([true, false, true, false, true, false, true]);
@@ -51,9 +58,14 @@ describe('rows for COPY', () => {
     const twice = (n: number) => Array.from({ length: 20_000 }, (_, i) => (i === 0 ? n : i));
     await copy(numbersOnly([7]), 'n');
     await expect(copy(numbersOnly(twice(7)), 'n')).rejects.toMatchObject({ code: '23505' });
-    await expect(copy(numbersOnly([1, 2, 3]), 'n', 'update copied set i = 1 / 0')).rejects.toMatchObject({ code: '22012' });
+    await expect(copy(numbersOnly([1, 2, 3]), 'n', 'update copied set i = 1 / 0')).rejects.toMatchObject({
+      code: '22012',
+    });
     await copy(numbersOnly([8]), 'n', 'update copied set i = 5 where n = 7');
-    expect((await pool.query('select n, i from copied order by n')).rows).toEqual([{ n: '7', i: 5 }, { n: '8', i: null }]);
+    expect((await pool.query('select n, i from copied order by n')).rows).toEqual([
+      { n: '7', i: 5 },
+      { n: '8', i: null },
+    ]);
   });
 
   it('are given up when their connection is cut while they are on their way', async () => {
@@ -64,8 +76,21 @@ describe('rows for COPY', () => {
       await blocker.query('begin; lock table many in access exclusive mode');
       // More than the sockets hold.
       const rows = numbersOnly(Array.from({ length: 1_000_000 }, (_, i) => i)).end();
-      const outcome = withClient(own, (client) => copyIn(client, 'copy many (n) from stdin (format binary)', rows)).then(() => 'copied', (error: unknown) => error);
-      await vi.waitUntil(async () => (await own.query(`select pg_terminate_backend(pid) from pg_locks where not granted and relation = 'many'::regclass`)).rowCount, { timeout: 10_000 });
+      const outcome = withClient(own, (client) =>
+        copyIn(client, 'copy many (n) from stdin (format binary)', rows),
+      ).then(
+        () => 'copied',
+        (error: unknown) => error,
+      );
+      await vi.waitUntil(
+        async () =>
+          (
+            await own.query(
+              `select pg_terminate_backend(pid) from pg_locks where not granted and relation = 'many'::regclass`,
+            )
+          ).rowCount,
+        { timeout: 10_000 },
+      );
       expect(await outcome).toBeInstanceOf(Error);
       await blocker.query('commit');
       blocker.release();
@@ -78,7 +103,11 @@ describe('rows for COPY', () => {
   it('are given up when their connection is', async () => {
     const outcome = withClient(pool, async (client) => {
       const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-      const ended = copyIn(client, `copy copied (n) from stdin (format binary); do $$ begin perform pg_terminate_backend(${rows[0]!.pid}); perform pg_sleep(5); end $$`, numbersOnly([1]).end());
+      const ended = copyIn(
+        client,
+        `copy copied (n) from stdin (format binary); do $$ begin perform pg_terminate_backend(${rows[0]!.pid}); perform pg_sleep(5); end $$`,
+        numbersOnly([1]).end(),
+      );
       return ended;
     });
     await expect(outcome).rejects.toThrow();
@@ -95,6 +124,8 @@ describe('rows for COPY', () => {
   }
 
   function copy(rows: CopyRows, columns = 'n, i, t, b, f, x, j', after = ''): Promise<void> {
-    return withClient(pool, (client) => copyIn(client, `copy copied (${columns}) from stdin (format binary); ${after}`, rows.end()));
+    return withClient(pool, (client) =>
+      copyIn(client, `copy copied (${columns}) from stdin (format binary); ${after}`, rows.end()),
+    );
   }
 });

@@ -11,7 +11,9 @@ describe('migrate', () => {
 
   async function withPools(count: number, use: (pools: Pool[]) => Promise<void>): Promise<void> {
     const url = await createDatabase(databaseUrl);
-    const pools = await Promise.all(Array.from({ length: count }, () => createPool(url, { max: 2, applicationName: 'test' })));
+    const pools = await Promise.all(
+      Array.from({ length: count }, () => createPool(url, { max: 2, applicationName: 'test' })),
+    );
     try {
       await use(pools);
     } finally {
@@ -32,7 +34,9 @@ describe('migrate', () => {
     withPools(1, async ([pool]) => {
       const first = { name: '0001-first', sql: 'create table first (n int)' };
       const broken = { name: '0002-second', sql: 'create table second (n int); select * from missing' };
-      await expect(migrate(pool!, [first, broken])).rejects.toThrow(/0002-second failed: relation "missing" does not exist/);
+      await expect(migrate(pool!, [first, broken])).rejects.toThrow(
+        /0002-second failed: relation "missing" does not exist/,
+      );
       expect((await pool!.query(`select to_regclass('first') as t`)).rows).toEqual([{ t: null }]);
       const mended = { ...broken, sql: 'create table second (n int)' };
       expect(await migrate(pool!, [first, mended])).toEqual(['0001-first', '0002-second']);

@@ -42,25 +42,38 @@ describe('a Postgres that was set up by somebody else', () => {
     return { owner: await open(databaseUrl), role, name: url.pathname.slice(1), url: url.toString() };
   }
 
-  it.each(['LATIN1', 'SQL_ASCII'])('is refused when the database is encoded as %s, with what to do', async (encoding) => {
-    const name = uniqueName('encoded');
-    await admin.query(`create database "${name}" encoding '${encoding}' locale 'C' template template0`);
-    const url = Object.assign(new URL(adminUrl), { pathname: `/${name}` }).toString();
-    await expect(createPool(url, options)).rejects.toThrow(new RegExp(`check DATABASE_URL \\(the database is encoded as ${encoding}, .*createdb --encoding=UTF8`));
-  });
+  it.each(['LATIN1', 'SQL_ASCII'])(
+    'is refused when the database is encoded as %s, with what to do',
+    async (encoding) => {
+      const name = uniqueName('encoded');
+      await admin.query(`create database "${name}" encoding '${encoding}' locale 'C' template template0`);
+      const url = Object.assign(new URL(adminUrl), { pathname: `/${name}` }).toString();
+      await expect(createPool(url, options)).rejects.toThrow(
+        new RegExp(`check DATABASE_URL \\(the database is encoded as ${encoding}, .*createdb --encoding=UTF8`),
+      );
+    },
+  );
 
   it('lets a role work that may make no tables once another one has made them; what it lacks is named with the GRANT', async () => {
     const { owner, role, url } = await database();
     const pool = await open(url);
-    await expect(migrate(pool)).rejects.toThrow(/may not make the tables \(permission denied for schema public \(SQLSTATE 42501\)\): GRANT CREATE, USAGE ON SCHEMA/);
+    await expect(migrate(pool)).rejects.toThrow(
+      /may not make the tables \(permission denied for schema public \(SQLSTATE 42501\)\): GRANT CREATE, USAGE ON SCHEMA/,
+    );
     await migrate(owner);
-    await expect(migrate(pool)).rejects.toThrow(/may not use headrace_migrations: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES/);
-    await owner.query(`grant select on all tables in schema public to ${role}; grant insert on reviews, review_audit, chains, batch_ranges, decisions, feature_sets, decision_minutes to ${role}`);
+    await expect(migrate(pool)).rejects.toThrow(
+      /may not use headrace_migrations: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES/,
+    );
+    await owner.query(
+      `grant select on all tables in schema public to ${role}; grant insert on reviews, review_audit, chains, batch_ranges, decisions, feature_sets, decision_minutes to ${role}`,
+    );
     await expect(migrate(pool)).rejects.toThrow(/may not use batch_ranges, decision_minutes, reviews: GRANT/);
     await owner.query(`grant select, insert, update, delete on all tables in schema public to ${role}`);
     expect(await migrate(pool)).toEqual([]);
     await createDashboardSink({ pool }).deliver(deliveryOf([decisionRow(1)]), new AbortController().signal);
-    await expect(migrate(pool, [...readMigrations(), { name: '9999-newer', sql: 'create table newer (n int)' }])).rejects.toThrow(/GRANT CREATE/);
+    await expect(
+      migrate(pool, [...readMigrations(), { name: '9999-newer', sql: 'create table newer (n int)' }]),
+    ).rejects.toThrow(/GRANT CREATE/);
   });
 
   it('keeps its tables where they are when a schema comes to stand before theirs, and makes them in the one that is named', async () => {
@@ -70,10 +83,19 @@ describe('a Postgres that was set up by somebody else', () => {
     // The search path begins with a schema of the role's own name, if there is one.
     await owner.query(`create schema ${role} authorization ${role}`);
     expect(await migrate(await open(url))).toEqual([]);
-    expect(await migrate(await open(url), [...readMigrations(), { name: '9999-newer', sql: 'create table newer (n int); alter table reviews add column newer int' }])).toEqual(['9999-newer']);
-    expect((await owner.query(`select schemaname from pg_tables where tablename in ('newer', 'reviews')`)).rows).toEqual([{ schemaname: 'public' }, { schemaname: 'public' }]);
+    expect(
+      await migrate(await open(url), [
+        ...readMigrations(),
+        { name: '9999-newer', sql: 'create table newer (n int); alter table reviews add column newer int' },
+      ]),
+    ).toEqual(['9999-newer']);
+    expect(
+      (await owner.query(`select schemaname from pg_tables where tablename in ('newer', 'reviews')`)).rows,
+    ).toEqual([{ schemaname: 'public' }, { schemaname: 'public' }]);
 
-    await owner.query(`create schema "my app" authorization ${role}; alter role ${role} in database "${name}" set search_path to "my app"`);
+    await owner.query(
+      `create schema "my app" authorization ${role}; alter role ${role} in database "${name}" set search_path to "my app"`,
+    );
     expect(await migrate(await open(url))).toEqual(allMigrations);
     await owner.query(`alter role ${role} in database "${name}" set search_path to nowhere`);
     await expect(migrate(await open(url))).rejects.toThrow(/no schema of the search_path exists/);
@@ -94,7 +116,9 @@ describe('a Postgres that was set up by somebody else', () => {
     await (await startPostgres({ binaries, dataDir })).stop();
     writeFileSync(join(dataDir, 'cluster', 'standby.signal'), '');
     const replica = stopAfterTest(await startPostgres({ binaries, dataDir }));
-    await expect(migrate(await open(replica.databaseUrl))).rejects.toThrow(/read-only replica: name its primary in DATABASE_URL/);
+    await expect(migrate(await open(replica.databaseUrl))).rejects.toThrow(
+      /read-only replica: name its primary in DATABASE_URL/,
+    );
   }, 60_000);
 
   it('may write times and numbers as it likes, and isolate transactions', async () => {
@@ -107,9 +131,15 @@ describe('a Postgres that was set up by somebody else', () => {
     const ran = await Promise.all(pools.map((pool) => migrate(pool)));
     expect(ran.filter((names) => names.length > 0)).toEqual([allMigrations]);
     const row = decisionRow(2 ** 40 + 3, { eventId: 'back \\ slash' });
-    await Promise.all(pools.map((pool) => createDashboardSink({ pool }).deliver(deliveryOf([row]), new AbortController().signal)));
+    await Promise.all(
+      pools.map((pool) => createDashboardSink({ pool }).deliver(deliveryOf([row]), new AbortController().signal)),
+    );
     const [found] = await findDecisions(pools[0]!, 'local', ['orders'], 'back \\ slash');
-    expect(found).toMatchObject({ offset: row.offset, eventTime: new Date(row.eventTimeMs), features: { customer_count_1d: Math.fround(0.1) } });
+    expect(found).toMatchObject({
+      offset: row.offset,
+      eventTime: new Date(row.eventTimeMs),
+      features: { customer_count_1d: Math.fround(0.1) },
+    });
   });
 
   it('may have any password; one that is not encoded is not repeated in the message', async () => {
@@ -124,16 +154,26 @@ describe('a Postgres that was set up by somebody else', () => {
 
   it('says what to do when it has no connection left, and when it has no TLS', async () => {
     const { role, url } = await database();
-    await expect(createPool(url.replace('sslmode=disable', 'sslmode=verify-full'), options)).rejects.toThrow(/does not support SSL connections; leave sslmode out/);
+    await expect(createPool(url.replace('sslmode=disable', 'sslmode=verify-full'), options)).rejects.toThrow(
+      /does not support SSL connections; leave sslmode out/,
+    );
     await admin.query(`alter role ${role} connection limit 0`);
-    await expect(createPool(url, options)).rejects.toThrow(/too many connections for role .*HEADRACE_DATABASE_POOL_MAX/);
+    await expect(createPool(url, options)).rejects.toThrow(
+      /too many connections for role .*HEADRACE_DATABASE_POOL_MAX/,
+    );
   });
 
   it('is waited for while it starts up', async () => {
     const { hostname, port } = new URL(adminUrl);
     let refusals = 2;
-    const fields = ['SFATAL', 'VFATAL', 'C57P03', 'Mthe database system is starting up'].map((field) => `${field}\0`).join('');
-    const refusal = Buffer.concat([Buffer.from('E'), Buffer.from([0, 0, 0, fields.length + 5]), Buffer.from(`${fields}\0`)]);
+    const fields = ['SFATAL', 'VFATAL', 'C57P03', 'Mthe database system is starting up']
+      .map((field) => `${field}\0`)
+      .join('');
+    const refusal = Buffer.concat([
+      Buffer.from('E'),
+      Buffer.from([0, 0, 0, fields.length + 5]),
+      Buffer.from(`${fields}\0`),
+    ]);
     const server = createServer((socket) => {
       socket.on('error', () => undefined);
       if (refusals-- > 0) return void socket.once('data', () => socket.end(refusal));

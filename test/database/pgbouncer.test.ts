@@ -28,18 +28,23 @@ describe.skipIf(typeof program === 'string')('through PgBouncer in transaction m
     direct = await createPool(databaseUrl, { max: 2, applicationName: 'direct' });
     // What an operator may have set for other programs.
     const name = new URL(databaseUrl).pathname.slice(1);
-    await direct.query(`alter database "${name}" set datestyle = 'German, DMY'; alter database "${name}" set timezone = 'America/New_York'`);
+    await direct.query(
+      `alter database "${name}" set datestyle = 'German, DMY'; alter database "${name}" set timezone = 'America/New_York'`,
+    );
     if (typeof program === 'string') throw new Error(program);
     bouncer = await startPgBouncer(program, databaseUrl);
     url = bouncer.urlOf(databaseUrl);
-    pools = await Promise.all([1, 2].map(() => createPool(url, { max: 4, applicationName: 'test', statementTimeoutMs: 5_000 })));
+    pools = await Promise.all(
+      [1, 2].map(() => createPool(url, { max: 4, applicationName: 'test', statementTimeoutMs: 5_000 })),
+    );
   }, 180_000);
   afterAll(async () => {
     await Promise.all([...(pools ?? []), direct].map((pool) => pool?.end()));
     await bouncer?.stop();
   });
 
-  const onBoth = <T>(times: number, work: (pool: Pool, i: number) => Promise<T>) => Promise.all(Array.from({ length: times }, (_, i) => work(pools[i % 2]!, i)));
+  const onBoth = <T>(times: number, work: (pool: Pool, i: number) => Promise<T>) =>
+    Promise.all(Array.from({ length: times }, (_, i) => work(pools[i % 2]!, i)));
 
   it('makes the tables once', async () => {
     const ran = await onBoth(6, (pool) => migrate(pool));
@@ -48,11 +53,18 @@ describe.skipIf(typeof program === 'string')('through PgBouncer in transaction m
 
   it('delivers decisions once each, and reads them with their times', async () => {
     const sinks = pools.map((pool) => createDashboardSink({ pool }));
-    await onBoth(40, (_, i) => sinks[i % 2]!.deliver(deliveryOf([decisionRow(i - (i % 4)), decisionRow(1_000 + i)]), new AbortController().signal));
+    await onBoth(40, (_, i) =>
+      sinks[i % 2]!.deliver(
+        deliveryOf([decisionRow(i - (i % 4)), decisionRow(1_000 + i)]),
+        new AbortController().signal,
+      ),
+    );
     const [total] = await countDecisions(pools[0]!, 'local');
     expect(total).toEqual({ pipeline: 'orders', outcome: 'approve', decisions: 50 });
     const found = await onBoth(40, (pool, i) => findDecisions(pool, 'local', ['orders'], `order-${1_000 + i}`));
-    expect(found.map(([decision]) => decision!.eventTime.getTime())).toEqual(Array.from({ length: 40 }, (_, i) => decisionRow(1_000 + i).eventTimeMs));
+    expect(found.map(([decision]) => decision!.eventTime.getTime())).toEqual(
+      Array.from({ length: 40 }, (_, i) => decisionRow(1_000 + i).eventTimeMs),
+    );
   });
 
   it('keeps the range ledger', async () => {
@@ -61,16 +73,22 @@ describe.skipIf(typeof program === 'string')('through PgBouncer in transaction m
     await onBoth(40, (_, i) => writers[i % 2]!(chain, { position: i * 10, end: i * 10 + 10, count: 10 }));
     expect(await findChainEnd(pools[1]!, chain)).toBe(400);
     expect(await mergeOldRanges(pools[0]!, -60)).toBe(39);
-    expect(await readLedger(pools[1]!, 'local')).toMatchObject([{ span: { from: 0, to: 400 }, batches: 40, holes: [], moreHoles: 0 }]);
+    expect(await readLedger(pools[1]!, 'local')).toMatchObject([
+      { span: { from: 0, to: 400 }, batches: 40, holes: [], moreHoles: 0 },
+    ]);
   });
 
   it('opens and decides reviews', async () => {
     await onBoth(40, (pool, i) => addWaitingReviews(pool, [{ input: reviewInput(i), value: i }]));
-    const claims = await onBoth(10, (pool) => claimWaitingReviews(pool, { deployment: 'local', pipeline: 'orders', openMax: 100, claimMax: 4 }));
+    const claims = await onBoth(10, (pool) =>
+      claimWaitingReviews(pool, { deployment: 'local', pipeline: 'orders', openMax: 100, claimMax: 4 }),
+    );
     const claimed = claims.flat();
     expect(new Set(claimed.map(({ eventKey }) => eventKey)).size).toBe(claimed.length);
     expect(claimed.every(({ eventTimeMs }) => eventTimeMs === reviewInput(0).eventTimeMs)).toBe(true);
-    await onBoth(40, (pool, i) => writeReviewTransition(pool, reviewInput(i), { step: 1, action: 'opened', atMs: 1_000, dueAtMs: 2_000 }));
+    await onBoth(40, (pool, i) =>
+      writeReviewTransition(pool, reviewInput(i), { step: 1, action: 'opened', atMs: 1_000, dueAtMs: 2_000 }),
+    );
     expect(await countReviews(pools[0]!, 'local', ['open'])).toEqual([{ pipeline: 'orders', count: 40 }]);
     const [review] = await listReviews(pools[0]!, { deployment: 'local', limit: 1 });
     expect(review).toMatchObject({ status: 'open', openedAt: new Date(1_000), dueAt: new Date(2_000) });
@@ -78,17 +96,36 @@ describe.skipIf(typeof program === 'string')('through PgBouncer in transaction m
 
     // The lock of a verdict is held from the first look to the answer: one is sent at a time, and each is known to the next.
     let sending = 0;
-    const desks = pools.map((pool) => createVerdictDesk({
-      pool,
-      sendVerdict: async (_, verdict) => {
-        expect(++sending).toBe(1);
-        const accepted = { id: verdict.id, verdict: verdict.verdict, reviewer: verdict.reviewer, comment: undefined, decidedAtMs: 3_000 };
-        await writeReviewTransition(direct, reviewInput(0), { step: 2, action: 'decided', atMs: 3_000, openedAtMs: 1_000, dueAtMs: 2_000, accepted });
-        sending--;
-        return { kind: 'accepted', accepted };
-      },
-    }));
-    const verdicts = await Promise.allSettled(Array.from({ length: 4 }, (_, i) => desks[i % 2]!(`review:${reviewInput(0).eventKey}`, { id: `v${i}`, verdict: 'fraud', reviewer: `r${i}` })));
+    const desks = pools.map((pool) =>
+      createVerdictDesk({
+        pool,
+        sendVerdict: async (_, verdict) => {
+          expect(++sending).toBe(1);
+          const accepted = {
+            id: verdict.id,
+            verdict: verdict.verdict,
+            reviewer: verdict.reviewer,
+            comment: undefined,
+            decidedAtMs: 3_000,
+          };
+          await writeReviewTransition(direct, reviewInput(0), {
+            step: 2,
+            action: 'decided',
+            atMs: 3_000,
+            openedAtMs: 1_000,
+            dueAtMs: 2_000,
+            accepted,
+          });
+          sending--;
+          return { kind: 'accepted', accepted };
+        },
+      }),
+    );
+    const verdicts = await Promise.allSettled(
+      Array.from({ length: 4 }, (_, i) =>
+        desks[i % 2]!(`review:${reviewInput(0).eventKey}`, { id: `v${i}`, verdict: 'fraud', reviewer: `r${i}` }),
+      ),
+    );
     expect(verdicts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
 

@@ -22,7 +22,11 @@ describe('createPool', () => {
 
   it('reports a connection that breaks while idle, and replaces it', async () => {
     const broken: Error[] = [];
-    const pool = await createPool(databaseUrl, { max: 1, applicationName: 'test', onIdleError: (error) => broken.push(error) });
+    const pool = await createPool(databaseUrl, {
+      max: 1,
+      applicationName: 'test',
+      onIdleError: (error) => broken.push(error),
+    });
     const other = await createPool(databaseUrl, { max: 1, applicationName: 'test' });
     try {
       const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
@@ -38,14 +42,18 @@ describe('createPool', () => {
   it('names DATABASE_URL and the place when nobody answers, and not the password', async () => {
     const port = await closedPort();
     const failure = createPool(`postgres://ann:s3cret@127.0.0.1:${port}/shop`, { max: 1, applicationName: 'test' });
-    await expect(failure).rejects.toThrow(new RegExp(`127\\.0\\.0\\.1:${port}/shop; check DATABASE_URL .*ECONNREFUSED`));
+    await expect(failure).rejects.toThrow(
+      new RegExp(`127\\.0\\.0\\.1:${port}/shop; check DATABASE_URL .*ECONNREFUSED`),
+    );
     await expect(failure).rejects.not.toThrow('s3cret');
   });
 
   it('names DATABASE_URL when the database does not exist', async () => {
     const url = new URL(databaseUrl);
     url.pathname = '/nowhere';
-    await expect(createPool(url.toString(), { max: 1, applicationName: 'test' })).rejects.toThrow(/check DATABASE_URL \(database "nowhere" does not exist \(SQLSTATE 3D000\); make it: createdb --encoding=UTF8 /);
+    await expect(createPool(url.toString(), { max: 1, applicationName: 'test' })).rejects.toThrow(
+      /check DATABASE_URL \(database "nowhere" does not exist \(SQLSTATE 3D000\); make it: createdb --encoding=UTF8 /,
+    );
   });
 
   describe('with a peer that accepts and never answers', () => {
@@ -55,7 +63,11 @@ describe('createPool', () => {
 
     it('gives up at the connect time-out', async () => {
       const { port } = silent.address() as AddressInfo;
-      const failure = createPool(`postgres://ann@127.0.0.1:${port}/shop`, { max: 1, applicationName: 'test', connectTimeoutMs: 100 });
+      const failure = createPool(`postgres://ann@127.0.0.1:${port}/shop`, {
+        max: 1,
+        applicationName: 'test',
+        connectTimeoutMs: 100,
+      });
       await expect(failure).rejects.toThrow(/check DATABASE_URL/);
     });
   });

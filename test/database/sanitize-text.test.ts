@@ -19,7 +19,9 @@ describe('what Postgres stores', () => {
 
   it('replaces NUL and half surrogates, and only those', () => {
     expect(storableText('a\u0000b')).toBe('a\uFFFDb');
-    expect(storableJson({ a: '\u0000\u0000', 'k\uD800': 'é😀\\u0000\n' })).toBe('{"a":"\uFFFD\uFFFD","k\uFFFD":"é😀\\\\u0000\\n"}');
+    expect(storableJson({ a: '\u0000\u0000', 'k\uD800': 'é😀\\u0000\n' })).toBe(
+      '{"a":"\uFFFD\uFFFD","k\uFFFD":"é😀\\\\u0000\\n"}',
+    );
     expect(() => storableJson({ n: 1n })).toThrow(TypeError);
   });
 
@@ -35,9 +37,16 @@ describe('what Postgres stores', () => {
           copy.text(storableText(value));
           copy.jsonb(jsonOf(value));
         }
-        await withClient(pool, (client) => copyIn(client, 'copy stored (text, json) from stdin (format binary)', copy.end()));
-        await pool.query('insert into stored (text, json) select * from unnest($1::text[], $2::jsonb[])', [values.map(storableText), values.map(jsonOf)]);
-        const { rows } = await pool.query<{ text: string; json: { v: string } }>('select text, json from stored order by number');
+        await withClient(pool, (client) =>
+          copyIn(client, 'copy stored (text, json) from stdin (format binary)', copy.end()),
+        );
+        await pool.query('insert into stored (text, json) select * from unnest($1::text[], $2::jsonb[])', [
+          values.map(storableText),
+          values.map(jsonOf),
+        ]);
+        const { rows } = await pool.query<{ text: string; json: { v: string } }>(
+          'select text, json from stored order by number',
+        );
         const both = [...values, ...values];
         expect(rows.map((row) => row.text)).toEqual(both.map(expectedText));
         rows.forEach((row, i) => {

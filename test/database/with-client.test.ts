@@ -35,8 +35,21 @@ async function cutBlocked(work: (victim: Pool) => Promise<unknown>): Promise<voi
   const proxy = await openProxy();
   const victim = await createPool(proxy.url, { max: 1, applicationName });
   try {
-    const failed = work(victim).then(() => 'it went well', (error: Error) => error.message);
-    await expect.poll(async () => (await pool.query(`select from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'`, [applicationName])).rowCount, { timeout: 10_000 }).toBe(1);
+    const failed = work(victim).then(
+      () => 'it went well',
+      (error: Error) => error.message,
+    );
+    await expect
+      .poll(
+        async () =>
+          (
+            await pool.query(`select from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'`, [
+              applicationName,
+            ])
+          ).rowCount,
+        { timeout: 10_000 },
+      )
+      .toBe(1);
     proxy.cut();
     expect(await failed).toMatch(/ECONNRESET|terminat/i);
     expect((await victim.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
@@ -54,7 +67,10 @@ async function openProxy(): Promise<{ url: string; cut(): void; close(): void }>
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(Number(port), hostname);
-    for (const [from, to] of [[near, far], [far, near]] as const) {
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       sockets.add(from);
       from.on('error', () => to.destroy()).on('close', () => (sockets.delete(from), to.destroy()));
       from.pipe(to);
@@ -89,13 +105,19 @@ describe('a connection that drops while it is lent', () => {
     expect(await mergeOldRanges(pool, 3_600)).toBe(1);
   });
 
-  it('fails a migration', () => holding('lock table headrace_migrations in access exclusive mode', () => cutBlocked((victim) => migrate(victim))));
+  it('fails a migration', () =>
+    holding('lock table headrace_migrations in access exclusive mode', () => cutBlocked((victim) => migrate(victim))));
 
   it('fails a verdict that waits for its turn', () =>
     holding(`select pg_advisory_xact_lock(hashtextextended('headrace verdict review:1', 0))`, () =>
       cutBlocked((victim) =>
-        createVerdictDesk({ pool: victim, sendVerdict: () => Promise.reject(new Error('not asked')) })('review:1', { id: 'v1', verdict: 'fraud', reviewer: 'Ann' })
-          .catch((error: Error) => Promise.reject(error.cause as Error)))));
+        createVerdictDesk({ pool: victim, sendVerdict: () => Promise.reject(new Error('not asked')) })('review:1', {
+          id: 'v1',
+          verdict: 'fraud',
+          reviewer: 'Ann',
+        }).catch((error: Error) => Promise.reject(error.cause as Error)),
+      ),
+    ));
 
   it('takes nothing back of a verdict that was accepted', async () => {
     const applicationName = uniqueName('victim');
@@ -104,8 +126,17 @@ describe('a connection that drops while it is lent', () => {
       const decide = createVerdictDesk({
         pool: victim,
         sendVerdict: async (_, { id }) => {
-          await pool.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [applicationName]);
-          await expect.poll(async () => (await pool.query('select from pg_stat_activity where application_name = $1', [applicationName])).rowCount, { timeout: 10_000 }).toBe(0);
+          await pool.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [
+            applicationName,
+          ]);
+          await expect
+            .poll(
+              async () =>
+                (await pool.query('select from pg_stat_activity where application_name = $1', [applicationName]))
+                  .rowCount,
+              { timeout: 10_000 },
+            )
+            .toBe(0);
           return { kind: 'accepted', accepted: { id, verdict: 'fraud', reviewer: 'Ann', decidedAtMs: 0 } };
         },
       });
@@ -120,10 +151,16 @@ describe('a connection that drops while it is lent', () => {
   it('keeps a connection whose work went well, and closes one whose work failed', async () => {
     const single = await createPool(url, { max: 1, applicationName: 'test' });
     try {
-      const pidOf = () => withClient(single, async (client) => (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid);
+      const pidOf = () =>
+        withClient(
+          single,
+          async (client) => (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid,
+        );
       const first = await pidOf();
       expect(await pidOf()).toBe(first);
-      await expect(withClient(single, (client) => client.query('begin; select * from missing'))).rejects.toThrow(/missing/);
+      await expect(withClient(single, (client) => client.query('begin; select * from missing'))).rejects.toThrow(
+        /missing/,
+      );
       expect(await pidOf()).not.toBe(first);
     } finally {
       await single.end();

@@ -24,7 +24,10 @@ describe('the ledger', () => {
     ledger.note(['c'], 'failed');
     ledger.note(['d'], 'unknown');
     expect(ledger.problems(topicOf('b', 'b', 'c', 'd', 'd'), idOf)).toEqual([
-      'a: acknowledged, and 0 times in the topic', 'b: acknowledged, and 2 times in the topic', 'c: refused, and in the topic', 'd: sent once, and 2 times in the topic',
+      'a: acknowledged, and 0 times in the topic',
+      'b: acknowledged, and 2 times in the topic',
+      'c: refused, and in the topic',
+      'd: sent once, and 2 times in the topic',
     ]);
   });
 

@@ -15,7 +15,9 @@ export class Ledger {
   }
 
   count(outcome?: ProduceOutcome): number {
-    return outcome === undefined ? this.#outcomes.size : [...this.#outcomes.values()].filter((each) => each === outcome).length;
+    return outcome === undefined
+      ? this.#outcomes.size
+      : [...this.#outcomes.values()].filter((each) => each === outcome).length;
   }
 
   /** What the topic holds against what producers were told: acknowledged once, failed never, unknown at most once. */

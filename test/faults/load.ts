@@ -68,8 +68,14 @@ export class Load {
   async #send(count: number): Promise<void> {
     const events = Array.from({ length: count }, () => this.eventOf(this.#next++));
     const messages = events.map(paymentMessage);
-    const outcome = await this.system.producer.send({ topic: this.system.topic, acks: -1, messages }).then((): ProduceOutcome => 'ok', (error: unknown) => this.#outcomeOf(error));
-    this.ledger.note(events.map(({ id }) => id), outcome);
+    const outcome = await this.system.producer.send({ topic: this.system.topic, acks: -1, messages }).then(
+      (): ProduceOutcome => 'ok',
+      (error: unknown) => this.#outcomeOf(error),
+    );
+    this.ledger.note(
+      events.map(({ id }) => id),
+      outcome,
+    );
   }
 
   /**
@@ -78,11 +84,18 @@ export class Load {
    */
   #outcomeOf(error: unknown): ProduceOutcome {
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
-      if (refusals.has(String((cause as { type?: unknown }).type))) return this.system.partitions === 1 ? 'failed' : 'unknown';
+      if (refusals.has(String((cause as { type?: unknown }).type)))
+        return this.system.partitions === 1 ? 'failed' : 'unknown';
     }
     return 'unknown';
   }
 }
 
 /** What a broker answers that does not take the records at all. */
-const refusals = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE', 'TOPIC_AUTHORIZATION_FAILED', 'MESSAGE_TOO_LARGE']);
+const refusals = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'NOT_LEADER_FOR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'MESSAGE_TOO_LARGE',
+]);

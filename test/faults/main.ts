@@ -29,8 +29,21 @@ const usage = `npm run faults -- [options]
 
 const { values } = parseArgs({
   options: {
-    row: { type: 'string', multiple: true }, seed: { type: 'string' }, minutes: { type: 'string' }, rate: { type: 'string', default: '500' }, events: { type: 'string', default: '20000' },
-    list: { type: 'boolean' }, resume: { type: 'boolean' }, json: { type: 'boolean' }, keep: { type: 'boolean' }, dry: { type: 'boolean' }, report: { type: 'boolean' }, help: { type: 'boolean' }, mutants: { type: 'boolean' }, mutant: { type: 'string', multiple: true }, 'working-tree': { type: 'boolean' },
+    row: { type: 'string', multiple: true },
+    seed: { type: 'string' },
+    minutes: { type: 'string' },
+    rate: { type: 'string', default: '500' },
+    events: { type: 'string', default: '20000' },
+    list: { type: 'boolean' },
+    resume: { type: 'boolean' },
+    json: { type: 'boolean' },
+    keep: { type: 'boolean' },
+    dry: { type: 'boolean' },
+    report: { type: 'boolean' },
+    help: { type: 'boolean' },
+    mutants: { type: 'boolean' },
+    mutant: { type: 'string', multiple: true },
+    'working-tree': { type: 'boolean' },
   },
 });
 
@@ -58,7 +71,11 @@ function numberOf(name: string, text: string): number {
 }
 
 function chosenRows(): readonly Row[] {
-  return values.row?.map((name) => rows.find((row) => row.name === name) ?? fail(`there is no row "${name}"; --list shows them`)) ?? rows;
+  return (
+    values.row?.map(
+      (name) => rows.find((row) => row.name === name) ?? fail(`there is no row "${name}"; --list shows them`),
+    ) ?? rows
+  );
 }
 
 function isKept(commit: string | undefined, row: Row, seed: number): boolean {
@@ -73,34 +90,58 @@ async function runAndTell(row: Row, options: Omit<RunOptions, 'log'>): Promise<R
   const result = await runRow(row, { ...options, log, onSystem: (system) => (current = system) });
   for (const { what, count } of result.sometimes) log(`${count} x ${what}`);
   for (const problem of result.problems) log(`WRONG: ${problem}`);
-  print(`== ${row.name}, seed ${options.seed}: ${result.passed ? 'passed' : 'FAILED'}; ${result.events} events, ${result.faults} faults, lost ${result.lost}, duplicated ${result.duplicated}, recovered in ${result.recoverSeconds.join(', ')} s`);
+  print(
+    `== ${row.name}, seed ${options.seed}: ${result.passed ? 'passed' : 'FAILED'}; ${result.events} events, ${result.faults} faults, lost ${result.lost}, duplicated ${result.duplicated}, recovered in ${result.recoverSeconds.join(', ')} s`,
+  );
   if (values.dry !== true) keepRun(result, Date.now());
   return result;
 }
 
 /** Every planted bug has to be caught by its row, for the reason that it is wrong. */
 async function runMutants(folder: string, seed: number): Promise<void> {
-  const chosen = values.mutant?.map((name) => mutants.find((mutant) => mutant.name === name) ?? fail(`there is no mutant "${name}": ${mutants.map((each) => each.name).join(', ')}`)) ?? mutants;
+  const chosen =
+    values.mutant?.map(
+      (name) =>
+        mutants.find((mutant) => mutant.name === name) ??
+        fail(`there is no mutant "${name}": ${mutants.map((each) => each.name).join(', ')}`),
+    ) ?? mutants;
   const alive: string[] = [];
   for (const mutant of chosen) {
     const { root, commit } = exportCommit(join(folder, mutant.name));
     plant(mutant, root);
     const row = rows.find(({ name }) => name === mutant.row)!;
     print(`== mutant ${mutant.name}: ${mutant.about}`);
-    const { problems } = await runAndTell(row, { product: { root }, seed, rate: 200, eventsMin: 10_000, env: process.env, brief: true });
+    const { problems } = await runAndTell(row, {
+      product: { root },
+      seed,
+      rate: 200,
+      eventsMin: 10_000,
+      env: process.env,
+      brief: true,
+    });
     const caught = caughtAs(mutant, problems);
     if (!caught) alive.push(mutant.name);
     print(`== mutant ${mutant.name}: ${caught ? `caught: ${caught.slice(0, 200)}` : 'NOT CAUGHT'}`);
-    if (values.dry !== true) keepMutant({ commit: commit!, mutant: mutant.name, row: mutant.row, seed, caught: caught?.slice(0, 200) ?? null });
+    if (values.dry !== true)
+      keepMutant({
+        commit: commit!,
+        mutant: mutant.name,
+        row: mutant.row,
+        seed,
+        caught: caught?.slice(0, 200) ?? null,
+      });
     rmSync(root, { recursive: true, force: true });
   }
-  print(`${chosen.length - alive.length} of ${chosen.length} mutants caught${alive.length > 0 ? `; alive: ${alive.join(', ')}` : ''}`);
+  print(
+    `${chosen.length - alive.length} of ${chosen.length} mutants caught${alive.length > 0 ? `; alive: ${alive.join(', ')}` : ''}`,
+  );
   process.exitCode = alive.length > 0 ? 1 : 0;
 }
 
 async function main(): Promise<void> {
   if (values.help) return print(usage);
-  if (values.list) return void process.stdout.write(rows.map(({ name, about }) => `${name.padEnd(24)} ${about}\n`).join(''));
+  if (values.list)
+    return void process.stdout.write(rows.map(({ name, about }) => `${name.padEnd(24)} ${about}\n`).join(''));
   if (values.report) return writeReport();
   const folder = mkdtempSync(join(tmpdir(), 'headrace-faults-product-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -109,17 +150,30 @@ async function main(): Promise<void> {
   const firstSeed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : numberOf('seed', values.seed);
   const chosen = chosenRows();
   const endMs = Date.now() + numberOf('minutes', values.minutes ?? '0') * 60_000;
-  print(`seed ${firstSeed}, ${product.commit ? `product commit ${product.commit.slice(0, 12)}` : 'working tree'}, ${chosen.length} rows`);
+  print(
+    `seed ${firstSeed}, ${product.commit ? `product commit ${product.commit.slice(0, 12)}` : 'working tree'}, ${chosen.length} rows`,
+  );
   const results: RowResult[] = [];
   for (let seed = firstSeed; seed === firstSeed || Date.now() < endMs; seed++) {
     for (const row of chosen) {
       if (seed > firstSeed && Date.now() >= endMs) break;
       if (values.resume && isKept(product.commit, row, seed)) continue;
-      results.push(await runAndTell(row, { product, seed, rate: numberOf('rate', values.rate), eventsMin: numberOf('events', values.events), env: process.env, keepFailed: values.keep }));
+      results.push(
+        await runAndTell(row, {
+          product,
+          seed,
+          rate: numberOf('rate', values.rate),
+          eventsMin: numberOf('events', values.events),
+          env: process.env,
+          keepFailed: values.keep,
+        }),
+      );
     }
   }
   const failed = results.filter(({ passed }) => !passed);
-  print(`${results.length - failed.length} runs passed, ${failed.length} failed${failed.map(({ row, seed }) => `\n  npm run faults -- --row ${row} --seed ${seed}`).join('')}`);
+  print(
+    `${results.length - failed.length} runs passed, ${failed.length} failed${failed.map(({ row, seed }) => `\n  npm run faults -- --row ${row} --seed ${seed}`).join('')}`,
+  );
   if (values.json) process.stdout.write(`${JSON.stringify(results, undefined, 2)}\n`);
   process.exitCode = failed.length > 0 ? 1 : 0;
 }

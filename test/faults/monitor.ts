@@ -33,7 +33,10 @@ export class Monitor {
 
   /** Records that are in the log and not committed, as last seen. */
   get lag(): number {
-    return [...this.ends].reduce((sum, [partition, end]) => sum + Math.max(0, end - Math.max(0, this.committed.get(partition) ?? 0)), 0);
+    return [...this.ends].reduce(
+      (sum, [partition, end]) => sum + Math.max(0, end - Math.max(0, this.committed.get(partition) ?? 0)),
+      0,
+    );
   }
 
   /** Looks once, now. Rejects when Kafka does not answer. */
@@ -59,7 +62,9 @@ export class Monitor {
 }
 
 function withDeadline<T>(work: Promise<T>): Promise<T> {
-  const late = sleep(askTimeoutMs, undefined, { ref: false }).then(() => Promise.reject(new Error(`no answer within ${askTimeoutMs} ms`)));
+  const late = sleep(askTimeoutMs, undefined, { ref: false }).then(() =>
+    Promise.reject(new Error(`no answer within ${askTimeoutMs} ms`)),
+  );
   work.catch(() => undefined);
   return Promise.race([work, late]);
 }

@@ -25,22 +25,34 @@ describe('mutants', () => {
     expect(mutants.filter(({ row }) => !rows.some(({ name }) => name === row))).toEqual([]);
   });
 
-  test.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s can be planted in the sources of today', (_, mutant) => {
-    const files = [...new Set(mutant.changes.map(({ file }) => file))];
-    copy(files);
-    plant(mutant, folder);
-    for (const file of files) expect(readFileSync(join(folder, file), 'utf8')).not.toBe(readFileSync(join(repositoryRoot, file), 'utf8'));
-  });
+  test.each(mutants.map((mutant) => [mutant.name, mutant] as const))(
+    '%s can be planted in the sources of today',
+    (_, mutant) => {
+      const files = [...new Set(mutant.changes.map(({ file }) => file))];
+      copy(files);
+      plant(mutant, folder);
+      for (const file of files)
+        expect(readFileSync(join(folder, file), 'utf8')).not.toBe(readFileSync(join(repositoryRoot, file), 'utf8'));
+    },
+  );
 
   test('are caught by what a row finds wrong, not by what a log says', () => {
     const mutant = mutants.find(({ name }) => name === 'adopt-local-end')!;
-    expect(caughtAs(mutant, ['the backlog is committed: not within 60000 ms\n--- bridge-1\nconnection: lost', 'the whole twice'])).toBeUndefined();
+    expect(
+      caughtAs(mutant, [
+        'the backlog is committed: not within 60000 ms\n--- bridge-1\nconnection: lost',
+        'the whole twice',
+      ]),
+    ).toBeUndefined();
     expect(caughtAs(mutant, ['dashboard: test:p:0:t:0:1: lost\n--- bridge-1'])).toBe('dashboard: test:p:0:t:0:1: lost');
   });
 
   test('say when the sources have moved', () => {
     copy(['bridge/start-batch.ts']);
-    const moved = { ...mutants[0]!, changes: [{ file: 'bridge/start-batch.ts', from: 'a line that nobody wrote', to: '' }] };
+    const moved = {
+      ...mutants[0]!,
+      changes: [{ file: 'bridge/start-batch.ts', from: 'a line that nobody wrote', to: '' }],
+    };
     expect(() => plant(moved, folder)).toThrow('is there 0 times');
   });
 });

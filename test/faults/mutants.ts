@@ -20,89 +20,237 @@ export interface Mutant {
 }
 
 const wrongEffects = /: (lost|twice|not expected)$|recomputed|: (hole|overlap) between/;
-const localEnd: Change = { file: 'bridge/start-batch.ts', from: 'return { cut, end: answer.end };', to: 'return { cut, end: cut.end };' };
+const localEnd: Change = {
+  file: 'bridge/start-batch.ts',
+  from: 'return { cut, end: answer.end };',
+  to: 'return { cut, end: cut.end };',
+};
 
 /** Bugs that the rows have to find. */
 export const mutants: readonly Mutant[] = [
   {
-    name: 'commit-before-start', about: 'the offset is committed before the batch is started', row: 'kill-without-temporal', caughtBy: /: lost$|before the batch was started|where no batch ends/,
-    changes: [{
-      file: 'bridge/partition.ts', from: '    const scored = await startBatch(',
-      to: '    const early = lane.cut(this.options.caps);\n    if (early) this.#commit(early.end);\n    const scored = await startBatch(',
-    }],
-  },
-  {
-    name: 'allow-duplicate', about: 'a position may be started again when its run is closed', row: 'group-deleted', caughtBy: /were started for records that had been decided/,
+    name: 'commit-before-start',
+    about: 'the offset is committed before the batch is started',
+    row: 'kill-without-temporal',
+    caughtBy: /: lost$|before the batch was started|where no batch ends/,
     changes: [
-      { file: 'temporal/temporal-starter.ts', from: "workflowIdReusePolicy: 'REJECT_DUPLICATE'", to: "workflowIdReusePolicy: 'ALLOW_DUPLICATE'" },
-      { file: 'temporal/temporal-starter.ts', from: 'updateId: scoredUpdateName,', to: 'updateId: `${scoredUpdateName}-${Math.random()}`,' },
+      {
+        file: 'bridge/partition.ts',
+        from: '    const scored = await startBatch(',
+        to: '    const early = lane.cut(this.options.caps);\n    if (early) this.#commit(early.end);\n    const scored = await startBatch(',
+      },
     ],
   },
-  { name: 'adopt-local-end', about: 'the lane goes on from the end that it has cut, not from that of the run that exists', row: 'kill-both-bridges', caughtBy: wrongEffects, changes: [localEnd] },
   {
-    name: 'bare-increments', about: 'minutes count deliveries, not decisions', row: 'postgres-at-commit', caughtBy: /minutes: .* counts/,
-    changes: [{ file: 'sinks/dashboard.ts', from: 'const unknown = await newRows(pool, rows);', to: 'const unknown = await newRows(pool, rows); await pool.query(addToMinutesSql(delivery.pipeline.name, delivery.rows));' }],
+    name: 'allow-duplicate',
+    about: 'a position may be started again when its run is closed',
+    row: 'group-deleted',
+    caughtBy: /were started for records that had been decided/,
+    changes: [
+      {
+        file: 'temporal/temporal-starter.ts',
+        from: "workflowIdReusePolicy: 'REJECT_DUPLICATE'",
+        to: "workflowIdReusePolicy: 'ALLOW_DUPLICATE'",
+      },
+      {
+        file: 'temporal/temporal-starter.ts',
+        from: 'updateId: scoredUpdateName,',
+        to: 'updateId: `${scoredUpdateName}-${Math.random()}`,',
+      },
+    ],
   },
   {
-    name: 'random-object-key', about: "a segment's name is not that of its range alone", row: 'kill-worker', caughtBy: /lake: .*: (lost|twice)$/,
-    changes: [{ file: 'lake/paths.ts', from: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end)}.seg`;', to: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end + Math.floor(Math.random() * 50))}.seg`;' }],
+    name: 'adopt-local-end',
+    about: 'the lane goes on from the end that it has cut, not from that of the run that exists',
+    row: 'kill-both-bridges',
+    caughtBy: wrongEffects,
+    changes: [localEnd],
   },
   {
-    name: 'dead-letter-skipped', about: 'refused records are dropped', row: 'poison', caughtBy: /neither decided nor a dead letter/,
-    changes: [{ file: 'activities/dead-letter.ts', from: 'await deadLetters.publish(', to: 'if (batch.count < 0) await deadLetters.publish(' }],
+    name: 'bare-increments',
+    about: 'minutes count deliveries, not decisions',
+    row: 'postgres-at-commit',
+    caughtBy: /minutes: .* counts/,
+    changes: [
+      {
+        file: 'sinks/dashboard.ts',
+        from: 'const unknown = await newRows(pool, rows);',
+        to: 'const unknown = await newRows(pool, rows); await pool.query(addToMinutesSql(delivery.pipeline.name, delivery.rows));',
+      },
+    ],
   },
   {
-    name: 'from-beginning-false', about: 'a partition without a commit begins at its end', row: 'partitions-added', caughtBy: /: lost$|begins at/,
-    changes: [{ file: 'bridge/first-positions.ts', from: 'return position ?? (await boundsOf(source, partition)).start;', to: 'return position ?? (await boundsOf(source, partition)).end;' }],
+    name: 'random-object-key',
+    about: "a segment's name is not that of its range alone",
+    row: 'kill-worker',
+    caughtBy: /lake: .*: (lost|twice)$/,
+    changes: [
+      {
+        file: 'lake/paths.ts',
+        from: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end)}.seg`;',
+        to: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end + Math.floor(Math.random() * 50))}.seg`;',
+      },
+    ],
   },
   {
-    name: 'no-generation-guard', about: 'lanes of an earlier assignment go on, each from its own end', row: 'zombie-bridge-15s', caughtBy: wrongEffects,
+    name: 'dead-letter-skipped',
+    about: 'refused records are dropped',
+    row: 'poison',
+    caughtBy: /neither decided nor a dead letter/,
+    changes: [
+      {
+        file: 'activities/dead-letter.ts',
+        from: 'await deadLetters.publish(',
+        to: 'if (batch.count < 0) await deadLetters.publish(',
+      },
+    ],
+  },
+  {
+    name: 'from-beginning-false',
+    about: 'a partition without a commit begins at its end',
+    row: 'partitions-added',
+    caughtBy: /: lost$|begins at/,
+    changes: [
+      {
+        file: 'bridge/first-positions.ts',
+        from: 'return position ?? (await boundsOf(source, partition)).start;',
+        to: 'return position ?? (await boundsOf(source, partition)).end;',
+      },
+    ],
+  },
+  {
+    name: 'no-generation-guard',
+    about: 'lanes of an earlier assignment go on, each from its own end',
+    row: 'zombie-bridge-15s',
+    caughtBy: wrongEffects,
     changes: [
       localEnd,
-      { file: 'bridge/pipeline-bridge.ts', from: 'source: fenced(source, isCurrent)', to: 'source: fenced(source, () => isCurrent !== undefined)' },
-      { file: 'bridge/pipeline-bridge.ts', from: '      this.#abandon(partition);\n      if (!partitions.includes(number))', to: '      if (!partitions.includes(number))' },
+      {
+        file: 'bridge/pipeline-bridge.ts',
+        from: 'source: fenced(source, isCurrent)',
+        to: 'source: fenced(source, () => isCurrent !== undefined)',
+      },
+      {
+        file: 'bridge/pipeline-bridge.ts',
+        from: '      this.#abandon(partition);\n      if (!partitions.includes(number))',
+        to: '      if (!partitions.includes(number))',
+      },
     ],
   },
   {
-    name: 'signals-not-deduplicated', about: 'every verdict counts, the last one most', row: 'verdicts', caughtBy: /and the first was|label of|decisions in the audit/,
+    name: 'signals-not-deduplicated',
+    about: 'every verdict counts, the last one most',
+    row: 'verdicts',
+    caughtBy: /and the first was|label of|decisions in the audit/,
     changes: [
       { file: 'workflows/review.ts', from: '    if (!this.#state.accepted) {', to: '    if (verdict) {' },
-      { file: 'workflows/review.ts', from: 'if (!accepted || (verdict.id !== undefined && verdict.id === accepted.id)) return;', to: 'if (verdict || !accepted) return;' },
+      {
+        file: 'workflows/review.ts',
+        from: 'if (!accepted || (verdict.id !== undefined && verdict.id === accepted.id)) return;',
+        to: 'if (verdict || !accepted) return;',
+      },
     ],
   },
   {
-    name: 'features-reapplied', about: 'a batch that comes again is folded again', row: 'runs-and-group-deleted', caughtBy: /features are|recomputed|y is/,
+    name: 'features-reapplied',
+    about: 'a batch that comes again is folded again',
+    row: 'runs-and-group-deleted',
+    caughtBy: /features are|recomputed|y is/,
     changes: [
-      { file: 'features/store.ts', from: "if (resultName(marker.last) === name) return 'repeat';", to: "if (resultName(marker.last) === name) return 'apply';" },
+      {
+        file: 'features/store.ts',
+        from: "if (resultName(marker.last) === name) return 'repeat';",
+        to: "if (resultName(marker.last) === name) return 'apply';",
+      },
       { file: 'features/store.ts', from: "return end <= marker.position ? 'answer' : 'apply';", to: "return 'apply';" },
-      { file: 'features/fold-batch.ts', from: 'const begin = tx.markerPosition ?? -Infinity;', to: 'const begin = -Infinity;' },
+      {
+        file: 'features/fold-batch.ts',
+        from: 'const begin = tx.markerPosition ?? -Infinity;',
+        to: 'const begin = -Infinity;',
+      },
     ],
   },
   {
-    name: 'headers-as-texts', about: 'a header without a value is taken for one with a text', row: 'odd-records', caughtBy: /the backlog is committed|consumers were built anew/,
-    changes: [{ file: 'kafka/record.ts', from: '  if (storedHeaders) record.headers = storedHeaders;', to: '  for (const [, value] of headersIn(storedHeaders)) value!.toString();\n  if (storedHeaders) record.headers = storedHeaders;' },
-      { file: 'kafka/record.ts', from: "import { messageOf } from '../contracts/failures.ts';", to: "import { messageOf } from '../contracts/failures.ts';\nimport { headersIn } from '../contracts/record-headers.ts';" }],
+    name: 'headers-as-texts',
+    about: 'a header without a value is taken for one with a text',
+    row: 'odd-records',
+    caughtBy: /the backlog is committed|consumers were built anew/,
+    changes: [
+      {
+        file: 'kafka/record.ts',
+        from: '  if (storedHeaders) record.headers = storedHeaders;',
+        to: '  for (const [, value] of headersIn(storedHeaders)) value!.toString();\n  if (storedHeaders) record.headers = storedHeaders;',
+      },
+      {
+        file: 'kafka/record.ts',
+        from: "import { messageOf } from '../contracts/failures.ts';",
+        to: "import { messageOf } from '../contracts/failures.ts';\nimport { headersIn } from '../contracts/record-headers.ts';",
+      },
+    ],
   },
   {
-    name: 'headers-copied-for-each', about: 'all headers of a record are copied for each further one', row: 'odd-records', caughtBy: /the backlog is committed|consumers were built anew|Kafka tells what it holds/,
-    changes: [{ file: 'kafka/record.ts', from: '  if (storedHeaders) record.headers = storedHeaders;', to: '  let all: Record<string, unknown> = {};\n  for (const [name, value] of headersIn(storedHeaders)) all = { ...all, [Buffer.from(name).toString()]: value };\n  if (storedHeaders) record.headers = storedHeaders;' },
-      { file: 'kafka/record.ts', from: "import { messageOf } from '../contracts/failures.ts';", to: "import { messageOf } from '../contracts/failures.ts';\nimport { headersIn } from '../contracts/record-headers.ts';" }],
+    name: 'headers-copied-for-each',
+    about: 'all headers of a record are copied for each further one',
+    row: 'odd-records',
+    caughtBy: /the backlog is committed|consumers were built anew|Kafka tells what it holds/,
+    changes: [
+      {
+        file: 'kafka/record.ts',
+        from: '  if (storedHeaders) record.headers = storedHeaders;',
+        to: '  let all: Record<string, unknown> = {};\n  for (const [name, value] of headersIn(storedHeaders)) all = { ...all, [Buffer.from(name).toString()]: value };\n  if (storedHeaders) record.headers = storedHeaders;',
+      },
+      {
+        file: 'kafka/record.ts',
+        from: "import { messageOf } from '../contracts/failures.ts';",
+        to: "import { messageOf } from '../contracts/failures.ts';\nimport { headersIn } from '../contracts/record-headers.ts';",
+      },
+    ],
   },
   {
-    name: 'any-record-time', about: 'a record time is believed whatever it is', row: 'odd-records', caughtBy: /the backlog is committed/,
-    changes: [{ file: 'contracts/record-time.ts', from: "timeMs >= 0 && timeMs <= lastTimeMs;", to: 'Math.abs(timeMs) < Infinity;' }],
+    name: 'any-record-time',
+    about: 'a record time is believed whatever it is',
+    row: 'odd-records',
+    caughtBy: /the backlog is committed/,
+    changes: [
+      {
+        file: 'contracts/record-time.ts',
+        from: 'timeMs >= 0 && timeMs <= lastTimeMs;',
+        to: 'Math.abs(timeMs) < Infinity;',
+      },
+    ],
   },
   {
-    name: 'drained-into-dead-letters', about: 'a topic of another format becomes dead letters', row: 'topic-of-another-format', caughtBy: /became dead letters before anybody said so/,
+    name: 'drained-into-dead-letters',
+    about: 'a topic of another format becomes dead letters',
+    row: 'topic-of-another-format',
+    caughtBy: /became dead letters before anybody said so/,
     changes: [{ file: 'features/refusals.ts', from: 'if (count >= max) throw', to: 'if (max < 0) throw' }],
   },
   {
-    name: 'watermark-runs-away', about: 'the watermark follows every event at once', row: 'far-ahead', caughtBy: /were marked late because others ran ahead/,
-    changes: [{ file: 'features/watermark.ts', from: 'if (timeMs > this.#ms + this.#leapMs) {', to: 'if (timeMs > Infinity) {' }],
+    name: 'watermark-runs-away',
+    about: 'the watermark follows every event at once',
+    row: 'far-ahead',
+    caughtBy: /were marked late because others ran ahead/,
+    changes: [
+      {
+        file: 'features/watermark.ts',
+        from: 'if (timeMs > this.#ms + this.#leapMs) {',
+        to: 'if (timeMs > Infinity) {',
+      },
+    ],
   },
   {
-    name: 'coordinator-not-looked-for', about: 'heartbeats go on to a coordinator that is dead', row: 'brokers-killed', caughtBy: /lost its place in the group|work went on after/,
-    changes: [{ file: 'kafka/coordinator-failover.ts', from: 'if (!isLost(error) && !isElsewhere(error)) throw error;', to: 'if (error) throw error;' }],
+    name: 'coordinator-not-looked-for',
+    about: 'heartbeats go on to a coordinator that is dead',
+    row: 'brokers-killed',
+    caughtBy: /lost its place in the group|work went on after/,
+    changes: [
+      {
+        file: 'kafka/coordinator-failover.ts',
+        from: 'if (!isLost(error) && !isElsewhere(error)) throw error;',
+        to: 'if (error) throw error;',
+      },
+    ],
   },
 ];
 
@@ -117,7 +265,13 @@ export function plant({ name, changes }: Mutant, root: string): void {
     const path = join(root, file);
     const text = readFileSync(path, 'utf8');
     const places = text.split(from).length - 1;
-    if (places !== 1) throw new Error(`mutant ${name}: its place in ${file} is there ${places} times; write it anew for the sources of today: ${from}`);
-    writeFileSync(path, text.replace(from, () => to));
+    if (places !== 1)
+      throw new Error(
+        `mutant ${name}: its place in ${file} is there ${places} times; write it anew for the sources of today: ${from}`,
+      );
+    writeFileSync(
+      path,
+      text.replace(from, () => to),
+    );
   }
 }

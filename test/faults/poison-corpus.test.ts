@@ -13,11 +13,37 @@ test('has 200 records, each another one', () => {
 
 test('each is refused, for the reason that it says', async () => {
   const pipeline = paymentsPipeline({ name: 'p', topic: 't' });
-  const records = poisonCorpus.map(({ value }, offset) => ({ offset, timestampMs: Date.UTC(2026, 6, 1), key: null, value }));
+  const records = poisonCorpus.map(({ value }, offset) => ({
+    offset,
+    timestampMs: Date.UTC(2026, 6, 1),
+    key: null,
+    value,
+  }));
   const { events, rejections } = decodeEvents(pipeline, records, { clockMs: Date.now() });
-  const batch = { deployment: 'test', pipeline: 'p', epoch: 0, topic: 't', partition: 0, position: 0, end: records.length, count: records.length, head: true };
-  const frame = await new MemoryStore().apply(batch, foldBatch(compileFeatures(pipeline), batch, records.map(({ offset }) => offset), events, rejections));
+  const batch = {
+    deployment: 'test',
+    pipeline: 'p',
+    epoch: 0,
+    topic: 't',
+    partition: 0,
+    position: 0,
+    end: records.length,
+    count: records.length,
+    head: true,
+  };
+  const frame = await new MemoryStore().apply(
+    batch,
+    foldBatch(
+      compileFeatures(pipeline),
+      batch,
+      records.map(({ offset }) => offset),
+      events,
+      rejections,
+    ),
+  );
   const { header } = decodeFeatures(frame);
   const codes = new Map(header.rejections.map(({ index, code }) => [index, code]));
-  expect(poisonCorpus.map(({ name }, i) => [name, codes.get(i)])).toEqual(poisonCorpus.map(({ name, code }) => [name, code]));
+  expect(poisonCorpus.map(({ name }, i) => [name, codes.get(i)])).toEqual(
+    poisonCorpus.map(({ name, code }) => [name, code]),
+  );
 });

@@ -41,13 +41,39 @@ export function report(runs: readonly KeptRun[], planted: readonly KeptMutant[] 
   const latest = commits.at(-1);
   const ofLatest = runs.filter(({ commit }) => commit === latest);
   return [
-    '# Reliability', '', 'Written from `docs/reliability.json` by `npm run faults -- --report`; please change neither by hand.', '',
-    '## What is promised', '', promise, '', '## How it is tested', '', method, '',
-    '## Figures', '', latest === undefined ? 'There are no runs yet.' : figures(latest, ofLatest), '',
+    '# Reliability',
+    '',
+    'Written from `docs/reliability.json` by `npm run faults -- --report`; please change neither by hand.',
+    '',
+    '## What is promised',
+    '',
+    promise,
+    '',
+    '## How it is tested',
+    '',
+    method,
+    '',
+    '## Figures',
+    '',
+    latest === undefined ? 'There are no runs yet.' : figures(latest, ofLatest),
+    '',
     ...(latest === undefined ? [] : ranBefore(latest, runs)),
-    ...(commits.length > 1 ? ['Earlier commits:', '', '| commit | runs | passed | events | faults | lost | duplicated |', '| --- | --- | --- | --- | --- | --- | --- |', ...commits.slice(0, -1).map((commit) => earlier(commit, runs)), '', ...earlierFailures(commits, runs)] : []),
+    ...(commits.length > 1
+      ? [
+          'Earlier commits:',
+          '',
+          '| commit | runs | passed | events | faults | lost | duplicated |',
+          '| --- | --- | --- | --- | --- | --- | --- |',
+          ...commits.slice(0, -1).map((commit) => earlier(commit, runs)),
+          '',
+          ...earlierFailures(commits, runs),
+        ]
+      : []),
     ...(planted.length > 0 ? ['## Planted bugs', '', ...mutantFigures(planted), ''] : []),
-    '## What is unproven', '', unproven, '',
+    '## What is unproven',
+    '',
+    unproven,
+    '',
   ].join('\n');
 }
 
@@ -55,10 +81,24 @@ function figures(commit: string, runs: readonly KeptRun[]): string {
   const sum = totals(runs);
   return [
     `Product commit \`${commit.slice(0, 12)}\`: **${number(sum.events)} events, ${number(sum.faults)} faults, lost ${number(sum.lost)}, duplicated ${number(sum.duplicated)}**; ${sum.passed} of ${runs.length} runs passed.`,
-    '', 'Recovery is the time from the end of a fault (or, where nobody heals it, from its beginning) until everything that Kafka held then is committed. Where a bridge dies it includes the session time-out of the consumer group, 10 s here, after which another one takes over. Most rows have run once, with one seed.', '',
-    '| row | what is done | runs | passed | events | faults | lost | duplicated | recovery p50 / p95 | seeds |', '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
-    ...rows.flatMap(({ name, about }) => rowFigures(name, about, runs.filter(({ row }) => row === name))),
-    ...runs.filter(({ passed }) => !passed).flatMap(({ row, seed, problem }, i) => [...(i === 0 ? ['', 'What went wrong:', ''] : []), `- \`${row}\`, seed ${seed}: ${problem ?? 'unknown'}`]),
+    '',
+    'Recovery is the time from the end of a fault (or, where nobody heals it, from its beginning) until everything that Kafka held then is committed. Where a bridge dies it includes the session time-out of the consumer group, 10 s here, after which another one takes over. Most rows have run once, with one seed.',
+    '',
+    '| row | what is done | runs | passed | events | faults | lost | duplicated | recovery p50 / p95 | seeds |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...rows.flatMap(({ name, about }) =>
+      rowFigures(
+        name,
+        about,
+        runs.filter(({ row }) => row === name),
+      ),
+    ),
+    ...runs
+      .filter(({ passed }) => !passed)
+      .flatMap(({ row, seed, problem }, i) => [
+        ...(i === 0 ? ['', 'What went wrong:', ''] : []),
+        `- \`${row}\`, seed ${seed}: ${problem ?? 'unknown'}`,
+      ]),
   ].join('\n');
 }
 
@@ -67,20 +107,29 @@ function ranBefore(latest: string, runs: readonly KeptRun[]): string[] {
   const untested = rows.filter(({ name }) => !runs.some(({ row, commit }) => row === name && commit === latest));
   if (untested.length === 0) return [];
   return [
-    'Rows that have not run on this commit, and the last one that they ran on:', '', '| row | commit | runs | passed | events | faults | lost | duplicated |', '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    'Rows that have not run on this commit, and the last one that they ran on:',
+    '',
+    '| row | commit | runs | passed | events | faults | lost | duplicated |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ...untested.map(({ name }) => {
       const ofRow = runs.filter(({ row }) => row === name);
       const commit = ofRow.at(-1)?.commit;
       return commit === undefined ? `| ${name} | never | 0 | | | | | |` : `| ${name} ${earlier(commit, ofRow)}`;
-    }), '',
+    }),
+    '',
   ];
 }
 
 function mutantFigures(planted: readonly KeptMutant[]): string[] {
   return [
     `What the comparison is worth: ${planted.filter(({ caught }) => caught !== null).length} of ${planted.length} bugs were caught when \`npm run faults -- --mutants\` planted them.`,
-    '', '| bug | row | product commit | caught as |', '| --- | --- | --- | --- |',
-    ...planted.map(({ mutant, row, commit, caught }) => `| ${mutant} | ${row} | \`${commit.slice(0, 12)}\` | ${caught ?? '**not caught**'} |`),
+    '',
+    '| bug | row | product commit | caught as |',
+    '| --- | --- | --- | --- |',
+    ...planted.map(
+      ({ mutant, row, commit, caught }) =>
+        `| ${mutant} | ${row} | \`${commit.slice(0, 12)}\` | ${caught ?? '**not caught**'} |`,
+    ),
   ];
 }
 
@@ -89,7 +138,9 @@ function rowFigures(name: string, about: string, runs: readonly KeptRun[]): stri
   const { events, faults, lost, duplicated, passed } = totals(runs);
   const seconds = runs.flatMap(({ recoverSeconds }) => recoverSeconds);
   const recovery = seconds.length === 0 ? '' : `${quantile(seconds, 0.5)} s / ${quantile(seconds, 0.95)} s`;
-  return [`| ${name} | ${about} | ${runs.length} | ${passed} | ${number(events)} | ${faults} | ${lost} | ${duplicated} | ${recovery} | ${[...new Set(runs.map(({ seed }) => seed))].join(', ')} |`];
+  return [
+    `| ${name} | ${about} | ${runs.length} | ${passed} | ${number(events)} | ${faults} | ${lost} | ${duplicated} | ${recovery} | ${[...new Set(runs.map(({ seed }) => seed))].join(', ')} |`,
+  ];
 }
 
 function earlier(commit: string, runs: readonly KeptRun[]): string {
@@ -102,13 +153,28 @@ function earlier(commit: string, runs: readonly KeptRun[]): string {
 function earlierFailures(commits: readonly string[], runs: readonly KeptRun[]): string[] {
   const failed = runs.filter(({ passed, commit }) => !passed && commit !== commits.at(-1));
   if (failed.length === 0) return [];
-  const since = ({ row, commit }: KeptRun) => runs.filter((run) => run.passed && run.row === row && commits.indexOf(run.commit) > commits.indexOf(commit)).length;
-  return ['What went wrong there:', '', ...failed.map((run) => `- \`${run.commit.slice(0, 12)}\`, \`${run.row}\`, seed ${run.seed}: ${run.problem ?? 'unknown'} (the row has passed ${since(run)} times on later commits)`), ''];
+  const since = ({ row, commit }: KeptRun) =>
+    runs.filter((run) => run.passed && run.row === row && commits.indexOf(run.commit) > commits.indexOf(commit)).length;
+  return [
+    'What went wrong there:',
+    '',
+    ...failed.map(
+      (run) =>
+        `- \`${run.commit.slice(0, 12)}\`, \`${run.row}\`, seed ${run.seed}: ${run.problem ?? 'unknown'} (the row has passed ${since(run)} times on later commits)`,
+    ),
+    '',
+  ];
 }
 
 function totals(runs: readonly KeptRun[]) {
   const add = (of: (run: KeptRun) => number) => runs.reduce((sum, run) => sum + of(run), 0);
-  return { events: add(({ events }) => events), faults: add(({ faults }) => faults), lost: add(({ lost }) => lost), duplicated: add(({ duplicated }) => duplicated), passed: runs.filter(({ passed }) => passed).length };
+  return {
+    events: add(({ events }) => events),
+    faults: add(({ faults }) => faults),
+    lost: add(({ lost }) => lost),
+    duplicated: add(({ duplicated }) => duplicated),
+    passed: runs.filter(({ passed }) => passed).length,
+  };
 }
 
 function number(value: number): string {

@@ -57,7 +57,19 @@ export function keepRun(result: RowResult, nowMs: number, file = resultsFile): v
   if (result.commit === undefined) return;
   const { commit, row, seed, passed, events, faults, lost, duplicated, recoverSeconds, problems } = result;
   const at = new Date(nowMs).toISOString().slice(0, 16);
-  const kept: KeptRun = { commit, row, seed, at, passed, events, faults, lost, duplicated, recoverSeconds, ...(problems[0] ? { problem: problems[0].split('\n')[0]!.slice(0, problemCharsMax) } : {}) };
+  const kept: KeptRun = {
+    commit,
+    row,
+    seed,
+    at,
+    passed,
+    events,
+    faults,
+    lost,
+    duplicated,
+    recoverSeconds,
+    ...(problems[0] ? { problem: problems[0].split('\n')[0]!.slice(0, problemCharsMax) } : {}),
+  };
   const lock = openLock(`${file}.lock`);
   try {
     write(file, [...readRuns(file), kept]);
@@ -79,7 +91,8 @@ function openLock(path: string): number {
     try {
       return openSync(path, 'wx');
     } catch (error) {
-      if (tries >= 100) throw new Error(`another runner has held ${path} for 10 s; remove it if there is none`, { cause: error });
+      if (tries >= 100)
+        throw new Error(`another runner has held ${path} for 10 s; remove it if there is none`, { cause: error });
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
     }
   }

@@ -87,9 +87,24 @@ export class RowContext {
     const boundMs = Math.max(60_000, 2 * outageMs);
     let last = '';
     // Where a broker has just been killed, it takes a moment until another one leads its partitions.
-    await until('Kafka tells what it holds', () => this.monitor.look().then(() => true, (error: unknown) => void (last = String(error))), { timeoutMs: boundMs, detail: () => last });
+    await until(
+      'Kafka tells what it holds',
+      () =>
+        this.monitor.look().then(
+          () => true,
+          (error: unknown) => void (last = String(error)),
+        ),
+      { timeoutMs: boundMs, detail: () => last },
+    );
     const ends = new Map(this.monitor.ends);
-    await until('the backlog is committed', () => [...ends].every(([partition, end]) => end === 0 || (this.monitor.committed.get(partition) ?? 0) >= end), { timeoutMs: boundMs - (Date.now() - fromMs), detail: () => `(I7; lag ${this.monitor.lag})\n${this.system.logs()}` });
+    await until(
+      'the backlog is committed',
+      () => [...ends].every(([partition, end]) => end === 0 || (this.monitor.committed.get(partition) ?? 0) >= end),
+      {
+        timeoutMs: boundMs - (Date.now() - fromMs),
+        detail: () => `(I7; lag ${this.monitor.lag})\n${this.system.logs()}`,
+      },
+    );
     const tookMs = Date.now() - fromMs;
     this.recoverMs.push(tookMs);
     this.log(`recovered after ${(tookMs / 1_000).toFixed(1)} s`);
@@ -99,6 +114,10 @@ export class RowContext {
   /** Waits until nothing is left to do: no lag, and no batch with an open delivery. */
   async drained(): Promise<void> {
     await this.recovered();
-    await until('all deliveries', async () => (await openBatches(this.system)) === 0, { timeoutMs: Math.max(90_000, 2 * this.outageMs), everyMs: 500, detail: () => this.system.logs() });
+    await until('all deliveries', async () => (await openBatches(this.system)) === 0, {
+      timeoutMs: Math.max(90_000, 2 * this.outageMs),
+      everyMs: 500,
+      detail: () => this.system.logs(),
+    });
   }
 }

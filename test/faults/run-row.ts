@@ -51,7 +51,14 @@ export async function runRow(row: Row, options: RunOptions): Promise<RowResult> 
   options.onSystem?.(system);
   const ledger = new Ledger();
   const monitor = new Monitor(system);
-  const context = new RowContext(system, new Load(system, ledger, options.rate), monitor, new Random(options.seed), options.log, options.brief);
+  const context = new RowContext(
+    system,
+    new Load(system, ledger, options.rate),
+    monitor,
+    new Random(options.seed),
+    options.log,
+    options.brief,
+  );
   let verdict: Verdict = { events: 0, lost: 0, duplicated: 0, problems: [] };
   options.log(`system is up after ${((Date.now() - startedMs) / 1_000).toFixed(1)} s`);
   try {
@@ -59,7 +66,9 @@ export async function runRow(row: Row, options: RunOptions): Promise<RowResult> 
   } catch (error) {
     context.problems.push(error instanceof Error ? error.message : String(error));
   }
-  for (const { what, count, least } of context.sometimes) if (count < least) context.problems.push(`the run proves nothing: "${what}" happened ${count} times, and has to ${least} times`);
+  for (const { what, count, least } of context.sometimes)
+    if (count < least)
+      context.problems.push(`the run proves nothing: "${what}" happened ${count} times, and has to ${least} times`);
   const problems = [...context.problems, ...verdict.problems];
   const passed = problems.length === 0;
   await monitor.stop();
@@ -69,27 +78,52 @@ export async function runRow(row: Row, options: RunOptions): Promise<RowResult> 
   if (keep) options.log(`everything of the failed run is in ${system.folder}`);
   await system.stop({ keep });
   return {
-    row: row.name, seed: options.seed, commit: options.product.commit, passed, events: verdict.events, faults: context.faults, lost: verdict.lost, duplicated: verdict.duplicated,
-    recoverSeconds: context.recoverMs.map((ms) => Math.round(ms / 100) / 10), sometimes: context.sometimes, problems, seconds: Math.round((Date.now() - startedMs) / 1_000),
+    row: row.name,
+    seed: options.seed,
+    commit: options.product.commit,
+    passed,
+    events: verdict.events,
+    faults: context.faults,
+    lost: verdict.lost,
+    duplicated: verdict.duplicated,
+    recoverSeconds: context.recoverMs.map((ms) => Math.round(ms / 100) / 10),
+    sometimes: context.sometimes,
+    problems,
+    seconds: Math.round((Date.now() - startedMs) / 1_000),
   };
 }
 
-async function faultAndCheck(row: Row, context: RowContext, ledger: Ledger, { eventsMin, log }: RunOptions): Promise<Verdict> {
+async function faultAndCheck(
+  row: Row,
+  context: RowContext,
+  ledger: Ledger,
+  { eventsMin, log }: RunOptions,
+): Promise<Verdict> {
   const { system, load, monitor } = context;
   monitor.start();
   // Without faults first: what fails then is no fault's doing. A burst fills the windows, so that some decisions ask for a review.
   await load.burst(8_000);
-  await until('the first decisions', () => monitor.lag === 0 && [...monitor.committed.values()].reduce((sum, offset) => sum + offset, 0) >= warmUpEvents, { timeoutMs: 90_000, detail: () => system.logs() });
+  await until(
+    'the first decisions',
+    () => monitor.lag === 0 && [...monitor.committed.values()].reduce((sum, offset) => sum + offset, 0) >= warmUpEvents,
+    { timeoutMs: 90_000, detail: () => system.logs() },
+  );
   load.start();
   log(`events flow; ${row.about}`);
-  await row.run(context).catch((error: unknown) => context.problems.push(error instanceof Error ? error.message : String(error)));
+  await row
+    .run(context)
+    .catch((error: unknown) => context.problems.push(error instanceof Error ? error.message : String(error)));
   await system.heal();
   await load.stop();
   if (load.sent < eventsMin) await load.burst(eventsMin - load.sent);
   // What is stuck has broken a promise, and is compared all the same: it may have broken more.
-  await context.drained().catch((error: unknown) => context.problems.push(error instanceof Error ? error.message : String(error)));
+  await context
+    .drained()
+    .catch((error: unknown) => context.problems.push(error instanceof Error ? error.message : String(error)));
   await monitor.stop();
-  log(`drained; ${load.sent} events sent (${ledger.count('ok')} acknowledged, ${ledger.count('failed')} refused, ${ledger.count('unknown')} unknown); comparing`);
+  log(
+    `drained; ${load.sent} events sent (${ledger.count('ok')} acknowledged, ${ledger.count('failed')} refused, ${ledger.count('unknown')} unknown); comparing`,
+  );
   context.problems.push(...((await row.verify?.(context)) ?? []));
   return checkEverything(context, ledger, row.check);
 }

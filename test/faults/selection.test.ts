@@ -19,10 +19,22 @@ const selection: readonly { row: Row; faultsMin: number; brief?: boolean }[] = [
   { row: brokersKilled, faultsMin: 3, brief: true },
 ];
 
-test.each(selection)('$row.name: $row.about', async ({ row, faultsMin, brief }) => {
-  const told: string[] = [];
-  const result = await runRow(row, { product: workingTree(), seed: 20_261_121, rate: 200, eventsMin: 12_000, env: process.env, brief, log: (text) => told.push(text) });
-  expect(result.problems, told.join('\n')).toEqual([]);
-  expect(result).toMatchObject({ passed: true, lost: 0, duplicated: 0 });
-  expect(result.faults).toBeGreaterThanOrEqual(faultsMin);
-}, 290_000);
+test.each(selection)(
+  '$row.name: $row.about',
+  async ({ row, faultsMin, brief }) => {
+    const told: string[] = [];
+    const result = await runRow(row, {
+      product: workingTree(),
+      seed: 20_261_121,
+      rate: 200,
+      eventsMin: 12_000,
+      env: process.env,
+      brief,
+      log: (text) => told.push(text),
+    });
+    expect(result.problems, told.join('\n')).toEqual([]);
+    expect(result).toMatchObject({ passed: true, lost: 0, duplicated: 0 });
+    expect(result.faults).toBeGreaterThanOrEqual(faultsMin);
+  },
+  290_000,
+);

@@ -1,27 +1,52 @@
 import { describe, expect, test } from 'vitest';
-import { activeCommits, idleMs, leastWatermark, withProgress, type ProgressMarker } from '../../features/chain-progress.ts';
+import {
+  activeCommits,
+  idleMs,
+  leastWatermark,
+  withProgress,
+  type ProgressMarker,
+} from '../../features/chain-progress.ts';
 
 const retentionMs = 3_600_000;
 
 /** Chains that commit in turn: each step is a chain and its watermark from then on. */
-function walk(steps: Iterable<readonly [chain: string, watermarkMs: number | null]>): { chains: Map<string, ProgressMarker>; commit: number; least: () => number | null } {
+function walk(steps: Iterable<readonly [chain: string, watermarkMs: number | null]>): {
+  chains: Map<string, ProgressMarker>;
+  commit: number;
+  least: () => number | null;
+} {
   const chains = new Map<string, ProgressMarker>();
   let commit = 0;
   for (const [chain, watermarkMs] of steps) {
     commit++;
     const others = [...chains].flatMap(([id, marker]) => (id === chain ? [] : [marker]));
-    chains.set(chain, withProgress({ position: commit, watermarkMs, last: { position: commit - 1, end: commit } }, chains.get(chain), others, commit));
+    chains.set(
+      chain,
+      withProgress(
+        { position: commit, watermarkMs, last: { position: commit - 1, end: commit } },
+        chains.get(chain),
+        others,
+        commit,
+      ),
+    );
   }
   return { chains, commit, least: () => leastWatermark([...chains.values()], commit, retentionMs) };
 }
 
 /** `count` commits of a chain from one time to another. */
-const steps = (chain: string, count: number, fromMs: number, toMs: number) => Array.from({ length: count }, (_, i) => [chain, fromMs + ((toMs - fromMs) * (i + 1)) / count] as const);
+const steps = (chain: string, count: number, fromMs: number, toMs: number) =>
+  Array.from({ length: count }, (_, i) => [chain, fromMs + ((toMs - fromMs) * (i + 1)) / count] as const);
 const farMs = retentionMs + idleMs + 1;
 
 describe('the least watermark that counts', () => {
   test('is that of the slowest chain', () => {
-    expect(walk([['a', 500], ['b', 100], ['a', 900]]).least()).toBe(100);
+    expect(
+      walk([
+        ['a', 500],
+        ['b', 100],
+        ['a', 900],
+      ]).least(),
+    ).toBe(100);
     expect(walk([]).least()).toBeNull();
   });
 
@@ -37,11 +62,16 @@ describe('the least watermark that counts', () => {
   });
 
   test('counts a slow chain, however far behind it was before it paused', () => {
-    expect(walk([['a', 10 * farMs], ['slow', 0], ...steps('a', activeCommits + 1, 10 * farMs, 10 * farMs + 1_000)]).least()).toBe(0);
+    expect(
+      walk([['a', 10 * farMs], ['slow', 0], ...steps('a', activeCommits + 1, 10 * farMs, 10 * farMs + 1_000)]).least(),
+    ).toBe(0);
   });
 
   test('is not moved by one event from the far future', () => {
-    const busy = Array.from({ length: activeCommits + 1 }, (_, i) => [i % 2 ? 'a' : 'b', i % 2 ? 9e14 : 1_000 + i] as const);
+    const busy = Array.from(
+      { length: activeCommits + 1 },
+      (_, i) => [i % 2 ? 'a' : 'b', i % 2 ? 9e14 : 1_000 + i] as const,
+    );
     expect(walk([['c', 500], ...busy]).least()).toBe(500);
   });
 
@@ -51,7 +81,15 @@ describe('the least watermark that counts', () => {
   });
 
   test('nothing is forgotten while a chain is new whose watermark rests on few events', () => {
-    const marker = (seen: number): ProgressMarker => ({ position: 1, watermarkMs: 7 * farMs, trend: { seen }, last: { position: 0, end: 1 }, firstCommit: 1, lastCommit: 9, othersMs: null });
+    const marker = (seen: number): ProgressMarker => ({
+      position: 1,
+      watermarkMs: 7 * farMs,
+      trend: { seen },
+      last: { position: 0, end: 1 },
+      firstCommit: 1,
+      lastCommit: 9,
+      othersMs: null,
+    });
     expect(leastWatermark([marker(31)], 9, retentionMs)).toBeNull();
     expect(leastWatermark([marker(32)], 9, retentionMs)).toBe(7 * farMs);
     // It must not hold back its pipeline for ever.

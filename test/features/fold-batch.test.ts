@@ -17,7 +17,8 @@ describe('foldBatch', () => {
       fc.asyncProperty(logAndCuts, async ([log, ranges]) => {
         const store = new MemoryStore();
         const rows = [];
-        for (const { position, end } of ranges) rows.push(...rowsByOffset(await applyRange(store, plan, log, batchOf(position, end))).values());
+        for (const { position, end } of ranges)
+          rows.push(...rowsByOffset(await applyRange(store, plan, log, batchOf(position, end))).values());
         expect(rows).toEqual(naiveRows(log));
       }),
       { numRuns: 300 },
@@ -37,23 +38,52 @@ describe('foldBatch', () => {
     const rejections = [0, 3].map((index) => ({ index, step: 'decode' as const, code: 'NOT_JSON', reason: 'no JSON' }));
     const events = eventsOf(log, batch).filter(({ recordIndex }) => recordIndex === 1 || recordIndex === 2);
     const fold = foldBatch(plan, batch, [0, 1, 2, 3], events, rejections);
-    const { result, watermarkMs } = fold({ markerPosition: 2, commitSequence: 9, watermarkMs: 500, refusals: noRefusals, get: () => undefined });
+    const { result, watermarkMs } = fold({
+      markerPosition: 2,
+      commitSequence: 9,
+      watermarkMs: 500,
+      refusals: noRefusals,
+      get: () => undefined,
+    });
     const { header, recordIndex } = decodeFeatures(result);
-    expect(header).toMatchObject({ duplicates: [0, 1], rejections: [rejections[1]], watermarkMs: 3_000, commitSequence: 9 });
+    expect(header).toMatchObject({
+      duplicates: [0, 1],
+      rejections: [rejections[1]],
+      watermarkMs: 3_000,
+      commitSequence: 9,
+    });
     expect([...recordIndex]).toEqual([2]);
     expect(watermarkMs).toBe(3_000);
   });
 
   test.each([
-    ['throws', () => { throw new Error('no amount'); }, 'features.amount failed (Error)'],
+    [
+      'throws',
+      () => {
+        throw new Error('no amount');
+      },
+      'features.amount failed (Error)',
+    ],
     ['gives NaN', () => NaN, 'features.amount must give a finite number that float32 can hold'],
     ['gives what float32 cannot hold', () => 1e39, 'features.amount must give a finite number that float32 can hold'],
     ['gives no number', () => '7' as never, 'features.amount must give a finite number that float32 can hold'],
   ])('rejects an event for which a feature %s, and goes on with its neighbours', (_, broken, reason) => {
-    const pipeline = { ...payments, features: { ...payments.features, amount: { kind: 'value' as const, of: (event: Payment) => (event.amount === 13 ? broken() : event.amount) } } };
+    const pipeline = {
+      ...payments,
+      features: {
+        ...payments.features,
+        amount: { kind: 'value' as const, of: (event: Payment) => (event.amount === 13 ? broken() : event.amount) },
+      },
+    };
     const log = [payment(1), { ...payment(2), amount: 13 }, payment(3)];
     const batch = batchOf(0, 3);
-    const { result, states } = foldBatch(compileFeatures(pipeline), batch, [0, 1, 2], eventsOf(log, batch), [])(emptyContext);
+    const { result, states } = foldBatch(
+      compileFeatures(pipeline),
+      batch,
+      [0, 1, 2],
+      eventsOf(log, batch),
+      [],
+    )(emptyContext);
     const { header, recordIndex, values } = decodeFeatures(result);
     expect(header.rejections).toEqual([{ index: 1, step: 'decode', code: 'BAD_EVENT', reason }]);
     expect([...recordIndex]).toEqual([0, 2]);
@@ -62,7 +92,13 @@ describe('foldBatch', () => {
   });
 
   test('an empty batch has no rows and keeps the watermark', () => {
-    const { result, states, watermarkMs } = foldBatch(plan, batchOf(5, 9), [], [], [])({ ...emptyContext, watermarkMs: 77 });
+    const { result, states, watermarkMs } = foldBatch(
+      plan,
+      batchOf(5, 9),
+      [],
+      [],
+      [],
+    )({ ...emptyContext, watermarkMs: 77 });
     expect(decodeFeatures(result).values).toHaveLength(0);
     expect([states.size, watermarkMs]).toEqual([0, 77]);
   });
@@ -74,16 +110,29 @@ describe('foldBatch', () => {
     // Nothing is forgotten before the watermark is believed.
     const events = [...Array<typeof later>(inARow).fill(later), early];
     const batch = batchOf(1, 1 + events.length);
-    const after = foldBatch(plan, batch, events.map((_, i) => 1 + i), eventsOf([early, ...events], batch), [])({ ...emptyContext, markerPosition: 1, get: (key) => states.get(key) });
+    const after = foldBatch(
+      plan,
+      batch,
+      events.map((_, i) => 1 + i),
+      eventsOf([early, ...events], batch),
+      [],
+    )({ ...emptyContext, markerPosition: 1, get: (key) => states.get(key) });
     expect(decodeFeatures(after.result).header.late).toEqual([inARow]);
-    const of = (changed: Map<string, Float64Array>) => [...changed].filter(([key]) => key.endsWith('|early')).map(([, state]) => [...state]);
+    const of = (changed: Map<string, Float64Array>) =>
+      [...changed].filter(([key]) => key.endsWith('|early')).map(([, state]) => [...state]);
     expect(of(states)[0]!.length).toBeGreaterThan(1);
     // Nothing but the stride is left.
     expect(of(after.states)).toEqual([[of(states)[0]![0]]]);
   });
 });
 
-const emptyContext = { markerPosition: null, commitSequence: 1, watermarkMs: null, refusals: noRefusals, get: () => undefined };
+const emptyContext = {
+  markerPosition: null,
+  commitSequence: 1,
+  watermarkMs: null,
+  refusals: noRefusals,
+  get: () => undefined,
+};
 
 function payment(seconds: number): Payment {
   return { id: `at ${seconds}`, timeMs: seconds * 1_000, card: 'a', shop: 'x', amount: 1 };

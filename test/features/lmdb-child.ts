@@ -7,7 +7,12 @@ import { compileFeatures, foldBatch, openLmdbStore } from '../../features/index.
 import { batchOf, eventsOf, payments } from './support.ts';
 import { batchRecords, childLog } from './lmdb-log.ts';
 
-const [dataDir, partition, firstBatch, batches] = [process.argv[2]!, ...process.argv.slice(3).map(Number)] as [string, number, number, number];
+const [dataDir, partition, firstBatch, batches] = [process.argv[2]!, ...process.argv.slice(3).map(Number)] as [
+  string,
+  number,
+  number,
+  number,
+];
 const plan = compileFeatures(payments);
 const store = openLmdbStore({ dataDir });
 const log = childLog(partition, batches * batchRecords);
@@ -17,10 +22,21 @@ let failed = false;
 for (let i = firstBatch; i < batches && !failed; i++) {
   const batch = batchOf(i * batchRecords, (i + 1) * batchRecords, { partition });
   const events = eventsOf(log, batch);
-  const line = await store.apply(batch, foldBatch(plan, batch, events.map(({ offset }) => offset), events, [])).then(
-    (result) => ({ result: Buffer.from(result).toString('base64') }),
-    (error: Error) => ({ failure: error.message }),
-  );
+  const line = await store
+    .apply(
+      batch,
+      foldBatch(
+        plan,
+        batch,
+        events.map(({ offset }) => offset),
+        events,
+        [],
+      ),
+    )
+    .then(
+      (result) => ({ result: Buffer.from(result).toString('base64') }),
+      (error: Error) => ({ failure: error.message }),
+    );
   failed = 'failure' in line;
   process.stdout.write(`${JSON.stringify({ partition, batch: i, ...line })}\n`);
 }

@@ -37,10 +37,25 @@ interface Line {
 }
 
 /** A process that applies batches `[first, batches)` of a partition once it is told to. */
-async function startChild(partition: number, first: number, batches: number, { fileBlocksMax }: { fileBlocksMax?: number } = {}) {
+async function startChild(
+  partition: number,
+  first: number,
+  batches: number,
+  { fileBlocksMax }: { fileBlocksMax?: number } = {},
+) {
   const limit = fileBlocksMax ? `ulimit -f ${fileBlocksMax};` : '';
-  const command = [process.execPath, '--import', 'tsx', join(import.meta.dirname, 'lmdb-child.ts'), dataDir, ...[partition, first, batches].map(String)];
-  const child = spawn('sh', ['-c', `${limit} exec "$@"`, 'sh', ...command], { stdio: ['pipe', 'pipe', fileBlocksMax ? 'ignore' : 'inherit'], env: { ...process.env, TSX_DISABLE_CACHE: '1' } });
+  const command = [
+    process.execPath,
+    '--import',
+    'tsx',
+    join(import.meta.dirname, 'lmdb-child.ts'),
+    dataDir,
+    ...[partition, first, batches].map(String),
+  ];
+  const child = spawn('sh', ['-c', `${limit} exec "$@"`, 'sh', ...command], {
+    stdio: ['pipe', 'pipe', fileBlocksMax ? 'ignore' : 'inherit'],
+    env: { ...process.env, TSX_DISABLE_CACHE: '1' },
+  });
   children.push(child);
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   expect((await lines.next()).value).toBe('ready');
@@ -57,7 +72,16 @@ async function startChild(partition: number, first: number, batches: number, { f
 async function applyBatch(store: FeatureStore, partition: number, i: number): Promise<Buffer> {
   const batch = batchOf(i * batchRecords, (i + 1) * batchRecords, { partition });
   const events = eventsOf(childLog(partition, (i + 1) * batchRecords), batch);
-  const result = await store.apply(batch, foldBatch(plan, batch, events.map(({ offset }) => offset), events, []));
+  const result = await store.apply(
+    batch,
+    foldBatch(
+      plan,
+      batch,
+      events.map(({ offset }) => offset),
+      events,
+      [],
+    ),
+  );
   return Buffer.from(result);
 }
 
@@ -85,7 +109,8 @@ describe('LMDB store', () => {
       // The batch after the last acknowledged one may have become durable, or not. Either way it counts once from here on.
       const store = openLmdbStore({ dataDir });
       try {
-        for (const i of [acknowledged + 1, acknowledged + 2]) expect(await applyBatch(store, 0, i)).toEqual(await expectedOf(i));
+        for (const i of [acknowledged + 1, acknowledged + 2])
+          expect(await applyBatch(store, 0, i)).toEqual(await expectedOf(i));
       } finally {
         await store.close();
       }
@@ -97,19 +122,26 @@ describe('LMDB store', () => {
     const batches = 40;
     const processes = [await startChild(0, 0, batches), await startChild(1, 0, batches)];
     for (const { go } of processes) go();
-    const lines = (await Promise.all(processes.map(async ({ next }) => {
-      const all: Line[] = [];
-      for (let line = await next(); line; line = await next()) all.push(line);
-      return all;
-    }))).flat();
+    const lines = (
+      await Promise.all(
+        processes.map(async ({ next }) => {
+          const all: Line[] = [];
+          for (let line = await next(); line; line = await next()) all.push(line);
+          return all;
+        }),
+      )
+    ).flat();
     const inOrder = lines
       .map(({ partition, batch, result }) => ({ partition, batch, result: Buffer.from(result, 'base64') }))
       .sort((a, b) => sequenceOf(a.result) - sequenceOf(b.result));
-    expect(inOrder.map(({ result }) => sequenceOf(result))).toEqual(Array.from({ length: 2 * batches }, (_, i) => i + 1));
+    expect(inOrder.map(({ result }) => sequenceOf(result))).toEqual(
+      Array.from({ length: 2 * batches }, (_, i) => i + 1),
+    );
     // They did take turns, or this would prove little.
     expect(inOrder.slice(0, batches).some(({ partition }) => partition !== inOrder[0]!.partition)).toBe(true);
     const reference = new MemoryStore();
-    for (const { partition, batch, result } of inOrder) expect(await applyBatch(reference, partition, batch)).toEqual(result);
+    for (const { partition, batch, result } of inOrder)
+      expect(await applyBatch(reference, partition, batch)).toEqual(result);
   }, 60_000);
 
   test('a full disk is a failure to try again, not the end of the process, and leaves no half batch', async () => {
@@ -118,14 +150,18 @@ describe('LMDB store', () => {
     let acknowledged = -1;
     let line = await next();
     for (; line?.result; line = await next()) acknowledged = line.batch;
-    expect(line).toMatchObject({ batch: acknowledged + 1, failure: expect.stringMatching(/^STORE_UNAVAILABLE: .*HEADRACE_DATA_DIR/) });
+    expect(line).toMatchObject({
+      batch: acknowledged + 1,
+      failure: expect.stringMatching(/^STORE_UNAVAILABLE: .*HEADRACE_DATA_DIR/),
+    });
     if (child.exitCode === null) await once(child, 'exit');
     expect(child.exitCode).toBe(0);
     const reference = new MemoryStore();
     for (let i = 0; i < acknowledged; i++) await applyBatch(reference, 0, i);
     const store = openLmdbStore({ dataDir });
     try {
-      for (let i = acknowledged; i < acknowledged + 3; i++) expect(await applyBatch(store, 0, i)).toEqual(await applyBatch(reference, 0, i));
+      for (let i = acknowledged; i < acknowledged + 3; i++)
+        expect(await applyBatch(store, 0, i)).toEqual(await applyBatch(reference, 0, i));
     } finally {
       await store.close();
     }
@@ -135,7 +171,8 @@ describe('LMDB store', () => {
     const [one, other] = [openLmdbStore({ dataDir }), openLmdbStore({ dataDir: join(dataDir, '.') })];
     const reference = new MemoryStore();
     try {
-      for (let i = 0; i < 6; i++) expect(await applyBatch(i % 2 ? one : other, 0, i)).toEqual(await applyBatch(reference, 0, i));
+      for (let i = 0; i < 6; i++)
+        expect(await applyBatch(i % 2 ? one : other, 0, i)).toEqual(await applyBatch(reference, 0, i));
     } finally {
       await one.close();
       await other.close();
@@ -154,9 +191,16 @@ describe('LMDB store', () => {
 
   test('forgets the entities that went away', async () => {
     const batches = 80;
-    const log: Payment[] = Array.from({ length: batches * batchRecords }, (_, i) => ({ id: `p${i}`, timeMs: i * 125, card: `card ${i}`, shop: 'shop', amount: 1 }));
+    const log: Payment[] = Array.from({ length: batches * batchRecords }, (_, i) => ({
+      id: `p${i}`,
+      timeMs: i * 125,
+      card: `card ${i}`,
+      shop: 'shop',
+      amount: 1,
+    }));
     const store = openLmdbStore({ dataDir });
-    for (let i = 0; i < batches; i++) await applyRange(store, plan, log, batchOf(i * batchRecords, (i + 1) * batchRecords));
+    for (let i = 0; i < batches; i++)
+      await applyRange(store, plan, log, batchOf(i * batchRecords, (i + 1) * batchRecords));
     await store.close();
     const db = open({ path: join(dataDir, 'features', 'state.mdb'), encoding: 'binary', readOnly: true });
     const states = db.getKeysCount({ start: 'state|', end: 'state|\uffff' });
@@ -169,13 +213,27 @@ describe('LMDB store', () => {
   test('forgets though a partition is idle, one has only dead letters, and an earlier epoch has ended', async () => {
     const days = 2;
     const commits = activeCommits + 200;
-    const log: Payment[] = Array.from({ length: commits }, (_, i) => ({ id: `p${i}`, timeMs: (i * days * idleMs) / commits, card: `card ${i}`, shop: 'shop', amount: 1 }));
+    const log: Payment[] = Array.from({ length: commits }, (_, i) => ({
+      id: `p${i}`,
+      timeMs: (i * days * idleMs) / commits,
+      card: `card ${i}`,
+      shop: 'shop',
+      amount: 1,
+    }));
     const store = openLmdbStore({ dataDir });
     try {
-      await applyRange(store, plan, log.map((payment) => ({ ...payment, timeMs: 0 })), batchOf(0, 300));
+      await applyRange(
+        store,
+        plan,
+        log.map((payment) => ({ ...payment, timeMs: 0 })),
+        batchOf(0, 300),
+      );
       await applyRange(store, plan, log, { ...batchOf(0, 1, { partition: 1 }), epoch: 1 });
       const deadLetter = { ...batchOf(0, 1, { partition: 2 }), epoch: 1 };
-      await store.apply(deadLetter, foldBatch(plan, deadLetter, [0], [], [{ index: 0, step: 'decode', code: 'NOT_JSON', reason: 'none' }]));
+      await store.apply(
+        deadLetter,
+        foldBatch(plan, deadLetter, [0], [], [{ index: 0, step: 'decode', code: 'NOT_JSON', reason: 'none' }]),
+      );
       for (let i = 0; i < commits; i++) await applyRange(store, plan, log, { ...batchOf(i, i + 1), epoch: 1 });
     } finally {
       await store.close();
@@ -190,13 +248,17 @@ describe('LMDB store', () => {
 
   test.runIf(platform() === 'linux')('ends where no folder can be made, and says which setting to mend', () => {
     const code = `import { openLmdbStore } from './features/index.ts'; try { openLmdbStore({ dataDir: '/proc/nothing' }); } catch (error) { console.log(error.message); }`;
-    expect(printedBy(code)).toMatch(/^STORE_UNAVAILABLE: the feature store in \/proc\/nothing\/features cannot be opened \(ENOENT.*\); HEADRACE_DATA_DIR must name a local folder.*\n$/);
+    expect(printedBy(code)).toMatch(
+      /^STORE_UNAVAILABLE: the feature store in \/proc\/nothing\/features cannot be opened \(ENOENT.*\); HEADRACE_DATA_DIR must name a local folder.*\n$/,
+    );
   });
 
   test('says which setting to mend when its folder cannot be used', async () => {
     const file = join(dataDir, 'a-file');
     await writeFile(file, '');
-    expect(() => openLmdbStore({ dataDir: file })).toThrow(/^STORE_UNAVAILABLE: the feature store in .*a-file.* HEADRACE_DATA_DIR must name a local folder/);
+    expect(() => openLmdbStore({ dataDir: file })).toThrow(
+      /^STORE_UNAVAILABLE: the feature store in .*a-file.* HEADRACE_DATA_DIR must name a local folder/,
+    );
   });
 });
 

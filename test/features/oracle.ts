@@ -9,7 +9,11 @@ const longestMs = { card: 40_000, shop: 35_000 };
  * panes or state. Times are whole seconds here, the resolution of the windows.
  */
 export function naiveRows(log: readonly Payment[]): { row: number[]; late: boolean }[] {
-  const times = watermarks(log.map(({ timeMs }) => timeMs), latenessMs, log.map(({ clockMs }) => clockMs ?? Infinity));
+  const times = watermarks(
+    log.map(({ timeMs }) => timeMs),
+    latenessMs,
+    log.map(({ clockMs }) => clockMs ?? Infinity),
+  );
   return log.map((payment, i) => {
     const { late, watermarkMs, believed } = times[i]!;
     const within = (key: 'card' | 'shop', lengthMs: number, delayMs = 0) =>

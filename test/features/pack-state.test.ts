@@ -3,9 +3,18 @@ import { describe, expect, test } from 'vitest';
 import { newestTimeOf, packState, unpackState } from '../../features/pack-state.ts';
 
 const pane = fc.record({
-  stepMs: fc.oneof(fc.integer({ min: 1, max: 100 }).map((seconds) => seconds * 1_000), fc.integer({ min: 1, max: 2 ** 42 })),
+  stepMs: fc.oneof(
+    fc.integer({ min: 1, max: 100 }).map((seconds) => seconds * 1_000),
+    fc.integer({ min: 1, max: 2 ** 42 }),
+  ),
   count: fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
-  sums: fc.tuple(fc.oneof(fc.integer({ min: -9_999, max: 99_999 }).map((cents) => cents / 100), fc.double({ noNaN: true })), fc.double()),
+  sums: fc.tuple(
+    fc.oneof(
+      fc.integer({ min: -9_999, max: 99_999 }).map((cents) => cents / 100),
+      fc.double({ noNaN: true }),
+    ),
+    fc.double(),
+  ),
 });
 
 describe('packState', () => {
@@ -13,7 +22,10 @@ describe('packState', () => {
     fc.assert(
       fc.property(fc.array(pane, { maxLength: 40 }), (panes) => {
         let time = 0;
-        const state = Float64Array.from([4, ...panes.flatMap(({ stepMs, count, sums }) => [(time += stepMs), count, ...sums])]);
+        const state = Float64Array.from([
+          4,
+          ...panes.flatMap(({ stepMs, count, sums }) => [(time += stepMs), count, ...sums]),
+        ]);
         expect(unpackState(packState(state))).toEqual(state);
         expect(newestTimeOf(packState(state))).toBe(panes.length > 0 ? time : -Infinity);
       }),

@@ -6,8 +6,11 @@ import { isNone, noRefusals, refusalsAfter, RefusedInARow, tolerate, type Refusa
 function after(before: Refusals, records: string, { max = 5, partition = 0, from = 100 } = {}): Refusals {
   const all = records.split('').map((code, index) => ({ index, code, reason: 'none' }));
   return refusalsAfter(before, {
-    partition, max, offsets: all.map(({ index }) => from + index),
-    refused: all.filter(({ code }) => code !== '.'), accepted: all.filter(({ code }) => code === '.').map(({ index }) => index),
+    partition,
+    max,
+    offsets: all.map(({ index }) => from + index),
+    refused: all.filter(({ code }) => code !== '.'),
+    accepted: all.filter(({ code }) => code === '.').map(({ index }) => index),
   });
 }
 
@@ -21,9 +24,12 @@ describe('refusals in a row', () => {
     expect(after(noRefusals, records)).toEqual({ counts, first, tolerated: [] });
   });
 
-  test.each([['aaaaa'], ['aabaaa'], ['aaaaa.'], ['.aaaaa'], ['aaaa.aaaaa.a'], ['.'.repeat(50) + 'ababababa']])('too many: %s', (records) => {
-    expect(() => after(noRefusals, records)).toThrow(RefusedInARow);
-  });
+  test.each([['aaaaa'], ['aabaaa'], ['aaaaa.'], ['.aaaaa'], ['aaaa.aaaaa.a'], ['.'.repeat(50) + 'ababababa']])(
+    'too many: %s',
+    (records) => {
+      expect(() => after(noRefusals, records)).toThrow(RefusedInARow);
+    },
+  );
 
   test('are counted over batches and partitions, and say what has a dead letter already', () => {
     const before = after(after(noRefusals, '.aa'), 'a', { partition: 3, from: 7 });
@@ -60,23 +66,31 @@ describe('refusals in a row', () => {
   });
 
   test('never let so many in a row pass, however the records are cut into batches', () => {
-    const pieces = fc.array(fc.record({ partition: fc.nat(2), records: fc.string({ unit: fc.constantFrom('a', 'a', 'a', 'b', '.'), maxLength: 12 }) }), { maxLength: 20 });
-    fc.assert(fc.property(pieces, (batches) => {
-      let refusals = noRefusals;
-      let passed = '';
-      for (const { records, partition } of batches) {
-        try {
-          refusals = after(refusals, records, { partition });
-          passed += records;
-        } catch (error) {
-          // Refused for a reason that a plain look at all records confirms; nothing of it has passed.
-          expect(error).toBeInstanceOf(RefusedInARow);
-          expect((passed + records).split('.').some(tooMany)).toBe(true);
+    const pieces = fc.array(
+      fc.record({
+        partition: fc.nat(2),
+        records: fc.string({ unit: fc.constantFrom('a', 'a', 'a', 'b', '.'), maxLength: 12 }),
+      }),
+      { maxLength: 20 },
+    );
+    fc.assert(
+      fc.property(pieces, (batches) => {
+        let refusals = noRefusals;
+        let passed = '';
+        for (const { records, partition } of batches) {
+          try {
+            refusals = after(refusals, records, { partition });
+            passed += records;
+          } catch (error) {
+            // Refused for a reason that a plain look at all records confirms; nothing of it has passed.
+            expect(error).toBeInstanceOf(RefusedInARow);
+            expect((passed + records).split('.').some(tooMany)).toBe(true);
+          }
+          expect(passed.split('.').some(tooMany)).toBe(false);
+          expect(isNone(refusals)).toBe(passed === '' || passed.endsWith('.'));
         }
-        expect(passed.split('.').some(tooMany)).toBe(false);
-        expect(isNone(refusals)).toBe(passed === '' || passed.endsWith('.'));
-      }
-    }));
+      }),
+    );
   });
 });
 

@@ -4,12 +4,26 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HeadraceError } from '../../contracts/failures.ts';
-import { compileFeatures, foldBatch, MemoryStore, openLmdbStore, RefusedInARow, type FeatureStore, type FoldContext } from '../../features/index.ts';
+import {
+  compileFeatures,
+  foldBatch,
+  MemoryStore,
+  openLmdbStore,
+  RefusedInARow,
+  type FeatureStore,
+  type FoldContext,
+} from '../../features/index.ts';
 import { cuts, paymentLog } from './arbitrary.ts';
 import { applyRange, batchOf, eventsOf, payments, rowsByOffset, type Payment } from './support.ts';
 
 const plan = compileFeatures(payments);
-const log: Payment[] = Array.from({ length: 12 }, (_, i) => ({ id: `p${i}`, timeMs: i * 1_000, card: `c${i % 2}`, shop: 's', amount: i }));
+const log: Payment[] = Array.from({ length: 12 }, (_, i) => ({
+  id: `p${i}`,
+  timeMs: i * 1_000,
+  card: `c${i % 2}`,
+  shop: 's',
+  amount: i,
+}));
 
 interface Opened {
   store: FeatureStore;
@@ -40,7 +54,10 @@ async function openLmdb(): Promise<Opened> {
   return opened;
 }
 
-describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s', (_, openStore) => {
+describe.each([
+  ['memory', openMemory],
+  ['lmdb', openLmdb],
+])('feature store: %s', (_, openStore) => {
   let opened: Opened;
   let store: FeatureStore;
 
@@ -50,7 +67,8 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
   });
   afterEach(() => opened.end());
 
-  const apply = (position: number, end: number, options?: Parameters<typeof batchOf>[2]) => applyRange(store, plan, log, batchOf(position, end, options));
+  const apply = (position: number, end: number, options?: Parameters<typeof batchOf>[2]) =>
+    applyRange(store, plan, log, batchOf(position, end, options));
 
   test('answers the same batch with the result it recorded, without folding again', async () => {
     await apply(0, 3);
@@ -78,17 +96,26 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
     const whole = rowsByOffset(await applyRange(new MemoryStore(), plan, log, batchOf(0, 12)));
     const rows = [...rowsByOffset(await apply(0, 6))];
     const events = eventsOf(log, batchOf(6, 12));
-    const fold = foldBatch(plan, batchOf(6, 12), events.map(({ offset }) => offset), events, []);
-    await expect(store.apply(batchOf(6, 12), (tx) => {
-      fold(tx);
-      throw new Error('too late');
-    })).rejects.toThrow('too late');
+    const fold = foldBatch(
+      plan,
+      batchOf(6, 12),
+      events.map(({ offset }) => offset),
+      events,
+      [],
+    );
+    await expect(
+      store.apply(batchOf(6, 12), (tx) => {
+        fold(tx);
+        throw new Error('too late');
+      }),
+    ).rejects.toThrow('too late');
     rows.push(...rowsByOffset(await apply(6, 12)));
     expect(new Map(rows)).toEqual(whole);
   });
 
   test('keeps the result of a batch that another one overlaps with: its run may not have recorded it', async () => {
-    const started = (position: number, end: number, startId: string) => applyRange(store, plan, log, { ...batchOf(position, end), startId });
+    const started = (position: number, end: number, startId: string) =>
+      applyRange(store, plan, log, { ...batchOf(position, end), startId });
     await started(0, 3, 'a');
     const overlapped = await started(3, 6, 'b');
     expect((await started(4, 8, 'c')).header.duplicates).toEqual([0, 1]);
@@ -99,7 +126,8 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
   });
 
   test('keeps the result of the last batch, too, when the chain is walked again over it and there is nothing to apply', async () => {
-    const started = (position: number, end: number, startId: string) => applyRange(store, plan, log, { ...batchOf(position, end), startId });
+    const started = (position: number, end: number, startId: string) =>
+      applyRange(store, plan, log, { ...batchOf(position, end), startId });
     await started(0, 3, 'a');
     const overlapped = await started(3, 8, 'b');
     expect((await started(2, 5, 'c')).recordIndex).toHaveLength(0);
@@ -112,7 +140,8 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
   });
 
   test('a batch that is answered and lies before the last one keeps nothing', async () => {
-    const started = (position: number, end: number, startId: string) => applyRange(store, plan, log, { ...batchOf(position, end), startId });
+    const started = (position: number, end: number, startId: string) =>
+      applyRange(store, plan, log, { ...batchOf(position, end), startId });
     await started(0, 3, 'a');
     await started(3, 8, 'b');
     await started(0, 3, 'c');
@@ -121,18 +150,24 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
   });
 
   test('keeps only so many overlapped results', async () => {
-    const started = (position: number, end: number) => applyRange(store, plan, log, { ...batchOf(position, end), startId: `${end}` });
+    const started = (position: number, end: number) =>
+      applyRange(store, plan, log, { ...batchOf(position, end), startId: `${end}` });
     await started(0, 2);
     for (let end = 3; end <= 9; end++) await started(end - 2, end);
     expect((await started(7, 8 + 1)).recordIndex).toHaveLength(1);
-    for (const end of [8, 7, 6, 5]) expect((await started(end - 2, end)).recordIndex, `the batch to ${end}`).toHaveLength(1);
+    for (const end of [8, 7, 6, 5])
+      expect((await started(end - 2, end)).recordIndex, `the batch to ${end}`).toHaveLength(1);
     expect((await started(2, 4)).recordIndex, 'one too many').toHaveLength(0);
   });
 
   test('gives the rows of an uninterrupted run after it was reopened', async () => {
     const whole = rowsByOffset(await applyRange(new MemoryStore(), plan, log, batchOf(0, 12)));
     const rows = [];
-    for (const [position, end] of [[0, 4], [4, 5], [5, 12]] as const) {
+    for (const [position, end] of [
+      [0, 4],
+      [4, 5],
+      [5, 12],
+    ] as const) {
       rows.push(...rowsByOffset(await apply(position, end)));
       store = await opened.reopen();
     }
@@ -166,11 +201,27 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
   });
 
   describe('what is refused in a row', () => {
-    const rejected = (position: number, end: number) => Array.from({ length: end - position }, (_, index) => ({ index, step: 'decode' as const, code: 'NOT_JSON', reason: 'no JSON' }));
+    const rejected = (position: number, end: number) =>
+      Array.from({ length: end - position }, (_, index) => ({
+        index,
+        step: 'decode' as const,
+        code: 'NOT_JSON',
+        reason: 'no JSON',
+      }));
     /** A batch without a single event; at most five records in a row may be refused. */
     const refuse = (position: number, end: number, options?: Parameters<typeof batchOf>[2]) => {
       const batch = batchOf(position, end, options);
-      return store.apply(batch, foldBatch(plan, batch, Array.from({ length: end - position }, (_, i) => position + i), [], rejected(position, end), 5));
+      return store.apply(
+        batch,
+        foldBatch(
+          plan,
+          batch,
+          Array.from({ length: end - position }, (_, i) => position + i),
+          [],
+          rejected(position, end),
+          5,
+        ),
+      );
     };
     const scope = { deployment: 'test', pipeline: 'payments', epoch: 0 };
 
@@ -180,7 +231,12 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
       store = await opened.reopen();
       // The same batch again is only answered.
       await refuse(0, 3);
-      await expect(refuse(3, 5)).rejects.toMatchObject({ name: RefusedInARow.name, count: 5, before: 4, first: { 0: 0, 1: 0 } });
+      await expect(refuse(3, 5)).rejects.toMatchObject({
+        name: RefusedInARow.name,
+        count: 5,
+        before: 4,
+        first: { 0: 0, 1: 0 },
+      });
       store = await opened.reopen();
       expect(store.appliedTo(batchOf(0, 0))).toBe(3);
       await apply(1, 2, { partition: 1 });
@@ -198,7 +254,10 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
       await apply(0, 1, { partition: 2 });
       await refuse(12, 20);
       const batch = batchOf(20, 21);
-      await store.apply(batch, foldBatch(plan, batch, [20], [{ ...eventsOf(log, batchOf(0, 1))[0]!, offset: 20 }], [], 5));
+      await store.apply(
+        batch,
+        foldBatch(plan, batch, [20], [{ ...eventsOf(log, batchOf(0, 1))[0]!, offset: 20 }], [], 5),
+      );
       await expect(refuse(21, 26)).rejects.toBeInstanceOf(RefusedInARow);
       await store.tolerate({ ...scope, epoch: 1 }, [0]);
       await expect(refuse(21, 26)).rejects.toBeInstanceOf(RefusedInARow);
@@ -207,8 +266,12 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
     test('and was read again is remembered, of each chain apart', async () => {
       await store.noteReadAgain(batchOf(0, 0), [3, 70]);
       store = await opened.reopen();
-      const of = (partition: number) => [3, 4, 70].map((offset) => store.wasReadAgain(batchOf(0, 0, { partition }), offset));
-      expect([of(0), of(1)]).toEqual([[true, false, true], [false, false, false]]);
+      const of = (partition: number) =>
+        [3, 4, 70].map((offset) => store.wasReadAgain(batchOf(0, 0, { partition }), offset));
+      expect([of(0), of(1)]).toEqual([
+        [true, false, true],
+        [false, false, false],
+      ]);
     });
   });
 
@@ -216,7 +279,12 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
     const far = (i: number): Payment => ({ ...log[0]!, id: `f${i}`, timeMs: i < 40 ? i * 1_000 : 9e9 + i * 1_000 });
     const all = Array.from({ length: 80 }, (_, i) => far(i));
     const whole = (await applyRange(new MemoryStore(), plan, all, batchOf(0, 80))).header;
-    for (const [position, end] of [[0, 10], [10, 39], [39, 60], [60, 80]] as const) {
+    for (const [position, end] of [
+      [0, 10],
+      [10, 39],
+      [39, 60],
+      [60, 80],
+    ] as const) {
       const { header } = await applyRange(store, plan, all, batchOf(position, end));
       expect(header.watermarkMs).toBe(end < 80 ? Math.min(end - 1, 39) * 1_000 : whole.watermarkMs);
       store = await opened.reopen();
@@ -226,7 +294,11 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
 
   test('a chain may begin anywhere, and chains do not share their markers', async () => {
     expect((await apply(5, 7, { head: true })).recordIndex).toHaveLength(2);
-    expect((await apply(0, 2, { partition: 1 })).header).toMatchObject({ duplicates: [], commitSequence: 2, watermarkMs: 1_000 });
+    expect((await apply(0, 2, { partition: 1 })).header).toMatchObject({
+      duplicates: [],
+      commitSequence: 2,
+      watermarkMs: 1_000,
+    });
     expect((await apply(7, 9)).header).toMatchObject({ duplicates: [], commitSequence: 3, watermarkMs: 8_000 });
   });
 
@@ -254,7 +326,9 @@ describe.each([['memory', openMemory], ['lmdb', openLmdb]])('feature store: %s',
 });
 
 test('memory and LMDB agree to the last byte on any log, any cuts and any repeats', async () => {
-  const runs = paymentLog.chain((anyLog) => fc.tuple(fc.constant(anyLog), cuts(anyLog.length), fc.array(fc.nat(2), { minLength: 7, maxLength: 7 })));
+  const runs = paymentLog.chain((anyLog) =>
+    fc.tuple(fc.constant(anyLog), cuts(anyLog.length), fc.array(fc.nat(2), { minLength: 7, maxLength: 7 })),
+  );
   await fc.assert(
     fc.asyncProperty(runs, async ([anyLog, ranges, repeats]) => {
       const lmdb = await openLmdb();
@@ -263,7 +337,8 @@ test('memory and LMDB agree to the last byte on any log, any cuts and any repeat
         for (const [i, { position, end }] of ranges.entries()) {
           const batch = batchOf(position, end);
           const expected = await applyRange(memory, plan, anyLog, batch);
-          for (let again = 0; again <= repeats[i]!; again++) expect(await applyRange(lmdb.store, plan, anyLog, batch)).toEqual(expected);
+          for (let again = 0; again <= repeats[i]!; again++)
+            expect(await applyRange(lmdb.store, plan, anyLog, batch)).toEqual(expected);
           if (repeats[i] === 2) await lmdb.reopen();
         }
       } finally {

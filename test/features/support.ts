@@ -42,7 +42,17 @@ export const payments: AnyPipeline = definePipeline({
 });
 
 export function batchOf(position: number, end: number, { partition = 0, head = position === 0 } = {}): BatchRef {
-  return { deployment: 'test', pipeline: 'payments', epoch: 0, topic: 'payments', partition, position, end, count: end - position, ...(head ? { head: true } : {}) };
+  return {
+    deployment: 'test',
+    pipeline: 'payments',
+    epoch: 0,
+    topic: 'payments',
+    partition,
+    position,
+    end,
+    count: end - position,
+    ...(head ? { head: true } : {}),
+  };
 }
 
 /** The events of `[position, end)`, given all events of the partition by offset. */
@@ -58,17 +68,33 @@ export function eventsOf(log: readonly Payment[], { position, end }: { position:
 }
 
 /** Applies one batch of a log and reads its features. */
-export async function applyRange(store: FeatureStore, plan: FeaturePlan, log: readonly Payment[], batch: BatchRef): Promise<Features> {
+export async function applyRange(
+  store: FeatureStore,
+  plan: FeaturePlan,
+  log: readonly Payment[],
+  batch: BatchRef,
+): Promise<Features> {
   const events = eventsOf(log, batch);
-  const result = await store.apply(batch, foldBatch(plan, batch, events.map(({ offset }) => offset), events, []));
+  const result = await store.apply(
+    batch,
+    foldBatch(
+      plan,
+      batch,
+      events.map(({ offset }) => offset),
+      events,
+      [],
+    ),
+  );
   return decodeFeatures(result);
 }
 
 /** The rows of a features frame by offset, late ones marked. */
 export function rowsByOffset({ header, recordIndex, values }: Features): Map<number, { row: number[]; late: boolean }> {
   const width = header.names.length;
-  return new Map(Array.from(recordIndex, (index, row) => [
-    header.batch.position + index,
-    { row: [...values.subarray(row * width, (row + 1) * width)], late: header.late.includes(row) },
-  ]));
+  return new Map(
+    Array.from(recordIndex, (index, row) => [
+      header.batch.position + index,
+      { row: [...values.subarray(row * width, (row + 1) * width)], late: header.late.includes(row) },
+    ]),
+  );
 }

@@ -32,8 +32,14 @@ describe('gateway process', () => {
   });
 
   /** Starts the process; resolves with its first line on stdout, or with how it ended before that. */
-  function start(more: Record<string, string> = {}): Promise<{ child: ChildProcess; line?: Record<string, unknown>; stderr: string; code: number | null }> {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'gateway/main.ts'], { cwd: root, env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+  function start(
+    more: Record<string, string> = {},
+  ): Promise<{ child: ChildProcess; line?: Record<string, unknown>; stderr: string; code: number | null }> {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'gateway/main.ts'], {
+      cwd: root,
+      env: { ...env, ...more },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     children.push(child);
     let stdout = '';
     let stderr = '';
@@ -41,15 +47,17 @@ describe('gateway process', () => {
     return new Promise((resolve) => {
       child.stdout.on('data', (data: Buffer) => {
         stdout += data.toString();
-        if (stdout.includes('\n')) resolve({ child, line: JSON.parse(stdout) as Record<string, unknown>, stderr, code: null });
+        if (stdout.includes('\n'))
+          resolve({ child, line: JSON.parse(stdout) as Record<string, unknown>, stderr, code: null });
       });
       child.once('close', (code) => resolve({ child, stderr, code }));
     });
   }
-  const ended = (child: ChildProcess) => new Promise<number | null>((resolve) => {
-    if (child.exitCode !== null) resolve(child.exitCode);
-    else child.once('exit', resolve);
-  });
+  const ended = (child: ChildProcess) =>
+    new Promise<number | null>((resolve) => {
+      if (child.exitCode !== null) resolve(child.exitCode);
+      else child.once('exit', resolve);
+    });
 
   it('serves, names what is missing, moves from a taken port, and stops on SIGTERM', async () => {
     const taken = createServer();
@@ -61,11 +69,26 @@ describe('gateway process', () => {
       expect(line).toMatchObject({ ready: true, pipelines: ['visits'] });
       expect(url).not.toContain(`:${port}`);
       const sent = await fetch(`${url}/v1/pipelines/visits/events`, {
-        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify([{ id: 'v1', page: 'home', at: 1_760_000_000_000 }]),
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify([{ id: 'v1', page: 'home', at: 1_760_000_000_000 }]),
       });
       expect([sent.status, await sent.json()]).toEqual([202, { accepted: 1, eventIds: ['v1'] }]);
       const ready = await fetch(`${url}/readyz`);
-      expect([ready.status, await ready.json()]).toMatchObject([200, { ready: true, missing: [], degraded: ['triton'], checks: [{ name: 'kafka', ready: true }, { name: 'temporal', ready: true }, { name: 'postgres', ready: true }, { name: 'triton' }] }]);
+      expect([ready.status, await ready.json()]).toMatchObject([
+        200,
+        {
+          ready: true,
+          missing: [],
+          degraded: ['triton'],
+          checks: [
+            { name: 'kafka', ready: true },
+            { name: 'temporal', ready: true },
+            { name: 'postgres', ready: true },
+            { name: 'triton' },
+          ],
+        },
+      ]);
       const metrics = await (await fetch(`${url}/metrics`)).text();
       expect(metrics).toContain('headrace_dead_letters{pipeline="visits"} 0');
       expect(metrics).toContain('process_cpu_seconds_total');
@@ -79,9 +102,21 @@ describe('gateway process', () => {
   });
 
   it.each([
-    ['DATABASE_URL', { DATABASE_URL: 'postgres://ann:s3cret@127.0.0.1:1/shop' }, /^gateway: no usable Postgres at 127\.0\.0\.1:1\/shop; check DATABASE_URL \(.*ECONNREFUSED.*\)\n$/],
-    ['KAFKA_BROKERS', { KAFKA_BROKERS: '127.0.0.1:1' }, /^gateway: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS .*\n$/],
-    ['HEADRACE_GATEWAY_HOST', { HEADRACE_GATEWAY_HOST: '192.0.2.1' }, /gateway: cannot listen on 192\.0\.2\.1:0; check HEADRACE_GATEWAY_HOST/],
+    [
+      'DATABASE_URL',
+      { DATABASE_URL: 'postgres://ann:s3cret@127.0.0.1:1/shop' },
+      /^gateway: no usable Postgres at 127\.0\.0\.1:1\/shop; check DATABASE_URL \(.*ECONNREFUSED.*\)\n$/,
+    ],
+    [
+      'KAFKA_BROKERS',
+      { KAFKA_BROKERS: '127.0.0.1:1' },
+      /^gateway: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS .*\n$/,
+    ],
+    [
+      'HEADRACE_GATEWAY_HOST',
+      { HEADRACE_GATEWAY_HOST: '192.0.2.1' },
+      /gateway: cannot listen on 192\.0\.2\.1:0; check HEADRACE_GATEWAY_HOST/,
+    ],
     ['HEADRACE_PIPELINES', { HEADRACE_PIPELINES: 'nope' }, /^gateway: unknown pipeline "nope": .* has visits\n$/],
   ])('says in one sentence that %s is wrong', async (_, more, sentence) => {
     const { code, stderr } = await start(more);

@@ -18,8 +18,18 @@ describe('/metrics', () => {
   };
   const otherProcess = async (records: number) => {
     const registry = new Registry();
-    new Counter({ name: 'headrace_bridge_records_total', help: 'Records.', labelNames: ['partition'], registers: [registry] }).inc({ partition: 0 }, records);
-    new Histogram({ name: 'headrace_scored_latency_seconds', help: 'Latency.', buckets: [1, 2], registers: [registry] }).observe(1.5);
+    new Counter({
+      name: 'headrace_bridge_records_total',
+      help: 'Records.',
+      labelNames: ['partition'],
+      registers: [registry],
+    }).inc({ partition: 0 }, records);
+    new Histogram({
+      name: 'headrace_scored_latency_seconds',
+      help: 'Latency.',
+      buckets: [1, 2],
+      registers: [registry],
+    }).observe(1.5);
     const server = await startMetricsServer(registry, { host: '127.0.0.1', port: 0 });
     closing.push(() => server.close());
     return server.address;
@@ -39,20 +49,26 @@ describe('/metrics', () => {
 
   it('adds up the other processes, leaves out those that fail, hang or answer nonsense, and counts them', async () => {
     const hanging = createServer(() => undefined);
-    const nonsense = ['<html>', '{}', '[{"name":"x"}]'].map((body) => createServer((_, response) => void response.end(body)));
-    for (const server of [hanging, ...nonsense]) await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const nonsense = ['<html>', '{}', '[{"name":"x"}]'].map((body) =>
+      createServer((_, response) => void response.end(body)),
+    );
+    for (const server of [hanging, ...nonsense])
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     closing.push(async () => {
       hanging.closeAllConnections();
       hanging.close();
       for (const server of nonsense) server.close();
     });
     const bad = [hanging, ...nonsense].map((server) => `127.0.0.1:${(server.address() as AddressInfo).port}`);
-    const app = await gateway({ metricsTargets: [await otherProcess(3), await otherProcess(4), ...bad, '127.0.0.1:1'] });
+    const app = await gateway({
+      metricsTargets: [await otherProcess(3), await otherProcess(4), ...bad, '127.0.0.1:1'],
+    });
     const { body } = await app.inject('/metrics');
     expect(body).toContain('headrace_bridge_records_total{partition="0"} 7');
     expect(body).toContain('headrace_scored_latency_seconds_bucket{le="2"} 2');
     const again = (await app.inject('/metrics')).body;
-    for (const target of [...bad, '127.0.0.1:1']) expect(again).toMatch(new RegExp(`headrace_metrics_target_failures_total\\{target="${target}"\\} [12]`));
+    for (const target of [...bad, '127.0.0.1:1'])
+      expect(again).toMatch(new RegExp(`headrace_metrics_target_failures_total\\{target="${target}"\\} [12]`));
   });
 
   it('shows open reviews and dead letters, and no old number when they cannot be read', async () => {
@@ -64,7 +80,8 @@ describe('/metrics', () => {
         decisions: () => Promise.resolve([]),
         openReviews: () => Promise.resolve([{ pipeline: 'orders', count: 5 }]),
         waitingReviews: () => Promise.resolve([{ pipeline: 'orders', count: 9 }]),
-        deadLetters: () => (fail ? Promise.reject(new Error('no broker')) : Promise.resolve([{ pipeline: 'orders', count: 2 }])),
+        deadLetters: () =>
+          fail ? Promise.reject(new Error('no broker')) : Promise.resolve([{ pipeline: 'orders', count: 2 }]),
       },
     });
     const { body } = await app.inject('/metrics');
@@ -74,6 +91,8 @@ describe('/metrics', () => {
     fail = true;
     const gauge = registry.getSingleMetric('headrace_dead_letters') as Gauge;
     await expect.poll(async () => (await gauge.get()).values, { timeout: 10_000, interval: 200 }).toEqual([]);
-    expect((await app.inject('/metrics')).body).toContain('headrace_gauge_failures_total{gauge="headrace_dead_letters"}');
+    expect((await app.inject('/metrics')).body).toContain(
+      'headrace_gauge_failures_total{gauge="headrace_dead_letters"}',
+    );
   });
 });

@@ -20,7 +20,10 @@ describe('odd requests', () => {
     await app.listen({ host: '127.0.0.1', port: 0 });
     ({ port } = app.server.address() as AddressInfo);
     const ids = ['a\0b', 'half \ud800', '..', '漢'.repeat(256), '?', '%', '/', '#', ' ', '\r\n', '"', '😀', 'a+b'];
-    await createDashboardSink({ pool }).deliver(deliveryOf(ids.map((eventId, i) => decisionRow(i + 1, { eventId }))), new AbortController().signal);
+    await createDashboardSink({ pool }).deliver(
+      deliveryOf(ids.map((eventId, i) => decisionRow(i + 1, { eventId }))),
+      new AbortController().signal,
+    );
   }, 120_000);
   afterAll(async () => {
     await app?.close();
@@ -43,13 +46,16 @@ describe('odd requests', () => {
   const host = 'host: localhost\r\nconnection: close';
   const get = (path: string) => send(`GET ${path} HTTP/1.1\r\n${host}\r\n\r\n`);
 
-  it.each(['a\0b', 'half \ud800', '..', '漢'.repeat(256), '?', '%', '/', '#', ' ', '\r\n', '"', '😀', 'a+b'])('find the decision on the id %j', async (id) => {
-    const { status, body } = await get(`/v1/decisions/${encodeURIComponent(storedText(id))}`);
-    expect(status).toBe(200);
-    const found = JSON.parse(body) as { eventId: string; links: { self: string } };
-    expect(found.eventId).toBe(storedText(id));
-    expect(await get(found.links.self)).toMatchObject({ status: 200 });
-  });
+  it.each(['a\0b', 'half \ud800', '..', '漢'.repeat(256), '?', '%', '/', '#', ' ', '\r\n', '"', '😀', 'a+b'])(
+    'find the decision on the id %j',
+    async (id) => {
+      const { status, body } = await get(`/v1/decisions/${encodeURIComponent(storedText(id))}`);
+      expect(status).toBe(200);
+      const found = JSON.parse(body) as { eventId: string; links: { self: string } };
+      expect(found.eventId).toBe(storedText(id));
+      expect(await get(found.links.self)).toMatchObject({ status: 200 });
+    },
+  );
 
   it('find an id with a NUL by itself as by what it was stored as', async () => {
     expect(JSON.parse((await get('/v1/decisions/a%00b')).body)).toMatchObject({ eventId: 'a\uFFFDb' });
@@ -101,16 +107,29 @@ describe('odd requests', () => {
     ['x', null, 400],
     ['x', [], 400],
   ])('a verdict on %s is refused without asking anybody', async (id, body, status) => {
-    const response = await app.inject({ method: 'POST', url: `/v1/reviews/${id}/verdict`, headers: { 'content-type': 'application/json' }, payload: JSON.stringify(body) });
+    const response = await app.inject({
+      method: 'POST',
+      url: `/v1/reviews/${id}/verdict`,
+      headers: { 'content-type': 'application/json' },
+      payload: JSON.stringify(body),
+    });
     expect([response.statusCode, response.headers['content-type']]).toEqual([status, 'application/problem+json']);
   });
 
   it('a method that an address does not take is told those that it does', async () => {
     for (const [method, url, allow] of [
-      ['DELETE', '/v1/decisions/a', 'GET, HEAD'], ['GET', '/v1/pipelines/orders/events', 'POST'], ['PUT', '/v1/reviews/x/verdict', 'POST'], ['PATCH', '/readyz', 'GET, HEAD'], ['GET', '/codec/decode', 'OPTIONS, POST'],
+      ['DELETE', '/v1/decisions/a', 'GET, HEAD'],
+      ['GET', '/v1/pipelines/orders/events', 'POST'],
+      ['PUT', '/v1/reviews/x/verdict', 'POST'],
+      ['PATCH', '/readyz', 'GET, HEAD'],
+      ['GET', '/codec/decode', 'OPTIONS, POST'],
     ] as const) {
       const response = await app.inject({ method, url });
-      expect([response.statusCode, response.headers['allow'], response.json<{ type: string }>().type]).toEqual([405, allow, 'urn:headrace:problem:method']);
+      expect([response.statusCode, response.headers['allow'], response.json<{ type: string }>().type]).toEqual([
+        405,
+        allow,
+        'urn:headrace:problem:method',
+      ]);
     }
   });
 
@@ -123,31 +142,71 @@ describe('odd requests', () => {
     ['TLS', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03', 400],
     ['a space in the address', `GET /v1/decisions/a b HTTP/1.1\r\n${host}\r\n\r\n`, 400],
     ['no host', 'GET /v1/reviews HTTP/1.1\r\nconnection: close\r\n\r\n', 400],
-    ['an expectation', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\nexpect: miracles\r\ncontent-length: 0\r\n\r\n`, 417],
+    [
+      'an expectation',
+      `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\nexpect: miracles\r\ncontent-length: 0\r\n\r\n`,
+      417,
+    ],
     ['too large headers', `GET /v1/reviews HTTP/1.1\r\n${host}\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
-    ['two lengths', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}`, 400],
-    ['a length and chunks', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
-    ['a length that is none', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-length: -1\r\n\r\n`, 400],
-    ['a broken chunk', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`, 400],
+    [
+      'two lengths',
+      `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}`,
+      400,
+    ],
+    [
+      'a length and chunks',
+      `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
+      400,
+    ],
+    [
+      'a length that is none',
+      `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-length: -1\r\n\r\n`,
+      400,
+    ],
+    [
+      'a broken chunk',
+      `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`,
+      400,
+    ],
     ['no body at all', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\n\r\n`, 400],
     ['a verdict without a body', `POST /v1/reviews/x/verdict HTTP/1.1\r\n${host}\r\n\r\n`, 400],
-    ['a type without a body', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\n\r\n`, 400],
-    ['a body that is announced as too large', `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n`, 413],
+    [
+      'a type without a body',
+      `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\n\r\n`,
+      400,
+    ],
+    [
+      'a body that is announced as too large',
+      `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n`,
+      413,
+    ],
   ])('%s gets a problem', async (_, request, expected) => {
     const { status, type, body } = await send(request);
     expect([status, type]).toEqual([expected, 'application/problem+json']);
-    expect(JSON.parse(body)).toMatchObject({ status: expected, type: expect.stringMatching(/^urn:headrace:problem:/) as string });
+    expect(JSON.parse(body)).toMatchObject({
+      status: expected,
+      type: expect.stringMatching(/^urn:headrace:problem:/) as string,
+    });
   });
 
   it('a client that goes away in the middle of its body is no failure of a server', async () => {
     const errors: unknown[] = [];
-    const log = { ...createLogger('test', 'silent'), level: 'error', error: (...args: unknown[]) => void errors.push(args), child: () => log } as unknown as Logger;
+    const log = {
+      ...createLogger('test', 'silent'),
+      level: 'error',
+      error: (...args: unknown[]) => void errors.push(args),
+      child: () => log,
+    } as unknown as Logger;
     const logging = await testGateway({ log });
     try {
       await logging.listen({ host: '127.0.0.1', port: 0 });
-      const ended = new Promise((resolve) => logging.server.once('connection', (socket) => socket.once('close', resolve)));
+      const ended = new Promise((resolve) =>
+        logging.server.once('connection', (socket) => socket.once('close', resolve)),
+      );
       const socket = connect((logging.server.address() as AddressInfo).port, '127.0.0.1', () => {
-        socket.write(`POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`);
+        socket.write(
+          `POST /v1/pipelines/orders/events HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`,
+        );
       });
       logging.server.once('request', () => socket.resetAndDestroy());
       await ended;
@@ -161,7 +220,9 @@ describe('odd requests', () => {
   it('serves HTTP/1.0, and a client that asks before it sends', async () => {
     expect((await send('GET /healthz HTTP/1.0\r\n\r\n')).status).toBe(200);
     const body = '{"payloads":[]}';
-    const { status } = await send(`POST /codec/decode HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    const { status } = await send(
+      `POST /codec/decode HTTP/1.1\r\n${host}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
     expect(status).toBe(100);
   });
 });

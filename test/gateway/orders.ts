@@ -5,14 +5,23 @@ import { definePipeline } from '../../pipelines/define.ts';
 export const orders = definePipeline({
   name: 'orders',
   topic: { name: 'orders', partitions: 2 },
-  event: z.object({ orderId: z.string(), customer: z.string(), amount: z.number().nonnegative(), at: z.iso.datetime().transform((text) => Date.parse(text)) }),
+  event: z.object({
+    orderId: z.string(),
+    customer: z.string(),
+    amount: z.number().nonnegative(),
+    at: z.iso.datetime().transform((text) => Date.parse(text)),
+  }),
   eventId: (event) => event.orderId,
   eventTimeMs: (event) => event.at,
   entities: { customer: (event) => event.customer },
-  features: ({ value, count }) => ({ amount: value((event) => event.amount), customer_count_1d: count({ entity: 'customer', lengthMs: 86_400_000 }) }),
+  features: ({ value, count }) => ({
+    amount: value((event) => event.amount),
+    customer_count_1d: count({ entity: 'customer', lengthMs: 86_400_000 }),
+  }),
   model: { name: 'orders', input: 'features', outputs: { score: 1 } },
   outcomes: ['approve', 'review'],
-  decide: ({ event }) => (event.amount > 100 ? { outcome: 'review', why: 'much' } : { outcome: 'approve', why: 'little' }),
+  decide: ({ event }) =>
+    event.amount > 100 ? { outcome: 'review', why: 'much' } : { outcome: 'approve', why: 'little' },
   sinks: [{ sink: 'dashboard' }, { sink: 'review', when: ({ outcome }) => outcome === 'review' }],
   review: { verdicts: ['fraud', 'genuine'], timeoutMs: 60_000, title: (event) => `order of ${event.amount}` },
 });

@@ -25,7 +25,11 @@ export function testGateway(parts: Partial<GatewayOptions>): Promise<GatewayApp>
     registry: new Registry(),
     metricsTargets: [],
     gauges: { decisions: none, openReviews: none, waitingReviews: none, deadLetters: none },
-    state: { partitions: () => Promise.resolve({ partitions: [], processes: [], unknown: {} }), schedules: none, openBatches: () => Promise.resolve({ total: 0, runs: [] }) },
+    state: {
+      partitions: () => Promise.resolve({ partitions: [], processes: [], unknown: {} }),
+      schedules: none,
+      openBatches: () => Promise.resolve({ total: 0, runs: [] }),
+    },
     log: createLogger('test', 'silent'),
     ...parts,
   });

@@ -19,13 +19,39 @@ describe('GET /v1/decisions/{eventId}', () => {
     app = await testGateway({ pool });
     const sink = createDashboardSink({ pool });
     const signal = new AbortController().signal;
-    await sink.deliver(deliveryOf([decisionRow(1), decisionRow(2, { eventId: 'ä/b?c d', recordTimeMs: undefined }), decisionRow(3, { eventId: 'twice' })]), signal);
+    await sink.deliver(
+      deliveryOf([
+        decisionRow(1),
+        decisionRow(2, { eventId: 'ä/b?c d', recordTimeMs: undefined }),
+        decisionRow(3, { eventId: 'twice' }),
+      ]),
+      signal,
+    );
     await sink.deliver(deliveryOf([decisionRow(4, { eventId: 'twice', outcome: 'block' })]), signal);
-    await sink.deliver(deliveryOf([decisionRow(5, { eventId: 'order-1', eventKey: 'local:returns:0:returns:0:5' })], { name: 'returns' }), signal);
-    await sink.deliver(deliveryOf([decisionRow(6, { eventId: 'elsewhere', eventKey: 'local:hidden:0:hidden:0:6' })], { name: 'hidden' }), signal);
-    await sink.deliver({ ...deliveryOf([decisionRow(7, { eventId: 'another deployment', eventKey: 'other:orders:0:orders:3:7' })]), batch: { ...deliveryOf([]).batch, deployment: 'other' } }, signal);
+    await sink.deliver(
+      deliveryOf([decisionRow(5, { eventId: 'order-1', eventKey: 'local:returns:0:returns:0:5' })], {
+        name: 'returns',
+      }),
+      signal,
+    );
+    await sink.deliver(
+      deliveryOf([decisionRow(6, { eventId: 'elsewhere', eventKey: 'local:hidden:0:hidden:0:6' })], { name: 'hidden' }),
+      signal,
+    );
+    await sink.deliver(
+      {
+        ...deliveryOf([decisionRow(7, { eventId: 'another deployment', eventKey: 'other:orders:0:orders:3:7' })]),
+        batch: { ...deliveryOf([]).batch, deployment: 'other' },
+      },
+      signal,
+    );
     const input = { ...reviewInput(1), eventKey: decisionRow(1).eventKey };
-    await writeReviewTransition(pool, input, { step: 1, action: 'opened', atMs: 1_760_000_001_000, dueAtMs: 1_760_000_002_000 });
+    await writeReviewTransition(pool, input, {
+      step: 1,
+      action: 'opened',
+      atMs: 1_760_000_001_000,
+      dueAtMs: 1_760_000_002_000,
+    });
   }, 120_000);
   afterAll(async () => {
     await app?.close();
@@ -40,8 +66,22 @@ describe('GET /v1/decisions/{eventId}', () => {
     const { entities, event, prediction, model, outcome, why } = decisionRow(1);
     const id = `review:${decisionRow(1).eventKey}`;
     expect(response.json()).toMatchObject({
-      eventKey: 'local:orders:0:orders:3:1', pipeline: 'orders', eventId: 'order-1', outcome, why, entities, event, features: { amount: 12.5, customer_count_1d: Math.fround(0.1) }, prediction, model, degraded: false, late: false,
-      eventTime: '2025-10-09T08:53:20.123Z', recordTime: '2025-10-09T08:53:20.500Z', origin: { topic: 'orders', partition: 3, offset: 1 }, repeats: [],
+      eventKey: 'local:orders:0:orders:3:1',
+      pipeline: 'orders',
+      eventId: 'order-1',
+      outcome,
+      why,
+      entities,
+      event,
+      features: { amount: 12.5, customer_count_1d: Math.fround(0.1) },
+      prediction,
+      model,
+      degraded: false,
+      late: false,
+      eventTime: '2025-10-09T08:53:20.123Z',
+      recordTime: '2025-10-09T08:53:20.500Z',
+      origin: { topic: 'orders', partition: 3, offset: 1 },
+      repeats: [],
       review: { id, status: 'open', links: { self: `/v1/reviews/${encodeURIComponent(id)}` } },
       links: {
         self: '/v1/decisions/order-1?pipeline=orders',
@@ -57,18 +97,29 @@ describe('GET /v1/decisions/{eventId}', () => {
   });
 
   it('answers the first decision on an event that was sent twice, and names the other', async () => {
-    expect((await get('twice')).json()).toMatchObject({ origin: { offset: 3 }, outcome: 'approve', repeats: ['local:orders:0:orders:3:4'] });
+    expect((await get('twice')).json()).toMatchObject({
+      origin: { offset: 3 },
+      outcome: 'approve',
+      repeats: ['local:orders:0:orders:3:4'],
+    });
   });
 
   it('knows nothing of another deployment that uses the same database', async () => {
     expect((await get('another deployment')).statusCode).toBe(404);
-    const decided = async (deployment: string) => (await countDecisions(pool, deployment)).filter(({ pipeline }) => pipeline === 'orders').reduce((sum, { decisions }) => sum + decisions, 0);
+    const decided = async (deployment: string) =>
+      (await countDecisions(pool, deployment))
+        .filter(({ pipeline }) => pipeline === 'orders')
+        .reduce((sum, { decisions }) => sum + decisions, 0);
     expect([await decided('local'), await decided('other')]).toEqual([4, 1]);
   });
 
   it('asks which pipeline when several have the id', async () => {
     const response = await get('order-1');
-    expect(response.json()).toMatchObject({ status: 409, type: 'urn:headrace:problem:ambiguous', detail: expect.stringMatching(/orders, returns|returns, orders/) });
+    expect(response.json()).toMatchObject({
+      status: 409,
+      type: 'urn:headrace:problem:ambiguous',
+      detail: expect.stringMatching(/orders, returns|returns, orders/),
+    });
     expect((await get('order-1', '?pipeline=returns')).json()).toMatchObject({ pipeline: 'returns' });
   });
 
@@ -95,6 +146,9 @@ describe('GET /v1/decisions/{eventId}', () => {
   it('answers 404 for what is not decided, of a pipeline that is not served, or unknown', async () => {
     expect((await get('never')).json()).toMatchObject({ status: 404, type: 'urn:headrace:problem:not-decided' });
     expect((await get('elsewhere')).json()).toMatchObject({ status: 404, type: 'urn:headrace:problem:not-decided' });
-    expect((await get('order-1', '?pipeline=nope')).json()).toMatchObject({ status: 404, type: 'urn:headrace:problem:unknown-pipeline' });
+    expect((await get('order-1', '?pipeline=nope')).json()).toMatchObject({
+      status: 404,
+      type: 'urn:headrace:problem:unknown-pipeline',
+    });
   });
 });

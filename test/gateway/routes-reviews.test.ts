@@ -24,7 +24,8 @@ describe('/v1/reviews', () => {
 
   const path = (id: string) => `/v1/reviews/${encodeURIComponent(id)}`;
   const get = async (url: string) => (await app.inject(url)).json<Record<string, unknown>>();
-  const decide = (id: string, body: unknown, gateway = app) => gateway.inject({ method: 'POST', url: `${path(id)}/verdict`, payload: body as object });
+  const decide = (id: string, body: unknown, gateway = app) =>
+    gateway.inject({ method: 'POST', url: `${path(id)}/verdict`, payload: body as object });
   const opened = async (offset: number, parts = {}) => {
     const id = await rig.start(reviewInput(offset, parts));
     await expect.poll(() => app.inject(path(id)).then(({ statusCode }) => statusCode), { timeout: 10_000 }).toBe(200);
@@ -37,7 +38,9 @@ describe('/v1/reviews', () => {
     const id = `review:${input.eventKey}`;
     expect((await app.inject(path(id))).statusCode).toBe(404);
     expect((await decide(id, { verdict: 'fraud', reviewer: 'Ann' })).statusCode).toBe(404);
-    const lists = [await get('/v1/reviews?status=waiting'), await get('/v1/reviews?limit=200')] as { reviews: { id: string }[] }[];
+    const lists = [await get('/v1/reviews?status=waiting'), await get('/v1/reviews?limit=200')] as {
+      reviews: { id: string }[];
+    }[];
     expect(lists.flatMap(({ reviews }) => reviews).map((review) => review.id)).not.toContain(id);
     expect(await countReviews(rig.pool, 'other', ['waiting'])).toEqual([{ pipeline: 'orders', count: 1 }]);
     expect(await countReviews(rig.pool, 'local', ['waiting'])).toEqual([]);
@@ -46,14 +49,26 @@ describe('/v1/reviews', () => {
   it('shows a review, takes its verdict, and shows that it was decided', async () => {
     const id = await opened(1);
     expect(await get(path(id))).toMatchObject({
-      id, status: 'open', pipeline: 'orders', title: reviewInput(1).title, verdicts: ['fraud', 'genuine'], eventTime: '2025-10-09T08:53:20.000Z',
+      id,
+      status: 'open',
+      pipeline: 'orders',
+      title: reviewInput(1).title,
+      verdicts: ['fraud', 'genuine'],
+      eventTime: '2025-10-09T08:53:20.000Z',
       links: { self: path(id), workflow: `http://127.0.0.1:8233/namespaces/test/workflows/${encodeURIComponent(id)}` },
     });
     const response = await decide(id, { verdict: 'fraud', reviewer: ' Ann ', comment: 'why not' });
     expect(response.statusCode).toBe(200);
-    expect(response.json()).toMatchObject({ id, status: 'decided', decided: { verdict: 'fraud', reviewer: 'Ann', comment: 'why not' } });
+    expect(response.json()).toMatchObject({
+      id,
+      status: 'decided',
+      decided: { verdict: 'fraud', reviewer: 'Ann', comment: 'why not' },
+    });
     await rig.client.workflow.getHandle(id).result();
-    expect(await get(path(id))).toMatchObject({ status: 'decided', decided: (response.json<{ decided: object }>()).decided });
+    expect(await get(path(id))).toMatchObject({
+      status: 'decided',
+      decided: response.json<{ decided: object }>().decided,
+    });
   });
 
   it('tells a second reviewer who was first and when, and accepts the first one again, by its id or because it says the same', async () => {
@@ -63,21 +78,34 @@ describe('/v1/reviews', () => {
     expect(second.statusCode).toBe(409);
     const { decided } = first.json<{ decided: { decidedAt: string } }>();
     expect(second.json()).toMatchObject({
-      type: 'urn:headrace:problem:already-decided', detail: `decided as "genuine" by Ann at ${decided.decidedAt}`, decided: { verdict: 'genuine', reviewer: 'Ann', decidedAt: decided.decidedAt },
+      type: 'urn:headrace:problem:already-decided',
+      detail: `decided as "genuine" by Ann at ${decided.decidedAt}`,
+      decided: { verdict: 'genuine', reviewer: 'Ann', decidedAt: decided.decidedAt },
     });
-    for (const same of [{ verdict: 'genuine', reviewer: 'Ann', id: 'mine' }, { verdict: 'genuine', reviewer: 'Ann' }]) {
+    for (const same of [
+      { verdict: 'genuine', reviewer: 'Ann', id: 'mine' },
+      { verdict: 'genuine', reviewer: 'Ann' },
+    ]) {
       const again = await decide(id, same);
       expect(again.statusCode).toBe(200);
       expect(again.json()).toEqual(first.json());
     }
-    for (const other of [{ verdict: 'fraud', reviewer: 'Ann' }, { verdict: 'genuine', reviewer: 'Bob' }, { verdict: 'genuine', reviewer: 'Ann', comment: 'on second thoughts' }]) {
+    for (const other of [
+      { verdict: 'fraud', reviewer: 'Ann' },
+      { verdict: 'genuine', reviewer: 'Bob' },
+      { verdict: 'genuine', reviewer: 'Ann', comment: 'on second thoughts' },
+    ]) {
       expect((await decide(id, other)).statusCode).toBe(409);
     }
   });
 
   it('has one winner among a hundred reviewers at once; all others learn who it was', async () => {
     const id = await opened(3);
-    const responses = await Promise.all(Array.from({ length: 100 }, (_, i) => decide(id, { verdict: i % 2 ? 'fraud' : 'genuine', reviewer: `reviewer ${i}` })));
+    const responses = await Promise.all(
+      Array.from({ length: 100 }, (_, i) =>
+        decide(id, { verdict: i % 2 ? 'fraud' : 'genuine', reviewer: `reviewer ${i}` }),
+      ),
+    );
     const winners = responses.filter(({ statusCode }) => statusCode === 200);
     expect(winners).toHaveLength(1);
     const winner = winners[0]!.json<{ decided: object }>().decided;
@@ -85,7 +113,9 @@ describe('/v1/reviews', () => {
       expect(response.statusCode).toBe(409);
       expect(response.json()).toMatchObject({ decided: winner });
     }
-    expect((await rig.pool.query(`select from review_audit where review_id = $1 and action = 'decided'`, [id])).rowCount).toBe(1);
+    expect(
+      (await rig.pool.query(`select from review_audit where review_id = $1 and action = 'decided'`, [id])).rowCount,
+    ).toBe(1);
   });
 
   it('has one winner when two gateways take verdicts', async () => {
@@ -93,8 +123,15 @@ describe('/v1/reviews', () => {
     const other = await testGateway({ pool: otherPool, sendVerdict: createVerdictSender(rig.client) });
     try {
       const id = await opened(4);
-      const responses = await Promise.all(Array.from({ length: 20 }, (_, i) => decide(id, { verdict: 'fraud', reviewer: `reviewer ${i}` }, i % 2 ? app : other)));
-      expect(responses.map(({ statusCode }) => statusCode).toSorted((a, b) => a - b)).toEqual([200, ...Array<number>(19).fill(409)]);
+      const responses = await Promise.all(
+        Array.from({ length: 20 }, (_, i) =>
+          decide(id, { verdict: 'fraud', reviewer: `reviewer ${i}` }, i % 2 ? app : other),
+        ),
+      );
+      expect(responses.map(({ statusCode }) => statusCode).toSorted((a, b) => a - b)).toEqual([
+        200,
+        ...Array<number>(19).fill(409),
+      ]);
     } finally {
       await other.close();
       await otherPool.end();
@@ -105,17 +142,29 @@ describe('/v1/reviews', () => {
     ['an unknown verdict', { verdict: 'maybe', reviewer: 'Ann' }, 422, 'invalid-verdict', /one of fraud, genuine/],
     ['no reviewer', { verdict: 'fraud' }, 400, 'invalid-request', /body\.reviewer/],
     ['an empty reviewer', { verdict: 'fraud', reviewer: '  ' }, 400, 'invalid-request', /body\.reviewer/],
-    ['a long comment', { verdict: 'fraud', reviewer: 'Ann', comment: 'x'.repeat(4_001) }, 400, 'invalid-request', /body\.comment/],
+    [
+      'a long comment',
+      { verdict: 'fraud', reviewer: 'Ann', comment: 'x'.repeat(4_001) },
+      400,
+      'invalid-request',
+      /body\.comment/,
+    ],
   ])('refuses %s and leaves the review open', async (_, body, status, kind, detail) => {
     const id = await opened(5);
     const response = await decide(id, body);
     expect(response.statusCode).toBe(status);
-    expect(response.json()).toMatchObject({ type: `urn:headrace:problem:${kind}`, detail: expect.stringMatching(detail) });
+    expect(response.json()).toMatchObject({
+      type: `urn:headrace:problem:${kind}`,
+      detail: expect.stringMatching(detail),
+    });
     expect(await get(path(id))).toMatchObject({ status: 'open' });
   });
 
   it('answers 404 for an unknown review, and 409 for one that was ended without a verdict', async () => {
-    for (const response of [await app.inject(path('review:none')), await decide('review:none', { verdict: 'fraud', reviewer: 'Ann' })]) {
+    for (const response of [
+      await app.inject(path('review:none')),
+      await decide('review:none', { verdict: 'fraud', reviewer: 'Ann' }),
+    ]) {
       expect(response.statusCode).toBe(404);
       expect(response.json()).toMatchObject({ type: 'urn:headrace:problem:unknown-review' });
     }
@@ -153,7 +202,7 @@ describe('/v1/reviews', () => {
     const input = reviewInput(8, { pipeline: 'later' });
     await addWaitingReviews(pool, [{ input, value: 1 }]);
     const id = `review:${input.eventKey}`;
-    const { reviews } = await get('/v1/reviews?pipeline=later&status=waiting') as { reviews: object[] };
+    const { reviews } = (await get('/v1/reviews?pipeline=later&status=waiting')) as { reviews: object[] };
     expect(reviews).toEqual([expect.objectContaining({ id, status: 'waiting', links: { self: path(id) } })]);
     const response = await decide(id, { verdict: 'fraud', reviewer: 'Ann' });
     expect(response.statusCode).toBe(409);
@@ -162,12 +211,18 @@ describe('/v1/reviews', () => {
 
   it('lists by status and pipeline, page by page, in the order of coming', async () => {
     for (let offset = 20; offset < 25; offset += 1) await opened(offset, { pipeline: 'listed' });
-    const all = await get('/v1/reviews?pipeline=listed') as { reviews: { eventId: string }[]; nextCursor?: string };
-    expect(all.reviews.map(({ eventId }) => eventId)).toEqual(['order-20', 'order-21', 'order-22', 'order-23', 'order-24']);
+    const all = (await get('/v1/reviews?pipeline=listed')) as { reviews: { eventId: string }[]; nextCursor?: string };
+    expect(all.reviews.map(({ eventId }) => eventId)).toEqual([
+      'order-20',
+      'order-21',
+      'order-22',
+      'order-23',
+      'order-24',
+    ]);
     expect(all.nextCursor).toBeUndefined();
     const seen: string[] = [];
     for (let url: string | undefined = '/v1/reviews?pipeline=listed&status=open&limit=2'; url; ) {
-      const page = await get(url) as typeof all;
+      const page = (await get(url)) as typeof all;
       expect(page.reviews.length).toBeLessThanOrEqual(2);
       seen.push(...page.reviews.map(({ eventId }) => eventId));
       url = page.nextCursor && `/v1/reviews?pipeline=listed&status=open&limit=2&cursor=${page.nextCursor}`;
@@ -175,7 +230,10 @@ describe('/v1/reviews', () => {
     expect(seen).toEqual(all.reviews.map(({ eventId }) => eventId));
     expect(await get('/v1/reviews?pipeline=listed&status=decided')).toEqual({ reviews: [] });
     for (const query of ['status=odd', 'limit=0', 'limit=201', 'cursor=%00']) {
-      expect(await get(`/v1/reviews?${query}`)).toMatchObject({ status: 400, type: 'urn:headrace:problem:invalid-request' });
+      expect(await get(`/v1/reviews?${query}`)).toMatchObject({
+        status: 400,
+        type: 'urn:headrace:problem:invalid-request',
+      });
     }
   });
 });

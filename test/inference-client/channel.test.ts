@@ -11,7 +11,11 @@ async function useSilentInference() {
     serverLive: (_, reply) => reply(null, { live: true }),
     modelInfer: (call, reply) => {
       const { modelName, id } = call.request;
-      calls.push({ call, answer: () => reply(null, { modelName, modelVersion: '1', id, parameters: new Map(), outputs: [], rawOutputContents: [] }) });
+      calls.push({
+        call,
+        answer: () =>
+          reply(null, { modelName, modelVersion: '1', id, parameters: new Map(), outputs: [], rawOutputContents: [] }),
+      });
     },
   });
   return { address, calls };
@@ -86,7 +90,8 @@ describe('the channel', () => {
     const client = useClient({ address, breaker: false });
     const patient = client.infer(linear(features(1), { deadlineMs: 10_000, id: 'patient' }));
     await expect.poll(() => calls.length).toBe(1);
-    for (let count = 0; count < 3; count++) await expectCode(client.infer(linear(features(1), { deadlineMs: 30 })), 'DEADLINE_EXCEEDED');
+    for (let count = 0; count < 3; count++)
+      await expectCode(client.infer(linear(features(1), { deadlineMs: 30 })), 'DEADLINE_EXCEEDED');
     expect(client.statistics().channelRebuilds).toBe(1);
     calls[0]?.answer();
     expect((await patient).id).toBe('patient');
@@ -121,7 +126,10 @@ describe('the channel', () => {
     await expectCode(client.infer(linear(features(1), { signal: AbortSignal.abort() })), 'CANCELLED');
     expect(calls).toHaveLength(0);
     const abort = new AbortController();
-    const running = expectCode(client.infer(linear(features(1), { signal: abort.signal, deadlineMs: 10_000 })), 'CANCELLED');
+    const running = expectCode(
+      client.infer(linear(features(1), { signal: abort.signal, deadlineMs: 10_000 })),
+      'CANCELLED',
+    );
     await expect.poll(() => calls.length).toBe(1);
     abort.abort();
     expect((await running).retryable).toBe(false);

@@ -59,7 +59,10 @@ describe('requests', () => {
       }),
     });
     await expectCode(client.infer({ model: 'linear', inputs: [x(features(1), [7, 3])] }), 'WRONG_SHAPE');
-    await expectCode(client.infer({ model: 'linear', inputs: [{ ...x(features(1)), datatype: 'INT8' } as never] }), 'WRONG_DTYPE');
+    await expectCode(
+      client.infer({ model: 'linear', inputs: [{ ...x(features(1)), datatype: 'INT8' } as never] }),
+      'WRONG_DTYPE',
+    );
     await expectCode(client.infer(linear(features(1), { deadlineMs: -5 })), 'INVALID_CONFIG');
     await expectCode(client.inferRows(linear(features(1)), { rowsMax: 0 }), 'INVALID_CONFIG');
     expect(calls).toBe(0);
@@ -141,7 +144,10 @@ describe('the breaker in front of inference', () => {
     clockMs = 1_000;
     expect((await client.infer(linear(features(1)))).version).toBe('2');
     expect(client.breakerState).toBe('closed');
-    expect(client.statistics().failuresByCode).toMatchObject({ SERVER_UNAVAILABLE: expect.any(Number) as number, BREAKER_OPEN: 2 });
+    expect(client.statistics().failuresByCode).toMatchObject({
+      SERVER_UNAVAILABLE: expect.any(Number) as number,
+      BREAKER_OPEN: 2,
+    });
   });
 
   it('does not count refusals by content', async () => {
@@ -165,7 +171,10 @@ describe('statistics', () => {
     await client.serverLive();
     const before = client.statistics();
     expect(before).toEqual({
-      methods: { ModelInfer: { calls: 4, failures: 1, latencyMsSum: 20 }, ServerLive: { calls: 1, failures: 0, latencyMsSum: 5 } },
+      methods: {
+        ModelInfer: { calls: 4, failures: 1, latencyMsSum: 20 },
+        ServerLive: { calls: 1, failures: 0, latencyMsSum: 5 },
+      },
       failuresByCode: { MODEL_NOT_FOUND: 1 },
       rowsScored: 10,
       channelRebuilds: 0,
@@ -179,14 +188,18 @@ describe('TLS', () => {
   const authority = makeCertificate('authority');
   const server = makeCertificate('server', authority);
   const us = makeCertificate('us', authority);
-  const credentials = (mutual: boolean) => ServerCredentials.createSsl(authority.cert, [{ cert_chain: server.cert, private_key: server.key }], mutual);
+  const credentials = (mutual: boolean) =>
+    ServerCredentials.createSsl(authority.cert, [{ cert_chain: server.cert, private_key: server.key }], mutual);
   const request: InferRequest = linear(features(3), { version: '1' });
 
   it('works with the authority that signed the server, and with no other', async () => {
     const { address } = await useModelServer({ credentials: credentials(false) });
     const result = await useClient({ address, tls: { ca: authority.cert.toString() } }).infer(request);
     expect([...outputOf(result, 'y', 'FP32').data]).toEqual(scores(features(3), 1));
-    await expectCode(useClient({ address, tls: { ca: makeCertificate('stranger').cert } }).infer(request), 'SERVER_UNAVAILABLE');
+    await expectCode(
+      useClient({ address, tls: { ca: makeCertificate('stranger').cert } }).infer(request),
+      'SERVER_UNAVAILABLE',
+    );
     await expectCode(useClient({ address, tls: true }).infer(request), 'SERVER_UNAVAILABLE');
     await expectCode(useClient({ address }).infer(request), 'SERVER_UNAVAILABLE');
   });
@@ -201,6 +214,9 @@ describe('TLS', () => {
   it('checks the name in the certificate, which may differ from the address', async () => {
     const { address } = await useModelServer({ credentials: credentials(false) });
     expect(await useClient({ address, tls: { ca: authority.cert, serverName: 'localhost' } }).serverLive()).toBe(true);
-    await expectCode(useClient({ address, tls: { ca: authority.cert, serverName: 'elsewhere' } }).serverLive(), 'SERVER_UNAVAILABLE');
+    await expectCode(
+      useClient({ address, tls: { ca: authority.cert, serverName: 'elsewhere' } }).serverLive(),
+      'SERVER_UNAVAILABLE',
+    );
   });
 });

@@ -53,7 +53,9 @@ function describeHealth({ client }: Context): void {
     const metadata = await client().serverMetadata();
     expect(metadata.name).not.toBe('');
     expect(metadata.version).toMatch(/^\d+\.\d+/);
-    expect(metadata.extensions).toEqual(expect.arrayContaining(['model_repository', 'model_configuration', 'statistics']));
+    expect(metadata.extensions).toEqual(
+      expect.arrayContaining(['model_repository', 'model_configuration', 'statistics']),
+    );
   });
 
   it('says which models and versions are ready', async () => {
@@ -69,14 +71,22 @@ function describeHealth({ client }: Context): void {
     expect(metadata.inputs).toEqual([{ name: 'x', datatype: 'FP32', shape: [-1n, 3n] }]);
     expect(metadata.outputs).toEqual([{ name: 'y', datatype: 'FP32', shape: [-1n, 1n] }]);
     const identity = await client().modelMetadata('identity');
-    expect(identity.inputs.map(({ name, datatype, shape }) => [name, datatype, shape])).toEqual(oneOfEach.map(({ name, datatype }) => [name, datatype, [-1n]]));
+    expect(identity.inputs.map(({ name, datatype, shape }) => [name, datatype, shape])).toEqual(
+      oneOfEach.map(({ name, datatype }) => [name, datatype, [-1n]]),
+    );
   });
 
   it('shows the configuration with dims and limits', async () => {
     const config = await client().modelConfig('linear');
-    expect(config).toMatchObject({ name: 'linear', maxBatchSize: 2048, versionPolicy: { policyChoice: { $case: 'all' } } });
+    expect(config).toMatchObject({
+      name: 'linear',
+      maxBatchSize: 2048,
+      versionPolicy: { policyChoice: { $case: 'all' } },
+    });
     expect(config.input).toMatchObject([{ name: 'x', dataType: 11, dims: [3n] }]);
-    expect((await client().modelConfig('picky')).versionPolicy).toEqual({ policyChoice: { $case: 'latest', latest: { numVersions: 1 } } });
+    expect((await client().modelConfig('picky')).versionPolicy).toEqual({
+      policyChoice: { $case: 'latest', latest: { numVersions: 1 } },
+    });
   });
 }
 
@@ -127,7 +137,11 @@ function describeInference({ client }: Context): void {
   });
 
   it('tells how many rows each model takes at once', async () => {
-    expect(await Promise.all(['linear', 'picky', 'identity'].map((model) => client().rowsMax(model)))).toEqual([2_048, 4, Infinity]);
+    expect(await Promise.all(['linear', 'picky', 'identity'].map((model) => client().rowsMax(model)))).toEqual([
+      2_048,
+      4,
+      Infinity,
+    ]);
   });
 
   it('splits rows beyond the limit of the model and joins the answers in order', async () => {
@@ -137,7 +151,12 @@ function describeInference({ client }: Context): void {
     const y = outputOf(result, 'y', 'FP32');
     expect(y.shape).toEqual([5_000, 1]);
     expect([...y.data]).toEqual(scores(data, 2));
-    const indexes = { name: 'index', datatype: 'INT64', shape: [9, 1], data: BigInt64Array.from([0, 1, 2, 2, 1, 0, 0, 0, 1].map(BigInt)) } as const;
+    const indexes = {
+      name: 'index',
+      datatype: 'INT64',
+      shape: [9, 1],
+      data: BigInt64Array.from([0, 1, 2, 2, 1, 0, 0, 0, 1].map(BigInt)),
+    } as const;
     const values = outputOf(await client().inferRows({ model: 'picky', inputs: [indexes] }), 'value', 'FP32');
     expect([...values.data]).toEqual([10, 20, 30, 30, 20, 10, 10, 10, 20]);
   });
@@ -151,7 +170,9 @@ function describeInference({ client }: Context): void {
     expect((after?.executionCount ?? 0n) - (before?.executionCount ?? 0n)).toBe(1n);
     expect(after?.inferenceStats?.success?.ns).toBeGreaterThan(before?.inferenceStats?.success?.ns ?? 0n);
     expect(after?.batchStats.map(({ batchSize }) => batchSize)).toContain(7n);
-    expect(new Set((await client().modelStatistics()).map(({ name }) => name))).toEqual(new Set(['identity', 'linear', 'picky']));
+    expect(new Set((await client().modelStatistics()).map(({ name }) => name))).toEqual(
+      new Set(['identity', 'linear', 'picky']),
+    );
   });
 }
 
@@ -172,7 +193,8 @@ function describeRefusals({ client }: Context): void {
   });
 
   it('another number of features, of dimensions or of rows: WRONG_SHAPE', async () => {
-    const send = (shape: number[], length: number) => client().infer({ model: 'linear', inputs: [x(new Float32Array(length), shape)] });
+    const send = (shape: number[], length: number) =>
+      client().infer({ model: 'linear', inputs: [x(new Float32Array(length), shape)] });
     const error = await expectCode(send([1, 4], 4), 'WRONG_SHAPE');
     expect(error.message).toContain('Expected [-1,3], got [1,4]');
     await expectCode(send([3], 3), 'WRONG_SHAPE');
@@ -190,17 +212,26 @@ function describeRefusals({ client }: Context): void {
 
   it('inputs or outputs that the model does not have, or lacks: INVALID_INPUT', async () => {
     const data = new Float32Array(3);
-    await expectCode(client().infer({ model: 'linear', inputs: [{ name: 'z', datatype: 'FP32', shape: [1, 3], data }] }), 'INVALID_INPUT');
-    await expectCode(client().infer({ model: 'linear', inputs: [x(data), { name: 'z', datatype: 'FP32', shape: [1, 3], data }] }), 'INVALID_INPUT');
+    await expectCode(
+      client().infer({ model: 'linear', inputs: [{ name: 'z', datatype: 'FP32', shape: [1, 3], data }] }),
+      'INVALID_INPUT',
+    );
+    await expectCode(
+      client().infer({ model: 'linear', inputs: [x(data), { name: 'z', datatype: 'FP32', shape: [1, 3], data }] }),
+      'INVALID_INPUT',
+    );
     await expectCode(client().infer({ model: 'identity', inputs: oneOfEach.slice(1) }), 'INVALID_INPUT');
     await expectCode(client().infer(linear(data, { outputs: ['probability'] })), 'INVALID_INPUT');
   });
 
   it('a run that fails inside the model: SERVER_ERROR, and the server goes on', async () => {
-    const index = (value: bigint) => ({ name: 'index', datatype: 'INT64', shape: [1, 1], data: new BigInt64Array([value]) }) as const;
+    const index = (value: bigint) =>
+      ({ name: 'index', datatype: 'INT64', shape: [1, 1], data: new BigInt64Array([value]) }) as const;
     const error = await expectCode(client().infer({ model: 'picky', inputs: [index(7n)] }), 'SERVER_ERROR');
     expect(error.message).toContain('out of data bounds');
-    expect([...outputOf(await client().infer({ model: 'picky', inputs: [index(2n)] }), 'value', 'FP32').data]).toEqual([30]);
+    expect([...outputOf(await client().infer({ model: 'picky', inputs: [index(2n)] }), 'value', 'FP32').data]).toEqual([
+      30,
+    ]);
   });
 }
 
@@ -226,7 +257,9 @@ function describeRepository({ client, target }: Context): void {
     const error = await expectCode(client().infer({ model: 'picky', inputs: [index] }), 'MODEL_NOT_READY');
     expect(error.retryable).toBe(true);
     await client().loadModel('picky');
-    expect([...outputOf(await client().infer({ model: 'picky', inputs: [index] }), 'value', 'FP32').data]).toEqual([10]);
+    expect([...outputOf(await client().infer({ model: 'picky', inputs: [index] }), 'value', 'FP32').data]).toEqual([
+      10,
+    ]);
   });
 
   it('takes the unloading of an unknown model, and refuses to load it: MODEL_LOAD_FAILED', async () => {

@@ -13,7 +13,9 @@ async function examplesOf(file: string): Promise<string[]> {
   return [...text.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code as string);
 }
 
-it('the examples of the module and of the README run as they are, but for the address', { timeout: 60_000 }, async () => {
+it('the examples of the module and of the README run as they are, but for the address', {
+  timeout: 60_000,
+}, async () => {
   const { address } = await useModelServer();
   // Beside the tests, because the package is found from there.
   const folder = await mkdtemp(path.join(import.meta.dirname, 'examples-'));
@@ -26,5 +28,9 @@ it('the examples of the module and of the README run as they are, but for the ad
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], { timeout: 30_000 });
     outputs.push(stdout.trim());
   }
-  expect(outputs).toEqual(['2 Float32Array(2) [ 117.5, 138.5 ]', '[ 10000, 1 ] all by version 2', '2 Float32Array(2) [ 117.5, 138.5 ]']);
+  expect(outputs).toEqual([
+    '2 Float32Array(2) [ 117.5, 138.5 ]',
+    '[ 10000, 1 ] all by version 2',
+    '2 Float32Array(2) [ 117.5, 138.5 ]',
+  ]);
 });

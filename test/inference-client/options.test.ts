@@ -19,7 +19,13 @@ describe('options', () => {
     expect(resolveOptions({ address: 'h:1', breaker: false }).breaker).toBeUndefined();
   });
 
-  it.each(['127.0.0.1:8001', '[::1]:8001', 'triton.svc.cluster.local:8001', 'dns:///triton:8001', 'unix:/run/triton.sock'])('take the address %s', (address) => {
+  it.each([
+    '127.0.0.1:8001',
+    '[::1]:8001',
+    'triton.svc.cluster.local:8001',
+    'dns:///triton:8001',
+    'unix:/run/triton.sock',
+  ])('take the address %s', (address) => {
     expect(resolveOptions({ address }).address).toBe(address);
   });
 
@@ -38,6 +44,8 @@ describe('options', () => {
     [{ address: 'h:1', tls: { cert: 'x' } }, 'tls.cert and tls.key must be given together'],
     [{ address: 'h:1', tls: { cert: 'x', key: 'y' } }, 'tls: '],
   ] as [InferenceClientOptions, string][])('refuse %j', (options, reason) => {
-    expect(() => createInferenceClient(options)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG', message: expect.stringContaining(reason) as string }));
+    expect(() => createInferenceClient(options)).toThrow(
+      expect.objectContaining({ code: 'INVALID_CONFIG', message: expect.stringContaining(reason) as string }),
+    );
   });
 });

@@ -36,7 +36,9 @@ describe('rows', () => {
         );
         expect(outputOf(joined, 'y', 'FP32').shape).toEqual([rows, 1]);
         expect([...outputOf(joined, 'y', 'FP32').data]).toEqual(Array.from({ length: rows }, (_, row) => row));
-        expect(outputOf(joined, 'text', 'BYTES').data.map(String)).toEqual(Array.from({ length: rows }, (_, row) => String(row)));
+        expect(outputOf(joined, 'text', 'BYTES').data.map(String)).toEqual(
+          Array.from({ length: rows }, (_, row) => String(row)),
+        );
       }),
     );
   });
@@ -51,9 +53,13 @@ describe('rows', () => {
 
   it('of inputs that disagree, or of none, are refused', () => {
     const y = { name: 'y', datatype: 'BYTES', shape: [3], data: ['a', 'b', 'c'] } as const;
-    expect(() => splitRows({ model: 'm', inputs: [x(features(2)), y] }, 1)).toThrow(/WRONG_SHAPE: the inputs must share a first dimension.*'x' \[2,3\], 'y' \[3\]/);
+    expect(() => splitRows({ model: 'm', inputs: [x(features(2)), y] }, 1)).toThrow(
+      /WRONG_SHAPE: the inputs must share a first dimension.*'x' \[2,3\], 'y' \[3\]/,
+    );
     expect(() => splitRows({ model: 'm', inputs: [x(new Float32Array(0), [0, 3])] }, 1)).toThrow(/WRONG_SHAPE/);
-    expect(() => splitRows({ model: 'm', inputs: [x(features(2), [5, 3])] }, 1)).toThrow(/WRONG_SHAPE: .*6 elements cannot be 5 rows/);
+    expect(() => splitRows({ model: 'm', inputs: [x(features(2), [5, 3])] }, 1)).toThrow(
+      /WRONG_SHAPE: .*6 elements cannot be 5 rows/,
+    );
   });
 
   it('go on with the version that answered the first part', async () => {
@@ -69,7 +75,9 @@ describe('rows', () => {
 
   it('are never joined over two versions, nor from answers without a row per row', () => {
     const [one, two] = splitRows(linear(features(4)), 2) as [InferRequest, InferRequest];
-    expect(() => joinRows([echo(one, '1'), echo(two, '2')], [2, 2])).toThrow(/BAD_RESPONSE: part 2 was answered by version 2/);
+    expect(() => joinRows([echo(one, '1'), echo(two, '2')], [2, 2])).toThrow(
+      /BAD_RESPONSE: part 2 was answered by version 2/,
+    );
     expect(() => joinRows([echo(one)], [3])).toThrow(/BAD_RESPONSE: output 'y' has shape \[2,1\] for 3 rows/);
     const other = { ...echo(two), outputs: [] };
     expect(() => joinRows([echo(one), other], [2, 2])).toThrow(/BAD_RESPONSE: the parts disagree on output 'y'/);
@@ -83,7 +91,9 @@ describe('rows', () => {
       clockMs += 60;
       return echo(part);
     };
-    await expect(inferRows({ ...linear(features(9)), deadlineMs: 100 }, 3, slow, () => clockMs)).rejects.toThrow(/^DEADLINE_EXCEEDED: Deadline exceeded after 2 of 3 parts/);
+    await expect(inferRows({ ...linear(features(9)), deadlineMs: 100 }, 3, slow, () => clockMs)).rejects.toThrow(
+      /^DEADLINE_EXCEEDED: Deadline exceeded after 2 of 3 parts/,
+    );
     expect(given).toEqual([100, 40]);
   });
 });

@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeTensor, elementCount, encodeTensor, fixedWidthDatatypes, type FixedWidthDatatype, type InputTensor, textOf } from '../../inference-client/index.ts';
+import {
+  decodeTensor,
+  elementCount,
+  encodeTensor,
+  fixedWidthDatatypes,
+  type FixedWidthDatatype,
+  type InputTensor,
+  textOf,
+} from '../../inference-client/index.ts';
 
 const datatypes = Object.keys(fixedWidthDatatypes) as FixedWidthDatatype[];
 
@@ -29,7 +37,13 @@ describe('tensors', () => {
         moved.set(raw, offset);
         const decoded = decodeTensor('t', tensor.datatype, tensor.shape, moved.subarray(offset));
         expect(decoded.data.constructor).toBe(tensor.data.constructor);
-        expect([...new Uint8Array((decoded.data as Uint8Array).buffer, (decoded.data as Uint8Array).byteOffset, (decoded.data as Uint8Array).byteLength)]).toEqual([...bytes]);
+        expect([
+          ...new Uint8Array(
+            (decoded.data as Uint8Array).buffer,
+            (decoded.data as Uint8Array).byteOffset,
+            (decoded.data as Uint8Array).byteLength,
+          ),
+        ]).toEqual([...bytes]);
       }),
     );
   });
@@ -51,20 +65,29 @@ describe('tensors', () => {
     const raw = encodeTensor({ name: 's', datatype: 'BYTES', shape: [2], data: ['Grüße', Buffer.from('\uFEFFx')] });
     const decoded = decodeTensor('s', 'BYTES', [2], raw);
     expect(decoded.datatype === 'BYTES' && textOf(decoded)).toEqual(['Grüße', '\uFEFFx']);
-    expect(() => textOf({ name: 's', datatype: 'BYTES', shape: [1], data: [new Uint8Array([0xff])] })).toThrow(TypeError);
+    expect(() => textOf({ name: 's', datatype: 'BYTES', shape: [1], data: [new Uint8Array([0xff])] })).toThrow(
+      TypeError,
+    );
   });
 
   it('are refused when data and shape disagree', () => {
     const data = new Float32Array(3);
-    expect(() => encodeTensor({ name: 'x', datatype: 'FP32', shape: [2, 2], data })).toThrow("input 'x': shape [2,2] means 4 elements, the data has 3");
+    expect(() => encodeTensor({ name: 'x', datatype: 'FP32', shape: [2, 2], data })).toThrow(
+      "input 'x': shape [2,2] means 4 elements, the data has 3",
+    );
     expect(() => encodeTensor({ name: 'x', datatype: 'FP32', shape: [-1, 3], data })).toThrow(RangeError);
     expect(() => encodeTensor({ name: 'x', datatype: 'FP32', shape: [1.5, 2], data })).toThrow('is not a whole number');
-    expect(() => decodeTensor('y', 'FP32', [2], new Uint8Array(7))).toThrow("tensor 'y': shape [2] of FP32 takes 8 bytes, there are 7");
+    expect(() => decodeTensor('y', 'FP32', [2], new Uint8Array(7))).toThrow(
+      "tensor 'y': shape [2] of FP32 takes 8 bytes, there are 7",
+    );
   });
 
   it('are refused when data and datatype disagree', () => {
-    const of = (datatype: string, data: unknown) => encodeTensor({ name: 'x', datatype, shape: [1], data } as InputTensor);
-    expect(() => of('FP32', new Float64Array(1))).toThrow("input 'x': the data of FP32 must be a Float32Array, got Float64Array");
+    const of = (datatype: string, data: unknown) =>
+      encodeTensor({ name: 'x', datatype, shape: [1], data } as InputTensor);
+    expect(() => of('FP32', new Float64Array(1))).toThrow(
+      "input 'x': the data of FP32 must be a Float32Array, got Float64Array",
+    );
     expect(() => of('FP32', [1])).toThrow(TypeError);
     expect(() => of('FP99', new Float32Array(1))).toThrow("'FP99' is not a datatype");
     expect(() => of('toString', new Float32Array(1))).toThrow(TypeError);

@@ -27,7 +27,12 @@ describe('typed contents', () => {
     ['FP32', { fp32Contents: [1.5, Number.NaN] }, new Float32Array([1.5, Number.NaN])],
     ['FP64', { fp64Contents: [1.5, -0] }, new Float64Array([1.5, -0])],
   ])('of %s become its typed array', (datatype, contents, expected) => {
-    expect(decodeTypedContents('t', datatype, [2], { ...empty, ...contents })).toEqual({ name: 't', datatype, shape: [2], data: expected });
+    expect(decodeTypedContents('t', datatype, [2], { ...empty, ...contents })).toEqual({
+      name: 't',
+      datatype,
+      shape: [2],
+      data: expected,
+    });
   });
 
   it('of BYTES stay as they are', () => {
@@ -36,8 +41,12 @@ describe('typed contents', () => {
   });
 
   it('are refused in the wrong field, in the wrong number, or for a type that has none', () => {
-    expect(() => decodeTypedContents('t', 'FP32', [1], { ...empty, intContents: [1] })).toThrow('datatype FP32 belongs into fp32Contents, but intContents is filled');
-    expect(() => decodeTypedContents('t', 'FP32', [2], { ...empty, fp32Contents: [1] })).toThrow('means 2 elements, there are 1');
+    expect(() => decodeTypedContents('t', 'FP32', [1], { ...empty, intContents: [1] })).toThrow(
+      'datatype FP32 belongs into fp32Contents, but intContents is filled',
+    );
+    expect(() => decodeTypedContents('t', 'FP32', [2], { ...empty, fp32Contents: [1] })).toThrow(
+      'means 2 elements, there are 1',
+    );
     expect(() => decodeTypedContents('t', 'FP16', [1], empty)).toThrow("'FP16' has no typed contents");
   });
 });

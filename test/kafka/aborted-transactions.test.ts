@@ -7,7 +7,11 @@ import { createKafka } from '../../kafka/connection.ts';
 import { createLogger } from '../../lib/log.ts';
 
 const require = createRequire(import.meta.url);
-type BatchClass = new (topic: string, fetchedOffset: string, partition: FetchedPartition & { partition: number; highWatermark: string }) => { messages: { offset: string }[]; lastOffset(): string };
+type BatchClass = new (
+  topic: string,
+  fetchedOffset: string,
+  partition: FetchedPartition & { partition: number; highWatermark: string },
+) => { messages: { offset: string }[]; lastOffset(): string };
 const Batch = require('kafkajs/src/consumer/batch') as BatchClass;
 
 type Message = FetchedPartition['messages'][number];
@@ -27,7 +31,12 @@ function logOf(steps: readonly Step[]) {
     const isControlRecord = kind === 'commit' || kind === 'abort';
     // Data may have the key of a marker.
     const key = Buffer.from([0, 0, 0, kind === 'commit' ? 1 : 0]);
-    messages.push({ offset: String(offset), key, isControlRecord, batchContext: { producerId: String(producer), inTransaction: kind !== 'plain' } });
+    messages.push({
+      offset: String(offset),
+      key,
+      isControlRecord,
+      batchContext: { producerId: String(producer), inTransaction: kind !== 'plain' },
+    });
     if (kind === 'write') open.set(producer, [...(written ?? []), offset]);
     if (!isControlRecord) continue;
     open.delete(producer);
@@ -36,7 +45,12 @@ function logOf(steps: readonly Step[]) {
     index.push({ producerId: String(producer), firstOffset: written![0]!, lastOffset: offset });
   }
   const stable = Math.min(messages.length, ...[...open.values()].map(([first]) => first!));
-  return { messages, index, stable, isVisible: (offset: number) => !hidden.has(offset) && !messages[offset]!.isControlRecord };
+  return {
+    messages,
+    index,
+    stable,
+    isVisible: (offset: number) => !hidden.has(offset) && !messages[offset]!.isControlRecord,
+  };
 }
 
 /** What a consumer that only reads what is committed is sent. */
@@ -45,13 +59,18 @@ function fetchFrom({ messages, index, stable }: ReturnType<typeof logOf>, from: 
     partition: 0,
     highWatermark: String(messages.length),
     messages: messages.slice(from, stable).map((message) => ({ ...message })),
-    abortedTransactions: index.filter(({ firstOffset, lastOffset }) => lastOffset >= from && firstOffset < stable).map(({ producerId, firstOffset }) => ({ producerId, firstOffset: String(firstOffset) })),
+    abortedTransactions: index
+      .filter(({ firstOffset, lastOffset }) => lastOffset >= from && firstOffset < stable)
+      .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: String(firstOffset) })),
   };
 }
 
 describe('records of aborted transactions', () => {
   test('are hidden, and no others, however transactions overlap and wherever a fetch begins', () => {
-    const step = fc.record({ producer: fc.nat({ max: 3 }), kind: fc.constantFrom<Step['kind']>('plain', 'write', 'write', 'write', 'commit', 'abort', 'abort') });
+    const step = fc.record({
+      producer: fc.nat({ max: 3 }),
+      kind: fc.constantFrom<Step['kind']>('plain', 'write', 'write', 'write', 'commit', 'abort', 'abort'),
+    });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.nat({ max: 40 }), (steps, start) => {
         const log = logOf(steps);
@@ -59,7 +78,10 @@ describe('records of aborted transactions', () => {
         const partition = fetchFrom(log, from);
         hideAborted(partition);
         const batch = new Batch('t', String(from), partition);
-        const expected = log.messages.slice(from, log.stable).map(({ offset }) => Number(offset)).filter(log.isVisible);
+        const expected = log.messages
+          .slice(from, log.stable)
+          .map(({ offset }) => Number(offset))
+          .filter(log.isVisible);
         expect(batch.messages.map(({ offset }) => Number(offset))).toEqual(expected);
         if (from < log.stable) expect(batch.lastOffset()).toBe(String(log.stable - 1));
       }),
@@ -68,7 +90,12 @@ describe('records of aborted transactions', () => {
   });
 
   test('come through in kafkajs when one begins earlier and ends later than another, or has the key of a marker, which is why we hide them', () => {
-    const log = logOf([{ producer: 1, kind: 'write' }, { producer: 2, kind: 'write' }, { producer: 2, kind: 'abort' }, { producer: 1, kind: 'abort' }]);
+    const log = logOf([
+      { producer: 1, kind: 'write' },
+      { producer: 2, kind: 'write' },
+      { producer: 2, kind: 'abort' },
+      { producer: 1, kind: 'abort' },
+    ]);
     expect(new Batch('t', '0', fetchFrom(log, 0)).messages.map(({ offset }) => offset)).toEqual(['0', '1']);
     const partition = fetchFrom(log, 0);
     hideAborted(partition);
@@ -78,7 +105,9 @@ describe('records of aborted transactions', () => {
   test('are hidden by every client that we make', () => {
     createKafka(parseConfig({}), createLogger('test', 'silent'), 'test');
     for (const version of [4, 7, 11]) {
-      const { decode } = require(`kafkajs/src/protocol/requests/fetch/v${version}/response`) as { decode: { isOurs?: true } };
+      const { decode } = require(`kafkajs/src/protocol/requests/fetch/v${version}/response`) as {
+        decode: { isOurs?: true };
+      };
       expect(decode.isOurs).toBe(true);
     }
   });

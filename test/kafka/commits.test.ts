@@ -12,7 +12,10 @@ import { instantClock } from '../bridge/fakes.ts';
 function silentBrokers() {
   const sent: { partition: number; offset: number; answer(error?: Error): void }[] = [];
   const send = (partition: number, offset: number) =>
-    new Promise<void>((resolve, reject) => void sent.push({ partition, offset, answer: (error) => (error ? reject(error) : resolve()) }));
+    new Promise<void>(
+      (resolve, reject) =>
+        void sent.push({ partition, offset, answer: (error) => (error ? reject(error) : resolve()) }),
+    );
   return { sent, send, offsets: () => sent.map(({ offset }) => offset) };
 }
 
@@ -49,24 +52,34 @@ describe('a commit', () => {
     await other;
   });
 
-  test.each([[undefined], [new Error('no broker')]])('that waits is handed over when the one before it ends with %s', async (error) => {
-    const { send, sent, offsets } = silentBrokers();
-    const commits = new Commits(send, 60_000);
-    const [first, second] = [commits.commit(0, 1, ''), commits.commit(0, 2, '')];
-    expect(offsets()).toEqual([1]);
-    sent[0]!.answer(error);
-    if (error) await expect(first).rejects.toThrow('no broker');
-    else await first;
-    await until('the second', () => sent.length === 2, { everyMs: 1 });
-    sent[1]!.answer();
-    await second;
-  });
+  test.each([[undefined], [new Error('no broker')]])(
+    'that waits is handed over when the one before it ends with %s',
+    async (error) => {
+      const { send, sent, offsets } = silentBrokers();
+      const commits = new Commits(send, 60_000);
+      const [first, second] = [commits.commit(0, 1, ''), commits.commit(0, 2, '')];
+      expect(offsets()).toEqual([1]);
+      sent[0]!.answer(error);
+      if (error) await expect(first).rejects.toThrow('no broker');
+      else await first;
+      await until('the second', () => sent.length === 2, { everyMs: 1 });
+      sent[1]!.answer();
+      await second;
+    },
+  );
 
   test('is made again by the partition until it is through, the last one only', async () => {
     const { send, sent, offsets } = silentBrokers();
     const commits = new Commits(send, 5);
     const failed: number[] = [];
-    const committer = new Committer({ clock: instantClock, send: (offset, text) => commits.commit(0, offset, text), failed: (offset) => void failed.push(offset) }, new AbortController().signal);
+    const committer = new Committer(
+      {
+        clock: instantClock,
+        send: (offset, text) => commits.commit(0, offset, text),
+        failed: (offset) => void failed.push(offset),
+      },
+      new AbortController().signal,
+    );
     committer.commit(1, '');
     await until('given up', () => failed.length > 0, { everyMs: 1 });
     committer.commit(2, '');
@@ -74,10 +87,14 @@ describe('a commit', () => {
     let isSettled = false;
     const settled = committer.settled().then(() => (isSettled = true));
     // The first one may be made again before the last one has its turn, and any may run out of its time before it is answered.
-    await until('all is through', () => {
-      for (const { answer } of sent) answer();
-      return isSettled;
-    }, { everyMs: 1 });
+    await until(
+      'all is through',
+      () => {
+        for (const { answer } of sent) answer();
+        return isSettled;
+      },
+      { everyMs: 1 },
+    );
     await settled;
     expect(offsets().at(-1)).toBe(3);
     expect(offsets()).not.toContain(2);
@@ -90,14 +107,26 @@ describe('a consumer and its commits', () => {
     const { send, sent, offsets } = silentBrokers();
     const listeners = new Map<string, ((event: unknown) => void)[]>();
     const consumer = {
-      events: { GROUP_JOIN: 'join', FETCH_START: 'fetch_start', FETCH: 'fetch', START_BATCH_PROCESS: 'batch', CRASH: 'crash' },
-      on: (name: string, listener: (event: unknown) => void) => listeners.set(name, [...(listeners.get(name) ?? []), listener]),
-      connect: () => Promise.resolve(), subscribe: () => Promise.resolve(), run: () => Promise.resolve(), disconnect: () => Promise.resolve(),
-      commitOffsets: ([{ partition, offset }]: [{ partition: number; offset: string }]) => send(partition, Number(offset)),
+      events: {
+        GROUP_JOIN: 'join',
+        FETCH_START: 'fetch_start',
+        FETCH: 'fetch',
+        START_BATCH_PROCESS: 'batch',
+        CRASH: 'crash',
+      },
+      on: (name: string, listener: (event: unknown) => void) =>
+        listeners.set(name, [...(listeners.get(name) ?? []), listener]),
+      connect: () => Promise.resolve(),
+      subscribe: () => Promise.resolve(),
+      run: () => Promise.resolve(),
+      disconnect: () => Promise.resolve(),
+      commitOffsets: ([{ partition, offset }]: [{ partition: number; offset: string }]) =>
+        send(partition, Number(offset)),
     };
     const admin = { connect: () => Promise.resolve(), disconnect: () => Promise.resolve() };
     const kafka = { consumer: () => consumer, admin: () => admin } as unknown as Kafka;
-    const join = () => listeners.get('join')!.forEach((listener) => listener({ payload: { memberAssignment: { t: [0] } } }));
+    const join = () =>
+      listeners.get('join')!.forEach((listener) => listener({ payload: { memberAssignment: { t: [0] } } }));
     return { kafka, sent, offsets, join };
   }
   const options = { topic: 't', groupId: 'g', sessionTimeoutMs: 10_000 };
@@ -105,7 +134,9 @@ describe('a consumer and its commits', () => {
 
   test('have a deadline of our own', async () => {
     const { kafka } = silentCoordinator();
-    await expect(createKafkaSource(kafka, { ...options, logs, commitDeadlineMs: 5 }).commit(0, 1, '')).rejects.toThrow('no answer within 0.005 s');
+    await expect(createKafkaSource(kafka, { ...options, logs, commitDeadlineMs: 5 }).commit(0, 1, '')).rejects.toThrow(
+      'no answer within 0.005 s',
+    );
   });
 
   test('that still wait for their turn are dropped with a new assignment, and never sent', async () => {
@@ -127,14 +158,20 @@ describe('a consumer and its commits', () => {
   });
 
   describe('when time passes', () => {
-
     /** A consumer that has started, and what it says of having crashed. */
     async function started() {
-      vi.useFakeTimers({ toFake: ['Date', 'performance', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+      vi.useFakeTimers({
+        toFake: ['Date', 'performance', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'],
+      });
       const { kafka, sent } = silentCoordinator();
       const source = createKafkaSource(kafka, { ...options, logs });
       const crashes: string[] = [];
-      await source.start({ assigned: () => {}, fetched: () => true, wantsMore: () => true, crashed: ({ message }) => void crashes.push(message) });
+      await source.start({
+        assigned: () => {},
+        fetched: () => true,
+        wantsMore: () => true,
+        crashed: ({ message }) => void crashes.push(message),
+      });
       return { source, sent, crashes };
     }
     const setBackByAnHour = () => vi.setSystemTime(Date.now() - 3_600_000);

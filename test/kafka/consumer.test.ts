@@ -33,7 +33,11 @@ afterEach(async () => {
 const newSource = () => createKafkaSource(kafka, { topic, groupId, sessionTimeoutMs: 10_000 });
 
 async function newProducer(transactionalId?: string) {
-  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false, ...(transactionalId ? { transactionalId, maxInFlightRequests: 1, idempotent: true } : {}) });
+  const producer = kafka.producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+    allowAutoTopicCreation: false,
+    ...(transactionalId ? { transactionalId, maxInFlightRequests: 1, idempotent: true } : {}),
+  });
   await producer.connect();
   cleanUps.push(() => producer.disconnect());
   return producer;
@@ -43,8 +47,23 @@ async function newProducer(transactionalId?: string) {
 async function startBridge(starter = new FakeStarter()) {
   const reports = recordingReports();
   const bridge = new PipelineBridge(
-    { createSource: newSource, starter, clock: systemClock, budget: new Budget(systemClock, 1_000), openBatches: { isFull: () => false, admit: () => Promise.resolve() }, reports, log: { info: () => {}, error: () => {} } },
-    { chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic }, epoch: 0, startAt: 'earliest', caps: { recordsMax: 100, bytesMax: 1_000_000 }, laneBytesMax: 1_000_000, startDeadlineMs: 1_000 },
+    {
+      createSource: newSource,
+      starter,
+      clock: systemClock,
+      budget: new Budget(systemClock, 1_000),
+      openBatches: { isFull: () => false, admit: () => Promise.resolve() },
+      reports,
+      log: { info: () => {}, error: () => {} },
+    },
+    {
+      chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic },
+      epoch: 0,
+      startAt: 'earliest',
+      caps: { recordsMax: 100, bytesMax: 1_000_000 },
+      laneBytesMax: 1_000_000,
+      startDeadlineMs: 1_000,
+    },
   );
   cleanUps.push(() => bridge.stop());
   await bridge.start();
@@ -60,7 +79,11 @@ describe('the bridge on kafkajs', () => {
     const transaction = await (await newProducer(uniqueName('tx'))).transaction();
     await transaction.send({ topic, messages: [{ value: 'never' }, { value: 'seen' }] });
     await transaction.abort();
-    await until('caught up with the aborted records and their marker', () => state()?.logEnd === 5 && state()?.doneBelow === 5, { detail: () => JSON.stringify(state()) });
+    await until(
+      'caught up with the aborted records and their marker',
+      () => state()?.logEnd === 5 && state()?.doneBelow === 5,
+      { detail: () => JSON.stringify(state()) },
+    );
     expect(state()).toMatchObject({ lag: 0, waiting: { kind: 'records' } });
     await plain.send({ topic, messages: [{ value: 'c' }] });
     await until('the next record', () => starter.starts.at(-1)?.end === 6);
@@ -100,9 +123,18 @@ describe('the bridge on kafkajs', () => {
     const transaction = await (await newProducer(uniqueName('tx'))).transaction();
     await transaction.send({ topic, messages: [{ value: 'b', timestamp: String(Date.now() - 3 * 86_400_000) }] });
     await plain.send({ topic, messages: [{ value: 'behind it' }] });
-    await until('the reason', () => state()?.waiting.kind === 'transaction' && state()?.lag === 2, { detail: () => JSON.stringify(state()) });
-    expect(state()).toMatchObject({ doneBelow: 1, stableEnd: 1, logEnd: 3, waiting: { offset: 1, text: expect.stringContaining('open since offset 1') } });
-    await until('its age', () => Math.round(state()!.oldestSeconds! / 86_400) === 3, { detail: () => JSON.stringify(state()) });
+    await until('the reason', () => state()?.waiting.kind === 'transaction' && state()?.lag === 2, {
+      detail: () => JSON.stringify(state()),
+    });
+    expect(state()).toMatchObject({
+      doneBelow: 1,
+      stableEnd: 1,
+      logEnd: 3,
+      waiting: { offset: 1, text: expect.stringContaining('open since offset 1') },
+    });
+    await until('its age', () => Math.round(state()!.oldestSeconds! / 86_400) === 3, {
+      detail: () => JSON.stringify(state()),
+    });
     await transaction.abort();
     await until('the record behind it', () => starter.starts.at(-1)?.end === 4);
     await until('nothing waits', () => state()?.lag === 0, { detail: () => JSON.stringify(state()) });
@@ -172,6 +204,7 @@ describe('the bridge on kafkajs', () => {
 
   test('steering a consumer that does not run is no error', () => {
     const source = newSource();
-    for (const steer of [() => source.pause(0), () => source.resume(0), () => source.seek(0, 1)]) expect(steer).not.toThrow();
+    for (const steer of [() => source.pause(0), () => source.resume(0), () => source.seek(0, 1)])
+      expect(steer).not.toThrow();
   });
 });

@@ -4,12 +4,22 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { failedPoll, installLossOfBrokers, type ConsumerGroup } from '../../kafka/coordinator-failover.ts';
 
 const require = createRequire(import.meta.url);
-const { KafkaJSConnectionClosedError } = require('kafkajs/src/errors') as Record<string, new (message: string | Error, details?: object) => Error>;
-const KafkaGroup = require('kafkajs/src/consumer/consumerGroup') as { new (options: object): ConsumerGroup & { fetch: (nodeId: string) => Promise<unknown[]> }; prototype: ConsumerGroup };
+const { KafkaJSConnectionClosedError } = require('kafkajs/src/errors') as Record<
+  string,
+  new (
+    message: string | Error,
+    details?: object,
+  ) => Error
+>;
+const KafkaGroup = require('kafkajs/src/consumer/consumerGroup') as {
+  new (options: object): ConsumerGroup & { fetch: (nodeId: string) => Promise<unknown[]> };
+  prototype: ConsumerGroup;
+};
 
 const now = { interval: 0 };
 const refused = new kafkajs.KafkaJSConnectionError('connect ECONNREFUSED');
-const answer = (type: string) => new kafkajs.KafkaJSProtocolError({ type, code: 1, retriable: true, message: type } as never);
+const answer = (type: string) =>
+  new kafkajs.KafkaJSProtocolError({ type, code: 1, retriable: true, message: type } as never);
 
 beforeEach(() => {
   installLossOfBrokers();
@@ -19,15 +29,32 @@ afterEach(() => void vi.useRealTimers());
 
 /** A broker that takes heartbeats, or rejects them with this. */
 function newBroker(nodeId: number, error?: Error) {
-  return { nodeId, heartbeat: vi.fn<(heartbeat: object) => Promise<void>>(() => (error ? Promise.reject(error) : Promise.resolve())) };
+  return {
+    nodeId,
+    heartbeat: vi.fn<(heartbeat: object) => Promise<void>>(() => (error ? Promise.reject(error) : Promise.resolve())),
+  };
 }
 
 /** A group of kafkajs's own with this coordinator, and what comes of looking for another. */
 function newGroup(coordinator: ReturnType<typeof newBroker>, search: () => Promise<ReturnType<typeof newBroker>>) {
   const findGroupCoordinator = vi.fn<(group: { groupId: string }) => Promise<ReturnType<typeof newBroker>>>(search);
   const emit = vi.fn<(event: string, payload: object) => void>();
-  const group = new KafkaGroup({ groupId: 'a group', topics: [], cluster: { findGroupCoordinator }, logger: { namespace: () => ({}) }, instrumentationEmitter: { emit } });
-  return Object.assign(group, { memberId: 'a member', generationId: 7, lastRequest: 0, coordinator, offsetManager: { coordinator }, findGroupCoordinator, emit });
+  const group = new KafkaGroup({
+    groupId: 'a group',
+    topics: [],
+    cluster: { findGroupCoordinator },
+    logger: { namespace: () => ({}) },
+    instrumentationEmitter: { emit },
+  });
+  return Object.assign(group, {
+    memberId: 'a member',
+    generationId: 7,
+    lastRequest: 0,
+    coordinator,
+    offsetManager: { coordinator },
+    findGroupCoordinator,
+    emit,
+  });
 }
 
 /** As often as polls come, for so long. */
@@ -76,7 +103,12 @@ describe('a heartbeat', () => {
   });
 
   test('gives up as well when a search does not end', async () => {
-    await expect(heartbeats(newGroup(newBroker(1, refused), () => new Promise(() => {})), 31_000)).rejects.toBe(refused);
+    await expect(
+      heartbeats(
+        newGroup(newBroker(1, refused), () => new Promise(() => {})),
+        31_000,
+      ),
+    ).rejects.toBe(refused);
   });
 
   test('that has succeeded in between has its time anew', async () => {
@@ -99,7 +131,10 @@ describe('a heartbeat', () => {
     expect(group.coordinator).toBe(joined);
   });
 
-  test.each([['UNKNOWN_MEMBER_ID', answer('UNKNOWN_MEMBER_ID')], ['a time-out', new kafkajs.KafkaJSRequestTimeoutError('Request Heartbeat timed out')]])('rejects with %s as kafkajs does', async (_, error) => {
+  test.each([
+    ['UNKNOWN_MEMBER_ID', answer('UNKNOWN_MEMBER_ID')],
+    ['a time-out', new kafkajs.KafkaJSRequestTimeoutError('Request Heartbeat timed out')],
+  ])('rejects with %s as kafkajs does', async (_, error) => {
     const group = newGroup(newBroker(1, error), () => Promise.resolve(newBroker(2)));
     await expect(group.heartbeat(now)).rejects.toBe(error);
     expect(group.findGroupCoordinator).not.toHaveBeenCalled();
@@ -118,7 +153,9 @@ describe('a poll', () => {
   /** A poll of kafkajs's own, every quarter of a second, that meets this. */
   async function polls(error: Error, ms: number) {
     const group = newGroup(newBroker(1), () => Promise.reject(refused));
-    Object.assign(group, { cluster: { refreshMetadataIfNecessary: () => Promise.reject(error), removeBroker: () => undefined } });
+    Object.assign(group, {
+      cluster: { refreshMetadataIfNecessary: () => Promise.reject(error), removeBroker: () => undefined },
+    });
     for (let passed = 0; passed < ms; passed += 250) {
       const poll = group.fetch('3');
       poll.catch(() => undefined);
@@ -131,7 +168,9 @@ describe('a poll', () => {
   test('that cannot connect is an empty one, and says so', async () => {
     const group = await polls(refused, 250);
     expect(group.emit).toHaveBeenCalledExactlyOnceWith('consumer.fetch', { numberOfBatches: failedPoll });
-    expect(new kafkajs.Kafka({ brokers: ['127.0.0.1:1'] }).consumer({ groupId: 'g' }).events.FETCH).toBe('consumer.fetch');
+    expect(new kafkajs.Kafka({ brokers: ['127.0.0.1:1'] }).consumer({ groupId: 'g' }).events.FETCH).toBe(
+      'consumer.fetch',
+    );
   });
 
   test('says so as well when kafkajs by itself makes it an empty one', async () => {

@@ -9,7 +9,10 @@ let tell: (event: string, payload?: object) => void;
 
 beforeEach(() => {
   const listeners = new Map<string, (event: { payload?: object }) => void>();
-  const consumer = { events: { GROUP_JOIN: 'join', FETCH_START: 'begin', FETCH: 'end' }, on: (event: string, listener: (event: { payload?: object }) => void) => listeners.set(event, listener) };
+  const consumer = {
+    events: { GROUP_JOIN: 'join', FETCH_START: 'begin', FETCH: 'end' },
+    on: (event: string, listener: (event: { payload?: object }) => void) => listeners.set(event, listener),
+  };
   resumed = [];
   poll = new FirstPoll(consumer as unknown as Consumer, (partition) => void resumed.push(partition));
   tell = (event, payload) => listeners.get(event)!({ payload });

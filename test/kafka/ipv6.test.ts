@@ -17,7 +17,9 @@ import { linearModels } from '../live/system.ts';
 import { startLiveServers } from '../stack/live.ts';
 
 const hasIpv6 = await new Promise<boolean>((resolve) => {
-  const server = createServer().once('error', () => resolve(false)).listen(0, '::1', () => server.close(() => resolve(true)));
+  const server = createServer()
+    .once('error', () => resolve(false))
+    .listen(0, '::1', () => server.close(() => resolve(true)));
 });
 if (!hasIpv6) process.stderr.write('skipped: servers at IPv6 addresses. This machine has no ::1\n');
 

@@ -24,8 +24,22 @@ export function varint(value: number | bigint): Buffer {
 const item = (bytes: Buffer | null) => (bytes === null ? varint(-1) : Buffer.concat([varint(bytes.length), bytes]));
 
 /** A record as a batch holds it. */
-export function storedRecord({ offsetDelta = 0, timestampDelta = 0n, key = null, value = null, headers = [] }: StoredRecord): Buffer {
-  const body = Buffer.concat([Buffer.from([0]), varint(timestampDelta), varint(offsetDelta), item(key), item(value), varint(headers.length), encodeHeaders(headers)]);
+export function storedRecord({
+  offsetDelta = 0,
+  timestampDelta = 0n,
+  key = null,
+  value = null,
+  headers = [],
+}: StoredRecord): Buffer {
+  const body = Buffer.concat([
+    Buffer.from([0]),
+    varint(timestampDelta),
+    varint(offsetDelta),
+    item(key),
+    item(value),
+    varint(headers.length),
+    encodeHeaders(headers),
+  ]);
   return Buffer.concat([varint(body.length), body]);
 }
 
@@ -42,7 +56,16 @@ export interface StoredBatch {
 }
 
 /** A record batch of format 2. */
-export function storedBatch({ firstOffset = 0, attributes = 0, count = 1, lastOffsetDelta = count - 1, firstTimestamp = 0n, maxTimestamp = 0n, producerId = -1n, records }: StoredBatch): Buffer {
+export function storedBatch({
+  firstOffset = 0,
+  attributes = 0,
+  count = 1,
+  lastOffsetDelta = count - 1,
+  firstTimestamp = 0n,
+  maxTimestamp = 0n,
+  producerId = -1n,
+  records,
+}: StoredBatch): Buffer {
   const head = Buffer.alloc(61);
   head.writeBigInt64BE(BigInt(firstOffset), 0);
   head.writeInt32BE(61 - 12 + records.length, 8);
@@ -60,14 +83,37 @@ export function storedBatch({ firstOffset = 0, attributes = 0, count = 1, lastOf
 
 /** A batch of these records, uncompressed, one offset behind the other. */
 export function batchOf(records: readonly StoredRecord[], parts: Partial<StoredBatch> = {}): Buffer {
-  return storedBatch({ count: records.length, records: Buffer.concat(records.map((record, offsetDelta) => storedRecord({ offsetDelta, ...record }))), ...parts });
+  return storedBatch({
+    count: records.length,
+    records: Buffer.concat(records.map((record, offsetDelta) => storedRecord({ offsetDelta, ...record }))),
+    ...parts,
+  });
 }
 
 /** A message of format 0 or 1. */
-export function oldMessage({ offset = 0, format = 1, attributes = 0, timestamp = 0n, key = null, value = null }: { offset?: number; format?: 0 | 1; attributes?: number; timestamp?: bigint; key?: Buffer | null; value?: Buffer | null }): Buffer {
+export function oldMessage({
+  offset = 0,
+  format = 1,
+  attributes = 0,
+  timestamp = 0n,
+  key = null,
+  value = null,
+}: {
+  offset?: number;
+  format?: 0 | 1;
+  attributes?: number;
+  timestamp?: bigint;
+  key?: Buffer | null;
+  value?: Buffer | null;
+}): Buffer {
   const int64 = (number: bigint) => Buffer.from(BigInt.asUintN(64, number).toString(16).padStart(16, '0'), 'hex');
   const int32 = (number: number) => Buffer.from((number >>> 0).toString(16).padStart(8, '0'), 'hex');
   const bytes = (each: Buffer | null) => (each ? Buffer.concat([int32(each.length), each]) : int32(-1));
-  const body = Buffer.concat([Buffer.from([format, attributes]), ...(format === 1 ? [int64(timestamp)] : []), bytes(key), bytes(value)]);
+  const body = Buffer.concat([
+    Buffer.from([format, attributes]),
+    ...(format === 1 ? [int64(timestamp)] : []),
+    bytes(key),
+    bytes(value),
+  ]);
   return Buffer.concat([int64(BigInt(offset)), int32(body.length + 4), int32(crc32(body)), body]);
 }

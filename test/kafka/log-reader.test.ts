@@ -30,7 +30,11 @@ async function newTopic(numPartitions = 1): Promise<string> {
 }
 
 async function newProducer(transactionalId?: string) {
-  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false, ...(transactionalId ? { transactionalId, maxInFlightRequests: 1, idempotent: true } : {}) });
+  const producer = kafka.producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+    allowAutoTopicCreation: false,
+    ...(transactionalId ? { transactionalId, maxInFlightRequests: 1, idempotent: true } : {}),
+  });
   await producer.connect();
   cleanUps.push(() => producer.disconnect());
   return producer;
@@ -38,12 +42,32 @@ async function newProducer(transactionalId?: string) {
 
 describe('the reader of logs', () => {
   test('tells of each partition by itself whose leader is away', async () => {
-    const answer = (offset: number) => ({ responses: [{ partitions: [{ partition: 0, errorCode: 0, offset: String(offset) }, { partition: 3, errorCode: 6, offset: '-1' }] }] });
-    const broker = { lookupRequest: () => () => ({ request: {}, response: { decode: () => Promise.resolve(answer(7)) } }), connectionPool: { send: async ({ response }: Protocol) => response.parse(await response.decode(undefined)) } };
+    const answer = (offset: number) => ({
+      responses: [
+        {
+          partitions: [
+            { partition: 0, errorCode: 0, offset: String(offset) },
+            { partition: 3, errorCode: 6, offset: '-1' },
+          ],
+        },
+      ],
+    });
+    const broker = {
+      lookupRequest: () => () => ({ request: {}, response: { decode: () => Promise.resolve(answer(7)) } }),
+      connectionPool: { send: async ({ response }: Protocol) => response.parse(await response.decode(undefined)) },
+    };
     const cluster = {
-      addTargetTopic: () => Promise.resolve(), refreshMetadataIfNecessary: () => Promise.resolve(),
-      findTopicPartitionMetadata: () => [[0, 1], [1, 2], [2, -1], [3, 1]].map(([partitionId, leader]) => ({ partitionId, leader })),
-      findBroker: ({ nodeId }: { nodeId: number }) => (nodeId === 1 ? Promise.resolve(broker) : Promise.reject(new Error('connect ECONNREFUSED'))),
+      addTargetTopic: () => Promise.resolve(),
+      refreshMetadataIfNecessary: () => Promise.resolve(),
+      findTopicPartitionMetadata: () =>
+        [
+          [0, 1],
+          [1, 2],
+          [2, -1],
+          [3, 1],
+        ].map(([partitionId, leader]) => ({ partitionId, leader })),
+      findBroker: ({ nodeId }: { nodeId: number }) =>
+        nodeId === 1 ? Promise.resolve(broker) : Promise.reject(new Error('connect ECONNREFUSED')),
     } as unknown as Cluster;
     const ends = await createLogReader(kafka, cluster).ends('t');
     expect(ends.get(0)).toEqual({ start: 7, end: 7, highWatermark: 7 });
@@ -53,17 +77,38 @@ describe('the reader of logs', () => {
   });
 
   test('takes the metadata of a topic of which a partition has no leader', () => {
-    const metadata = (topicErrorCode: number) => ({ topicMetadata: [{ topicErrorCode, topic: 't', partitionMetadata: [{ partitionErrorCode: 5, partitionId: 0, leader: -1 }] }] });
+    const metadata = (topicErrorCode: number) => ({
+      topicMetadata: [
+        { topicErrorCode, topic: 't', partitionMetadata: [{ partitionErrorCode: 5, partitionId: 0, leader: -1 }] },
+      ],
+    });
     expect(refuseOnlyTopics(metadata(0))).toEqual(metadata(0));
     expect(() => refuseOnlyTopics(metadata(3))).toThrow(/topic/);
   });
 
   test('tells what an open transaction holds back, and since when', async () => {
     const topic = await newTopic(2);
-    await (await newProducer()).send({ topic, messages: [{ partition: 0, value: 'a', timestamp: '1700000000000' }, { partition: 1, value: 'b' }] });
+    await (await newProducer()).send({
+      topic,
+      messages: [
+        { partition: 0, value: 'a', timestamp: '1700000000000' },
+        { partition: 1, value: 'b' },
+      ],
+    });
     const transaction = await (await newProducer(uniqueName('tx'))).transaction();
-    await transaction.send({ topic, messages: [{ partition: 0, value: 'c', timestamp: '1600000000000' }, { partition: 0, value: 'd' }] });
-    expect(await logs.ends(topic)).toEqual(new Map([[0, { start: 0, end: 1, highWatermark: 3 }], [1, { start: 0, end: 1, highWatermark: 1 }]]));
+    await transaction.send({
+      topic,
+      messages: [
+        { partition: 0, value: 'c', timestamp: '1600000000000' },
+        { partition: 0, value: 'd' },
+      ],
+    });
+    expect(await logs.ends(topic)).toEqual(
+      new Map([
+        [0, { start: 0, end: 1, highWatermark: 3 }],
+        [1, { start: 0, end: 1, highWatermark: 1 }],
+      ]),
+    );
     expect(await logs.timeAt(topic, 0, 1)).toBe(1_600_000_000_000);
     expect(await logs.firstRecord(topic, 0, 0)).toEqual({ offset: 0, timeMs: 1_700_000_000_000 });
     expect(await logs.firstRecord(topic, 0, 1)).toEqual({ noneBelow: 1 });

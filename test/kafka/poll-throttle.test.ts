@@ -7,7 +7,10 @@ let polls: PollRest;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  const consumer = { events: { FETCH: 'consumer.fetch' }, on: (name: string, listener: () => void) => void (name === 'consumer.fetch' && (answered = listener)) };
+  const consumer = {
+    events: { FETCH: 'consumer.fetch' },
+    on: (name: string, listener: () => void) => void (name === 'consumer.fetch' && (answered = listener)),
+  };
   polls = new PollRest(consumer as unknown as Consumer);
 });
 
@@ -43,7 +46,7 @@ test('a poll ends the rest of all handlers, and resolves in the turn after its a
   expect(lines).toEqual(['rested', 'rested, too', 'handed on', 'polled', 'polled for another lane']);
 });
 
-test('a poll that brings nothing is waited for ten milliseconds, and later answers are nobody\'s', async () => {
+test("a poll that brings nothing is waited for ten milliseconds, and later answers are nobody's", async () => {
   const { lines, add } = story();
   add('rested', polls.rest());
   add('polled', polls.poll());

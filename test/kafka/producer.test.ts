@@ -24,12 +24,18 @@ afterAll(async () => {
 
 /** A topic with the limit that brokers have by default; the embedded one has a larger one. */
 async function createTopic(topic = uniqueName('published'), messageBytesMax = 1_048_588): Promise<string> {
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'max.message.bytes', value: String(messageBytesMax) }] }], waitForLeaders: true });
+  await admin.createTopics({
+    topics: [
+      { topic, numPartitions: 1, configEntries: [{ name: 'max.message.bytes', value: String(messageBytesMax) }] },
+    ],
+    waitForLeaders: true,
+  });
   return topic;
 }
 
 const read = async (topic: string): Promise<KafkaMessage[]> => readAll(kafka, admin, topic);
-const numbered = (count: number, bytes: number): Message[] => Array.from({ length: count }, (_, i) => ({ key: 'one', value: String(i).padEnd(bytes, '.') }));
+const numbered = (count: number, bytes: number): Message[] =>
+  Array.from({ length: count }, (_, i) => ({ key: 'one', value: String(i).padEnd(bytes, '.') }));
 const numbersOf = (messages: readonly KafkaMessage[]) => messages.map(({ value }) => parseInt(value!.toString(), 10));
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
@@ -43,8 +49,14 @@ describe('publisher', () => {
   test('counts headers and characters of several bytes', async () => {
     const topic = await createTopic();
     const headers = { reason: 'x'.repeat(500) };
-    await publisher.publish(topic, Array.from({ length: 2_500 }, (_, i) => ({ key: 'ü'.repeat(40), value: `${i}`, headers })));
-    await publisher.publish(topic, Array.from({ length: 1_000 }, (_, i) => ({ key: null, value: `${2_500 + i} ${'€'.repeat(500)}` })));
+    await publisher.publish(
+      topic,
+      Array.from({ length: 2_500 }, (_, i) => ({ key: 'ü'.repeat(40), value: `${i}`, headers })),
+    );
+    await publisher.publish(
+      topic,
+      Array.from({ length: 1_000 }, (_, i) => ({ key: null, value: `${2_500 + i} ${'€'.repeat(500)}` })),
+    );
     expect(numbersOf(await read(topic))).toEqual(upTo(3_500));
   }, 30_000);
 
@@ -67,7 +79,10 @@ describe('publisher', () => {
 
   test('a topic that takes less than a send has gets it in smaller ones', async () => {
     const topic = await createTopic(undefined, 20_000);
-    const [all, refused] = await Promise.allSettled([publisher.publish(topic, numbered(400, 1_000)), publisher.publish(topic, [...numbered(2, 10), ...numbered(1, 30_000)])]);
+    const [all, refused] = await Promise.allSettled([
+      publisher.publish(topic, numbered(400, 1_000)),
+      publisher.publish(topic, [...numbered(2, 10), ...numbered(1, 30_000)]),
+    ]);
     expect([all.status, refused.status]).toEqual(['fulfilled', 'rejected']);
     expect(numbersOf(await read(topic))).toEqual([...upTo(400), 0, 1]);
   }, 30_000);
@@ -75,10 +90,20 @@ describe('publisher', () => {
   test('the decisions sink suspects rows for a size, and blames the topic for what it lacks', async () => {
     const pipeline = uniqueName('orders');
     await createTopic(`${pipeline}.decisions`, 2_000);
-    const deliver = (name: string, why: string) => createDecisionsTopicSink(publisher).deliver(deliveryOf([decisionRow(1), decisionRow(2, { why })], { name }), new AbortController().signal);
+    const deliver = (name: string, why: string) =>
+      createDecisionsTopicSink(publisher).deliver(
+        deliveryOf([decisionRow(1), decisionRow(2, { why })], { name }),
+        new AbortController().signal,
+      );
     await deliver(pipeline, 'short');
-    await expect(deliver(pipeline, 'secret'.repeat(1_000))).rejects.toMatchObject({ code: 'SINK_REFUSED_ROW', message: expect.stringMatching(/^(?!.*secret).*MESSAGE_TOO_LARGE/) });
-    await expect(deliver(uniqueName('absent'), 'short')).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE', message: expect.stringContaining('UNKNOWN_TOPIC_OR_PARTITION') });
+    await expect(deliver(pipeline, 'secret'.repeat(1_000))).rejects.toMatchObject({
+      code: 'SINK_REFUSED_ROW',
+      message: expect.stringMatching(/^(?!.*secret).*MESSAGE_TOO_LARGE/),
+    });
+    await expect(deliver(uniqueName('absent'), 'short')).rejects.toMatchObject({
+      code: 'SINK_UNAVAILABLE',
+      message: expect.stringContaining('UNKNOWN_TOPIC_OR_PARTITION'),
+    });
   }, 30_000);
 
   test('an aborted publication ends at once, and what waited is not sent', async () => {
@@ -97,16 +122,29 @@ describe('publisher', () => {
   test('the decisions sink stops waiting when its delivery is aborted', async () => {
     const topic = await createTopic(`${uniqueName('orders')}.decisions`);
     const aborting = new AbortController();
-    const delivery = createDecisionsTopicSink(publisher).deliver(deliveryOf([decisionRow(1)], { name: topic.replace('.decisions', '') }), aborting.signal);
+    const delivery = createDecisionsTopicSink(publisher).deliver(
+      deliveryOf([decisionRow(1)], { name: topic.replace('.decisions', '') }),
+      aborting.signal,
+    );
     aborting.abort(new Error('too long'));
     await expect(delivery).rejects.toThrow(/SINK_UNAVAILABLE: .*too long/);
   }, 30_000);
 });
 
 describe('dead letters at the limit that topics have by default', () => {
-  const letter = (pipeline: string, offset: number, parts: Partial<DeadLetterInput['record']> = {}): DeadLetterInput => ({
+  const letter = (
+    pipeline: string,
+    offset: number,
+    parts: Partial<DeadLetterInput['record']> = {},
+  ): DeadLetterInput => ({
     batch: { deployment: 'local', pipeline, epoch: 0, topic: 'orders', partition: 3 },
-    record: { offset, timestampMs: 1_760_000_000_000, key: Buffer.from('one'), value: Buffer.alloc(120, 'v'), ...parts },
+    record: {
+      offset,
+      timestampMs: 1_760_000_000_000,
+      key: Buffer.from('one'),
+      value: Buffer.alloc(120, 'v'),
+      ...parts,
+    },
     rejection: { step: 'decode', code: 'SCHEMA_MISMATCH', reason: 'r'.repeat(300) },
     workflowId: `batch:local:${pipeline}:0:orders:3:0`,
   });
@@ -114,7 +152,11 @@ describe('dead letters at the limit that topics have by default', () => {
     const pipeline = uniqueName('orders');
     const topic = await createTopic(`${pipeline}.dead-letters`, messageBytesMax);
     await createDeadLetters(publisher).publish(letters(pipeline));
-    return (await read(topic)).map(({ key, value, headers }) => ({ key, value, headers: Object.fromEntries(Object.entries(headers ?? {}).map(([name, text]) => [name, String(text)])) }));
+    return (await read(topic)).map(({ key, value, headers }) => ({
+      key,
+      value,
+      headers: Object.fromEntries(Object.entries(headers ?? {}).map(([name, text]) => [name, String(text)])),
+    }));
   };
 
   test('a whole batch of them is taken', async () => {
@@ -132,7 +174,19 @@ describe('dead letters at the limit that topics have by default', () => {
       letter(pipeline, 2, { key: large, value: Buffer.alloc(700_000, 'w'), headers }),
       letter(pipeline, 3, { value: large.subarray(0, 65_536), stub: { recordBytes: 3_000_000 } }),
     ]);
-    expect(found.map(({ key, value, headers: { 'headrace-value-bytes': valueBytes, 'headrace-key-bytes': keyBytes, 'headrace-record-bytes': recordBytes } }) => [key!.length, value!.length, valueBytes, keyBytes, recordBytes])).toEqual([
+    expect(
+      found.map(
+        ({
+          key,
+          value,
+          headers: {
+            'headrace-value-bytes': valueBytes,
+            'headrace-key-bytes': keyBytes,
+            'headrace-record-bytes': recordBytes,
+          },
+        }) => [key!.length, value!.length, valueBytes, keyBytes, recordBytes],
+      ),
+    ).toEqual([
       [3, 65_536, '1500000', undefined, undefined],
       [3, 700_000, undefined, undefined, undefined],
       [65_536, 700_000, undefined, '1500000', undefined],
@@ -144,21 +198,45 @@ describe('dead letters at the limit that topics have by default', () => {
   }, 30_000);
 
   test('carry the headers of their records; ours win', async () => {
-    const headers = encodeHeaders([textHeader('trace', 'abc'), textHeader('headrace-code', 'FORGED'), textHeader('headrace-value-bytes', '7'), textHeader('__proto__', 'p')]);
+    const headers = encodeHeaders([
+      textHeader('trace', 'abc'),
+      textHeader('headrace-code', 'FORGED'),
+      textHeader('headrace-value-bytes', '7'),
+      textHeader('__proto__', 'p'),
+    ]);
     const [found] = await deadLetters((pipeline) => [letter(pipeline, 0, { headers })]);
-    expect(found!.headers).toMatchObject({ trace: 'abc', 'headrace-code': 'SCHEMA_MISMATCH', 'headrace-topic': 'orders' });
+    expect(found!.headers).toMatchObject({
+      trace: 'abc',
+      'headrace-code': 'SCHEMA_MISMATCH',
+      'headrace-topic': 'orders',
+    });
     expect(found!.headers).not.toHaveProperty('headrace-value-bytes');
   }, 30_000);
 
   test('are cut as short as their topic wants them, each for itself, and tell how long the record was', async () => {
     const large = { value: Buffer.alloc(50_000, 'v'), key: Buffer.alloc(3_000, 'k') };
-    const read = await deadLetters((pipeline) => [letter(pipeline, 0), letter(pipeline, 1, large), letter(pipeline, 2)], 3_000);
+    const read = await deadLetters(
+      (pipeline) => [letter(pipeline, 0), letter(pipeline, 1, large), letter(pipeline, 2)],
+      3_000,
+    );
     // A letter may come again, as whatever is published may.
-    const seen = new Map(read.map(({ headers, key, value }) => [headers['headrace-offset'], [key!.length, value!.length, headers['headrace-key-bytes'], headers['headrace-value-bytes']]]));
-    expect(Object.fromEntries(seen)).toEqual({ 0: [3, 120, undefined, undefined], 1: [256, 1_024, '3000', '50000'], 2: [3, 120, undefined, undefined] });
+    const seen = new Map(
+      read.map(({ headers, key, value }) => [
+        headers['headrace-offset'],
+        [key!.length, value!.length, headers['headrace-key-bytes'], headers['headrace-value-bytes']],
+      ]),
+    );
+    expect(Object.fromEntries(seen)).toEqual({
+      0: [3, 120, undefined, undefined],
+      1: [256, 1_024, '3000', '50000'],
+      2: [3, 120, undefined, undefined],
+    });
   }, 30_000);
 
   test('that the topic refuses even without their record speak against the topic', async () => {
-    await expect(deadLetters((pipeline) => [letter(pipeline, 0)], 200)).rejects.toMatchObject({ code: 'SINK_WRONG', message: expect.stringContaining('MESSAGE_TOO_LARGE') });
+    await expect(deadLetters((pipeline) => [letter(pipeline, 0)], 200)).rejects.toMatchObject({
+      code: 'SINK_WRONG',
+      message: expect.stringContaining('MESSAGE_TOO_LARGE'),
+    });
   }, 30_000);
 });

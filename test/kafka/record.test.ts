@@ -18,16 +18,34 @@ interface Parts {
 
 function messageOf({ offset = '0', timestamp = '1', key, value, headers, timeIsBrokers = false }: Parts): KafkaMessage {
   const context = { producerId: '-1', inTransaction: false, timeIsBrokers };
-  return new FetchedRecord(offset, timestamp, key ?? null, value ?? null, headers && Buffer.from(headers), context, false) as unknown as KafkaMessage;
+  return new FetchedRecord(
+    offset,
+    timestamp,
+    key ?? null,
+    value ?? null,
+    headers && Buffer.from(headers),
+    context,
+    false,
+  ) as unknown as KafkaMessage;
 }
 
 describe('toRecord', () => {
   test('counts what the record takes in the frame', () => {
-    const record = toRecord(messageOf({ key: Buffer.from('key'), value: Buffer.from('value'), headers: encodeHeaders([[Buffer.from('trace'), Buffer.from([0, 0xff, 34])]]) }));
+    const record = toRecord(
+      messageOf({
+        key: Buffer.from('key'),
+        value: Buffer.from('value'),
+        headers: encodeHeaders([[Buffer.from('trace'), Buffer.from([0, 0xff, 34])]]),
+      }),
+    );
     expect(contentBytes(record)).toBe(3 + 5 + record.headers!.length);
     // One column more, and columns are padded to eight bytes each.
     const bytes = (each: typeof record) => encodeRecords(batch, [each], 1).length;
-    expect(Math.abs(bytes(record) - bytes({ ...record, key: null, value: null, headers: Buffer.alloc(0) }) - contentBytes(record))).toBeLessThanOrEqual(24);
+    expect(
+      Math.abs(
+        bytes(record) - bytes({ ...record, key: null, value: null, headers: Buffer.alloc(0) }) - contentBytes(record),
+      ),
+    ).toBeLessThanOrEqual(24);
   });
 
   test('leaves a record whole up to the limit', () => {
@@ -37,11 +55,31 @@ describe('toRecord', () => {
   });
 
   test.each<[string, Parts]>([
-    ['value', { key: Buffer.from('k'), value: Buffer.alloc(recordBytesMax), headers: encodeHeaders([textHeader('a', 'b')]) }],
+    [
+      'value',
+      { key: Buffer.from('k'), value: Buffer.alloc(recordBytesMax), headers: encodeHeaders([textHeader('a', 'b')]) },
+    ],
     ['key', { key: Buffer.alloc(recordBytesMax + 1), value: Buffer.from('v') }],
-    ['headers', { key: Buffer.from('k'), value: Buffer.from('v'), headers: encodeHeaders([textHeader('large', 'x'.repeat(recordBytesMax))]) }],
-    ['many headers', { value: Buffer.from('v'), headers: encodeHeaders(Array.from({ length: 800_000 }, () => textHeader('', null))) }],
-    ['all together', { key: Buffer.alloc(600_000), value: Buffer.alloc(600_000), headers: encodeHeaders([textHeader('large', 'x'.repeat(600_000))]) }],
+    [
+      'headers',
+      {
+        key: Buffer.from('k'),
+        value: Buffer.from('v'),
+        headers: encodeHeaders([textHeader('large', 'x'.repeat(recordBytesMax))]),
+      },
+    ],
+    [
+      'many headers',
+      { value: Buffer.from('v'), headers: encodeHeaders(Array.from({ length: 800_000 }, () => textHeader('', null))) },
+    ],
+    [
+      'all together',
+      {
+        key: Buffer.alloc(600_000),
+        value: Buffer.alloc(600_000),
+        headers: encodeHeaders([textHeader('large', 'x'.repeat(600_000))]),
+      },
+    ],
   ])('a record too large by its %s becomes a stub that travels, and says how large it was', (_, parts) => {
     const record = toRecord(messageOf(parts));
     expect(record.stub!.recordBytes).toBeGreaterThan(recordBytesMax);
@@ -49,8 +87,14 @@ describe('toRecord', () => {
   });
 
   test('a stub of a stub still names the first size', () => {
-    const stub = stubOf(toRecord(messageOf({ value: Buffer.alloc(200_000), timestamp: '1767225600000000001', timeIsBrokers: true })));
-    expect(stub).toMatchObject({ stub: { recordBytes: 200_000 }, timestampDigits: '1767225600000000001', timeIsBrokers: true });
+    const stub = stubOf(
+      toRecord(messageOf({ value: Buffer.alloc(200_000), timestamp: '1767225600000000001', timeIsBrokers: true })),
+    );
+    expect(stub).toMatchObject({
+      stub: { recordBytes: 200_000 },
+      timestampDigits: '1767225600000000001',
+      timeIsBrokers: true,
+    });
     expect(stubOf(stub)).toBe(stub);
   });
 
@@ -60,9 +104,14 @@ describe('toRecord', () => {
   });
 
   test('a record that fails on its way does not take those before it along', () => {
-    const failing = Object.defineProperty(messageOf({ offset: '8' }), 'key', { get: () => { throw new TypeError('a bug'); } });
+    const failing = Object.defineProperty(messageOf({ offset: '8' }), 'key', {
+      get: () => {
+        throw new TypeError('a bug');
+      },
+    });
     expect(toRecords([messageOf({ offset: '7' }), failing, messageOf({ offset: '9' })])).toEqual({
-      records: [expect.objectContaining({ offset: 7 })], unreadable: { from: 8, reason: expect.stringMatching(/^a record that Headrace fails on \(TypeError at /) },
+      records: [expect.objectContaining({ offset: 7 })],
+      unreadable: { from: 8, reason: expect.stringMatching(/^a record that Headrace fails on \(TypeError at /) },
     });
   });
 });

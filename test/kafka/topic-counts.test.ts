@@ -13,13 +13,26 @@ it('counts the dead letters of each pipeline over all partitions; none where the
   const publisher = await createPublisher(kafka);
   try {
     const [full, empty, missing] = ['full', 'empty', 'missing'].map(uniqueName) as [string, string, string];
-    await admin.createTopics({ topics: [full, empty].map((name) => ({ topic: deadLettersTopic(name), numPartitions: 3 })), waitForLeaders: true, timeout: 30_000 });
-    await publisher.publish(deadLettersTopic(full), Array.from({ length: 7 }, (_, i) => ({ key: `k${i}`, value: 'x' })));
+    await admin.createTopics({
+      topics: [full, empty].map((name) => ({ topic: deadLettersTopic(name), numPartitions: 3 })),
+      waitForLeaders: true,
+      timeout: 30_000,
+    });
+    await publisher.publish(
+      deadLettersTopic(full),
+      Array.from({ length: 7 }, (_, i) => ({ key: `k${i}`, value: 'x' })),
+    );
     const [inFull, ...others] = await countDeadLetters(admin, [full, empty, missing]);
     // A producer that loses an answer sends again, so there may be more than were published.
     expect(inFull).toEqual({ pipeline: full, count: expect.toSatisfy((count: number) => count >= 7) });
-    expect(others).toEqual([{ pipeline: empty, count: 0 }, { pipeline: missing, count: 0 }]);
-    await admin.deleteTopicRecords({ topic: deadLettersTopic(full), partitions: [0, 1, 2].map((partition) => ({ partition, offset: '-1' })) });
+    expect(others).toEqual([
+      { pipeline: empty, count: 0 },
+      { pipeline: missing, count: 0 },
+    ]);
+    await admin.deleteTopicRecords({
+      topic: deadLettersTopic(full),
+      partitions: [0, 1, 2].map((partition) => ({ partition, offset: '-1' })),
+    });
     await expect.poll(() => countDeadLetters(admin, [full])).toEqual([{ pipeline: full, count: 0 }]);
   } finally {
     await publisher.close();

@@ -11,7 +11,10 @@ import { createLakeSink } from '../../sinks/lake.ts';
 import type { DecisionRow } from '../../contracts/delivery.ts';
 import { chain, decisionRow } from '../sinks/rows.ts';
 
-export const orders = { name: 'orders', event: z.object({ orderId: z.string(), amount: z.number(), note: z.string() }) } as unknown as AnyPipeline;
+export const orders = {
+  name: 'orders',
+  event: z.object({ orderId: z.string(), amount: z.number(), note: z.string() }),
+} as unknown as AnyPipeline;
 
 export interface BatchParts {
   partition?: number;
@@ -25,7 +28,11 @@ export interface BatchParts {
 
 /** A lake in a folder of its own, with DuckDB beside it as an outsider that reads it. */
 export class LakeRig {
-  private constructor(readonly root: string, private readonly duck: DuckDBConnection, private readonly instance: DuckDBInstance) {}
+  private constructor(
+    readonly root: string,
+    private readonly duck: DuckDBConnection,
+    private readonly instance: DuckDBInstance,
+  ) {}
 
   static async open(): Promise<LakeRig> {
     const instance = await DuckDBInstance.create(':memory:');
@@ -33,7 +40,17 @@ export class LakeRig {
   }
 
   /** Delivers the batch `[position, end)`, one row an offset. */
-  async deliver(position: number, end: number, { partition = 0, head = position === 0, pipeline = orders, duplicates: duplicateCount = 0, row = () => ({}) }: BatchParts = {}): Promise<void> {
+  async deliver(
+    position: number,
+    end: number,
+    {
+      partition = 0,
+      head = position === 0,
+      pipeline = orders,
+      duplicates: duplicateCount = 0,
+      row = () => ({}),
+    }: BatchParts = {},
+  ): Promise<void> {
     const batch = { ...chain, partition, pipeline: pipeline.name, position, end, count: end - position, head };
     const offsets = Array.from({ length: end - position }, (_, i) => position + i);
     const duplicates = offsets.slice(0, duplicateCount);
@@ -41,7 +58,10 @@ export class LakeRig {
       const parts = row(offset);
       return parts ? [decisionRow(offset, parts)] : [];
     });
-    await createLakeSink({ root: this.root }).deliver({ batch, pipeline, workflowId: `run-${partition}-${position}`, rows, duplicates }, new AbortController().signal);
+    await createLakeSink({ root: this.root }).deliver(
+      { batch, pipeline, workflowId: `run-${partition}-${position}`, rows, duplicates },
+      new AbortController().signal,
+    );
   }
 
   /** Plans and rolls up until nothing is left to do now. Answers the last round. */
@@ -64,12 +84,18 @@ export class LakeRig {
   /** What the Parquet files say of their columns: how each is encoded, and whether a reader can skip by its bounds. */
   async columns(): Promise<{ name: string; encodings: string; bounded: boolean }[]> {
     const sql = `select path_in_schema as name, encodings, coalesce(stats_min_value, stats_min) is not null as bounded from parquet_metadata('${this.root}/pipeline=*/**/*.parquet')`;
-    return (await this.duck.runAndReadAll(sql)).getRowObjectsJson() as { name: string; encodings: string; bounded: boolean }[];
+    return (await this.duck.runAndReadAll(sql)).getRowObjectsJson() as {
+      name: string;
+      encodings: string;
+      bounded: boolean;
+    }[];
   }
 
   /** The event keys that a reader sees now, as `partition:offset` in order. */
   async visible(): Promise<string[]> {
-    return (await this.query(`select partition || ':' || "offset" as key from lake order by partition, "offset"`)).map(({ key }) => key as string);
+    return (await this.query(`select partition || ':' || "offset" as key from lake order by partition, "offset"`)).map(
+      ({ key }) => key as string,
+    );
   }
 
   files(): Promise<string[]> {

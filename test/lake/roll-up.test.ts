@@ -26,7 +26,9 @@ describe('roll-up of the lake', () => {
     await lake.deliver(20, 30);
     const { holes } = await lake.rollUpAll(minutesLater(4));
     expect(await lake.visible()).toEqual(keys(0, 10));
-    expect(holes).toEqual([{ pipeline: 'orders', epoch: 0, topic: 'orders', partition: 0, from: 10, to: 20, state: 'waited' }]);
+    expect(holes).toEqual([
+      { pipeline: 'orders', epoch: 0, topic: 'orders', partition: 0, from: 10, to: 20, state: 'waited' },
+    ]);
     await lake.deliver(10, 20);
     expect((await lake.rollUpAll(minutesLater(4))).holes).toEqual([]);
     expect(await lake.visible()).toEqual(keys(0, 30));
@@ -105,15 +107,30 @@ describe('roll-up of the lake', () => {
   });
 
   it('takes no more than its limits at once, from every chain its share', async () => {
-    for (const partition of [0, 1]) for (let position = 0; position < 60; position += 10) await lake.deliver(position, position + 10, { partition });
+    for (const partition of [0, 1])
+      for (let position = 0; position < 60; position += 10) await lake.deliver(position, position + 10, { partition });
     const limits = { segments: 4, rows: 1_000, bytes: 1e6 };
     const { plans } = await planRollUps({ root: lake.root, limits });
-    expect(plans).toMatchObject([{ more: true, chains: [{ partition: 0, segments: [{ position: 0 }, { position: 10 }] }, { partition: 1, segments: [{ position: 0 }, { position: 10 }] }] }]);
+    expect(plans).toMatchObject([
+      {
+        more: true,
+        chains: [
+          { partition: 0, segments: [{ position: 0 }, { position: 10 }] },
+          { partition: 1, segments: [{ position: 0 }, { position: 10 }] },
+        ],
+      },
+    ]);
     expect((await planRollUps({ root: lake.root })).plans, 'the plan stands until it is carried out').toEqual(plans);
     await rollUp({ root: lake.root }, plans[0]!);
-    for (const less of [{ ...limits, segments: 1e3, rows: 20 }, { ...limits, segments: 1e3, bytes: 1 }]) {
+    for (const less of [
+      { ...limits, segments: 1e3, rows: 20 },
+      { ...limits, segments: 1e3, bytes: 1 },
+    ]) {
       const [plan] = (await planRollUps({ root: lake.root, limits: less })).plans;
-      expect(plan).toMatchObject({ more: true, chains: [{ segments: [expect.anything()] }, { segments: [expect.anything()] }] });
+      expect(plan).toMatchObject({
+        more: true,
+        chains: [{ segments: [expect.anything()] }, { segments: [expect.anything()] }],
+      });
       await rollUp({ root: lake.root }, plan!);
     }
     await lake.rollUpAll();
@@ -138,7 +155,11 @@ describe('roll-up of the lake', () => {
     const whole = readFileSync(join(lake.root, path!));
     writeFileSync(join(lake.root, path!), Buffer.from(whole).fill(7, 30, 31));
     await lake.rollUpAll({ onAlarm });
-    expect(alarms).toEqual([expect.stringMatching(/0000000000000000-0000000000000010\.seg was cut or changed.*npx headrace redrive --again <batch id>/)]);
+    expect(alarms).toEqual([
+      expect.stringMatching(
+        /0000000000000000-0000000000000010\.seg was cut or changed.*npx headrace redrive --again <batch id>/,
+      ),
+    ]);
     await lake.deliver(0, 10);
     await lake.rollUpAll();
     expect(await lake.visible()).toEqual(keys(0, 10));
@@ -153,15 +174,23 @@ describe('roll-up of the lake', () => {
   });
 
   it('never lets a forgotten writer put an old manifest over newer ones', async () => {
-    const cover = (to: number) => updateManifest(lake.root, 'orders', async ({ covered }) => ((covered['0/orders/0']?.[0]?.[1] ?? 0) >= to ? undefined : { format: 1, covered: { '0/orders/0': [[0, to]] } }));
+    const cover = (to: number) =>
+      updateManifest(lake.root, 'orders', async ({ covered }) =>
+        (covered['0/orders/0']?.[0]?.[1] ?? 0) >= to ? undefined : { format: 1, covered: { '0/orders/0': [[0, to]] } },
+      );
     let asked = 0;
     await updateManifest(lake.root, 'orders', async (manifest) => {
       // Six versions come between this writer's look and its write: its number is taken, given up, and free again.
       if (asked++ === 0) for (let to = 1; to <= 6; to++) await cover(to);
-      return manifest.covered['1/orders/0'] ? undefined : { ...manifest, covered: { ...manifest.covered, '1/orders/0': [[0, 1]] } };
+      return manifest.covered['1/orders/0']
+        ? undefined
+        : { ...manifest, covered: { ...manifest.covered, '1/orders/0': [[0, 1]] } };
     });
     expect(asked).toBeGreaterThan(1);
-    expect((await readManifest(lake.root, 'orders')).covered).toEqual({ '0/orders/0': [[0, 6]], '1/orders/0': [[0, 1]] });
+    expect((await readManifest(lake.root, 'orders')).covered).toEqual({
+      '0/orders/0': [[0, 6]],
+      '1/orders/0': [[0, 1]],
+    });
   });
 
   describe('crashes', () => {
@@ -223,35 +252,58 @@ describe('roll-up of the lake', () => {
     const step = fc.oneof(
       { weight: 6, arbitrary: fc.record({ kind: fc.constant('deliver' as const), pick: fc.nat() }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('again' as const), pick: fc.nat() }) },
-      { weight: 1, arbitrary: fc.record({ kind: fc.constant('overlap' as const), from: fc.nat(79), length: fc.integer({ min: 1, max: 20 }) }) },
-      { weight: 3, arbitrary: fc.record({ kind: fc.constant('roll up' as const), segments: fc.integer({ min: 1, max: 4 }), patient: fc.boolean() }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          kind: fc.constant('overlap' as const),
+          from: fc.nat(79),
+          length: fc.integer({ min: 1, max: 20 }),
+        }),
+      },
+      {
+        weight: 3,
+        arbitrary: fc.record({
+          kind: fc.constant('roll up' as const),
+          segments: fc.integer({ min: 1, max: 4 }),
+          patient: fc.boolean(),
+        }),
+      },
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 79 }), { maxLength: 12 }), fc.array(step, { maxLength: 40 }), async (cuts, steps) => {
-        const rig = await LakeRig.open();
-        try {
-          const bounds = [...new Set([0, ...cuts, 80])].sort((a, b) => a - b);
-          const batches = bounds.slice(1).map((end, i) => [bounds[i]!, end] as const);
-          const waiting = [...batches];
-          const parts: BatchParts = { row };
-          for (const each of steps) {
-            if (each.kind === 'deliver' && waiting.length > 0) await rig.deliver(...waiting.splice(each.pick % waiting.length, 1)[0]!, parts);
-            else if (each.kind === 'again') await rig.deliver(...batches[each.pick % batches.length]!, parts);
-            else if (each.kind === 'overlap') await rig.deliver(each.from, Math.min(80, each.from + each.length), parts);
-            else if (each.kind === 'roll up') {
-              await rig.rollUpAll({ limits: { segments: each.segments, rows: 1_000, bytes: 1e6 }, holeWaitMs: each.patient ? Infinity : 0 });
-              const seen = await rig.visible();
-              expect(new Set(seen).size).toBe(seen.length);
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: 79 }), { maxLength: 12 }),
+        fc.array(step, { maxLength: 40 }),
+        async (cuts, steps) => {
+          const rig = await LakeRig.open();
+          try {
+            const bounds = [...new Set([0, ...cuts, 80])].sort((a, b) => a - b);
+            const batches = bounds.slice(1).map((end, i) => [bounds[i]!, end] as const);
+            const waiting = [...batches];
+            const parts: BatchParts = { row };
+            for (const each of steps) {
+              if (each.kind === 'deliver' && waiting.length > 0)
+                await rig.deliver(...waiting.splice(each.pick % waiting.length, 1)[0]!, parts);
+              else if (each.kind === 'again') await rig.deliver(...batches[each.pick % batches.length]!, parts);
+              else if (each.kind === 'overlap')
+                await rig.deliver(each.from, Math.min(80, each.from + each.length), parts);
+              else if (each.kind === 'roll up') {
+                await rig.rollUpAll({
+                  limits: { segments: each.segments, rows: 1_000, bytes: 1e6 },
+                  holeWaitMs: each.patient ? Infinity : 0,
+                });
+                const seen = await rig.visible();
+                expect(new Set(seen).size).toBe(seen.length);
+              }
             }
+            for (const batch of waiting) await rig.deliver(...batch, parts);
+            await rig.rollUpAll({ holeWaitMs: 0 });
+            expect(await rig.visible()).toEqual(keys(0, 80));
+            expect(await rig.segments()).toEqual([]);
+          } finally {
+            await rig.close();
           }
-          for (const batch of waiting) await rig.deliver(...batch, parts);
-          await rig.rollUpAll({ holeWaitMs: 0 });
-          expect(await rig.visible()).toEqual(keys(0, 80));
-          expect(await rig.segments()).toEqual([]);
-        } finally {
-          await rig.close();
-        }
-      }),
+        },
+      ),
       { numRuns: 60 },
     );
   }, 120_000);

@@ -23,7 +23,9 @@ describe('writing Parquet in a thread', () => {
     lake = await LakeRig.open();
     threads = [];
     await lake.deliver(0, 500);
-    ({ plans: [plan] } = (await planRollUps({ root: lake.root })) as unknown as { plans: [RollUpPlan] });
+    ({
+      plans: [plan],
+    } = (await planRollUps({ root: lake.root })) as unknown as { plans: [RollUpPlan] });
   });
   afterEach(async () => {
     await Promise.all(threads.map((thread) => thread.terminate()));
@@ -35,7 +37,8 @@ describe('writing Parquet in a thread', () => {
     expect(first).toEqual({ rows: 500, files: 1 });
     const listeners = () => ['message', 'error', 'exit'].map((event) => threads[0]!.listenerCount(event));
     const before = listeners();
-    for (let round = 0; round < 12; round++) expect(await writeInThread(lake.root, plan, undefined, start)).toEqual(first);
+    for (let round = 0; round < 12; round++)
+      expect(await writeInThread(lake.root, plan, undefined, start)).toEqual(first);
     expect(threads).toHaveLength(1);
     expect(listeners()).toEqual(before);
   });

@@ -6,6 +6,10 @@ import { root } from '../source-tree.ts';
  * would hold up the test's process for good.
  */
 export function printedBy(code: string): string {
-  const { stdout, stderr, signal } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], { cwd: root, encoding: 'utf8', timeout: 30_000, killSignal: 'SIGKILL' });
+  const { stdout, stderr, signal } = spawnSync(
+    process.execPath,
+    ['--import', 'tsx', '--input-type=module', '-e', code],
+    { cwd: root, encoding: 'utf8', timeout: 30_000, killSignal: 'SIGKILL' },
+  );
   return signal ? `it did not end: ${signal}` : stdout || stderr;
 }

@@ -14,23 +14,71 @@ function thrownBy(work: () => unknown): Error {
 }
 
 const postgres = Object.assign(new DatabaseError('duplicate key value: secret', 10, 'error'), {
-  code: '23505', severity: 'ERROR', detail: 'Key (event_id)=(secret) already exists.', where: 'COPY decisions, line 1: secret', table: 'decisions', column: undefined, constraint: 'decisions_pkey',
+  code: '23505',
+  severity: 'ERROR',
+  detail: 'Key (event_id)=(secret) already exists.',
+  where: 'COPY decisions, line 1: secret',
+  table: 'decisions',
+  column: undefined,
+  constraint: 'decisions_pkey',
 });
 
 describe('the text of an error', () => {
   test.each<[string, unknown, RegExp]>([
     ['Postgres', postgres, /^Postgres answers SQLSTATE 23505, table decisions, constraint decisions_pkey$/],
-    ['Postgres, of a table', Object.assign(new DatabaseError('relation "decisions" does not exist', 10, 'error'), { code: '42P01', severity: 'ERROR', routine: 'parserOpenTable' }), /^relation "decisions" does not exist \(SQLSTATE 42P01\)$/],
-    ['a trigger that says what it likes', Object.assign(new DatabaseError('secret', 10, 'error'), { code: '42501', severity: 'ERROR', routine: 'exec_stmt_raise' }), /^Postgres answers SQLSTATE 42501$/],
+    [
+      'Postgres, of a table',
+      Object.assign(new DatabaseError('relation "decisions" does not exist', 10, 'error'), {
+        code: '42P01',
+        severity: 'ERROR',
+        routine: 'parserOpenTable',
+      }),
+      /^relation "decisions" does not exist \(SQLSTATE 42P01\)$/,
+    ],
+    [
+      'a trigger that says what it likes',
+      Object.assign(new DatabaseError('secret', 10, 'error'), {
+        code: '42501',
+        severity: 'ERROR',
+        routine: 'exec_stmt_raise',
+      }),
+      /^Postgres answers SQLSTATE 42501$/,
+    ],
     ['JSON.parse', thrownBy(() => JSON.parse('{"name": secret}')), /^SyntaxError/],
     ['BigInt', thrownBy(() => BigInt('secret')), /^SyntaxError/],
-    ['a missing function', thrownBy(() => (({ secret: 1 }) as any).secret()), /^TypeError at contracts\/error-text\.test\.ts:\d+$/],
-    ['Node, that shows what it got', thrownBy(() => Buffer.from(new (class secret {})() as never)), /^TypeError ERR_INVALID_ARG_TYPE/],
-    ['a stack that ran over', thrownBy(function recurse(): unknown { return [recurse()]; }), /^RangeError: Maximum call stack size exceeded/],
-    ['zod', thrownBy(() => z.object({ a: z.string({ error: ({ input }) => String(input) }) }).parse({ a: 5, secret: 1 })), /^ZodError/],
+    [
+      'a missing function',
+      thrownBy(() => (({ secret: 1 }) as any).secret()),
+      /^TypeError at contracts\/error-text\.test\.ts:\d+$/,
+    ],
+    [
+      'Node, that shows what it got',
+      thrownBy(() => Buffer.from(new (class secret {})() as never)),
+      /^TypeError ERR_INVALID_ARG_TYPE/,
+    ],
+    [
+      'a stack that ran over',
+      thrownBy(function recurse(): unknown {
+        return [recurse()];
+      }),
+      /^RangeError: Maximum call stack size exceeded/,
+    ],
+    [
+      'zod',
+      thrownBy(() => z.object({ a: z.string({ error: ({ input }) => String(input) }) }).parse({ a: 5, secret: 1 })),
+      /^ZodError/,
+    ],
     ['what is no error', 'secret', /^what was thrown is no error \(string\)$/],
-    ['several at once', new AggregateError([new Error('connect ECONNREFUSED ::1:1'), postgres], ''), /^connect ECONNREFUSED ::1:1; Postgres answers SQLSTATE 23505/],
-    ['fetch', new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED 127.0.0.1:1') }), /^TypeError: fetch failed.*; connect ECONNREFUSED 127\.0\.0\.1:1$/],
+    [
+      'several at once',
+      new AggregateError([new Error('connect ECONNREFUSED ::1:1'), postgres], ''),
+      /^connect ECONNREFUSED ::1:1; Postgres answers SQLSTATE 23505/,
+    ],
+    [
+      'fetch',
+      new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED 127.0.0.1:1') }),
+      /^TypeError: fetch failed.*; connect ECONNREFUSED 127\.0\.0\.1:1$/,
+    ],
     ['a server that is away', new Error('connect ECONNREFUSED 127.0.0.1:1'), /^connect ECONNREFUSED 127\.0\.0\.1:1$/],
   ])('of %s tells what it is, and quotes nothing', (_, thrown, text) => {
     expect(messageOf(thrown)).toMatch(text);
@@ -46,6 +94,16 @@ describe('the text of an error', () => {
 });
 
 test('a bug is no server that is away', () => {
-  expect([new TypeError('x'), new RangeError('x'), thrownBy(() => (undefined as any).x)].every(isProgrammingError)).toBe(true);
-  expect([new Error('x'), new TypeError('fetch failed'), postgres, 'x', Object.assign(new Error('x'), { code: 'ENOSPC' })].some(isProgrammingError)).toBe(false);
+  expect(
+    [new TypeError('x'), new RangeError('x'), thrownBy(() => (undefined as any).x)].every(isProgrammingError),
+  ).toBe(true);
+  expect(
+    [
+      new Error('x'),
+      new TypeError('fetch failed'),
+      postgres,
+      'x',
+      Object.assign(new Error('x'), { code: 'ENOSPC' }),
+    ].some(isProgrammingError),
+  ).toBe(false);
 });

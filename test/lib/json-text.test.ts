@@ -23,11 +23,20 @@ describe('jsonElements', () => {
 
   test('property: each element is written as it was, with any whitespace around it', () => {
     const space = fc.stringMatching(/^[ \t\r\n]{0,3}$/);
-    const element = fc.tuple(space, fc.oneof(fc.json(), fc.jsonValue().map((value) => JSON.stringify(value, undefined, 2))), space);
-    fc.assert(fc.property(space, fc.array(element), space, (before, parts, after) => {
-      const json = `${before}[${parts.map((part) => part.join('')).join(',')}]${after}`;
-      expect(elements(json)).toEqual(parts.map(([, text]) => text));
-    }));
+    const element = fc.tuple(
+      space,
+      fc.oneof(
+        fc.json(),
+        fc.jsonValue().map((value) => JSON.stringify(value, undefined, 2)),
+      ),
+      space,
+    );
+    fc.assert(
+      fc.property(space, fc.array(element), space, (before, parts, after) => {
+        const json = `${before}[${parts.map((part) => part.join('')).join(',')}]${after}`;
+        expect(elements(json)).toEqual(parts.map(([, text]) => text));
+      }),
+    );
   });
 
   test('takes time that is linear in the bytes', () => {
@@ -51,11 +60,17 @@ describe('jsonMember', () => {
   });
 
   test('property: finds what JSON.parse finds', () => {
-    fc.assert(fc.property(fc.dictionary(fc.oneof(fc.string(), fc.constant('data')), fc.jsonValue(), { noNullPrototype: true }), fc.constantFrom(undefined, 2), (value, indent) => {
-      const json = JSON.stringify(value, undefined, indent);
-      const found = jsonMember(Buffer.from(json), 'data');
-      const expected = (JSON.parse(json) as { data?: unknown }).data;
-      expect(found === undefined ? undefined : JSON.parse(found.toString())).toEqual(expected);
-    }));
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.oneof(fc.string(), fc.constant('data')), fc.jsonValue(), { noNullPrototype: true }),
+        fc.constantFrom(undefined, 2),
+        (value, indent) => {
+          const json = JSON.stringify(value, undefined, indent);
+          const found = jsonMember(Buffer.from(json), 'data');
+          const expected = (JSON.parse(json) as { data?: unknown }).data;
+          expect(found === undefined ? undefined : JSON.parse(found.toString())).toEqual(expected);
+        },
+      ),
+    );
   });
 });

@@ -3,7 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { withOwnSignal } from '../../lib/linked-signal.ts';
 
-const untilAborted = (signal: AbortSignal) => new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
 
 describe('a signal of its own', () => {
   test('is aborted with its parent, with the same reason, for all that is under way', async () => {
@@ -11,11 +12,17 @@ describe('a signal of its own', () => {
     const works = Array.from({ length: 20 }, () => withOwnSignal(parent.signal, untilAborted));
     parent.abort(new Error('the worker stops'));
     const results = await Promise.allSettled(works);
-    expect(results.map((result) => result.status === 'rejected' && (result.reason as Error).message)).toEqual(Array.from({ length: 20 }, () => 'the worker stops'));
+    expect(results.map((result) => result.status === 'rejected' && (result.reason as Error).message)).toEqual(
+      Array.from({ length: 20 }, () => 'the worker stops'),
+    );
   });
 
   test('is aborted from the beginning when its parent is', async () => {
-    expect(await withOwnSignal(AbortSignal.abort(new Error('over')), (signal) => Promise.resolve((signal.reason as Error).message))).toBe('over');
+    expect(
+      await withOwnSignal(AbortSignal.abort(new Error('over')), (signal) =>
+        Promise.resolve((signal.reason as Error).message),
+      ),
+    ).toBe('over');
   });
 
   test('is aborted after its time, and its parent is not', async () => {
@@ -39,7 +46,8 @@ describe('a signal of its own', () => {
     process.on('warning', onWarning);
     try {
       // As Temporal's client does for each call: it hangs a listener on the signal and leaves it there.
-      for (let i = 0; i < 50; i++) await withOwnSignal(parent, (signal) => Promise.resolve(signal.addEventListener('abort', () => {})));
+      for (let i = 0; i < 50; i++)
+        await withOwnSignal(parent, (signal) => Promise.resolve(signal.addEventListener('abort', () => {})));
       await Promise.all(Array.from({ length: 50 }, () => withOwnSignal(parent, () => setImmediate())));
       expect(getEventListeners(parent, 'abort')).toHaveLength(1);
       // Warnings are told in a later turn.

@@ -4,7 +4,13 @@ import { HeadraceError } from '../../contracts/failures.ts';
 import { createLogger } from '../../lib/log.ts';
 import { testGateway } from '../gateway/rig.ts';
 
-const refused = () => Object.assign(new DatabaseError('invalid input: secret', 10, 'error'), { code: '22P02', severity: 'ERROR', detail: 'Failing row contains (secret)', where: 'COPY decisions: secret' });
+const refused = () =>
+  Object.assign(new DatabaseError('invalid input: secret', 10, 'error'), {
+    code: '22P02',
+    severity: 'ERROR',
+    detail: 'Failing row contains (secret)',
+    where: 'COPY decisions: secret',
+  });
 
 function captured() {
   const lines: string[] = [];
@@ -19,7 +25,16 @@ test('a line says class, code and place of an error and its causes, and no value
   log.error(refused());
   log.error({ err: refused() });
   const [first, second] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  expect(first).toMatchObject({ msg: 'told', err: { type: 'HeadraceError', message: 'SINK_UNAVAILABLE: away', code: 'SINK_UNAVAILABLE', stack: expect.stringContaining('log.test.ts') as string, cause: { code: '22P02', message: 'Postgres answers SQLSTATE 22P02' } } });
+  expect(first).toMatchObject({
+    msg: 'told',
+    err: {
+      type: 'HeadraceError',
+      message: 'SINK_UNAVAILABLE: away',
+      code: 'SINK_UNAVAILABLE',
+      stack: expect.stringContaining('log.test.ts') as string,
+      cause: { code: '22P02', message: 'Postgres answers SQLSTATE 22P02' },
+    },
+  });
   expect(second).toMatchObject({ error: { code: '22P02' } });
   expect(lines).toHaveLength(4);
   expect(lines.join()).not.toContain('secret');

@@ -19,7 +19,10 @@ describe('making a folder', () => {
   it('says what is in the way', () => {
     const file = join(temporaryFolder(), 'file');
     writeFileSync(file, '');
-    for (const path of [file, join(file, 'a', 'b')]) expect(() => makeFolder(path)).toThrow(expect.objectContaining({ code: 'ENOTDIR', message: `${file} is no folder` }));
+    for (const path of [file, join(file, 'a', 'b')])
+      expect(() => makeFolder(path)).toThrow(
+        expect.objectContaining({ code: 'ENOTDIR', message: `${file} is no folder` }),
+      );
   });
 
   it.runIf(platform() === 'linux')('ends where no folder can be made', () => {

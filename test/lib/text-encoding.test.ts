@@ -34,13 +34,38 @@ describe('toUtf8', () => {
 
   test.each<[string, Buffer, string | undefined, string]>([
     ['bytes that are not UTF-8', Buffer.from('{"name":"Zo\xeb"}', 'latin1'), undefined, 'the text is not UTF-8'],
-    ['bytes that are not UTF-8, named ASCII', Buffer.from('{"name":"Zo\xeb"}', 'latin1'), 'us-ascii', 'the text is not UTF-8'],
+    [
+      'bytes that are not UTF-8, named ASCII',
+      Buffer.from('{"name":"Zo\xeb"}', 'latin1'),
+      'us-ascii',
+      'the text is not UTF-8',
+    ],
     ['half a surrogate pair', Buffer.from('{"a":"\ud83d"}', 'utf16le'), undefined, 'the text is not UTF-16LE'],
     ['half a character', Buffer.from(json, 'utf16le').subarray(0, 7), undefined, 'the text is not UTF-16LE'],
-    ['UTF-32', Buffer.from([0xff, 0xfe, 0, 0, 0x7b, 0, 0, 0]), undefined, 'the text is in the charset UTF-32, which is not taken; send UTF-8'],
-    ['UTF-32 without a mark', Buffer.from([0, 0, 0, 0x7b]), undefined, 'the text is in the charset UTF-32, which is not taken; send UTF-8'],
-    ['an unknown charset', Buffer.from(json), 'klingon', 'the text is in the charset klingon, which is not taken; send UTF-8'],
-    ['a charset that Node decodes wrongly', Buffer.from(json), 'windows-1252', 'the text is in the charset windows-1252, which is not taken; send UTF-8'],
+    [
+      'UTF-32',
+      Buffer.from([0xff, 0xfe, 0, 0, 0x7b, 0, 0, 0]),
+      undefined,
+      'the text is in the charset UTF-32, which is not taken; send UTF-8',
+    ],
+    [
+      'UTF-32 without a mark',
+      Buffer.from([0, 0, 0, 0x7b]),
+      undefined,
+      'the text is in the charset UTF-32, which is not taken; send UTF-8',
+    ],
+    [
+      'an unknown charset',
+      Buffer.from(json),
+      'klingon',
+      'the text is in the charset klingon, which is not taken; send UTF-8',
+    ],
+    [
+      'a charset that Node decodes wrongly',
+      Buffer.from(json),
+      'windows-1252',
+      'the text is in the charset windows-1252, which is not taken; send UTF-8',
+    ],
     ['UTF-7', Buffer.from(json), 'utf-7', 'the text is in the charset utf-7, which is not taken; send UTF-8'],
   ])('refuses %s by name', (_, bytes, charset, message) => {
     expect(() => toUtf8(bytes, charset)).toThrow(new TextEncodingError(message));

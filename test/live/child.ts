@@ -18,7 +18,11 @@ export class Child {
     env: Record<string, string>,
     { cwd, onLine }: { cwd?: string; onLine?: (line: string) => void } = {},
   ) {
-    this.#process = spawn(process.execPath, ['--import', 'tsx', main], { cwd, env: { ...baseEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = spawn(process.execPath, ['--import', 'tsx', main], {
+      cwd,
+      env: { ...baseEnv(), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.exited = new Promise((resolve) => this.#process.once('exit', (code, signal) => resolve({ code, signal })));
     createInterface({ input: this.#process.stderr! }).on('line', (line) => {
       onLine?.(line);
@@ -26,7 +30,10 @@ export class Child {
       if (this.#lastLines.length > stderrLinesMax) this.#lastLines.shift();
     });
     this.ready = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${name} was not ready within ${readyTimeoutMs} ms\n${this.log()}`)), readyTimeoutMs);
+      const timer = setTimeout(
+        () => reject(new Error(`${name} was not ready within ${readyTimeoutMs} ms\n${this.log()}`)),
+        readyTimeoutMs,
+      );
       createInterface({ input: this.#process.stdout! }).on('line', (line) => {
         onLine?.(line);
         // Libraries may print lines of their own.

@@ -20,22 +20,33 @@ export type TopicRecord = KafkaRecord & { texts: Record<string, string> };
 
 /** Reads a whole topic up to its present end, with a group of its own. */
 export async function readTopic(system: Observed, topic: string): Promise<Map<number, TopicRecord[]>> {
-  const ends = new Map((await system.admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, Number(high)]));
+  const ends = new Map(
+    (await system.admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, Number(high)]),
+  );
   const records = new Map([...ends.keys()].map((partition) => [partition, [] as TopicRecord[]]));
   installFetchDecoding();
-  const consumer = system.kafka.consumer({ groupId: `reader-${Math.random().toString(36).slice(2)}`, sessionTimeout: 10_000, maxWaitTimeInMs: 50 });
+  const consumer = system.kafka.consumer({
+    groupId: `reader-${Math.random().toString(36).slice(2)}`,
+    sessionTimeout: 10_000,
+    maxWaitTimeInMs: 50,
+  });
   await consumer.connect();
   try {
     await consumer.subscribe({ topic, fromBeginning: true });
     await consumer.run({
       eachMessage: ({ partition, message }) => {
         const record = toRecord(message);
-        const texts = [...headersIn(record.headers)].map(([name, value]): [string, string] => [Buffer.from(name).toString(), Buffer.from(value ?? []).toString()]);
+        const texts = [...headersIn(record.headers)].map(([name, value]): [string, string] => [
+          Buffer.from(name).toString(),
+          Buffer.from(value ?? []).toString(),
+        ]);
         records.get(partition)!.push({ ...record, texts: Object.fromEntries(texts) });
         return Promise.resolve();
       },
     });
-    await until(`topic ${topic} is read`, () => [...ends].every(([partition, end]) => end === 0 || (records.get(partition)!.at(-1)?.offset ?? -1) >= end - 1));
+    await until(`topic ${topic} is read`, () =>
+      [...ends].every(([partition, end]) => end === 0 || (records.get(partition)!.at(-1)?.offset ?? -1) >= end - 1),
+    );
   } finally {
     await consumer.disconnect();
   }
@@ -44,7 +55,17 @@ export async function readTopic(system: Observed, topic: string): Promise<Map<nu
 
 /** The dashboard's rows. */
 export async function dashboardRows(system: Observed): Promise<Found[]> {
-  const { rows } = await system.pool.query<{ event_key: string; event_id: string; entities: { account: string }; features: number[]; prediction: { y: number }; model_version: string; outcome: string; late: boolean; degraded: boolean }>('select * from decisions');
+  const { rows } = await system.pool.query<{
+    event_key: string;
+    event_id: string;
+    entities: { account: string };
+    features: number[];
+    prediction: { y: number };
+    model_version: string;
+    outcome: string;
+    late: boolean;
+    degraded: boolean;
+  }>('select * from decisions');
   return rows.map((row) => ({
     eventKey: row.event_key,
     eventId: row.event_id,
@@ -59,17 +80,38 @@ export async function dashboardRows(system: Observed): Promise<Found[]> {
 }
 
 /** The decisions topic, without the repeats that at-least-once allows, and what is wrong with those: a repeat says the same. */
-export async function decisionMessages(system: Observed): Promise<{ found: Found[]; repeats: number; disagreeing: string[] }> {
+export async function decisionMessages(
+  system: Observed,
+): Promise<{ found: Found[]; repeats: number; disagreeing: string[] }> {
   const byKey = new Map<string, Found>();
   const disagreeing: string[] = [];
   let total = 0;
   for (const records of (await readTopic(system, `${system.name}.decisions`)).values()) {
     for (const { value, texts } of records) {
-      const message = JSON.parse(Buffer.from(value!).toString()) as { eventKey: string; eventId: string; entities: { account: string }; prediction: { y: number }; model: { version: string }; outcome: string; late: boolean; degraded: boolean };
+      const message = JSON.parse(Buffer.from(value!).toString()) as {
+        eventKey: string;
+        eventId: string;
+        entities: { account: string };
+        prediction: { y: number };
+        model: { version: string };
+        outcome: string;
+        late: boolean;
+        degraded: boolean;
+      };
       total++;
-      const found = { eventKey: message.eventKey, eventId: message.eventId, account: message.entities.account, y: message.prediction.y, version: message.model.version, outcome: message.outcome, late: message.late, degraded: message.degraded };
+      const found = {
+        eventKey: message.eventKey,
+        eventId: message.eventId,
+        account: message.entities.account,
+        y: message.prediction.y,
+        version: message.model.version,
+        outcome: message.outcome,
+        late: message.late,
+        degraded: message.degraded,
+      };
       const before = byKey.get(texts[eventKeyHeader]!);
-      if (before && !isDeepStrictEqual(before, found)) disagreeing.push(`${found.eventKey}: repeated as ${JSON.stringify(found)}, and was ${JSON.stringify(before)}`);
+      if (before && !isDeepStrictEqual(before, found))
+        disagreeing.push(`${found.eventKey}: repeated as ${JSON.stringify(found)}, and was ${JSON.stringify(before)}`);
       byKey.set(texts[eventKeyHeader]!, found);
     }
   }
@@ -81,10 +123,18 @@ export type FoundReview = Pick<Found, 'eventKey' | 'eventId' | 'account' | 'outc
 
 /** The reviews, opened or waiting. */
 export async function reviews(system: Observed): Promise<FoundReview[]> {
-  const { rows } = await system.pool.query<{ event_key: string; event_id: string; entities: { account: string }; outcome: string }>(
-    'select event_key, event_id, entities, outcome from reviews where pipeline = $1', [system.name],
-  );
-  return rows.map((row) => ({ eventKey: row.event_key, eventId: row.event_id, account: row.entities.account, outcome: row.outcome }));
+  const { rows } = await system.pool.query<{
+    event_key: string;
+    event_id: string;
+    entities: { account: string };
+    outcome: string;
+  }>('select event_key, event_id, entities, outcome from reviews where pipeline = $1', [system.name]);
+  return rows.map((row) => ({
+    eventKey: row.event_key,
+    eventId: row.event_id,
+    account: row.entities.account,
+    outcome: row.outcome,
+  }));
 }
 
 /** Event keys that have a review. */
@@ -96,7 +146,8 @@ export async function reviewedKeys(system: Observed): Promise<string[]> {
 export async function deadLetters(system: Observed): Promise<Map<string, string[]>> {
   const byKey = new Map<string, string[]>();
   for (const records of (await readTopic(system, `${system.name}.dead-letters`)).values()) {
-    for (const { texts } of records) byKey.set(texts[eventKeyHeader]!, [...(byKey.get(texts[eventKeyHeader]!) ?? []), texts['headrace-code']!]);
+    for (const { texts } of records)
+      byKey.set(texts[eventKeyHeader]!, [...(byKey.get(texts[eventKeyHeader]!) ?? []), texts['headrace-code']!]);
   }
   return byKey;
 }
@@ -121,7 +172,8 @@ const listLateMs = 1_500;
 
 /** How many batches are not finished. Answers none only when none came up meanwhile. */
 export async function openBatches(system: Observed): Promise<number> {
-  const look = async () => (await system.temporal.workflow.count("WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'")).count;
+  const look = async () =>
+    (await system.temporal.workflow.count("WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'")).count;
   const open = await look();
   if (open > 0) return open;
   await delay(listLateMs);
@@ -134,7 +186,11 @@ export async function lakeRows(system: Observed, count: number, timeoutMs = 150_
 }
 
 /** The same, with all columns as they are. */
-export async function lakeTable(system: Observed, count: number, timeoutMs = 150_000): Promise<Record<string, unknown>[]> {
+export async function lakeTable(
+  system: Observed,
+  count: number,
+  timeoutMs = 150_000,
+): Promise<Record<string, unknown>[]> {
   const files = join(system.dataDir, 'lake', `pipeline=${system.name}`, '**', '*.parquet');
   const schedule = system.temporal.schedule.getHandle('roll-up-lake:test:headrace-test');
   const connection = await (await DuckDBInstance.create(':memory:')).connect();
@@ -146,7 +202,10 @@ export async function lakeTable(system: Observed, count: number, timeoutMs = 150
         await schedule.trigger();
         const rows = await connection
           .runAndReadAll(`select * from read_parquet('${files}', hive_partitioning = true, union_by_name = true)`)
-          .then((result) => result.getRowObjectsJS() as Record<string, unknown>[], () => []);
+          .then(
+            (result) => result.getRowObjectsJS() as Record<string, unknown>[],
+            () => [],
+          );
         return rows.length >= count && rows;
       },
       { everyMs: 2_000, timeoutMs, detail: () => system.logs() },

@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { batchRanges, dashboardRows, deadLetters, decisionMessages, lakeRows, openBatches, readTopic, reviewedKeys } from './collect.ts';
+import {
+  batchRanges,
+  dashboardRows,
+  deadLetters,
+  decisionMessages,
+  lakeRows,
+  openBatches,
+  readTopic,
+  reviewedKeys,
+} from './collect.ts';
 import { chainProblems, differences, recompute } from './oracle.ts';
 import type { Payment } from './payments.ts';
 import { System } from './system.ts';
@@ -31,8 +40,14 @@ async function produce(from: number, to: number): Promise<void> {
 }
 
 async function untilDelivered(count: number): Promise<void> {
-  await until(`${count} decisions`, async () => (await system.countDecisions()) >= count, { timeoutMs: 120_000, detail: () => system.logs() });
-  await until('all deliveries', async () => (await openBatches(system)) === 0, { timeoutMs: 60_000, detail: () => system.logs() });
+  await until(`${count} decisions`, async () => (await system.countDecisions()) >= count, {
+    timeoutMs: 120_000,
+    detail: () => system.logs(),
+  });
+  await until('all deliveries', async () => (await openBatches(system)) === 0, {
+    timeoutMs: 60_000,
+    detail: () => system.logs(),
+  });
 }
 
 /** Compares every sink with what the records alone say, and checks the chain. */
@@ -51,7 +66,9 @@ async function checkEverything(): Promise<void> {
 
   const versions = new Map(dashboard.map(({ eventKey, version, outcome }) => [eventKey, `${version} ${outcome}`]));
   for (const sink of [decisions.found, lake]) {
-    expect(sink.filter(({ eventKey, version, outcome }) => versions.get(eventKey) !== `${version} ${outcome}`)).toEqual([]);
+    expect(sink.filter(({ eventKey, version, outcome }) => versions.get(eventKey) !== `${version} ${outcome}`)).toEqual(
+      [],
+    );
   }
 
   for (const [partition, ranges] of await batchRanges(system)) {
@@ -59,7 +76,9 @@ async function checkEverything(): Promise<void> {
     const end = Math.max(...ranges.map((range) => range.end));
     expect(end).toBe(records.get(partition)!.at(-1)!.offset + 1);
     expect(Math.min(...ranges.map((range) => range.position))).toBe(0);
-    const committed = (await system.admin.fetchOffsets({ groupId: `headrace.test.${system.name}`, topics: [system.topic] }))[0]!.partitions.find((each) => each.partition === partition)!;
+    const committed = (
+      await system.admin.fetchOffsets({ groupId: `headrace.test.${system.name}`, topics: [system.topic] })
+    )[0]!.partitions.find((each) => each.partition === partition)!;
     expect(Number(committed.offset)).toBeLessThanOrEqual(end);
   }
 }
@@ -75,7 +94,9 @@ describe('exactly once', () => {
   test('bridge and worker are killed over and over, and every event has its effects once', async () => {
     const producing = produce(0, 12_000);
     for (let round = 1; round <= 3; round++) {
-      await until(`round ${round}`, async () => (await system.countDecisions()) >= round * 500, { detail: () => system.logs() });
+      await until(`round ${round}`, async () => (await system.countDecisions()) >= round * 500, {
+        detail: () => system.logs(),
+      });
       await Promise.all([system.bridge.kill(), system.worker.kill()]);
       system.startWorker();
       system.startBridge();

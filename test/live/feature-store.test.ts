@@ -15,10 +15,21 @@ afterEach(() => system.stop());
 async function decideAll(from: number, to: number): Promise<void> {
   const messages = Array.from({ length: to - from }, (_, k) => {
     const i = from + k;
-    return { key: `a${i % 23}`, value: JSON.stringify({ id: `e${i}`, account: `a${i % 23}`, amount: i % 100, at: Date.UTC(2026, 0, 1) + i * 1_000 }) };
+    return {
+      key: `a${i % 23}`,
+      value: JSON.stringify({
+        id: `e${i}`,
+        account: `a${i % 23}`,
+        amount: i % 100,
+        at: Date.UTC(2026, 0, 1) + i * 1_000,
+      }),
+    };
   });
   await system.producer.send({ topic: system.topic, acks: -1, messages });
-  await until(`${to} decisions`, async () => (await system.countDecisions()) >= to, { timeoutMs: 90_000, detail: () => system.logs() });
+  await until(`${to} decisions`, async () => (await system.countDecisions()) >= to, {
+    timeoutMs: 90_000,
+    detail: () => system.logs(),
+  });
   await until('all deliveries', async () => (await openBatches(system)) === 0, { detail: () => system.logs() });
 }
 

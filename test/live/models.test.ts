@@ -24,7 +24,10 @@ async function startModels(port: number): Promise<ModelServer> {
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'headrace-models-'));
   repository = join(folder, 'repository');
-  cpSync(join(linearModels, 'linear'), join(repository, 'linear'), { recursive: true, filter: (path) => !path.endsWith('/2') });
+  cpSync(join(linearModels, 'linear'), join(repository, 'linear'), {
+    recursive: true,
+    filter: (path) => !path.endsWith('/2'),
+  });
   models = await startModels(await freePort());
   system = await System.start({ tritonUrl: models.address });
 });
@@ -38,14 +41,23 @@ afterEach(async () => {
 async function produce(from: number, to: number): Promise<void> {
   const messages = Array.from({ length: to - from }, (_, k) => {
     const i = from + k;
-    return { key: `a${i % 17}`, value: JSON.stringify({ id: `e${i}`, account: `a${i % 17}`, amount: i % 100, at: Date.UTC(2026, 0, 1) + i }) };
+    return {
+      key: `a${i % 17}`,
+      value: JSON.stringify({ id: `e${i}`, account: `a${i % 17}`, amount: i % 100, at: Date.UTC(2026, 0, 1) + i }),
+    };
   });
   await system.producer.send({ topic: system.topic, acks: -1, messages });
 }
 
 async function untilAllDelivered(count: number): Promise<void> {
-  await until(`${count} decisions`, async () => (await system.countDecisions()) >= count, { timeoutMs: 90_000, detail: () => system.logs() });
-  await until('all deliveries', async () => (await openBatches(system)) === 0, { timeoutMs: 60_000, detail: () => system.logs() });
+  await until(`${count} decisions`, async () => (await system.countDecisions()) >= count, {
+    timeoutMs: 90_000,
+    detail: () => system.logs(),
+  });
+  await until('all deliveries', async () => (await openBatches(system)) === 0, {
+    timeoutMs: 60_000,
+    detail: () => system.logs(),
+  });
 }
 
 describe('models', () => {
@@ -61,10 +73,14 @@ describe('models', () => {
     };
     await blocker.query('begin; lock table decisions in access exclusive mode');
     await produce(200, 400);
-    await until('scored by version 1', async () => {
-      // Distinct ones: the topic may hold repeats.
-      return (await decisionMessages(system)).found.length >= 400;
-    }, { detail: () => system.logs() });
+    await until(
+      'scored by version 1',
+      async () => {
+        // Distinct ones: the topic may hold repeats.
+        return (await decisionMessages(system)).found.length >= 400;
+      },
+      { detail: () => system.logs() },
+    );
     await system.worker.kill();
 
     cpSync(join(linearModels, 'linear', '2'), join(repository, 'linear', '2'), { recursive: true });
@@ -116,9 +132,13 @@ describe('models', () => {
     await sleep(20_000);
     expect(await system.countDecisions()).toBe(200);
     let waiting = 0;
-    for await (const { workflowId } of system.temporal.workflow.list({ query: `WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'` })) {
+    for await (const { workflowId } of system.temporal.workflow.list({
+      query: `WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'`,
+    })) {
       // The sandbox is the lean one: see worker/lean-sandbox.ts.
-      await expect(system.temporal.workflow.getHandle(workflowId).query('__stack_trace')).rejects.toThrow('stack traces are not enabled');
+      await expect(system.temporal.workflow.getHandle(workflowId).query('__stack_trace')).rejects.toThrow(
+        'stack traces are not enabled',
+      );
       waiting++;
     }
     expect(waiting).toBeGreaterThan(0);

@@ -22,7 +22,12 @@ const bias: Record<string, number> = { '1': 0.5, '2': 100.5 };
  * Recomputes every event from the records alone, in the plainest way: for each one, all earlier events of its account are looked
  * at again. Records that are no payment are left out.
  */
-export function recompute(pipeline: string, topic: string, partitions: ReadonlyMap<number, readonly KafkaRecord[]>, epoch = 0): Map<string, Expected> {
+export function recompute(
+  pipeline: string,
+  topic: string,
+  partitions: ReadonlyMap<number, readonly KafkaRecord[]>,
+  epoch = 0,
+): Map<string, Expected> {
   const expected = new Map<string, Expected>();
   for (const [partition, records] of partitions) {
     const seen = new Map<string, Payment[]>();
@@ -30,16 +35,30 @@ export function recompute(pipeline: string, topic: string, partitions: ReadonlyM
       const payment = paymentOf(record.value);
       return payment ? [{ record, payment }] : [];
     });
-    const times = watermarks(payments.map(({ payment }) => payment.at), allowedLatenessMs);
+    const times = watermarks(
+      payments.map(({ payment }) => payment.at),
+      allowedLatenessMs,
+    );
     for (const [i, { record, payment }] of payments.entries()) {
       const { late } = times[i]!;
       const ofAccount = seen.get(payment.account) ?? [];
       seen.set(payment.account, ofAccount);
       if (!late) ofAccount.push(payment);
       const window = ofAccount.filter(({ at }) => at > payment.at - windowMs && at <= payment.at);
-      const features: Expected['features'] = [Math.fround(payment.amount), window.length, Math.fround(window.reduce((sum, { amount }) => sum + amount, 0))];
+      const features: Expected['features'] = [
+        Math.fround(payment.amount),
+        window.length,
+        Math.fround(window.reduce((sum, { amount }) => sum + amount, 0)),
+      ];
       const key = eventKey({ deployment: 'test', pipeline, epoch, topic, partition }, record.offset);
-      expected.set(key, { eventKey: key, eventId: payment.id, account: payment.account, features, weighted: features[0] + 2 * features[1] + 4 * features[2], late });
+      expected.set(key, {
+        eventKey: key,
+        eventId: payment.id,
+        account: payment.account,
+        features,
+        weighted: features[0] + 2 * features[1] + 4 * features[2],
+        late,
+      });
     }
   }
   return expected;
@@ -78,14 +97,16 @@ function rowProblems(want: Expected, row: Found): string[] {
   const problems: string[] = [];
   const y = Math.fround(want.weighted + (bias[row.version] ?? NaN));
   // The model adds up in float32, so its last digits may differ from ours.
-  if (!(Math.abs(row.y - y) <= Math.abs(y) * 1e-5)) problems.push(`y is ${row.y}, recomputed ${y} for version ${row.version}`);
+  if (!(Math.abs(row.y - y) <= Math.abs(y) * 1e-5))
+    problems.push(`y is ${row.y}, recomputed ${y} for version ${row.version}`);
   if (row.eventId !== want.eventId) problems.push(`event id is ${row.eventId}, expected ${want.eventId}`);
   if (row.account !== want.account) problems.push(`account is ${row.account}, expected ${want.account}`);
   if (row.outcome !== decide(row.y).outcome) problems.push(`outcome is ${row.outcome} for y = ${row.y}`);
   if (row.late !== undefined && row.late !== want.late) problems.push(`is ${row.late ? '' : 'not '}marked late`);
   if (row.degraded) problems.push('is marked degraded');
   // Postgres writes a float32 with as few digits as tell it from its neighbours.
-  if (row.features && row.features.some((value, i) => Math.fround(value) !== want.features[i])) problems.push(`features are ${row.features.join(', ')}, recomputed ${want.features.join(', ')}`);
+  if (row.features && row.features.some((value, i) => Math.fround(value) !== want.features[i]))
+    problems.push(`features are ${row.features.join(', ')}, recomputed ${want.features.join(', ')}`);
   return problems;
 }
 
@@ -101,7 +122,9 @@ export function chainProblems(ranges: readonly Range[]): string[] {
   return sorted.flatMap(({ position }, i) => {
     const previous = sorted[i - 1];
     if (!previous || previous.end === position) return [];
-    return [`${previous.end < position ? 'hole' : 'overlap'} between ${previous.position}-${previous.end} and ${position}`];
+    return [
+      `${previous.end < position ? 'hole' : 'overlap'} between ${previous.position}-${previous.end} and ${position}`,
+    ];
   });
 }
 
@@ -110,7 +133,12 @@ export function paymentOf(value: Uint8Array | null): Payment | undefined {
   if (!value) return undefined;
   try {
     const { id, account, amount, at } = JSON.parse(Buffer.from(value).toString('utf8')) as Payment;
-    const valid = typeof id === 'string' && typeof account === 'string' && Number.isFinite(amount) && Number.isFinite(at) && at >= 0;
+    const valid =
+      typeof id === 'string' &&
+      typeof account === 'string' &&
+      Number.isFinite(amount) &&
+      Number.isFinite(at) &&
+      at >= 0;
     return valid ? { id, account, amount, at } : undefined;
   } catch {
     return undefined;

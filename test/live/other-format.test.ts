@@ -26,7 +26,11 @@ export default ${mended ? '{ ...pipeline, event: z.preprocess((value) => (value 
 `;
 
 beforeAll(async () => {
-  system = await System.start({ partitions: 2, pipelineSource: source, env: { HEADRACE_REFUSED_IN_A_ROW_MAX: String(max), HEADRACE_SWEEP_SECONDS: '86400' } });
+  system = await System.start({
+    partitions: 2,
+    pipelineSource: source,
+    env: { HEADRACE_REFUSED_IN_A_ROW_MAX: String(max), HEADRACE_SWEEP_SECONDS: '86400' },
+  });
 });
 afterAll(() => system?.stop());
 afterEach(() => {
@@ -40,12 +44,21 @@ const payment = (partition = 0) => {
   return { id: `e${i}`, account: `canary-${partition}-${i % 7}`, amount: i % 100, at: startMs + i * 500 };
 };
 async function send(partition: number, values: (string | Buffer)[]): Promise<number> {
-  const [sent] = await system.producer.send({ topic: system.topic, acks: -1, messages: values.map((value) => ({ partition, key: 'k', value, headers: { traced: 'yes' } })) });
+  const [sent] = await system.producer.send({
+    topic: system.topic,
+    acks: -1,
+    messages: values.map((value) => ({ partition, key: 'k', value, headers: { traced: 'yes' } })),
+  });
   return Number(sent!.baseOffset);
 }
-const good = (count: number, partition?: number) => Array.from({ length: count }, () => JSON.stringify(payment(partition)));
-const debezium = (count: number) => Array.from({ length: count }, () => JSON.stringify({ before: null, after: payment(), source: { db: 'shop' }, op: 'c', ts_ms: 1 }));
-const framed = (count: number) => good(count).map((value) => Buffer.concat([Buffer.from([0, 0, 0, 0, 7]), Buffer.from(value)]));
+const good = (count: number, partition?: number) =>
+  Array.from({ length: count }, () => JSON.stringify(payment(partition)));
+const debezium = (count: number) =>
+  Array.from({ length: count }, () =>
+    JSON.stringify({ before: null, after: payment(), source: { db: 'shop' }, op: 'c', ts_ms: 1 }),
+  );
+const framed = (count: number) =>
+  good(count).map((value) => Buffer.concat([Buffer.from([0, 0, 0, 0, 7]), Buffer.from(value)]));
 
 function resume(...args: string[]) {
   for (const [name, value] of Object.entries(system.env)) vi.stubEnv(name, value);
@@ -58,22 +71,43 @@ async function resumed(...args: string[]): Promise<string> {
 }
 
 /** What the pending step of the batch that waits says. */
-const halt = () => until('a batch waits', async () => {
-  for await (const { workflowId } of system.temporal.workflow.list({ query: `WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'` })) {
-    const { raw } = await system.temporal.workflow.getHandle(workflowId).describe();
-    const failure = raw.pendingActivities?.find(({ lastFailure }) => lastFailure?.applicationFailureInfo?.type === 'REFUSED_IN_A_ROW')?.lastFailure;
-    if (failure) return failure.message;
-  }
-  return undefined;
-}, { detail });
-const decided = (count: number) => until(`${count} decisions`, async () => (await system.countDecisions()) >= count && (await openBatches(system)) === 0, { detail });
-const lettered = (count: number) => until(`${count} dead letters`, async () => {
-  const letters = await deadLetters(system);
-  return letters.size >= count && letters;
-}, { detail });
+const halt = () =>
+  until(
+    'a batch waits',
+    async () => {
+      for await (const { workflowId } of system.temporal.workflow.list({
+        query: `WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'`,
+      })) {
+        const { raw } = await system.temporal.workflow.getHandle(workflowId).describe();
+        const failure = raw.pendingActivities?.find(
+          ({ lastFailure }) => lastFailure?.applicationFailureInfo?.type === 'REFUSED_IN_A_ROW',
+        )?.lastFailure;
+        if (failure) return failure.message;
+      }
+      return undefined;
+    },
+    { detail },
+  );
+const decided = (count: number) =>
+  until(
+    `${count} decisions`,
+    async () => (await system.countDecisions()) >= count && (await openBatches(system)) === 0,
+    { detail },
+  );
+const lettered = (count: number) =>
+  until(
+    `${count} dead letters`,
+    async () => {
+      const letters = await deadLetters(system);
+      return letters.size >= count && letters;
+    },
+    { detail },
+  );
 async function metric(pattern: RegExp): Promise<string | undefined> {
   const { metrics } = (await system.worker.ready) as { metrics: string };
-  return pattern.exec(await (await fetch(`${metrics.startsWith('http') ? metrics : `http://${metrics}`}/metrics`)).text())?.[1];
+  return pattern.exec(
+    await (await fetch(`${metrics.startsWith('http') ? metrics : `http://${metrics}`}/metrics`)).text(),
+  )?.[1];
 }
 
 describe('a topic of another format', () => {
@@ -83,8 +117,14 @@ describe('a topic of another format', () => {
     await decided(40);
     for (let i = 0; i < 8; i++) await send(0, framed(100));
     const message = await halt();
-    expect(message).toMatch(/^REFUSED_IN_A_ROW: 50 records in a row are NOT_JSON \(the value is no JSON text\); at offset \d+ of \S+-0 is .* in Confluent's wire format \(magic byte 0, schema id 7\)/);
-    expect(await metric(new RegExp(`^headrace_halted\\{pipeline="${system.name}",partition="0",code="NOT_JSON"\\} (\\d+)$`, 'm'))).toBe('1');
+    expect(message).toMatch(
+      /^REFUSED_IN_A_ROW: 50 records in a row are NOT_JSON \(the value is no JSON text\); at offset \d+ of \S+-0 is .* in Confluent's wire format \(magic byte 0, schema id 7\)/,
+    );
+    expect(
+      await metric(
+        new RegExp(`^headrace_halted\\{pipeline="${system.name}",partition="0",code="NOT_JSON"\\} (\\d+)$`, 'm'),
+      ),
+    ).toBe('1');
     await send(1, good(10, 1));
     await until('the other partition goes on', async () => (await system.countDecisions()) >= 50, { detail });
     expect((await deadLetters(system)).size).toBeLessThan(max);
@@ -119,7 +159,10 @@ describe('a topic of another format', () => {
     const { error: unmended } = await resume('--from', String(first), '--partition', '0');
     expect(unmended?.message).toContain('the pipeline refuses all of it as before');
 
-    writeFileSync(join(system.dataDir, 'pipelines', 'payments', 'index.ts'), source({ name: system.name, topic: system.topic, partitions: 2 }, true));
+    writeFileSync(
+      join(system.dataDir, 'pipelines', 'payments', 'index.ts'),
+      source({ name: system.name, topic: system.topic, partitions: 2 }, true),
+    );
     await system.worker.stop();
     system.startWorker();
     await decided(before + 300);
@@ -130,18 +173,27 @@ describe('a topic of another format', () => {
 
     const records = await readTopic(system, system.topic);
     const copies = records.get(0)!.filter(({ texts }) => texts[readAgainHeader]);
-    expect(copies.map(({ texts, key }) => [texts[readAgainHeader], texts['traced'], String(key)])).toEqual(Array.from({ length: 30 }, (_, i) => [`test:${system.name}:0:${system.topic}:0:${first + i}`, 'yes', 'k']));
+    expect(copies.map(({ texts, key }) => [texts[readAgainHeader], texts['traced'], String(key)])).toEqual(
+      Array.from({ length: 30 }, (_, i) => [`test:${system.name}:0:${system.topic}:0:${first + i}`, 'yes', 'k']),
+    );
     // Every event has one decision, as if all records had always been plain ones.
     const letters = await deadLetters(system);
     for (const [partition, list] of records) {
-      records.set(partition, list.filter(({ offset }) => !letters.has(`test:${system.name}:0:${system.topic}:${partition}:${offset}`)).map((record) => ({ ...record, value: unwrapped(record.value!) })));
+      records.set(
+        partition,
+        list
+          .filter(({ offset }) => !letters.has(`test:${system.name}:0:${system.topic}:${partition}:${offset}`))
+          .map((record) => ({ ...record, value: unwrapped(record.value!) })),
+      );
     }
     expect(differences(recompute(system.name, system.topic, records), await dashboardRows(system))).toEqual([]);
   }, 120_000);
 
   test('is nothing that a command may guess', async () => {
     expect((await resume()).error?.message).toContain('so there is nothing to resume');
-    expect((await resume('--from', '999999')).error?.message).toContain('offset 999999 is not decided yet (partition 0 is decided up to offset');
+    expect((await resume('--from', '999999')).error?.message).toContain(
+      'offset 999999 is not decided yet (partition 0 is decided up to offset',
+    );
     expect((await resume('--from', '0', '--partition', '7')).error?.message).toContain('the topic has no partition 7');
   });
 });
@@ -154,9 +206,13 @@ describe('one event of tomorrow and after', () => {
     await send(0, [JSON.stringify({ ...payment(), at: Date.now() - 5_000 })]);
     await send(0, good(40));
     await decided(before + 81);
-    expect((await deadLetters(system)).get(`test:${system.name}:0:${system.topic}:0:${offset}`)).toEqual(['EVENT_TOO_FAR_AHEAD']);
+    expect((await deadLetters(system)).get(`test:${system.name}:0:${system.topic}:0:${offset}`)).toEqual([
+      'EVENT_TOO_FAR_AHEAD',
+    ]);
     expect((await system.pool.query('select 1 from decisions where late')).rowCount).toBe(lateBefore.rowCount);
-    expect(await metric(new RegExp(`^headrace_ahead_events_total\\{pipeline="${system.name}"\\} (\\d+)$`, 'm'))).toBe('1');
+    expect(await metric(new RegExp(`^headrace_ahead_events_total\\{pipeline="${system.name}"\\} (\\d+)$`, 'm'))).toBe(
+      '1',
+    );
   });
 });
 

@@ -23,7 +23,15 @@ interface Trail {
 }
 
 /** As somebody would write it who has only installed the package. */
-export function pageViewsSource({ name, topic, partitions }: { name: string; topic: string; partitions: number }): string {
+export function pageViewsSource({
+  name,
+  topic,
+  partitions,
+}: {
+  name: string;
+  topic: string;
+  partitions: number;
+}): string {
   return `
 import { definePipeline } from 'headrace';
 import { z } from 'zod';
@@ -72,7 +80,17 @@ export function outcomeOf(y: number): string {
 }
 
 /** Names that look alike, in several scripts, with everything that could break a separator. The first two differ only in their code points. */
-const users = ['Zo\u00eb', 'Zoe\u0308', '李小龙', 'Ада Лавлейс', '👩‍🚀', 'a:b/c?d&e|f', `"quoted" \\ 'name'`, 'مریم', '__proto__'];
+const users = [
+  'Zo\u00eb',
+  'Zoe\u0308',
+  '李小龙',
+  'Ада Лавлейс',
+  '👩‍🚀',
+  'a:b/c?d&e|f',
+  `"quoted" \\ 'name'`,
+  'مریم',
+  '__proto__',
+];
 const pages = ['/меню/crème brûlée', '/日本/東京', '/a%20b#c', '/ünïcödé/👍🏽', '/1;drop table decisions'];
 const startMs = Date.UTC(2026, 2, 28, 22);
 
@@ -103,14 +121,25 @@ export interface ExpectedView {
 }
 
 /** Recomputes every view in the plainest way: for each one, all earlier views of its partition are looked at again. */
-export function recomputeViews(pipeline: string, topic: string, partition: number, views: readonly PageView[]): ExpectedView[] {
+export function recomputeViews(
+  pipeline: string,
+  topic: string,
+  partition: number,
+  views: readonly PageView[],
+): ExpectedView[] {
   return views.map((view, offset) => {
     const atMs = Date.parse(view.viewedAt);
-    const within = (hours: number) => views.slice(0, offset + 1).filter(({ viewedAt }) => Date.parse(viewedAt) > atMs - hours * 3_600_000);
+    const within = (hours: number) =>
+      views.slice(0, offset + 1).filter(({ viewedAt }) => Date.parse(viewedAt) > atMs - hours * 3_600_000);
     const ofUser = within(1).filter(({ user }) => user === view.user);
     const ofPage = within(2).filter(({ page }) => page === view.page);
     const mean = ofPage.reduce((sum, { dwellSeconds }) => sum + dwellSeconds, 0) / ofPage.length;
     const features: ExpectedView['features'] = [view.dwellSeconds, ofUser.length, Math.fround(mean)];
-    return { eventKey: eventKey({ deployment: 'test', pipeline, epoch: 0, topic, partition }, offset), view, features, y: features[0] + 2 * features[1] + 4 * features[2] + 100.5 };
+    return {
+      eventKey: eventKey({ deployment: 'test', pipeline, epoch: 0, topic, partition }, offset),
+      view,
+      features,
+      y: features[0] + 2 * features[1] + 4 * features[2] + 100.5,
+    };
   });
 }

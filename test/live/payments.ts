@@ -16,9 +16,24 @@ export const reviewAbove = 74_300;
 export const blockAbove = 75_200;
 
 /** A pipeline over the `linear` model (y = x0 + 2 x1 + 4 x2 + bias), whose every decision a test can recompute by hand. */
-export function paymentsPipeline({ name, topic, partitions = 2, sinks = ['lake', 'dashboard', 'decisions', 'review'] }: { name: string; topic: string; partitions?: number; sinks?: string[] }) {
+export function paymentsPipeline({
+  name,
+  topic,
+  partitions = 2,
+  sinks = ['lake', 'dashboard', 'decisions', 'review'],
+}: {
+  name: string;
+  topic: string;
+  partitions?: number;
+  sinks?: string[];
+}) {
   const amount = { name: 'amount', read: (event: Payment) => event.amount };
-  const all = [{ sink: 'lake' }, { sink: 'dashboard' }, { sink: 'decisions' }, { sink: 'review', when: ({ outcome }: { outcome: string }) => outcome === 'review' }];
+  const all = [
+    { sink: 'lake' },
+    { sink: 'dashboard' },
+    { sink: 'decisions' },
+    { sink: 'review', when: ({ outcome }: { outcome: string }) => outcome === 'review' },
+  ];
   return definePipeline({
     name,
     topic: { name: topic, partitions },

@@ -27,13 +27,16 @@ afterEach(() => {
 async function produce(count: number): Promise<number> {
   const messages = Array.from({ length: count }, () => {
     const i = events++;
-    return { value: JSON.stringify({ id: `e${i}`, account: `a${i % 7}`, amount: (i * 37) % 1_000, at: startMs + i * 500 }) };
+    return {
+      value: JSON.stringify({ id: `e${i}`, account: `a${i % 7}`, amount: (i * 37) % 1_000, at: startMs + i * 500 }),
+    };
   });
   const [sent] = await system.producer.send({ topic: system.topic, acks: -1, messages });
   return Number(sent!.baseOffset);
 }
 
-const workflowIdAt = (position: number) => batchWorkflowId({ deployment: 'test', pipeline: system.name, epoch: 0, topic: system.topic, partition: 0 }, position);
+const workflowIdAt = (position: number) =>
+  batchWorkflowId({ deployment: 'test', pipeline: system.name, epoch: 0, topic: system.topic, partition: 0 }, position);
 
 /** A command in a second terminal, with the system's settings. */
 function command(register: typeof registerStatus, ...args: string[]) {
@@ -61,8 +64,11 @@ async function sweep(): Promise<Record<string, unknown>> {
   const query = `WorkflowType = 'sweep' AND ExecutionStatus = 'Completed'`;
   const { count } = await system.temporal.workflow.count(query);
   await system.temporal.schedule.getHandle('sweep:test:headrace-test').trigger();
-  await until('the sweep has run', async () => (await system.temporal.workflow.count(query)).count > count, { detail: () => system.logs() });
-  for await (const { workflowId, runId } of system.temporal.workflow.list({ query })) return system.temporal.workflow.getHandle(workflowId, runId).result();
+  await until('the sweep has run', async () => (await system.temporal.workflow.count(query)).count > count, {
+    detail: () => system.logs(),
+  });
+  for await (const { workflowId, runId } of system.temporal.workflow.list({ query }))
+    return system.temporal.workflow.getHandle(workflowId, runId).result();
   throw new Error('no sweep');
 }
 
@@ -73,11 +79,20 @@ async function metric(name: string): Promise<number | undefined> {
   return found ? Number(found[1]) : undefined;
 }
 
-const untilEnded = (workflowId: string, status: string) => until(`${workflowId} is ${status}`, async () => (await system.temporal.workflow.getHandle(workflowId).describe()).status.name === status, { detail: () => system.logs() });
+const untilEnded = (workflowId: string, status: string) =>
+  until(
+    `${workflowId} is ${status}`,
+    async () => (await system.temporal.workflow.getHandle(workflowId).describe()).status.name === status,
+    { detail: () => system.logs() },
+  );
 
 /** Waits until all events are delivered, then compares every sink with what the records alone say. */
 async function checkEverySink(): Promise<void> {
-  await until('all deliveries', async () => (await system.countDecisions()) >= events && (await openBatches(system)) === 0, { detail: () => system.logs() });
+  await until(
+    'all deliveries',
+    async () => (await system.countDecisions()) >= events && (await openBatches(system)) === 0,
+    { detail: () => system.logs() },
+  );
   const expected = recompute(system.name, system.topic, await readTopic(system, system.topic));
   expect(expected.size).toBe(events);
   expect(differences(expected, await dashboardRows(system))).toEqual([]);
@@ -96,7 +111,11 @@ describe('a batch that is ended from outside', () => {
     await blocker.query('begin; lock table decisions in access exclusive mode');
     const workflowId = workflowIdAt(await produce(30));
     const batch = system.temporal.workflow.getHandle(workflowId);
-    await until('its other deliveries are made, and one is pending', async () => (await batch.describe().catch(() => undefined))?.raw.pendingActivities?.length === 1, { detail: () => system.logs() });
+    await until(
+      'its other deliveries are made, and one is pending',
+      async () => (await batch.describe().catch(() => undefined))?.raw.pendingActivities?.length === 1,
+      { detail: () => system.logs() },
+    );
     await batch.terminate('by a test');
     await blocker.query('rollback');
     blocker.release();
@@ -107,10 +126,19 @@ describe('a batch that is ended from outside', () => {
     });
     expect(stdout).toContain('ended as TERMINATED');
     expect((await verify()).exitCode).toBe(1);
-    expect(await sweep()).toMatchObject({ incomplete: [{ workflowId, status: 'TERMINATED' }], moreIncomplete: false, holes: [], overlaps: [] });
+    expect(await sweep()).toMatchObject({
+      incomplete: [{ workflowId, status: 'TERMINATED' }],
+      moreIncomplete: false,
+      holes: [],
+      overlaps: [],
+    });
     expect(await metric('headrace_runs_closed_incomplete')).toBe(1);
     // What a workflow logs comes out of its worker a moment after its result.
-    await until('the sweep has logged the command', async () => system.worker.log().includes(`re-drive it: npx headrace redrive ${workflowId}`), { detail: () => system.logs() });
+    await until(
+      'the sweep has logged the command',
+      async () => system.worker.log().includes(`re-drive it: npx headrace redrive ${workflowId}`),
+      { detail: () => system.logs() },
+    );
 
     expect(await runPrinted(stdout)).toContain('its recorded decisions are delivered again');
     await untilEnded(workflowId, 'COMPLETED');
@@ -124,7 +152,15 @@ describe('a batch that is ended from outside', () => {
     await system.worker.kill();
     const workflowId = workflowIdAt(await produce(10));
     const batch = system.temporal.workflow.getHandle(workflowId);
-    await until('it is started', () => batch.describe().then(() => true, () => false), { detail: () => system.logs() });
+    await until(
+      'it is started',
+      () =>
+        batch.describe().then(
+          () => true,
+          () => false,
+        ),
+      { detail: () => system.logs() },
+    );
     await batch.terminate('by a test');
     await produce(10);
     system.startWorker();
@@ -148,7 +184,9 @@ describe('a batch that is ended from outside', () => {
     expect(stderr).toContain(`${done} is not re-driven: it has completed; --again`);
     expect(stderr).toContain(`${never} is not re-driven: there is no such workflow`);
     const before = (await system.temporal.workflow.getHandle(done).describe()).runId;
-    expect((await command(registerRedrive, 'redrive', '--again', done)).stdout).toContain('its recorded decisions are delivered again');
+    expect((await command(registerRedrive, 'redrive', '--again', done)).stdout).toContain(
+      'its recorded decisions are delivered again',
+    );
     expect((await system.temporal.workflow.getHandle(done).describe()).runId).not.toBe(before);
     await untilEnded(done, 'COMPLETED');
     await checkEverySink();
@@ -156,8 +194,12 @@ describe('a batch that is ended from outside', () => {
   });
 
   test('is nothing that a command may guess', async () => {
-    expect((await command(registerRedrive, 'redrive')).error?.message).toBe('name the batches to re-drive, or give --all');
-    expect((await command(registerRedrive, 'redrive', 'something')).error?.message).toContain('"something" is no event key');
+    expect((await command(registerRedrive, 'redrive')).error?.message).toBe(
+      'name the batches to re-drive, or give --all',
+    );
+    expect((await command(registerRedrive, 'redrive', 'something')).error?.message).toContain(
+      '"something" is no event key',
+    );
   });
 });
 
@@ -169,26 +211,46 @@ describe('the range ledger', () => {
     const before = (await ranges()).rows;
     expect(before.length).toBeGreaterThan(2);
     await system.pool.query('delete from batch_ranges where position = $1', [before[1].position]);
-    expect((await verifyJson())).toMatchObject({ ok: true, withoutChain: [], chains: [{ committed: events, unwritten: [{ position: Number(before[1].position) }] }] });
+    expect(await verifyJson()).toMatchObject({
+      ok: true,
+      withoutChain: [],
+      chains: [{ committed: events, unwritten: [{ position: Number(before[1].position) }] }],
+    });
     expect(await sweep()).toMatchObject({ added: 1, holes: [] });
     expect((await ranges()).rows).toEqual(before);
   });
 
   test('shows offsets that no batch has, and those that two have', async () => {
-    const { rows: [chain] } = await system.pool.query<{ id: number; end: string }>('select chain as id, max("end") as end from batch_ranges group by chain');
+    const {
+      rows: [chain],
+    } = await system.pool.query<{ id: number; end: string }>(
+      'select chain as id, max("end") as end from batch_ranges group by chain',
+    );
     const end = Number(chain!.end);
-    await system.pool.query('insert into batch_ranges (chain, position, "end", count) values ($1, $2, $3, 1), ($1, $4, $5, 1)', [chain!.id, end - 2, end, end + 3, end + 4]);
+    await system.pool.query(
+      'insert into batch_ranges (chain, position, "end", count) values ($1, $2, $3, 1), ($1, $4, $5, 1)',
+      [chain!.id, end - 2, end, end + 3, end + 4],
+    );
     try {
       const { stdout, exitCode } = await verify();
       expect(exitCode).toBe(1);
-      expect(stdout).toContain(`hole: no batch has offsets ${end} to ${end + 2} of ${system.topic}-0 (pipeline ${system.name})`);
+      expect(stdout).toContain(
+        `hole: no batch has offsets ${end} to ${end + 2} of ${system.topic}-0 (pipeline ${system.name})`,
+      );
       expect(stdout).toContain(`overlap: two batches have offsets ${end - 2} to ${end - 1} of`);
       const place = { pipeline: system.name, topic: system.topic, partition: 0 };
-      expect(await sweep()).toMatchObject({ holes: [{ ...place, from: end, to: end + 3 }], overlaps: [{ ...place, from: end - 2, to: end }] });
+      expect(await sweep()).toMatchObject({
+        holes: [{ ...place, from: end, to: end + 3 }],
+        overlaps: [{ ...place, from: end - 2, to: end }],
+      });
       expect(await metric('headrace_chain_holes')).toBe(1);
       expect(await metric('headrace_chain_overlaps')).toBe(1);
     } finally {
-      await system.pool.query('delete from batch_ranges where chain = $1 and (position = $2 or position = $3)', [chain!.id, end - 2, end + 3]);
+      await system.pool.query('delete from batch_ranges where chain = $1 and (position = $2 or position = $3)', [
+        chain!.id,
+        end - 2,
+        end + 3,
+      ]);
     }
     await untilVerified();
   });
@@ -198,10 +260,14 @@ describe('the range ledger', () => {
     await blocker.query('begin; lock table decisions in access exclusive mode');
     try {
       const workflowId = workflowIdAt(await produce(5));
-      const { stdout, exitCode } = await until('verify tells it', async () => {
-        const said = await verify('--open-minutes', '0');
-        return said.stdout.includes(workflowId) && said.stdout.includes(`step deliver of ${workflowId}`) && said;
-      }, { detail: () => system.logs() });
+      const { stdout, exitCode } = await until(
+        'verify tells it',
+        async () => {
+          const said = await verify('--open-minutes', '0');
+          return said.stdout.includes(workflowId) && said.stdout.includes(`step deliver of ${workflowId}`) && said;
+        },
+        { detail: () => system.logs() },
+      );
       expect(exitCode).toBe(1);
       expect(stdout).toContain('1 batch has been open for more than 0 min');
     } finally {

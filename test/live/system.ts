@@ -43,8 +43,21 @@ export class System {
     readonly pool: pg.Pool,
   ) {}
 
-  static async start({ partitions = 2, sinks, tritonUrl, pipelineSource, env = {}, beside, kafka: ownKafka }: SystemOptions = {}): Promise<System> {
-    const servers = await startLiveServers({ temporal: true, kafka: true, postgres: true, ...(tritonUrl ? {} : { models: linearModels }) });
+  static async start({
+    partitions = 2,
+    sinks,
+    tritonUrl,
+    pipelineSource,
+    env = {},
+    beside,
+    kafka: ownKafka,
+  }: SystemOptions = {}): Promise<System> {
+    const servers = await startLiveServers({
+      temporal: true,
+      kafka: true,
+      postgres: true,
+      ...(tritonUrl ? {} : { models: linearModels }),
+    });
     const name = beside?.name ?? uniqueName('payments');
     const topic = beside?.topic ?? uniqueName('topic');
     const dataDir = mkdtempSync(join(tmpdir(), 'headrace-system-'));
@@ -57,24 +70,38 @@ export class System {
     );
     const namespace = beside?.env['TEMPORAL_NAMESPACE'] ?? (await createNamespace(servers.temporal.address));
     const databaseUrl = await createDatabase(servers.postgres.databaseUrl);
-    const kafka = ownKafka ?? new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
-    const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false });
+    const kafka =
+      ownKafka ?? new Kafka({ clientId: 'test', brokers: servers.kafka.brokers, logLevel: logLevel.NOTHING });
+    const producer = kafka.producer({
+      createPartitioner: Partitioners.DefaultPartitioner,
+      allowAutoTopicCreation: false,
+    });
     const admin = kafka.admin();
     const connection = await Connection.connect({ address: servers.temporal.address });
     const temporal = new Client({ connection, namespace, dataConverter: { payloadCodecs: [createPayloadCodec()] } });
-    const system = new System(name, topic, dataDir, {
-      HEADRACE_DEPLOYMENT: 'test',
-      HEADRACE_DATA_DIR: dataDir,
-      HEADRACE_PIPELINES_DIR: pipelinesDir,
-      HEADRACE_LOG_LEVEL: 'info',
-      TEMPORAL_ADDRESS: servers.temporal.address,
-      TEMPORAL_NAMESPACE: namespace,
-      KAFKA_BROKERS: servers.kafka.brokers.join(','),
-      KAFKA_SESSION_TIMEOUT_MS: '10000',
-      DATABASE_URL: databaseUrl,
-      TRITON_URL: tritonUrl ?? (servers as unknown as { models: { address: string } }).models.address,
-      ...env,
-    }, temporal, kafka, producer, admin, new pg.Pool({ connectionString: databaseUrl, max: 4 }));
+    const system = new System(
+      name,
+      topic,
+      dataDir,
+      {
+        HEADRACE_DEPLOYMENT: 'test',
+        HEADRACE_DATA_DIR: dataDir,
+        HEADRACE_PIPELINES_DIR: pipelinesDir,
+        HEADRACE_LOG_LEVEL: 'info',
+        TEMPORAL_ADDRESS: servers.temporal.address,
+        TEMPORAL_NAMESPACE: namespace,
+        KAFKA_BROKERS: servers.kafka.brokers.join(','),
+        KAFKA_SESSION_TIMEOUT_MS: '10000',
+        DATABASE_URL: databaseUrl,
+        TRITON_URL: tritonUrl ?? (servers as unknown as { models: { address: string } }).models.address,
+        ...env,
+      },
+      temporal,
+      kafka,
+      producer,
+      admin,
+      new pg.Pool({ connectionString: databaseUrl, max: 4 }),
+    );
     try {
       await Promise.all([producer.connect(), admin.connect()]);
       system.startWorker();
@@ -99,7 +126,9 @@ export class System {
 
   /** Decisions in the dashboard. */
   async countDecisions(): Promise<number> {
-    const { rows } = await this.pool.query<{ count: string }>('select count(*) from decisions').catch(() => ({ rows: [{ count: '0' }] }));
+    const { rows } = await this.pool
+      .query<{ count: string }>('select count(*) from decisions')
+      .catch(() => ({ rows: [{ count: '0' }] }));
     return Number(rows[0]!.count);
   }
 
@@ -111,7 +140,12 @@ export class System {
   /** Stops what runs and removes what was made. */
   async stop(): Promise<void> {
     await Promise.all(this.#children.map((child) => child.stop()));
-    await Promise.allSettled([this.producer.disconnect(), this.admin.disconnect(), this.pool.end(), this.temporal.connection.close()]);
+    await Promise.allSettled([
+      this.producer.disconnect(),
+      this.admin.disconnect(),
+      this.pool.end(),
+      this.temporal.connection.close(),
+    ]);
     rmSync(this.dataDir, { recursive: true, force: true });
   }
 

@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Polls until the condition gives something truthy, and answers that. Fails with what was last seen after the time-out. */
-export async function until<T>(what: string, condition: () => Promise<T | undefined | false> | T | undefined | false, { timeoutMs = 60_000, everyMs = 100, detail = () => '' }: { timeoutMs?: number; everyMs?: number; detail?: () => string } = {}): Promise<T> {
+export async function until<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+  {
+    timeoutMs = 60_000,
+    everyMs = 100,
+    detail = () => '',
+  }: { timeoutMs?: number; everyMs?: number; detail?: () => string } = {},
+): Promise<T> {
   const deadlineMs = Date.now() + timeoutMs;
   for (;;) {
     const value = await condition();

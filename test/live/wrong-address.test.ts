@@ -34,7 +34,11 @@ afterAll(() => {
 
 /** All that a process says until it ends by itself. */
 function saidBy(main: string, more: Record<string, string>): Promise<{ code: number | null; said: string }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', main], { cwd: root, env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--import', 'tsx', main], {
+    cwd: root,
+    env: { ...env, ...more },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   children.push(child);
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (said += data.toString()));
@@ -44,14 +48,54 @@ function saidBy(main: string, more: Record<string, string>): Promise<{ code: num
 const nobody = '127.0.0.1:1';
 const database = `postgres://ann:s3cret@${nobody}/shop`;
 const wrong: [string, string, () => Record<string, string>, RegExp][] = [
-  ['bridge', 'KAFKA_BROKERS', () => ({ KAFKA_BROKERS: nobody }), /^bridge: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS .*ECONNREFUSED.*\n$/],
-  ['bridge', 'KAFKA_BROKERS of a silent server', () => ({ KAFKA_BROKERS: `127.0.0.1:${(silent.address() as AddressInfo).port}` }), /^bridge: no Kafka answers at 127\.0\.0\.1:\d+; check KAFKA_BROKERS .*\n$/],
-  ['bridge', 'TEMPORAL_ADDRESS', () => ({ TEMPORAL_ADDRESS: nobody }), /^bridge: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/],
-  ['worker', 'KAFKA_BROKERS', () => ({ KAFKA_BROKERS: nobody }), /^worker: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS .*\n$/],
-  ['worker', 'TEMPORAL_ADDRESS', () => ({ TEMPORAL_ADDRESS: nobody }), /^worker: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/],
-  ['worker', 'TEMPORAL_ADDRESS of an HTTP port', () => ({ TEMPORAL_ADDRESS: `127.0.0.1:${(http.address() as AddressInfo).port}` }), /^worker: no Temporal server answers at \S+; check TEMPORAL_ADDRESS \(127\.0\.0\.1:\d+ speaks HTTP\/1\.1, not gRPC: the gRPC port of Temporal is usually 7233, and 8233 is its Web UI\)\n$/],
-  ['worker', 'DATABASE_URL', () => ({ DATABASE_URL: database }), /^worker: no usable Postgres at 127\.0\.0\.1:1\/shop; check DATABASE_URL .*\n$/],
-  ['gateway', 'TEMPORAL_ADDRESS', () => ({ TEMPORAL_ADDRESS: nobody }), /^gateway: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/],
+  [
+    'bridge',
+    'KAFKA_BROKERS',
+    () => ({ KAFKA_BROKERS: nobody }),
+    /^bridge: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS .*ECONNREFUSED.*\n$/,
+  ],
+  [
+    'bridge',
+    'KAFKA_BROKERS of a silent server',
+    () => ({ KAFKA_BROKERS: `127.0.0.1:${(silent.address() as AddressInfo).port}` }),
+    /^bridge: no Kafka answers at 127\.0\.0\.1:\d+; check KAFKA_BROKERS .*\n$/,
+  ],
+  [
+    'bridge',
+    'TEMPORAL_ADDRESS',
+    () => ({ TEMPORAL_ADDRESS: nobody }),
+    /^bridge: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/,
+  ],
+  [
+    'worker',
+    'KAFKA_BROKERS',
+    () => ({ KAFKA_BROKERS: nobody }),
+    /^worker: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS .*\n$/,
+  ],
+  [
+    'worker',
+    'TEMPORAL_ADDRESS',
+    () => ({ TEMPORAL_ADDRESS: nobody }),
+    /^worker: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/,
+  ],
+  [
+    'worker',
+    'TEMPORAL_ADDRESS of an HTTP port',
+    () => ({ TEMPORAL_ADDRESS: `127.0.0.1:${(http.address() as AddressInfo).port}` }),
+    /^worker: no Temporal server answers at \S+; check TEMPORAL_ADDRESS \(127\.0\.0\.1:\d+ speaks HTTP\/1\.1, not gRPC: the gRPC port of Temporal is usually 7233, and 8233 is its Web UI\)\n$/,
+  ],
+  [
+    'worker',
+    'DATABASE_URL',
+    () => ({ DATABASE_URL: database }),
+    /^worker: no usable Postgres at 127\.0\.0\.1:1\/shop; check DATABASE_URL .*\n$/,
+  ],
+  [
+    'gateway',
+    'TEMPORAL_ADDRESS',
+    () => ({ TEMPORAL_ADDRESS: nobody }),
+    /^gateway: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS .*\n$/,
+  ],
 ];
 
 describe('a process with a wrong address', () => {

@@ -5,10 +5,15 @@ import { expect, test } from 'vitest';
 import { startLiveServers } from '../stack/live.ts';
 
 const models = join(import.meta.dirname, '../../models');
-const known = JSON.parse(readFileSync(join(models, 'fraud/known-scores.json'), 'utf8')) as { names: string[]; rows: { features: number[]; scores: Record<string, number> }[] };
+const known = JSON.parse(readFileSync(join(models, 'fraud/known-scores.json'), 'utf8')) as {
+  names: string[];
+  rows: { features: number[]; scores: Record<string, number> }[];
+};
 
 test('the embedded model server serves version 1 from the repository as it is', async () => {
-  const { models: { address } } = await startLiveServers({ models: join(models, 'repository') });
+  const {
+    models: { address },
+  } = await startLiveServers({ models: join(models, 'repository') });
   const client = createInferenceClient({ address });
   try {
     const data = Float32Array.from(known.rows.flatMap(({ features }) => features));

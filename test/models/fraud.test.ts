@@ -16,7 +16,9 @@ describe.each(Object.entries(files))('version %s of the fraud model', (version, 
   test('takes the features of the pipeline, gives one score, and is small', async () => {
     const session = await InferenceSession.create(file);
     try {
-      expect(session.inputMetadata).toMatchObject([{ name: pipeline.model.input, type: 'float32', shape: [expect.anything(), featureNames.length] }]);
+      expect(session.inputMetadata).toMatchObject([
+        { name: pipeline.model.input, type: 'float32', shape: [expect.anything(), featureNames.length] },
+      ]);
       expect(session.outputMetadata).toMatchObject([{ name: 'score', type: 'float32', shape: [expect.anything(), 1] }]);
     } finally {
       await session.release();
@@ -29,7 +31,9 @@ describe.each(Object.entries(files))('version %s of the fraud model', (version, 
     const session = await InferenceSession.create(file);
     try {
       const rows = Float32Array.from(known.rows.flatMap(({ features }) => features));
-      const { score } = await session.run({ features: new OrtTensor('float32', rows, [known.rows.length, featureNames.length]) });
+      const { score } = await session.run({
+        features: new OrtTensor('float32', rows, [known.rows.length, featureNames.length]),
+      });
       const scores = score!.data as Float32Array;
       known.rows.forEach((row, i) => expect(Math.abs(scores[i]! - row.scores[version]!)).toBeLessThan(1e-5));
     } finally {
@@ -44,7 +48,7 @@ test('the two versions really differ, and the known rows reach every outcome', (
   expect(new Set(outcomes.map(([first]) => first))).toEqual(new Set(pipeline.outcomes));
 });
 
-test('the configuration for Triton has the pipeline\'s width', () => {
+test("the configuration for Triton has the pipeline's width", () => {
   const config = readFileSync(join(models, 'repository/fraud/config.pbtxt'), 'utf8');
   expect(config).toContain(`input [ { name: "features", data_type: TYPE_FP32, dims: [ ${featureNames.length} ] } ]`);
   expect(config).toContain('output [ { name: "score", data_type: TYPE_FP32, dims: [ 1 ] } ]');

@@ -20,7 +20,7 @@ const withDelay: AnyPipeline = {
   },
 };
 
-describe('features of the handbook\'s data set', () => {
+describe("features of the handbook's data set", () => {
   test('are the published ones, on its last payments', async () => {
     const plan = compileFeatures(withDelay);
     const store = new MemoryStore();
@@ -33,10 +33,37 @@ describe('features of the handbook\'s data set', () => {
       if (payments[0]!.day < bookWorld.days - 40) continue;
       const events = payments.map((payment, recordIndex) => {
         const event = toEvent(payment, begin + recordIndex);
-        return { recordIndex, offset: begin + recordIndex, event, eventTimeMs: pipeline.eventTimeMs(event), entityKeys: [event.customerId, event.terminalId] };
+        return {
+          recordIndex,
+          offset: begin + recordIndex,
+          event,
+          eventTimeMs: pipeline.eventTimeMs(event),
+          entityKeys: [event.customerId, event.terminalId],
+        };
       });
-      const batch = { deployment: 'test', pipeline: 'fraud', epoch: 0, topic: 'transactions', partition: 0, position: begin, end: position, count: events.length, head: payments[0]!.day === bookWorld.days - 40 };
-      const { header, values } = decodeFeatures(await store.apply(batch, foldBatch(plan, batch, events.map(({ offset }) => offset), events, [])));
+      const batch = {
+        deployment: 'test',
+        pipeline: 'fraud',
+        epoch: 0,
+        topic: 'transactions',
+        partition: 0,
+        position: begin,
+        end: position,
+        count: events.length,
+        head: payments[0]!.day === bookWorld.days - 40,
+      };
+      const { header, values } = decodeFeatures(
+        await store.apply(
+          batch,
+          foldBatch(
+            plan,
+            batch,
+            events.map(({ offset }) => offset),
+            events,
+            [],
+          ),
+        ),
+      );
       for (const wanted of [1_754_150, 1_754_154]) {
         if (wanted < begin || wanted >= position) continue;
         const from = (wanted - begin) * header.names.length;
@@ -44,10 +71,18 @@ describe('features of the handbook\'s data set', () => {
       }
     }
     expect(rows.get(1_754_154)).toMatchObject({
-      amount: Math.fround(23.59), customer_count_30d: 119, customer_mean_amount_30d: expect.closeTo(37.251513, 5), customer_mean_amount_7d: expect.closeTo(35.308333, 5),
-      delayed_count_7d: 12, delayed_count_30d: 41,
+      amount: Math.fround(23.59),
+      customer_count_30d: 119,
+      customer_mean_amount_30d: expect.closeTo(37.251513, 5),
+      customer_mean_amount_7d: expect.closeTo(35.308333, 5),
+      delayed_count_7d: 12,
+      delayed_count_30d: 41,
     });
-    expect(rows.get(1_754_150)).toMatchObject({ customer_mean_amount_7d: expect.closeTo(67.0475, 5), customer_count_30d: 72, delayed_count_30d: 28 });
+    expect(rows.get(1_754_150)).toMatchObject({
+      customer_mean_amount_7d: expect.closeTo(67.0475, 5),
+      customer_count_30d: 72,
+      delayed_count_30d: 28,
+    });
   }, 120_000);
 
   test('make a training table with a row and a truth for every payment', async () => {

@@ -23,7 +23,12 @@ function define(parts: object): unknown {
 
 describe('definePipeline', () => {
   test('fills in the defaults', () => {
-    expect(define({})).toMatchObject({ topic: { name: 'visits', partitions: 4 }, allowedLatenessMs: 86_400_000, allowedAheadMs: 86_400_000, features: { visits_1h: { kind: 'window', delayMs: 0 } } });
+    expect(define({})).toMatchObject({
+      topic: { name: 'visits', partitions: 4 },
+      allowedLatenessMs: 86_400_000,
+      allowedAheadMs: 86_400_000,
+      features: { visits_1h: { kind: 'window', delayMs: 0 } },
+    });
   });
 
   test.each<[string, object]>([
@@ -37,9 +42,20 @@ describe('definePipeline', () => {
     ['review: verdicts, and timeoutMs', { review: { verdicts: ['yes'], timeoutMs: 1.1 * 3_600_000, title: () => '' } }],
     ['review.openMax', { review: { verdicts: ['yes'], timeoutMs: 1, title: () => '', openMax: 0 } }],
     ['features: a function', { features: {} }],
-    ['features.visits: entity "nobody"', { features: () => ({ visits: { kind: 'window', aggregate: 'count', entity: 'nobody', lengthMs: 1, delayMs: 0 } }) }],
-    ['features.total: a sum needs', { features: () => ({ total: { kind: 'window', aggregate: 'sum', entity: 'user', lengthMs: 1, delayMs: 0 } }) }],
-    ['features.visits: lengthMs', { features: () => ({ visits: { kind: 'window', aggregate: 'count', entity: 'user', lengthMs: 0, delayMs: 0 } }) }],
+    [
+      'features.visits: entity "nobody"',
+      {
+        features: () => ({ visits: { kind: 'window', aggregate: 'count', entity: 'nobody', lengthMs: 1, delayMs: 0 } }),
+      },
+    ],
+    [
+      'features.total: a sum needs',
+      { features: () => ({ total: { kind: 'window', aggregate: 'sum', entity: 'user', lengthMs: 1, delayMs: 0 } }) },
+    ],
+    [
+      'features.visits: lengthMs',
+      { features: () => ({ visits: { kind: 'window', aggregate: 'count', entity: 'user', lengthMs: 0, delayMs: 0 } }) },
+    ],
     ['outcomes', { outcomes: ['a', 'a'] }],
     ['model', { model: { name: '', input: 'x', outputs: { score: 1 } } }],
     ['model.outputs', { model: { name: 'm', input: 'x', outputs: {} } }],

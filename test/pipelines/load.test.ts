@@ -23,7 +23,13 @@ const child = join(import.meta.dirname, 'load-child.ts');
 
 /** What the folder's pipeline makes of a value, or why there is none. */
 async function load(dir: string, value: unknown = {}): Promise<unknown> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', child, dir, JSON.stringify(value)]);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--import',
+    'tsx',
+    child,
+    dir,
+    JSON.stringify(value),
+  ]);
   return JSON.parse(stdout);
 }
 
@@ -44,22 +50,45 @@ describe('a folder of pipelines', () => {
   }
 
   test('may have schemas that refer to themselves, and to what the file says later', async () => {
-    const { dir } = folderOf(source(`import { z } from 'zod';`, 'z.object({ id: z.string(), root: z.lazy(() => Part) })', 'const Part = z.object({ name: z.string(), get parts() { return z.array(Part).optional(); } });'));
-    expect(await load(dir, { id: 'a', root: { name: 'x', parts: [{ name: 'y' }] } })).toEqual({ success: true, type: 'object', isOld: false });
+    const { dir } = folderOf(
+      source(
+        `import { z } from 'zod';`,
+        'z.object({ id: z.string(), root: z.lazy(() => Part) })',
+        'const Part = z.object({ name: z.string(), get parts() { return z.array(Part).optional(); } });',
+      ),
+    );
+    expect(await load(dir, { id: 'a', root: { name: 'x', parts: [{ name: 'y' }] } })).toEqual({
+      success: true,
+      type: 'object',
+      isOld: false,
+    });
   });
 
   test('may bring a zod of its own', async () => {
-    const { dir } = folderOf(source(`import { z } from 'zod';`, 'z.object({ id: z.string(), account: z.string(), at: z.number() })'));
+    const { dir } = folderOf(
+      source(`import { z } from 'zod';`, 'z.object({ id: z.string(), account: z.string(), at: z.number() })'),
+    );
     const own = join(dir, 'node_modules', 'zod');
     mkdirSync(own, { recursive: true });
-    writeFileSync(join(own, 'package.json'), '{ "name": "zod", "version": "3.25.0", "type": "module", "exports": { ".": "./index.js" } }');
+    writeFileSync(
+      join(own, 'package.json'),
+      '{ "name": "zod", "version": "3.25.0", "type": "module", "exports": { ".": "./index.js" } }',
+    );
     writeFileSync(join(own, 'index.js'), `export { z } from ${JSON.stringify(import.meta.resolve('zod/v3'))};`);
     expect(await load(dir, { id: 'a', account: 'b', at: 1 })).toEqual({ success: true, type: 'object', isOld: true });
   });
 
   test.each([
-    ['a schema that cannot work', 'z.object({ account: z.string().refine(async () => true), at: z.date() })', /\/trees\/index\.ts: pipeline "trees" cannot start:\n {2}- event\.account: its check or transform must not be asynchronous.*\n {2}- event\.at: z\.date\(\) fits no JSON value/],
-    ['what is no schema', '5 as never', /\/trees\/index\.ts: pipeline "trees" cannot start:\n {2}- event: a schema of zod, or of another library/],
+    [
+      'a schema that cannot work',
+      'z.object({ account: z.string().refine(async () => true), at: z.date() })',
+      /\/trees\/index\.ts: pipeline "trees" cannot start:\n {2}- event\.account: its check or transform must not be asynchronous.*\n {2}- event\.at: z\.date\(\) fits no JSON value/,
+    ],
+    [
+      'what is no schema',
+      '5 as never',
+      /\/trees\/index\.ts: pipeline "trees" cannot start:\n {2}- event: a schema of zod, or of another library/,
+    ],
     ['a mistake in the file', 'z.nothing()', /\/trees\/index\.ts cannot be loaded: z\.nothing is not a function/],
   ])('is refused for %s, by its file and field', async (_, event, text) => {
     const { dir } = folderOf(source(`import { z } from 'zod';`, event));

@@ -8,7 +8,10 @@ const bytesMax = 100_000;
 
 /** Names of the recorded histories, in order. */
 export function recordedNames(): string[] {
-  return readdirSync(folder).filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length)).sort();
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => file.slice(0, -'.json'.length))
+    .sort();
 }
 
 /** Where a recorded history is. */
@@ -31,7 +34,8 @@ export function readRecorded(name: string): History {
  */
 export function record(name: string, history: History): void {
   const anonymous = JSON.stringify(historyToJson(history), anonymously, 1);
-  if (anonymous.length > bytesMax) throw new Error(`the history "${name}" has ${anonymous.length} bytes, more than ${bytesMax}: use fewer events`);
+  if (anonymous.length > bytesMax)
+    throw new Error(`the history "${name}" has ${anonymous.length} bytes, more than ${bytesMax}: use fewer events`);
   writeFileSync(recordedFile(name), `${anonymous}\n`, { flag: 'wx' });
 }
 

@@ -39,7 +39,11 @@ beforeAll(async () => {
   cpSync(join(linearModels, 'linear'), join(folder, 'repository', 'linear'), { recursive: true });
   models = await startModels(await freePort());
   // Roll-up and sweep run when a scenario asks for them, and at no other time.
-  system = await System.start({ partitions: 1, tritonUrl: models.address, env: { HEADRACE_LAKE_ROLL_UP_SECONDS: '86400', HEADRACE_SWEEP_SECONDS: '86400' } });
+  system = await System.start({
+    partitions: 1,
+    tritonUrl: models.address,
+    env: { HEADRACE_LAKE_ROLL_UP_SECONDS: '86400', HEADRACE_SWEEP_SECONDS: '86400' },
+  });
 });
 afterAll(async () => {
   await system?.stop();
@@ -59,10 +63,22 @@ function payment(amount: number): string {
 
 /** Sends the values as one Kafka record batch, and answers the run that takes them. */
 async function startBatch(values: string[]): Promise<WorkflowHandle> {
-  const [sent] = await system.producer.send({ topic: system.topic, acks: -1, messages: values.map((value) => ({ value })) });
+  const [sent] = await system.producer.send({
+    topic: system.topic,
+    acks: -1,
+    messages: values.map((value) => ({ value })),
+  });
   const position = Number(sent!.baseOffset);
   const batch = system.temporal.workflow.getHandle(batchWorkflowId(chain(), position));
-  await until('the batch is started', () => batch.describe().then(() => true, () => false), { detail: () => system.logs() });
+  await until(
+    'the batch is started',
+    () =>
+      batch.describe().then(
+        () => true,
+        () => false,
+      ),
+    { detail: () => system.logs() },
+  );
   return batch;
 }
 
@@ -71,7 +87,11 @@ function chain() {
 }
 
 function untilRetrying(batch: WorkflowHandle): Promise<unknown> {
-  return until('a regular activity is retried', async () => (await batch.describe()).raw.pendingActivities?.some(({ attempt }) => Number(attempt) > 1), { detail: () => system.logs() });
+  return until(
+    'a regular activity is retried',
+    async () => (await batch.describe()).raw.pendingActivities?.some(({ attempt }) => Number(attempt) > 1),
+    { detail: () => system.logs() },
+  );
 }
 
 async function recordWhenDone(name: string, run: WorkflowHandle): Promise<void> {
@@ -84,7 +104,9 @@ async function startBlockedBatch(): Promise<{ batch: WorkflowHandle; release: ()
   const blocker = await system.pool.connect();
   await blocker.query('begin; lock table decisions in access exclusive mode');
   const batch = await startBatch([payment(usual), payment(excessive)]);
-  await until('a delivery is pending', async () => (await batch.describe()).raw.pendingActivities?.length, { detail: () => system.logs() });
+  await until('a delivery is pending', async () => (await batch.describe()).raw.pendingActivities?.length, {
+    detail: () => system.logs(),
+  });
   return {
     batch,
     async release() {
@@ -97,24 +119,44 @@ async function startBlockedBatch(): Promise<{ batch: WorkflowHandle; release: ()
 /** Starts the review of an event of its own. */
 async function startReview(timeoutMs: number): Promise<WorkflowHandle> {
   const key = eventKey(chain(), 1_000_000 + events++);
-  await createReviewStarter(system.temporal, { taskQueue: 'headrace-test', log: { warn: () => undefined } })({
-    eventKey: key, eventId: `e${events}`, pipeline: system.name, title: 'payment', outcome: 'review', why: 'a lot', entities: { account: 'a' },
-    eventTimeMs: startMs, verdicts: ['fraud', 'legitimate'], timeoutMs,
-  }, AbortSignal.timeout(10_000));
+  await createReviewStarter(system.temporal, { taskQueue: 'headrace-test', log: { warn: () => undefined } })(
+    {
+      eventKey: key,
+      eventId: `e${events}`,
+      pipeline: system.name,
+      title: 'payment',
+      outcome: 'review',
+      why: 'a lot',
+      entities: { account: 'a' },
+      eventTimeMs: startMs,
+      verdicts: ['fraud', 'legitimate'],
+      timeoutMs,
+    },
+    AbortSignal.timeout(10_000),
+  );
   return system.temporal.workflow.getHandle(reviewWorkflowId(key));
 }
 
-const scenario = (name: string, run: (name: string) => Promise<void>) => test.skipIf(isRecorded(name))(name, () => run(name));
+const scenario = (name: string, run: (name: string) => Promise<void>) =>
+  test.skipIf(isRecorded(name))(name, () => run(name));
 
 describe('batches', () => {
   scenario('batch-delivered-in-one-step', async (name) => {
     const batch = await startBatch([payment(usual), payment(suspicious), payment(excessive), payment(usual)]);
-    expect(await batch.result()).toMatchObject({ outcomes: { approve: 2, review: 1, block: 1 }, delivered: { lake: 4, dashboard: 4, decisions: 4, review: 1 } });
+    expect(await batch.result()).toMatchObject({
+      outcomes: { approve: 2, review: 1, block: 1 },
+      delivered: { lake: 4, dashboard: 4, decisions: 4, review: 1 },
+    });
     await recordWhenDone(name, batch);
   });
 
   scenario('batch-dead-letters-in-one-step', async (name) => {
-    const batch = await startBatch([payment(usual), '{ "id": ', JSON.stringify({ id: 'e', account: 7 }), payment(usual)]);
+    const batch = await startBatch([
+      payment(usual),
+      '{ "id": ',
+      JSON.stringify({ id: 'e', account: 7 }),
+      payment(usual),
+    ]);
     expect(await batch.result()).toMatchObject({ outcomes: { approve: 2 }, delivered: { 'dead letters': 2 } });
     await recordWhenDone(name, batch);
   });
@@ -156,15 +198,23 @@ describe('a try of all deliveries that is not answered', () => {
     const blocker = await system.pool.connect();
     await blocker.query('begin; lock table decisions in access exclusive mode');
     const batch = await startBatch([payment(usual), payment(suspicious), payment(excessive)]);
-    await until('the dashboard waits', async () => (await blocker.query(`select 1 from pg_locks where not granted and relation = 'decisions'::regclass`)).rowCount);
+    await until(
+      'the dashboard waits',
+      async () =>
+        (await blocker.query(`select 1 from pg_locks where not granted and relation = 'decisions'::regclass`)).rowCount,
+    );
     // Longer than the step may take: when the worker wakes up, its time is over.
     system.worker.signal('SIGSTOP');
     await sleep(5_000);
     system.worker.signal('SIGCONT');
-    await until('a delivery is pending', async () => (await batch.describe()).raw.pendingActivities?.length, { detail: () => system.logs() });
+    await until('a delivery is pending', async () => (await batch.describe()).raw.pendingActivities?.length, {
+      detail: () => system.logs(),
+    });
     await blocker.query('commit');
     blocker.release();
-    expect(await batch.result()).toMatchObject({ delivered: { lake: 3, dashboard: 3, decisions: 3, review: 1, ledger: 0 } });
+    expect(await batch.result()).toMatchObject({
+      delivered: { lake: 3, dashboard: 3, decisions: 3, review: 1, ledger: 0 },
+    });
     const { events } = await batch.fetchHistory();
     expect(events?.filter(({ markerRecordedEventAttributes: marker }) => marker?.failure)).toHaveLength(1);
     await recordWhenDone(name, batch);
@@ -178,7 +228,10 @@ describe('a batch that was ended', () => {
     await release();
     const { runId } = await redrive(system.temporal, batch.workflowId);
     const redriven = system.temporal.workflow.getHandle(batch.workflowId, runId);
-    expect(await redriven.result()).toMatchObject({ outcomes: { approve: 1, block: 1 }, delivered: { dashboard: 2, ledger: 0 } });
+    expect(await redriven.result()).toMatchObject({
+      outcomes: { approve: 1, block: 1 },
+      delivered: { dashboard: 2, ledger: 0 },
+    });
     await recordWhenDone(name, redriven);
   });
 });
@@ -188,10 +241,17 @@ describe('sweep', () => {
     const batch = await startBatch([payment(usual)]);
     await batch.result();
     await system.temporal.schedule.getHandle('sweep:test:headrace-test').trigger();
-    const swept = await until('a sweep has seen the chain', async () => {
-      for await (const { workflowId, runId } of system.temporal.workflow.list({ query: `WorkflowType = 'sweep' AND ExecutionStatus = 'Completed'` })) return system.temporal.workflow.getHandle(workflowId, runId);
-      return undefined;
-    }, { detail: () => system.logs() });
+    const swept = await until(
+      'a sweep has seen the chain',
+      async () => {
+        for await (const { workflowId, runId } of system.temporal.workflow.list({
+          query: `WorkflowType = 'sweep' AND ExecutionStatus = 'Completed'`,
+        }))
+          return system.temporal.workflow.getHandle(workflowId, runId);
+        return undefined;
+      },
+      { detail: () => system.logs() },
+    );
     expect(await swept.result()).toMatchObject({ chains: 1, incomplete: [], holes: [] });
     await recordWhenDone(name, swept);
   });
@@ -199,14 +259,20 @@ describe('sweep', () => {
 
 describe('resume', () => {
   async function resume(from?: number): Promise<WorkflowHandle> {
-    return system.temporal.workflow.start(workflowNames.resume, { workflowId: resumeWorkflowId('test', system.name), taskQueue: 'headrace-test', args: [{ deployment: 'test', pipeline: system.name, partitions: [], ...(from === undefined ? {} : { from }) }] });
+    return system.temporal.workflow.start(workflowNames.resume, {
+      workflowId: resumeWorkflowId('test', system.name),
+      taskQueue: 'headrace-test',
+      args: [{ deployment: 'test', pipeline: system.name, partitions: [], ...(from === undefined ? {} : { from }) }],
+    });
   }
 
   scenario('resume-read-again', async (name) => {
     const batch = await startBatch([payment(usual), 'no json', 'nor this']);
     await batch.result();
     const resumed = await resume(0);
-    expect(await resumed.result()).toMatchObject({ readAgain: [{ partition: 0, copied: 0, refused: expect.any(Number) as number }] });
+    expect(await resumed.result()).toMatchObject({
+      readAgain: [{ partition: 0, copied: 0, refused: expect.any(Number) as number }],
+    });
     await recordWhenDone(name, resumed);
   });
 
@@ -222,7 +288,9 @@ describe('reviews', () => {
 
   scenario('review-update', async (name) => {
     const review = await startReview(hourMs);
-    await review.executeUpdate(verdictName, { args: [{ verdict: 'fraud', reviewer: 'robin', comment: 'stolen card' }] });
+    await review.executeUpdate(verdictName, {
+      args: [{ verdict: 'fraud', reviewer: 'robin', comment: 'stolen card' }],
+    });
     await recordWhenDone(name, review);
   });
 
@@ -235,7 +303,10 @@ describe('reviews', () => {
 
   scenario('review-escalated', async (name) => {
     const review = await startReview(200);
-    await until('it escalates', async () => ((await review.query('state')) as { status: string }).status === 'escalated');
+    await until(
+      'it escalates',
+      async () => ((await review.query('state')) as { status: string }).status === 'escalated',
+    );
     await review.executeUpdate(verdictName, { args: [{ id: 'v1', verdict: 'fraud', reviewer: 'robin' }] });
     await recordWhenDone(name, review);
   });
@@ -246,13 +317,19 @@ describe('lake', () => {
     const batch = await startBatch([payment(usual)]);
     await batch.result();
     await system.temporal.schedule.getHandle('roll-up-lake:test:headrace-test').trigger();
-    const rolledUp = await until('a roll-up has written rows', async () => {
-      for await (const { workflowId, runId } of system.temporal.workflow.list({ query: `WorkflowType = 'rollUpLake' AND ExecutionStatus = 'Completed'` })) {
-        const run = system.temporal.workflow.getHandle(workflowId, runId);
-        if (((await run.result()) as { rows: number }).rows > 0) return run;
-      }
-      return undefined;
-    }, { detail: () => system.logs() });
+    const rolledUp = await until(
+      'a roll-up has written rows',
+      async () => {
+        for await (const { workflowId, runId } of system.temporal.workflow.list({
+          query: `WorkflowType = 'rollUpLake' AND ExecutionStatus = 'Completed'`,
+        })) {
+          const run = system.temporal.workflow.getHandle(workflowId, runId);
+          if (((await run.result()) as { rows: number }).rows > 0) return run;
+        }
+        return undefined;
+      },
+      { detail: () => system.logs() },
+    );
     await recordWhenDone(name, rolledUp);
   });
 });

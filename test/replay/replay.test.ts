@@ -1,7 +1,15 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleWorkflowCode, DefaultLogger, makeTelemetryFilterString, Runtime, Worker, type ReplayResult, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  makeTelemetryFilterString,
+  Runtime,
+  Worker,
+  type ReplayResult,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { dataConverter } from '../../temporal/connection.ts';
 import { readRecorded, recordedNames } from './histories.ts';
@@ -9,16 +17,42 @@ import { readRecorded, recordedNames } from './histories.ts';
 const root = join(import.meta.dirname, '..', '..');
 const logger = new DefaultLogger('ERROR', () => undefined);
 // What the native part says of a mutated workflow is the result here, not a warning.
-Runtime.install({ logger, telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) } } });
+Runtime.install({
+  logger,
+  telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) } },
+});
 
 /** Every one that was ever recorded: a fixture that went missing fails here. */
 const expectedNames = [
-  'batch-dead-letters', 'batch-delivered', 'batch-model-away', 'batch-only-dead-letters', 'batch-redriven', 'batch-sink-away', 'batch-worker-killed',
-  'batch-dead-letters-together', 'batch-delivered-together', 'batch-model-away-together', 'batch-only-dead-letters-together', 'batch-redriven-together',
-  'batch-sink-away-together', 'batch-together-timed-out', 'batch-worker-killed-together',
-  'batch-dead-letters-in-one-step', 'batch-delivered-in-one-step', 'batch-model-away-in-one-step', 'batch-only-dead-letters-in-one-step', 'batch-redriven-in-one-step',
-  'batch-sink-away-in-one-step', 'batch-worker-killed-in-one-step',
-  'review-escalated', 'review-signal', 'review-update', 'resume-read-again', 'resume-tolerated', 'roll-up-lake', 'sweep',
+  'batch-dead-letters',
+  'batch-delivered',
+  'batch-model-away',
+  'batch-only-dead-letters',
+  'batch-redriven',
+  'batch-sink-away',
+  'batch-worker-killed',
+  'batch-dead-letters-together',
+  'batch-delivered-together',
+  'batch-model-away-together',
+  'batch-only-dead-letters-together',
+  'batch-redriven-together',
+  'batch-sink-away-together',
+  'batch-together-timed-out',
+  'batch-worker-killed-together',
+  'batch-dead-letters-in-one-step',
+  'batch-delivered-in-one-step',
+  'batch-model-away-in-one-step',
+  'batch-only-dead-letters-in-one-step',
+  'batch-redriven-in-one-step',
+  'batch-sink-away-in-one-step',
+  'batch-worker-killed-in-one-step',
+  'review-escalated',
+  'review-signal',
+  'review-update',
+  'resume-read-again',
+  'resume-tolerated',
+  'roll-up-lake',
+  'sweep',
 ];
 
 /** As in a worker: all runs share the modules. */
@@ -26,10 +60,17 @@ function bundle(workflowsPath: string): Promise<WorkflowBundleWithSourceMap> {
   return bundleWorkflowCode({ workflowsPath, preloadModules: [workflowsPath], logger });
 }
 
-async function replayAll(workflowBundle: WorkflowBundleWithSourceMap, names: readonly string[]): Promise<Map<string, ReplayResult['error']>> {
+async function replayAll(
+  workflowBundle: WorkflowBundleWithSourceMap,
+  names: readonly string[],
+): Promise<Map<string, ReplayResult['error']>> {
   const histories = names.map((name) => ({ workflowId: name, history: readRecorded(name) }));
   const errors = new Map<string, ReplayResult['error']>();
-  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle, dataConverter: dataConverter({ key: undefined, oldKeys: undefined }) }, histories)) errors.set(workflowId, error);
+  for await (const { workflowId, error } of Worker.runReplayHistories(
+    { workflowBundle, dataConverter: dataConverter({ key: undefined, oldKeys: undefined }) },
+    histories,
+  ))
+    errors.set(workflowId, error);
   return errors;
 }
 
@@ -59,10 +100,13 @@ describe('recorded histories', () => {
     expect(recordedNames()).toEqual(expect.arrayContaining(expectedNames));
   });
 
-  test.each(recordedNames())('%s replays on today\'s code; if not, the change needs patched(), never a new recording', (name) => {
-    expect(errors.has(name)).toBe(true);
-    expect(errors.get(name)).toBeUndefined();
-  });
+  test.each(recordedNames())(
+    "%s replays on today's code; if not, the change needs patched(), never a new recording",
+    (name) => {
+      expect(errors.has(name)).toBe(true);
+      expect(errors.get(name)).toBeUndefined();
+    },
+  );
 });
 
 /** The line that parts scoring from delivering. */
@@ -70,11 +114,35 @@ const timer = "await sleep(1, { summary: 'ends the scoring task' });";
 
 describe('the check bites', () => {
   test.each([
-    { what: 'an extra timer', file: 'process-batch.ts', before: timer, after: `${timer} await sleep(1);`, name: 'batch-delivered' },
-    { what: 'a step of each sink\'s own', file: 'deliver-to-all.ts', before: 'decided.deliverTogether ?', after: '!decided.deliverTogether ?', name: 'batch-delivered-together' },
-    { what: 'decisions in a step of their own', file: 'process-batch.ts', before: 'decisions ?? (', after: 'undefined ?? (', name: 'batch-delivered-in-one-step' },
+    {
+      what: 'an extra timer',
+      file: 'process-batch.ts',
+      before: timer,
+      after: `${timer} await sleep(1);`,
+      name: 'batch-delivered',
+    },
+    {
+      what: "a step of each sink's own",
+      file: 'deliver-to-all.ts',
+      before: 'decided.deliverTogether ?',
+      after: '!decided.deliverTogether ?',
+      name: 'batch-delivered-together',
+    },
+    {
+      what: 'decisions in a step of their own',
+      file: 'process-batch.ts',
+      before: 'decisions ?? (',
+      after: 'undefined ?? (',
+      name: 'batch-delivered-in-one-step',
+    },
     { what: 'no timer', file: 'process-batch.ts', before: timer, after: '', name: 'batch-delivered' },
-    { what: 'one step less', file: 'review.ts', before: "upsertSearchAttributes([{ key: statusKey, value: 'decided' }]);", after: '', name: 'review-update' },
+    {
+      what: 'one step less',
+      file: 'review.ts',
+      before: "upsertSearchAttributes([{ key: statusKey, value: 'decided' }]);",
+      after: '',
+      name: 'review-update',
+    },
   ])('$what in $file fails on $name', async ({ file, before, after, name }) => {
     const errors = await replayAll(await bundleMutated(file, before, after), [name]);
     expect(errors.get(name)?.name).toBe('DeterminismViolationError');

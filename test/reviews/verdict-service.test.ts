@@ -20,17 +20,23 @@ describe('verdict desk', () => {
     let runningMax = 0;
     let perReviewMax = 0;
     const decide = createVerdictDesk({
-      pool, verdictsMax: 3,
+      pool,
+      verdictsMax: 3,
       sendVerdict: async (reviewId, { id }) => {
         running.set(reviewId, (running.get(reviewId) ?? 0) + 1);
         perReviewMax = Math.max(perReviewMax, running.get(reviewId)!);
-        runningMax = Math.max(runningMax, [...running.values()].reduce((sum, count) => sum + count, 0));
+        runningMax = Math.max(
+          runningMax,
+          [...running.values()].reduce((sum, count) => sum + count, 0),
+        );
         await pool.query('select 1');
         running.set(reviewId, running.get(reviewId)! - 1);
         return accepted(id);
       },
     });
-    const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => decide(`review:${i % 5}`, verdict(`v${i}`))));
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_, i) => decide(`review:${i % 5}`, verdict(`v${i}`))),
+    );
     expect(answers.map(({ id }) => id)).toEqual(Array.from({ length: 30 }, (_, i) => `v${i}`));
     expect(perReviewMax).toBe(1);
     expect(runningMax).toBeLessThanOrEqual(3);
@@ -41,7 +47,10 @@ describe('verdict desk', () => {
     const single = await createPool(url, { max: 1, applicationName: 'test' });
     try {
       let fail = true;
-      const decide = createVerdictDesk({ pool: single, sendVerdict: (_, { id }) => (fail ? Promise.reject(new Error('no frontend')) : Promise.resolve(accepted(id))) });
+      const decide = createVerdictDesk({
+        pool: single,
+        sendVerdict: (_, { id }) => (fail ? Promise.reject(new Error('no frontend')) : Promise.resolve(accepted(id))),
+      });
       const answers = await Promise.allSettled([1, 2, 3].map((i) => decide('review:1', verdict(`v${i}`))));
       expect(answers.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
       fail = false;
@@ -54,7 +63,9 @@ describe('verdict desk', () => {
   it('refuses when too many wait already, and goes on afterwards', async () => {
     let finish = (): void => undefined;
     const decide = createVerdictDesk({
-      pool, verdictsMax: 1, waitingMax: 1,
+      pool,
+      verdictsMax: 1,
+      waitingMax: 1,
       sendVerdict: async (_, { id }) => {
         await new Promise<void>((resolve) => (finish = resolve));
         return accepted(id);
@@ -66,9 +77,11 @@ describe('verdict desk', () => {
     const settled = Promise.all([first, second]).then((answers) => answers.map(({ id }) => id));
     let ids: string[] | undefined;
     void settled.then((found) => (ids = found));
-    await expect.poll(() => {
-      finish();
-      return ids;
-    }).toEqual(['v1', 'v2']);
+    await expect
+      .poll(() => {
+        finish();
+        return ids;
+      })
+      .toEqual(['v1', 'v2']);
   });
 });

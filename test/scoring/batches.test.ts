@@ -18,7 +18,11 @@ describe('decisions of a run', () => {
       pipeline: paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard'] }),
       amounts: [1, 2, 3],
       // Another version answers each call: the model was changed between two tries.
-      model: { rowsMax: () => Promise.resolve(Infinity), predict: (_pipeline, _features, rows) => Promise.resolve({ version: String(++calls), predictions: new Float32Array(rows).fill(calls * 1_000) }) },
+      model: {
+        rowsMax: () => Promise.resolve(Infinity),
+        predict: (_pipeline, _features, rows) =>
+          Promise.resolve({ version: String(++calls), predictions: new Float32Array(rows).fill(calls * 1_000) }),
+      },
       deliver: ({ rows }) => Promise.resolve(void delivered.push([...rows])),
     });
     recordedId = (await rig.score()).decisions.header.id;
@@ -31,7 +35,9 @@ describe('decisions of a run', () => {
   test('are those that the history holds, whatever the worker computed itself', async () => {
     expect(decodeDecisions(lateAnswer).header.id).not.toBe(recordedId);
     expect(await worker.deliver('dashboard', recordedId)).toBe(3);
-    expect(delivered.map((rows) => rows.map(({ offset, model, prediction }) => [offset, model.version, prediction]))).toEqual([[0, 1, 2].map((offset) => [offset, '1', { y: 1_000 }])]);
+    expect(
+      delivered.map((rows) => rows.map(({ offset, model, prediction }) => [offset, model.version, prediction])),
+    ).toEqual([[0, 1, 2].map((offset) => [offset, '1', { y: 1_000 }])]);
     expect(rig.historyReads).toBe(1);
   });
 
@@ -46,7 +52,10 @@ describe('decisions of a run', () => {
     const { decisions } = rig.recorded;
     for (const missing of [undefined, lateAnswer]) {
       rig.recorded.decisions = missing;
-      await expect(worker.deliver('dashboard', recordedId)).rejects.toMatchObject({ type: 'BATCH_UNKNOWN', nonRetryable: false });
+      await expect(worker.deliver('dashboard', recordedId)).rejects.toMatchObject({
+        type: 'BATCH_UNKNOWN',
+        nonRetryable: false,
+      });
       await expect(worker.deadLetter(recordedId)).rejects.toMatchObject({ type: 'BATCH_UNKNOWN' });
     }
     expect(delivered).toEqual([]);

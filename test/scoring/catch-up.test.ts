@@ -6,14 +6,28 @@ import { chainId, type BatchRef } from '../../contracts/event-key.ts';
 import { MemoryStore, type FeatureStore } from '../../features/index.ts';
 
 const chain = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 3 };
-const batchOf = (position: number, end: number, parts: Partial<BatchRef> = {}): BatchRef => ({ ...chain, position, end, count: end - position, ...parts });
+const batchOf = (position: number, end: number, parts: Partial<BatchRef> = {}): BatchRef => ({
+  ...chain,
+  position,
+  end,
+  count: end - position,
+  ...parts,
+});
 
 /** A topic whose log can be read in pieces of five records. */
 const records: Pick<RecordsPort, 'read'> = {
   async *read(_topic, _partition, from, to) {
     for (let at = from; at < to; at += 5) {
       const end = Math.min(to, at + 5);
-      yield await Promise.resolve({ end, records: Array.from({ length: end - at }, (_, i) => ({ offset: at + i, timestampMs: 0, key: null, value: null })) });
+      yield await Promise.resolve({
+        end,
+        records: Array.from({ length: end - at }, (_, i) => ({
+          offset: at + i,
+          timestampMs: 0,
+          key: null,
+          value: null,
+        })),
+      });
     }
   },
 };
@@ -30,7 +44,14 @@ describe('catching up', () => {
     alarms = [];
   });
 
-  const apply = (batch: BatchRef) => store.apply(batch, ({ watermarkMs, refusals }) => ({ result: new Uint8Array(), states: new Map(), watermarkMs, refusals, retentions: [] }));
+  const apply = (batch: BatchRef) =>
+    store.apply(batch, ({ watermarkMs, refusals }) => ({
+      result: new Uint8Array(),
+      states: new Map(),
+      watermarkMs,
+      refusals,
+      retentions: [],
+    }));
   const askAfter = (ms: number, batch: BatchRef): Promise<boolean> => {
     nowMs += ms;
     const context = { log: { error: (message: string) => void alarms.push(message) } } as unknown as Context;
@@ -73,7 +94,9 @@ describe('catching up', () => {
     expect(await askAfter(0, batchOf(15, 20))).toBe(false);
     nowMs += 10_000;
     const context = { log: { error: () => undefined } } as unknown as Context;
-    expect(await asyncLocalStorage.run(context, () => catchUp.bringUpTo(batchOf(15, 20), chainId(chain), slowApply))).toBe(false);
+    expect(
+      await asyncLocalStorage.run(context, () => catchUp.bringUpTo(batchOf(15, 20), chainId(chain), slowApply)),
+    ).toBe(false);
     expect(store.appliedTo(chain)).toBe(10);
     expect(await askAfter(5_000, batchOf(15, 20))).toBe(true);
   });

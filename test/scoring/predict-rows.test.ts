@@ -7,7 +7,13 @@ import { paymentsPipeline } from '../live/payments.ts';
 const poison = 666;
 
 /** y = the first feature; refuses any call that holds `poison`, as a server does that validates content. */
-function fakeModel({ refuse = (x) => x === poison, version = () => '1' }: { refuse?: (x: number) => boolean; version?: () => string } = {}): ModelPort & { calls: number[] } {
+function fakeModel({
+  refuse = (x) => x === poison,
+  version = () => '1',
+}: {
+  refuse?: (x: number) => boolean;
+  version?: () => string;
+} = {}): ModelPort & { calls: number[] } {
   const calls: number[] = [];
   return {
     calls,
@@ -40,7 +46,12 @@ function answering(change: (predictions: Float32Array, call: number) => Float32A
 describe('predictRows', () => {
   test('asks once for rows that the model takes', async () => {
     const model = fakeModel();
-    expect(await predictRows(model, pipeline(), rowsOf([1, 2, 3]), 3)).toEqual({ version: '1', predictions: Float32Array.of(1, 2, 3), refused: new Map(), degraded: false });
+    expect(await predictRows(model, pipeline(), rowsOf([1, 2, 3]), 3)).toEqual({
+      version: '1',
+      predictions: Float32Array.of(1, 2, 3),
+      refused: new Map(),
+      degraded: false,
+    });
     expect(model.calls).toEqual([3]);
   });
 
@@ -53,7 +64,12 @@ describe('predictRows', () => {
 
   test('splits no deeper than the logarithm of the rows', async () => {
     const model = fakeModel();
-    await predictRows(model, pipeline(), rowsOf(Array.from({ length: 1_024 }, (_, i) => (i === 700 ? poison : 1))), 1_024);
+    await predictRows(
+      model,
+      pipeline(),
+      rowsOf(Array.from({ length: 1_024 }, (_, i) => (i === 700 ? poison : 1))),
+      1_024,
+    );
     // Each level: one refused half, one taken half, and one look whether the model is well.
     expect(model.calls.length).toBeLessThanOrEqual(3 * 10 + 3);
   });
@@ -65,18 +81,36 @@ describe('predictRows', () => {
   });
 
   test('a model that refuses everything drains nothing', async () => {
-    await expect(predictRows(fakeModel({ refuse: () => true }), pipeline(), rowsOf([1, 2]), 2)).rejects.toMatchObject({ code: 'MODEL_WRONG' });
-    await expect(predictRows(fakeModel(), pipeline(), rowsOf([NaN, NaN]), 2)).resolves.toMatchObject({ refused: { size: 2 } });
+    await expect(predictRows(fakeModel({ refuse: () => true }), pipeline(), rowsOf([1, 2]), 2)).rejects.toMatchObject({
+      code: 'MODEL_WRONG',
+    });
+    await expect(predictRows(fakeModel(), pipeline(), rowsOf([NaN, NaN]), 2)).resolves.toMatchObject({
+      refused: { size: 2 },
+    });
   });
 
   test('a batch of one row drains nothing either, on a worker that knows of no row and on one that does', async () => {
     const fresh = pipeline();
     const wrong = { code: 'MODEL_WRONG' };
     await expect(predictRows(fakeModel({ refuse: () => true }), fresh, rowsOf([1]), 1)).rejects.toMatchObject(wrong);
-    await expect(predictRows(answering((predictions) => predictions.fill(NaN)), fresh, rowsOf([1]), 1)).rejects.toMatchObject(wrong);
+    await expect(
+      predictRows(
+        answering((predictions) => predictions.fill(NaN)),
+        fresh,
+        rowsOf([1]),
+        1,
+      ),
+    ).rejects.toMatchObject(wrong);
     await predictRows(fakeModel(), fresh, rowsOf([1]), 1);
     await expect(predictRows(fakeModel({ refuse: () => true }), fresh, rowsOf([2]), 1)).rejects.toMatchObject(wrong);
-    await expect(predictRows(answering((predictions) => predictions.fill(NaN)), fresh, rowsOf([2]), 1)).rejects.toMatchObject(wrong);
+    await expect(
+      predictRows(
+        answering((predictions) => predictions.fill(NaN)),
+        fresh,
+        rowsOf([2]),
+        1,
+      ),
+    ).rejects.toMatchObject(wrong);
   });
 
   test('a lone poison row is to blame when the model takes a row that it took before', async () => {
@@ -92,7 +126,10 @@ describe('predictRows', () => {
     for (const length of [1, 2, 3, 5, 20]) {
       let failures = length;
       const model = fakeModel({ refuse: () => failures-- > 0 });
-      const outcome = await predictRows(model, shared, rowsOf([7, 8, 9, 10]), 4).then(({ refused }) => refused.size, (error: HeadraceError) => error.code);
+      const outcome = await predictRows(model, shared, rowsOf([7, 8, 9, 10]), 4).then(
+        ({ refused }) => refused.size,
+        (error: HeadraceError) => error.code,
+      );
       expect([0, 'MODEL_WRONG']).toContain(outcome);
     }
   });
@@ -103,7 +140,10 @@ describe('predictRows', () => {
     const firsts = Array.from({ length: 200 }, (_, i) => i + 1);
     for (const broken of [[0], [1], [0, 1], [0, 2], [0, 1, 2, 3, 4, 5]]) {
       const model = answering((predictions, call) => (broken.includes(call) ? predictions.fill(NaN) : predictions));
-      const outcome = await predictRows(model, shared, rowsOf(firsts), 200).then(({ refused, predictions }) => (predictions.every((y, i) => y === firsts[i]) ? refused.size : 'other numbers'), (error: HeadraceError) => error.code);
+      const outcome = await predictRows(model, shared, rowsOf(firsts), 200).then(
+        ({ refused, predictions }) => (predictions.every((y, i) => y === firsts[i]) ? refused.size : 'other numbers'),
+        (error: HeadraceError) => error.code,
+      );
       expect([broken, outcome]).toEqual([broken, broken.includes(0) && broken.length > 1 ? 'MODEL_WRONG' : 0]);
     }
   });
@@ -126,47 +166,76 @@ describe('predictRows', () => {
     };
   }
 
-  test.each([1, 2, 3, 4, 8, 63])('one broken server among several costs no row of a model that takes %i at once', async (rowsMax) => {
-    const firsts = Array.from({ length: 200 }, (_, i) => i + 1);
-    for (const servers of [2, 3, 5]) {
-      for (let broken = 0; broken < servers; broken++) {
-        const shared = pipeline();
-        await predictRows(fakeModel(), shared, rowsOf([1]), 1);
-        const outcome = await predictRows(modelOnServers(rowsMax, servers, (server) => server === broken), shared, rowsOf(firsts), 200).then(
-          ({ refused, predictions }) => (predictions.every((y, i) => y === firsts[i]) ? refused.size : 'other numbers'),
-          (error: HeadraceError) => error.code,
-        );
-        expect([0, 'MODEL_WRONG'], `${broken} of ${servers}`).toContain(outcome);
+  test.each([1, 2, 3, 4, 8, 63])(
+    'one broken server among several costs no row of a model that takes %i at once',
+    async (rowsMax) => {
+      const firsts = Array.from({ length: 200 }, (_, i) => i + 1);
+      for (const servers of [2, 3, 5]) {
+        for (let broken = 0; broken < servers; broken++) {
+          const shared = pipeline();
+          await predictRows(fakeModel(), shared, rowsOf([1]), 1);
+          const outcome = await predictRows(
+            modelOnServers(rowsMax, servers, (server) => server === broken),
+            shared,
+            rowsOf(firsts),
+            200,
+          ).then(
+            ({ refused, predictions }) =>
+              predictions.every((y, i) => y === firsts[i]) ? refused.size : 'other numbers',
+            (error: HeadraceError) => error.code,
+          );
+          expect([0, 'MODEL_WRONG'], `${broken} of ${servers}`).toContain(outcome);
+        }
       }
-    }
-  });
+    },
+  );
 
-  test.each([1, 2, 3, 64])('a row whose answer is not finite is to blame also with a model that takes %i at once', async (rowsMax) => {
-    const firsts = Array.from({ length: 100 }, (_, i) => (i % 9 === 4 ? NaN : i));
-    const { predictions, refused } = await predictRows(modelOnServers(rowsMax, 1, () => false), pipeline(), rowsOf(firsts), 100);
-    expect([...refused.keys()]).toEqual(firsts.flatMap((x, i) => (Number.isNaN(x) ? [i] : [])));
-    expect([...predictions]).toEqual(firsts.map((x) => (Number.isNaN(x) ? 0 : x)));
-  });
+  test.each([1, 2, 3, 64])(
+    'a row whose answer is not finite is to blame also with a model that takes %i at once',
+    async (rowsMax) => {
+      const firsts = Array.from({ length: 100 }, (_, i) => (i % 9 === 4 ? NaN : i));
+      const { predictions, refused } = await predictRows(
+        modelOnServers(rowsMax, 1, () => false),
+        pipeline(),
+        rowsOf(firsts),
+        100,
+      );
+      expect([...refused.keys()]).toEqual(firsts.flatMap((x, i) => (Number.isNaN(x) ? [i] : [])));
+      expect([...predictions]).toEqual(firsts.map((x) => (Number.isNaN(x) ? 0 : x)));
+    },
+  );
 
   test('a server that answers half of a batch wrongly drains nothing, also in the first batch of a worker', async () => {
-    const model = answering((predictions, call) => (call === 0 ? predictions.map((y, i) => (i < 2 ? y : NaN)) : predictions));
-    expect(await predictRows(model, pipeline(), rowsOf([1, 2, 3, 4]), 4)).toMatchObject({ predictions: Float32Array.of(1, 2, 3, 4), refused: new Map() });
+    const model = answering((predictions, call) =>
+      call === 0 ? predictions.map((y, i) => (i < 2 ? y : NaN)) : predictions,
+    );
+    expect(await predictRows(model, pipeline(), rowsOf([1, 2, 3, 4]), 4)).toMatchObject({
+      predictions: Float32Array.of(1, 2, 3, 4),
+      refused: new Map(),
+    });
   });
 
   test('a model that refuses everything is found out in a few calls', async () => {
     const model = fakeModel({ refuse: () => true });
-    await expect(predictRows(model, pipeline(), rowsOf(Array.from({ length: 2_048 }, () => 1)), 2_048)).rejects.toMatchObject({ code: 'MODEL_WRONG' });
+    await expect(
+      predictRows(model, pipeline(), rowsOf(Array.from({ length: 2_048 }, () => 1)), 2_048),
+    ).rejects.toMatchObject({ code: 'MODEL_WRONG' });
     expect(model.calls.length).toBeLessThan(200);
   });
 
   test('never mixes two versions in one batch', async () => {
     let calls = 0;
     const model = fakeModel({ version: () => String(calls++) });
-    await expect(predictRows(model, pipeline(), rowsOf([1, poison, 3, 4]), 4)).rejects.toMatchObject({ code: 'MODEL_UNAVAILABLE' });
+    await expect(predictRows(model, pipeline(), rowsOf([1, poison, 3, 4]), 4)).rejects.toMatchObject({
+      code: 'MODEL_UNAVAILABLE',
+    });
   });
 
   test('passes on what is not about content', async () => {
-    const model: ModelPort = { rowsMax: () => Promise.resolve(Infinity), predict: () => Promise.reject(new HeadraceError('MODEL_UNAVAILABLE', 'away')) };
+    const model: ModelPort = {
+      rowsMax: () => Promise.resolve(Infinity),
+      predict: () => Promise.reject(new HeadraceError('MODEL_UNAVAILABLE', 'away')),
+    };
     await expect(predictRows(model, pipeline(), rowsOf([1]), 1)).rejects.toMatchObject({ code: 'MODEL_UNAVAILABLE' });
   });
 });

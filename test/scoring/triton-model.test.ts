@@ -19,7 +19,10 @@ describe('models in the shapes that people have', () => {
   test('an integer that FP32 cannot hold is told as the model being wrong, and not rounded', async () => {
     const { address } = await useModelServer({ repositoryFolder: modelRepository });
     const model = createTritonModel(useClient({ address }), { deadlineMs: 10_000 });
-    await expect(model.predict(pipelineFor('count'), Float32Array.of(3e7, 0), 1)).rejects.toMatchObject({ code: 'MODEL_WRONG', message: expect.stringContaining('integer beyond 2^24') as string });
+    await expect(model.predict(pipelineFor('count'), Float32Array.of(3e7, 0), 1)).rejects.toMatchObject({
+      code: 'MODEL_WRONG',
+      message: expect.stringContaining('integer beyond 2^24') as string,
+    });
   });
 });
 
@@ -43,13 +46,24 @@ class SlowServer {
   ) {}
 
   model() {
-    const client = { infer: (request: InferRequest) => this.#infer(request), modelMetadata: (...asked: unknown[]) => this.#metadata(asked), modelConfig: () => Promise.resolve({ maxBatchSize: this.maxBatchSize, input: [] }) };
-    return createTritonModel(client as unknown as InferenceClient, { deadlineMs: this.deadlineMs, nowMs: () => this.nowMs });
+    const client = {
+      infer: (request: InferRequest) => this.#infer(request),
+      modelMetadata: (...asked: unknown[]) => this.#metadata(asked),
+      modelConfig: () => Promise.resolve({ maxBatchSize: this.maxBatchSize, input: [] }),
+    };
+    return createTritonModel(client as unknown as InferenceClient, {
+      deadlineMs: this.deadlineMs,
+      nowMs: () => this.nowMs,
+    });
   }
 
   #metadata(asked: unknown[]) {
     this.asked.push(asked);
-    const tensor = (name: string, width: number) => ({ name, datatype: 'FP32', shape: [this.firstDim, width].map(BigInt) });
+    const tensor = (name: string, width: number) => ({
+      name,
+      datatype: 'FP32',
+      shape: [this.firstDim, width].map(BigInt),
+    });
     return Promise.resolve({ inputs: [tensor('x', 2)], outputs: [tensor('score', 1)] });
   }
 
@@ -68,26 +82,34 @@ class SlowServer {
     this.#busyUntilMs = endMs;
     this.nowMs = Math.max(this.nowMs, endMs);
     const data = Float32Array.from({ length: count }, (_, row) => Number(input!.data[2 * row]));
-    return { model: 'm', version: version ?? this.version, id: '', outputs: [{ name: 'score', datatype: 'FP32' as const, shape: [count, 1], data }] };
+    return {
+      model: 'm',
+      version: version ?? this.version,
+      id: '',
+      outputs: [{ name: 'score', datatype: 'FP32' as const, shape: [count, 1], data }],
+    };
   }
 }
 
 const numbered = (count: number) => Float32Array.from({ length: 2 * count }, (_, i) => Math.floor(i / 2));
 
 describe('a batch is cut to what the model answers within its deadline', () => {
-  test.each([1, 20, 300, 1_900])('%i ms a row: every row is answered, and the next batch is cut right at once', async (msPerRow) => {
-    const server = new SlowServer(2_000, 2_048);
-    server.msPerRow = msPerRow;
-    const model = server.model();
-    const pipeline = pipelineFor('m');
-    const { predictions } = await model.predict(pipeline, numbered(300), 300);
-    expect(predictions).toEqual(Float32Array.from({ length: 300 }, (_, row) => row));
-    const before = server.nowMs;
-    server.calls.length = 0;
-    await model.predict(pipeline, numbered(300), 300);
-    // Nothing was asked for in vain: the time is what the rows take.
-    expect(server.nowMs - before).toBe(300 * msPerRow);
-  });
+  test.each([1, 20, 300, 1_900])(
+    '%i ms a row: every row is answered, and the next batch is cut right at once',
+    async (msPerRow) => {
+      const server = new SlowServer(2_000, 2_048);
+      server.msPerRow = msPerRow;
+      const model = server.model();
+      const pipeline = pipelineFor('m');
+      const { predictions } = await model.predict(pipeline, numbered(300), 300);
+      expect(predictions).toEqual(Float32Array.from({ length: 300 }, (_, row) => row));
+      const before = server.nowMs;
+      server.calls.length = 0;
+      await model.predict(pipeline, numbered(300), 300);
+      // Nothing was asked for in vain: the time is what the rows take.
+      expect(server.nowMs - before).toBe(300 * msPerRow);
+    },
+  );
 
   test('a fast model is asked for all rows at once', async () => {
     const server = new SlowServer(2_000, 2_048);
@@ -107,7 +129,9 @@ describe('a batch is cut to what the model answers within its deadline', () => {
   test('a server that answers nothing is away after two deadlines, however large the batch', async () => {
     const server = new SlowServer(2_000, 2_048);
     server.isSilent = true;
-    await expect(server.model().predict(pipelineFor('m'), numbered(2_000), 2_000)).rejects.toMatchObject({ code: 'MODEL_UNAVAILABLE' });
+    await expect(server.model().predict(pipelineFor('m'), numbered(2_000), 2_000)).rejects.toMatchObject({
+      code: 'MODEL_UNAVAILABLE',
+    });
     expect(server.calls).toEqual([2_000, 1]);
     expect(server.nowMs).toBe(4_000);
   });
@@ -146,14 +170,29 @@ describe('what the model says of itself', () => {
   test('that does not fit is a wrong model, before any row is sent', async () => {
     const server = new SlowServer(2_000, 8);
     const pipeline = pipelineFor('m', { outputs: { score: 2 } });
-    await expect(server.model().predict(pipeline, numbered(1), 1)).rejects.toMatchObject({ code: 'MODEL_WRONG', message: expect.stringContaining('output "score" has 1 numbers a row') as string });
+    await expect(server.model().predict(pipeline, numbered(1), 1)).rejects.toMatchObject({
+      code: 'MODEL_WRONG',
+      message: expect.stringContaining('output "score" has 1 numbers a row') as string,
+    });
     expect(server.calls).toEqual([]);
   });
 
-  test.each([['SERVER_UNAVAILABLE', 'MODEL_UNAVAILABLE'], ['MODEL_NOT_FOUND', 'MODEL_MISSING'], ['MODEL_NOT_READY', 'MODEL_UNAVAILABLE'], ['INVALID_INPUT', 'MODEL_REFUSED_ROW'], ['ACCESS_DENIED', 'MODEL_WRONG']] as const)('%s is %s for the batch', async (code, expected) => {
-    const refusing = { modelMetadata: () => Promise.reject(new InferenceError(code, 'no')), modelConfig: () => Promise.resolve({}) } as unknown as InferenceClient;
+  test.each([
+    ['SERVER_UNAVAILABLE', 'MODEL_UNAVAILABLE'],
+    ['MODEL_NOT_FOUND', 'MODEL_MISSING'],
+    ['MODEL_NOT_READY', 'MODEL_UNAVAILABLE'],
+    ['INVALID_INPUT', 'MODEL_REFUSED_ROW'],
+    ['ACCESS_DENIED', 'MODEL_WRONG'],
+  ] as const)('%s is %s for the batch', async (code, expected) => {
+    const refusing = {
+      modelMetadata: () => Promise.reject(new InferenceError(code, 'no')),
+      modelConfig: () => Promise.resolve({}),
+    } as unknown as InferenceClient;
     const model = createTritonModel(refusing, { deadlineMs: 2_000 });
     await expect(model.rowsMax(pipelineFor('m'))).rejects.toMatchObject({ name: 'HeadraceError', code: expected });
-    await expect(model.predict(pipelineFor('m'), numbered(1), 1)).rejects.toMatchObject({ name: 'HeadraceError', code: expected });
+    await expect(model.predict(pipelineFor('m'), numbered(1), 1)).rejects.toMatchObject({
+      name: 'HeadraceError',
+      code: expected,
+    });
   });
 });

@@ -15,15 +15,22 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 function runWith(script: string, programs: Record<string, string>, args: string[] = [], env: NodeJS.ProcessEnv = {}) {
   const PATH = pathWith(Object.fromEntries(Object.entries(programs).map(([name, output]) => [name, prints(output)])));
   return spawnSync(process.execPath, [join(root, script), ...args], {
-    encoding: 'utf8', env: { PATH, HOME: temporaryFolder(), HEADRACE_CACHE_DIR: temporaryFolder(), ...env }, timeout: 60_000,
+    encoding: 'utf8',
+    env: { PATH, HOME: temporaryFolder(), HEADRACE_CACHE_DIR: temporaryFolder(), ...env },
+    timeout: 60_000,
   });
 }
 
 const java = 'openjdk version "17.0.15" 2025-04-15';
 
 describe('npm start', () => {
-  it.each([['npm start', 'scripts/start.mjs', []], ['headrace up', 'cli/headrace.mjs', ['up']]])('and what it stands for name everything that is missing at once: %s', (_, script, args) => {
-    const { status, stdout, stderr } = runWith(script, { java: 'openjdk version "11.0.2" 2019-01-15' }, args, { TEMPORAL_ADDRESS: 't:1' });
+  it.each([
+    ['npm start', 'scripts/start.mjs', []],
+    ['headrace up', 'cli/headrace.mjs', ['up']],
+  ])('and what it stands for name everything that is missing at once: %s', (_, script, args) => {
+    const { status, stdout, stderr } = runWith(script, { java: 'openjdk version "11.0.2" 2019-01-15' }, args, {
+      TEMPORAL_ADDRESS: 't:1',
+    });
     expect(status).toBe(1);
     expect(stdout).toBe('');
     expect(stderr).toMatch(/^Headrace needs 2 things that this machine does not have:\n/);
@@ -35,12 +42,19 @@ describe('npm start', () => {
   it('asks for nothing that external addresses replace', () => {
     const { stdout } = runWith('scripts/start.mjs', {}, ['--help'], { KAFKA_BROKERS: 'b:1', TEMPORAL_ADDRESS: 't:1' });
     expect(stdout).toContain('Usage: headrace up');
-    const { stderr } = runWith('scripts/start.mjs', {}, ['--rate', 'fast'], { KAFKA_BROKERS: 'b:1', TEMPORAL_ADDRESS: 't:1' });
+    const { stderr } = runWith('scripts/start.mjs', {}, ['--rate', 'fast'], {
+      KAFKA_BROKERS: 'b:1',
+      TEMPORAL_ADDRESS: 't:1',
+    });
     expect(stderr).toMatch(/--rate.*'fast'.*events per second above 0/);
   });
 
   it('refuses flags that npm swallowed and gives the right command', () => {
-    const { status, stderr } = runWith('scripts/start.mjs', { java, mvn: 'x' }, ['500'], { npm_lifecycle_event: 'start', npm_config_reset: 'true', npm_config_rate: 'true' });
+    const { status, stderr } = runWith('scripts/start.mjs', { java, mvn: 'x' }, ['500'], {
+      npm_lifecycle_event: 'start',
+      npm_config_reset: 'true',
+      npm_config_rate: 'true',
+    });
     expect(status).toBe(1);
     expect(stderr).toContain('npm start -- --reset --rate 500');
   });
@@ -53,8 +67,16 @@ describe('flags that npm swallowed', () => {
     [{ npm_config_rate: '500' }, [], ['--rate', '500']],
     [{ npm_config_rate: 'true' }, ['500'], ['--rate', '500']],
     // Which was typed first nobody knows.
-    [{ npm_config_rate: 'true', npm_config_pipelines: 'true' }, ['flows', '10'], ['--rate', '<rate>', '--pipelines', '<pipelines>']],
-    [{ npm_config_disk_max: '5GB', npm_config_yes: 'true', npm_config_reset: 'true' }, [], ['--reset', '--disk-max', '5GB', '--yes']],
+    [
+      { npm_config_rate: 'true', npm_config_pipelines: 'true' },
+      ['flows', '10'],
+      ['--rate', '<rate>', '--pipelines', '<pipelines>'],
+    ],
+    [
+      { npm_config_disk_max: '5GB', npm_config_yes: 'true', npm_config_reset: 'true' },
+      [],
+      ['--reset', '--disk-max', '5GB', '--yes'],
+    ],
     [{ npm_config_generator: '' }, [], ['--no-generator']],
     [{ npm_config_events: 'true' }, ['a b.jsonl', '--pipeline'], ['--events', 'a b.jsonl', '--pipeline']],
   ])('%j with %j were meant as %j', (env, args, meant) => {
@@ -62,7 +84,9 @@ describe('flags that npm swallowed', () => {
   });
 
   it('are quoted for a shell', () => {
-    expect(describeSwallowed('npm start', ['--events', "it's a.jsonl"])).toContain(`npm start -- --events 'it'\\''s a.jsonl'`);
+    expect(describeSwallowed('npm start', ['--events', "it's a.jsonl"])).toContain(
+      `npm start -- --events 'it'\\''s a.jsonl'`,
+    );
     expect(describeSwallowed('npm start', ['--rate', '<rate>'])).toContain('npm start -- --rate <rate>');
   });
 });
@@ -70,15 +94,21 @@ describe('flags that npm swallowed', () => {
 describe('totals', () => {
   const test = (status: string) => ({ status });
   it('count tests, and files that could not be run', () => {
-    const report = { testResults: [
-      { status: 'passed', assertionResults: [test('passed'), test('skipped'), test('todo')] },
-      { status: 'failed', assertionResults: [test('passed'), test('failed'), test('failed')] },
-      { status: 'failed', assertionResults: [] },
-    ] };
+    const report = {
+      testResults: [
+        { status: 'passed', assertionResults: [test('passed'), test('skipped'), test('todo')] },
+        { status: 'failed', assertionResults: [test('passed'), test('failed'), test('failed')] },
+        { status: 'failed', assertionResults: [] },
+      ],
+    };
     expect(totalsOf(report, 1)).toEqual({ passed: 2, failed: 3, skipped: 2 });
   });
   it('never call a run good whose exit code was not', () => {
-    expect(totalsOf({ testResults: [{ status: 'passed', assertionResults: [test('passed')] }] }, 1)).toEqual({ passed: 1, failed: 1, skipped: 0 });
+    expect(totalsOf({ testResults: [{ status: 'passed', assertionResults: [test('passed')] }] }, 1)).toEqual({
+      passed: 1,
+      failed: 1,
+      skipped: 0,
+    });
     expect(totalsOf(undefined, 1)).toEqual({ passed: 0, failed: 1, skipped: 0 });
   });
   it('are told in the form that others read', () => {

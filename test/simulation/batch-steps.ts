@@ -51,7 +51,12 @@ export class BatchSteps {
         }
       },
     };
-    this.#catchUp = new CatchUp(store, records, () => scheduler.nowMs, (message, fields) => this.#alarm(message, fields as { chain: string; from: number | string; to: number }));
+    this.#catchUp = new CatchUp(
+      store,
+      records,
+      () => scheduler.nowMs,
+      (message, fields) => this.#alarm(message, fields as { chain: string; from: number | string; to: number }),
+    );
   }
 
   /** As the activity does: only a durable attempt brings a store up that is behind. */
@@ -71,7 +76,11 @@ export class BatchSteps {
   /** What was folded without effects, and is gone from the log, is a loss that this alarm reports. */
   #alarm(message: string, { chain, from, to }: { chain: string; from: number | string; to: number }): void {
     this.world.trace.tell(() => `worker: ${message}: ${chain} [${from}, ${to})`);
-    this.world.oracle.lost.push({ partition: Number(chain.split(':').at(-1)), from: typeof from === 'number' ? from : 0, to });
+    this.world.oracle.lost.push({
+      partition: Number(chain.split(':').at(-1)),
+      from: typeof from === 'number' ? from : 0,
+      to,
+    });
   }
 
   #bringUp(batch: BatchRef): Promise<boolean> {
@@ -82,10 +91,24 @@ export class BatchSteps {
     const events: FoldEvent[] = [];
     const rejections: Rejection[] = [];
     records.forEach((record, recordIndex) => {
-      if (poison.equals(record.value!)) rejections.push({ index: recordIndex, step: 'decode', code: 'NOT_JSON', reason: 'poison' });
-      else events.push({ recordIndex, offset: record.offset, event: {}, eventTimeMs: record.timestampMs, entityKeys: [`account-${batch.partition}`] });
+      if (poison.equals(record.value!))
+        rejections.push({ index: recordIndex, step: 'decode', code: 'NOT_JSON', reason: 'poison' });
+      else
+        events.push({
+          recordIndex,
+          offset: record.offset,
+          event: {},
+          eventTimeMs: record.timestampMs,
+          entityKeys: [`account-${batch.partition}`],
+        });
     });
-    const fold = foldBatch(plan, batch, records.map(({ offset }) => offset), events, rejections);
+    const fold = foldBatch(
+      plan,
+      batch,
+      records.map(({ offset }) => offset),
+      events,
+      rejections,
+    );
     const foldAndNote = (tx: FoldContext) => {
       const result = fold(tx);
       const begin = tx.markerPosition ?? -1;
@@ -104,6 +127,12 @@ export class BatchSteps {
   /** The policy depends on the model's version: two decisions about the same event need not be the same. */
   infer({ rows }: Extracted): Decided {
     const { modelVersion } = this.world;
-    return { rows: rows.map((row) => ({ ...row, modelVersion, outcome: (row.offset * 7 + modelVersion) % 3 === 0 ? 'review' : 'approve' })) };
+    return {
+      rows: rows.map((row) => ({
+        ...row,
+        modelVersion,
+        outcome: (row.offset * 7 + modelVersion) % 3 === 0 ? 'review' : 'approve',
+      })),
+    };
   }
 }

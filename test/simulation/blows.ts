@@ -6,7 +6,12 @@ import type { World } from './world.ts';
 type Blow = (world: World) => void;
 
 /** The steps in which a kill is told apart: see where they are named. */
-export const windows = ['a start had not come to Temporal', 'a start had come to Temporal, and its answer not back', 'a commit had not come to the group', 'the group had a commit, and its answer was not back'];
+export const windows = [
+  'a start had not come to Temporal',
+  'a start had come to Temporal, and its answer not back',
+  'a commit had not come to the group',
+  'the group had a commit, and its answer was not back',
+];
 
 const blows: Record<string, Blow> = {
   'bridge killed': ({ random, scheduler, hosts }) => {
@@ -49,12 +54,12 @@ const blows: Record<string, Blow> = {
     world.kafkaIsDown = true;
     world.scheduler.after(world.random.whole(200, 8_000), () => (world.kafkaIsDown = false));
   },
-  'retention': ({ random, logs, trace }) => {
+  retention: ({ random, logs, trace }) => {
     const log = random.pick(logs);
     log.deleteBelow(random.chance(0.5) ? log.end : random.whole(log.start, log.end));
     trace.tell(() => `log ${logs.indexOf(log)}: retention deletes below ${log.start}`);
   },
-  'compaction': ({ random, logs, trace }) => {
+  compaction: ({ random, logs, trace }) => {
     const log = random.pick(logs);
     for (let i = random.whole(1, 5); i > 0 && log.end > 1; i--) {
       const offset = random.whole(log.start, Math.max(log.start, log.end - 2));
@@ -72,7 +77,9 @@ const blows: Record<string, Blow> = {
     if (open.length > 0) temporal.terminate(random.pick(open));
   },
   'completed run reset': ({ random, temporal }) => {
-    const completed = [...temporal.runs.values()].map((runs) => runs.at(-1)!).filter(({ status }) => status === 'COMPLETED');
+    const completed = [...temporal.runs.values()]
+      .map((runs) => runs.at(-1)!)
+      .filter(({ status }) => status === 'COMPLETED');
     if (completed.length > 0) temporal.reset(random.pick(completed), true);
   },
   'closed runs deleted': ({ random, temporal, store, setting }) => {
@@ -86,11 +93,19 @@ const blows: Record<string, Blow> = {
   'store put back': (world) => {
     const { random, store, temporal, trace } = world;
     // A copy that is older than the retention of runs is beyond what is promised.
-    const least = (partition: number) => Math.max(0, ...temporal.everStarted.filter((run) => run.partition === partition && !temporal.runs.has(run.workflowId)).map(({ memo }) => memo.end));
-    void store.restore(random.next(), (chain) => least(chain.partition)).then((count) => {
-      if (count > 0) trace.count('batches taken back');
-      trace.tell(() => `store: ${count} batches are taken back`);
-    });
+    const least = (partition: number) =>
+      Math.max(
+        0,
+        ...temporal.everStarted
+          .filter((run) => run.partition === partition && !temporal.runs.has(run.workflowId))
+          .map(({ memo }) => memo.end),
+      );
+    void store
+      .restore(random.next(), (chain) => least(chain.partition))
+      .then((count) => {
+        if (count > 0) trace.count('batches taken back');
+        trace.tell(() => `store: ${count} batches are taken back`);
+      });
   },
   'commits deleted': (world) => {
     const { random, group, logs, oracle, trace } = world;

@@ -43,7 +43,12 @@ export class BridgeHost {
     this.#process = process;
     this.#sources = [];
     trace.tell(() => `${process.name} starts`);
-    const openBatches = new OpenBatches(process.clock, () => this.#countOpen(process), setting.openBatchesMax, () => {});
+    const openBatches = new OpenBatches(
+      process.clock,
+      () => this.#countOpen(process),
+      setting.openBatchesMax,
+      () => {},
+    );
     this.#openBatches = openBatches;
     void openBatches.watch();
     const Bridge = mutant.unguarded ? UnguardedBridge : PipelineBridge;
@@ -53,7 +58,11 @@ export class BridgeHost {
         createSource: () => this.#createSource(process),
         starter: this.#starter(process),
         clock: process.clock,
-        budget: new Budget(process.clock, setting.batchesPerSecond, setting.turns ? new Turns(process.clock, 2) : undefined),
+        budget: new Budget(
+          process.clock,
+          setting.batchesPerSecond,
+          setting.turns ? new Turns(process.clock, 2) : undefined,
+        ),
         openBatches,
         reports: this.#reports(process),
         log: { info: () => {}, error: (text) => this.#logged(process, text) },
@@ -138,14 +147,17 @@ export class BridgeHost {
     const { random, temporal, faults } = this.world;
     const count = temporal.open().length;
     return new Promise((resolve, reject) => {
-      process.after(random.whole(1, 1_000), () => (temporal.isDown || random.chance(faults.exhausted) ? reject(new Error('no answer')) : resolve(count)));
+      process.after(random.whole(1, 1_000), () =>
+        temporal.isDown || random.chance(faults.exhausted) ? reject(new Error('no answer')) : resolve(count),
+      );
     });
   }
 
   #reports(process: SimProcess): BridgeReports {
     const { trace, oracle } = this.world;
     return {
-      scored: ({ partition }, { position, end }) => trace.tell(() => `${process.name}: partition ${partition} goes on behind [${position}, ${end})`),
+      scored: ({ partition }, { position, end }) =>
+        trace.tell(() => `${process.name}: partition ${partition} goes on behind [${position}, ${end})`),
       lane: () => {},
       lost: ({ partition }, { from, to }) => {
         trace.count('retention overtook');
@@ -159,7 +171,8 @@ export class BridgeHost {
       },
       waiting: ({ partition }, reason, error) => {
         if (reason === 'open_batches') trace.count('open batches at their limit');
-        if (error !== undefined) trace.tell(() => `${process.name}: partition ${partition} waits for ${reason}: ${messageOf(error)}`);
+        if (error !== undefined)
+          trace.tell(() => `${process.name}: partition ${partition} waits for ${reason}: ${messageOf(error)}`);
       },
       commitFailed: ({ partition }, offset, error) => {
         trace.count('commit failed');

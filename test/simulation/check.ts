@@ -27,55 +27,86 @@ export async function check(world: World): Promise<void> {
 /** I1 and I2: each record has its effect in every sink whose condition selects it, or a dead letter; and the sinks agree. */
 function checkEffects({ logs, sinks, oracle }: World, partition: number, base: number): void {
   const log = logs[partition]!;
-  const isLost = (offset: number) => offset < log.start && oracle.lost.some(({ partition: where, from, to }) => where === partition && offset >= from && offset < to);
+  const isLost = (offset: number) =>
+    offset < log.start &&
+    oracle.lost.some(({ partition: where, from, to }) => where === partition && offset >= from && offset < to);
   log.entries.forEach((entry, offset) => {
     const [dashboard, lake, review] = sinkNames.map((sink) => sinks.effect(sink, partition, offset));
     const letter = sinks.effect(deadLetters, partition, offset);
     const what = `partition ${partition}, offset ${offset}`;
     if (dashboard !== lake) oracle.violated('I2', `${what}: the dashboard has ${dashboard}, the lake has ${lake}`);
-    if (review !== (dashboard?.startsWith('review') ? dashboard : undefined)) oracle.violated('I2', `${what}: the dashboard has ${dashboard}, review has ${review}`);
-    if (dashboard !== undefined && letter !== undefined) oracle.violated('I2', `${what}: has an effect and a dead letter`);
+    if (review !== (dashboard?.startsWith('review') ? dashboard : undefined))
+      oracle.violated('I2', `${what}: the dashboard has ${dashboard}, review has ${review}`);
+    if (dashboard !== undefined && letter !== undefined)
+      oracle.violated('I2', `${what}: has an effect and a dead letter`);
     if (entry.kind === 'control' || entry.kind === 'aborted') {
-      if (dashboard !== undefined || letter !== undefined) oracle.violated('I2', `${what}: no reader may see it, and it has an effect`);
+      if (dashboard !== undefined || letter !== undefined)
+        oracle.violated('I2', `${what}: no reader may see it, and it has an effect`);
     }
     if (entry.kind !== 'record' || offset < base) return;
-    if ((entry.isPoison ? letter : dashboard) === undefined && !isLost(offset)) oracle.violated('I1', `${what}: has no ${entry.isPoison ? 'dead letter' : 'effect'}`);
+    if ((entry.isPoison ? letter : dashboard) === undefined && !isLost(offset))
+      oracle.violated('I1', `${what}: has no ${entry.isPoison ? 'dead letter' : 'effect'}`);
   });
 }
 
 /** I3: the ranges of a partition merge into one span. */
 function checkRanges({ temporal, oracle, logs }: World, partition: number, base: number): void {
-  const ranges = [...new Map(temporal.everStarted.filter((run) => run.partition === partition).map((run) => [`${run.memo.position}-${run.memo.end}`, run.memo])).values()];
+  const ranges = [
+    ...new Map(
+      temporal.everStarted
+        .filter((run) => run.partition === partition)
+        .map((run) => [`${run.memo.position}-${run.memo.end}`, run.memo]),
+    ).values(),
+  ];
   ranges.sort((a, b) => a.position - b.position || a.end - b.end);
   // With `latest`, two owners can begin a chain at different positions, before either knows of the other.
   const beginnings = ranges.filter(({ head }) => head).length;
   const mayOverlap = beginnings > 1 || oracle.walkedAgain.has(partition);
   let reached = base;
   for (const { position, end } of ranges) {
-    const isLost = oracle.lost.some((lost) => lost.partition === partition && lost.from <= reached && lost.to >= position);
-    if (position > reached && !isLost) oracle.violated('I3', `partition ${partition}: nothing was started for [${reached}, ${position})`);
-    if (position < reached && !mayOverlap) oracle.violated('I3', `partition ${partition}: [${position}, ${end}) overlaps with what reaches to ${reached}`);
+    const isLost = oracle.lost.some(
+      (lost) => lost.partition === partition && lost.from <= reached && lost.to >= position,
+    );
+    if (position > reached && !isLost)
+      oracle.violated('I3', `partition ${partition}: nothing was started for [${reached}, ${position})`);
+    if (position < reached && !mayOverlap)
+      oracle.violated('I3', `partition ${partition}: [${position}, ${end}) overlaps with what reaches to ${reached}`);
     reached = Math.max(reached, end);
   }
-  if (reached < logs[partition]!.end) oracle.violated('I3', `partition ${partition}: the chain ends at ${reached}, the log at ${logs[partition]!.end}`);
+  if (reached < logs[partition]!.end)
+    oracle.violated('I3', `partition ${partition}: the chain ends at ${reached}, the log at ${logs[partition]!.end}`);
 }
 
 /** I5 and I6: events were folded in offset order, exactly once, and each row saw what was folded before it. */
-async function checkFolds({ store, logs, oracle, sinks, trace }: World, partition: number, base: number): Promise<void> {
+async function checkFolds(
+  { store, logs, oracle, sinks, trace }: World,
+  partition: number,
+  base: number,
+): Promise<void> {
   const chain = chainOf(partition);
   const folded = [...(await store.read(chain, foldLogKey({ ...chain, position: 0, end: 0, count: 0 })))];
   folded.forEach((offset, i) => {
-    if (i > 0 && offset <= folded[i - 1]!) oracle.violated('I5', `partition ${partition}: offset ${offset} is folded after ${folded[i - 1]}`);
+    if (i > 0 && offset <= folded[i - 1]!)
+      oracle.violated('I5', `partition ${partition}: offset ${offset} is folded after ${folded[i - 1]}`);
   });
   const log = logs[partition]!;
   const inFolded = new Set(folded);
   log.entries.forEach((entry, offset) => {
-    if (entry.kind === 'record' && !entry.isPoison && offset >= base && offset >= log.start && !inFolded.has(offset)) oracle.violated('I5', `partition ${partition}: offset ${offset} is not folded`);
+    if (entry.kind === 'record' && !entry.isPoison && offset >= base && offset >= log.start && !inFolded.has(offset))
+      oracle.violated('I5', `partition ${partition}: offset ${offset} is not folded`);
   });
   // After the store was put back, what is gone from the log cannot be folded again; and what lies before the chain's beginning is folded too.
-  if (trace.counts.has('batches taken back') && (base > 0 || trace.counts.has('retention') || trace.counts.has('compaction'))) return;
+  if (
+    trace.counts.has('batches taken back') &&
+    (base > 0 || trace.counts.has('retention') || trace.counts.has('compaction'))
+  )
+    return;
   folded.forEach((offset, i) => {
     const effect = sinks.effect('dashboard', partition, offset);
-    if (effect !== undefined && !effect.endsWith(`seen ${i + 1}`)) oracle.violated('I6', `partition ${partition}, offset ${offset}: ${effect}, but it is event ${i + 1} of its account`);
+    if (effect !== undefined && !effect.endsWith(`seen ${i + 1}`))
+      oracle.violated(
+        'I6',
+        `partition ${partition}, offset ${offset}: ${effect}, but it is event ${i + 1} of its account`,
+      );
   });
 }

@@ -1,4 +1,9 @@
-import { WorkflowNotFoundError, WorkflowUpdateRPCTimeoutOrCancelledError, type Client, type WithStartWorkflowOperation } from '@temporalio/client';
+import {
+  WorkflowNotFoundError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+  type Client,
+  type WithStartWorkflowOperation,
+} from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { BatchRef } from '../../contracts/event-key.ts';
 import { workflowNames, type BatchMemo, type ScoredReply } from '../../contracts/names.ts';
@@ -11,17 +16,31 @@ export function createFakeClient(world: World, process: SimProcess): Client {
   let deadlineMs = Infinity;
   const call = <T>(act: (answer: (answer: T | Error) => void) => void) => callServer(world, process, deadlineMs, act);
   const workflow = {
-    executeUpdateWithStart(_: string, { startWorkflowOperation }: { startWorkflowOperation: WithStartWorkflowOperation<any> }): Promise<ScoredReply> {
+    executeUpdateWithStart(
+      _: string,
+      { startWorkflowOperation }: { startWorkflowOperation: WithStartWorkflowOperation<any> },
+    ): Promise<ScoredReply> {
       const { workflowId, memo, args } = startWorkflowOperation.options;
       const [{ partition, startId }, records] = args as unknown as [BatchRef, Uint8Array];
-      const request = { workflowId, partition, memo: memo as unknown as BatchMemo, startId: world.mutant.namelessStarts ? '' : startId!, records };
-      return process.during('a start had not come to Temporal', (at) => call<ScoredReply>((answer) => {
-        at('a start had come to Temporal, and its answer not back');
-        world.temporal.updateWithStart(request, answer);
-      })).catch((error: unknown) => {
-        if (error instanceof AlreadyStarted) throw new WorkflowExecutionAlreadyStartedError(error.message, workflowId, workflowNames.processBatch);
-        throw error instanceof LostCall ? new WorkflowUpdateRPCTimeoutOrCancelledError('deadline exceeded') : error;
-      });
+      const request = {
+        workflowId,
+        partition,
+        memo: memo as unknown as BatchMemo,
+        startId: world.mutant.namelessStarts ? '' : startId!,
+        records,
+      };
+      return process
+        .during('a start had not come to Temporal', (at) =>
+          call<ScoredReply>((answer) => {
+            at('a start had come to Temporal, and its answer not back');
+            world.temporal.updateWithStart(request, answer);
+          }),
+        )
+        .catch((error: unknown) => {
+          if (error instanceof AlreadyStarted)
+            throw new WorkflowExecutionAlreadyStartedError(error.message, workflowId, workflowNames.processBatch);
+          throw error instanceof LostCall ? new WorkflowUpdateRPCTimeoutOrCancelledError('deadline exceeded') : error;
+        });
     },
     /** Visibility: open runs first, then those that closed last. */
     async *list({ query }: { query: string }) {
@@ -30,7 +49,10 @@ export function createFakeClient(world: World, process: SimProcess): Client {
     },
     getHandle: (workflowId: string, runId?: string) => ({
       describe: () => call<unknown>((answer) => answer(describe(world.temporal.current(workflowId)))),
-      fetchHistory: () => call<unknown>((answer) => answer({ events: historyOf(world.temporal.runs.get(workflowId)?.find((run) => run.runId === runId)) })),
+      fetchHistory: () =>
+        call<unknown>((answer) =>
+          answer({ events: historyOf(world.temporal.runs.get(workflowId)?.find((run) => run.runId === runId)) }),
+        ),
     }),
   };
   const client = {
@@ -46,7 +68,12 @@ export function createFakeClient(world: World, process: SimProcess): Client {
 class LostCall extends Error {}
 
 /** A call, whose request or reply may be lost: then it ends at its deadline. */
-function callServer<T>(world: World, process: SimProcess, deadlineMs: number, act: (answer: (answer: T | Error) => void) => void): Promise<T> {
+function callServer<T>(
+  world: World,
+  process: SimProcess,
+  deadlineMs: number,
+  act: (answer: (answer: T | Error) => void) => void,
+): Promise<T> {
   const { scheduler, random, trace, faults } = world;
   return new Promise((resolve, reject) => {
     process.after(Math.max(0, deadlineMs - scheduler.nowMs), () => reject(new LostCall('deadline exceeded')));
@@ -75,8 +102,17 @@ function describe(run: Run | undefined): unknown {
 
 /** Of a history, what tells where to reset to. */
 export function historyOf(run: Run | undefined): unknown[] {
-  const events: unknown[] = [{ eventId: 1 }, { eventId: 2, workflowTaskScheduledEventAttributes: {} }, { eventId: 3, workflowTaskStartedEventAttributes: {} }];
+  const events: unknown[] = [
+    { eventId: 1 },
+    { eventId: 2, workflowTaskScheduledEventAttributes: {} },
+    { eventId: 3, workflowTaskStartedEventAttributes: {} },
+  ];
   if (run?.isScored) events.push({ eventId: 4, workflowTaskCompletedEventAttributes: {} });
-  if (run?.secondTaskStarted) events.push({ eventId: 7, timerFiredEventAttributes: {} }, { eventId: 8, workflowTaskScheduledEventAttributes: {} }, { eventId: 9, workflowTaskStartedEventAttributes: {} });
+  if (run?.secondTaskStarted)
+    events.push(
+      { eventId: 7, timerFiredEventAttributes: {} },
+      { eventId: 8, workflowTaskScheduledEventAttributes: {} },
+      { eventId: 9, workflowTaskStartedEventAttributes: {} },
+    );
   return events;
 }

@@ -44,7 +44,9 @@ export class FakeGroup {
     const members = [...this.#members.keys()];
     for (const source of members) this.#members.set(source, []);
     const first = random.whole(0, 7);
-    if (members.length > 0) for (let partition = 0; partition < partitions; partition++) this.#members.get(members[(partition + first) % members.length]!)!.push(partition);
+    if (members.length > 0)
+      for (let partition = 0; partition < partitions; partition++)
+        this.#members.get(members[(partition + first) % members.length]!)!.push(partition);
     for (const [source, assigned] of this.#members) {
       trace.tell(() => `group: generation ${this.generation} gives ${source.name} [${assigned.join(' ')}]`);
       source.joined(this.generation, assigned);

@@ -1,7 +1,11 @@
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
 
 /** What an offset of the log holds: a record, or something that no reader sees. */
-export type LogEntry = { kind: 'record'; record: KafkaRecord; isPoison: boolean } | { kind: 'control' } | { kind: 'aborted' } | { kind: 'compacted' };
+export type LogEntry =
+  | { kind: 'record'; record: KafkaRecord; isPoison: boolean }
+  | { kind: 'control' }
+  | { kind: 'aborted' }
+  | { kind: 'compacted' };
 
 /** What a broker answers to a poll. */
 export interface LogRead {

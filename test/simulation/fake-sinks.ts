@@ -18,7 +18,8 @@ export class FakeSinks {
     const known = effects.get(key);
     if (known === undefined) effects.set(key, effect);
     else this.world.trace.count('effect delivered again');
-    if (known !== undefined && known !== effect) this.world.oracle.violated('I2', `${sink} was given ${key} as "${effect}", and has it as "${known}"`);
+    if (known !== undefined && known !== effect)
+      this.world.oracle.violated('I2', `${sink} was given ${key} as "${effect}", and has it as "${known}"`);
   }
 
   effect(sink: string, partition: number, offset: number): string | undefined {

@@ -56,7 +56,8 @@ export class FakeSource implements Source {
 
   /** Answers of the group reach a member when they reach it; one that was put out joins again. */
   thawed(): void {
-    if (!this.#stopped && this.#handlers && !this.world.group.has(this)) this.process.after(this.world.random.whole(1, 500), () => !this.#stopped && this.world.group.join(this));
+    if (!this.#stopped && this.#handlers && !this.world.group.has(this))
+      this.process.after(this.world.random.whole(1, 500), () => !this.#stopped && this.world.group.join(this));
   }
 
   joined(generation: number, partitions: readonly number[]): void {
@@ -76,7 +77,17 @@ export class FakeSource implements Source {
       partitions.map((partition) => {
         const commit = group.commits.get(partition);
         const resolved = commit && commit.offset >= 0 ? commit.offset : this.#default(partition);
-        return [partition, { partition, resolved: Math.max(resolved, logs[partition]!.start), seek: undefined, paused: false, polling: false, expected: 0 }];
+        return [
+          partition,
+          {
+            partition,
+            resolved: Math.max(resolved, logs[partition]!.start),
+            seek: undefined,
+            paused: false,
+            polling: false,
+            expected: 0,
+          },
+        ];
       }),
     );
     this.#handlers!.assigned(partitions);
@@ -130,7 +141,9 @@ export class FakeSource implements Source {
   /** Nothing to read: the next poll comes with the next record, or when the bridge steers. */
   #parked(reader: Reader): void {
     reader.polling = false;
-    this.world.logs[reader.partition]!.onAppend(() => this.process.run(() => this.#readers.get(reader.partition) === reader && this.#poll(reader)));
+    this.world.logs[reader.partition]!.onAppend(() =>
+      this.process.run(() => this.#readers.get(reader.partition) === reader && this.#poll(reader)),
+    );
   }
 
   /** kafkajs commits its default, without metadata, and goes on from there. */
@@ -155,13 +168,22 @@ export class FakeSource implements Source {
     if (this.#stopped) return;
     // What was read before a pause, a seek or a new assignment mostly does not come through, but it can.
     const isStale = !isCurrent || reader.paused || reader.seek !== undefined;
-    if (isStale && (!this.#readers.has(reader.partition) || random.chance(0.6))) return isCurrent ? this.#poll(reader) : undefined;
+    if (isStale && (!this.#readers.has(reader.partition) || random.chance(0.6)))
+      return isCurrent ? this.#poll(reader) : undefined;
     if (isStale) trace.count('stale fetch');
     const isFiltered = records.length === 0;
     // The mutant takes what comes for what it asked for, as a consumer does that does not look at offsets.
     const fetchedOffset = this.world.mutant.fromEnd ? reader.expected : isFiltered ? (firstOffset ?? asked) : asked;
-    trace.tell(() => `${this.name}: fetched ${reader.partition}@${fetchedOffset}..${endOffset} (${records.length} records)`);
-    const taken = this.#handlers!.fetched({ partition: reader.partition, fetchedOffset, endOffset, logEnd: logs[reader.partition]!.end, records });
+    trace.tell(
+      () => `${this.name}: fetched ${reader.partition}@${fetchedOffset}..${endOffset} (${records.length} records)`,
+    );
+    const taken = this.#handlers!.fetched({
+      partition: reader.partition,
+      fetchedOffset,
+      endOffset,
+      logEnd: logs[reader.partition]!.end,
+      records,
+    });
     if (!isCurrent) return;
     if (taken) reader.expected = endOffset;
     // Behind what no reader sees kafkajs goes on by itself.
@@ -216,7 +238,8 @@ export class FakeSource implements Source {
   commitAll(offsets: ReadonlyMap<number, number>, metadata: string): Promise<void> {
     return this.process.during('the first commit had not come to the group', () =>
       this.#ask('commit', () => {
-        for (const [partition, offset] of offsets) this.world.group.commit(this, this.#generation, partition, offset, metadata);
+        for (const [partition, offset] of offsets)
+          this.world.group.commit(this, this.#generation, partition, offset, metadata);
       }),
     );
   }
@@ -226,13 +249,18 @@ export class FakeSource implements Source {
   }
 
   bounds(): Promise<Map<number, { start: number; end: number }>> {
-    return this.#ask('bounds', () => new Map(this.world.logs.map(({ start, shownEnd }, partition) => [partition, { start, end: shownEnd }])));
+    return this.#ask(
+      'bounds',
+      () => new Map(this.world.logs.map(({ start, shownEnd }, partition) => [partition, { start, end: shownEnd }])),
+    );
   }
 
   offsetAt(partition: number, timeMs: number): Promise<number> {
     return this.#ask('offsetAt', () => {
       const log = this.world.logs[partition]!;
-      const found = log.entries.findIndex((entry, offset) => offset >= log.start && entry.kind === 'record' && entry.record.timestampMs >= timeMs);
+      const found = log.entries.findIndex(
+        (entry, offset) => offset >= log.start && entry.kind === 'record' && entry.record.timestampMs >= timeMs,
+      );
       return found < 0 ? log.end : found;
     });
   }
@@ -240,7 +268,8 @@ export class FakeSource implements Source {
   firstRecord(partition: number, offset: number): Promise<{ offset: number } | { noneBelow: number }> {
     return this.#ask('firstRecord', () => {
       const { entries, start, shownEnd } = this.world.logs[partition]!;
-      for (let at = Math.max(offset, start); at < shownEnd; at++) if (entries[at]?.kind === 'record') return { offset: at };
+      for (let at = Math.max(offset, start); at < shownEnd; at++)
+        if (entries[at]?.kind === 'record') return { offset: at };
       return { noneBelow: shownEnd };
     });
   }

@@ -19,7 +19,11 @@ export class FakeStore implements FeatureStore {
     const { random, trace, faults, mutant } = this.world;
     if (random.chance(faults.storeFails)) throw new HeadraceError('STORE_UNAVAILABLE', 'before the transaction');
     const before = this.#store.appliedTo(batch);
-    const asked = mutant.reapply ? this.#anew(batch) : mutant.oneResult && this.#overlapped.has(resultName(batch)) ? { ...batch, startId: 'lost' } : batch;
+    const asked = mutant.reapply
+      ? this.#anew(batch)
+      : mutant.oneResult && this.#overlapped.has(resultName(batch))
+        ? { ...batch, startId: 'lost' }
+        : batch;
     const result = await this.#store.apply(asked, (tx) => fold(mutant.reapply ? { ...tx, markerPosition: null } : tx));
     const last = this.#applied.findLast((each) => each.batch.partition === batch.partition)?.batch;
     const isAnother = last && resultName(batch) !== resultName(last);
@@ -85,5 +89,4 @@ export class FakeStore implements FeatureStore {
   async close(): Promise<void> {
     await this.#store.close();
   }
-
 }

@@ -59,10 +59,14 @@ export class FakeTemporal {
     const run = startsAnew ? this.#start(request) : known;
     if (startsAnew) {
       oracle.started(run);
-      trace.tell(() => `temporal: starts ${run.workflowId} [${run.memo.position}, ${run.memo.end})${run.memo.head ? ' head' : ''} as ${run.runId}`);
+      trace.tell(
+        () =>
+          `temporal: starts ${run.workflowId} [${run.memo.position}, ${run.memo.end})${run.memo.head ? ' head' : ''} as ${run.runId}`,
+      );
     } else {
       trace.count('start found a run');
-      if (run.memo.end !== request.memo.end) trace.count(run.memo.end < request.memo.end ? 'adopted a shorter batch' : 'adopted a longer batch');
+      if (run.memo.end !== request.memo.end)
+        trace.count(run.memo.end < request.memo.end ? 'adopted a shorter batch' : 'adopted a longer batch');
     }
     if (run.isScored) return answer(rangeOf(run));
     if (run.status !== 'RUNNING') {
@@ -73,7 +77,21 @@ export class FakeTemporal {
   }
 
   #start({ workflowId, partition, memo, startId, records }: UpdateWithStart): Run {
-    const run: Run = { workflowId, runId: `run-${++this.#runIds}`, partition, memo, startId, records, status: 'RUNNING', isScored: false, secondTaskStarted: false, delivered: new Set(), attempt: 0, visibleMs: this.world.scheduler.nowMs + this.world.random.whole(0, 2_000), waiting: [] };
+    const run: Run = {
+      workflowId,
+      runId: `run-${++this.#runIds}`,
+      partition,
+      memo,
+      startId,
+      records,
+      status: 'RUNNING',
+      isScored: false,
+      secondTaskStarted: false,
+      delivered: new Set(),
+      attempt: 0,
+      visibleMs: this.world.scheduler.nowMs + this.world.random.whole(0, 2_000),
+      waiting: [],
+    };
     const runs = this.runs.get(workflowId) ?? [];
     runs.push(run);
     this.runs.set(workflowId, runs);
@@ -92,7 +110,9 @@ export class FakeTemporal {
 
   complete(run: Run): void {
     run.status = 'COMPLETED';
-    this.world.trace.tell(() => `temporal: ${run.runId} [${run.memo.position}, ${run.memo.end}) of ${run.workflowId} is complete`);
+    this.world.trace.tell(
+      () => `temporal: ${run.runId} [${run.memo.position}, ${run.memo.end}) of ${run.workflowId} is complete`,
+    );
   }
 
   terminate(run: Run): void {
@@ -108,8 +128,18 @@ export class FakeTemporal {
   reset(run: Run, toSecondTask: boolean): void {
     if (run.status === 'RUNNING' || this.runs.get(run.workflowId)?.at(-1) !== run) return;
     this.world.trace.count(toSecondTask ? 'reset to the second task' : 'reset to the first task');
-    this.world.trace.tell(() => `temporal: resets ${run.runId} of ${run.workflowId} to its ${toSecondTask ? 'second' : 'first'} task`);
-    const again: Run = { ...run, runId: `run-${++this.#runIds}`, status: 'RUNNING', secondTaskStarted: false, delivered: new Set(), attempt: 0, waiting: [] };
+    this.world.trace.tell(
+      () => `temporal: resets ${run.runId} of ${run.workflowId} to its ${toSecondTask ? 'second' : 'first'} task`,
+    );
+    const again: Run = {
+      ...run,
+      runId: `run-${++this.#runIds}`,
+      status: 'RUNNING',
+      secondTaskStarted: false,
+      delivered: new Set(),
+      attempt: 0,
+      waiting: [],
+    };
     if (!toSecondTask) Object.assign(again, { extracted: undefined, decided: undefined, isScored: false });
     this.runs.get(run.workflowId)!.push(again);
     this.everStarted.push(again);
@@ -138,7 +168,9 @@ export class FakeTemporal {
    * before, is a thousand times longer than that delay.
    */
   visible(prefix: string): Run[] {
-    const known = [...this.runs.values()].map((runs) => runs.at(-1)!).filter(({ workflowId }) => workflowId.startsWith(prefix));
+    const known = [...this.runs.values()]
+      .map((runs) => runs.at(-1)!)
+      .filter(({ workflowId }) => workflowId.startsWith(prefix));
     const shown = known.filter(({ visibleMs }) => visibleMs <= this.world.scheduler.nowMs);
     return shown.length > 0 ? shown : known.slice(0, 1);
   }

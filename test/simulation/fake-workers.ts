@@ -141,8 +141,18 @@ function deliveriesOf({ extracted, decided }: Run): Map<string, Map<number, stri
   const deliveries = new Map<string, Map<number, string>>();
   for (const sink of sinkNames) {
     const rows = decided!.rows.filter(({ outcome }) => sink !== 'review' || outcome === 'review');
-    if (rows.length > 0) deliveries.set(sink, new Map(rows.map(({ offset, modelVersion, outcome, feature }) => [offset, `${outcome} by model ${modelVersion}, seen ${feature}`])));
+    if (rows.length > 0)
+      deliveries.set(
+        sink,
+        new Map(
+          rows.map(({ offset, modelVersion, outcome, feature }) => [
+            offset,
+            `${outcome} by model ${modelVersion}, seen ${feature}`,
+          ]),
+        ),
+      );
   }
-  if (extracted!.rejected.length > 0) deliveries.set(deadLetters, new Map(extracted!.rejected.map((offset) => [offset, 'rejected'])));
+  if (extracted!.rejected.length > 0)
+    deliveries.set(deadLetters, new Map(extracted!.rejected.map((offset) => [offset, 'rejected'])));
   return deliveries;
 }

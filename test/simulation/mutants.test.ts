@@ -10,7 +10,11 @@ const planted: { mutant: Mutant; bug: string; breaks: RegExp }[] = [
   { mutant: { fromEnd: true }, bug: 'goes on from the end of the log when an offset is out of range', breaks: /^I1:/ },
   { mutant: { allowDuplicate: true }, bug: 'starts a second run where one has closed', breaks: /^I[123]:/ },
   { mutant: { reapply: true }, bug: 'folds a batch again that comes again', breaks: /^I[56]:/ },
-  { mutant: { forgetsRuns: true }, bug: 'walks a chain again from its beginning when the commit is gone', breaks: /^I[1-6]:/ },
+  {
+    mutant: { forgetsRuns: true },
+    bug: 'walks a chain again from its beginning when the commit is gone',
+    breaks: /^I[1-6]:/,
+  },
   { mutant: { namelessStarts: true }, bug: 'decides the last batch again when its run has expired', breaks: /^I2:/ },
 ];
 

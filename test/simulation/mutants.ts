@@ -30,9 +30,13 @@ export function mutateStarter(mutant: Mutant, starter: Starter, source: () => So
   return {
     // It only tells an operator more, and would change the order of all that follows.
     explain: () => Promise.resolve(undefined),
-    lastStarted: (chain, deadlineMs) => (mutant.forgetsRuns ? Promise.resolve(undefined) : starter.lastStarted(chain, deadlineMs)),
+    lastStarted: (chain, deadlineMs) =>
+      mutant.forgetsRuns ? Promise.resolve(undefined) : starter.lastStarted(chain, deadlineMs),
     async start(start, deadlineMs) {
-      if (mutant.commitBeforeStart) source().commit(start.chain.partition, start.end, encodeCommitMetadata({ epoch: 0 })).catch(() => undefined);
+      if (mutant.commitBeforeStart)
+        source()
+          .commit(start.chain.partition, start.end, encodeCommitMetadata({ epoch: 0 }))
+          .catch(() => undefined);
       const answer = await starter.start(start, deadlineMs);
       return mutant.adoptLocalEnd && answer.kind === 'scored' ? { ...answer, end: start.end } : answer;
     },
@@ -48,6 +52,9 @@ class LastingPartition extends Partition {
 
 export class UnguardedBridge extends PipelineBridge {
   protected override createPartition(source: Source, partition: number): Partition {
-    return new LastingPartition({ ...this.ports, source }, { ...this.options, chain: { ...this.options.chain, partition } });
+    return new LastingPartition(
+      { ...this.ports, source },
+      { ...this.options, chain: { ...this.options.chain, partition } },
+    );
   }
 }

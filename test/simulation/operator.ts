@@ -26,6 +26,7 @@ export class Operator {
 
   #redrive(workflowId: string): void {
     const run = this.world.temporal.current(workflowId);
-    if (run?.status === 'TERMINATED') this.world.temporal.reset(run, redrivePoint(historyOf(run) as never).keeps === 'decisions');
+    if (run?.status === 'TERMINATED')
+      this.world.temporal.reset(run, redrivePoint(historyOf(run) as never).keeps === 'decisions');
   }
 }

@@ -36,7 +36,8 @@ export class Oracle {
     // A first position, the log's start or its end for `latest`, can come late: it is only believed while there are no runs.
     const first = this.world.setting.startAt === 'latest' ? log.end : log.start;
     const most = Math.max(startedTo ?? 0, isFirst ? first : 0);
-    if (offset > most) this.violated('I4', `partition ${partition}: ${offset} is committed, and nothing behind ${most} was started`);
+    if (offset > most)
+      this.violated('I4', `partition ${partition}: ${offset} is committed, and nothing behind ${most} was started`);
   }
 
   /** What a bridge commits in one assignment only goes forward: an older assignment's commit would make it go back. */
@@ -44,7 +45,8 @@ export class Oracle {
     // What somebody else has committed since says nothing; and a first position is put right once there are runs.
     const present = decodeCommitMetadata(this.world.group.commits.get(partition)?.metadata ?? null);
     if (!present || present.head) return;
-    if (before !== undefined && offset < before) this.violated('I4', `${source} commits ${partition}@${offset} after ${before} in the same assignment`);
+    if (before !== undefined && offset < before)
+      this.violated('I4', `${source} commits ${partition}@${offset} after ${before} in the same assignment`);
   }
 
   halted(partition: number, reason: string): void {

@@ -22,7 +22,11 @@ export class SimProcess {
     readonly name: string,
     private readonly scheduler: Scheduler,
   ) {
-    this.clock = { nowMs: () => scheduler.nowMs, wallMs: () => scheduler.nowMs, sleep: (ms, signal) => this.#sleep(ms, signal) };
+    this.clock = {
+      nowMs: () => scheduler.nowMs,
+      wallMs: () => scheduler.nowMs,
+      sleep: (ms, signal) => this.#sleep(ms, signal),
+    };
   }
 
   get isUp(): boolean {

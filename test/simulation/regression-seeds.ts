@@ -6,10 +6,31 @@ import type { Mutant } from './mutants.ts';
  * simulation makes one harmless, look for another one that fails with the mutant. The mends have tests of their own, too.
  */
 export const regressionSeeds: { seed: number; mutant: Mutant; showed: string }[] = [
-  { seed: 43, mutant: { forgetsRuns: true }, showed: 'a commit that says nothing sent the chain to where a new one begins, and what lay between was lost' },
+  {
+    seed: 43,
+    mutant: { forgetsRuns: true },
+    showed: 'a commit that says nothing sent the chain to where a new one begins, and what lay between was lost',
+  },
   { seed: 53, mutant: { forgetsRuns: true }, showed: 'the same' },
-  { seed: 73, mutant: { forgetsRuns: true }, showed: 'a chain was walked again over batches that were decided, and the sinks disagreed' },
-  { seed: 433, mutant: { namelessStarts: true }, showed: 'the last batch, started again after its run had expired: the chain never came to rest' },
-  { seed: 596, mutant: { namelessStarts: true }, showed: 'the same, and another model decided it: the sinks disagreed' },
-  { seed: 7_571, mutant: { oneResult: true }, showed: 'a chain was walked again over a batch whose run had not recorded it, and when that was re-driven its records counted as duplicates of nothing' },
+  {
+    seed: 73,
+    mutant: { forgetsRuns: true },
+    showed: 'a chain was walked again over batches that were decided, and the sinks disagreed',
+  },
+  {
+    seed: 433,
+    mutant: { namelessStarts: true },
+    showed: 'the last batch, started again after its run had expired: the chain never came to rest',
+  },
+  {
+    seed: 596,
+    mutant: { namelessStarts: true },
+    showed: 'the same, and another model decided it: the sinks disagreed',
+  },
+  {
+    seed: 7_571,
+    mutant: { oneResult: true },
+    showed:
+      'a chain was walked again over a batch whose run had not recorded it, and when that was re-driven its records counted as duplicates of nothing',
+  },
 ];

@@ -72,4 +72,16 @@ export function drawSetting(random: Random): Setting {
   return { ...drawn, turns: drawn.records % 2 === 0 };
 }
 
-export const noFaults: Faults = { requestLost: 0, replyLost: 0, requestSlow: 0, exhausted: 0, kafkaFails: 0, lateCommit: 0, storeFails: 0, modelFails: 0, sinkFails: 0, answerLost: 0, slowStep: 0 };
+export const noFaults: Faults = {
+  requestLost: 0,
+  replyLost: 0,
+  requestSlow: 0,
+  exhausted: 0,
+  kafkaFails: 0,
+  lateCommit: 0,
+  storeFails: 0,
+  modelFails: 0,
+  sinkFails: 0,
+  answerLost: 0,
+  slowStep: 0,
+};

@@ -23,7 +23,10 @@ const troubleMs = 22_000;
 const recoverMsMax = 150_000;
 
 /** Runs the schedule of a seed: some twenty seconds of trouble, then all is healed, and everything must be right in the end. */
-export async function simulate(seed: number, { mutant = {}, isTold = false }: { mutant?: Mutant; isTold?: boolean } = {}): Promise<Outcome> {
+export async function simulate(
+  seed: number,
+  { mutant = {}, isTold = false }: { mutant?: Mutant; isTold?: boolean } = {},
+): Promise<Outcome> {
   // Errors are part of the play, thousands of them, and their stacks would cost a fifth of the time.
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
@@ -49,7 +52,13 @@ async function play(seed: number, mutant: Mutant, isTold: boolean): Promise<Outc
   if (scheduler.failure !== undefined) world.oracle.violated('simulation', messageOf(scheduler.failure));
   if (!recovered) world.oracle.violated('I7', `not at rest ${recoverMsMax / 1_000} s after the last fault`);
   await check(world);
-  return { seed, violations: world.oracle.violations, counts: trace.counts, lines: trace.lines, steps: scheduler.steps };
+  return {
+    seed,
+    violations: world.oracle.violations,
+    counts: trace.counts,
+    lines: trace.lines,
+    steps: scheduler.steps,
+  };
 }
 
 /** What will happen, and when. */

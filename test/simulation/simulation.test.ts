@@ -13,7 +13,12 @@ const failuresMax = 5;
 async function failureOf({ seed, violations }: Outcome): Promise<string> {
   if (violations.length === 0) return '';
   const { lines } = await simulate(seed, { isTold: true });
-  return [`schedule ${seed} violates`, ...violations.map((what) => `  ${what}`), `replay it: SIMULATION_SEED=${seed} npx vitest run test/simulation/simulation.test.ts`, ...lines].join('\n');
+  return [
+    `schedule ${seed} violates`,
+    ...violations.map((what) => `  ${what}`),
+    `replay it: SIMULATION_SEED=${seed} npx vitest run test/simulation/simulation.test.ts`,
+    ...lines,
+  ].join('\n');
 }
 
 describe('the simulation', () => {
@@ -37,16 +42,29 @@ describe('the simulation', () => {
     }
   });
 
-  test.skipIf(onlySeed)(`${schedules} schedules: nothing lost, nothing twice, in order; and every fault has bitten`, async () => {
-    const counts = new Map<string, number>();
-    const failed: Outcome[] = [];
-    for (let seed = 0; seed < schedules && failed.length < failuresMax; seed++) {
-      const outcome = await simulate(seed);
-      for (const [what, count] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + count);
-      if (outcome.violations.length > 0) failed.push(outcome);
-    }
-    if (failed.length > 0) expect.fail(`schedules ${failed.map(({ seed }) => seed).join(', ')} fail; the first one:\n${await failureOf(failed[0]!)}`);
-    const tooSeldom = Object.entries(sometimes).filter(([what, least]) => (counts.get(what) ?? 0) < (least * schedules) / 10_000);
-    expect(tooSeldom.map(([what, least]) => `${what}: ${counts.get(what) ?? 0} times, at least ${least} of 10,000 schedules`)).toEqual([]);
-  }, (schedules / 10_000) * 5 * minuteMs + minuteMs);
+  test.skipIf(onlySeed)(
+    `${schedules} schedules: nothing lost, nothing twice, in order; and every fault has bitten`,
+    async () => {
+      const counts = new Map<string, number>();
+      const failed: Outcome[] = [];
+      for (let seed = 0; seed < schedules && failed.length < failuresMax; seed++) {
+        const outcome = await simulate(seed);
+        for (const [what, count] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + count);
+        if (outcome.violations.length > 0) failed.push(outcome);
+      }
+      if (failed.length > 0)
+        expect.fail(
+          `schedules ${failed.map(({ seed }) => seed).join(', ')} fail; the first one:\n${await failureOf(failed[0]!)}`,
+        );
+      const tooSeldom = Object.entries(sometimes).filter(
+        ([what, least]) => (counts.get(what) ?? 0) < (least * schedules) / 10_000,
+      );
+      expect(
+        tooSeldom.map(
+          ([what, least]) => `${what}: ${counts.get(what) ?? 0} times, at least ${least} of 10,000 schedules`,
+        ),
+      ).toEqual([]);
+    },
+    (schedules / 10_000) * 5 * minuteMs + minuteMs,
+  );
 });

@@ -4,7 +4,7 @@ import { blowNames, windows } from './blows.ts';
 export const sometimes: Readonly<Record<string, number>> = {
   ...Object.fromEntries(blowNames.map((name) => [name, 500])),
   ...Object.fromEntries(windows.map((what) => [`killed when ${what}`, 150])),
-  'rebalance': 5_000,
+  rebalance: 5_000,
   'clean stop': 500,
   'late commit': 1_000,
   'commit failed': 500,

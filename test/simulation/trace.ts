@@ -17,6 +17,7 @@ export class Trace {
 
   /** Tells a line; the text is only made when somebody reads it. */
   tell(text: () => string): void {
-    if (this.isTold) this.lines.push(`${((this.scheduler.nowMs - 1_000_000) / 1_000).toFixed(3).padStart(8)} s  ${text()}`);
+    if (this.isTold)
+      this.lines.push(`${((this.scheduler.nowMs - 1_000_000) / 1_000).toFixed(3).padStart(8)} s  ${text()}`);
   }
 }

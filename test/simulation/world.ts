@@ -51,19 +51,37 @@ export class World {
   produce(partition: number): void {
     const { random, scheduler, logs, setting } = this;
     const log = logs[partition]!;
-    const record = () => ({ offset: log.end, timestampMs: scheduler.nowMs, key: null, value: random.chance(setting.poison) ? poison : Buffer.from(`v${log.end}`) });
+    const record = () => ({
+      offset: log.end,
+      timestampMs: scheduler.nowMs,
+      key: null,
+      value: random.chance(setting.poison) ? poison : Buffer.from(`v${log.end}`),
+    });
     const draw = random.next();
-    const entries: LogEntry['kind'][] = draw < setting.transactions ? random.pick([['record', 'control'], ['aborted', 'control'], ['aborted', 'aborted', 'control']]) : ['record'];
+    const entries: LogEntry['kind'][] =
+      draw < setting.transactions
+        ? random.pick([
+            ['record', 'control'],
+            ['aborted', 'control'],
+            ['aborted', 'aborted', 'control'],
+          ])
+        : ['record'];
     for (const kind of entries) {
       const value = kind === 'record' ? record() : undefined;
-      log.append(value ? { kind: 'record', record: value, isPoison: value.value === poison } : { kind: kind as 'control' });
+      log.append(
+        value ? { kind: 'record', record: value, isPoison: value.value === poison } : { kind: kind as 'control' },
+      );
     }
   }
 
   /** The last record of a partition, which every reader sees. */
   produceLast(partition: number): void {
     const log = this.logs[partition]!;
-    log.append({ kind: 'record', record: { offset: log.end, timestampMs: this.scheduler.nowMs, key: null, value: Buffer.from('last') }, isPoison: false });
+    log.append({
+      kind: 'record',
+      record: { offset: log.end, timestampMs: this.scheduler.nowMs, key: null, value: Buffer.from('last') },
+      isPoison: false,
+    });
     this.isProduced = partition === this.partitions - 1;
   }
 }

@@ -9,7 +9,13 @@ import { createLakeSink } from '../../sinks/lake.ts';
 import { printedBy } from '../lib/child.ts';
 import { chain, decisionRow, deliveryOf } from './rows.ts';
 
-const orders = z.object({ orderId: z.string(), amount: z.number(), note: z.string(), at: z.date().optional(), items: z.array(z.string()).optional() });
+const orders = z.object({
+  orderId: z.string(),
+  amount: z.number(),
+  note: z.string(),
+  at: z.date().optional(),
+  items: z.array(z.string()).optional(),
+});
 const never = new AbortController().signal;
 
 describe('lake sink', () => {
@@ -19,29 +25,42 @@ describe('lake sink', () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  const rows = [3, 4, 9].map((offset) => decisionRow(offset, { late: offset === 9, degraded: offset === 4, why: `why ${offset % 2}` }));
+  const rows = [3, 4, 9].map((offset) =>
+    decisionRow(offset, { late: offset === 9, degraded: offset === 4, why: `why ${offset % 2}` }),
+  );
   const delivery = () => deliveryOf(rows, { event: orders });
   const pathOf = ({ batch }: ReturnType<typeof delivery>) => join(root, segmentPath(batch.pipeline, batch, batch));
-  const filesUnder = (folder: string) => readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name);
+  const filesUnder = (folder: string) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name);
 
   it('keeps everything about a batch in one file that says what it holds', async () => {
     const own = delivery();
     own.batch.head = true;
     await createLakeSink({ root }).deliver(own, never);
-    const segment = decodeSegment(readFileSync(join(root, 'segments/orders/0/orders/3/0000000000000003-0000000000000010.seg')));
+    const segment = decodeSegment(
+      readFileSync(join(root, 'segments/orders/0/orders/3/0000000000000003-0000000000000010.seg')),
+    );
     expect(segment.header).toMatchObject({
       batch: { ...chain, position: 3, end: 10, count: 3, head: true },
       workflowId: 'batch:local:orders:0:orders:3:3',
       entities: ['customer', 'shop'],
       features: ['amount', 'customer_count_1d'],
-      outputs: [{ name: 'score', width: 1 }, { name: 'parts', width: 2 }],
+      outputs: [
+        { name: 'score', width: 1 },
+        { name: 'parts', width: 2 },
+      ],
       models: [{ name: 'orders', version: '4' }],
       outcomes: ['approve'],
       whys: ['why 1', 'why 0'],
       events: {
         fields: [
-          { name: 'orderId', kind: 'string' }, { name: 'amount', kind: 'number' }, { name: 'note', kind: 'string' },
-          { name: 'at', kind: 'timestamp' }, { name: 'items', kind: 'json' },
+          { name: 'orderId', kind: 'string' },
+          { name: 'amount', kind: 'number' },
+          { name: 'note', kind: 'string' },
+          { name: 'at', kind: 'timestamp' },
+          { name: 'items', kind: 'json' },
         ],
         rest: false,
       },
@@ -62,7 +81,10 @@ describe('lake sink', () => {
     const sink = createLakeSink({ root });
     await Promise.all([sink.deliver(delivery(), never), sink.deliver(delivery(), never)]);
     const written = readFileSync(pathOf(delivery()));
-    await createLakeSink({ root, onStep: (step) => expect.unreachable(`nothing is written again, but: ${step}`) }).deliver(delivery(), never);
+    await createLakeSink({
+      root,
+      onStep: (step) => expect.unreachable(`nothing is written again, but: ${step}`),
+    }).deliver(delivery(), never);
     expect(readFileSync(pathOf(delivery()))).toEqual(written);
     expect(filesUnder(root).filter((path) => path.endsWith('.seg'))).toHaveLength(1);
   });
@@ -85,41 +107,73 @@ describe('lake sink', () => {
   });
 
   it('never refuses a value that JSON has no form for', async () => {
-    const odd = z.object({ big: z.bigint(), tags: z.set(z.string()), by: z.map(z.string(), z.number()), when: z.date() });
+    const odd = z.object({
+      big: z.bigint(),
+      tags: z.set(z.string()),
+      by: z.map(z.string(), z.number()),
+      when: z.date(),
+    });
     const event = { big: 2n ** 70n, tags: new Set(['a']), by: new Map([['b', 1]]), when: new Date(5) };
     await createLakeSink({ root }).deliver(deliveryOf([decisionRow(0, { event })], { event: odd }), never);
     const { events } = decodeSegment(readFileSync(join(root, segmentPath('orders', chain, { position: 0, end: 1 }))));
-    expect(events).toEqual([{ big: '1180591620717411303424', tags: ['a'], by: [['b', 1]], when: '1970-01-01T00:00:00.005Z' }]);
+    expect(events).toEqual([
+      { big: '1180591620717411303424', tags: ['a'], by: [['b', 1]], when: '1970-01-01T00:00:00.005Z' },
+    ]);
   });
 
-  it.each(['write', 'sync', 'rename', 'sync folder'])('leaves no half file when the disk fails at "%s", says what to do, and works afterwards', async (failing) => {
-    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-    const failure = createLakeSink({
-      root,
-      onStep: (step) => {
-        if (step === failing) throw full;
-      },
-    }).deliver(delivery(), never);
-    await expect(failure).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE', message: expect.stringMatching(/disk is full.*LAKE_URL.*HEADRACE_DATA_DIR/) });
-    expect(readdirSync(join(root, 'tmp'))).toEqual([]);
-    await createLakeSink({ root }).deliver(delivery(), never);
-    expect(decodeSegment(readFileSync(pathOf(delivery()))).offset).toHaveLength(3);
-  });
+  it.each(['write', 'sync', 'rename', 'sync folder'])(
+    'leaves no half file when the disk fails at "%s", says what to do, and works afterwards',
+    async (failing) => {
+      const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+      const failure = createLakeSink({
+        root,
+        onStep: (step) => {
+          if (step === failing) throw full;
+        },
+      }).deliver(delivery(), never);
+      await expect(failure).rejects.toMatchObject({
+        code: 'SINK_UNAVAILABLE',
+        message: expect.stringMatching(/disk is full.*LAKE_URL.*HEADRACE_DATA_DIR/),
+      });
+      expect(readdirSync(join(root, 'tmp'))).toEqual([]);
+      await createLakeSink({ root }).deliver(delivery(), never);
+      expect(decodeSegment(readFileSync(pathOf(delivery()))).offset).toHaveLength(3);
+    },
+  );
 
   it.each<[string, unknown, RegExp]>([
-    ['what throws a text of its own', { toJSON() { throw new Error('secret'); } }, /SINK_BROKEN: a batch cannot be encoded for the lake: Error$/],
-    ['a bug', { toJSON: () => (undefined as unknown as { secret: unknown }).secret }, /SINK_BROKEN: a batch cannot be encoded for the lake: TypeError at /],
+    [
+      'what throws a text of its own',
+      {
+        toJSON() {
+          throw new Error('secret');
+        },
+      },
+      /SINK_BROKEN: a batch cannot be encoded for the lake: Error$/,
+    ],
+    [
+      'a bug',
+      { toJSON: () => (undefined as unknown as { secret: unknown }).secret },
+      /SINK_BROKEN: a batch cannot be encoded for the lake: TypeError at /,
+    ],
   ])('blames neither folder nor setting for %s, quotes nothing, and drains nothing', async (_, note, text) => {
     const broken = createLakeSink({ root }).deliver(deliveryOf([decisionRow(0, { event: { note } })]), never);
-    await expect(broken).rejects.toMatchObject({ code: 'SINK_BROKEN', kind: 'systemic', message: expect.stringMatching(text) });
+    await expect(broken).rejects.toMatchObject({
+      code: 'SINK_BROKEN',
+      kind: 'systemic',
+      message: expect.stringMatching(text),
+    });
     await expect(broken).rejects.not.toThrow(/LAKE_URL|secret/);
   });
 
   it('names the setting when its folder cannot be made', async () => {
     writeFileSync(join(root, 'file'), '');
-    await expect(createLakeSink({ root: join(root, 'file', 'lake') }).deliver(delivery(), never)).rejects.toMatchObject({
-      code: 'SINK_UNAVAILABLE', message: expect.stringMatching(/LAKE_URL \(or HEADRACE_DATA_DIR\).*ENOTDIR/),
-    });
+    await expect(createLakeSink({ root: join(root, 'file', 'lake') }).deliver(delivery(), never)).rejects.toMatchObject(
+      {
+        code: 'SINK_UNAVAILABLE',
+        message: expect.stringMatching(/LAKE_URL \(or HEADRACE_DATA_DIR\).*ENOTDIR/),
+      },
+    );
   });
 
   it.runIf(platform() === 'linux')('ends where no folder can be made, and names the setting', () => {
@@ -128,19 +182,26 @@ describe('lake sink', () => {
       import { decisionRow, deliveryOf } from './test/sinks/rows.ts';
       const sink = createLakeSink({ root: '/proc/nothing/lake' });
       await sink.deliver(deliveryOf([decisionRow(0)]), new AbortController().signal).catch((error) => console.log(error.message));`;
-    expect(printedBy(code)).toMatch(/^SINK_UNAVAILABLE: the lake at \/proc\/nothing\/lake cannot be written: check that LAKE_URL \(or HEADRACE_DATA_DIR\) .*\(no folder \/proc\/nothing can be made\)\n$/);
+    expect(printedBy(code)).toMatch(
+      /^SINK_UNAVAILABLE: the lake at \/proc\/nothing\/lake cannot be written: check that LAKE_URL \(or HEADRACE_DATA_DIR\) .*\(no folder \/proc\/nothing can be made\)\n$/,
+    );
   });
 
   it('refuses to share a lake between deployments', async () => {
     await createLakeSink({ root }).deliver(delivery(), never);
     const other = delivery();
     other.batch.deployment = 'other';
-    await expect(createLakeSink({ root }).deliver(other, never)).rejects.toThrow(/belongs to deployment "local".*LAKE_URL/);
+    await expect(createLakeSink({ root }).deliver(other, never)).rejects.toThrow(
+      /belongs to deployment "local".*LAKE_URL/,
+    );
   });
 
   it('stops at an aborted signal and leaves nothing', async () => {
     const controller = new AbortController();
-    const sink = createLakeSink({ root, onStep: (step) => step === 'write' && controller.abort(new Error('too late')) });
+    const sink = createLakeSink({
+      root,
+      onStep: (step) => step === 'write' && controller.abort(new Error('too late')),
+    });
     await expect(sink.deliver(delivery(), controller.signal)).rejects.toThrow(/too late/);
     expect(filesUnder(root).filter((path) => path.endsWith('.seg'))).toEqual([]);
   });

@@ -17,19 +17,33 @@ describe('range ledger', () => {
     const { batch, ...delivery } = deliveryOf([decisionRow(4)]);
     const sink = createLedgerSink({ pool });
     const empty = { ...delivery, batch: { ...batch, position: batch.end, end: batch.end + 7, count: 3 }, rows: [] };
-    for (const each of [{ ...delivery, batch }, empty, { ...delivery, batch }, empty]) await sink.deliver(each, signal());
-    const { rows } = await pool.query<object>('select deployment, pipeline, epoch, topic, partition, position::int, "end"::int as end, count::int from batch_ranges join chains on id = chain order by position');
+    for (const each of [{ ...delivery, batch }, empty, { ...delivery, batch }, empty])
+      await sink.deliver(each, signal());
+    const { rows } = await pool.query<object>(
+      'select deployment, pipeline, epoch, topic, partition, position::int, "end"::int as end, count::int from batch_ranges join chains on id = chain order by position',
+    );
     const { deployment, pipeline, epoch, topic, partition, position, end, count } = batch;
     const chain = { deployment, pipeline, epoch, topic, partition };
-    expect(rows).toEqual([{ ...chain, position, end, count }, { ...chain, position: end, end: end + 7, count: 3 }]);
+    expect(rows).toEqual([
+      { ...chain, position, end, count },
+      { ...chain, position: end, end: end + 7, count: 3 },
+    ]);
   });
 
   it('asks for another try when Postgres is away or refuses, and never blames a row', async () => {
     const away = { query: () => Promise.reject(new Error('connection refused')) } as unknown as Pool;
-    await expect(createLedgerSink({ pool: away }).deliver(deliveryOf([decisionRow(0)]), signal())).rejects.toMatchObject({ code: 'SINK_UNAVAILABLE', message: expect.stringContaining('the range ledger cannot be written: connection refused') });
+    await expect(
+      createLedgerSink({ pool: away }).deliver(deliveryOf([decisionRow(0)]), signal()),
+    ).rejects.toMatchObject({
+      code: 'SINK_UNAVAILABLE',
+      message: expect.stringContaining('the range ledger cannot be written: connection refused'),
+    });
     const { batch, ...delivery } = deliveryOf([decisionRow(0)]);
     const impossible = { ...delivery, batch: { ...batch, end: batch.position } };
-    await expect(createLedgerSink({ pool }).deliver(impossible, signal())).rejects.toMatchObject({ code: 'SINK_WRONG', message: expect.stringContaining('SQLSTATE 23514') });
+    await expect(createLedgerSink({ pool }).deliver(impossible, signal())).rejects.toMatchObject({
+      code: 'SINK_WRONG',
+      message: expect.stringContaining('SQLSTATE 23514'),
+    });
   });
 
   it('stops waiting when the signal aborts', async () => {

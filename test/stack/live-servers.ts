@@ -2,8 +2,15 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  defaultCacheDir, prepareKafka, preparePostgres, prepareTemporal, removePostgresElsewhere, startKafka, startModelServer,
-  startPostgres, startTemporal,
+  defaultCacheDir,
+  prepareKafka,
+  preparePostgres,
+  prepareTemporal,
+  removePostgresElsewhere,
+  startKafka,
+  startModelServer,
+  startPostgres,
+  startTemporal,
 } from '../../stack/servers/index.ts';
 import type { EmbeddedServer } from '../../stack/servers/index.ts';
 import { startMarkOf } from '../../stack/servers/identity.ts';
@@ -32,7 +39,8 @@ const folderPrefix = 'headrace-live-';
 function removeLeftovers(): void {
   for (const name of readdirSync(tmpdir())) {
     const pid = name.startsWith(folderPrefix) ? Number(name.slice(folderPrefix.length).split('-')[0]) : Number.NaN;
-    if (Number.isInteger(pid) && startMarkOf(pid) === undefined) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    if (Number.isInteger(pid) && startMarkOf(pid) === undefined)
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
 }
 
@@ -75,16 +83,28 @@ export class LiveServerPool {
     const prepare = { cacheDir: defaultCacheDir(this.#env), env: this.#env };
     switch (kind) {
       case 'temporal': {
-        const executable = await prepareTemporal({ ...prepare, executable: this.#env['TEMPORAL_EXECUTABLE'] || undefined });
-        const server = this.#keep(await startTemporal({ executable, dataDir: join(this.dataDir, 'temporal'), headless: true, env: this.#env }));
+        const executable = await prepareTemporal({
+          ...prepare,
+          executable: this.#env['TEMPORAL_EXECUTABLE'] || undefined,
+        });
+        const server = this.#keep(
+          await startTemporal({ executable, dataDir: join(this.dataDir, 'temporal'), headless: true, env: this.#env }),
+        );
         return { address: server.address, namespace: server.namespace, executable };
       }
       case 'kafka': {
-        const server = this.#keep(await startKafka({ jarsDir: await prepareKafka({ ...prepare, version: this.#env['HEADRACE_TEST_KAFKA_VERSION'] || undefined }), dataDir: join(this.dataDir, 'kafka') }));
+        const server = this.#keep(
+          await startKafka({
+            jarsDir: await prepareKafka({ ...prepare, version: this.#env['HEADRACE_TEST_KAFKA_VERSION'] || undefined }),
+            dataDir: join(this.dataDir, 'kafka'),
+          }),
+        );
         return { brokers: [server.address] };
       }
       case 'postgres': {
-        const server = this.#keep(await startPostgres({ binaries: await preparePostgres(prepare), dataDir: join(this.dataDir, 'postgres') }));
+        const server = this.#keep(
+          await startPostgres({ binaries: await preparePostgres(prepare), dataDir: join(this.dataDir, 'postgres') }),
+        );
         return { databaseUrl: server.databaseUrl };
       }
       case 'models': {

@@ -21,9 +21,14 @@ describe('live servers', () => {
     try {
       const client = new Client({ connection, namespace });
       const handle = await client.workflow.start('nobodyRunsThis', {
-        taskQueue: uniqueName('queue'), workflowId: uniqueName('run'), searchAttributes: { HeadracePipeline: ['fraud'], HeadraceEventCount: [3] },
+        taskQueue: uniqueName('queue'),
+        workflowId: uniqueName('run'),
+        searchAttributes: { HeadracePipeline: ['fraud'], HeadraceEventCount: [3] },
       });
-      expect((await handle.describe()).searchAttributes).toMatchObject({ HeadracePipeline: ['fraud'], HeadraceEventCount: [3] });
+      expect((await handle.describe()).searchAttributes).toMatchObject({
+        HeadracePipeline: ['fraud'],
+        HeadraceEventCount: [3],
+      });
       await handle.terminate();
     } finally {
       await connection.close();
@@ -51,7 +56,14 @@ describe('live servers', () => {
     await producer.connect();
     try {
       await admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true });
-      await producer.send({ topic, acks: -1, messages: [{ partition: 1, value: 'a' }, { partition: 1, value: 'b' }] });
+      await producer.send({
+        topic,
+        acks: -1,
+        messages: [
+          { partition: 1, value: 'a' },
+          { partition: 1, value: 'b' },
+        ],
+      });
       const offsets = await admin.fetchTopicOffsets(topic);
       expect(offsets.find((offset) => offset.partition === 1)?.high).toBe('2');
     } finally {

@@ -29,8 +29,12 @@ async function ask<K extends LiveServerKind>(kind: K, repository: string | undef
  * (with a time-out of a minute or more: the first call starts the servers). Take a topic, database, namespace and task
  * queue of your own; never stop or fault these servers (start one of your own from stack/servers for that).
  */
-export async function startLiveServers<const N extends LiveNeeds>(needs: N): Promise<Pick<LiveAddresses, Extract<keyof N, LiveServerKind>>> {
+export async function startLiveServers<const N extends LiveNeeds>(
+  needs: N,
+): Promise<Pick<LiveAddresses, Extract<keyof N, LiveServerKind>>> {
   const kinds = (Object.keys(needs) as LiveServerKind[]).filter((kind) => needs[kind] !== undefined);
-  const entries = await Promise.all(kinds.map(async (kind) => [kind, await ask(kind, kind === 'models' ? needs.models : undefined)]));
+  const entries = await Promise.all(
+    kinds.map(async (kind) => [kind, await ask(kind, kind === 'models' ? needs.models : undefined)]),
+  );
   return Object.fromEntries(entries) as Pick<LiveAddresses, Extract<keyof N, LiveServerKind>>;
 }

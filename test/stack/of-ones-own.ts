@@ -29,7 +29,10 @@ export async function createNamespace(address: string): Promise<string> {
   const namespace = uniqueName('test');
   const connection = await Connection.connect({ address, connectTimeout: 10_000 });
   try {
-    await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: 86_400 as never } });
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
+    });
     const client = new Client({ connection, namespace });
     for (const deadline = Date.now() + 30_000; ; await delay(50)) {
       try {

@@ -20,15 +20,23 @@ export default definePipeline({
  * What a process needs to run that pipeline, which is written into the folder: real servers with a database and a namespace of their own, and a
  * model server that is not there.
  */
-export async function startForVisits(folder: string, topic: string): Promise<{ live: Pick<LiveAddresses, 'kafka' | 'postgres' | 'temporal'>; env: Record<string, string> }> {
+export async function startForVisits(
+  folder: string,
+  topic: string,
+): Promise<{ live: Pick<LiveAddresses, 'kafka' | 'postgres' | 'temporal'>; env: Record<string, string> }> {
   const live = await startLiveServers({ kafka: true, postgres: true, temporal: true });
   const pipelinesDir = join(folder, 'pipelines');
   mkdirSync(join(pipelinesDir, 'visits'), { recursive: true });
   writeFileSync(join(pipelinesDir, 'visits', 'index.ts'), pipelineText(topic));
   const env = {
-    PATH: process.env['PATH']!, HEADRACE_PIPELINES_DIR: pipelinesDir, HEADRACE_GATEWAY_PORT: '0',
-    KAFKA_BROKERS: live.kafka.brokers.join(), DATABASE_URL: await createDatabase(live.postgres.databaseUrl),
-    TEMPORAL_ADDRESS: live.temporal.address, TEMPORAL_NAMESPACE: await createNamespace(live.temporal.address), TRITON_URL: '127.0.0.1:1',
+    PATH: process.env['PATH']!,
+    HEADRACE_PIPELINES_DIR: pipelinesDir,
+    HEADRACE_GATEWAY_PORT: '0',
+    KAFKA_BROKERS: live.kafka.brokers.join(),
+    DATABASE_URL: await createDatabase(live.postgres.databaseUrl),
+    TEMPORAL_ADDRESS: live.temporal.address,
+    TEMPORAL_NAMESPACE: await createNamespace(live.temporal.address),
+    TRITON_URL: '127.0.0.1:1',
   };
   return { live, env };
 }

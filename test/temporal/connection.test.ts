@@ -8,7 +8,9 @@ import { setProxyVariables, useCountingProxy } from '../kafka/counting-proxy.ts'
 
 let address: string;
 beforeAll(async () => {
-  ({ temporal: { address } } = await startLiveServers({ temporal: true }));
+  ({
+    temporal: { address },
+  } = await startLiveServers({ temporal: true }));
 }, 600_000);
 
 /** Nobody knows the name but the proxy, which connects to the real server. */
@@ -48,7 +50,9 @@ describe('TEMPORAL_PROXY', () => {
 
   test('is not used for a Temporal of this machine', async () => {
     const proxy = await useCountingProxy();
-    const connection = await Connection.connect(clientConnectionOptions(parseConfig({ TEMPORAL_ADDRESS: address, TEMPORAL_PROXY: `http://${proxy.address}` })));
+    const connection = await Connection.connect(
+      clientConnectionOptions(parseConfig({ TEMPORAL_ADDRESS: address, TEMPORAL_PROXY: `http://${proxy.address}` })),
+    );
     onTestFinished(() => connection.close());
     expect(await namespacesBy(connection)).toBeGreaterThan(0);
     expect(proxy.asked).toEqual([]);
@@ -60,10 +64,21 @@ describe('TEMPORAL_PROXY', () => {
 });
 
 test('a Temporal that does not answer: the message names the proxy that was asked for, or the variables that were not used', async () => {
-  const through = (more: Record<string, string>) => connectTemporal(parseConfig({ TEMPORAL_ADDRESS: elsewhere, ...more })).then(() => 'connected', (error: Error) => error.message);
+  const through = (more: Record<string, string>) =>
+    connectTemporal(parseConfig({ TEMPORAL_ADDRESS: elsewhere, ...more })).then(
+      () => 'connected',
+      (error: Error) => error.message,
+    );
   // Each waits for its time-out, so they wait together.
-  const [asked, unused] = await Promise.all([through({ TEMPORAL_PROXY: 'http://ann:s3cret@127.0.0.1:1' }), through({ https_proxy: 'http://ann:s3cret@127.0.0.1:1' })]);
-  expect(asked).toMatch(/^no Temporal server answers at temporal\.elsewhere\.invalid:7233 through the proxy 127\.0\.0\.1:1; check TEMPORAL_ADDRESS and TEMPORAL_PROXY/);
-  expect(unused).toMatch(/^no Temporal server answers at temporal\.elsewhere\.invalid:7233; check TEMPORAL_ADDRESS \(.*; https_proxy is not used for it: set TEMPORAL_PROXY to go through a proxy\)$/);
+  const [asked, unused] = await Promise.all([
+    through({ TEMPORAL_PROXY: 'http://ann:s3cret@127.0.0.1:1' }),
+    through({ https_proxy: 'http://ann:s3cret@127.0.0.1:1' }),
+  ]);
+  expect(asked).toMatch(
+    /^no Temporal server answers at temporal\.elsewhere\.invalid:7233 through the proxy 127\.0\.0\.1:1; check TEMPORAL_ADDRESS and TEMPORAL_PROXY/,
+  );
+  expect(unused).toMatch(
+    /^no Temporal server answers at temporal\.elsewhere\.invalid:7233; check TEMPORAL_ADDRESS \(.*; https_proxy is not used for it: set TEMPORAL_PROXY to go through a proxy\)$/,
+  );
   expect(`${asked}${unused}`).not.toContain('s3cret');
 }, 30_000);

@@ -13,8 +13,14 @@ let proxy: FaultProxy;
 let client: Client;
 beforeEach(async () => {
   server = new Server();
-  server.addService(GRPCInferenceServiceService, { serverLive: (_: unknown, reply: (error: null, answer: { live: boolean }) => void) => reply(null, { live: true }) });
-  const port = await new Promise<number>((resolve, reject) => server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))));
+  server.addService(GRPCInferenceServiceService, {
+    serverLive: (_: unknown, reply: (error: null, answer: { live: boolean }) => void) => reply(null, { live: true }),
+  });
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    ),
+  );
   proxy = await FaultProxy.start(port);
   client = newClient(proxy.address);
 });
@@ -26,14 +32,25 @@ afterEach(async () => {
 
 function newClient(address: string, channel = credentials.createInsecure()): Client {
   boundHandshake(channel, 300);
-  return new Client(address, channel, { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 200, 'grpc.use_local_subchannel_pool': 1 });
+  return new Client(address, channel, {
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 200,
+    'grpc.use_local_subchannel_pool': 1,
+  });
 }
 
 /** One short call. Answers whether the server did. */
 function isLive(of = client): Promise<boolean> {
   const { path, requestSerialize, responseDeserialize } = GRPCInferenceServiceService.serverLive;
   return new Promise((resolve) => {
-    of.makeUnaryRequest(path, requestSerialize, responseDeserialize, {}, { deadline: Date.now() + 200 }, (error, answer) => resolve(error === null && answer?.live === true));
+    of.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      {},
+      { deadline: Date.now() + 200 },
+      (error, answer) => resolve(error === null && answer?.live === true),
+    );
   });
 }
 
@@ -48,7 +65,13 @@ test('a peer that accepts connections and says nothing is given up, and the heal
 test('a connection on which somebody has spoken stays', async () => {
   await until('the server answers', () => isLive(), { timeoutMs: 10_000 });
   const { connections } = proxy.counts;
-  await until('longer than the handshake may take', ((endMs) => () => Date.now() > endMs)(Date.now() + 700));
+  await until(
+    'longer than the handshake may take',
+    (
+      (endMs) => () =>
+        Date.now() > endMs
+    )(Date.now() + 700),
+  );
   expect(await isLive()).toBe(true);
   expect(proxy.counts.connections).toBe(connections);
 });
@@ -65,7 +88,11 @@ test('over TLS, a peer that ends the handshake and then says nothing is given up
   });
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createSsl(null, [{ cert_chain: cert, private_key: key }]), (error, bound) => (error ? reject(error) : resolve(bound))),
+    server.bindAsync(
+      '127.0.0.1:0',
+      ServerCredentials.createSsl(null, [{ cert_chain: cert, private_key: key }]),
+      (error, bound) => (error ? reject(error) : resolve(bound)),
+    ),
   );
   const secureProxy = await FaultProxy.start((silent.address() as AddressInfo).port);
   const secure = newClient(secureProxy.address, credentials.createSsl(authority.cert));
@@ -75,7 +102,13 @@ test('over TLS, a peer that ends the handshake and then says nothing is given up
     secureProxy.retarget(port);
     await until('the server answers', () => isLive(secure), { timeoutMs: 10_000 });
     const { connections } = secureProxy.counts;
-    await until('longer than the handshake may take', ((endMs) => () => Date.now() > endMs)(Date.now() + 700));
+    await until(
+      'longer than the handshake may take',
+      (
+        (endMs) => () =>
+          Date.now() > endMs
+      )(Date.now() + 700),
+    );
     expect(await isLive(secure)).toBe(true);
     expect(secureProxy.counts.connections).toBe(connections);
   } finally {

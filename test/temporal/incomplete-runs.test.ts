@@ -10,13 +10,18 @@ type Runs = [status: 'TERMINATED' | 'COMPLETED' | 'RUNNING', closedAtMs: number]
 /** A Temporal with these batches, a page of 200 at a time, which counts what it is asked. */
 function temporalWith(batches: ReadonlyMap<string, Runs>) {
   const asked = { pages: 0, lists: 0, described: 0 };
-  const all = [...batches].flatMap(([workflowId, runs]) => runs.map(([status, closedAtMs]) => ({ workflowId, status, closedAtMs }))).toSorted((a, b) => b.closedAtMs - a.closedAtMs);
+  const all = [...batches]
+    .flatMap(([workflowId, runs]) => runs.map(([status, closedAtMs]) => ({ workflowId, status, closedAtMs })))
+    .toSorted((a, b) => b.closedAtMs - a.closedAtMs);
   const ended = all.filter(({ status }) => status === 'TERMINATED');
   const lists: RunLists = {
     async ended(page) {
       asked.pages++;
       const from = page ? Number(new TextDecoder().decode(page)) : 0;
-      return { runs: ended.slice(from, from + 200), ...(from + 200 < ended.length && { next: new TextEncoder().encode(String(from + 200)) }) };
+      return {
+        runs: ended.slice(from, from + 200),
+        ...(from + 200 < ended.length && { next: new TextEncoder().encode(String(from + 200)) }),
+      };
     },
     async well(workflowIds) {
       asked.lists++;
@@ -26,7 +31,9 @@ function temporalWith(batches: ReadonlyMap<string, Runs>) {
       asked.described++;
       const [status] = batches.get(workflowId)!.at(-1)!;
       const { offset: position, ...of } = parseEventKey(workflowId.slice('batch:'.length));
-      return status === 'TERMINATED' ? { workflowId, runId: 'r', chain: of, position, end: position + 1, count: 1, status, startedAtMs: 0 } : undefined;
+      return status === 'TERMINATED'
+        ? { workflowId, runId: 'r', chain: of, position, end: position + 1, count: 1, status, startedAtMs: 0 }
+        : undefined;
     },
   };
   return { lists, asked };
@@ -34,47 +41,102 @@ function temporalWith(batches: ReadonlyMap<string, Runs>) {
 
 const never = () => false;
 const batch = (position: number, runs: Runs, of = chain): [string, Runs] => [batchWorkflowId(of, position), runs];
-const redriven = (count: number) => Array.from({ length: count }, (_, i) => batch(i, [['TERMINATED', 10_000 + i], ['COMPLETED', 100_000 + i]]));
+const redriven = (count: number) =>
+  Array.from({ length: count }, (_, i) =>
+    batch(i, [
+      ['TERMINATED', 10_000 + i],
+      ['COMPLETED', 100_000 + i],
+    ]),
+  );
 
 describe('findIncomplete', () => {
   it('goes on behind thousands of re-driven runs, without describing one of them', async () => {
     const { lists, asked } = temporalWith(new Map([...redriven(3_000), batch(5_000, [['TERMINATED', 5]])]));
-    expect(await findIncomplete(lists, 10, never)).toMatchObject({ runs: [{ position: 5_000 }], more: false, unexamined: false });
+    expect(await findIncomplete(lists, 10, never)).toMatchObject({
+      runs: [{ position: 5_000 }],
+      more: false,
+      unexamined: false,
+    });
     expect(asked).toEqual({ pages: 16, lists: 16, described: 1 });
   });
 
   it('takes the run that closed last for the latest', async () => {
-    const { lists } = temporalWith(new Map([
-      batch(1, [['TERMINATED', 1], ['RUNNING', Infinity]]),
-      batch(2, [['COMPLETED', 1], ['TERMINATED', 2]]),
-      batch(3, [['TERMINATED', 1], ['COMPLETED', 2], ['TERMINATED', 3]]),
-      batch(4, [['TERMINATED', 1], ['TERMINATED', 2]]),
-    ]));
+    const { lists } = temporalWith(
+      new Map([
+        batch(1, [
+          ['TERMINATED', 1],
+          ['RUNNING', Infinity],
+        ]),
+        batch(2, [
+          ['COMPLETED', 1],
+          ['TERMINATED', 2],
+        ]),
+        batch(3, [
+          ['TERMINATED', 1],
+          ['COMPLETED', 2],
+          ['TERMINATED', 3],
+        ]),
+        batch(4, [
+          ['TERMINATED', 1],
+          ['TERMINATED', 2],
+        ]),
+      ]),
+    );
     const { runs } = await findIncomplete(lists, 10, never);
     expect(runs.map(({ position }) => position).toSorted((a, b) => a - b)).toEqual([2, 3, 4]);
   });
 
   it('believes the run and not the list, when the list is late', async () => {
-    const { lists } = temporalWith(new Map([batch(1, [['TERMINATED', 1], ['COMPLETED', 2]])]));
-    expect(await findIncomplete({ ...lists, well: async () => [] }, 10, never)).toEqual({ runs: [], more: false, unexamined: false });
+    const { lists } = temporalWith(
+      new Map([
+        batch(1, [
+          ['TERMINATED', 1],
+          ['COMPLETED', 2],
+        ]),
+      ]),
+    );
+    expect(await findIncomplete({ ...lists, well: async () => [] }, 10, never)).toEqual({
+      runs: [],
+      more: false,
+      unexamined: false,
+    });
   });
 
   it('tells "there are more" from "not all could be looked at"', async () => {
     const lost = Array.from({ length: 30 }, (_, i) => batch(9_000 + i, [['TERMINATED', i]]));
-    expect(await findIncomplete(temporalWith(new Map(lost)).lists, 30, never)).toMatchObject({ runs: { length: 30 }, more: false, unexamined: false });
-    expect(await findIncomplete(temporalWith(new Map(lost)).lists, 29, never)).toMatchObject({ runs: { length: 29 }, more: true, unexamined: false });
+    expect(await findIncomplete(temporalWith(new Map(lost)).lists, 30, never)).toMatchObject({
+      runs: { length: 30 },
+      more: false,
+      unexamined: false,
+    });
+    expect(await findIncomplete(temporalWith(new Map(lost)).lists, 29, never)).toMatchObject({
+      runs: { length: 29 },
+      more: true,
+      unexamined: false,
+    });
     const { lists, asked } = temporalWith(new Map([...redriven(3_000), ...lost]));
-    expect(await findIncomplete(lists, 10, never, { lookedAtMax: 1_000 })).toEqual({ runs: [], more: false, unexamined: true });
+    expect(await findIncomplete(lists, 10, never, { lookedAtMax: 1_000 })).toEqual({
+      runs: [],
+      more: false,
+      unexamined: true,
+    });
     expect(asked.pages).toBe(5);
     let nowMs = 0;
-    expect(await findIncomplete(lists, 10, never, { lookingMaxMs: 300, nowMs: () => (nowMs += 100) })).toEqual({ runs: [], more: false, unexamined: true });
+    expect(await findIncomplete(lists, 10, never, { lookingMaxMs: 300, nowMs: () => (nowMs += 100) })).toEqual({
+      runs: [],
+      more: false,
+      unexamined: true,
+    });
   });
 
   it('passes moot chains by, which must not take the place of others', async () => {
     const old = { ...chain, epoch: 0 };
     const moot = Array.from({ length: 500 }, (_, i) => batch(i, [['TERMINATED', 1_000 + i]], old));
     const { lists, asked } = temporalWith(new Map([...moot, batch(7, [['TERMINATED', 1]])]));
-    expect(await findIncomplete(lists, 10, ({ epoch }) => epoch < 1)).toMatchObject({ runs: [{ position: 7, chain: { epoch: 1 } }], more: false });
+    expect(await findIncomplete(lists, 10, ({ epoch }) => epoch < 1)).toMatchObject({
+      runs: [{ position: 7, chain: { epoch: 1 } }],
+      more: false,
+    });
     expect(asked.described).toBe(1);
   });
 });

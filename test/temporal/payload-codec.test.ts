@@ -14,10 +14,19 @@ async function roundTrip(value: unknown, codec = createPayloadCodec()): Promise<
 }
 
 describe('payload codec', () => {
-  test.each([['without a key', createPayloadCodec()], ['with a key', createPayloadCodec({ key })]])('gives back any value %s', async (_, codec) => {
-    await fc.assert(fc.asyncProperty(fc.oneof(fc.json(), fc.uint8Array({ maxLength: 2_000 }), fc.string({ minLength: 300, maxLength: 3_000 })), async (value) => {
-      expect(await roundTrip(value, codec)).toEqual(value);
-    }), { numRuns: 50 });
+  test.each([
+    ['without a key', createPayloadCodec()],
+    ['with a key', createPayloadCodec({ key })],
+  ])('gives back any value %s', async (_, codec) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(fc.json(), fc.uint8Array({ maxLength: 2_000 }), fc.string({ minLength: 300, maxLength: 3_000 })),
+        async (value) => {
+          expect(await roundTrip(value, codec)).toEqual(value);
+        },
+      ),
+      { numRuns: 50 },
+    );
   });
 
   test('compresses what gains from it', async () => {

@@ -5,7 +5,8 @@ import { readRecorded } from '../replay/histories.ts';
 type Events = NonNullable<ReturnType<typeof readRecorded>['events']>;
 
 const eventsOf = (name: string): Events => readRecorded(name).events!;
-const indexOf = (events: Events, type: keyof Events[number], from = 0) => events.findIndex((event, i) => i >= from && event[type]);
+const indexOf = (events: Events, type: keyof Events[number], from = 0) =>
+  events.findIndex((event, i) => i >= from && event[type]);
 const idAt = (events: Events, index: number) => Number(events[index]!.eventId);
 
 describe('redrivePoint', () => {
@@ -15,22 +16,42 @@ describe('redrivePoint', () => {
     const deliveries = indexOf(events, 'workflowTaskStartedEventAttributes', timer);
     expect(redrivePoint(events)).toEqual({ eventId: idAt(events, deliveries), keeps: 'decisions' });
     // Also when it ended right then, or before a worker took the task.
-    expect(redrivePoint(events.slice(0, deliveries + 1))).toEqual({ eventId: idAt(events, deliveries), keeps: 'decisions' });
-    expect(redrivePoint(events.slice(0, deliveries))).toEqual({ eventId: idAt(events, deliveries), keeps: 'decisions' });
+    expect(redrivePoint(events.slice(0, deliveries + 1))).toEqual({
+      eventId: idAt(events, deliveries),
+      keeps: 'decisions',
+    });
+    expect(redrivePoint(events.slice(0, deliveries))).toEqual({
+      eventId: idAt(events, deliveries),
+      keeps: 'decisions',
+    });
   });
 
   it('keeps the decisions of a batch that needed more than one task to get them', () => {
     const events = eventsOf('batch-model-away');
     const timer = indexOf(events, 'timerFiredEventAttributes');
-    const second = indexOf(events, 'workflowTaskStartedEventAttributes', indexOf(events, 'workflowTaskCompletedEventAttributes'));
+    const second = indexOf(
+      events,
+      'workflowTaskStartedEventAttributes',
+      indexOf(events, 'workflowTaskCompletedEventAttributes'),
+    );
     expect(second).toBeLessThan(timer);
-    expect(redrivePoint(events)).toEqual({ eventId: idAt(events, indexOf(events, 'workflowTaskStartedEventAttributes', timer)), keeps: 'decisions' });
+    expect(redrivePoint(events)).toEqual({
+      eventId: idAt(events, indexOf(events, 'workflowTaskStartedEventAttributes', timer)),
+      keeps: 'decisions',
+    });
   });
 
   it('goes on with the second task while nothing is delivered', () => {
     const events = eventsOf('batch-model-away');
-    const second = indexOf(events, 'workflowTaskStartedEventAttributes', indexOf(events, 'workflowTaskCompletedEventAttributes'));
-    expect(redrivePoint(events.slice(0, indexOf(events, 'timerFiredEventAttributes')))).toEqual({ eventId: idAt(events, second), keeps: 'first task' });
+    const second = indexOf(
+      events,
+      'workflowTaskStartedEventAttributes',
+      indexOf(events, 'workflowTaskCompletedEventAttributes'),
+    );
+    expect(redrivePoint(events.slice(0, indexOf(events, 'timerFiredEventAttributes')))).toEqual({
+      eventId: idAt(events, second),
+      keeps: 'first task',
+    });
   });
 
   it('begins anew when nothing is recorded, also when no worker ever saw it', () => {

@@ -5,9 +5,13 @@ import { encodeScored } from '../../contracts/scored-frame.ts';
 import { recordedRun } from '../../temporal/run-history.ts';
 
 const frame = (kind: string, id: number) => encodeFrame({ header: { kind, id }, columns: {} });
-const payloads = (...values: unknown[]) => ({ payloads: values.map((value) => defaultPayloadConverter.toPayload(value)) });
+const payloads = (...values: unknown[]) => ({
+  payloads: values.map((value) => defaultPayloadConverter.toPayload(value)),
+});
 const started = { workflowExecutionStartedEventAttributes: { input: payloads({ position: 0 }, frame('records', 1)) } };
-const marker = (bytes: Uint8Array) => ({ markerRecordedEventAttributes: { details: { data: payloads('extractFeatures'), result: payloads(bytes) } } });
+const marker = (bytes: Uint8Array) => ({
+  markerRecordedEventAttributes: { details: { data: payloads('extractFeatures'), result: payloads(bytes) } },
+});
 const completed = (bytes: Uint8Array) => ({ activityTaskCompletedEventAttributes: { result: payloads(bytes) } });
 
 test('features and decisions are found in one step, in two, and where the second went on as a regular activity', async () => {
@@ -20,6 +24,12 @@ test('features and decisions are found in one step, in two, and where the second
   expect(await read(marker(features), completed(decisions))).toEqual(whole);
   expect(await read(marker(encodeScored({ features })))).toEqual({ records, features });
   // A run that was made again from its first task: what it recorded last counts.
-  expect(await read(marker(encodeScored({ features: frame('features', 4), decisions: frame('decisions', 5) })), marker(features), completed(decisions))).toEqual(whole);
+  expect(
+    await read(
+      marker(encodeScored({ features: frame('features', 4), decisions: frame('decisions', 5) })),
+      marker(features),
+      completed(decisions),
+    ),
+  ).toEqual(whole);
   await expect(recordedRun([marker(features)] as never, [])).rejects.toThrow(/no records frame/);
 });

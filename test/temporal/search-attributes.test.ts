@@ -8,7 +8,9 @@ describe('ensureSearchAttributes', () => {
   let connection: Connection;
   let address: string;
   beforeAll(async () => {
-    ({ temporal: { address } } = await startLiveServers({ temporal: true }));
+    ({
+      temporal: { address },
+    } = await startLiveServers({ temporal: true }));
     connection = await Connection.connect({ address });
   }, 300_000);
   afterAll(() => connection?.close());
@@ -17,7 +19,10 @@ describe('ensureSearchAttributes', () => {
   function withoutOperator(namespace: string): Client {
     const client = new Client({ connection, namespace });
     const closed = new Proxy(client.connection, {
-      get: (target, name) => (name === 'operatorService' ? { listSearchAttributes: () => Promise.reject(new Error('PERMISSION_DENIED')) } : Reflect.get(target, name, target)),
+      get: (target, name) =>
+        name === 'operatorService'
+          ? { listSearchAttributes: () => Promise.reject(new Error('PERMISSION_DENIED')) }
+          : Reflect.get(target, name, target),
     });
     return Object.defineProperty(client, 'connection', { value: closed });
   }
@@ -27,12 +32,30 @@ describe('ensureSearchAttributes', () => {
     const client = new Client({ connection, namespace });
     const types = (await connection.operatorService.listSearchAttributes({ namespace })).customAttributes;
     expect(Object.keys(types)).toEqual(expect.arrayContaining(Object.values(searchAttributes).map(({ name }) => name)));
-    await connection.operatorService.removeSearchAttributes({ namespace, searchAttributes: [searchAttributes.outcomes.name, searchAttributes.eventTimeMin.name] });
-    await expect.poll(() => connection.workflowService.countWorkflowExecutions({ namespace, query: `${searchAttributes.outcomes.name} is null` }).then(() => 'taken', () => 'refused'), { timeout: 10_000 }).toBe('refused');
+    await connection.operatorService.removeSearchAttributes({
+      namespace,
+      searchAttributes: [searchAttributes.outcomes.name, searchAttributes.eventTimeMin.name],
+    });
+    await expect
+      .poll(
+        () =>
+          connection.workflowService
+            .countWorkflowExecutions({ namespace, query: `${searchAttributes.outcomes.name} is null` })
+            .then(
+              () => 'taken',
+              () => 'refused',
+            ),
+        { timeout: 10_000 },
+      )
+      .toBe('refused');
     await ensureSearchAttributes(client);
     const handle = await client.workflow.start('nobodyRunsThis', {
-      taskQueue: uniqueName('queue'), workflowId: uniqueName('run'),
-      searchAttributes: { [searchAttributes.outcomes.name]: ['approve', 'block'], [searchAttributes.eventTimeMin.name]: [new Date(0)] },
+      taskQueue: uniqueName('queue'),
+      workflowId: uniqueName('run'),
+      searchAttributes: {
+        [searchAttributes.outcomes.name]: ['approve', 'block'],
+        [searchAttributes.eventTimeMin.name]: [new Date(0)],
+      },
     });
     await handle.terminate();
   });

@@ -12,7 +12,9 @@ let connection: Connection;
 let client: Client;
 
 beforeAll(async () => {
-  ({ temporal: { address } } = await startLiveServers({ temporal: true }));
+  ({
+    temporal: { address },
+  } = await startLiveServers({ temporal: true }));
   namespace = await createNamespace(address);
   connection = await Connection.connect({ address });
   client = new Client({ connection, namespace });
@@ -21,7 +23,16 @@ afterAll(() => connection?.close());
 
 function startOf(bytes: number): BatchStart {
   const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: uniqueName('t'), partition: 0 };
-  return { chain, position: 0, end: 1, count: 1, head: true, records: new Uint8Array(bytes), first: { offset: 0, hash: 'h' }, firstRecordMs: 1 };
+  return {
+    chain,
+    position: 0,
+    end: 1,
+    count: 1,
+    head: true,
+    records: new Uint8Array(bytes),
+    first: { offset: 0, hash: 'h' },
+    firstRecordMs: 1,
+  };
 }
 
 describe('the Temporal starter', () => {
@@ -35,14 +46,28 @@ describe('the Temporal starter', () => {
     const taskQueue = uniqueName('queue');
     const starter = createTemporalStarter(client, taskQueue);
     const first = startOf(10);
-    const starts = [first, { ...first, position: 1, end: 5, head: false }, { ...first, position: 5, end: 12, head: false }];
+    const starts = [
+      first,
+      { ...first, position: 1, end: 5, head: false },
+      { ...first, position: 5, end: 12, head: false },
+    ];
     for (const start of starts) await starter.start(start, 500);
     const other = { ...first.chain, partition: 10 };
     await starter.start({ ...first, chain: other, position: 70, end: 71 }, 500);
     await starter.start({ ...first, chain: other, position: 75, end: 76 }, 500);
-    await expect.poll(() => client.workflow.count(`WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(other)}'`).then(({ count }) => count), { timeout: 20_000 }).toBe(2);
-    await expect.poll(() => starter.lastStarted(first.chain, 5_000), { timeout: 20_000 }).toEqual({ position: 5, end: 12, head: false, first: { offset: 0, hash: 'h' } });
-    await expect.poll(() => starter.lastStarted(other, 5_000), { timeout: 20_000 }).toEqual({ position: 70, end: 71, head: true, first: { offset: 0, hash: 'h' } });
+    await expect
+      .poll(
+        () =>
+          client.workflow.count(`WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(other)}'`).then(({ count }) => count),
+        { timeout: 20_000 },
+      )
+      .toBe(2);
+    await expect
+      .poll(() => starter.lastStarted(first.chain, 5_000), { timeout: 20_000 })
+      .toEqual({ position: 5, end: 12, head: false, first: { offset: 0, hash: 'h' } });
+    await expect
+      .poll(() => starter.lastStarted(other, 5_000), { timeout: 20_000 })
+      .toEqual({ position: 70, end: 71, head: true, first: { offset: 0, hash: 'h' } });
     expect(await starter.lastStarted({ ...first.chain, epoch: 1 }, 5_000)).toBeUndefined();
   }, 60_000);
 
@@ -53,6 +78,9 @@ describe('the Temporal starter', () => {
     await client.workflow.start(workflowNames.processBatch, { workflowId, taskQueue });
     await client.workflow.getHandle(workflowId).terminate('test');
     const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000);
-    expect(answer).toEqual({ kind: 'blocked', reason: `${workflowId} ended as TERMINATED and its records were not all decided; re-drive it: npx headrace redrive ${workflowId}` });
+    expect(answer).toEqual({
+      kind: 'blocked',
+      reason: `${workflowId} ended as TERMINATED and its records were not all decided; re-drive it: npx headrace redrive ${workflowId}`,
+    });
   }, 30_000);
 });

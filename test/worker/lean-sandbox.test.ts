@@ -66,7 +66,11 @@ describe('the sandbox of workflows', () => {
     const { prepareStackTrace } = Error;
     const workflowBundle = await bundleWorkflowCode({ workflowsPath, preloadModules, logger });
     // A replay has its workflows in this thread, too, and needs no server.
-    const replay = () => Worker.runReplayHistory({ workflowBundle, dataConverter: dataConverter({ key: undefined, oldKeys: undefined }) }, readRecorded('batch-delivered-together'));
+    const replay = () =>
+      Worker.runReplayHistory(
+        { workflowBundle, dataConverter: dataConverter({ key: undefined, oldKeys: undefined }) },
+        readRecorded('batch-delivered-together'),
+      );
     await expect(withLeanSandbox(replay)).resolves.toBeUndefined();
     expect(hooked).not.toHaveBeenCalled();
     expect(warn).not.toHaveBeenCalled();

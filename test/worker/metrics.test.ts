@@ -8,11 +8,20 @@ import { createActivityReports } from '../../worker/metrics.ts';
 
 function rig() {
   const lines: [level: string, fields: Record<string, unknown>, text: string][] = [];
-  const say = (level: string) => (fields: Record<string, unknown>, text: string) => void lines.push([level, fields, text]);
+  const say = (level: string) => (fields: Record<string, unknown>, text: string) =>
+    void lines.push([level, fields, text]);
   return { registry: new Registry(), lines, log: { warn: say('warn'), error: say('error') } as unknown as Logger };
 }
 
-const halt: Halt = { pipeline: 'p', topic: 't', partition: 1, position: 20, offset: 27, code: 'NOT_JSON', message: 'REFUSED_IN_A_ROW: why' };
+const halt: Halt = {
+  pipeline: 'p',
+  topic: 't',
+  partition: 1,
+  position: 20,
+  offset: 27,
+  code: 'NOT_JSON',
+  message: 'REFUSED_IN_A_ROW: why',
+};
 
 describe('halts', () => {
   test('are shown while they are told, counted once, and logged with offset and code', async () => {
@@ -21,8 +30,17 @@ describe('halts', () => {
     const halted = createHaltReports(registry, log, () => nowMs);
     const shown = async () => (await registry.metrics()).split('\n').filter((line) => line.startsWith('headrace_'));
     for (nowMs = 0; nowMs < 90_000; nowMs += 5_000) halted(halt);
-    expect(await shown()).toEqual(['headrace_halts_total{pipeline="p",code="NOT_JSON"} 1', 'headrace_halted{pipeline="p",partition="1",code="NOT_JSON"} 1']);
-    expect(lines).toEqual([['error', expect.objectContaining({ pipeline: 'p', partition: 1, offset: 27, code: 'NOT_JSON' }) as unknown, 'REFUSED_IN_A_ROW: why']]);
+    expect(await shown()).toEqual([
+      'headrace_halts_total{pipeline="p",code="NOT_JSON"} 1',
+      'headrace_halted{pipeline="p",partition="1",code="NOT_JSON"} 1',
+    ]);
+    expect(lines).toEqual([
+      [
+        'error',
+        expect.objectContaining({ pipeline: 'p', partition: 1, offset: 27, code: 'NOT_JSON' }) as unknown,
+        'REFUSED_IN_A_ROW: why',
+      ],
+    ]);
     halted({ ...halt, position: 40 });
     expect(lines).toHaveLength(2);
     nowMs += 61_000;
@@ -39,7 +57,13 @@ describe('late events', () => {
     for (let i = 0; i < 19; i++) lateShare('few', 1, 1);
     expect(lines).toEqual([]);
     for (let i = 0; i < 40; i++) lateShare('much', 10, 2);
-    expect(lines).toMatchObject([['error', { pipeline: 'much', events: 100, late: 20 }, expect.stringContaining('too late for their windows') as string]]);
+    expect(lines).toMatchObject([
+      [
+        'error',
+        { pipeline: 'much', events: 100, late: 20 },
+        expect.stringContaining('too late for their windows') as string,
+      ],
+    ]);
     nowMs = 11 * 60_000;
     lateShare('much', 10, 9);
     expect(lines, 'another minute has few').toHaveLength(1);
@@ -54,10 +78,22 @@ describe('refusals', () => {
     const reports = createActivityReports(registry, log);
     const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 3, position: 0, end: 9, count: 9 };
     const rejection = { index: 0, step: 'decode' as const, reason: 'why', offset: 5 };
-    reports.rejected(batch, [{ ...rejection, code: 'NOT_JSON' }, { ...rejection, code: 'NOT_JSON', offset: 6 }, { ...rejection, code: 'EVENT_TOO_FAR_AHEAD', offset: 7 }]);
-    expect(lines).toMatchObject([['warn', { topic: 't', partition: 3, offset: 5, code: 'NOT_JSON' }, 'a dead letter: why'], ['error', { offset: 7, code: 'EVENT_TOO_FAR_AHEAD' }, 'a dead letter: why']]);
+    reports.rejected(batch, [
+      { ...rejection, code: 'NOT_JSON' },
+      { ...rejection, code: 'NOT_JSON', offset: 6 },
+      { ...rejection, code: 'EVENT_TOO_FAR_AHEAD', offset: 7 },
+    ]);
+    expect(lines).toMatchObject([
+      ['warn', { topic: 't', partition: 3, offset: 5, code: 'NOT_JSON' }, 'a dead letter: why'],
+      ['error', { offset: 7, code: 'EVENT_TOO_FAR_AHEAD' }, 'a dead letter: why'],
+    ]);
     reports.late('p', { events: 10, late: 1, ahead: 2 });
     const metrics = await registry.metrics();
-    for (const line of ['headrace_rejections_total{pipeline="p",step="decode",code="NOT_JSON"} 2', 'headrace_late_events_total{pipeline="p"} 1', 'headrace_ahead_events_total{pipeline="p"} 2']) expect(metrics).toContain(line);
+    for (const line of [
+      'headrace_rejections_total{pipeline="p",step="decode",code="NOT_JSON"} 2',
+      'headrace_late_events_total{pipeline="p"} 1',
+      'headrace_ahead_events_total{pipeline="p"} 2',
+    ])
+      expect(metrics).toContain(line);
   });
 });

@@ -7,8 +7,16 @@ import { installRuntime } from '../../worker/sdk-log.ts';
 function logFrom(least: string) {
   const levels = ['trace', 'debug', 'info', 'warn', 'error'];
   const lines: [string, object, string][] = [];
-  const write = Object.fromEntries(levels.map((level) => [level, (fields: object, message: string) => void lines.push([level, fields, message])]));
-  return { lines, log: { ...write, isLevelEnabled: (level: string) => levels.indexOf(level) >= levels.indexOf(least) } as unknown as Logger };
+  const write = Object.fromEntries(
+    levels.map((level) => [level, (fields: object, message: string) => void lines.push([level, fields, message])]),
+  );
+  return {
+    lines,
+    log: {
+      ...write,
+      isLevelEnabled: (level: string) => levels.indexOf(level) >= levels.indexOf(least),
+    } as unknown as Logger,
+  };
 }
 
 afterEach(async () => Runtime.instance().shutdown());
@@ -16,8 +24,18 @@ afterEach(async () => Runtime.instance().shutdown());
 test('lines of the SDK reach our log at their level, without what would bury the rest', async () => {
   const { lines, log } = logFrom('info');
   const { logger } = installRuntime(log);
-  logger.error('gone wrong', { error: new Error('why'), taskToken: 'token', namespace: 'n', taskQueue: 'q', workflowId: 'w' });
-  await vi.waitFor(() => expect(lines).toEqual([['error', expect.objectContaining({ workflowId: 'w', err: new Error('why') }), 'gone wrong']]));
+  logger.error('gone wrong', {
+    error: new Error('why'),
+    taskToken: 'token',
+    namespace: 'n',
+    taskQueue: 'q',
+    workflowId: 'w',
+  });
+  await vi.waitFor(() =>
+    expect(lines).toEqual([
+      ['error', expect.objectContaining({ workflowId: 'w', err: new Error('why') }), 'gone wrong'],
+    ]),
+  );
   for (const name of ['taskToken', 'namespace', 'taskQueue']) expect(lines[0]![1]).not.toHaveProperty(name);
 });
 
@@ -30,7 +48,11 @@ test.each([
   const { logger } = installRuntime(log);
   // It looks at what it is told only to keep it.
   const look = vi.fn<() => string>(() => 'looked');
-  logger.trace('trace', { get activation() { return look(); } });
+  logger.trace('trace', {
+    get activation() {
+      return look();
+    },
+  });
   for (const level of ['debug', 'info', 'warn', 'error'] as const) logger[level](level);
   await vi.waitFor(() => expect(lines.map(([level]) => level)).toEqual(expected));
   expect(look).not.toHaveBeenCalled();

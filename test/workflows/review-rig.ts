@@ -31,8 +31,16 @@ export interface ReviewRig {
 export function reviewInput(offset: number, parts: Partial<ReviewInput> = {}): ReviewInput {
   return {
     eventKey: eventKey({ deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 0 }, offset),
-    eventId: `order-${offset}`, pipeline: 'orders', title: `Order of 12.50 | at\nshop 9`, outcome: 'review', why: 'score 0.7', entities: { customer: 'ann@example.org', shop: '9' },
-    eventTimeMs: 1_760_000_000_000, verdicts: ['fraud', 'genuine'], timeoutMs: 3_600_000, ...parts,
+    eventId: `order-${offset}`,
+    pipeline: 'orders',
+    title: `Order of 12.50 | at\nshop 9`,
+    outcome: 'review',
+    why: 'score 0.7',
+    entities: { customer: 'ann@example.org', shop: '9' },
+    eventTimeMs: 1_760_000_000_000,
+    verdicts: ['fraud', 'genuine'],
+    timeoutMs: 3_600_000,
+    ...parts,
   };
 }
 
@@ -49,13 +57,26 @@ export async function startReviewRig(): Promise<ReviewRig> {
     return Promise.resolve();
   };
   const connection = await NativeConnection.connect({ address: temporal.address });
-  const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, bundlerOptions: { preloadModules: [workflowsPath] }, activities: createReviewActivities({ pool, publishLabel }) });
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    workflowsPath,
+    bundlerOptions: { preloadModules: [workflowsPath] },
+    activities: createReviewActivities({ pool, publishLabel }),
+  });
   const running = worker.run();
   const clientConnection = await Connection.connect({ address: temporal.address });
   const client = new Client({ connection: clientConnection, namespace });
   const startReview = createReviewStarter(client, { taskQueue, log: { warn: () => undefined } });
   return {
-    client, pool, databaseUrl, taskQueue, address: temporal.address, labels, labelFailure,
+    client,
+    pool,
+    databaseUrl,
+    taskQueue,
+    address: temporal.address,
+    labels,
+    labelFailure,
     async start(input) {
       await startReview(input, new AbortController().signal);
       return reviewWorkflowId(input.eventKey);
@@ -63,9 +84,12 @@ export async function startReviewRig(): Promise<ReviewRig> {
     async close() {
       for await (const { workflowId } of client.workflow.list({ query: "ExecutionStatus = 'Running'" })) {
         // The list is up to half a second late: a run may have ended since.
-        await client.workflow.getHandle(workflowId).terminate().catch((error: unknown) => {
-          if (!(error instanceof WorkflowNotFoundError)) throw error;
-        });
+        await client.workflow
+          .getHandle(workflowId)
+          .terminate()
+          .catch((error: unknown) => {
+            if (!(error instanceof WorkflowNotFoundError)) throw error;
+          });
       }
       worker.shutdown();
       await running;

@@ -15,15 +15,23 @@ describe('review', () => {
   afterAll(() => rig?.close(), 60_000);
 
   const run = (id: string) => rig.client.workflow.getHandle<typeof review>(id);
-  const row = async (id: string) => (await rig.pool.query('select * from reviews where id = $1', [id])).rows[0] as Record<string, unknown> | undefined;
+  const row = async (id: string) =>
+    (await rig.pool.query('select * from reviews where id = $1', [id])).rows[0] as Record<string, unknown> | undefined;
   const audit = async (id: string) =>
-    (await rig.pool.query('select step, action, actor, detail from review_audit where review_id = $1 order by step', [id])).rows;
+    (
+      await rig.pool.query('select step, action, actor, detail from review_audit where review_id = $1 order by step', [
+        id,
+      ])
+    ).rows;
   const update = (id: string, verdict: string, reviewer: string, verdictId?: string) =>
     run(id).executeUpdate(verdictUpdate, { args: [{ verdict, reviewer, id: verdictId }] });
   const applied = (id: string) => expect.poll(() => row(id), { timeout: 10_000 }).toBeDefined();
   /** The failure that the update answered with. */
   const failureOf = async (work: Promise<unknown>) => {
-    const error = await work.then(() => undefined, (thrown: unknown) => thrown);
+    const error = await work.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
     expect(error).toBeInstanceOf(WorkflowUpdateFailedError);
     return (error as WorkflowUpdateFailedError).cause as ApplicationFailure;
   };
@@ -31,24 +39,53 @@ describe('review', () => {
   it('is open in the projection, then decided by an update that answers who and when', async () => {
     const id = await rig.start(reviewInput(1));
     await applied(id);
-    expect(await row(id)).toMatchObject({ status: 'open', step: 1, title: 'Order of 12.50 | at\nshop 9', verdict: null });
+    expect(await row(id)).toMatchObject({
+      status: 'open',
+      step: 1,
+      title: 'Order of 12.50 | at\nshop 9',
+      verdict: null,
+    });
     expect(await run(id).query(reviewStateQuery)).toMatchObject({ status: 'open' });
-    const accepted = await run(id).executeUpdate(verdictUpdate, { args: [{ id: 'v1', verdict: 'fraud', reviewer: 'Ann', comment: 'odd\u0000shop' }] });
+    const accepted = await run(id).executeUpdate(verdictUpdate, {
+      args: [{ id: 'v1', verdict: 'fraud', reviewer: 'Ann', comment: 'odd\u0000shop' }],
+    });
     expect(accepted).toMatchObject({ id: 'v1', verdict: 'fraud', reviewer: 'Ann' });
     const state = await run(id).result();
     expect(state).toMatchObject({ status: 'decided', accepted });
     expect(await row(id)).toMatchObject({
-      status: 'decided', step: 2, verdict: 'fraud', reviewer: 'Ann', comment: 'odd\uFFFDshop', decided_at: new Date(accepted.decidedAtMs), escalated_at: null,
+      status: 'decided',
+      step: 2,
+      verdict: 'fraud',
+      reviewer: 'Ann',
+      comment: 'odd\uFFFDshop',
+      decided_at: new Date(accepted.decidedAtMs),
+      escalated_at: null,
     });
-    expect(await audit(id)).toMatchObject([{ step: 1, action: 'opened', actor: 'headrace' }, { step: 2, action: 'decided', actor: 'Ann', detail: { verdict: 'fraud' } }]);
+    expect(await audit(id)).toMatchObject([
+      { step: 1, action: 'opened', actor: 'headrace' },
+      { step: 2, action: 'decided', actor: 'Ann', detail: { verdict: 'fraud' } },
+    ]);
     expect(rig.labels.filter((label) => label.eventKey === reviewInput(1).eventKey)).toEqual([
-      { eventKey: reviewInput(1).eventKey, pipeline: 'orders', entities: reviewInput(1).entities, eventTimeMs: 1_760_000_000_000, verdict: 'fraud', knownAtMs: accepted.decidedAtMs },
+      {
+        eventKey: reviewInput(1).eventKey,
+        pipeline: 'orders',
+        entities: reviewInput(1).entities,
+        eventTimeMs: 1_760_000_000_000,
+        verdict: 'fraud',
+        knownAtMs: accepted.decidedAtMs,
+      },
     ]);
   });
 
   it('ignores signals that are no verdict, takes the first good one, and ignores later ones', async () => {
     const id = await rig.start(reviewInput(2));
-    const bad = [undefined, {}, { verdict: 'maybe', reviewer: 'Ann' }, { verdict: 'fraud', reviewer: ' ' }, { verdict: 'fraud', reviewer: 'Ann', comment: 7 }];
+    const bad = [
+      undefined,
+      {},
+      { verdict: 'maybe', reviewer: 'Ann' },
+      { verdict: 'fraud', reviewer: ' ' },
+      { verdict: 'fraud', reviewer: 'Ann', comment: 7 },
+    ];
     for (const message of bad) await run(id).signal(verdictSignal, message as never);
     await applied(id);
     expect(await run(id).query(reviewStateQuery)).toMatchObject({ status: 'open' });
@@ -62,7 +99,9 @@ describe('review', () => {
     }
     expect((await run(id).result()).accepted).toMatchObject({ verdict: 'genuine', reviewer: 'Bob' });
     expect(await audit(id)).toHaveLength(2);
-    expect(rig.labels.filter((label) => label.eventKey === reviewInput(2).eventKey)).toMatchObject([{ verdict: 'genuine' }]);
+    expect(rig.labels.filter((label) => label.eventKey === reviewInput(2).eventKey)).toMatchObject([
+      { verdict: 'genuine' },
+    ]);
   });
 
   it('stays open until projection and label are written; meanwhile later verdicts learn who was first, and the same one is accepted again', async () => {
@@ -75,8 +114,12 @@ describe('review', () => {
       const failure = await failureOf(update(id, 'genuine', 'Bob'));
       expect(failure).toMatchObject({ type: 'ALREADY_DECIDED', details: [first] });
       expect(failure.message).toContain(`by Ann at ${new Date(first.decidedAtMs).toISOString()}`);
-      expect(await failureOf(update(id, 'maybe', 'Bob'))).toMatchObject({ type: 'INVALID_VERDICT', message: 'verdict must be one of fraud, genuine' });
-      const pending = async () => ((await run(id).describe()).raw.pendingActivities ?? []).map((activity) => activity.activityType?.name);
+      expect(await failureOf(update(id, 'maybe', 'Bob'))).toMatchObject({
+        type: 'INVALID_VERDICT',
+        message: 'verdict must be one of fraud, genuine',
+      });
+      const pending = async () =>
+        ((await run(id).describe()).raw.pendingActivities ?? []).map((activity) => activity.activityType?.name);
       await expect.poll(pending, { timeout: 10_000 }).toEqual(['projectReview']);
     } finally {
       await rig.pool.query('alter table gone rename to reviews');
@@ -87,21 +130,36 @@ describe('review', () => {
 
   it('escalates when nobody answers in time, never decides by itself, and can still be decided', async () => {
     const id = await rig.start(reviewInput(4, { timeoutMs: 50 }));
-    await expect.poll(() => row(id), { timeout: 10_000 }).toMatchObject({ status: 'escalated', step: 2, verdict: null });
+    await expect
+      .poll(() => row(id), { timeout: 10_000 })
+      .toMatchObject({ status: 'escalated', step: 2, verdict: null });
     // The row is written by a local activity: the attribute comes when its workflow task ends, a moment later.
-    await expect.poll(async () => (await run(id).describe()).searchAttributes[searchAttributes.reviewStatus.name], { timeout: 10_000 }).toEqual(['escalated']);
+    await expect
+      .poll(async () => (await run(id).describe()).searchAttributes[searchAttributes.reviewStatus.name], {
+        timeout: 10_000,
+      })
+      .toEqual(['escalated']);
     expect((await run(id).describe()).status.name).toBe('RUNNING');
-    expect(await run(id).query(reviewStateQuery)).toMatchObject({ status: 'escalated', escalatedAtMs: expect.any(Number) });
+    expect(await run(id).query(reviewStateQuery)).toMatchObject({
+      status: 'escalated',
+      escalatedAtMs: expect.any(Number),
+    });
     await update(id, 'genuine', 'Ann');
     await run(id).result();
     expect(await row(id)).toMatchObject({ status: 'decided', step: 3, escalated_at: expect.any(Date) });
-    expect((await audit(id)).map((entry) => (entry as { action: string }).action)).toEqual(['opened', 'escalated', 'decided']);
+    expect((await audit(id)).map((entry) => (entry as { action: string }).action)).toEqual([
+      'opened',
+      'escalated',
+      'decided',
+    ]);
   });
 
   it('has one winner among parallel verdicts', async () => {
     const id = await rig.start(reviewInput(5));
     await applied(id);
-    const answers = await Promise.allSettled(Array.from({ length: 9 }, (_, i) => update(id, i % 2 ? 'fraud' : 'genuine', `reviewer ${i}`)));
+    const answers = await Promise.allSettled(
+      Array.from({ length: 9 }, (_, i) => update(id, i % 2 ? 'fraud' : 'genuine', `reviewer ${i}`)),
+    );
     const winners = answers.filter((answer) => answer.status === 'fulfilled');
     expect(winners).toHaveLength(1);
     expect((await row(id))?.['reviewer'] ?? winners[0]!.value.reviewer).toBe(winners[0]!.value.reviewer);
@@ -117,8 +175,16 @@ describe('review', () => {
     await run(id).cancel();
     await update(id, 'fraud', 'Ann', 'first');
     await run(id).result();
-    const again = await rig.client.workflow.start(review, { taskQueue: rig.taskQueue, workflowId: id, args: [input], workflowIdReusePolicy: 'ALLOW_DUPLICATE' });
-    expect(await again.result()).toMatchObject({ status: 'decided', accepted: { id: 'first', verdict: 'fraud', reviewer: 'Ann' } });
+    const again = await rig.client.workflow.start(review, {
+      taskQueue: rig.taskQueue,
+      workflowId: id,
+      args: [input],
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    });
+    expect(await again.result()).toMatchObject({
+      status: 'decided',
+      accepted: { id: 'first', verdict: 'fraud', reviewer: 'Ann' },
+    });
     expect(await audit(id)).toHaveLength(2);
   });
 
@@ -128,10 +194,21 @@ describe('review', () => {
     await update(id, 'fraud', 'Ann Smith');
     await run(id).result();
     const described = await run(id).describe();
-    expect(described.searchAttributes).toMatchObject({ [searchAttributes.pipeline.name]: ['orders'], [searchAttributes.reviewStatus.name]: ['decided'] });
-    const open = JSON.stringify([described.memo, described.searchAttributes, described.workflowId, await described.staticSummary()]);
+    expect(described.searchAttributes).toMatchObject({
+      [searchAttributes.pipeline.name]: ['orders'],
+      [searchAttributes.reviewStatus.name]: ['decided'],
+    });
+    const open = JSON.stringify([
+      described.memo,
+      described.searchAttributes,
+      described.workflowId,
+      await described.staticSummary(),
+    ]);
     for (const personal of ['ann@example.org', 'Ann Smith', 'Order of']) expect(open).not.toContain(personal);
-    const details = (await run(id).query<{ currentDetails: string; definition: { updateDefinitions: { description: string }[] } }>('__temporal_workflow_metadata'));
+    const details = await run(id).query<{
+      currentDetails: string;
+      definition: { updateDefinitions: { description: string }[] };
+    }>('__temporal_workflow_metadata');
     expect(details.currentDetails).toContain('| about | Order of 12.50 \\| at shop 9 |');
     expect(details.currentDetails).toMatch(/\| verdict \| fraud, \d{4}-/);
     expect(details.currentDetails).not.toMatch(/Ann|ann@/);

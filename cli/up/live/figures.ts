@@ -61,7 +61,8 @@ function sumBy(samples: readonly Sample[], label: string): Record<string, number
 function latencyOf(oldest: Snapshot, newest: Snapshot, histogram: string): Latency | undefined {
   const before = sumBy(samplesOf(oldest, `${histogram}_bucket`), 'le');
   const buckets = Object.entries(sumBy(samplesOf(newest, `${histogram}_bucket`), 'le')).map(([le, count]) => ({
-    upTo: le === '+Inf' ? Infinity : Number(le), count: count - (before[le] ?? 0),
+    upTo: le === '+Inf' ? Infinity : Number(le),
+    count: count - (before[le] ?? 0),
   }));
   const p50 = quantile(buckets, 0.5);
   const p99 = quantile(buckets, 0.99);
@@ -72,14 +73,19 @@ function latencyOf(oldest: Snapshot, newest: Snapshot, histogram: string): Laten
 export function figuresOf(oldest: Snapshot, newest: Snapshot): Figures {
   const events = samplesOf(newest, 'headrace_events_total');
   const seconds = (newest.atMs - oldest.atMs) / 1_000;
-  const waiting = samplesOf(newest, 'headrace_bridge_waiting').filter((sample) => sample.value > 0 && !['scoring', 'none'].includes(sample.labels['reason'] ?? ''));
+  const waiting = samplesOf(newest, 'headrace_bridge_waiting').filter(
+    (sample) => sample.value > 0 && !['scoring', 'none'].includes(sample.labels['reason'] ?? ''),
+  );
   return {
     eventsPerSecond: (sum(events) - sum(samplesOf(oldest, 'headrace_events_total'))) / seconds,
     scored: latencyOf(oldest, newest, 'headrace_scored_latency_seconds'),
     delivered: latencyOf(oldest, newest, 'headrace_delivered_latency_seconds'),
     lagRecords: lagOf(newest),
     oldestSeconds: max(samplesOf(newest, 'headrace_oldest_waiting_record_seconds')),
-    lateShare: shareOf(sum(samplesOf(newest, 'headrace_late_events_total')) - sum(samplesOf(oldest, 'headrace_late_events_total')), sum(events) - sum(samplesOf(oldest, 'headrace_events_total'))),
+    lateShare: shareOf(
+      sum(samplesOf(newest, 'headrace_late_events_total')) - sum(samplesOf(oldest, 'headrace_late_events_total')),
+      sum(events) - sum(samplesOf(oldest, 'headrace_events_total')),
+    ),
     pipelines: pipelinesOf(newest),
     waiting: sumBy(waiting, 'reason'),
     eventsTotal: sum(events),
@@ -100,7 +106,13 @@ function lagOf(newest: Snapshot): number | undefined {
   return lags.length === 0 || lags.length < samplesOf(newest, 'headrace_log_end_known').length ? undefined : sum(lags);
 }
 
-const countedMetrics = { events: 'headrace_events_total', late: 'headrace_late_events_total', deadLetters: 'headrace_dead_letters', open: 'headrace_reviews_open', waiting: 'headrace_reviews_waiting' } as const;
+const countedMetrics = {
+  events: 'headrace_events_total',
+  late: 'headrace_late_events_total',
+  deadLetters: 'headrace_dead_letters',
+  open: 'headrace_reviews_open',
+  waiting: 'headrace_reviews_waiting',
+} as const;
 
 const known = (samples: readonly Sample[]) => (samples.length === 0 ? undefined : sum(samples));
 
@@ -110,15 +122,21 @@ function pipelineOf({ labels }: Sample): string {
 
 function pipelinesOf(newest: Snapshot): Record<string, PipelineFigures> {
   const names = new Set(Object.values(countedMetrics).flatMap((metric) => samplesOf(newest, metric).map(pipelineOf)));
-  return Object.fromEntries([...names].map((name) => {
-    const samples = (metric: keyof typeof countedMetrics) => samplesOf(newest, countedMetrics[metric]).filter((sample) => pipelineOf(sample) === name);
-    const late = samples('late');
-    return [name, {
-      outcomes: sumBy(samples('events'), 'outcome'),
-      late: known(late),
-      deadLetters: known(samples('deadLetters')),
-      reviewsOpen: known(samples('open')),
-      reviewsWaiting: known(samples('waiting')),
-    }];
-  }));
+  return Object.fromEntries(
+    [...names].map((name) => {
+      const samples = (metric: keyof typeof countedMetrics) =>
+        samplesOf(newest, countedMetrics[metric]).filter((sample) => pipelineOf(sample) === name);
+      const late = samples('late');
+      return [
+        name,
+        {
+          outcomes: sumBy(samples('events'), 'outcome'),
+          late: known(late),
+          deadLetters: known(samples('deadLetters')),
+          reviewsOpen: known(samples('open')),
+          reviewsWaiting: known(samples('waiting')),
+        },
+      ];
+    }),
+  );
 }

@@ -11,7 +11,10 @@ export interface Snapshot {
 const windowMs = 10_000;
 
 function keyOf({ name, labels }: Sample): string {
-  return `${name}{${Object.keys(labels).sort().map((label) => `${label}=${labels[label]}`).join(',')}}`;
+  return `${name}{${Object.keys(labels)
+    .sort()
+    .map((label) => `${label}=${labels[label]}`)
+    .join(',')}}`;
 }
 
 function isCounter(name: string): boolean {

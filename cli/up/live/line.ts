@@ -13,18 +13,34 @@ function latency({ p50Ms, p99Ms }: Latency): string {
 
 /** As the metrics of the bridges have it, for when the gateway does not say more. */
 const reasons: Record<string, string> = {
-  temporal: 'Temporal to take batches', kafka: 'Kafka', open_batches: 'sinks to take open batches', halted: 'you: a partition is halted', transaction: 'a transaction to end',
-  failing: 'a step that fails', paused: 'somebody to let a batch go on that is paused', no_worker: 'a worker',
+  temporal: 'Temporal to take batches',
+  kafka: 'Kafka',
+  open_batches: 'sinks to take open batches',
+  halted: 'you: a partition is halted',
+  transaction: 'a transaction to end',
+  failing: 'a step that fails',
+  paused: 'somebody to let a batch go on that is paused',
+  no_worker: 'a worker',
 };
 const shownMax = 2;
 
 /** What the system waits for, in words; empty when it waits for nothing. */
-export function describeWaiting(figures: Figures | undefined, services: readonly ServiceStatus[], standstills?: Standstills): string[] {
-  const down = services.filter(({ state }) => state === 'restarting' || state === 'starting' || state === 'failed').map(({ name, state }) => `${name} (${state})`);
-  const lanes = Object.entries(figures?.waiting ?? {}).map(([reason, partitions]) => `${reasons[reason] ?? reason} (${partitions} partition${partitions === 1 ? '' : 's'}; the bridge's log says why${fileOf(services, 'bridge')})`);
+export function describeWaiting(
+  figures: Figures | undefined,
+  services: readonly ServiceStatus[],
+  standstills?: Standstills,
+): string[] {
+  const down = services
+    .filter(({ state }) => state === 'restarting' || state === 'starting' || state === 'failed')
+    .map(({ name, state }) => `${name} (${state})`);
+  const lanes = Object.entries(figures?.waiting ?? {}).map(
+    ([reason, partitions]) =>
+      `${reasons[reason] ?? reason} (${partitions} partition${partitions === 1 ? '' : 's'}; the bridge's log says why${fileOf(services, 'bridge')})`,
+  );
   const isTold = standstills !== undefined && standstills.problems.some(({ place }) => place !== 'gateway');
   const waiting = [...down, ...(isTold ? [] : lanes)];
-  if (waiting.length === 0 && !isTold && (figures === undefined || figures.eventsTotal === 0)) return ['the first events'];
+  if (waiting.length === 0 && !isTold && (figures === undefined || figures.eventsTotal === 0))
+    return ['the first events'];
   return waiting;
 }
 
@@ -38,7 +54,14 @@ function describeStandstills({ problems, unknown }: Standstills): string[] {
   const more = problems.length - shownMax;
   const missing = Object.keys(unknown);
   return [
-    ...(problems.length > 0 ? [`standing: ${problems.slice(0, shownMax).map(({ short }) => short).join('; ')}${more > 0 ? `; and ${more} more` : ''} (headrace status says why)`] : []),
+    ...(problems.length > 0
+      ? [
+          `standing: ${problems
+            .slice(0, shownMax)
+            .map(({ short }) => short)
+            .join('; ')}${more > 0 ? `; and ${more} more` : ''} (headrace status says why)`,
+        ]
+      : []),
     ...(missing.length > 0 ? [`not known: ${missing.slice(0, shownMax).join(', ')}`] : []),
   ];
 }
@@ -71,7 +94,12 @@ function lag({ lagRecords, oldestSeconds = 0 }: Figures, standstills: Standstill
  * The live line; when several pipelines run, one for all of them together and one with the counts of each.
  * @param pipelines names of those that run: the servers may know of others, too.
  */
-export function describeFigures(figures: Figures | undefined, services: readonly ServiceStatus[], pipelines: readonly string[], standstills?: Standstills): string[] {
+export function describeFigures(
+  figures: Figures | undefined,
+  services: readonly ServiceStatus[],
+  pipelines: readonly string[],
+  standstills?: Standstills,
+): string[] {
   const waiting = describeWaiting(figures, services, standstills);
   const parts: string[] = [];
   const countsOf = (name: string) => describeCounts(figures?.pipelines[name] ?? nothingCounted);
@@ -85,6 +113,9 @@ export function describeFigures(figures: Figures | undefined, services: readonly
   }
   if (waiting.length > 0) parts.push(`waiting for ${waiting.join(', ')}`);
   if (standstills) parts.push(...describeStandstills(standstills));
-  const each = figures === undefined || pipelines.length === 1 ? [] : pipelines.map((name) => `${name}: ${countsOf(name).join(' | ')}`);
+  const each =
+    figures === undefined || pipelines.length === 1
+      ? []
+      : pipelines.map((name) => `${name}: ${countsOf(name).join(' | ')}`);
   return [parts.join(' | '), ...each];
 }

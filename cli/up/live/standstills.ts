@@ -22,7 +22,15 @@ const intervalMs = 3_000;
 const deadlineMs = 14_000;
 
 /** Asks the gateway every few seconds, until stopped. One that does not answer is told of like any other thing that stands. */
-export async function watchStandstills({ gatewayUrl, onStandstills, signal }: { gatewayUrl: () => string; onStandstills: (standstills: Standstills) => void; signal: AbortSignal }): Promise<void> {
+export async function watchStandstills({
+  gatewayUrl,
+  onStandstills,
+  signal,
+}: {
+  gatewayUrl: () => string;
+  onStandstills: (standstills: Standstills) => void;
+  signal: AbortSignal;
+}): Promise<void> {
   while (!signal.aborted) {
     const standstills = await readStandstills(gatewayUrl());
     if (!signal.aborted) onStandstills(standstills);
@@ -36,10 +44,25 @@ async function readStandstills(url: string): Promise<Standstills> {
     if (!response.ok) throw new Error(`it answers ${response.status}`);
     const { problems, unknown, pipelines } = (await response.json()) as GatewayStatus;
     const lags = pipelines.flatMap(({ partitions }) => partitions.map(({ lag }) => lag));
-    return { problems, unknown, ...(lags.includes(undefined) ? {} : { lagRecords: lags.reduce<number>((sum, lag) => sum + lag!, 0) }) };
+    return {
+      problems,
+      unknown,
+      ...(lags.includes(undefined) ? {} : { lagRecords: lags.reduce<number>((sum, lag) => sum + lag!, 0) }),
+    };
   } catch (error) {
     const short = 'the gateway does not answer';
-    return { problems: [{ kind: 'process', place: 'gateway', short, text: `${short} at ${url}, so it is not known what stands: ${messageOf(error)}`, log: 'gateway' }], unknown: {} };
+    return {
+      problems: [
+        {
+          kind: 'process',
+          place: 'gateway',
+          short,
+          text: `${short} at ${url}, so it is not known what stands: ${messageOf(error)}`,
+          log: 'gateway',
+        },
+      ],
+      unknown: {},
+    };
   }
 }
 
@@ -50,10 +73,12 @@ export class StandstillTeller {
   /** @param logFileOf the log of a process */
   lines({ problems, unknown }: Standstills, logFileOf: (service: string) => string | undefined): string[] {
     const now = new Map(problems.map((problem) => [`${problem.kind} ${problem.place}`, problem]));
-    const begun = [...now].filter(([key]) => !this.#told.has(key)).flatMap(([, { text, log }]) => {
-      const file = log === undefined ? undefined : logFileOf(log);
-      return [`standing: ${text}`, ...(file === undefined ? [] : [`  log: ${file}`])];
-    });
+    const begun = [...now]
+      .filter(([key]) => !this.#told.has(key))
+      .flatMap(([, { text, log }]) => {
+        const file = log === undefined ? undefined : logFileOf(log);
+        return [`standing: ${text}`, ...(file === undefined ? [] : [`  log: ${file}`])];
+      });
     // While something is not known, what is missing from the list may stand as before.
     const ended = Object.keys(unknown).length > 0 ? [] : [...this.#told].filter(([key]) => !now.has(key));
     for (const [key] of ended) this.#told.delete(key);

@@ -21,7 +21,12 @@ await runMain('simulator', async (config, log) => {
   const progress = openProgress(resolve(config.dataDir));
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const generated = new Counter({ name: 'headrace_generated_total', help: 'Events that the simulator published.', labelNames: ['pipeline'], registers: [registry] });
+  const generated = new Counter({
+    name: 'headrace_generated_total',
+    help: 'Events that the simulator published.',
+    labelNames: ['pipeline'],
+    registers: [registry],
+  });
   generated.inc({ pipeline: pipeline.name }, 0);
   const publisher = await createPublisher(await connectKafka(config, log, 'simulator'));
   const metrics = await startMetricsServer(registry, config.metrics);
@@ -30,14 +35,24 @@ await runMain('simulator', async (config, log) => {
   const streamed = streamPayments({
     days: simulateDays({ ...bookWorld, days: Infinity }),
     rate,
-    publish: (events) => publisher.publish(pipeline.topic.name, events.map((event) => ({ key: event.customerId, value: JSON.stringify(event) }))),
+    publish: (events) =>
+      publisher.publish(
+        pipeline.topic.name,
+        events.map((event) => ({ key: event.customerId, value: JSON.stringify(event) })),
+      ),
     progress,
     onPublished: (count) => generated.inc({ pipeline: pipeline.name }, count),
     onFailed: (error) => log.warn(`Kafka does not take events, trying again: ${messageOf(error)}`),
     signal: stopping.signal,
   });
   return {
-    ready: { pipeline: pipeline.name, topic: pipeline.topic.name, rate, begunBefore: progress.published(), metrics: metrics.address },
+    ready: {
+      pipeline: pipeline.name,
+      topic: pipeline.topic.name,
+      rate,
+      begunBefore: progress.published(),
+      metrics: metrics.address,
+    },
     failed: streamed.then(() => new Promise<never>(() => {})),
     async stop() {
       stopping.abort();

@@ -44,7 +44,14 @@ export class Spender {
       amount = roundHalfEven(amount * 100) / 100;
       if (terminals.length === 0) continue;
       const terminal = this.#python.choice(terminals);
-      into.push({ second: day * secondsPerDay + time, day, customer: this.id, terminal, amount, scenario: amount > largeAmount ? 1 : 0 });
+      into.push({
+        second: day * secondsPerDay + time,
+        day,
+        customer: this.id,
+        terminal,
+        amount,
+        scenario: amount > largeAmount ? 1 : 0,
+      });
     }
   }
 }

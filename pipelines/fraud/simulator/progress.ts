@@ -25,7 +25,10 @@ export function openProgress(dataDir: string): Progress {
       },
     };
   } catch (error) {
-    throw new Error(`the simulator cannot keep its progress in ${file} (${messageOf(error)}); check HEADRACE_DATA_DIR, or remove a damaged file to begin again`, { cause: error });
+    throw new Error(
+      `the simulator cannot keep its progress in ${file} (${messageOf(error)}); check HEADRACE_DATA_DIR, or remove a damaged file to begin again`,
+      { cause: error },
+    );
   }
 }
 
@@ -38,6 +41,7 @@ function readPublished(file: string): number {
     throw error;
   }
   const { published } = JSON.parse(text) as { published?: unknown };
-  if (typeof published !== 'number' || !Number.isSafeInteger(published) || published < 0) throw new Error('it says no number of payments');
+  if (typeof published !== 'number' || !Number.isSafeInteger(published) || published < 0)
+    throw new Error('it says no number of payments');
   return published;
 }

@@ -45,7 +45,8 @@ function pickIds(day: number, count: number, picked: number): Uint32Array {
 function markCompromised(payments: readonly SimulatedPayment[], compromised: readonly ReadonlySet<number>[]): void {
   for (const payment of payments) {
     // A leak of card data outranks a compromised terminal, and may have been decided days before.
-    if (payment.scenario !== 3 && compromised.some((terminals) => terminals.has(payment.terminal))) payment.scenario = 2;
+    if (payment.scenario !== 3 && compromised.some((terminals) => terminals.has(payment.terminal)))
+      payment.scenario = 2;
   }
 }
 

@@ -52,7 +52,10 @@ export async function streamPayments(options: StreamOptions): Promise<void> {
 }
 
 /** Answers false when the stream was aborted before the events were published. */
-async function publishUntilDone({ publish, onPublished, onFailed, signal }: StreamOptions, events: readonly PaymentEvent[]): Promise<boolean> {
+async function publishUntilDone(
+  { publish, onPublished, onFailed, signal }: StreamOptions,
+  events: readonly PaymentEvent[],
+): Promise<boolean> {
   while (!signal.aborted) {
     try {
       await publish(events);

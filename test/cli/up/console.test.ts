@@ -42,7 +42,9 @@ describe('the console without a terminal', () => {
 function screenOf(first: string, second: () => string): string[] {
   const lines = [''];
   let [row, column] = [0, 0];
-  for (const [, up, control, text] of (first + second()).replaceAll('\u001b', '␛').matchAll(/␛\[(\d+)A|(␛\[J|\r|\n)|([^␛\r\n]+)/g)) {
+  for (const [, up, control, text] of (first + second())
+    .replaceAll('\u001b', '␛')
+    .matchAll(/␛\[(\d+)A|(␛\[J|\r|\n)|([^␛\r\n]+)/g)) {
     if (up !== undefined) row -= Number(up);
     else if (control === '\r') column = 0;
     else if (control === '\n') [row, column] = [row + 1, 0];

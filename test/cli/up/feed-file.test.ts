@@ -23,7 +23,8 @@ async function fakeGateway({ answerFirst = [] as number[] } = {}): Promise<Fake>
       const events = JSON.parse(body) as { n: number }[];
       fake.requests.push(events.length);
       const status = answerFirst.shift();
-      if (status !== undefined) return response.writeHead(status).end(JSON.stringify({ detail: `told to answer ${status}` }));
+      if (status !== undefined)
+        return response.writeHead(status).end(JSON.stringify({ detail: `told to answer ${status}` }));
       const errors = events.flatMap(({ n }, index) => (n < 0 ? [{ index, reason: `n: ${n} is below 0` }] : []));
       if (errors.length > 0) return response.writeHead(400).end(JSON.stringify({ detail: 'refused', errors }));
       fake.taken.push(...events);
@@ -45,12 +46,21 @@ function fileOf(lines: string[]): string {
   return file;
 }
 
-async function feed(gateway: Fake, lines: string[], { signal = new AbortController().signal, rate }: { signal?: AbortSignal; rate?: number } = {}) {
+async function feed(
+  gateway: Fake,
+  lines: string[],
+  { signal = new AbortController().signal, rate }: { signal?: AbortSignal; rate?: number } = {},
+) {
   const refused: [number, string][] = [];
   const told: FeedProgress[] = [];
   const result = feedFile({
-    file: fileOf(lines), gatewayUrl: gateway.url, pipeline: 'fraud', rate, signal,
-    onProgress: (progress) => void told.push(progress), onRefused: ({ line, reason }) => void refused.push([line, reason]),
+    file: fileOf(lines),
+    gatewayUrl: gateway.url,
+    pipeline: 'fraud',
+    rate,
+    signal,
+    onProgress: (progress) => void told.push(progress),
+    onRefused: ({ line, reason }) => void refused.push([line, reason]),
   });
   return { result: await result, refused, told };
 }
@@ -58,16 +68,31 @@ async function feed(gateway: Fake, lines: string[], { signal = new AbortControll
 describe('feeding a file', () => {
   it('takes the good lines in order and names the bad ones by their number in the file', async () => {
     const gateway = await fakeGateway();
-    const { result, refused, told } = await feed(gateway, ['{"n":1}', '', '{"n":-2}', 'nonsense', '{"n":3}\r', '{"n":-4}', '{"n":5}']);
+    const { result, refused, told } = await feed(gateway, [
+      '{"n":1}',
+      '',
+      '{"n":-2}',
+      'nonsense',
+      '{"n":3}\r',
+      '{"n":-4}',
+      '{"n":5}',
+    ]);
     expect(gateway.taken).toEqual([{ n: 1 }, { n: 3 }, { n: 5 }]);
-    expect(refused).toEqual([[3, 'n: -2 is below 0'], [4, 'the line is no JSON text'], [6, 'n: -4 is below 0']]);
+    expect(refused).toEqual([
+      [3, 'n: -2 is below 0'],
+      [4, 'the line is no JSON text'],
+      [6, 'n: -4 is below 0'],
+    ]);
     expect(result).toEqual({ accepted: 3, refused: 3 });
     expect(told).toEqual([{ accepted: 3, refused: 3 }]);
   });
 
   it('sends no more than the gateway takes at once', async () => {
     const gateway = await fakeGateway();
-    await feed(gateway, Array.from({ length: 1_201 }, (_, n) => JSON.stringify({ n })));
+    await feed(
+      gateway,
+      Array.from({ length: 1_201 }, (_, n) => JSON.stringify({ n })),
+    );
     expect(gateway.requests).toEqual([500, 500, 201]);
     expect(gateway.taken.map(({ n }) => n)).toEqual(Array.from({ length: 1_201 }, (_, n) => n));
   });
@@ -89,7 +114,11 @@ describe('feeding a file', () => {
   it('sends at the rate that was asked for, each line when it is due, and tells how far it is', async () => {
     const gateway = await fakeGateway();
     const startedAt = performance.now();
-    const { told } = await feed(gateway, Array.from({ length: 9 }, (_, n) => JSON.stringify({ n })), { rate: 40 });
+    const { told } = await feed(
+      gateway,
+      Array.from({ length: 9 }, (_, n) => JSON.stringify({ n })),
+      { rate: 40 },
+    );
     // The last of nine lines is due after eight fortieths of a second: never earlier, however slow the machine is.
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(195);
     expect(gateway.requests).toEqual([4, 4, 1]);
@@ -99,7 +128,11 @@ describe('feeding a file', () => {
   it('loses no time to events that are refused', async () => {
     const gateway = await fakeGateway();
     const startedAt = performance.now();
-    const { result } = await feed(gateway, Array.from({ length: 40 }, (_, n) => JSON.stringify({ n: n < 39 ? -1 : n })), { rate: 1 });
+    const { result } = await feed(
+      gateway,
+      Array.from({ length: 40 }, (_, n) => JSON.stringify({ n: n < 39 ? -1 : n })),
+      { rate: 1 },
+    );
     expect(result).toEqual({ accepted: 1, refused: 39 });
     // At one event a second the last line would be due after 39 seconds.
     expect(performance.now() - startedAt).toBeLessThan(20_000);
@@ -107,11 +140,17 @@ describe('feeding a file', () => {
 
   it('says that a file cannot be read', async () => {
     const signal = new AbortController().signal;
-    const options = { gatewayUrl: 'http://127.0.0.1:1', pipeline: 'fraud', signal, onProgress: () => undefined, onRefused: () => undefined };
+    const options = {
+      gatewayUrl: 'http://127.0.0.1:1',
+      pipeline: 'fraud',
+      signal,
+      onProgress: () => undefined,
+      onRefused: () => undefined,
+    };
     await expect(feedFile({ ...options, file: '/nonexistent/events.jsonl' })).rejects.toThrow(/ENOENT/);
   });
 
-  it('ends with the gateway\'s words when it knows no such pipeline, and when it is told to stop', async () => {
+  it("ends with the gateway's words when it knows no such pipeline, and when it is told to stop", async () => {
     await expect(feed(await fakeGateway({ answerFirst: [404] }), ['{"n":1}'])).rejects.toThrow('told to answer 404');
     const stopped = new AbortController();
     stopped.abort();

@@ -5,9 +5,13 @@ import { EventTeller } from '../../../cli/up/tell.ts';
 import type { Endpoints } from '../../../stack/supervisor/index.ts';
 
 const endpoints = {
-  dataDir: '/d', temporal: { address: '127.0.0.1:7233', namespace: 'headrace', uiUrl: 'http://127.0.0.1:8233', embedded: true },
-  kafka: { brokers: ['127.0.0.1:9092'], embedded: true }, database: { url: 'postgresql://me:secret@127.0.0.1:5432/db', embedded: true },
-  triton: { url: '127.0.0.1:8001', embedded: true }, gateway: { url: 'http://127.0.0.1:8000', docsUrl: 'http://127.0.0.1:8000/docs' }, lake: { dir: '/d/lake' },
+  dataDir: '/d',
+  temporal: { address: '127.0.0.1:7233', namespace: 'headrace', uiUrl: 'http://127.0.0.1:8233', embedded: true },
+  kafka: { brokers: ['127.0.0.1:9092'], embedded: true },
+  database: { url: 'postgresql://me:secret@127.0.0.1:5432/db', embedded: true },
+  triton: { url: '127.0.0.1:8001', embedded: true },
+  gateway: { url: 'http://127.0.0.1:8000', docsUrl: 'http://127.0.0.1:8000/docs' },
+  lake: { dir: '/d/lake' },
   pipelines: [{ name: 'fraud', topic: 'transactions' }],
 } as unknown as Endpoints;
 const facts = { logsDir: '/d/logs', simulatedRate: 50, eventsFile: undefined, dataDir: undefined };
@@ -15,7 +19,9 @@ const facts = { logsDir: '/d/logs', simulatedRate: 50, eventsFile: undefined, da
 describe('the screen once everything is up', () => {
   it('says what there is to see, where, and three commands, and fits a terminal', () => {
     const lines = firstScreen(endpoints, facts);
-    expect(lines[0]).toBe('Simulated events, 50 a second, go through the pipeline fraud; the line at the bottom counts what becomes of them.');
+    expect(lines[0]).toBe(
+      'Simulated events, 50 a second, go through the pipeline fraud; the line at the bottom counts what becomes of them.',
+    );
     expect(lines).toContain('Where to look:');
     expect(lines.slice(-5)).toEqual([
       'What to try, in a second terminal:',
@@ -29,10 +35,20 @@ describe('the screen once everything is up', () => {
   });
 
   it('speaks of a file, of events that are waited for, and of another data folder', () => {
-    expect(firstScreen(endpoints, { ...facts, eventsFile: 'my.jsonl', simulatedRate: undefined })[0]).toMatch(/^The events of my\.jsonl go through the pipeline fraud;/);
-    const own = { ...endpoints, pipelines: [{ name: 'a', topic: 'a' }, { name: 'b', topic: 'b' }] };
+    expect(firstScreen(endpoints, { ...facts, eventsFile: 'my.jsonl', simulatedRate: undefined })[0]).toMatch(
+      /^The events of my\.jsonl go through the pipeline fraud;/,
+    );
+    const own = {
+      ...endpoints,
+      pipelines: [
+        { name: 'a', topic: 'a' },
+        { name: 'b', topic: 'b' },
+      ],
+    };
     const lines = firstScreen(own, { ...facts, simulatedRate: undefined, dataDir: 'my data' });
-    expect(lines[0]).toBe('Nothing produces events: the pipelines a, b wait for what you send to http://127.0.0.1:8000/v1/pipelines/a/events.');
+    expect(lines[0]).toBe(
+      'Nothing produces events: the pipelines a, b wait for what you send to http://127.0.0.1:8000/v1/pipelines/a/events.',
+    );
     expect(lines.join('\n')).toContain("npx headrace status --data-dir 'my data' ");
   });
 });

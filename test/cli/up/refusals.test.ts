@@ -10,7 +10,11 @@ describe('refused lines', () => {
     const logFile = join(temporaryFolder(), 'refused.log');
     writeFileSync(logFile, 'of an earlier run\n');
     let shown = '';
-    const refusals = new Refusals(new Console({ write: (text) => void (shown += text), columns: () => undefined }), 'a.jsonl', logFile);
+    const refusals = new Refusals(
+      new Console({ write: (text) => void (shown += text), columns: () => undefined }),
+      'a.jsonl',
+      logFile,
+    );
     for (let line = 1; line <= 500; line += 1) refusals.add(line, 'not JSON');
     const lines = shown.trimEnd().split('\n');
     expect(lines).toHaveLength(21);

@@ -10,13 +10,30 @@ it('moves a server whose port was taken after it was chosen, and after that neve
   const folder = openDataFolder(temporaryFolder());
   onTestFinished(() => folder.lock.release());
   const taken = await occupiedPort();
-  const ports: Ports = { temporal: 1, temporalUi: 1, kafka: 1, postgres: taken, modelServer: 1, gateway: 1, metrics: { worker: 1, bridge: 1, gateway: 1, generator: 1 } };
+  const ports: Ports = {
+    temporal: 1,
+    temporalUi: 1,
+    kafka: 1,
+    postgres: taken,
+    modelServer: 1,
+    gateway: 1,
+    metrics: { worker: 1, bridge: 1, gateway: 1, generator: 1 },
+  };
   const notes: string[] = [];
   let databaseUrl = '';
   const [postgres] = serverServices({
-    embedded: { temporal: false, kafka: false, postgres: true, modelServer: false }, folder, ports, namespace: '', uiCodecEndpoint: '', modelsDir: '', env: process.env,
+    embedded: { temporal: false, kafka: false, postgres: true, modelServer: false },
+    folder,
+    ports,
+    namespace: '',
+    uiCodecEndpoint: '',
+    modelsDir: '',
+    env: process.env,
     programs: { postgres: await preparePostgres({ cacheDir: defaultCacheDir(process.env) }) },
-    onDatabaseUrl: (url) => (databaseUrl = url), onRetention: () => undefined, onNotLoaded: () => undefined, onNote: (note) => notes.push(note),
+    onDatabaseUrl: (url) => (databaseUrl = url),
+    onRetention: () => undefined,
+    onNotLoaded: () => undefined,
+    onNote: (note) => notes.push(note),
   });
   const running = (await postgres!.start(() => undefined))!;
   expect(ports.postgres).not.toBe(taken);
@@ -26,6 +43,8 @@ it('moves a server whose port was taken after it was chosen, and after that neve
 
   // Its clients hold the address by now.
   ports.postgres = await occupiedPort();
-  await expect(postgres!.start(() => undefined)).rejects.toThrow(`postgres cannot start: port ${ports.postgres} is taken`);
+  await expect(postgres!.start(() => undefined)).rejects.toThrow(
+    `postgres cannot start: port ${ports.postgres} is taken`,
+  );
   expect(await freePort()).toBeLessThan(32_768);
 }, 60_000);

@@ -13,10 +13,19 @@ const program = fileURLToPath(new URL('../../../cli/headrace.mjs', import.meta.u
 const pipelines = fileURLToPath(new URL('pipelines', import.meta.url));
 /** Nothing listens there: the test pipeline's fallback decides, and no model server is needed. */
 const env = {
-  ...process.env, TRITON_URL: '127.0.0.1:1', HEADRACE_DATA_DIR: '',
+  ...process.env,
+  TRITON_URL: '127.0.0.1:1',
+  HEADRACE_DATA_DIR: '',
   // As in a company's network: servers of this machine are not behind it.
-  ...Object.fromEntries(['http_proxy', 'https_proxy', 'grpc_proxy', 'all_proxy'].flatMap((name) => [name, name.toUpperCase()]).map((name) => [name, 'http://127.0.0.1:1'])),
-  no_grpc_proxy: '', no_proxy: '', NO_PROXY: '', NODE_USE_ENV_PROXY: '1',
+  ...Object.fromEntries(
+    ['http_proxy', 'https_proxy', 'grpc_proxy', 'all_proxy']
+      .flatMap((name) => [name, name.toUpperCase()])
+      .map((name) => [name, 'http://127.0.0.1:1']),
+  ),
+  no_grpc_proxy: '',
+  no_proxy: '',
+  NO_PROXY: '',
+  NODE_USE_ENV_PROXY: '1',
 };
 
 interface Run {
@@ -27,7 +36,11 @@ interface Run {
 }
 
 function up(dataDir: string, ...args: string[]): Run {
-  const child = spawn(process.execPath, [program, 'up', '--pipelines', pipelines, '--data-dir', dataDir, '--free-ports', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(
+    process.execPath,
+    [program, 'up', '--pipelines', pipelines, '--data-dir', dataDir, '--free-ports', ...args],
+    { env, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => void (text += chunk));
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
@@ -39,7 +52,11 @@ function up(dataDir: string, ...args: string[]): Run {
 }
 
 function refused(...args: string[]): string {
-  const { status, stderr } = spawnSync(process.execPath, [program, 'up', ...args], { env, encoding: 'utf8', timeout: 60_000 });
+  const { status, stderr } = spawnSync(process.execPath, [program, 'up', ...args], {
+    env,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
   expect(status).toBe(1);
   expect(stderr).not.toContain('    at ');
   return stderr;
@@ -48,10 +65,14 @@ function refused(...args: string[]): string {
 async function says(run: Run, pattern: RegExp): Promise<void> {
   let ended = false;
   void run.exited.then(() => void (ended = true));
-  await until(() => {
-    if (ended && !pattern.test(run.output())) throw new Error(`it ended without saying ${pattern}:\n${run.output()}`);
-    return pattern.test(run.output());
-  }, `output ${pattern}`, 240_000).catch((error: Error) => {
+  await until(
+    () => {
+      if (ended && !pattern.test(run.output())) throw new Error(`it ended without saying ${pattern}:\n${run.output()}`);
+      return pattern.test(run.output());
+    },
+    `output ${pattern}`,
+    240_000,
+  ).catch((error: Error) => {
     throw new Error(`${error.message}\n${run.output()}`);
   });
 }
@@ -79,26 +100,34 @@ async function countDecisions(databaseUrl: string): Promise<number> {
   }
 }
 
-const order = (n: number): string => JSON.stringify({ id: `order-${n}`, shop: `shop-${n % 3}`, amount: n, at: 1_700_000_000_000 + n });
+const order = (n: number): string =>
+  JSON.stringify({ id: `order-${n}`, shop: `shop-${n % 3}`, amount: n, at: 1_700_000_000_000 + n });
 
 describe('headrace up', () => {
   it('feeds a file, restarts what dies, refuses a second one, survives its own death, and stops everything', async () => {
     const folder = temporaryFolder();
     const dataDir = join(folder, 'data');
     const file = join(folder, 'events.jsonl');
-    writeFileSync(file, [order(1), 'nonsense', order(2), '{"id":"x"}', ...Array.from({ length: 98 }, (_, i) => order(i + 3))].join('\n'));
+    writeFileSync(
+      file,
+      [order(1), 'nonsense', order(2), '{"id":"x"}', ...Array.from({ length: 98 }, (_, i) => order(i + 3))].join('\n'),
+    );
 
     const first = up(dataDir, '--events', file);
     await says(first, /events\.jsonl: done, 100 events taken, 2 refused/);
     expect(first.output()).toMatch(/events\.jsonl:2: refused: the line is no JSON text/);
     expect(first.output()).toMatch(/events\.jsonl:4: refused: .*shop/);
-    expect(first.output()).toMatch(/Temporal Web UI {2}http:\/\/127\.0\.0\.1:\d+\/namespaces\/headrace\/workflows {2}\(closed runs are kept 24 h\)/);
+    expect(first.output()).toMatch(
+      /Temporal Web UI {2}http:\/\/127\.0\.0\.1:\d+\/namespaces\/headrace\/workflows {2}\(closed runs are kept 24 h\)/,
+    );
     const endpoints = endpointsOf(dataDir);
     expect(statSync(join(dataDir, 'run', 'endpoints.json')).mode & 0o777).toBe(0o600);
     expect(first.output()).not.toContain(new URL(endpoints.database.url).password);
     await until(async () => (await countDecisions(endpoints.database.url)) === 100, '100 decisions', 120_000);
 
-    expect(refused('--data-dir', dataDir)).toContain(`data folder ${dataDir} is in use by another Headrace (process ${first.pid})`);
+    expect(refused('--data-dir', dataDir)).toContain(
+      `data folder ${dataDir} is in use by another Headrace (process ${first.pid})`,
+    );
 
     killWorker(endpoints);
     await says(first, /worker was ended by SIGKILL; starting it again[^]*worker: ready/);
@@ -156,24 +185,41 @@ describe('headrace up refuses in one sentence', () => {
   it('a reset that it cannot ask about', () => {
     const dataDir = join(temporaryFolder(), 'data');
     mkdirSync(dataDir);
-    expect(refused('--data-dir', dataDir, '--reset')).toContain('--reset asks before it deletes, and there is no terminal to ask on: add --yes');
+    expect(refused('--data-dir', dataDir, '--reset')).toContain(
+      '--reset asks before it deletes, and there is no terminal to ask on: add --yes',
+    );
   });
 
   it('an unknown pipeline, a missing folder, a missing file', () => {
     const dataDir = join(temporaryFolder(), 'data');
-    expect(refused('--data-dir', dataDir, '--pipelines', pipelines, '--pipeline', 'nothing')).toMatch(/unknown pipeline "nothing": .* has orders/);
-    expect(refused('--data-dir', dataDir, '--pipelines', '/nonexistent')).toMatch(/no folder \/nonexistent; check HEADRACE_PIPELINES_DIR or --pipelines/);
-    expect(refused('--data-dir', dataDir, '--pipelines', pipelines, '--events', '/nonexistent.jsonl')).toMatch(/--events \/nonexistent\.jsonl cannot be read/);
+    expect(refused('--data-dir', dataDir, '--pipelines', pipelines, '--pipeline', 'nothing')).toMatch(
+      /unknown pipeline "nothing": .* has orders/,
+    );
+    expect(refused('--data-dir', dataDir, '--pipelines', '/nonexistent')).toMatch(
+      /no folder \/nonexistent; check HEADRACE_PIPELINES_DIR or --pipelines/,
+    );
+    expect(refused('--data-dir', dataDir, '--pipelines', pipelines, '--events', '/nonexistent.jsonl')).toMatch(
+      /--events \/nonexistent\.jsonl cannot be read/,
+    );
   });
 
-  it('a server of the user\'s own that does not answer, before anything is started, and says nothing else', () => {
-    const refusedWith = (own: NodeJS.ProcessEnv) => spawnSync(process.execPath, [program, 'up', '--pipelines', pipelines, '--data-dir', join(temporaryFolder(), 'data')], { env: { ...env, ...own }, encoding: 'utf8', timeout: 120_000 });
+  it("a server of the user's own that does not answer, before anything is started, and says nothing else", () => {
+    const refusedWith = (own: NodeJS.ProcessEnv) =>
+      spawnSync(
+        process.execPath,
+        [program, 'up', '--pipelines', pipelines, '--data-dir', join(temporaryFolder(), 'data')],
+        { env: { ...env, ...own }, encoding: 'utf8', timeout: 120_000 },
+      );
     const kafka = refusedWith({ KAFKA_BROKERS: '127.0.0.1:1' });
     expect(kafka).toMatchObject({ status: 1, stdout: '' });
-    expect(kafka.stderr).toMatch(/^headrace: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS and its TLS and SASL settings \(.*\)\n$/);
+    expect(kafka.stderr).toMatch(
+      /^headrace: no Kafka answers at 127\.0\.0\.1:1; check KAFKA_BROKERS and its TLS and SASL settings \(.*\)\n$/,
+    );
     const temporal = refusedWith({ TEMPORAL_ADDRESS: '127.0.0.1:1' });
     expect(temporal).toMatchObject({ status: 1, stdout: '' });
-    expect(temporal.stderr).toMatch(/^headrace: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS \(.*\)\n$/);
+    expect(temporal.stderr).toMatch(
+      /^headrace: no Temporal server answers at 127\.0\.0\.1:1; check TEMPORAL_ADDRESS \(.*\)\n$/,
+    );
     const database = refusedWith({ DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/db' });
     expect(database).toMatchObject({ status: 1, stdout: '' });
     expect(database.stderr).toMatch(/^headrace: .*DATABASE_URL.*\n$/);
@@ -189,8 +235,13 @@ describe('headrace up refuses in one sentence', () => {
   it('a data folder where none can be', () => {
     const file = join(temporaryFolder(), 'file');
     writeFileSync(file, '');
-    expect(refused('--data-dir', join(file, 'data'))).toBe(`headrace: data folder ${join(file, 'data')} cannot be used: ${file} is no folder. Choose another with --data-dir or HEADRACE_DATA_DIR\n`);
-    if (platform() === 'linux') expect(refused('--data-dir', '/proc/nothing/data')).toMatch(/cannot be used: no folder can be made there\. Choose/);
+    expect(refused('--data-dir', join(file, 'data'))).toBe(
+      `headrace: data folder ${join(file, 'data')} cannot be used: ${file} is no folder. Choose another with --data-dir or HEADRACE_DATA_DIR\n`,
+    );
+    if (platform() === 'linux')
+      expect(refused('--data-dir', '/proc/nothing/data')).toMatch(
+        /cannot be used: no folder can be made there\. Choose/,
+      );
   });
 
   it('options that cannot be', () => {

@@ -15,14 +15,22 @@ interface Program {
 const setUpTimeoutMs = 120_000;
 
 function findProgram(): Program | undefined {
-  const installed = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin'].map((folder) => join(folder, 'pgbouncer')).find(existsSync);
+  const installed = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
+    .map((folder) => join(folder, 'pgbouncer'))
+    .find(existsSync);
   if (installed !== undefined) return { path: installed, env: process.env };
   const root = join(defaultCacheDir(process.env), 'pgbouncer', 'root');
   const path = join(root, 'usr', 'sbin', 'pgbouncer');
   if (!existsSync(path)) return undefined;
   const libraries = join(root, 'usr', 'lib');
   const folders = existsSync(libraries) ? readdirSync(libraries).map((name) => join(libraries, name)) : [];
-  return { path, env: { ...process.env, LD_LIBRARY_PATH: [...folders, process.env['LD_LIBRARY_PATH']].filter(Boolean).join(delimiter) } };
+  return {
+    path,
+    env: {
+      ...process.env,
+      LD_LIBRARY_PATH: [...folders, process.env['LD_LIBRARY_PATH']].filter(Boolean).join(delimiter),
+    },
+  };
 }
 
 /** Debian's PgBouncer; or why there is none on this machine. Where CI runs there has to be one. */
@@ -54,7 +62,9 @@ export async function startPgBouncer({ path, env }: Program, databaseUrl: string
   // It refuses to run as root, and another account must read its settings.
   chmodSync(folder, 0o755);
   const settings = join(folder, 'pgbouncer.ini');
-  writeFileSync(settings, `[databases]
+  writeFileSync(
+    settings,
+    `[databases]
 * = host=${hostname} port=${serverPort} user=${username} password=${password}
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -63,9 +73,14 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = 3
-`, { mode: 0o644 });
+`,
+    { mode: 0o644 },
+  );
   const log: string[] = [];
-  const child = spawn(path, [...(process.getuid?.() === 0 ? ['-u', 'nobody'] : []), settings], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(path, [...(process.getuid?.() === 0 ? ['-u', 'nobody'] : []), settings], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => log.push(String(data)));
   const exited = once(child, 'exit');
   const urlOf = (url: string) => Object.assign(new URL(url), { port: String(port) }).toString();
@@ -76,7 +91,8 @@ default_pool_size = 3
   };
   try {
     await until(() => {
-      if (child.exitCode !== null) throw new Error(`pgbouncer ended:\n${log.join('')}${readFileSync(settings, 'utf8')}`);
+      if (child.exitCode !== null)
+        throw new Error(`pgbouncer ended:\n${log.join('')}${readFileSync(settings, 'utf8')}`);
       return answers(urlOf(databaseUrl));
     }, 'PgBouncer');
     return { urlOf, stop };

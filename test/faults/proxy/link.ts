@@ -104,7 +104,9 @@ export class ProxiedLink {
     this.#requests = new Direction(client, this.#server, counts);
     this.#replies = new Direction(this.#server, client, counts);
     for (const socket of [client, this.#server]) socket.on('error', () => this.reset());
-    this.closed = Promise.all([client, this.#server].map((socket) => new Promise((resolve) => socket.once('close', resolve)))).then(() => {
+    this.closed = Promise.all(
+      [client, this.#server].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
+    ).then(() => {
       this.#requests.stop();
       this.#replies.stop();
     });

@@ -22,7 +22,8 @@ async function setClocks(context: RowContext, aheadMs: number): Promise<void> {
 
 export const clockSteps: Row = {
   name: 'clock-steps',
-  about: 'the clocks of both bridges and of a worker are set an hour ahead, two hours back, and right again, and no event comes for longer than the session time-out: work goes on within a minute',
+  about:
+    'the clocks of both bridges and of a worker are set an hour ahead, two hours back, and right again, and no event comes for longer than the session time-out: work goes on within a minute',
   needs: { env: { NODE_OPTIONS: `--import ${preload}` } },
   async run(context) {
     const { system, load } = context;
@@ -37,7 +38,8 @@ export const clockSteps: Row = {
       load.start();
       await context.pause(2_000);
       const tookMs = await context.recovered();
-      if (tookMs > sessionTimeoutMs + 5_000) context.problems.push(`events waited for ${tookMs} ms after the clock was set`);
+      if (tookMs > sessionTimeoutMs + 5_000)
+        context.problems.push(`events waited for ${tookMs} ms after the clock was set`);
     }
     context.mustHappen('a clock was set', seenBy(members, stepped), 3 * members.length);
   },

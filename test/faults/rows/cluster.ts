@@ -11,18 +11,27 @@ const needs = { brokers };
 /** The leader of each partition, by `topic-partition`. Waits until all replicas are in sync: the next broker may go then. */
 async function leadersInSync({ system }: RowContext): Promise<Map<string, number>> {
   let last = '';
-  return until('all replicas are in sync', async () => {
-    try {
-      const { topics } = await system.admin.fetchTopicMetadata();
-      const partitions = topics.flatMap(({ name, partitions: all }) => all.map(({ partitionId, leader, isr }) => ({ name: `${name}-${partitionId}`, leader, isr })));
-      last = partitions.filter(({ isr }) => isr.length < brokers).map(({ name }) => name).join(', ');
-      return last === '' && new Map(partitions.map(({ name, leader }) => [name, leader]));
-    } catch (error) {
-      // It asks the broker that has just been started, at times a moment too early.
-      last = String(error);
-      return false;
-    }
-  }, { everyMs: 500, detail: () => `(${last})` });
+  return until(
+    'all replicas are in sync',
+    async () => {
+      try {
+        const { topics } = await system.admin.fetchTopicMetadata();
+        const partitions = topics.flatMap(({ name, partitions: all }) =>
+          all.map(({ partitionId, leader, isr }) => ({ name: `${name}-${partitionId}`, leader, isr })),
+        );
+        last = partitions
+          .filter(({ isr }) => isr.length < brokers)
+          .map(({ name }) => name)
+          .join(', ');
+        return last === '' && new Map(partitions.map(({ name, leader }) => [name, leader]));
+      } catch (error) {
+        // It asks the broker that has just been started, at times a moment too early.
+        last = String(error);
+        return false;
+      }
+    },
+    { everyMs: 500, detail: () => `(${last})` },
+  );
 }
 
 /** What a bridge logs when it has lost its place in the group: its consumer gave up, the group has forgotten it, or it has built another one. */
@@ -34,7 +43,12 @@ const goesOnMsMax = 30_000;
  * Ends brokers one at a time, each after a pause when all replicas are in sync, and starts them again as told. Every time a partition must
  * get another leader, and no bridge may lose its place in the group.
  */
-async function oneByOne(context: RowContext, chosen: readonly FaultServer[], { signal, pauseMsMax }: { signal: NodeJS.Signals; pauseMsMax: number }, bringBack: (broker: FaultServer) => Promise<void>): Promise<void> {
+async function oneByOne(
+  context: RowContext,
+  chosen: readonly FaultServer[],
+  { signal, pauseMsMax }: { signal: NodeJS.Signals; pauseMsMax: number },
+  bringBack: (broker: FaultServer) => Promise<void>,
+): Promise<void> {
   const { bridges } = context.system;
   for (const text of placeLost) for (const bridge of bridges) bridge.watch(text);
   let moves = 0;
@@ -49,12 +63,17 @@ async function oneByOne(context: RowContext, chosen: readonly FaultServer[], { s
     before = after;
   }
   context.mustHappen('partitions got other leaders', moves, chosen.length);
-  for (const text of placeLost) if (seenBy(bridges, text) > 0) context.problems.push(`a bridge lost its place in the group: "${text}" ${seenBy(bridges, text)} times in the logs`);
+  for (const text of placeLost)
+    if (seenBy(bridges, text) > 0)
+      context.problems.push(
+        `a bridge lost its place in the group: "${text}" ${seenBy(bridges, text)} times in the logs`,
+      );
 }
 
 export const brokersKilled: Row = {
   name: 'brokers-killed',
-  about: 'each of three brokers, and so the one that coordinates the group, is killed twice, and started again once the work of the other two is seen to go on: no bridge loses its place in the group',
+  about:
+    'each of three brokers, and so the one that coordinates the group, is killed twice, and started again once the work of the other two is seen to go on: no bridge loses its place in the group',
   needs,
   async run(context) {
     const { random, system } = context;
@@ -70,7 +89,8 @@ export const brokersKilled: Row = {
 
 export const brokersRolled: Row = {
   name: 'brokers-rolled',
-  about: 'each of three brokers is asked to stop and started again, twice around, as in an upgrade: no bridge loses its place in the group',
+  about:
+    'each of three brokers is asked to stop and started again, twice around, as in an upgrade: no bridge loses its place in the group',
   needs,
   async run(context) {
     const { brokers: all } = context.system.servers;
@@ -83,7 +103,8 @@ export const brokersRolled: Row = {
 
 export const brokersCutOff: Row = {
   name: 'brokers-cut-off',
-  about: 'each of three brokers, and so the one that coordinates the group, is a black hole for bridges and workers for 20 s, while it leads its partitions as before',
+  about:
+    'each of three brokers, and so the one that coordinates the group, is a black hole for bridges and workers for 20 s, while it leads its partitions as before',
   needs,
   async run(context) {
     const { random, system } = context;

@@ -9,13 +9,19 @@ const perRound = 300;
 function payments(round: number): Message[] {
   return Array.from({ length: perRound }, (_, k) => {
     const i = round * perRound + k;
-    return paymentMessage({ ...payment(i), id: `twice-${i}`, account: `d${i % 31}`, at: Date.UTC(2026, 0, 1) + i * 1_000 });
+    return paymentMessage({
+      ...payment(i),
+      id: `twice-${i}`,
+      account: `d${i % 31}`,
+      at: Date.UTC(2026, 0, 1) + i * 1_000,
+    });
   });
 }
 
 export const producerDuplicates: Row = {
   name: 'producer-duplicates',
-  about: 'producers send each event twice, at once or minutes of event time later, while bridges are killed: each record is decided once, whatever id its event has',
+  about:
+    'producers send each event twice, at once or minutes of event time later, while bridges are killed: each record is decided once, whatever id its event has',
   async run(context) {
     const { system, random } = context;
     const sent: Message[][] = [];

@@ -30,7 +30,8 @@ export const killBridge: Row = {
       context.fault(`SIGKILL ${bridge.name}`);
       if (round % 2 === 0) {
         const tookMs = await context.recovered();
-        if (tookMs > sessionTimeoutMs + 5_000) context.problems.push(`the take-over took ${tookMs} ms, more than the session time-out and 5 s`);
+        if (tookMs > sessionTimeoutMs + 5_000)
+          context.problems.push(`the take-over took ${tookMs} ms, more than the session time-out and 5 s`);
         takenOver++;
       }
       bridge.start();
@@ -92,7 +93,11 @@ async function outage(context: RowContext, server: FaultServer, leastMs: number,
   await context.recovered(Date.now() - fromMs);
 }
 
-function killServer(which: 'kafka' | 'temporal' | 'postgres' | 'models', rounds: number, bit: { role: 'bridges' | 'workers'; text: string }): Row {
+function killServer(
+  which: 'kafka' | 'temporal' | 'postgres' | 'models',
+  rounds: number,
+  bit: { role: 'bridges' | 'workers'; text: string },
+): Row {
   return {
     name: `kill-${which}`,
     about: `${which} is killed ${rounds} times and started again after up to 8 s`,
@@ -125,7 +130,10 @@ export const killWithoutTemporal: Row = {
       const waited = seenBy(system.bridges, waitsForTemporal);
       await system.servers.temporal.kill();
       context.fault('SIGKILL temporal');
-      await until('a bridge waits for Temporal with a start', () => seenBy(system.bridges, waitsForTemporal) > waited, { timeoutMs: 30_000, detail: () => system.logs() });
+      await until('a bridge waits for Temporal with a start', () => seenBy(system.bridges, waitsForTemporal) > waited, {
+        timeoutMs: 30_000,
+        detail: () => system.logs(),
+      });
       await context.pause(1_000, 3_000);
       await Promise.all(system.bridges.map((bridge) => bridge.kill()));
       context.fault('SIGKILL both bridges');
@@ -133,6 +141,10 @@ export const killWithoutTemporal: Row = {
       for (const bridge of system.bridges) bridge.start();
       await context.recovered();
     }
-    context.mustHappen('a start was under way when the bridges were killed', seenBy(system.bridges, waitsForTemporal), context.rounds(2));
+    context.mustHappen(
+      'a start was under way when the bridges were killed',
+      seenBy(system.bridges, waitsForTemporal),
+      context.rounds(2),
+    );
   },
 };

@@ -15,7 +15,9 @@ const fullMs = 20_000;
 
 /** The path of one of the segments that are not rolled up yet, if there is one. */
 function aSegment({ lakeDir }: FaultSystem): string | undefined {
-  const name = readdirSync(lakeDir, { recursive: true, encoding: 'utf8' }).find((each) => each.startsWith(segmentsFolder) && each.endsWith('.seg'));
+  const name = readdirSync(lakeDir, { recursive: true, encoding: 'utf8' }).find(
+    (each) => each.startsWith(segmentsFolder) && each.endsWith('.seg'),
+  );
   return name && join(lakeDir, name);
 }
 
@@ -25,7 +27,9 @@ async function leaveHalfSegments({ system }: RowContext, most: number): Promise<
   if (!whole) return 0;
   const bytes = readFileSync(whole);
   let left = 0;
-  for await (const { workflowId, memo } of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'" })) {
+  for await (const { workflowId, memo } of system.temporal.workflow.list({
+    query: "WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'",
+  })) {
     if (left === most) break;
     const chain = parseEventKey(workflowId.replace(/^batch:/, ''));
     const path = join(system.lakeDir, segmentPath(system.name, chain, memo as unknown as BatchMemo));

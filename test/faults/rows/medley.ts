@@ -90,6 +90,10 @@ export const medley: Row = {
     bridges[1]!.thaw();
     await system.heal();
     await context.recovered(Date.now() - frozenAtMs);
-    context.mustHappen('replies were cut off', servers.temporal.proxy.counts.cutReplies + servers.postgres.proxy.counts.cutReplies, 2);
+    context.mustHappen(
+      'replies were cut off',
+      servers.temporal.proxy.counts.cutReplies + servers.postgres.proxy.counts.cutReplies,
+      2,
+    );
   },
 };

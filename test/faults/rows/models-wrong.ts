@@ -23,7 +23,8 @@ async function answerWrongly(context: RowContext, models: WrongModels, share: nu
 
 export const modelsWrong: Row = {
   name: 'models-wrong',
-  about: 'the model answers NaN, wrong shapes, half answers and none, first always and then in a third of its answers: batches wait, no row is blamed',
+  about:
+    'the model answers NaN, wrong shapes, half answers and none, first always and then in a third of its answers: batches wait, no row is blamed',
   async run(context) {
     const { system } = context;
     for (const worker of system.workers) worker.watch(modelWrong);
@@ -45,12 +46,15 @@ export const modelsWrong: Row = {
 };
 
 async function blamedRows(system: FaultSystem): Promise<string[]> {
-  return [...(await deadLetters(system))].map(([key, codes]) => `${key}: a dead letter for a good record (${codes.join(', ')})`);
+  return [...(await deadLetters(system))].map(
+    ([key, codes]) => `${key}: a dead letter for a good record (${codes.join(', ')})`,
+  );
 }
 
 export const modelsReload: Row = {
   name: 'models-reload',
-  about: 'the model is unloaded and loaded again, or loaded anew while it answers, 24 times: batches wait, no row is blamed',
+  about:
+    'the model is unloaded and loaded again, or loaded anew while it answers, 24 times: batches wait, no row is blamed',
   async run(context) {
     const { system, random } = context;
     for (const worker of system.workers) worker.watch(retriedStep);

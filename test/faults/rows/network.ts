@@ -4,7 +4,12 @@ import type { FaultServer } from '../system/fault-server.ts';
 import { retriedStep, seenBy, waitsForTemporal } from './kills.ts';
 
 /** Puts a proxy into a fault for a while, and waits until all is well again. */
-export async function suffer(context: RowContext, { name, proxy }: FaultServer, fault: Fault, ms: number): Promise<void> {
+export async function suffer(
+  context: RowContext,
+  { name, proxy }: FaultServer,
+  fault: Fault,
+  ms: number,
+): Promise<void> {
   context.fault(`${name}: ${fault.kind} for ${ms / 1_000} s`);
   await proxy.set(fault);
   await context.pause(ms);
@@ -32,7 +37,12 @@ export const temporalCutReplies: Row = {
 /** How many starts of batches Temporal has refused because of a limit, by its own count since it was started. */
 async function refusedStarts({ metricsUrl }: { metricsUrl: string }): Promise<number> {
   const text = await (await fetch(metricsUrl, { signal: AbortSignal.timeout(5_000) })).text();
-  const counts = text.split('\n').filter((line) => line.startsWith('service_errors_resource_exhausted{') && line.includes('operation="ExecuteMultiOperation"'));
+  const counts = text
+    .split('\n')
+    .filter(
+      (line) =>
+        line.startsWith('service_errors_resource_exhausted{') && line.includes('operation="ExecuteMultiOperation"'),
+    );
   return counts.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
@@ -64,7 +74,13 @@ export const temporalNetwork: Row = {
   async run(context) {
     const { system } = context;
     for (const bridge of system.bridges) bridge.watch(waitsForTemporal);
-    for (const fault of context.random.shuffle<Fault>([{ kind: 'refuse' }, { kind: 'black_hole' }, { kind: 'silent' }, { kind: 'latency', ms: 300 }, { kind: 'slice', bytes: 400, everyMs: 2 }])) {
+    for (const fault of context.random.shuffle<Fault>([
+      { kind: 'refuse' },
+      { kind: 'black_hole' },
+      { kind: 'silent' },
+      { kind: 'latency', ms: 300 },
+      { kind: 'slice', bytes: 400, everyMs: 2 },
+    ])) {
       await suffer(context, system.servers.temporal, fault, 10_000);
     }
     const { counts } = system.servers.temporal.proxy;
@@ -88,7 +104,8 @@ export const temporalDown: Row = {
     await context.pause(120_000);
     const rebalances = seenBy(system.bridges, joined);
     const ends = [...system.bridges, ...system.workers].flatMap(({ unexpectedEnds }) => unexpectedEnds);
-    if (rebalances > 0) context.problems.push(`the group was rebalanced ${rebalances} times while Temporal was away; ${ends.join('; ')}`);
+    if (rebalances > 0)
+      context.problems.push(`the group was rebalanced ${rebalances} times while Temporal was away; ${ends.join('; ')}`);
     context.mustHappen('events waited', context.monitor.lag, 20_000);
     await system.servers.temporal.restart();
     await context.recovered(120_000);
@@ -101,7 +118,12 @@ export const modelsNetwork: Row = {
   async run(context) {
     const { system } = context;
     for (const worker of system.workers) worker.watch(retriedStep);
-    for (const fault of context.random.shuffle<Fault>([{ kind: 'refuse' }, { kind: 'black_hole' }, { kind: 'silent' }, { kind: 'latency', ms: 400 }])) {
+    for (const fault of context.random.shuffle<Fault>([
+      { kind: 'refuse' },
+      { kind: 'black_hole' },
+      { kind: 'silent' },
+      { kind: 'latency', ms: 400 },
+    ])) {
       await suffer(context, system.servers.models, fault, 8_000);
     }
     context.mustHappen('inference was retried', seenBy(system.workers, retriedStep), 3);
@@ -122,12 +144,19 @@ const postgresOutagesMs = 100_000;
 
 export const postgresNetwork: Row = {
   name: 'postgres-network',
-  about: 'Postgres is away for some seconds, a black hole, silent, slow and sliced, and one of two workers is killed meanwhile: the decisions topic goes on getting its events',
+  about:
+    'Postgres is away for some seconds, a black hole, silent, slow and sliced, and one of two workers is killed meanwhile: the decisions topic goes on getting its events',
   async run(context) {
     const { system } = context;
     const { proxy } = system.servers.postgres;
     for (const worker of system.workers) worker.watch(retriedStep);
-    for (const fault of context.random.shuffle<Fault>([{ kind: 'refuse' }, { kind: 'black_hole' }, { kind: 'silent' }, { kind: 'latency', ms: 300 }, { kind: 'slice', bytes: 200, everyMs: 2 }])) {
+    for (const fault of context.random.shuffle<Fault>([
+      { kind: 'refuse' },
+      { kind: 'black_hole' },
+      { kind: 'silent' },
+      { kind: 'latency', ms: 300 },
+      { kind: 'slice', bytes: 200, everyMs: 2 },
+    ])) {
       context.fault(`postgres: ${fault.kind} for 20 s`);
       await proxy.set(fault);
       await context.pause(5_000, 8_000);
@@ -140,7 +169,10 @@ export const postgresNetwork: Row = {
       await context.pause(6_000);
       const meanwhile = (await publishedDecisions(context)) - before;
       await proxy.heal();
-      if (meanwhile < meanwhileLeast) context.problems.push(`the decisions topic got ${meanwhile} events in 6 s in which Postgres was at fault (${fault.kind})`);
+      if (meanwhile < meanwhileLeast)
+        context.problems.push(
+          `the decisions topic got ${meanwhile} events in 6 s in which Postgres was at fault (${fault.kind})`,
+        );
       await context.recovered(20_000);
       // A worker does not start without Postgres, so one that was killed may still be on its way, and the other would be killed next.
       await Promise.all(system.workers.map((each) => each.ready()));
@@ -179,10 +211,17 @@ export const postgresAtCommit: Row = {
 
 export const kafkaNetwork: Row = {
   name: 'kafka-network',
-  about: 'the way to Kafka is refused, black-holed for less and for more than the session time-out, slow, sliced, and reset',
+  about:
+    'the way to Kafka is refused, black-holed for less and for more than the session time-out, slow, sliced, and reset',
   async run(context) {
     const { kafka } = context.system.servers;
-    const faults: [Fault, number][] = [[{ kind: 'refuse' }, 5_000], [{ kind: 'black_hole' }, 5_000], [{ kind: 'black_hole' }, 15_000], [{ kind: 'latency', ms: 200 }, 8_000], [{ kind: 'slice', bytes: 700, everyMs: 1 }, 8_000]];
+    const faults: [Fault, number][] = [
+      [{ kind: 'refuse' }, 5_000],
+      [{ kind: 'black_hole' }, 5_000],
+      [{ kind: 'black_hole' }, 15_000],
+      [{ kind: 'latency', ms: 200 }, 8_000],
+      [{ kind: 'slice', bytes: 700, everyMs: 1 }, 8_000],
+    ];
     for (const [fault, ms] of context.random.shuffle(faults)) {
       await suffer(context, kafka, fault, ms);
       kafka.proxy.resetAll();

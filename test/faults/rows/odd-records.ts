@@ -19,12 +19,21 @@ const lists: Record<string, readonly RecordHeader[]> = {
 
 /** An event of an account that nobody else uses, so that only the order of its own sends matters. */
 function event(id: string, number: number): Message {
-  return paymentMessage({ id: `odd-${id}-${number}`, account: `odd-${id}`, amount: number, at: Date.UTC(2026, 0, 1) + number });
+  return paymentMessage({
+    id: `odd-${id}-${number}`,
+    account: `odd-${id}`,
+    amount: number,
+    at: Date.UTC(2026, 0, 1) + number,
+  });
 }
 
 async function sendTimes(context: RowContext, round: number): Promise<void> {
   const nowMs = Date.now();
-  for (const [name, timestamp] of [['none', '-1'], ['nanoseconds', `${nowMs}000001`], ['microseconds', `${nowMs}000`]] as const) {
+  for (const [name, timestamp] of [
+    ['none', '-1'],
+    ['nanoseconds', `${nowMs}000001`],
+    ['microseconds', `${nowMs}000`],
+  ] as const) {
     await context.system.sendAfresh([{ ...event(name, round), timestamp }]);
     context.fault(`record time: ${name}`);
   }
@@ -37,7 +46,10 @@ export const oddRecords: Row = {
     const { system } = context;
     // Brokers since 3.6 refuse times that lie more than an hour ahead, by default; those before took any.
     const anyTime = { name: 'message.timestamp.after.max.ms', value: '9223372036854775807' };
-    await system.admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: system.topic, configEntries: [anyTime] }] });
+    await system.admin.alterConfigs({
+      validateOnly: false,
+      resources: [{ type: 2, name: system.topic, configEntries: [anyTime] }],
+    });
     for (const bridge of system.bridges) bridge.watch('is built anew');
     const publisher = await createPublisher(system.kafka);
     try {
@@ -63,7 +75,11 @@ export const oddRecords: Row = {
   },
   async verify(context) {
     const decided = (await dashboardRows(context.system)).filter(({ eventId }) => eventId.startsWith('odd-')).length;
-    context.mustHappen('odd records were decided', decided, context.rounds(rounds) * (Object.keys(lists).length + times) + times);
+    context.mustHappen(
+      'odd records were decided',
+      decided,
+      context.rounds(rounds) * (Object.keys(lists).length + times) + times,
+    );
     return [];
   },
 };

@@ -15,12 +15,26 @@ const frameBytesMax = 384 * 1024;
 /** What a batch counts a record for, besides its content. */
 const fixedBytes = 32;
 /** Bytes of key and value. The largest batch and the largest record, and one more each. */
-const contentSizes = [frameBytesMax - fixedBytes, frameBytesMax - fixedBytes + 1, 1024 * 1024, recordBytesMax, recordBytesMax + 1, 2_500_000];
+const contentSizes = [
+  frameBytesMax - fixedBytes,
+  frameBytesMax - fixedBytes + 1,
+  1024 * 1024,
+  recordBytesMax,
+  recordBytesMax + 1,
+  2_500_000,
+];
 
 /** A payment whose key and value have so many bytes, by a field that nobody reads. */
-function padded(event: { id: string; account: string; amount: number; at: number }, bytes: number, filler: (length: number) => string = (length) => 'x'.repeat(length)) {
+function padded(
+  event: { id: string; account: string; amount: number; at: number },
+  bytes: number,
+  filler: (length: number) => string = (length) => 'x'.repeat(length),
+) {
   const bare = JSON.stringify({ ...event, note: '' });
-  return { key: event.account, value: JSON.stringify({ ...event, note: filler(bytes - event.account.length - bare.length) }) };
+  return {
+    key: event.account,
+    value: JSON.stringify({ ...event, note: filler(bytes - event.account.length - bare.length) }),
+  };
 }
 
 /** So many events that each batch has as many records, and as many bytes, as one may have. */
@@ -28,16 +42,24 @@ async function sendFullBatches(system: FaultSystem): Promise<void> {
   const bytes = frameBytesMax / batchRecordsMax - fixedBytes;
   const perSend = batchRecordsMax * system.partitions;
   for (let from = 0; from < 3 * perSend; from += perSend) {
-    await system.sendAfresh(Array.from({ length: perSend }, (_, k) => {
-      const i = from + k;
-      return padded({ id: `full-${i}`, account: `f${i % 96}`, amount: (i * 37) % 1_000, at: startMs + i * 1_000 }, bytes);
-    }));
+    await system.sendAfresh(
+      Array.from({ length: perSend }, (_, k) => {
+        const i = from + k;
+        return padded(
+          { id: `full-${i}`, account: `f${i % 96}`, amount: (i * 37) % 1_000, at: startMs + i * 1_000 },
+          bytes,
+        );
+      }),
+    );
   }
 }
 
 /** Each alone, because a request may be no longer than a record; once of what the codec makes short, once of what it cannot. */
 async function sendLargeRecords({ system, random }: RowContext): Promise<void> {
-  const noise = (length: number) => Buffer.from(Array.from({ length }, () => random.whole(0, 255))).toString('base64').slice(0, length);
+  const noise = (length: number) =>
+    Buffer.from(Array.from({ length }, () => random.whole(0, 255)))
+      .toString('base64')
+      .slice(0, length);
   for (const [i, bytes] of [...contentSizes, ...contentSizes].entries()) {
     const event = { id: `large-${i}`, account: 'large', amount: i, at: startMs + i * 1_000 };
     await system.sendAfresh([{ partition: 0, ...padded(event, bytes, i < contentSizes.length ? undefined : noise) }]);
@@ -85,7 +107,8 @@ async function watchFailing(context: RowContext, endMs: number): Promise<number>
 /** Batches with as many records as one may have. */
 async function fullBatches({ temporal }: FaultSystem, where = "ExecutionStatus != 'Terminated'"): Promise<number> {
   let count = 0;
-  for await (const { memo } of temporal.workflow.list({ query: `WorkflowType = 'processBatch' AND ${where}` })) if ((memo as { count: number }).count === batchRecordsMax) count++;
+  for await (const { memo } of temporal.workflow.list({ query: `WorkflowType = 'processBatch' AND ${where}` }))
+    if ((memo as { count: number }).count === batchRecordsMax) count++;
   return count;
 }
 
@@ -104,7 +127,11 @@ export const oversizeAndFiveSinks: Row = {
     for (const worker of system.workers) worker.freeze();
     for (const bridge of system.bridges) bridge.start();
     // Each partition has one batch that is not decided yet, and all its deliveries lie ahead.
-    await until('a full batch waits in each partition', async () => (await fullBatches(system, "ExecutionStatus = 'Running'")) >= system.partitions, { everyMs: 300, detail: () => system.logs() });
+    await until(
+      'a full batch waits in each partition',
+      async () => (await fullBatches(system, "ExecutionStatus = 'Running'")) >= system.partitions,
+      { everyMs: 300, detail: () => system.logs() },
+    );
     await Promise.all([kafka.proxy.set({ kind: 'refuse' }), postgres.proxy.set({ kind: 'refuse' })]);
     letLakeTake(system, false);
     for (const worker of system.workers) worker.thaw();
@@ -127,14 +154,24 @@ export const oversizeAndFiveSinks: Row = {
     const tooLarge = new Set<string>();
     for (const [partition, records] of await readTopic(system, system.topic)) {
       for (const record of records) {
-        if ((record.key?.length ?? 0) + (record.value?.length ?? 0) > recordBytesMax) tooLarge.add(eventKey({ deployment: 'test', pipeline: system.name, epoch: 0, topic: system.topic, partition }, record.offset));
+        if ((record.key?.length ?? 0) + (record.value?.length ?? 0) > recordBytesMax)
+          tooLarge.add(
+            eventKey(
+              { deployment: 'test', pipeline: system.name, epoch: 0, topic: system.topic, partition },
+              record.offset,
+            ),
+          );
       }
     }
     for (const key of tooLarge) context.refused.add(key);
     context.mustHappen('records were too large', tooLarge.size, 4);
     return [
-      ...[...tooLarge].filter((key) => letters.get(key)?.[0] !== 'RECORD_TOO_LARGE').map((key) => `${key}: too large, and no dead letter says so`),
-      ...[...letters.keys()].filter((key) => !tooLarge.has(key)).map((key) => `${key}: a dead letter for a record that may travel (${letters.get(key)!.join(', ')})`),
+      ...[...tooLarge]
+        .filter((key) => letters.get(key)?.[0] !== 'RECORD_TOO_LARGE')
+        .map((key) => `${key}: too large, and no dead letter says so`),
+      ...[...letters.keys()]
+        .filter((key) => !tooLarge.has(key))
+        .map((key) => `${key}: a dead letter for a record that may travel (${letters.get(key)!.join(', ')})`),
     ];
   },
 };

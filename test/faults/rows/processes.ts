@@ -23,14 +23,19 @@ function zombieBridge(frozenMs: number): Row {
         context.fault(`SIGSTOP ${zombie.name}`);
         // The other one works off what there is while the first one sleeps, so it owns everything.
         const tookMs = await context.recovered();
-        if (tookMs > sessionTimeoutMs + 5_000) context.problems.push(`the take-over took ${tookMs} ms, more than the session time-out and 5 s`);
+        if (tookMs > sessionTimeoutMs + 5_000)
+          context.problems.push(`the take-over took ${tookMs} ms, more than the session time-out and 5 s`);
         takenOver++;
         await context.pause(Math.max(0, frozenMs - (Date.now() - fromMs)));
         zombie.thaw();
         await context.recovered();
       }
       context.mustHappen('the other bridge had taken over before it woke up', takenOver);
-      context.mustHappen('it went on as a member of the group, and was told that it is none', zombie.seen(expelled), takenOver);
+      context.mustHappen(
+        'it went on as a member of the group, and was told that it is none',
+        zombie.seen(expelled),
+        takenOver,
+      );
     },
   };
 }
@@ -92,7 +97,10 @@ export const rollingRestarts: Row = {
         const code = await member.stop();
         context.fault(`SIGTERM ${member.name}`);
         if (code === 0) clean++;
-        else context.problems.push(`${member.name} ended with ${code ?? 'SIGKILL after 10 s'}: ${member.log().split('\n').at(-1)}`);
+        else
+          context.problems.push(
+            `${member.name} ended with ${code ?? 'SIGKILL after 10 s'}: ${member.log().split('\n').at(-1)}`,
+          );
         member.start();
         await member.ready();
       }
@@ -114,7 +122,8 @@ export const allWorkersDown: Row = {
     await context.pause(40_000);
     const later = await system.countDecisions();
     context.mustHappen('events waited', context.monitor.lag, 5_000);
-    if (later !== (await decided)) context.problems.push(`decisions were made without a worker: ${later - (await decided)}`);
+    if (later !== (await decided))
+      context.problems.push(`decisions were made without a worker: ${later - (await decided)}`);
     for (const worker of system.workers) worker.start();
     await context.recovered(40_000);
   },
@@ -139,7 +148,9 @@ export const smallCache: Row = {
         await worker.ready();
       }
       const open = await until('batches are open', async () => {
-        const { count } = await system.temporal.workflow.count("WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'");
+        const { count } = await system.temporal.workflow.count(
+          "WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'",
+        );
         return count > 20 && count;
       });
       context.mustHappen('runs were open beside the 3 places', open, 20);

@@ -15,7 +15,11 @@ async function withDashboardHeld(context: RowContext, openLeast: number, work: (
   const blocker = await system.pool.connect();
   try {
     await blocker.query('begin; lock table decisions in access exclusive mode');
-    await until(`${openLeast} batches are decided and not delivered`, async () => (await openBatches(system)) >= openLeast, { detail: () => system.logs() });
+    await until(
+      `${openLeast} batches are decided and not delivered`,
+      async () => (await openBatches(system)) >= openLeast,
+      { detail: () => system.logs() },
+    );
     await work();
   } finally {
     // Ends the connection, and with it the transaction.
@@ -38,7 +42,8 @@ async function serveVersion2(system: FaultSystem, present: boolean): Promise<voi
 
 export const modelChanges: Row = {
   name: 'model-changes',
-  about: 'both workers are killed between inference and delivery while the model changes its version, 3 times: all sinks agree',
+  about:
+    'both workers are killed between inference and delivery while the model changes its version, 3 times: all sinks agree',
   async run(context) {
     const { system } = context;
     for (const present of [true, false, true]) {
@@ -54,7 +59,9 @@ export const modelChanges: Row = {
       });
       await context.recovered();
     }
-    const { rows } = await system.pool.query<{ count: string }>('select count(distinct model_version) as count from decisions');
+    const { rows } = await system.pool.query<{ count: string }>(
+      'select count(distinct model_version) as count from decisions',
+    );
     context.mustHappen('versions that decided', Number(rows[0]!.count), 2);
   },
 };
@@ -63,19 +70,26 @@ export const modelChanges: Row = {
 async function resetRunning({ temporal }: FaultSystem, { workflowId, runId }: WorkflowExecutionInfo): Promise<void> {
   const { events } = await temporal.workflow.getHandle(workflowId, runId).fetchHistory();
   await temporal.workflowService.resetWorkflowExecution({
-    namespace: temporal.options.namespace, workflowExecution: { workflowId, runId }, reason: 'a fault', requestId: `reset-${runId}`,
+    namespace: temporal.options.namespace,
+    workflowExecution: { workflowId, runId },
+    reason: 'a fault',
+    requestId: `reset-${runId}`,
     workflowTaskFinishEventId: redrivePoint(events ?? []).eventId as never,
   });
 }
 
 export const endedFromOutside: Row = {
   name: 'ended-from-outside',
-  about: 'runs are cancelled (which has no effect), terminated and re-driven as `headrace redrive` does, and reset while they run',
+  about:
+    'runs are cancelled (which has no effect), terminated and re-driven as `headrace redrive` does, and reset while they run',
   async run(context) {
     const { system, random } = context;
     await withDashboardHeld(context, 30, async () => {
       const open: WorkflowExecutionInfo[] = [];
-      for await (const run of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'" })) open.push(run);
+      for await (const run of system.temporal.workflow.list({
+        query: "WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'",
+      }))
+        open.push(run);
       const chosen = random.shuffle(open).slice(0, 24);
       for (const [i, run] of chosen.entries()) {
         const handle = system.temporal.workflow.getHandle(run.workflowId, run.runId);
@@ -85,7 +99,9 @@ export const endedFromOutside: Row = {
           await redrive(system.temporal, run.workflowId);
         }
         if (i % 3 === 2) await resetRunning(system, run);
-        context.fault(`${run.workflowId} was ${['cancelled', 'terminated and re-driven', 'reset while it ran'][i % 3]}`);
+        context.fault(
+          `${run.workflowId} was ${['cancelled', 'terminated and re-driven', 'reset while it ran'][i % 3]}`,
+        );
       }
       context.mustHappen('open runs were hit', chosen.length, 20);
     });

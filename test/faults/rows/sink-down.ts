@@ -28,7 +28,11 @@ async function usualSpan(context: RowContext): Promise<Span> {
 }
 
 /** Postgres is away: how many runs were open at most, and from when on there were `openMax`. */
-async function outage(context: RowContext, seconds: number, openMax: number): Promise<{ openMost: number; fullMs: number }> {
+async function outage(
+  context: RowContext,
+  seconds: number,
+  openMax: number,
+): Promise<{ openMost: number; fullMs: number }> {
   const { proxy } = context.system.servers.postgres;
   const awayMs = Date.now();
   await proxy.set({ kind: 'refuse' });
@@ -49,7 +53,10 @@ async function healed(context: RowContext, seconds: number): Promise<void> {
   const backMs = Date.now();
   await context.system.servers.postgres.proxy.heal();
   await context.recovered(seconds * 1_000);
-  await until('what waited is delivered', async () => (await openBatches(context.system)) < 5, { timeoutMs: deliveredWithinMs, everyMs: 500 });
+  await until('what waited is delivered', async () => (await openBatches(context.system)) < 5, {
+    timeoutMs: deliveredWithinMs,
+    everyMs: 500,
+  });
   context.log(`what waited was delivered within ${Math.round((Date.now() - backMs) / 1_000)} s`);
 }
 
@@ -85,7 +92,8 @@ export const sinkDownLong: Row = {
     await lakeRows(system, decided, 60_000);
     await healed(context, 300);
     context.mustHappen('runs were open', openMost, 1_500);
-    if (openMost >= openMaxByDefault) context.problems.push(`${openMost} runs were open, so that the bridges had to stop`);
+    if (openMost >= openMaxByDefault)
+      context.problems.push(`${openMost} runs were open, so that the bridges had to stop`);
     await compareLatencies(context, usual, [awayMs, goneMs]);
   },
 };
@@ -96,27 +104,39 @@ type Span = [fromMs: number, toMs: number];
 /** Of records that came when all was well, and of those that came while Postgres was away and runs could still be opened. */
 async function compareLatencies(context: RowContext, usual: Span, away: Span): Promise<void> {
   const latencies = await decisionLatencies(context);
-  const within = ([fromMs, toMs]: Span) => latencies.filter(({ cameMs }) => cameMs >= fromMs && cameMs < toMs).map(({ latencyMs }) => latencyMs);
+  const within = ([fromMs, toMs]: Span) =>
+    latencies.filter(({ cameMs }) => cameMs >= fromMs && cameMs < toMs).map(({ latencyMs }) => latencyMs);
   const told = (span: Span) => `${quantile(within(span), 0.5)} ms (p95 ${quantile(within(span), 0.95)} ms)`;
   const [usually, meanwhile] = [within(usual), within(away)];
   context.log(`latency of the decisions topic: ${told(usual)} before, ${told(away)} while Postgres was away`);
-  const halfMinutes = Array.from({ length: Math.ceil((away[1] - away[0]) / 30_000) }, (_, i): Span => [away[0] + i * 30_000, Math.min(away[1], away[0] + (i + 1) * 30_000)]);
+  const halfMinutes = Array.from(
+    { length: Math.ceil((away[1] - away[0]) / 30_000) },
+    (_, i): Span => [away[0] + i * 30_000, Math.min(away[1], away[0] + (i + 1) * 30_000)],
+  );
   context.log(`meanwhile, each half minute: ${halfMinutes.map(told).join(', ')}`);
   context.mustHappen('other sinks got decisions as usual', usually.length, 4_000);
   context.mustHappen('other sinks got decisions meanwhile', meanwhile.length, 2_000);
   const longestMs = quantile(meanwhile, 1);
-  if (!(longestMs <= latencyMostMs)) context.problems.push(`an event waited ${longestMs} ms for the other sinks while Postgres was away`);
-  for (const [name, share] of [['median', 0.5], ['p95', 0.95]] as const) {
+  if (!(longestMs <= latencyMostMs))
+    context.problems.push(`an event waited ${longestMs} ms for the other sinks while Postgres was away`);
+  for (const [name, share] of [
+    ['median', 0.5],
+    ['p95', 0.95],
+  ] as const) {
     const [usuallyMs, meanwhileMs] = [quantile(usually, share), quantile(meanwhile, share)];
     const mostMs = Math.max(usuallyMs * latencyFactorMax[name], usuallyMs + latencyFloorMs);
-    if (!(meanwhileMs <= mostMs)) context.problems.push(`the other sinks got decisions after ${meanwhileMs} ms, and after ${usuallyMs} ms when Postgres was there (${name})`);
+    if (!(meanwhileMs <= mostMs))
+      context.problems.push(
+        `the other sinks got decisions after ${meanwhileMs} ms, and after ${usuallyMs} ms when Postgres was there (${name})`,
+      );
   }
 }
 
 /** Time from each record to its decision in the decisions topic. */
 async function decisionLatencies({ system }: RowContext): Promise<{ cameMs: number; latencyMs: number }[]> {
   const came = new Map<string, number>();
-  for (const [partition, records] of await readTopic(system, system.topic)) for (const { offset, timestampMs } of records) came.set(`${partition}:${offset}`, timestampMs);
+  for (const [partition, records] of await readTopic(system, system.topic))
+    for (const { offset, timestampMs } of records) came.set(`${partition}:${offset}`, timestampMs);
   const latencies: { cameMs: number; latencyMs: number }[] = [];
   const seen = new Set<string>();
   for (const records of (await readTopic(system, `${system.name}.decisions`)).values()) {

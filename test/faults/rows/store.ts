@@ -33,7 +33,8 @@ export const storeShared: Row = {
     await context.recovered();
     context.problems.push(...visitors.complaints.slice(0, 3));
     const behind = seenBy(system.workers, storeIsBehind);
-    if (behind > 0) context.problems.push(`the store was behind its chain ${behind} times: what it had answered for was lost`);
+    if (behind > 0)
+      context.problems.push(`the store was behind its chain ${behind} times: what it had answered for was lost`);
     context.mustHappen('the store was opened and closed', visitors.visits, 500);
     context.mustHappen('a worker was killed meanwhile', killed, 3);
   },

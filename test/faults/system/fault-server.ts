@@ -18,7 +18,11 @@ export class FaultServer<S extends EmbeddedServer = EmbeddedServer> {
   ) {}
 
   /** @param launch starts the server, always on the same ports and data */
-  static async start<S extends EmbeddedServer>(name: string, proxy: FaultProxy, launch: () => Promise<S>): Promise<FaultServer<S>> {
+  static async start<S extends EmbeddedServer>(
+    name: string,
+    proxy: FaultProxy,
+    launch: () => Promise<S>,
+  ): Promise<FaultServer<S>> {
     return new FaultServer(name, proxy, launch, await launch());
   }
 

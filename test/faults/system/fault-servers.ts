@@ -1,8 +1,20 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  defaultCacheDir, newClusterId, prepareKafka, preparePostgres, prepareTemporal, startKafka, startModelServer, startPostgres, startTemporal,
-  type ClusterPlace, type KafkaServer, type ModelServer, type PostgresServer, type TemporalServer,
+  defaultCacheDir,
+  newClusterId,
+  prepareKafka,
+  preparePostgres,
+  prepareTemporal,
+  startKafka,
+  startModelServer,
+  startPostgres,
+  startTemporal,
+  type ClusterPlace,
+  type KafkaServer,
+  type ModelServer,
+  type PostgresServer,
+  type TemporalServer,
 } from '../../../stack/servers/index.ts';
 import { FaultProxy } from '../proxy/fault-proxy.ts';
 import { FaultServer } from './fault-server.ts';
@@ -28,17 +40,32 @@ export class FaultServers {
   static async start(folder: string, env: NodeJS.ProcessEnv, brokerCount = 1): Promise<FaultServers> {
     const repository = join(folder, 'repository');
     mkdirSync(repository, { recursive: true });
-    cpSync(join(linearModels, 'linear'), join(repository, 'linear'), { recursive: true, filter: (path) => !path.endsWith('/2') });
+    cpSync(join(linearModels, 'linear'), join(repository, 'linear'), {
+      recursive: true,
+      filter: (path) => !path.endsWith('/2'),
+    });
     const temporalSettings: string[] = [];
     const places = await placesOf(brokerCount);
-    const starts = [startFaultyTemporal(folder, env, temporalSettings), startFaultyPostgres(folder, env), startFaultyModels(folder, repository), ...places.map((place) => startFaultyKafka(folder, env, place))];
+    const starts = [
+      startFaultyTemporal(folder, env, temporalSettings),
+      startFaultyPostgres(folder, env),
+      startFaultyModels(folder, repository),
+      ...places.map((place) => startFaultyKafka(folder, env, place)),
+    ];
     const started = await Promise.allSettled<FaultServer>(starts);
     const failed = started.find((each) => each.status === 'rejected');
     if (failed) {
       await Promise.allSettled(started.flatMap((each) => (each.status === 'fulfilled' ? [each.value.stop()] : [])));
       throw failed.reason;
     }
-    const [temporal, postgres, models, ...brokers] = started.map((each) => (each as PromiseFulfilledResult<unknown>).value) as [FaultServer<TemporalServer>, FaultServer<PostgresServer>, FaultServer<ModelServer>, ...FaultServer<KafkaServer>[]];
+    const [temporal, postgres, models, ...brokers] = started.map(
+      (each) => (each as PromiseFulfilledResult<unknown>).value,
+    ) as [
+      FaultServer<TemporalServer>,
+      FaultServer<PostgresServer>,
+      FaultServer<ModelServer>,
+      ...FaultServer<KafkaServer>[],
+    ];
     return new FaultServers(brokers, temporal, postgres, models, temporalSettings, repository);
   }
 
@@ -71,28 +98,54 @@ async function placesOf(count: number): Promise<ClusterPlace[]> {
   return controllerPorts.map((_, i) => ({ nodeId: i + 1, clusterId, controllerPorts }));
 }
 
-async function startFaultyKafka(folder: string, env: NodeJS.ProcessEnv, place: ClusterPlace): Promise<FaultServer<KafkaServer>> {
+async function startFaultyKafka(
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  place: ClusterPlace,
+): Promise<FaultServer<KafkaServer>> {
   const name = place.controllerPorts.length === 1 ? 'kafka' : `kafka-${place.nodeId}`;
   const [port, viaPort] = [await quietPort(), await quietPort()];
   const jarsDir = await prepareKafka({ cacheDir: defaultCacheDir(env) });
   const proxy = await FaultProxy.start(viaPort, await quietPort());
   // Kafka tells its clients where to connect: those that come through the proxy must be told the proxy.
-  return FaultServer.start(name, proxy, () => startKafka({ jarsDir, dataDir: join(folder, name), port, place, via: { port: viaPort, advertisedPort: proxy.port } }));
+  return FaultServer.start(name, proxy, () =>
+    startKafka({
+      jarsDir,
+      dataDir: join(folder, name),
+      port,
+      place,
+      via: { port: viaPort, advertisedPort: proxy.port },
+    }),
+  );
 }
 
-async function startFaultyTemporal(folder: string, env: NodeJS.ProcessEnv, dynamicConfig: readonly string[]): Promise<FaultServer<TemporalServer>> {
+async function startFaultyTemporal(
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  dynamicConfig: readonly string[],
+): Promise<FaultServer<TemporalServer>> {
   const port = await quietPort();
-  const executable = await prepareTemporal({ cacheDir: defaultCacheDir(env), env, executable: env['TEMPORAL_EXECUTABLE'] || undefined });
-  return FaultServer.start('temporal', await FaultProxy.start(port, await quietPort()), () => startTemporal({ executable, dataDir: join(folder, 'temporal'), port, headless: true, dynamicConfig }));
+  const executable = await prepareTemporal({
+    cacheDir: defaultCacheDir(env),
+    env,
+    executable: env['TEMPORAL_EXECUTABLE'] || undefined,
+  });
+  return FaultServer.start('temporal', await FaultProxy.start(port, await quietPort()), () =>
+    startTemporal({ executable, dataDir: join(folder, 'temporal'), port, headless: true, dynamicConfig }),
+  );
 }
 
 async function startFaultyPostgres(folder: string, env: NodeJS.ProcessEnv): Promise<FaultServer<PostgresServer>> {
   const port = await quietPort();
   const binaries = await preparePostgres({ cacheDir: defaultCacheDir(env) });
-  return FaultServer.start('postgres', await FaultProxy.start(port, await quietPort()), () => startPostgres({ binaries, dataDir: join(folder, 'postgres'), port }));
+  return FaultServer.start('postgres', await FaultProxy.start(port, await quietPort()), () =>
+    startPostgres({ binaries, dataDir: join(folder, 'postgres'), port }),
+  );
 }
 
 async function startFaultyModels(folder: string, repository: string): Promise<FaultServer<ModelServer>> {
   const port = await quietPort();
-  return FaultServer.start('models', await FaultProxy.start(port, await quietPort()), () => startModelServer({ repository, dataDir: join(folder, 'models'), port }));
+  return FaultServer.start('models', await FaultProxy.start(port, await quietPort()), () =>
+    startModelServer({ repository, dataDir: join(folder, 'models'), port }),
+  );
 }

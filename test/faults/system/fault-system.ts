@@ -86,34 +86,66 @@ export class FaultSystem {
     proxiedDatabaseUrl.host = servers.postgres.proxy.address;
     installFetchDecoding();
     const kafka = new Kafka({
-      clientId: 'faults', brokers: servers.brokers.map(({ direct }) => direct.address), logLevel: logLevel.NOTHING,
-      connectionTimeout: 2_000, requestTimeout: 10_000, enforceRequestTimeout: true, retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 20 },
+      clientId: 'faults',
+      brokers: servers.brokers.map(({ direct }) => direct.address),
+      logLevel: logLevel.NOTHING,
+      connectionTimeout: 2_000,
+      requestTimeout: 10_000,
+      enforceRequestTimeout: true,
+      retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 20 },
     });
     // No retries: each event is sent at most once, so that its outcome is known to be one, none, or one of both.
-    const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false, retry: { retries: 0 } });
+    const producer = kafka.producer({
+      createPartitioner: Partitioners.DefaultPartitioner,
+      allowAutoTopicCreation: false,
+      retry: { retries: 0 },
+    });
     const admin = kafka.admin();
     const connection = await Connection.connect({ address: servers.temporal.direct.address });
     const temporal = new Client({ connection, namespace, dataConverter: { payloadCodecs: [createPayloadCodec()] } });
     const pool = new pg.Pool({ connectionString: databaseUrl, max: 4, connectionTimeoutMillis: 5_000 });
     // The server is killed on purpose; a connection that idles then breaks.
     pool.on('error', () => undefined);
-    const system = new FaultSystem(servers, name, topic, partitions, folder, product, {
-      HEADRACE_DEPLOYMENT: 'test',
-      HEADRACE_DATA_DIR: dataDir,
-      HEADRACE_PIPELINES_DIR: join(dataDir, 'pipelines'),
-      HEADRACE_BATCHES_PER_SECOND: '12',
-      HEADRACE_PACE: 'cores',
-      HEADRACE_LAKE_ROLL_UP_SECONDS: '30',
-      TEMPORAL_ADDRESS: servers.temporal.proxy.address,
-      TEMPORAL_NAMESPACE: namespace,
-      KAFKA_BROKERS: servers.brokers.map(({ proxy }) => proxy.address).join(','),
-      KAFKA_SESSION_TIMEOUT_MS: String(sessionTimeoutMs),
-      DATABASE_URL: proxiedDatabaseUrl.toString(),
-      TRITON_URL: servers.models.proxy.address,
-      ...env,
-    }, temporal, kafka, producer, admin, pool);
+    const system = new FaultSystem(
+      servers,
+      name,
+      topic,
+      partitions,
+      folder,
+      product,
+      {
+        HEADRACE_DEPLOYMENT: 'test',
+        HEADRACE_DATA_DIR: dataDir,
+        HEADRACE_PIPELINES_DIR: join(dataDir, 'pipelines'),
+        HEADRACE_BATCHES_PER_SECOND: '12',
+        HEADRACE_PACE: 'cores',
+        HEADRACE_LAKE_ROLL_UP_SECONDS: '30',
+        TEMPORAL_ADDRESS: servers.temporal.proxy.address,
+        TEMPORAL_NAMESPACE: namespace,
+        KAFKA_BROKERS: servers.brokers.map(({ proxy }) => proxy.address).join(','),
+        KAFKA_SESSION_TIMEOUT_MS: String(sessionTimeoutMs),
+        DATABASE_URL: proxiedDatabaseUrl.toString(),
+        TRITON_URL: servers.models.proxy.address,
+        ...env,
+      },
+      temporal,
+      kafka,
+      producer,
+      admin,
+      pool,
+    );
     await Promise.all([producer.connect(), admin.connect()]);
-    if (needs.topicConfig) await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, configEntries: Object.entries(needs.topicConfig).map(([key, value]) => ({ name: key, value })) }] });
+    if (needs.topicConfig)
+      await admin.createTopics({
+        waitForLeaders: true,
+        topics: [
+          {
+            topic,
+            numPartitions: partitions,
+            configEntries: Object.entries(needs.topicConfig).map(([key, value]) => ({ name: key, value })),
+          },
+        ],
+      });
     await system.#startMembers(needs);
     return system;
   }
@@ -122,7 +154,10 @@ export class FaultSystem {
     for (let i = 1; i <= workers; i++) this.workers.push(this.member('worker', `worker-${i}`));
     for (let i = 1; i <= bridges; i++) this.bridges.push(this.member('bridge', `bridge-${i}`));
     // One first: side by side they would all make the same tables, topics and schedules, and fail no worse than in production, but slower.
-    for (const group of [[...this.workers.slice(0, 1), ...this.bridges.slice(0, 1)], [...this.workers.slice(1), ...this.bridges.slice(1)]]) {
+    for (const group of [
+      [...this.workers.slice(0, 1), ...this.bridges.slice(0, 1)],
+      [...this.workers.slice(1), ...this.bridges.slice(1)],
+    ]) {
       for (const member of group) member.start();
       await Promise.all(group.map((member) => member.ready()));
     }
@@ -133,7 +168,11 @@ export class FaultSystem {
     const logDir = join(this.folder, 'logs');
     mkdirSync(logDir, { recursive: true });
     const level = role === 'bridge' ? 'debug' : 'info';
-    const member = new Member(name, role, { productRoot: this.product.root, logDir, env: () => ({ HEADRACE_LOG_LEVEL: level, ...this.env, ...env }) });
+    const member = new Member(name, role, {
+      productRoot: this.product.root,
+      logDir,
+      env: () => ({ HEADRACE_LOG_LEVEL: level, ...this.env, ...env }),
+    });
     this.#members.push(member);
     return member;
   }
@@ -173,7 +212,13 @@ export class FaultSystem {
 
   /** Sends with a producer that has just learned of the topic's partitions, and may send again what fails. */
   async sendAfresh(messages: Message[], options: { transactionalId?: string; abort?: boolean } = {}): Promise<void> {
-    const producer = this.kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false, ...(options.transactionalId ? { transactionalId: options.transactionalId, maxInFlightRequests: 1, idempotent: true } : {}) });
+    const producer = this.kafka.producer({
+      createPartitioner: Partitioners.DefaultPartitioner,
+      allowAutoTopicCreation: false,
+      ...(options.transactionalId
+        ? { transactionalId: options.transactionalId, maxInFlightRequests: 1, idempotent: true }
+        : {}),
+    });
     await producer.connect();
     try {
       if (!options.transactionalId) return void (await producer.send({ topic: this.topic, acks: -1, messages }));
@@ -203,7 +248,12 @@ export class FaultSystem {
   /** Ends all that runs; the folder stays when `keep` says so. */
   async stop({ keep = false }: { keep?: boolean } = {}): Promise<void> {
     await Promise.all(this.#members.map((member) => member.end()));
-    await Promise.allSettled([this.producer.disconnect(), this.admin.disconnect(), this.pool.end(), this.temporal.connection.close()]);
+    await Promise.allSettled([
+      this.producer.disconnect(),
+      this.admin.disconnect(),
+      this.pool.end(),
+      this.temporal.connection.close(),
+    ]);
     await this.servers.stop();
     this.lakeDisk?.unmount();
     if (!keep) rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
@@ -214,9 +264,16 @@ const dataOf = (folder: string) => join(folder, 'data');
 const lakeOf = (dataDir: string) => join(dataDir, 'lake');
 
 /** The payments pipeline of the tested sources, under names of this run's own. */
-function writePipeline(product: Product, folder: string, names: { name: string; topic: string; partitions: number; sinks?: string[] }): void {
+function writePipeline(
+  product: Product,
+  folder: string,
+  names: { name: string; topic: string; partitions: number; sinks?: string[] },
+): void {
   mkdirSync(join(folder, 'payments'), { recursive: true });
   // A copy's own `headrace` has to be imported: its file is found next to the sources that run.
   const payments = join(product.root ?? repositoryRoot, 'test/live/payments.ts');
-  writeFileSync(join(folder, 'payments', 'index.ts'), `import { paymentsPipeline } from ${JSON.stringify(payments)};\nexport default paymentsPipeline(${JSON.stringify(names)});\n`);
+  writeFileSync(
+    join(folder, 'payments', 'index.ts'),
+    `import { paymentsPipeline } from ${JSON.stringify(payments)};\nexport default paymentsPipeline(${JSON.stringify(names)});\n`,
+  );
 }

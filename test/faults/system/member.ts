@@ -67,9 +67,15 @@ export class Member {
   /** Resolves when the process says that it is ready, however often it has to be started for that. */
   async ready(): Promise<void> {
     for (const endMs = Date.now() + readyTimeoutMs; this.#isWanted; ) {
-      if (Date.now() > endMs) throw new Error(`${this.name} was not ready within ${readyTimeoutMs / 1_000} s; its ends: ${this.unexpectedEnds.join('; ')}\n${this.log()}`);
+      if (Date.now() > endMs)
+        throw new Error(
+          `${this.name} was not ready within ${readyTimeoutMs / 1_000} s; its ends: ${this.unexpectedEnds.join('; ')}\n${this.log()}`,
+        );
       const child = this.#child;
-      const isReady = await child?.ready.then(() => true, () => false);
+      const isReady = await child?.ready.then(
+        () => true,
+        () => false,
+      );
       if (isReady && child === this.#child) return;
       await sleep(100);
     }
@@ -110,7 +116,10 @@ export class Member {
   async #keepRunning(): Promise<void> {
     while (this.#isWanted) {
       this.#log.write(`=== start ${++this.#starts}\n`);
-      const child = new Child(this.name, join(this.options.productRoot, this.role, 'main.ts'), this.options.env(), { cwd: this.options.productRoot, onLine: (line) => this.#onLine(line) });
+      const child = new Child(this.name, join(this.options.productRoot, this.role, 'main.ts'), this.options.env(), {
+        cwd: this.options.productRoot,
+        onLine: (line) => this.#onLine(line),
+      });
       this.#child = child;
       const { code, signal } = await child.exited;
       this.#log.write(`=== ended: ${signal ?? code}\n`);

@@ -21,7 +21,14 @@ export function workingTree(): Product {
 export function exportCommit(folder: string): Product {
   const git = (...args: string[]) => execFileSync('git', args, { cwd: repositoryRoot, encoding: 'utf8' });
   // What only tests, documents or measures does not make another product.
-  const commit = git('rev-list', '-1', 'HEAD', '--', '.', ...['test', 'docs', 'bench', '*.md'].map((path) => `:(exclude)${path}`)).trim();
+  const commit = git(
+    'rev-list',
+    '-1',
+    'HEAD',
+    '--',
+    '.',
+    ...['test', 'docs', 'bench', '*.md'].map((path) => `:(exclude)${path}`),
+  ).trim();
   mkdirSync(folder, { recursive: true });
   const archive = join(folder, 'product.tar');
   git('archive', '--format=tar', `--output=${archive}`, 'HEAD');

@@ -12,7 +12,10 @@ export class SmallDisk {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'headrace-faults', folder], { stdio: 'pipe' });
     } catch (error) {
-      throw new Error(`this row mounts a small file system, which needs Linux and root: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new Error(
+        `this row mounts a small file system, which needs Linux and root: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
     }
     return new SmallDisk(folder);
   }

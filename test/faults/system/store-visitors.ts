@@ -36,7 +36,8 @@ export class StoreVisitors {
     child.stdout.on('data', (piece: Buffer) => (this.visits += piece.toString().split('\n').length - 1));
     child.stderr.on('data', (piece: Buffer) => (said = `${said}${piece.toString()}`.slice(0, complaintCharsMax)));
     child.once('exit', (code, signal) => {
-      if (signal !== 'SIGKILL') this.complaints.push(`a visitor of the store ended by itself (${signal ?? code}): ${said}`);
+      if (signal !== 'SIGKILL')
+        this.complaints.push(`a visitor of the store ended by itself (${signal ?? code}): ${said}`);
     });
     return child;
   }

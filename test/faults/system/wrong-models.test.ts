@@ -28,7 +28,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const ask = () => createTritonModel(client, { deadlineMs: 2_000 }).predict(paymentsPipeline({ name: 'p', topic: 't' }), Float32Array.of(1, 1, 1, 2, 2, 2), 2);
+const ask = () =>
+  createTritonModel(client, { deadlineMs: 2_000 }).predict(
+    paymentsPipeline({ name: 'p', topic: 't' }),
+    Float32Array.of(1, 1, 1, 2, 2, 2),
+    2,
+  );
 
 test('passes on what the server says', async () => {
   models.wrong = () => undefined;
@@ -37,6 +42,9 @@ test('passes on what the server says', async () => {
 
 test.each(wrongAnswers)('%s: the caller can tell', async (wrong) => {
   models.wrong = () => wrong;
-  const answer = await ask().then(({ predictions }) => [...predictions].every(Number.isFinite), (error: { code: string }) => error.code);
+  const answer = await ask().then(
+    ({ predictions }) => [...predictions].every(Number.isFinite),
+    (error: { code: string }) => error.code,
+  );
   expect(answer).toBe(/nan|infinite/.test(wrong) ? false : 'MODEL_WRONG');
 });

@@ -1,6 +1,11 @@
 /** Requests to the models of fixtures/repository, and what is right for them. */
 import { expect } from 'vitest';
-import { InferenceError, type InferenceErrorCode, type InferRequest, type InputTensor } from '../../../inference-client/index.ts';
+import {
+  InferenceError,
+  type InferenceErrorCode,
+  type InferRequest,
+  type InputTensor,
+} from '../../../inference-client/index.ts';
 
 /** `rows` rows of three features for the model `linear`: row i is [i, i + 0.5, -i]. */
 export function features(rows: number): Float32Array {
@@ -12,7 +17,14 @@ export function features(rows: number): Float32Array {
 
 /** What `linear` must answer: x . [1, 2, 4] + 0.5 in version 1, + 100.5 in version 2. Exact in float32 for small rows. */
 export function scores(data: Float32Array, version: number): number[] {
-  return Array.from({ length: data.length / 3 }, (_, row) => (data[row * 3] as number) + 2 * (data[row * 3 + 1] as number) + 4 * (data[row * 3 + 2] as number) + (version === 1 ? 0.5 : 100.5));
+  return Array.from(
+    { length: data.length / 3 },
+    (_, row) =>
+      (data[row * 3] as number) +
+      2 * (data[row * 3 + 1] as number) +
+      4 * (data[row * 3 + 2] as number) +
+      (version === 1 ? 0.5 : 100.5),
+  );
 }
 
 export function x(data: Float32Array, shape: readonly number[] = [data.length / 3, 3]): InputTensor {

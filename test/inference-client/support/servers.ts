@@ -7,7 +7,11 @@ import path from 'node:path';
 import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { type GRPCInferenceServiceServer, GRPCInferenceServiceService } from '@headrace/inference-client/generated';
 import { onTestFinished } from 'vitest';
-import { createInferenceClient, type InferenceClient, type InferenceClientOptions } from '../../../inference-client/index.ts';
+import {
+  createInferenceClient,
+  type InferenceClient,
+  type InferenceClientOptions,
+} from '../../../inference-client/index.ts';
 import { type ModelServer, type ModelServerOptions, startModelServer } from '../../../stack/model-server/server.ts';
 
 export const fixtureRepository = path.join(import.meta.dirname, '..', 'fixtures', 'repository');
@@ -27,7 +31,9 @@ export async function useRepository(): Promise<string> {
 }
 
 /** The embedded server in this process, closed when the test ends. */
-export async function useModelServer(options: Partial<ModelServerOptions> = {}): Promise<ModelServer & { repositoryFolder: string }> {
+export async function useModelServer(
+  options: Partial<ModelServerOptions> = {},
+): Promise<ModelServer & { repositoryFolder: string }> {
   const repositoryFolder = options.repositoryFolder ?? (await useRepository());
   const server = await startModelServer({ port: 0, ...options, repositoryFolder });
   let closing: Promise<void> | undefined;
@@ -44,11 +50,18 @@ export function useClient(options: InferenceClientOptions): InferenceClient {
 }
 
 /** A gRPC server whose answers the test writes; what it does not write is UNIMPLEMENTED. */
-export async function useScriptedServer(handlers: Partial<GRPCInferenceServiceServer>, options: { port?: number; credentials?: ServerCredentials } = {}): Promise<string> {
+export async function useScriptedServer(
+  handlers: Partial<GRPCInferenceServiceServer>,
+  options: { port?: number; credentials?: ServerCredentials } = {},
+): Promise<string> {
   const server = new Server();
   server.addService(GRPCInferenceServiceService, handlers as UntypedServiceImplementation);
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${options.port ?? 0}`, options.credentials ?? ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound)));
+    server.bindAsync(
+      `127.0.0.1:${options.port ?? 0}`,
+      options.credentials ?? ServerCredentials.createInsecure(),
+      (error, bound) => (error ? reject(error) : resolve(bound)),
+    );
   });
   onTestFinished(() => server.forceShutdown());
   return `127.0.0.1:${port}`;

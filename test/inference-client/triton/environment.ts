@@ -45,7 +45,11 @@ export async function findEnvironment(): Promise<PythonEnvironment | { readonly 
  * Declares tests that need the environment. Where it is missing they are skipped and the reason is printed, but with CI=true that is a failure: a CI that cannot prove
  * compatibility must not be green.
  */
-export function withEnvironment(what: string, found: Awaited<ReturnType<typeof findEnvironment>>, declare: (environment: PythonEnvironment) => void): void {
+export function withEnvironment(
+  what: string,
+  found: Awaited<ReturnType<typeof findEnvironment>>,
+  declare: (environment: PythonEnvironment) => void,
+): void {
   if (!('missing' in found)) return declare(found);
   console.warn(`NOT RUN: ${what}: ${found.missing}`);
   if (process.env['CI'] === 'true') it(`${what} can run`, () => expect.fail(`missing in CI: ${found.missing}`));

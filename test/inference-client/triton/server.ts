@@ -13,7 +13,10 @@ const readyMsMax = 180_000;
 const stopMsMax = 15_000;
 
 /** The server with its models loaded. `extraModels` changes the copied repository before the start. */
-export async function startTriton(environment: PythonEnvironment, prepare: (repositoryFolder: string) => Promise<void> = async () => undefined): Promise<Target> {
+export async function startTriton(
+  environment: PythonEnvironment,
+  prepare: (repositoryFolder: string) => Promise<void> = async () => undefined,
+): Promise<Target> {
   const repositoryFolder = await copyRepository();
   try {
     for (const model of await readdir(repositoryFolder)) await usePythonBackend(path.join(repositoryFolder, model));
@@ -43,7 +46,8 @@ export async function usePythonBackend(modelFolder: string): Promise<void> {
   const config = await readFile(configPath, 'utf8');
   await writeFile(configPath, `${config.replace(/^(?:platform|backend):.*\n/gm, '')}backend: "python"\n`);
   for (const entry of await readdir(modelFolder)) {
-    if (/^\d+$/.test(entry)) await copyFile(path.join(import.meta.dirname, 'model.py'), path.join(modelFolder, entry, 'model.py'));
+    if (/^\d+$/.test(entry))
+      await copyFile(path.join(import.meta.dirname, 'model.py'), path.join(modelFolder, entry, 'model.py'));
   }
 }
 
@@ -52,7 +56,11 @@ interface Launched {
   lastOutput(): string;
 }
 
-function launch({ tritonFolder, sitePackagesFolder, libraryFolder, python }: PythonEnvironment, repositoryFolder: string, port: number): Launched {
+function launch(
+  { tritonFolder, sitePackagesFolder, libraryFolder, python }: PythonEnvironment,
+  repositoryFolder: string,
+  port: number,
+): Launched {
   let output = '';
   const child = spawn(
     path.join(tritonFolder, 'bin', 'tritonserver'),
@@ -71,7 +79,12 @@ function launch({ tritonFolder, sitePackagesFolder, libraryFolder, python }: Pyt
     ],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, PATH: `${path.dirname(python)}:${process.env['PATH'] ?? ''}`, PYTHONPATH: sitePackagesFolder, LD_LIBRARY_PATH: libraryFolder },
+      env: {
+        ...process.env,
+        PATH: `${path.dirname(python)}:${process.env['PATH'] ?? ''}`,
+        PYTHONPATH: sitePackagesFolder,
+        LD_LIBRARY_PATH: libraryFolder,
+      },
     },
   );
   const keep = (chunk: Buffer) => {
@@ -91,8 +104,10 @@ async function waitUntilReady(address: string, child: Launched): Promise<void> {
   });
   try {
     while (!(await client.serverReady().catch(() => false))) {
-      if (launchError !== undefined || child.process.exitCode !== null) throw new Error(`tritonserver ended: ${launchError?.message ?? child.lastOutput()}`);
-      if (performance.now() > endMs) throw new Error(`tritonserver is not ready after ${readyMsMax} ms: ${child.lastOutput()}`);
+      if (launchError !== undefined || child.process.exitCode !== null)
+        throw new Error(`tritonserver ended: ${launchError?.message ?? child.lastOutput()}`);
+      if (performance.now() > endMs)
+        throw new Error(`tritonserver is not ready after ${readyMsMax} ms: ${child.lastOutput()}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   } finally {

@@ -38,26 +38,60 @@ describe('the fraud pipeline', () => {
     const input = { event: at('2018-04-01T12:00:00Z'), features: {}, prediction: { score }, degraded: false };
     const decision = pipeline.decide(input);
     expect(decision.outcome).toBe(outcome);
-    expect(pipeline.sinks.filter((binding) => binding.when?.({ ...input, ...decision }) ?? true).map(({ sink }) => sink)).toEqual(sinks);
+    expect(
+      pipeline.sinks.filter((binding) => binding.when?.({ ...input, ...decision }) ?? true).map(({ sink }) => sink),
+    ).toEqual(sinks);
   });
 
-  test('computes the handbook\'s features over the simulated payments', async () => {
+  test("computes the handbook's features over the simulated payments", async () => {
     const world = { ...bookWorld, customers: 50, terminals: 100, days: 35, radius: 20 };
     const payments = [...simulateDays(world)].flat();
     const events = payments.map((payment, offset) => {
       const event = parse(toEvent(payment, offset));
-      return { recordIndex: offset, offset, event, eventTimeMs: pipeline.eventTimeMs(event), entityKeys: [event.customerId, event.terminalId] };
+      return {
+        recordIndex: offset,
+        offset,
+        event,
+        eventTimeMs: pipeline.eventTimeMs(event),
+        entityKeys: [event.customerId, event.terminalId],
+      };
     });
-    const batch = { deployment: 'test', pipeline: 'fraud', epoch: 0, topic: 'transactions', partition: 0, position: 0, end: events.length, count: events.length, head: true };
-    const result = await new MemoryStore().apply(batch, foldBatch(compileFeatures(pipeline), batch, events.map(({ offset }) => offset), events, []));
+    const batch = {
+      deployment: 'test',
+      pipeline: 'fraud',
+      epoch: 0,
+      topic: 'transactions',
+      partition: 0,
+      position: 0,
+      end: events.length,
+      count: events.length,
+      head: true,
+    };
+    const result = await new MemoryStore().apply(
+      batch,
+      foldBatch(
+        compileFeatures(pipeline),
+        batch,
+        events.map(({ offset }) => offset),
+        events,
+        [],
+      ),
+    );
     const { header, values } = decodeFeatures(result);
     // The newest rows have the longest past; each is recomputed from its definition.
     for (let row = events.length - 60; row < events.length; row++) {
       const { event, eventTimeMs } = events[row]!;
-      const features = Object.fromEntries(header.names.map((name, column) => [name, values[row * header.names.length + column]!]));
-      for (const [entity, key] of [['customer', 'customerId'], ['terminal', 'terminalId']] as const) {
+      const features = Object.fromEntries(
+        header.names.map((name, column) => [name, values[row * header.names.length + column]!]),
+      );
+      for (const [entity, key] of [
+        ['customer', 'customerId'],
+        ['terminal', 'terminalId'],
+      ] as const) {
         for (const days of [1, 7, 30]) {
-          const past = events.slice(0, row + 1).filter((other) => other.event[key] === event[key] && other.eventTimeMs > eventTimeMs - days * dayMs);
+          const past = events
+            .slice(0, row + 1)
+            .filter((other) => other.event[key] === event[key] && other.eventTimeMs > eventTimeMs - days * dayMs);
           expect(features[`${entity}_count_${days}d`]).toBe(past.length);
           const mean = past.reduce((sum, other) => sum + other.event.amount, 0) / past.length;
           expect(features[`${entity}_mean_amount_${days}d`]! / mean).toBeCloseTo(1, 6);

@@ -12,7 +12,12 @@ describe('the simulator gives the data set of the Fraud Detection Handbook, to t
 
   test('for its first customer', () => {
     const [{ x, y, meanAmount, rate }] = createCustomers(bookWorld) as [ReturnType<typeof createCustomers>[0]];
-    expect([x, y, meanAmount, rate].map((value) => value.toFixed(6))).toEqual(['54.881350', '71.518937', '62.262521', '2.179533']);
+    expect([x, y, meanAmount, rate].map((value) => value.toFixed(6))).toEqual([
+      '54.881350',
+      '71.518937',
+      '62.262521',
+      '2.179533',
+    ]);
   });
 
   test('on its first day, whether or not the world ever ends', () => {
@@ -20,7 +25,11 @@ describe('the simulator gives the data set of the Fraud Detection Handbook, to t
       const [firstDay] = simulateDays({ ...bookWorld, days });
       expect(firstDay).toHaveLength(9_488);
       expect(firstDay!.slice(0, 5).map((payment) => canonicalLine(payment).split(',').slice(0, 4).join(','))).toEqual([
-        '31,596,3156,57.16', '130,4961,3412,81.51', '476,2,1365,146.00', '569,4128,8737,64.49', '634,927,9906,50.99',
+        '31,596,3156,57.16',
+        '130,4961,3412,81.51',
+        '476,2,1365,146.00',
+        '569,4128,8737,64.49',
+        '634,927,9906,50.99',
       ]);
       expect(summarise([firstDay!]).hash).toBe('d748c0c08fc0e52ae2e44c20e053eda2ae7a211992abbc67c963038f79bea95e');
     }

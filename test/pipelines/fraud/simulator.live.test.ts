@@ -17,7 +17,9 @@ let dataDir: string;
 const children: Child[] = [];
 
 beforeAll(async () => {
-  ({ kafka: { brokers } } = await startLiveServers({ kafka: true }));
+  ({
+    kafka: { brokers },
+  } = await startLiveServers({ kafka: true }));
   kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING });
   dataDir = await mkdtemp(join(tmpdir(), 'headrace-simulator-'));
   const admin = kafka.admin();
@@ -34,7 +36,11 @@ afterAll(async () => {
 });
 
 function start(rate: string): Child {
-  const child = new Child('simulator', main, { KAFKA_BROKERS: brokers.join(','), HEADRACE_DATA_DIR: dataDir, HEADRACE_SIMULATOR_RATE: rate });
+  const child = new Child('simulator', main, {
+    KAFKA_BROKERS: brokers.join(','),
+    HEADRACE_DATA_DIR: dataDir,
+    HEADRACE_SIMULATOR_RATE: rate,
+  });
   children.push(child);
   return child;
 }
@@ -49,7 +55,11 @@ test('streams payments keyed by customer, stops at once, and goes on where it st
       eachMessage: async ({ partition, message }) => {
         const event = parse(JSON.parse(message.value!.toString()));
         expect(message.key!.toString()).toBe(event.customerId);
-        received.push({ index: Number(event.transactionId.slice('tx-'.length)), partition, customer: event.customerId });
+        received.push({
+          index: Number(event.transactionId.slice('tx-'.length)),
+          partition,
+          customer: event.customerId,
+        });
       },
     });
     for (const rate of ['500', '2000']) {
@@ -58,12 +68,17 @@ test('streams payments keyed by customer, stops at once, and goes on where it st
       const ready = await simulator.ready;
       expect(ready).toMatchObject({ ready: true, pipeline: 'fraud', rate: Number(rate), begunBefore: begun });
       await until('300 more payments', () => received.length >= begun + 300, { detail: () => simulator.log() });
-      const metrics = (await (await fetch(`http://${String(ready['metrics'])}/metrics.json`)).json()) as { name: string; values: { value: number; labels: object }[] }[];
+      const metrics = (await (await fetch(`http://${String(ready['metrics'])}/metrics.json`)).json()) as {
+        name: string;
+        values: { value: number; labels: object }[];
+      }[];
       const generated = metrics.find(({ name }) => name === 'headrace_generated_total')!.values[0]!;
       expect(generated.labels).toEqual({ pipeline: 'fraud' });
       expect(generated.value).toBeGreaterThanOrEqual(300);
       expect(await simulator.stop()).toBe(0);
-      const { published } = JSON.parse(await readFile(join(dataDir, 'simulator', 'fraud.json'), 'utf8')) as { published: number };
+      const { published } = JSON.parse(await readFile(join(dataDir, 'simulator', 'fraud.json'), 'utf8')) as {
+        published: number;
+      };
       await until('everything published', () => received.length >= published);
     }
   } finally {

@@ -37,7 +37,9 @@ describe('the stream of simulated payments', () => {
   test('is in time order, has distinct ids, and fits the pipeline', async () => {
     const events: PaymentEvent[] = [];
     await streamPayments(options({ publish: async (some) => void events.push(...some) }));
-    expect(events.map(({ transactionId }) => transactionId)).toEqual(Array.from({ length: total }, (_, i) => `tx-${i}`));
+    expect(events.map(({ transactionId }) => transactionId)).toEqual(
+      Array.from({ length: total }, (_, i) => `tx-${i}`),
+    );
     const times = events.map((event) => pipeline.eventTimeMs(parse(event)));
     expect(times).toEqual(times.toSorted((a, b) => a - b));
     expect(events[0]!.eventTime).toMatch(/^2018-04-01T/);
@@ -48,40 +50,53 @@ describe('the stream of simulated payments', () => {
     for (const stopAfter of [1, 50, Infinity]) {
       const stopping = new AbortController();
       const before = events.length;
-      await streamPayments(options({
-        rate: 5_000,
-        signal: stopping.signal,
-        publish: async (some) => {
-          events.push(...some);
-          if (events.length - before >= stopAfter) stopping.abort();
-        },
-      }));
-      expect(JSON.parse(await readFile(join(dataDir, 'simulator', 'fraud.json'), 'utf8'))).toEqual({ published: events.length });
+      await streamPayments(
+        options({
+          rate: 5_000,
+          signal: stopping.signal,
+          publish: async (some) => {
+            events.push(...some);
+            if (events.length - before >= stopAfter) stopping.abort();
+          },
+        }),
+      );
+      expect(JSON.parse(await readFile(join(dataDir, 'simulator', 'fraud.json'), 'utf8'))).toEqual({
+        published: events.length,
+      });
     }
-    expect(events.map(({ transactionId }) => transactionId)).toEqual(Array.from({ length: total }, (_, i) => `tx-${i}`));
+    expect(events.map(({ transactionId }) => transactionId)).toEqual(
+      Array.from({ length: total }, (_, i) => `tx-${i}`),
+    );
   });
 
   test('tries the same events again when they could not be published', async () => {
     const tries: string[] = [];
     const failures: unknown[] = [];
     const stopping = new AbortController();
-    await streamPayments(options({
-      signal: stopping.signal,
-      publish: async ([first]) => {
-        tries.push(first!.transactionId);
-        if (tries.length === 1) throw new Error('no broker');
-        stopping.abort();
-      },
-      onFailed: (error) => failures.push(error),
-    }));
+    await streamPayments(
+      options({
+        signal: stopping.signal,
+        publish: async ([first]) => {
+          tries.push(first!.transactionId);
+          if (tries.length === 1) throw new Error('no broker');
+          stopping.abort();
+        },
+        onFailed: (error) => failures.push(error),
+      }),
+    );
     expect(tries).toEqual(['tx-0', 'tx-0']);
     expect(failures).toEqual([new Error('no broker')]);
   });
 
-  test.runIf(platform() === 'linux')('ends where no folder can be made for its progress, and says which setting to mend', () => {
-    const code = `import { openProgress } from './pipelines/fraud/simulator/progress.ts'; try { openProgress('/proc/nothing'); } catch (error) { console.log(error.message); }`;
-    expect(printedBy(code)).toMatch(/^the simulator cannot keep its progress in \/proc\/nothing\/.* check HEADRACE_DATA_DIR/);
-  });
+  test.runIf(platform() === 'linux')(
+    'ends where no folder can be made for its progress, and says which setting to mend',
+    () => {
+      const code = `import { openProgress } from './pipelines/fraud/simulator/progress.ts'; try { openProgress('/proc/nothing'); } catch (error) { console.log(error.message); }`;
+      expect(printedBy(code)).toMatch(
+        /^the simulator cannot keep its progress in \/proc\/nothing\/.* check HEADRACE_DATA_DIR/,
+      );
+    },
+  );
 
   test('says which file to mend when its progress cannot be read', async () => {
     openProgress(dataDir).save(7);

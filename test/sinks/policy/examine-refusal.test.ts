@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { examineRefusal, newSearch, noteAccepted, type Search, type SinkEvidence } from '../../../sinks/policy/examine-refusal.ts';
+import {
+  examineRefusal,
+  newSearch,
+  noteAccepted,
+  type Search,
+  type SinkEvidence,
+} from '../../../sinks/policy/examine-refusal.ts';
 import type { AdmittedTry } from '../../../sinks/policy/sink-guard.ts';
 import { HeadraceError } from '../../../contracts/failures.ts';
 import { decisionRow, deliveryOf } from '../rows.ts';
@@ -49,7 +55,11 @@ class Sink {
       }
     }
     const search = this.#searches.get(key)!;
-    return [...(await examineRefusal({ sink: 's', admitted: this.#admitted, delivery, evidence: this.evidence, search, signal })).keys()].sort((a, b) => a - b);
+    return [
+      ...(
+        await examineRefusal({ sink: 's', admitted: this.#admitted, delivery, evidence: this.evidence, search, signal })
+      ).keys(),
+    ].sort((a, b) => a - b);
   }
 }
 
@@ -68,7 +78,11 @@ describe('a row that is alone in its batch', () => {
     const sink = new Sink();
     await sink.deliver(1);
     sink.refuses = () => true;
-    for (let i = 0; i < 5; i++) await expect(sink.deliver(2)).rejects.toMatchObject({ code: 'SINK_WRONG', message: expect.stringContaining('SQLSTATE 23514, constraint c') as string });
+    for (let i = 0; i < 5; i++)
+      await expect(sink.deliver(2)).rejects.toMatchObject({
+        code: 'SINK_WRONG',
+        message: expect.stringContaining('SQLSTATE 23514, constraint c') as string,
+      });
     sink.refuses = () => false;
     expect(await sink.deliver(2)).toEqual([]);
     expect([...sink.taken]).toEqual([1, 2]);
@@ -104,7 +118,11 @@ describe('a row that is alone in its batch', () => {
     await sink.deliver(0);
     sink.refuses = (offset) => offset >= 1 && offset < 100;
     for (let offset = 1; offset <= 8; offset++) expect(await sink.deliver(offset)).toEqual([offset]);
-    for (const offset of [9, 10]) await expect(sink.deliver(offset)).rejects.toMatchObject({ code: 'SINK_WRONG', message: expect.stringContaining('has refused 8 rows in a row') as string });
+    for (const offset of [9, 10])
+      await expect(sink.deliver(offset)).rejects.toMatchObject({
+        code: 'SINK_WRONG',
+        message: expect.stringContaining('has refused 8 rows in a row') as string,
+      });
     expect(sink.failures.length).toBe(2);
     await sink.deliver(100);
     expect(await sink.deliver(9)).toEqual([9]);
@@ -117,7 +135,11 @@ describe('several rows', () => {
     const sink = new Sink();
     await sink.deliver(0);
     sink.refuses = (offset) => offset >= 1 && offset <= 4;
-    for (let i = 0; i < 3; i++) await expect(sink.deliver(1, 2, 3, 4)).rejects.toMatchObject({ code: 'SINK_WRONG', message: expect.stringContaining('refuses all of 4 rows') as string });
+    for (let i = 0; i < 3; i++)
+      await expect(sink.deliver(1, 2, 3, 4)).rejects.toMatchObject({
+        code: 'SINK_WRONG',
+        message: expect.stringContaining('refuses all of 4 rows') as string,
+      });
     await sink.deliver(5);
     expect(await sink.deliver(1, 2, 3, 4)).toEqual([1, 2, 3, 4]);
   });
@@ -151,7 +173,9 @@ describe('several rows', () => {
   test('of a sink that has never taken any cost a bounded number of calls', async () => {
     const sink = new Sink();
     sink.refuses = () => true;
-    await expect(sink.deliver(...Array.from({ length: 4_096 }, (_, i) => i))).rejects.toMatchObject({ code: 'SINK_WRONG' });
+    await expect(sink.deliver(...Array.from({ length: 4_096 }, (_, i) => i))).rejects.toMatchObject({
+      code: 'SINK_WRONG',
+    });
     expect(sink.calls.length).toBeLessThan(150);
   });
 });

@@ -27,10 +27,17 @@ describe('guardSink', () => {
     let nowMs = 0;
     const states: boolean[] = [];
     const sink = sinkOf(() => (up ? Promise.resolve() : Promise.reject(new HeadraceError('SINK_UNAVAILABLE', 'down'))));
-    const guarded = guardSink(sink, { deliveriesMax: 4, openMs: 10, nowMs: () => nowMs, onBreaker: (_, open) => states.push(open) });
+    const guarded = guardSink(sink, {
+      deliveriesMax: 4,
+      openMs: 10,
+      nowMs: () => nowMs,
+      onBreaker: (_, open) => states.push(open),
+    });
     for (let i = 0; i < 3; i++) await expect(tryOnce(guarded, here)).rejects.toThrow('down');
     for (const call of [here, durable]) {
-      await expect(tryOnce(guarded, call)).rejects.toThrow('SINK_UNAVAILABLE: sink "s" failed 3 times in a row, and its breaker is open: down');
+      await expect(tryOnce(guarded, call)).rejects.toThrow(
+        'SINK_UNAVAILABLE: sink "s" failed 3 times in a row, and its breaker is open: down',
+      );
     }
     expect(sink.calls).toBe(3);
     for (const call of [here, durable]) {
@@ -49,7 +56,10 @@ describe('guardSink', () => {
 
   test('a durable try that is refused comes back after as long as the sink has been away or the batch has waited, within bounds', async () => {
     let nowMs = 5_000;
-    const guarded = guardSink(sinkOf(() => Promise.reject(new Error('down'))), { deliveriesMax: 4, openMs: 1e9, nowMs: () => nowMs });
+    const guarded = guardSink(
+      sinkOf(() => Promise.reject(new Error('down'))),
+      { deliveriesMax: 4, openMs: 1e9, nowMs: () => nowMs },
+    );
     for (let i = 0; i < 3; i++) await expect(tryOnce(guarded, durable)).rejects.toThrow('down');
     const retryAfterMs = async (waitedMs: number) => {
       const error: unknown = await tryOnce(guarded, { ...durable, waitedMs }).catch((thrown: unknown) => thrown);
@@ -86,9 +96,19 @@ describe('guardSink', () => {
 
   test('what fails for one pipeline refuses no try of another', async () => {
     const states: [string, boolean][] = [];
-    const sink: Sink = { name: 's', deliver: ({ batch }) => (batch.pipeline === 'broken' ? Promise.reject(new Error('no such topic')) : Promise.resolve()), close: () => Promise.resolve() };
-    const guarded = guardSink(sink, { deliveriesMax: 4, openMs: 1e9, onBreaker: (pipeline, open) => states.push([pipeline, open]) });
-    const deliver = (pipeline: string, local: boolean) => guarded.admit({ pipeline, local, waitedMs: 0 }).deliver({ batch: { pipeline } } as Delivery, signal);
+    const sink: Sink = {
+      name: 's',
+      deliver: ({ batch }) =>
+        batch.pipeline === 'broken' ? Promise.reject(new Error('no such topic')) : Promise.resolve(),
+      close: () => Promise.resolve(),
+    };
+    const guarded = guardSink(sink, {
+      deliveriesMax: 4,
+      openMs: 1e9,
+      onBreaker: (pipeline, open) => states.push([pipeline, open]),
+    });
+    const deliver = (pipeline: string, local: boolean) =>
+      guarded.admit({ pipeline, local, waitedMs: 0 }).deliver({ batch: { pipeline } } as Delivery, signal);
     for (let i = 0; i < 3; i++) await expect(deliver('broken', true)).rejects.toThrow('no such topic');
     for (const local of [true, false]) {
       expect(() => deliver('broken', local)).toThrow('no such topic');
@@ -99,7 +119,12 @@ describe('guardSink', () => {
 
   test('what waits for its turn is refused when those before find the sink away', async () => {
     const ends: ((error: Error) => void)[] = [];
-    const sink = sinkOf(() => new Promise((_, reject) => { ends.push(reject); }));
+    const sink = sinkOf(
+      () =>
+        new Promise((_, reject) => {
+          ends.push(reject);
+        }),
+    );
     const guarded = guardSink(sink, { deliveriesMax: 1, failuresMax: 1, openMs: 1e9 });
     const [first, ...others] = [1, 2, 3].map(() => tryOnce(guarded, durable));
     ends[0]!(new Error('down'));
@@ -111,12 +136,24 @@ describe('guardSink', () => {
   test('a test that has to wait for its turn is made', async () => {
     let nowMs = 0;
     const ends: (() => void)[] = [];
-    const sink: Sink & { made: string[] } = { name: 's', made: [], close: () => Promise.resolve(), deliver: ({ batch: { pipeline } }) => {
-      sink.made.push(pipeline);
-      return pipeline === 'busy' ? new Promise((resolve) => { ends.push(resolve); }) : nowMs === 0 ? Promise.reject(new Error('down')) : Promise.resolve();
-    } };
+    const sink: Sink & { made: string[] } = {
+      name: 's',
+      made: [],
+      close: () => Promise.resolve(),
+      deliver: ({ batch: { pipeline } }) => {
+        sink.made.push(pipeline);
+        return pipeline === 'busy'
+          ? new Promise((resolve) => {
+              ends.push(resolve);
+            })
+          : nowMs === 0
+            ? Promise.reject(new Error('down'))
+            : Promise.resolve();
+      },
+    };
     const guarded = guardSink(sink, { deliveriesMax: 1, failuresMax: 1, openMs: 10, nowMs: () => nowMs });
-    const deliver = (pipeline: string) => guarded.admit({ ...durable, pipeline }).deliver({ batch: { pipeline } } as Delivery, signal);
+    const deliver = (pipeline: string) =>
+      guarded.admit({ ...durable, pipeline }).deliver({ batch: { pipeline } } as Delivery, signal);
     await expect(deliver('away')).rejects.toThrow('down');
     const busy = deliver('busy');
     nowMs += 10;
@@ -131,7 +168,15 @@ describe('guardSink', () => {
   test('what fails after a success that it did not see says nothing', async () => {
     const states: boolean[] = [];
     const ends: ((error?: Error) => void)[] = [];
-    const guarded = guardSink(sinkOf(() => new Promise((resolve, reject) => { ends.push((error) => (error ? reject(error) : resolve())); })), { deliveriesMax: 9, failuresMax: 2, onBreaker: (_, open) => states.push(open) });
+    const guarded = guardSink(
+      sinkOf(
+        () =>
+          new Promise((resolve, reject) => {
+            ends.push((error) => (error ? reject(error) : resolve()));
+          }),
+      ),
+      { deliveriesMax: 9, failuresMax: 2, onBreaker: (_, open) => states.push(open) },
+    );
     const tries = [1, 2, 3].map(() => tryOnce(guarded, durable));
     ends[0]!();
     await tries[0];
@@ -147,11 +192,24 @@ describe('guardSink', () => {
   test('so many durable tries wait for their turn, in order; further ones come again later', async () => {
     const ends: (() => void)[] = [];
     const order: number[] = [];
-    const guarded = guardSink(sinkOf(() => new Promise((resolve) => { ends.push(resolve); })), { deliveriesMax: 2, waitingMax: 2 });
+    const guarded = guardSink(
+      sinkOf(
+        () =>
+          new Promise((resolve) => {
+            ends.push(resolve);
+          }),
+      ),
+      { deliveriesMax: 2, waitingMax: 2 },
+    );
     const givenUp = new AbortController();
-    const tries = [1, 2, 3, 4].map((i) => tryOnce(guarded, durable, i === 3 ? givenUp.signal : signal).then(() => order.push(i)));
+    const tries = [1, 2, 3, 4].map((i) =>
+      tryOnce(guarded, durable, i === 3 ? givenUp.signal : signal).then(() => order.push(i)),
+    );
     const refused: unknown = await tryOnce(guarded, { ...durable, waitedMs: 7_000 }).catch((error: unknown) => error);
-    expect(refused).toMatchObject({ message: expect.stringContaining('has 2 deliveries under way, the most allowed, and 2 waiting') as string, retryAfterMs: 7_000 });
+    expect(refused).toMatchObject({
+      message: expect.stringContaining('has 2 deliveries under way, the most allowed, and 2 waiting') as string,
+      retryAfterMs: 7_000,
+    });
     givenUp.abort(new Error('gave up'));
     await expect(tries[2]).rejects.toThrow('gave up');
     const fifth = tryOnce(guarded, durable).then(() => order.push(5));
@@ -166,7 +224,15 @@ describe('guardSink', () => {
   test('a sink that is only too slow for quick tries takes durable ones', async () => {
     const ends: (() => void)[] = [];
     let open = false;
-    const guarded = guardSink(sinkOf(() => new Promise((resolve) => { ends.push(resolve); })), { deliveriesMax: 9, quickMs: 1, openMs: 1e9, failuresMax: 1, onBreaker: (_, now) => (open = now) });
+    const guarded = guardSink(
+      sinkOf(
+        () =>
+          new Promise((resolve) => {
+            ends.push(resolve);
+          }),
+      ),
+      { deliveriesMax: 9, quickMs: 1, openMs: 1e9, failuresMax: 1, onBreaker: (_, now) => (open = now) },
+    );
     const slow = tryOnce(guarded, here);
     await until('the breaker', () => open, { everyMs: 1, timeoutMs: 5_000 });
     await expect(tryOnce(guarded, here)).rejects.toThrow('breaker');
@@ -178,7 +244,15 @@ describe('guardSink', () => {
   test('a sink that hangs opens the breaker before its deliveries end, and one that ends well closes it', async () => {
     const ends: (() => void)[] = [];
     const states: boolean[] = [];
-    const guarded = guardSink(sinkOf(() => new Promise((resolve) => { ends.push(resolve); })), { deliveriesMax: 9, quickMs: 5, onBreaker: (_, open) => states.push(open) });
+    const guarded = guardSink(
+      sinkOf(
+        () =>
+          new Promise((resolve) => {
+            ends.push(resolve);
+          }),
+      ),
+      { deliveriesMax: 9, quickMs: 5, onBreaker: (_, open) => states.push(open) },
+    );
     const hanging = [1, 2, 3].map(() => tryOnce(guarded, here));
     await until('the breaker', () => states.length > 0, { everyMs: 1, timeoutMs: 5_000 });
     await expect(tryOnce(guarded, here)).rejects.toThrow('breaker');
@@ -188,13 +262,21 @@ describe('guardSink', () => {
   });
 
   test('what content is to blame for does not open the breaker', async () => {
-    const guarded = guardSink(sinkOf(() => Promise.reject(new HeadraceError('SINK_REFUSED_ROW', 'row'))), { deliveriesMax: 4 });
+    const guarded = guardSink(
+      sinkOf(() => Promise.reject(new HeadraceError('SINK_REFUSED_ROW', 'row'))),
+      { deliveriesMax: 4 },
+    );
     for (let i = 0; i < 5; i++) await expect(tryOnce(guarded, here)).rejects.toThrow('row');
   });
 
   test('at the limit a quick try is refused, and a durable one waits its turn or for its signal', async () => {
     let finish = () => {};
-    const sink = sinkOf(() => new Promise((resolve) => { finish = resolve; }));
+    const sink = sinkOf(
+      () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+    );
     const guarded = guardSink(sink, { deliveriesMax: 1 });
     const first = tryOnce(guarded, durable);
     await expect(tryOnce(guarded, here)).rejects.toThrow('the most allowed');

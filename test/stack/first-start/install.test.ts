@@ -16,7 +16,12 @@ describe('installed packages', () => {
   it('are compared with the lock file', () => {
     const folder = temporaryFolder();
     const write = (file: string, packages: object) => writeFileSync(join(folder, file), JSON.stringify({ packages }));
-    const wanted = { '': {}, 'node_modules/a': { version: '1.0.0' }, 'node_modules/b': { version: '2.0.0', optional: true }, 'inference-client': {} };
+    const wanted = {
+      '': {},
+      'node_modules/a': { version: '1.0.0' },
+      'node_modules/b': { version: '2.0.0', optional: true },
+      'inference-client': {},
+    };
     write('package-lock.json', wanted);
     expect(isInstalled(folder)).toBe(false);
     mkdirSync(join(folder, 'node_modules'));
@@ -32,12 +37,28 @@ describe('installed packages', () => {
 describe('the progress of an installation', () => {
   it('counts what this machine will get', () => {
     const packages = {
-      '': {}, 'node_modules/a': {}, 'node_modules/a/node_modules/b': {}, 'node_modules/ours': { link: true }, 'inference-client': {},
-      'node_modules/linux': { os: ['linux'], cpu: ['x64', 'arm64'] }, 'node_modules/mac': { os: ['darwin'] }, 'node_modules/not-windows': { os: ['!win32'] }, 'node_modules/musl': { optional: true, os: ['linux'], libc: ['musl'] }, 'node_modules/wasm': { optional: true },
+      '': {},
+      'node_modules/a': {},
+      'node_modules/a/node_modules/b': {},
+      'node_modules/ours': { link: true },
+      'inference-client': {},
+      'node_modules/linux': { os: ['linux'], cpu: ['x64', 'arm64'] },
+      'node_modules/mac': { os: ['darwin'] },
+      'node_modules/not-windows': { os: ['!win32'] },
+      'node_modules/musl': { optional: true, os: ['linux'], libc: ['musl'] },
+      'node_modules/wasm': { optional: true },
       'node_modules/other-cpu': { os: ['linux'], cpu: ['s390x'] },
     };
-    expect(expectedFolders(packages, { os: 'linux', cpu: 'x64' })).toEqual(['node_modules/a', 'node_modules/a/node_modules/b', 'node_modules/linux', 'node_modules/not-windows']);
-    expect(expectedFolders(packages, { os: 'win32', cpu: 'x64' })).toEqual(['node_modules/a', 'node_modules/a/node_modules/b']);
+    expect(expectedFolders(packages, { os: 'linux', cpu: 'x64' })).toEqual([
+      'node_modules/a',
+      'node_modules/a/node_modules/b',
+      'node_modules/linux',
+      'node_modules/not-windows',
+    ]);
+    expect(expectedFolders(packages, { os: 'win32', cpu: 'x64' })).toEqual([
+      'node_modules/a',
+      'node_modules/a/node_modules/b',
+    ]);
   });
   it('says what npm is doing and since when', () => {
     expect(describeInstall(0, 420, 3_000)).toBe('npm packages: asking for about 420, 3 s');
@@ -50,17 +71,33 @@ describe('npm', () => {
   it('that does not reach its registry is told in one sentence', async () => {
     const cwd = temporaryFolder();
     writeFileSync(join(cwd, 'package.json'), '{"dependencies":{"tsx":"1.0.0"}}');
-    const env = { ...process.env, npm_config_cache: temporaryFolder(), npm_config_registry: 'http://127.0.0.1:1', npm_config_fetch_retries: '0' };
-    await expect(runNpm(['install'], { cwd, env })).rejects.toThrow(/^the npm packages cannot be installed because npm does not reach its registry: connect this machine, or name a registry that it reaches \(npm config set registry\)$/);
+    const env = {
+      ...process.env,
+      npm_config_cache: temporaryFolder(),
+      npm_config_registry: 'http://127.0.0.1:1',
+      npm_config_fetch_retries: '0',
+    };
+    await expect(runNpm(['install'], { cwd, env })).rejects.toThrow(
+      /^the npm packages cannot be installed because npm does not reach its registry: connect this machine, or name a registry that it reaches \(npm config set registry\)$/,
+    );
   }, 60_000);
 });
 
 describe('what runs before the packages are there', () => {
-  it.each(['stack/first-start/make-ready.mjs', 'stack/servers/main.ts'])('%s imports nothing that is not in Node', (entry) => {
-    const reached = [...closureOf([entry])];
-    expect(reached.length).toBeGreaterThan(4);
-    expect(reached.flatMap((path) => importsOf(path).filter(({ specifier, typeOnly }) => !typeOnly && !/^(\.|node:)/.test(specifier)).map(({ specifier }) => `${path}: ${specifier}`))).toEqual([]);
-  });
+  it.each(['stack/first-start/make-ready.mjs', 'stack/servers/main.ts'])(
+    '%s imports nothing that is not in Node',
+    (entry) => {
+      const reached = [...closureOf([entry])];
+      expect(reached.length).toBeGreaterThan(4);
+      expect(
+        reached.flatMap((path) =>
+          importsOf(path)
+            .filter(({ specifier, typeOnly }) => !typeOnly && !/^(\.|node:)/.test(specifier))
+            .map(({ specifier }) => `${path}: ${specifier}`),
+        ),
+      ).toEqual([]);
+    },
+  );
 
   it('gets the servers with a tsx of its own, and ends with their sentence', async () => {
     const cache = temporaryFolder();
@@ -68,11 +105,20 @@ describe('what runs before the packages are there', () => {
     mkdirSync(modules, { recursive: true });
     symlinkSync(join(root, 'node_modules', 'tsx'), join(modules, 'tsx'));
     const env = { PATH: pathWith({}), HEADRACE_CACHE_DIR: cache };
-    await expect(fetchServers(['kafka'], { env, cache, signal: new AbortController().signal })).rejects.toThrow(/^Kafka comes from Maven Central and mvn is not installed: install Maven, or set KAFKA_BROKERS to a Kafka of your own$/);
+    await expect(fetchServers(['kafka'], { env, cache, signal: new AbortController().signal })).rejects.toThrow(
+      /^Kafka comes from Maven Central and mvn is not installed: install Maven, or set KAFKA_BROKERS to a Kafka of your own$/,
+    );
   }, 60_000);
 
   it('leaves the servers to whoever comes later when there is no tsx', async () => {
-    const env = { ...process.env, npm_config_cache: temporaryFolder(), npm_config_registry: 'http://127.0.0.1:1', npm_config_fetch_retries: '0' };
-    await expect(fetchServers(['kafka'], { env, cache: temporaryFolder(), signal: new AbortController().signal })).resolves.toBeUndefined();
+    const env = {
+      ...process.env,
+      npm_config_cache: temporaryFolder(),
+      npm_config_registry: 'http://127.0.0.1:1',
+      npm_config_fetch_retries: '0',
+    };
+    await expect(
+      fetchServers(['kafka'], { env, cache: temporaryFolder(), signal: new AbortController().signal }),
+    ).resolves.toBeUndefined();
   }, 60_000);
 });

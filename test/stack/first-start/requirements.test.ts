@@ -24,10 +24,17 @@ async function temporalWith(programs: Record<string, string>, hasInternet = fals
 
 describe('requirements', () => {
   it('compare versions by number', () => {
-    expect([isAtLeast('20.20.2', '20.20'), isAtLeast('20.9.0', '20.20'), isAtLeast('22.0.0', '20.20'), isAtLeast('17', '17'), isAtLeast('1.9', '17')]).toEqual([true, false, true, true, false]);
+    expect([
+      isAtLeast('20.20.2', '20.20'),
+      isAtLeast('20.9.0', '20.20'),
+      isAtLeast('22.0.0', '20.20'),
+      isAtLeast('17', '17'),
+      isAtLeast('1.9', '17'),
+    ]).toEqual([true, false, true, true, false]);
   });
   it('look for the cache where the servers do', () => {
-    for (const env of [{}, { HEADRACE_CACHE_DIR: '/x' }, { XDG_CACHE_HOME: '/y' }]) expect(cacheDir(env)).toBe(defaultCacheDir(env));
+    for (const env of [{}, { HEADRACE_CACHE_DIR: '/x' }, { XDG_CACHE_HOME: '/y' }])
+      expect(cacheDir(env)).toBe(defaultCacheDir(env));
   });
 });
 
@@ -45,19 +52,35 @@ describe('Temporal', () => {
 
   it.each([
     ['no Python', {}, 'a Temporal server (no temporal program on PATH, no Python, no open internet, no Go)'],
-    ['no pip', { python3: withoutPip }, 'a Temporal server (no temporal program on PATH, Python 3.11 has no pip, no open internet, no Go)'],
-    ['a temporal and a Go that are too old', { temporal: oldTemporal, go: prints('go version go1.19.8 linux/amd64') }, 'a Temporal server (the temporal program on PATH holds server 1.25.0, older than 1.28, no Python, no open internet, Go 1.19 is older than 1.24)'],
+    [
+      'no pip',
+      { python3: withoutPip },
+      'a Temporal server (no temporal program on PATH, Python 3.11 has no pip, no open internet, no Go)',
+    ],
+    [
+      'a temporal and a Go that are too old',
+      { temporal: oldTemporal, go: prints('go version go1.19.8 linux/amd64') },
+      'a Temporal server (the temporal program on PATH holds server 1.25.0, older than 1.28, no Python, no open internet, Go 1.19 is older than 1.24)',
+    ],
   ])('is missing with %s', async (_, programs, what) => {
     const { missing } = await temporalWith(programs);
     expect(missing.map((each) => each.what)).toEqual([what]);
-    expect(missing[0]?.how).toMatch(/^install Python 3 with pip \(.*\), or Go from .*, or a newer temporal program .*, or set TEMPORAL_ADDRESS/);
+    expect(missing[0]?.how).toMatch(
+      /^install Python 3 with pip \(.*\), or Go from .*, or a newer temporal program .*, or set TEMPORAL_ADDRESS/,
+    );
   });
 
   it('needs nothing where it is on PATH or in the cache', async () => {
-    expect(await temporalWith({ temporal: prints('temporal version 1.9.1 (Server 1.32.0, UI 2.54.1)') })).toEqual({ missing: [], work: [] });
+    expect(await temporalWith({ temporal: prints('temporal version 1.9.1 (Server 1.32.0, UI 2.54.1)') })).toEqual({
+      missing: [],
+      work: [],
+    });
     const cache = temporaryFolder();
     mkdirSync(join(cache, 'temporal-built-1.5.1'));
     writeFileSync(join(cache, 'temporal-built-1.5.1', 'temporal'), '');
-    expect(await checkRequirements({ PATH: pathWith({}), HEADRACE_CACHE_DIR: cache, KAFKA_BROKERS: 'b:1' })).toEqual({ missing: [], work: [] });
+    expect(await checkRequirements({ PATH: pathWith({}), HEADRACE_CACHE_DIR: cache, KAFKA_BROKERS: 'b:1' })).toEqual({
+      missing: [],
+      work: [],
+    });
   });
 });

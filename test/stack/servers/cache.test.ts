@@ -11,7 +11,9 @@ const lockSource = fileURLToPath(new URL('../../../stack/servers/lock.ts', impor
 const cacheSource = fileURLToPath(new URL('../../../stack/servers/cache.ts', import.meta.url));
 
 function script(code: string): ReturnType<typeof spawn> {
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   return child;
 }
@@ -29,7 +31,9 @@ describe('a lock', () => {
 
   it('of a killed process does not count', async () => {
     const path = join(temporaryFolder(), 'x.lock');
-    const holder = script(`const { acquireLock } = await import(${JSON.stringify(lockSource)}); acquireLock(${JSON.stringify(path)}); setInterval(() => {}, 1000);`);
+    const holder = script(
+      `const { acquireLock } = await import(${JSON.stringify(lockSource)}); acquireLock(${JSON.stringify(path)}); setInterval(() => {}, 1000);`,
+    );
     await until(() => existsSync(path), 'other process holds the lock');
     expect(() => acquireLock(path)).toThrow(`held by process ${holder.pid}`);
     const gone = new Promise((resolve) => holder.once('exit', resolve));
@@ -49,13 +53,16 @@ describe('a cache entry', () => {
   it('is made once and then found', async () => {
     const cacheDir = join(temporaryFolder(), 'cache');
     let made = 0;
-    const get = () => cacheEntry({
-      cacheDir, server: 'kafka', entry: 'thing-1',
-      fill: async (folder) => {
-        made += 1;
-        writeFileSync(join(folder, 'file'), 'content');
-      },
-    });
+    const get = () =>
+      cacheEntry({
+        cacheDir,
+        server: 'kafka',
+        entry: 'thing-1',
+        fill: async (folder) => {
+          made += 1;
+          writeFileSync(join(folder, 'file'), 'content');
+        },
+      });
     const path = await get();
     expect(readFileSync(join(path, 'file'), 'utf8')).toBe('content');
     expect(await get()).toBe(path);
@@ -66,14 +73,23 @@ describe('a cache entry', () => {
   it('names the setting when its folder cannot be made', async () => {
     const file = join(temporaryFolder(), 'file');
     writeFileSync(file, '');
-    const made = cacheEntry({ cacheDir: join(file, 'cache'), server: 'kafka', entry: 'x', fill: () => Promise.resolve() });
-    await expect(made).rejects.toThrow(/cache folder .* cannot be used \(.*file is no folder\): choose another with HEADRACE_CACHE_DIR/);
+    const made = cacheEntry({
+      cacheDir: join(file, 'cache'),
+      server: 'kafka',
+      entry: 'x',
+      fill: () => Promise.resolve(),
+    });
+    await expect(made).rejects.toThrow(
+      /cache folder .* cannot be used \(.*file is no folder\): choose another with HEADRACE_CACHE_DIR/,
+    );
   });
 
   it('leaves nothing behind when making it fails, and can be made afterwards', async () => {
     const cacheDir = temporaryFolder();
     const entry = { cacheDir, server: 'kafka', entry: 'thing-1' } as const;
-    await expect(cacheEntry({ ...entry, fill: () => Promise.reject(new Error('no network')) })).rejects.toThrow('no network');
+    await expect(cacheEntry({ ...entry, fill: () => Promise.reject(new Error('no network')) })).rejects.toThrow(
+      'no network',
+    );
     expect(readdirSync(cacheDir)).toEqual([]);
     await cacheEntry({ ...entry, fill: async () => undefined });
     expect(readdirSync(cacheDir)).toEqual(['thing-1']);
@@ -91,7 +107,8 @@ describe('a cache entry', () => {
     const folder = temporaryFolder();
     const log = join(folder, 'log');
     writeFileSync(log, '');
-    const makers = Array.from({ length: 4 }, () => script(`
+    const makers = Array.from({ length: 4 }, () =>
+      script(`
       import { appendFileSync } from 'node:fs';
       const { cacheEntry } = await import(${JSON.stringify(cacheSource)});
       await cacheEntry({ cacheDir: ${JSON.stringify(join(folder, 'cache'))}, server: 'kafka', entry: 'thing-1', fill: async () => {
@@ -100,7 +117,8 @@ describe('a cache entry', () => {
         appendFileSync(${JSON.stringify(log)}, 'end ');
       } });
       appendFileSync(${JSON.stringify(log)}, 'have ');
-    `));
+    `),
+    );
     const codes = await Promise.all(makers.map((maker) => new Promise((resolve) => maker.once('exit', resolve))));
     expect(codes).toEqual([0, 0, 0, 0]);
     expect(readFileSync(log, 'utf8')).toBe('begin end have have have have ');

@@ -9,7 +9,10 @@ import { awkwardFolder, stopAfterTest, temporaryFolder, until } from './trial.ts
 
 let jarsDir: string;
 beforeAll(async () => {
-  jarsDir = await prepareKafka({ cacheDir: defaultCacheDir(process.env), version: process.env['HEADRACE_TEST_KAFKA_VERSION'] || undefined });
+  jarsDir = await prepareKafka({
+    cacheDir: defaultCacheDir(process.env),
+    version: process.env['HEADRACE_TEST_KAFKA_VERSION'] || undefined,
+  });
 }, 600_000);
 
 async function start(dataDir: string, options: Partial<StartKafkaOptions> = {}) {
@@ -41,7 +44,11 @@ async function send(address: string, topic: string, value: string | Buffer): Pro
 }
 
 async function readAll(address: string, topic: string, count: number): Promise<string[]> {
-  const consumer = clientOf(address).consumer({ groupId: `g-${Math.random()}`, sessionTimeout: 1_000, heartbeatInterval: 300 });
+  const consumer = clientOf(address).consumer({
+    groupId: `g-${Math.random()}`,
+    sessionTimeout: 1_000,
+    heartbeatInterval: 300,
+  });
   const values: string[] = [];
   await consumer.connect();
   try {
@@ -80,7 +87,10 @@ describe('the embedded Kafka', () => {
     const dataDir = temporaryFolder();
     const taken = await occupiedPort();
     const controllerPorts = [taken, await freePort()];
-    const first = await start(dataDir, { preferredPort: taken, innerPort: () => Promise.resolve(controllerPorts.shift()!) });
+    const first = await start(dataDir, {
+      preferredPort: taken,
+      innerPort: () => Promise.resolve(controllerPorts.shift()!),
+    });
     expect(controllerPorts).toEqual([]);
     expect(first.address).not.toBe(`127.0.0.1:${taken}`);
     await first.stop();
@@ -107,9 +117,14 @@ describe('getting Kafka', () => {
   it('says in one sentence that Maven does not reach its repository', async () => {
     const home = temporaryFolder();
     mkdirSync(join(home, '.m2'));
-    writeFileSync(join(home, '.m2', 'settings.xml'), '<settings><mirrors><mirror><id>none</id><mirrorOf>*</mirrorOf><url>http://127.0.0.1:1/</url></mirror></mirrors></settings>');
+    writeFileSync(
+      join(home, '.m2', 'settings.xml'),
+      '<settings><mirrors><mirror><id>none</id><mirrorOf>*</mirrorOf><url>http://127.0.0.1:1/</url></mirror></mirrors></settings>',
+    );
     vi.stubEnv('MAVEN_OPTS', `-Duser.home=${home}`);
     onTestFinished(() => void vi.unstubAllEnvs());
-    await expect(prepareKafka({ cacheDir: temporaryFolder() })).rejects.toThrow(/^Kafka cannot be fetched because Maven does not reach its repository: connect this machine, or name a mirror or proxy in the settings\.xml of Maven, or set KAFKA_BROKERS to a Kafka of your own$/);
+    await expect(prepareKafka({ cacheDir: temporaryFolder() })).rejects.toThrow(
+      /^Kafka cannot be fetched because Maven does not reach its repository: connect this machine, or name a mirror or proxy in the settings\.xml of Maven, or set KAFKA_BROKERS to a Kafka of your own$/,
+    );
   }, 120_000);
 });

@@ -2,7 +2,12 @@ import { chmodSync, cpSync, existsSync, mkdirSync, realpathSync, statSync, write
 import { delimiter, dirname, join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { defaultCacheDir, preparePostgres, removePostgresElsewhere, startPostgres } from '../../../stack/servers/index.ts';
+import {
+  defaultCacheDir,
+  preparePostgres,
+  removePostgresElsewhere,
+  startPostgres,
+} from '../../../stack/servers/index.ts';
 import type { PostgresBinaries } from '../../../stack/servers/index.ts';
 import { stopAfterTest, temporaryFolder } from './trial.ts';
 
@@ -24,7 +29,8 @@ async function privateHome(): Promise<{ binaries: PostgresBinaries; dataDir: str
 /** An environment in which some programs are there and do not work, as where the kernel forbids what they do. */
 function without(programs: readonly string[]): NodeJS.ProcessEnv {
   const folder = temporaryFolder();
-  for (const name of programs) writeFileSync(join(folder, name), '#!/bin/sh\necho forbidden >&2\nexit 1\n', { mode: 0o755 });
+  for (const name of programs)
+    writeFileSync(join(folder, name), '#!/bin/sh\necho forbidden >&2\nexit 1\n', { mode: 0o755 });
   return { ...process.env, PATH: `${folder}${delimiter}${process.env['PATH']}` };
 }
 
@@ -48,20 +54,31 @@ describe.skipIf(!isRoot)('PostgreSQL started by root, from folders that nobody e
     const { binaries, dataDir } = await privateHome();
     const notes: string[] = [];
     for (const [starts, forbidden] of [[], ['unshare'], []].entries()) {
-      const server = stopAfterTest(await startPostgres({ binaries, dataDir, env: without(forbidden), onNote: (note) => notes.push(note) }));
+      const server = stopAfterTest(
+        await startPostgres({ binaries, dataDir, env: without(forbidden), onNote: (note) => notes.push(note) }),
+      );
       expect(await count(server.databaseUrl)).toBe(starts + 1);
       await server.stop();
     }
     expect(existsSync(join(dataDir, 'cluster', 'PG_VERSION'))).toBe(true);
     // Where the kernel has no user namespaces only the programs have to be elsewhere.
-    expect(notes).toEqual([expect.stringMatching(/^PostgreSQL runs as .* from .*: that account cannot reach .*initdb|postgres/)]);
+    expect(notes).toEqual([
+      expect.stringMatching(/^PostgreSQL runs as .* from .*: that account cannot reach .*initdb|postgres/),
+    ]);
   }, 60_000);
 
   it('keeps its data elsewhere, and says where, when nothing else is possible; a reset removes it there', async () => {
     const { binaries, dataDir } = await privateHome();
     const notes: string[] = [];
     for (const starts of [1, 2]) {
-      const server = stopAfterTest(await startPostgres({ binaries, dataDir, env: without(['unshare', 'setpriv']), onNote: (note) => notes.push(note) }));
+      const server = stopAfterTest(
+        await startPostgres({
+          binaries,
+          dataDir,
+          env: without(['unshare', 'setpriv']),
+          onNote: (note) => notes.push(note),
+        }),
+      );
       expect(await count(server.databaseUrl)).toBe(starts);
       await server.stop();
     }
@@ -76,6 +93,8 @@ describe.skipIf(!isRoot)('PostgreSQL started by root, from folders that nobody e
     const { binaries, dataDir } = await privateHome();
     await (await startPostgres({ binaries, dataDir })).stop();
     const refused = startPostgres({ binaries, dataDir, env: without(['unshare', 'setpriv']) });
-    await expect(refused).rejects.toThrow(/^PostgreSQL cannot run here: [^]*--data-dir[^]*DATABASE_URL[^]*as .*: it cannot write in [^]*in a user namespace, .*: forbidden/);
+    await expect(refused).rejects.toThrow(
+      /^PostgreSQL cannot run here: [^]*--data-dir[^]*DATABASE_URL[^]*as .*: it cannot write in [^]*in a user namespace, .*: forbidden/,
+    );
   }, 60_000);
 });

@@ -8,7 +8,13 @@ import { occupiedPort } from './occupied.ts';
 import { awkwardFolder, stopAfterTest, temporaryFolder } from './trial.ts';
 
 async function start(dataDir: string, options: Partial<StartPostgresOptions> = {}) {
-  return stopAfterTest(await startPostgres({ binaries: await preparePostgres({ cacheDir: defaultCacheDir(process.env) }), dataDir, ...options }));
+  return stopAfterTest(
+    await startPostgres({
+      binaries: await preparePostgres({ cacheDir: defaultCacheDir(process.env) }),
+      dataDir,
+      ...options,
+    }),
+  );
 }
 
 async function query(databaseUrl: string, sql: string): Promise<unknown[]> {
@@ -83,6 +89,8 @@ describe('the embedded PostgreSQL', () => {
     const dataDir = temporaryFolder();
     await (await start(dataDir)).stop();
     writeFileSync(join(dataDir, 'cluster', 'postgresql.conf'), 'nonsense here\n');
-    await expect(start(dataDir)).rejects.toThrow(/postgres exited with code 1 before it was ready[^]*unrecognized configuration parameter/);
+    await expect(start(dataDir)).rejects.toThrow(
+      /postgres exited with code 1 before it was ready[^]*unrecognized configuration parameter/,
+    );
   }, 60_000);
 });

@@ -9,7 +9,13 @@ import { findJsonLine, NotReadyError, waitUntilReady } from '../../../stack/serv
 import { stopAfterTest, temporaryFolder, until } from './trial.ts';
 
 function node(script: string, folder: string, options: Partial<Parameters<typeof launch>[0]> = {}) {
-  return launch({ name: 'trial', command: process.execPath, args: ['-e', script], logFile: join(folder, 'trial.log'), ...options });
+  return launch({
+    name: 'trial',
+    command: process.execPath,
+    args: ['-e', script],
+    logFile: join(folder, 'trial.log'),
+    ...options,
+  });
 }
 
 const idle = 'setInterval(() => {}, 1000);';
@@ -22,21 +28,27 @@ describe('a launched process', () => {
   });
 
   it('stops on its stop signal and says how it ended', async () => {
-    const child = await node(`process.on('SIGTERM', () => process.exit(3)); console.log('armed'); ${idle}`, temporaryFolder());
+    const child = await node(
+      `process.on('SIGTERM', () => process.exit(3)); console.log('armed'); ${idle}`,
+      temporaryFolder(),
+    );
     await until(() => child.logTail().includes('armed'), 'handler installed');
     expect(await child.stop()).toEqual({ code: 3, signal: null });
     expect(await child.stop()).toEqual({ code: 3, signal: null });
   });
 
   it('is killed when it ignores the stop signal', async () => {
-    const child = await node(`process.on('SIGTERM', () => {}); console.log('armed'); ${idle}`, temporaryFolder(), { stopTimeoutMs: 200 });
+    const child = await node(`process.on('SIGTERM', () => {}); console.log('armed'); ${idle}`, temporaryFolder(), {
+      stopTimeoutMs: 200,
+    });
     await until(() => child.logTail().includes('armed'), 'handler installed');
     expect(await child.stop()).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
   it('takes its own children with it', async () => {
     const child = await node(
-      `const c = require('child_process').spawn(process.execPath, ['-e', '${idle}']); c.on('spawn', () => console.log(c.pid)); ${idle}`, temporaryFolder(),
+      `const c = require('child_process').spawn(process.execPath, ['-e', '${idle}']); c.on('spawn', () => console.log(c.pid)); ${idle}`,
+      temporaryFolder(),
     );
     await until(() => child.logTail().length > 0, 'grandchild started');
     const grandchild = identityOf(Number(child.logTail()[0]));
@@ -45,19 +57,30 @@ describe('a launched process', () => {
   });
 
   it('is refused with its name when the program does not exist', async () => {
-    await expect(launch({ name: 'trial', command: '/nonexistent/program', args: [], logFile: join(temporaryFolder(), 'x.log') }))
-      .rejects.toThrow(/cannot start trial \(\/nonexistent\/program\)/);
+    await expect(
+      launch({ name: 'trial', command: '/nonexistent/program', args: [], logFile: join(temporaryFolder(), 'x.log') }),
+    ).rejects.toThrow(/cannot start trial \(\/nonexistent\/program\)/);
   });
 
   it('ends when its parent is killed without a word', async () => {
     const folder = temporaryFolder();
     const source = fileURLToPath(new URL('../../../stack/servers/process.ts', import.meta.url));
-    const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', `
+    const parent = spawn(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        '--input-type=module',
+        '-e',
+        `
       const { launch } = await import(${JSON.stringify(source)});
       const child = await launch({ name: 'trial', command: process.execPath, args: ['-e', ${JSON.stringify(idle)}], logFile: ${JSON.stringify(join(folder, 'c.log'))} });
       (await import('node:fs')).writeFileSync(${JSON.stringify(join(folder, 'pid.draft'))}, String(child.pid));
       (await import('node:fs')).renameSync(${JSON.stringify(join(folder, 'pid.draft'))}, ${JSON.stringify(join(folder, 'pid'))});
-    `], { stdio: 'inherit' });
+    `,
+      ],
+      { stdio: 'inherit' },
+    );
     onTestFinished(() => void parent.kill('SIGKILL'));
     const childPid = (): number => Number(readFileSync(join(folder, 'pid'), 'utf8'));
     await until(() => {
@@ -75,7 +98,12 @@ describe('a launched process', () => {
 
 describe('waiting for readiness', () => {
   it('returns what the probe found', async () => {
-    const child = stopAfterTest(await node(`console.log('noise'); console.log(JSON.stringify({ ready: true, port: 7 })); ${idle}`, temporaryFolder()));
+    const child = stopAfterTest(
+      await node(
+        `console.log('noise'); console.log(JSON.stringify({ ready: true, port: 7 })); ${idle}`,
+        temporaryFolder(),
+      ),
+    );
     const probe = async () => findJsonLine(child, (line) => (line['ready'] === true ? line['port'] : undefined));
     expect(await waitUntilReady({ process: child, timeoutMs: 20_000, probe })).toBe(7);
   });
@@ -98,8 +126,9 @@ describe('waiting for readiness', () => {
 
   it('rejects with the last answer at the deadline', async () => {
     const child = stopAfterTest(await node(idle, temporaryFolder()));
-    await expect(waitUntilReady({ process: child, timeoutMs: 100, probe: () => Promise.reject(new Error('refused')) }))
-      .rejects.toThrow(/was not ready within 0 s\. Last answer: refused/);
+    await expect(
+      waitUntilReady({ process: child, timeoutMs: 100, probe: () => Promise.reject(new Error('refused')) }),
+    ).rejects.toThrow(/was not ready within 0 s\. Last answer: refused/);
   });
 });
 

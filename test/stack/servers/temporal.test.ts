@@ -25,9 +25,10 @@ async function withClient<T>(address: string, use: (client: Client) => Promise<T
   }
 }
 
-const begin = (address: string, workflowId: string) => withClient(address, (client) =>
-  client.workflow.start('nobodyRunsThis', { taskQueue: 'none', workflowId }));
-const statusOf = (address: string, workflowId: string) => withClient(address, async (client) => (await client.workflow.getHandle(workflowId).describe()).status.name);
+const begin = (address: string, workflowId: string) =>
+  withClient(address, (client) => client.workflow.start('nobodyRunsThis', { taskQueue: 'none', workflowId }));
+const statusOf = (address: string, workflowId: string) =>
+  withClient(address, async (client) => (await client.workflow.getHandle(workflowId).describe()).status.name);
 
 describe('the embedded Temporal server', () => {
   it('takes workflows, shows its Web UI and says how long it keeps runs', async () => {
@@ -60,7 +61,10 @@ describe('the embedded Temporal server', () => {
   it('takes others for ports that are taken', async () => {
     const taken = await occupiedPort();
     const inner = [await freePort(), taken, await freePort(), await freePort()];
-    const server = await start(temporaryFolder(), { preferredPort: taken, innerPort: () => Promise.resolve(inner.shift()!) });
+    const server = await start(temporaryFolder(), {
+      preferredPort: taken,
+      innerPort: () => Promise.resolve(inner.shift()!),
+    });
     expect(inner).toEqual([]);
     expect(server.address).not.toBe(`127.0.0.1:${taken}`);
     expect(await withClient(server.address, (client) => client.workflowService.getSystemInfo({}))).toBeDefined();
@@ -69,7 +73,9 @@ describe('the embedded Temporal server', () => {
   it('names its log and what stands in it when it cannot start', async () => {
     const dataDir = temporaryFolder();
     mkdirSync(join(dataDir, 'temporal.db'));
-    await expect(startTemporal({ executable, dataDir })).rejects.toThrow(/temporal exited with code 1 before it was ready[^]*temporal\.log[^]*database file/);
+    await expect(startTemporal({ executable, dataDir })).rejects.toThrow(
+      /temporal exited with code 1 before it was ready[^]*temporal\.log[^]*database file/,
+    );
   }, 60_000);
 });
 
@@ -77,7 +83,9 @@ describe('finding a Temporal program', () => {
   const options = { cacheDir: '/nonexistent', env: process.env };
 
   it('refuses an explicit path that is no temporal, naming the setting', async () => {
-    await expect(prepareTemporal({ ...options, executable: '/nonexistent/temporal' })).rejects.toThrow(/TEMPORAL_EXECUTABLE names \/nonexistent\/temporal/);
+    await expect(prepareTemporal({ ...options, executable: '/nonexistent/temporal' })).rejects.toThrow(
+      /TEMPORAL_EXECUTABLE names \/nonexistent\/temporal/,
+    );
     await expect(prepareTemporal({ ...options, executable: process.execPath })).rejects.toThrow(/TEMPORAL_EXECUTABLE/);
   });
 

@@ -19,7 +19,11 @@ export function awkwardFolder(): string {
 }
 
 /** Waits for a condition, at most `timeoutMs`; a test never sleeps for a fixed time. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, timeoutMs = 20_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  timeoutMs = 20_000,
+): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !(await condition()); await delay(20)) {
     if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
   }

@@ -3,7 +3,16 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFi
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { identityOf, isAlive } from '../../../stack/servers/identity.ts';
-import { diskUseBytes, emptyDataFolder, endLeftovers, largestParts, openDataFolder, RunState, watchDisk, writeEndpoints } from '../../../stack/supervisor/index.ts';
+import {
+  diskUseBytes,
+  emptyDataFolder,
+  endLeftovers,
+  largestParts,
+  openDataFolder,
+  RunState,
+  watchDisk,
+  writeEndpoints,
+} from '../../../stack/supervisor/index.ts';
 import type { Endpoints } from '../../../stack/supervisor/index.ts';
 import { temporaryFolder, until } from '../servers/trial.ts';
 
@@ -11,7 +20,9 @@ describe('the data folder', () => {
   it('is made, and refused to a second one while it is in use', () => {
     const root = join(temporaryFolder(), 'deep', 'data');
     const folder = openDataFolder(root);
-    expect(() => openDataFolder(root)).toThrow(`data folder ${root} is in use by another Headrace (process ${process.pid})`);
+    expect(() => openDataFolder(root)).toThrow(
+      `data folder ${root} is in use by another Headrace (process ${process.pid})`,
+    );
     folder.lock.release();
     openDataFolder(root).lock.release();
   });
@@ -60,7 +71,13 @@ describe('the data folder', () => {
     writeFileSync(log, Buffer.alloc(17 * 1024 * 1024, 1));
     const told: number[] = [];
     const watch = watchDisk({
-      folder: root, bytesMax: 100_000, intervalMs: 10, logFiles: () => [log], onError: (error) => { throw error; },
+      folder: root,
+      bytesMax: 100_000,
+      intervalMs: 10,
+      logFiles: () => [log],
+      onError: (error) => {
+        throw error;
+      },
       onLimit: async (bytes) => void told.push(bytes),
     });
     onTestFinished(() => watch.stop());
@@ -86,7 +103,9 @@ describe('leftovers of a killed supervisor', () => {
     const file = join(temporaryFolder(), 'processes.json');
     const state = new RunState(file);
     const polite = identityOf(await child(`console.log(1); setInterval(() => {}, 1000)`));
-    const deaf = identityOf(await child(`process.on('SIGTERM', () => {}); console.log(1); setInterval(() => {}, 1000)`));
+    const deaf = identityOf(
+      await child(`process.on('SIGTERM', () => {}); console.log(1); setInterval(() => {}, 1000)`),
+    );
     state.record('polite', polite.pid);
     state.record('deaf', deaf.pid);
     expect((await endLeftovers(file, 200)).toSorted()).toEqual(['deaf', 'polite']);

@@ -8,11 +8,20 @@ describe('a process of ours', () => {
   it('is asked for plain text, because its log is a file', async () => {
     const folder = temporaryFolder();
     const main = join(folder, 'main.mjs');
-    writeFileSync(main, 'setInterval(() => {}, 1_000); console.log(JSON.stringify({ ready: true, noColor: process.env.NO_COLOR, forced: process.env.FORCE_COLOR }));');
+    writeFileSync(
+      main,
+      'setInterval(() => {}, 1_000); console.log(JSON.stringify({ ready: true, noColor: process.env.NO_COLOR, forced: process.env.FORCE_COLOR }));',
+    );
     let line: Record<string, unknown> = {};
-    stopAfterTest(await startNodeProcess({
-      name: 'painter', main, env: { PATH: process.env['PATH'], FORCE_COLOR: '1' }, logFile: join(folder, 'painter.log'), onReady: (ready) => void (line = ready),
-    }));
+    stopAfterTest(
+      await startNodeProcess({
+        name: 'painter',
+        main,
+        env: { PATH: process.env['PATH'], FORCE_COLOR: '1' },
+        logFile: join(folder, 'painter.log'),
+        onReady: (ready) => void (line = ready),
+      }),
+    );
     expect(line).toEqual({ ready: true, noColor: '1' });
   });
 });

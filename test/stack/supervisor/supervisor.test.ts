@@ -10,16 +10,35 @@ import { temporaryFolder, until } from '../servers/trial.ts';
 const ready = `console.log('{"ready":true}');`;
 const idle = 'setInterval(() => {}, 1000);';
 /** A program that ends with this code as soon as it is told to, and it is told when it is seen ready. */
-const endsWith = (code: number, lastWords = ''): string => `process.on('SIGUSR2', () => { ${lastWords} process.exit(${code}) });${ready}${idle}`;
+const endsWith = (code: number, lastWords = ''): string =>
+  `process.on('SIGUSR2', () => { ${lastWords} process.exit(${code}) });${ready}${idle}`;
 
 /** A service that is a real child process running `script`. */
-function service(folder: string, name: string, needs: string[], script = ready + idle, extra: Partial<Service> = {}): Service {
+function service(
+  folder: string,
+  name: string,
+  needs: string[],
+  script = ready + idle,
+  extra: Partial<Service> = {},
+): Service {
   return {
-    name, needs,
+    name,
+    needs,
     start: async (onLaunch) => {
-      const child = await launch({ name, command: process.execPath, args: ['-e', script], logFile: join(folder, `${name}.log`), onLaunch, stopTimeoutMs: 2_000 });
+      const child = await launch({
+        name,
+        command: process.execPath,
+        args: ['-e', script],
+        logFile: join(folder, `${name}.log`),
+        onLaunch,
+        stopTimeoutMs: 2_000,
+      });
       try {
-        await waitUntilReady({ process: child, timeoutMs: 20_000, probe: async () => findJsonLine(child, (line) => line['ready']) });
+        await waitUntilReady({
+          process: child,
+          timeoutMs: 20_000,
+          probe: async () => findJsonLine(child, (line) => line['ready']),
+        });
         return child;
       } catch (error) {
         await child.stop();
@@ -38,10 +57,12 @@ function supervise(services: Service[], options: Partial<SupervisorOptions> = {}
       events.push(event);
       if (event.type === 'ready' && endings.has(event.service)) process.kill(pidOf(event.service), 'SIGUSR2');
     },
-    restartPolicy: { delayMsMin: 10, delayMsMax: 40, deathsMax: 2, windowMs: 60_000 }, ...options,
+    restartPolicy: { delayMsMin: 10, delayMsMax: 40, deathsMax: 2, windowMs: 60_000 },
+    ...options,
   });
   onTestFinished(() => supervisor.stop(), 30_000);
-  const names = (type: ServiceEvent['type']) => events.filter((event) => event.type === type).map((event) => event.service);
+  const names = (type: ServiceEvent['type']) =>
+    events.filter((event) => event.type === type).map((event) => event.service);
   const pidOf = (name: string): number => supervisor.status().find((status) => status.name === name)?.pid ?? -1;
   return { supervisor, events, names, pidOf };
 }
@@ -50,7 +71,9 @@ describe('the supervisor', () => {
   it('starts what is needed first and stops it last', async () => {
     const folder = temporaryFolder();
     const { supervisor, names } = supervise([
-      service(folder, 'bridge', ['worker', 'kafka']), service(folder, 'worker', ['kafka']), service(folder, 'kafka', []),
+      service(folder, 'bridge', ['worker', 'kafka']),
+      service(folder, 'worker', ['kafka']),
+      service(folder, 'kafka', []),
       { name: 'topics', needs: ['kafka'], start: async () => undefined },
     ]);
     await supervisor.start();
@@ -62,32 +85,51 @@ describe('the supervisor', () => {
 
   it('restarts what dies and tells its last log lines', async () => {
     const folder = temporaryFolder();
-    const { supervisor, events, names, pidOf } = supervise([service(folder, 'worker', [], `console.error('out of coffee');${ready}${idle}`)]);
+    const { supervisor, events, names, pidOf } = supervise([
+      service(folder, 'worker', [], `console.error('out of coffee');${ready}${idle}`),
+    ]);
     await supervisor.start();
     const first = pidOf('worker');
     process.kill(first, 'SIGKILL');
     await until(() => names('ready').length === 2, 'up again');
     expect(pidOf('worker')).not.toBe(first);
     expect(events.find((event) => event.type === 'died')).toMatchObject({
-      service: 'worker', reason: 'was ended by SIGKILL', restartInMs: 10, logTail: ['out of coffee', '{"ready":true}'],
+      service: 'worker',
+      reason: 'was ended by SIGKILL',
+      restartInMs: 10,
+      logTail: ['out of coffee', '{"ready":true}'],
     });
   }, 30_000);
 
   it('gives up what keeps dying and rejects with the reason', async () => {
     const folder = temporaryFolder();
-    const { supervisor, events } = supervise([service(folder, 'worker', [], endsWith(3, `console.error('bad model');`))], {}, new Set(['worker']));
+    const { supervisor, events } = supervise(
+      [service(folder, 'worker', [], endsWith(3, `console.error('bad model');`))],
+      {},
+      new Set(['worker']),
+    );
     await supervisor.start();
     await expect(supervisor.failed).rejects.toThrow('worker exited with code 3');
-    expect(events.filter((event) => event.type === 'died').map((event) => event.type === 'died' && event.restartInMs)).toEqual([10, 20]);
-    expect(events.at(-1)).toMatchObject({ type: 'failed', service: 'worker', logTail: ['{"ready":true}', 'bad model'] });
+    expect(
+      events.filter((event) => event.type === 'died').map((event) => event.type === 'died' && event.restartInMs),
+    ).toEqual([10, 20]);
+    expect(events.at(-1)).toMatchObject({
+      type: 'failed',
+      service: 'worker',
+      logTail: ['{"ready":true}', 'bad model'],
+    });
   }, 30_000);
 
   it('lives on without an inessential service and takes a regular end as such', async () => {
     const folder = temporaryFolder();
-    const { supervisor, events, names } = supervise([
-      service(folder, 'generator', [], endsWith(1), { essential: false }),
-      service(folder, 'feeder', [], endsWith(0), { mayFinish: true }),
-    ], {}, new Set(['generator', 'feeder']));
+    const { supervisor, events, names } = supervise(
+      [
+        service(folder, 'generator', [], endsWith(1), { essential: false }),
+        service(folder, 'feeder', [], endsWith(0), { mayFinish: true }),
+      ],
+      {},
+      new Set(['generator', 'feeder']),
+    );
     await supervisor.start();
     await until(() => names('failed').length === 1 && names('finished').length === 1, 'both ended');
     expect(events.filter((event) => event.service === 'feeder' && event.type === 'died')).toEqual([]);
@@ -97,7 +139,9 @@ describe('the supervisor', () => {
   it('does not try a failed first start again, and stops what did start', async () => {
     const folder = temporaryFolder();
     const { supervisor, names } = supervise([
-      service(folder, 'kafka', []), service(folder, 'worker', ['kafka'], `console.error('TRITON_URL: wrong'); process.exit(1)`), service(folder, 'bridge', ['worker']),
+      service(folder, 'kafka', []),
+      service(folder, 'worker', ['kafka'], `console.error('TRITON_URL: wrong'); process.exit(1)`),
+      service(folder, 'bridge', ['worker']),
     ]);
     await expect(supervisor.start()).rejects.toThrow(/worker exited with code 1[^]*TRITON_URL: wrong/);
     await supervisor.stop();
@@ -107,7 +151,10 @@ describe('the supervisor', () => {
 
   it('stops while services are still starting', async () => {
     const folder = temporaryFolder();
-    const { supervisor, pidOf } = supervise([service(folder, 'worker', [], idle), service(folder, 'bridge', ['worker'])]);
+    const { supervisor, pidOf } = supervise([
+      service(folder, 'worker', [], idle),
+      service(folder, 'bridge', ['worker']),
+    ]);
     const started = supervisor.start();
     started.catch(() => undefined);
     await until(() => pidOf('worker') > 0, 'launched');
@@ -130,10 +177,22 @@ describe('the supervisor', () => {
     const folder = temporaryFolder();
     const deaf = `process.on('SIGTERM', () => {});${ready}${idle}`;
     const slow = (name: string, needs: string[]): Service => ({
-      name, needs,
+      name,
+      needs,
       start: async (onLaunch) => {
-        const child = await launch({ name, command: process.execPath, args: ['-e', deaf], logFile: join(folder, name), onLaunch, stopTimeoutMs: 60_000 });
-        await waitUntilReady({ process: child, timeoutMs: 20_000, probe: async () => findJsonLine(child, (line) => line['ready']) });
+        const child = await launch({
+          name,
+          command: process.execPath,
+          args: ['-e', deaf],
+          logFile: join(folder, name),
+          onLaunch,
+          stopTimeoutMs: 60_000,
+        });
+        await waitUntilReady({
+          process: child,
+          timeoutMs: 20_000,
+          probe: async () => findJsonLine(child, (line) => line['ready']),
+        });
         return child;
       },
     });

@@ -29,13 +29,29 @@ const workflowId = batchWorkflowId(chain, 5);
 const activities: Pick<BatchActivities, 'extractFeatures' | 'infer'> = {
   extractFeatures: (_, records) => Promise.resolve(records),
   infer: () =>
-    Promise.resolve(encodeDecisions({
-      header: {
-        kind: 'decisions', batch, model: { name: 'm', version: '3' }, outputs: [{ name: 'y', width: 1 }], outcomes: ['approve'], whys: ['usual'], sinks: [],
-        outcomeCounts: { approve: 1 }, sinkCounts: {}, degradedCount: 0, rejectedCount: 0, rejections: [],
-      },
-      predictions: Float32Array.of(0.5), outcome: Uint8Array.of(0), why: Uint16Array.of(0), sinks: Uint32Array.of(0), degraded: Uint8Array.of(0),
-    })),
+    Promise.resolve(
+      encodeDecisions({
+        header: {
+          kind: 'decisions',
+          batch,
+          model: { name: 'm', version: '3' },
+          outputs: [{ name: 'y', width: 1 }],
+          outcomes: ['approve'],
+          whys: ['usual'],
+          sinks: [],
+          outcomeCounts: { approve: 1 },
+          sinkCounts: {},
+          degradedCount: 0,
+          rejectedCount: 0,
+          rejections: [],
+        },
+        predictions: Float32Array.of(0.5),
+        outcome: Uint8Array.of(0),
+        why: Uint16Array.of(0),
+        sinks: Uint32Array.of(0),
+        degraded: Uint8Array.of(0),
+      }),
+    ),
 };
 
 describe('headrace replay of a workflow id', () => {
@@ -48,18 +64,37 @@ describe('headrace replay of a workflow id', () => {
   const runIds: string[] = [];
 
   beforeAll(async () => {
-    ({ temporal: { address, executable } } = await startLiveServers({ temporal: true }));
+    ({
+      temporal: { address, executable },
+    } = await startLiveServers({ temporal: true }));
     namespace = await createNamespace(address);
     const converter = dataConverter({ key: undefined, oldKeys: undefined });
     client = new Client({ connection: await Connection.connect({ address }), namespace, dataConverter: converter });
     const connection = await NativeConnection.connect({ address });
     const taskQueue = uniqueName('replay');
-    const worker = await Worker.create({ connection, namespace, taskQueue, workflowsPath, bundlerOptions: { preloadModules }, activities, dataConverter: converter });
+    const worker = await Worker.create({
+      connection,
+      namespace,
+      taskQueue,
+      workflowsPath,
+      bundlerOptions: { preloadModules },
+      activities,
+      dataConverter: converter,
+    });
     await worker.runUntil(async () => {
       const value = Buffer.from(JSON.stringify({ note: 'größer '.repeat(50) }));
-      const records = encodeRecords(batch, [5, 6].map((offset) => ({ offset, timestampMs: 1_767_225_600_000, key: null, value })), 1_767_225_600_000);
+      const records = encodeRecords(
+        batch,
+        [5, 6].map((offset) => ({ offset, timestampMs: 1_767_225_600_000, key: null, value })),
+        1_767_225_600_000,
+      );
       for (let i = 0; i < 2; i++) {
-        const handle = await client.workflow.start('processBatch', { taskQueue, workflowId, args: [batch, records], workflowIdReusePolicy: 'ALLOW_DUPLICATE' });
+        const handle = await client.workflow.start('processBatch', {
+          taskQueue,
+          workflowId,
+          args: [batch, records],
+          workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        });
         await handle.result();
         runIds.push(handle.firstExecutionRunId);
       }
@@ -73,7 +108,12 @@ describe('headrace replay of a workflow id', () => {
   });
 
   async function run(args: string[], env: Record<string, string> = {}) {
-    const settings = { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, HEADRACE_DATA_DIR: join(folder, 'none'), ...env };
+    const settings = {
+      TEMPORAL_ADDRESS: address,
+      TEMPORAL_NAMESPACE: namespace,
+      HEADRACE_DATA_DIR: join(folder, 'none'),
+      ...env,
+    };
     for (const [name, value] of Object.entries(settings)) vi.stubEnv(name, value);
     return runCommand(registerReplay, ['replay', ...args]);
   }
@@ -92,19 +132,46 @@ describe('headrace replay of a workflow id', () => {
     expect(await runOf([encodeURIComponent(workflowId)])).toMatchObject({ ...expected, runId: runIds[1] });
     const named = await runOf([workflowId, '--run-id', runIds[0]!, '--rows', '1']);
     expect(named).toMatchObject({ ...expected, runId: runIds[0] });
-    expect(named.steps[0]!.input![1]).toMatchObject({ frame: 'records', total: 2, shown: 1, rows: [{ offset: 5, value: { note: expect.stringMatching(/^größer größer/) } }] });
+    expect(named.steps[0]!.input![1]).toMatchObject({
+      frame: 'records',
+      total: 2,
+      shown: 1,
+      rows: [{ offset: 5, value: { note: expect.stringMatching(/^größer größer/) } }],
+    });
   });
 
   it('takes the address and namespace of the system that runs on the data folder', async () => {
     const dataDir = join(folder, 'data');
     mkdirSync(join(dataDir, 'run'), { recursive: true });
-    writeEndpoints(join(dataDir, 'run', 'endpoints.json'), { version: 1, supervisorPid: process.pid, temporal: { address, namespace, uiUrl: '', embedded: true } } as unknown as Endpoints);
-    expect(await runOf([workflowId, '--data-dir', dataDir], { TEMPORAL_ADDRESS: '', TEMPORAL_NAMESPACE: '' })).toMatchObject({ workflowId });
+    writeEndpoints(join(dataDir, 'run', 'endpoints.json'), {
+      version: 1,
+      supervisorPid: process.pid,
+      temporal: { address, namespace, uiUrl: '', embedded: true },
+    } as unknown as Endpoints);
+    expect(
+      await runOf([workflowId, '--data-dir', dataDir], { TEMPORAL_ADDRESS: '', TEMPORAL_NAMESPACE: '' }),
+    ).toMatchObject({ workflowId });
   });
 
   it('reads what the temporal command and the SDK export', async () => {
-    const args = ['workflow', 'show', '--address', address, '--namespace', namespace, '--workflow-id', workflowId, '--run-id', runIds[0]!, '--output', 'json'];
-    const { stdout } = await promisify(execFile)(executable, args, { maxBuffer: 16 * 1024 * 1024, env: { PATH: process.env['PATH'], HOME: folder } });
+    const args = [
+      'workflow',
+      'show',
+      '--address',
+      address,
+      '--namespace',
+      namespace,
+      '--workflow-id',
+      workflowId,
+      '--run-id',
+      runIds[0]!,
+      '--output',
+      'json',
+    ];
+    const { stdout } = await promisify(execFile)(executable, args, {
+      maxBuffer: 16 * 1024 * 1024,
+      env: { PATH: process.env['PATH'], HOME: folder },
+    });
     const history = await client.workflow.getHandle(workflowId, runIds[0]).fetchHistory();
     const byCommand = join(folder, 'command.json');
     const bySdk = join(folder, 'sdk.json');
@@ -116,11 +183,32 @@ describe('headrace replay of a workflow id', () => {
   });
 
   it.each<[string, () => [string[], Record<string, string>?], () => string | RegExp]>([
-    ['there is no such workflow', () => [[workflowId.replace(':5', ':6')]], () => `there is no workflow "${workflowId.replace(':5', ':6')}" in namespace "${namespace}" of Temporal at ${address}, or it is older than the namespace's retention; check the id, TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE`],
-    ['there is no such run', () => [[workflowId, '--run-id', '01a1fe18-0000-7000-8000-000000000000']], () => /there is no workflow ".*" with run id "01a1fe18-/],
-    ['the run id is none', () => [[workflowId, '--run-id', 'first']], () => /the history of ".*" cannot be read from namespace .*: .*RunId/],
-    ['there is no such namespace', () => [[workflowId], { TEMPORAL_NAMESPACE: 'nowhere' }], () => `there is no namespace "nowhere" of Temporal at ${address}; check TEMPORAL_NAMESPACE`],
-    ['a setting is wrong', () => [[workflowId], { TEMPORAL_ADDRESS: 'nowhere' }], () => /TEMPORAL_ADDRESS: must look like host:port/],
+    [
+      'there is no such workflow',
+      () => [[workflowId.replace(':5', ':6')]],
+      () =>
+        `there is no workflow "${workflowId.replace(':5', ':6')}" in namespace "${namespace}" of Temporal at ${address}, or it is older than the namespace's retention; check the id, TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE`,
+    ],
+    [
+      'there is no such run',
+      () => [[workflowId, '--run-id', '01a1fe18-0000-7000-8000-000000000000']],
+      () => /there is no workflow ".*" with run id "01a1fe18-/,
+    ],
+    [
+      'the run id is none',
+      () => [[workflowId, '--run-id', 'first']],
+      () => /the history of ".*" cannot be read from namespace .*: .*RunId/,
+    ],
+    [
+      'there is no such namespace',
+      () => [[workflowId], { TEMPORAL_NAMESPACE: 'nowhere' }],
+      () => `there is no namespace "nowhere" of Temporal at ${address}; check TEMPORAL_NAMESPACE`,
+    ],
+    [
+      'a setting is wrong',
+      () => [[workflowId], { TEMPORAL_ADDRESS: 'nowhere' }],
+      () => /TEMPORAL_ADDRESS: must look like host:port/,
+    ],
   ])('says clearly that %s', async (_, command, says) => {
     const { error, stdout } = await run(...command());
     const expected = says();
@@ -131,6 +219,8 @@ describe('headrace replay of a workflow id', () => {
 
   it('says clearly that no server answers', async () => {
     const nobody = `127.0.0.1:${await freePort()}`;
-    expect((await run([workflowId], { TEMPORAL_ADDRESS: nobody })).error?.message).toMatch(new RegExp(`^no Temporal server answers at ${nobody}; check TEMPORAL_ADDRESS`));
+    expect((await run([workflowId], { TEMPORAL_ADDRESS: nobody })).error?.message).toMatch(
+      new RegExp(`^no Temporal server answers at ${nobody}; check TEMPORAL_ADDRESS`),
+    );
   });
 });

@@ -11,7 +11,10 @@ export default definePipeline({
   eventId: (event) => event.id,
   eventTimeMs: (event) => event.at,
   entities: { shop: (event) => event.shop },
-  features: ({ value, count }) => ({ amount: value((event) => event.amount), orders: count({ entity: 'shop', lengthMs: 60_000 }) }),
+  features: ({ value, count }) => ({
+    amount: value((event) => event.amount),
+    orders: count({ entity: 'shop', lengthMs: 60_000 }),
+  }),
   model: { name: 'absent', input: 'x', outputs: { score: 1 }, fallback: () => ({ score: 0.5 }) },
   outcomes: ['small', 'big'],
   decide: ({ event }) => ({ outcome: event.amount > 50 ? 'big' : 'small', why: 'amount' }),
