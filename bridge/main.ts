@@ -23,7 +23,7 @@ import { Turns } from './scoring-limiter.ts';
 
 const startDeadlineMsMin = 1_500;
 
-// What was fetched is soon garbage. V8 would let up to four times what is alive pile up before it looks; see docs/decisions/0039.
+// What was fetched is soon garbage. V8 would let up to four times what is alive pile up before it looks; see docs/performance/memory.md.
 setFlagsFromString('--heap-growing-percent=100');
 
 await runMain('bridge', async (config, log) => {

@@ -51,31 +51,21 @@ export function featureRow({ header: { names }, values }: Features, row: number)
 }
 
 export function featuresByName({ names, values, from }: FeatureRow): Record<string, number> {
-  return namerOf(names)(values, from);
+  return Object.fromEntries(names.map((name, column) => [name, values[from + column]!]));
 }
 
 /** Makes an object of the numbers that begin at an index. */
 export type FeatureNamer = (values: Float32Array, from: number) => Record<string, number>;
 
-/** One for each list of names that pipelines, and histories of theirs, have. */
-const namers = new Map<string, FeatureNamer>();
-const namersOfLists = new WeakMap<readonly string[], FeatureNamer>();
-
 /**
- * Names features for each row of a batch. The object is written as one literal, which is compiled once for a list of names: an object that
- * grows name by name takes three times as long and twice the memory, and there is one for each row. Names begin with a letter (`definePipeline`).
+ * Names features for each row of a batch. Each object is a copy of one that has all names already: one that grows name by name takes
+ * three times as long and twice the memory.
  */
 export function namerOf(names: readonly string[]): FeatureNamer {
-  let namer = namersOfLists.get(names);
-  if (!namer) namersOfLists.set(names, (namer = namerOfSame(names)));
-  return namer;
-}
-
-/** The one of all lists that hold the same names. */
-function namerOfSame(names: readonly string[]): FeatureNamer {
-  const literal = names.map((name, column) => `${JSON.stringify(name)}: values[from + ${column}]`).join(', ');
-  let namer = namers.get(literal);
-  // oxlint-disable-next-line typescript/no-implied-eval -- names of features, quoted
-  if (!namer) namers.set(literal, (namer = new Function('values', 'from', `return { ${literal} };`) as FeatureNamer));
-  return namer;
+  const template = Object.fromEntries(names.map((name) => [name, 0]));
+  return (values, from) => {
+    const named = { ...template };
+    for (let column = 0; column < names.length; column++) named[names[column]!] = values[from + column]!;
+    return named;
+  };
 }

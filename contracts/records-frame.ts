@@ -89,7 +89,7 @@ export function decodeRecords(bytes: Uint8Array): RecordsFrame {
   return { batch: header.batch, clockMs: header.clockMs, records };
 }
 
-// What is called for each record lives as long as the module: see docs/decisions/0023.
+// What is called for each record lives as long as the module: see docs/performance/hot-code.md.
 export const offsetOf = (record: KafkaRecord) => record.offset;
 const timestampMsOf = (record: KafkaRecord) => record.timestampMs;
 const keyOf = (record: KafkaRecord) => record.key;

@@ -42,7 +42,7 @@ export function foldBatch(
   return (tx) => fold(plan, batch, offsets, events, inputs, allRejections, refusedInARowMax, tx);
 }
 
-/** Apart from `foldBatch` so that the hot code is one function for the life of the process: see docs/decisions/0023. */
+/** Apart from `foldBatch` so that the hot code is one function for the life of the process: see docs/performance/hot-code.md. */
 function fold(
   plan: FeaturePlan,
   batch: BatchRef,

@@ -37,12 +37,10 @@ export function registerEventRoutes(
       description: description(pipelines.map(({ name }) => name)),
       consumes: [...eventTypes],
       params: z.object({ name: z.string() }),
-      body: z
-        .unknown()
-        .meta({
-          description: 'One event, or an array of up to 500, as the event schema of the pipeline says.',
-          examples: [{}],
-        }),
+      body: z.unknown().meta({
+        description: 'One event, or an array of up to 500, as the event schema of the pipeline says.',
+        examples: [{}],
+      }),
       response: {
         202: acceptedSchema,
         400: problemSchema,

@@ -19,12 +19,10 @@ const readySchema = z
   .object({
     ready: z.boolean().meta({ description: 'Events are taken.' }),
     missing: z.array(z.string()).meta({ description: 'Servers that taking events needs, and that do not answer.' }),
-    degraded: z
-      .array(z.string())
-      .meta({
-        description:
-          'Other servers that do not answer: events are taken, and are decided, shown or reviewed once they are back.',
-      }),
+    degraded: z.array(z.string()).meta({
+      description:
+        'Other servers that do not answer: events are taken, and are decided, shown or reviewed once they are back.',
+    }),
     checks: z.array(checkSchema),
   })
   .meta({ id: 'Readiness' });

@@ -48,7 +48,7 @@ export async function createPublisher(
 
   /**
    * kafkajs tries again only with the brokers that have not answered. What another broker has become the leader for in the meantime, or
-   * belongs to another partition now, is then sent to nobody, and all looks well (docs/decisions/0035). So each try of ours is a new send of everything.
+   * belongs to another partition now, is then sent to nobody, and all looks well (docs/performance/kafka-encoding.md). So each try of ours is a new send of everything.
    */
   async function send(topic: string, parts: readonly EncodedRange[]): Promise<void> {
     for (let retries = 0; ; retries++) {

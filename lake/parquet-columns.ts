@@ -53,7 +53,7 @@ export function parquetColumns(shape: SegmentHeader, rows: readonly RowPlace[]):
   };
 }
 
-// What is called for each row lives as long as the module: see docs/decisions/0023.
+// What is called for each row lives as long as the module: see docs/performance/hot-code.md.
 type Read<T> = (place: RowPlace) => T;
 
 function read<T>(rows: readonly RowPlace[], of: Read<T>): T[] {

@@ -149,7 +149,7 @@ export async function readSegment(path: string): Promise<Segment> {
   }
 }
 
-// What is called for each row lives as long as the module: see docs/decisions/0023.
+// What is called for each row lives as long as the module: see docs/performance/hot-code.md.
 const offsetOf = (row: DecisionRow) => row.offset;
 const recordTimeMsOf = (row: DecisionRow) => row.recordTimeMs ?? Number.NaN;
 const hasHeaders = (row: DecisionRow) => row.headers !== undefined;

@@ -170,7 +170,7 @@ function eventsOfRows(
   return rows;
 }
 
-// Lives as long as the module: see docs/decisions/0023.
+// Lives as long as the module: see docs/performance/hot-code.md.
 const recordTimeOrNaN = (record: KafkaRecord) => recordTimeMs(record) ?? Number.NaN;
 
 function currentRun(): string {

@@ -48,7 +48,7 @@ const triesMax = 3;
  * surrogates, which Postgres cannot store, become U+FFFD. An aborted delivery stops waiting at once; what it has begun ends by
  * itself, at the latest at the pool's time-outs, and has its effect or not: the next call finds out.
  *
- * The rows go in by COPY, which takes them at two thirds of what an INSERT that looks for conflicts takes (docs/decisions/0029), and none when one of them
+ * The rows go in by COPY, which takes them at two thirds of what an INSERT that looks for conflicts takes (docs/performance/dashboard-copy.md), and none when one of them
  * is there already. Only then, which is after a delivery that was made again, those that are there are looked up and left out.
  */
 export function createDashboardSink({ pool }: { pool: Pool }): Sink {

@@ -256,12 +256,12 @@ describe('processes', () => {
 });
 
 describe('files', () => {
-  it('are no longer than 400 lines', () => {
+  it('are no longer than 350 lines, those of tests 600', () => {
     const code = files.filter((path) => /\.(ts|mts|mjs|js|py|sh|sql|proto)$/.test(path) && !isGenerated(path));
     expect(
       violations((path) => {
         const lines = textOf(path).split('\n').length - 1;
-        return lines > 400 ? [`has ${lines} lines`] : [];
+        return lines > (path.startsWith('test/') ? 600 : 350) ? [`has ${lines} lines`] : [];
       }, code),
     ).toEqual([]);
   });

@@ -30,7 +30,6 @@ import { createSinks } from '../sinks/registry.ts';
 import { checkModels } from '../scoring/check-models.ts';
 import { guardDeployment } from './deployment-guard.ts';
 import { showDiskRoom } from './disk-metrics.ts';
-import { withLeanSandbox } from './lean-sandbox.ts';
 import { createActivityReports } from './metrics.ts';
 import { openReviews } from '../reviews/open-reviews.ts';
 import { createReviewStarter } from '../temporal/review-starter.ts';
@@ -113,23 +112,21 @@ await runMain('worker', async (config, log) => {
 
   const connection = await NativeConnection.connect(nativeConnectionOptions(config));
   const workflowBundle = await bundling;
-  const worker = await withLeanSandbox(() =>
-    createWorker(config, {
-      connection,
-      workflowBundle,
-      dataConverter: converter,
-      activities,
-      interceptors: {
-        activity: [
-          guardDeployment({
-            deployment: config.deployment,
-            taskQueue: config.temporal.taskQueue,
-            onStranger: (message) => log.error(message),
-          }),
-        ],
-      },
-    }),
-  );
+  const worker = await createWorker(config, {
+    connection,
+    workflowBundle,
+    dataConverter: converter,
+    activities,
+    interceptors: {
+      activity: [
+        guardDeployment({
+          deployment: config.deployment,
+          taskQueue: config.temporal.taskQueue,
+          onStranger: (message) => log.error(message),
+        }),
+      ],
+    },
+  });
   const schedule = (workflowType: ScheduledWorkflow, everySeconds: number) =>
     keepTrying(stopping.signal, log, `the schedule of ${workflowType} cannot be set`, () =>
       ensureSchedule(temporal, {
@@ -196,8 +193,6 @@ function createWorker(
     ...options,
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
-    // Workflows run in this thread, which is all that it does in the SDK: see docs/decisions/0027.
-    debugMode: true,
     maxCachedWorkflows: config.worker.workflowsCachedMax,
     maxConcurrentWorkflowTaskExecutions: 40,
     maxConcurrentLocalActivityExecutions: 100,

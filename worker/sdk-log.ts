@@ -2,23 +2,16 @@ import { makeTelemetryFilterString, Runtime, type Logger as TemporalLogger } fro
 import type { Logger } from '../lib/log.ts';
 
 type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error';
-/** In the SDK's order. */
-const levels: readonly Level[] = ['trace', 'debug', 'info', 'warn', 'error'];
 
 /** Installs the SDK's runtime, once in a process, with its lines in our log. */
 export function installRuntime(log: Logger): Runtime {
-  const runtime = Runtime.install({
+  return Runtime.install({
     logger: temporalLogger(log),
     // Signals are ours: the SDK's own handling would shut workers down beside `stop`.
     shutdownSignals: [],
     // The native part's lines become ours, too: it would colour its own.
     telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
   });
-  // What forwards them keeps every line for a tenth of a second, among them each activation with the records of its batch, and asks our log
-  // for its level only then. It has a least level of its own, and no option for it.
-  const least = levels.findIndex((level) => log.isLevelEnabled(levelOf(level)));
-  Object.assign(runtime.logger, { severity: least < 0 ? levels.length : least });
-  return runtime;
 }
 
 /** The SDK tells of every start of a poller at level "info". */

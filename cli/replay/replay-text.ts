@@ -65,9 +65,7 @@ function valueLines(label: string, value: unknown, eventId: number, printed: Pri
   ];
 }
 
-function isFrameValue(
-  value: unknown,
-): value is {
+function isFrameValue(value: unknown): value is {
   frame: string;
   batch?: unknown;
   rows?: unknown[];
