@@ -1,6 +1,6 @@
 import { messageOf } from '../contracts/failures.ts';
 import { deadLettersTarget } from '../contracts/names.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { quickTryMs } from '../sinks/policy/sink-guard.ts';
 import type { BatchActivities, QuickTry } from './types.ts';
 
@@ -19,7 +19,7 @@ export function createDeliverTogether(
         try {
           const delivery =
             target === deadLettersTarget ? deadLetter(batch, decisionsId) : deliver(batch, target, decisionsId);
-          result.delivered[target] = await within(quickMs, delivery, `it takes longer than ${quickMs / 1_000} s`);
+          result.delivered[target] = await withTimeout(quickMs, delivery, `it takes longer than ${quickMs / 1_000} s`);
         } catch (error) {
           result.missing[target] = messageOf(error);
         }

@@ -15,7 +15,7 @@ import {
   type Search,
   type SinkEvidence,
 } from '../sinks/policy/examine-refusal.ts';
-import { withOwnSignal } from '../lib/linked-signal.ts';
+import { withLinkedSignal } from '../lib/linked-signal.ts';
 import type { ActivityReports, DeadLetterPort } from '../scoring/ports.ts';
 import type { AdmittedTry, GuardedSink } from '../sinks/policy/sink-guard.ts';
 import type { BatchActivities } from './types.ts';
@@ -90,7 +90,7 @@ export function createDeliver({
     const { workflowId, runId } = activityInfo().workflowExecution!;
     const delivery = { batch, pipeline: loaded.pipeline, workflowId, duplicates: duplicatesOf(loaded), rows };
     // Not the activity's own signal: its work may outlive the quick try, and be joined by the durable one.
-    const refused = await withOwnSignal(
+    const refused = await withLinkedSignal(
       stopping,
       (signal) => {
         // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.

@@ -5,7 +5,7 @@ import { decodeFeatures } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { decodeRecords, offsetOf, type KafkaRecord } from '../contracts/records-frame.ts';
 import { encodeScored } from '../contracts/scored-frame.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { compileFeatures, foldBatch, RefusedInARow, type FeaturePlan } from '../features/index.ts';
 import type { FeatureStore } from '../features/store.ts';
 import { attempt } from './attempt.ts';
@@ -100,7 +100,7 @@ export function createExtractFeatures({
     leftMs: number,
   ): Promise<Uint8Array | undefined> {
     try {
-      return await within(Math.max(0, Math.min(decideMsMax, leftMs)), decide(batch, loaded, asked));
+      return await withTimeout(Math.max(0, Math.min(decideMsMax, leftMs)), decide(batch, loaded, asked));
     } catch (error) {
       // Not lost: `infer` meets it again, and tells it as its own.
       log.warn('the decisions are left to a step of their own', { reason: messageOf(error) });

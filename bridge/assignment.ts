@@ -2,7 +2,7 @@ import { boundsOf, boundsAround } from './log-bounds.ts';
 import type { LastStarted } from '../temporal/starter.ts';
 import type { Source } from '../kafka/source.ts';
 import type { GroupState } from './first-positions.ts';
-import { truncatedReason } from './out-of-place.ts';
+import { truncatedReason } from './offset-gap.ts';
 import { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from './commit-metadata.ts';
 
 /** Where a partition begins. */

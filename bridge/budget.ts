@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts';
-import type { Turns } from './scoring-limiter.ts';
+import type { ScoringLimiter } from './scoring-limiter.ts';
 
 /**
  * Batch starts per second that all lanes of a process share. A near-empty batch costs nearly as much as a full one, so what the
@@ -16,7 +16,7 @@ export class Budget {
   constructor(
     private readonly clock: Clock,
     private readonly max: number,
-    private readonly turns?: Turns,
+    private readonly turns?: ScoringLimiter,
     private readonly burst = 4,
   ) {}
 

@@ -2,7 +2,7 @@ import type { Chain } from '../contracts/event-key.ts';
 import { boundsAround } from './log-bounds.ts';
 import { type ReadStart } from './assignment.ts';
 import type { Lane } from './lane.ts';
-import { beginAnew, judgePlace } from './out-of-place.ts';
+import { beginAnew, findOffsetGap } from './offset-gap.ts';
 import type { PartitionStatus } from './partition-status.ts';
 import type { Fetch, Source } from '../kafka/source.ts';
 import type { Reading } from './reading.ts';
@@ -28,7 +28,7 @@ export interface IntakeOptions {
 /** The way of fetches into the lane: only what continues it gets in, and what does not is judged by the log itself. */
 export class Intake {
   #tailCheck: TailCheck | undefined;
-  /** The tail that was asked for again; see `judgePlace`. */
+  /** The tail that was asked for again; see `findOffsetGap`. */
   #askedAgainAt = -1;
   #logEnd = 0;
   #unreadable: Fetch['unreadable'];
@@ -140,7 +140,7 @@ export class Intake {
     );
     if (!log || this.status.isOver) return;
     // The tail may have moved meanwhile: a batch that was adopted can end behind it.
-    const verdict = judgePlace(fetchedOffset, lane.tail, log, this.#askedAgainAt === lane.tail);
+    const verdict = findOffsetGap(fetchedOffset, lane.tail, log, this.#askedAgainAt === lane.tail);
     if (verdict.kind === 'lost') this.#lost(verdict.to);
     // kafkajs replaces our commit by a default without metadata when it was sent outside of the log.
     else this.handlers.recommit();

@@ -1,5 +1,5 @@
 import type { LogBounds, Source } from '../kafka/source.ts';
-import { truncatedReason } from './out-of-place.ts';
+import { truncatedReason } from './offset-gap.ts';
 
 const askEndMax = 5;
 

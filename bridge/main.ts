@@ -19,7 +19,7 @@ import { countOpenBatches, OpenBatches } from './open-batches.ts';
 import { showStates } from './state-metrics.ts';
 import { PipelineBridge } from './pipeline-bridge.ts';
 import { createTemporalStarter } from '../temporal/temporal-starter.ts';
-import { Turns } from './scoring-limiter.ts';
+import { ScoringLimiter } from './scoring-limiter.ts';
 
 const startDeadlineMsMin = 1_500;
 
@@ -39,7 +39,7 @@ await runMain('bridge', async (config, log) => {
   const budget = new Budget(
     systemClock,
     bridge.batchesPerSecond,
-    bridge.pace === 'cores' ? new Turns(systemClock) : undefined,
+    bridge.pace === 'cores' ? new ScoringLimiter(systemClock) : undefined,
   );
   // Asked only when a commit says nothing: the bridge does not hold connections for it, and starts without Postgres.
   const chainEnd: ChainEnd = async (chain) => {

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Places } from '../lib/semaphore.ts';
+import { Semaphore } from '../lib/semaphore.ts';
 import type { Clock } from './clock.ts';
 
 /** What takes this long waits for something else than cores, and holds nobody back. */
@@ -9,33 +9,33 @@ const turnMsMax = 100;
  * Lets small batches be scored one after another where bridge, worker and all servers share a few cores. Two that are scored side by side
  * take twice as long each; one after another, the first is done in half of that, and the second one holds all the records that came meanwhile.
  */
-export class Turns {
-  readonly #places: Places;
+export class ScoringLimiter {
+  readonly #semaphore: Semaphore;
 
   constructor(
     private readonly clock: Clock,
     cores = availableParallelism(),
   ) {
     // A batch that is scored keeps about one core busy at a time, and the one before is being delivered by then.
-    this.#places = new Places(Math.max(1, Math.floor(cores / 2)));
+    this.#semaphore = new Semaphore(Math.max(1, Math.floor(cores / 2)));
   }
 
   /** Waits for a turn, first come, first served, or until the signal is aborted. The answer ends the turn, which else ends by itself. */
   async take(signal: AbortSignal): Promise<() => void> {
-    if (!this.#places.tryTake() && !(await this.#hasWaited(signal))) return () => {};
+    if (!this.#semaphore.tryAcquire() && !(await this.#hasWaited(signal))) return () => {};
     const ended = new AbortController();
     const end = () => {
       if (ended.signal.aborted) return;
       ended.abort();
-      this.#places.giveBack();
+      this.#semaphore.release();
     };
     void this.clock.sleep(turnMsMax, ended.signal).then(end);
     return end;
   }
 
-  /** Answers whether there is a place now. Aborting the signal later does not take it away: it has to be given back. */
+  /** Returns whether there is a place now. Aborting the signal later does not take it away: it has to be given back. */
   #hasWaited(signal: AbortSignal): Promise<boolean> {
-    return this.#places.wait(signal).then(
+    return this.#semaphore.acquire(signal).then(
       () => true,
       () => false,
     );

@@ -1,6 +1,6 @@
 /** An error that a command ends with, and the exit code that says so to scripts. Other errors end it with 1. */
-export class CommandError extends Error {
-  override readonly name = 'CommandError';
+export class UserError extends Error {
+  override readonly name = 'UserError';
 
   constructor(
     message: string,

@@ -1,7 +1,7 @@
 import { isPostgresError, messageOf } from '../lib/error-text.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { CommandError } from './exit.ts';
+import { UserError } from './exit.ts';
 import { directHosts } from '../lib/proxies.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
@@ -25,7 +25,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 };
 
 const program = new Command('headrace')
-  .description('Turns a Kafka topic into durable, exactly-once model decisions.')
+  .description('ScoringLimiter a Kafka topic into durable, exactly-once model decisions.')
   .version(version, '--version', 'print the version')
   .showHelpAfterError('(headrace --help shows what there is)')
   .exitOverride();
@@ -47,5 +47,5 @@ try {
 } catch (error) {
   // Commander has printed its own messages, help among them.
   if (!(error instanceof CommanderError)) report(error);
-  process.exitCode = error instanceof CommanderError || error instanceof CommandError ? error.exitCode : 1;
+  process.exitCode = error instanceof CommanderError || error instanceof UserError ? error.exitCode : 1;
 }

@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { EventsFormat } from './events/format.ts';
 import { openEvents } from './events/open-events.ts';
-import { CommandError } from './exit.ts';
+import { UserError } from './exit.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { dataDirOf, findRunningSystem } from './running-system.ts';
 import { GatewayAwayError, submitEvents, type Refusal } from './submit-events.ts';
@@ -48,7 +48,7 @@ export function registerSubmit(program: Command): void {
     .addHelpText('after', exitCodes)
     .action((file: string, options: SubmitCommandOptions) =>
       submit(file, options).catch((error: unknown) => {
-        throw new CommandError(messageOf(error), exitStopped, { cause: error });
+        throw new UserError(messageOf(error), exitStopped, { cause: error });
       }),
     );
 }

@@ -72,7 +72,7 @@ export interface Model<E> {
   input: string;
   /** Output tensors and how many numbers each has per row, all its dimensions together. Numbers of any type; integers to 2^24. */
   outputs: Record<string, number>;
-  /** Answers in the model's place while it is unavailable or missing; decisions are then marked `degraded`. Absent = wait for the model. */
+  /** Returns in the model's place while it is unavailable or missing; decisions are then marked `degraded`. Absent = wait for the model. */
   fallback?(input: { event: E; features: Record<string, number> }): Prediction;
 }
 

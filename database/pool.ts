@@ -52,7 +52,7 @@ const startingUp = '57P03';
 /** What poolers answer to a startup parameter that they do not know: protocol violation, and feature not supported. */
 const refusedParameter = ['08P01', '0A000'];
 
-/** Answers undefined where this kind of session does not fit: there is a pooler in between. */
+/** Returns undefined where this kind of session does not fit: there is a pooler in between. */
 async function open(
   url: string,
   options: PoolOptions,

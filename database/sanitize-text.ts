@@ -6,13 +6,13 @@
 const replacement = '\uFFFD';
 
 /** A text that a `text` column takes. Half surrogates are replaced when the text becomes UTF-8. */
-export function storableText(text: string): string {
+export function sanitizeText(text: string): string {
   return text.includes('\u0000') ? text.replaceAll('\u0000', replacement) : text;
 }
 
 /** The text as it reads once it was stored: what to look for when a stored text is looked up, or compared with another. */
-export function storedText(text: string): string {
-  return Buffer.from(storableText(text)).toString();
+export function sanitizedText(text: string): string {
+  return Buffer.from(sanitizeText(text)).toString();
 }
 
 /**
@@ -21,7 +21,7 @@ export function storedText(text: string): string {
  *
  * @param replacer as `JSON.stringify` takes it
  */
-export function storableJson(
+export function sanitizeJson(
   value: unknown,
   replacer?: (this: unknown, key: string, value: unknown) => unknown,
 ): string {

@@ -219,7 +219,7 @@ function readInputs(plan: FeaturePlan, pipeline: string, events: readonly FoldEv
   return inputs;
 }
 
-/** Answers why a number cannot be used. Whatever float32 cannot hold would reach the model as infinite. */
+/** Returns why a number cannot be used. Whatever float32 cannot hold would reach the model as infinite. */
 function readInput(
   pipeline: string,
   name: string,

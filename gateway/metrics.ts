@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { GatewayApp } from './app.ts';
 import type { Standing } from '../status/standing.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import type { GaugeSources } from './gauge-sources.ts';
 import { showStanding } from './standing-metrics.ts';
 
@@ -52,7 +52,7 @@ export function registerMetrics(
         if (performance.now() - readAtMs < cacheMs) return;
         readAtMs = performance.now();
         try {
-          const counts = await within(readTimeoutMs, read());
+          const counts = await withTimeout(readTimeoutMs, read());
           this.reset();
           // A pipeline without a row has none; without a figure, it is not known.
           for (const pipeline of pipelines) this.set({ pipeline }, 0);

@@ -1,5 +1,5 @@
 import { messageOf } from '../contracts/failures.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 
 /** Asks one server whether it works; throws when not. */
 export type Check = () => Promise<unknown>;
@@ -36,7 +36,7 @@ async function run(name: string, check: Check, timeoutMs: number): Promise<Check
   const startedMs = performance.now();
   const latencyMs = () => Math.round((performance.now() - startedMs) * 10) / 10;
   try {
-    await within(timeoutMs, Promise.resolve(check()));
+    await withTimeout(timeoutMs, Promise.resolve(check()));
     return { name, ready: true, latencyMs: latencyMs() };
   } catch (error) {
     return { name, ready: false, latencyMs: latencyMs(), reason: messageOf(error) || 'it cannot be reached' };

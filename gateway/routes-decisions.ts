@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { findDecisions, type StoredDecision } from '../database/decisions.ts';
 import { findReviewsOfEvents } from '../reviews/lists.ts';
-import { storedText } from '../database/sanitize-text.ts';
+import { sanitizedText } from '../database/sanitize-text.ts';
 import type { GatewayApp } from './app.ts';
 import { workflowUrl, type LinkOptions } from './links.ts';
 import { Problem } from '../lib/problem.ts';
@@ -63,7 +63,7 @@ export function registerDecisionRoutes(
         pool,
         deployment,
         pipeline === undefined ? names : [pipeline],
-        storedText(eventId),
+        sanitizedText(eventId),
       );
       if (!first) throw new Problem(404, 'not-decided', 'No decision', 'no event with this id has been decided yet');
       const others = new Set([first, ...later].map((decision) => decision.pipeline));

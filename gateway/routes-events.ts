@@ -4,7 +4,7 @@ import { messageOf } from '../contracts/failures.ts';
 import { acceptEvents, type AcceptedEvent } from './accept-events.ts';
 import type { GatewayApp } from './app.ts';
 import { eventTypes, registerEventBodies, type SentEvents } from './event-bodies.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { Problem } from '../lib/problem.ts';
 import { problemSchema } from './problems.ts';
 
@@ -106,7 +106,7 @@ async function publishAll(
   events: readonly AcceptedEvent[],
 ): Promise<void> {
   try {
-    await within(publishTimeoutMs, Promise.all(parts(events).map((part) => publishEvents(topic, part))));
+    await withTimeout(publishTimeoutMs, Promise.all(parts(events).map((part) => publishEvents(topic, part))));
   } catch (error) {
     if (/MESSAGE_TOO_LARGE|larger than/i.test(messageOf(error)))
       throw new Problem(

@@ -4,14 +4,14 @@ import { z } from 'zod';
 import { deploymentOfWorkflow, parseEventKey, reviewWorkflowId } from '../contracts/event-key.ts';
 import { commentLengthMax, reviewerLengthMax, reviewStatuses } from '../contracts/review.ts';
 import { findReview, listReviews } from '../reviews/lists.ts';
-import { storedText } from '../database/sanitize-text.ts';
+import { sanitizedText } from '../database/sanitize-text.ts';
 import type { GatewayApp } from './app.ts';
 import type { LinkOptions } from './links.ts';
 import { Problem } from '../lib/problem.ts';
 import { problemSchema } from './problems.ts';
 import { decidedSchema, reviewSchema, reviewView } from './review-view.ts';
 import type { SendVerdict } from '../temporal/verdicts.ts';
-import { createVerdictDesk, unknownReview } from '../reviews/verdict-service.ts';
+import { createVerdictService, unknownReview } from '../reviews/verdict-service.ts';
 
 const idSchema = z.object({ id: z.string().min(1).max(1_000) });
 const listSchema = z
@@ -47,7 +47,7 @@ export function registerReviewRoutes(
     links,
   }: { deployment: string; pool: Pool; sendVerdict: SendVerdict; links: LinkOptions },
 ): void {
-  const decide = createVerdictDesk({ pool, sendVerdict });
+  const decide = createVerdictService({ pool, sendVerdict });
 
   app.get('/v1/reviews', {
     schema: {
@@ -60,7 +60,7 @@ export function registerReviewRoutes(
       const found = await listReviews(pool, {
         deployment,
         status,
-        pipeline: pipeline && storedText(pipeline),
+        pipeline: pipeline && sanitizedText(pipeline),
         limit: limit + 1,
         after: cursor === undefined ? undefined : ordinalOf(cursor),
       });
@@ -80,7 +80,7 @@ export function registerReviewRoutes(
       response: { 200: reviewSchema, 404: problemSchema },
     },
     handler: async ({ params: { id } }) => {
-      const review = await findReview(pool, deployment, storedText(id));
+      const review = await findReview(pool, deployment, sanitizedText(id));
       if (!review) throw unknownReview(id);
       return reviewView(review, links);
     },
@@ -108,13 +108,13 @@ export function registerReviewRoutes(
     handler: async ({ params: { id }, body }) => {
       if (!isReviewId(id) || deploymentOfWorkflow(id) !== deployment) throw unknownReview(id);
       const sent = {
-        verdict: storedText(body.verdict),
-        reviewer: storedText(body.reviewer),
-        comment: body.comment && storedText(body.comment),
+        verdict: sanitizedText(body.verdict),
+        reviewer: sanitizedText(body.reviewer),
+        comment: body.comment && sanitizedText(body.comment),
       };
       const { verdict, reviewer, comment, decidedAtMs } = await decide(id, {
         ...sent,
-        id: storedText(body.id ?? randomUUID()),
+        id: sanitizedText(body.id ?? randomUUID()),
       });
       return {
         id,

@@ -4,7 +4,7 @@ import { messageOf } from '../contracts/failures.ts';
 import { waitKinds } from '../contracts/partition-state.ts';
 import type { GatewayApp } from './app.ts';
 import type { Standing } from '../status/standing.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import type { GaugeSources } from './gauge-sources.ts';
 
 const readTimeoutMs = 3_000;
@@ -100,7 +100,7 @@ export function registerStatusRoute(
       const unknown: Record<string, string> = {};
       const read = async <T>(name: string, work: () => Promise<T[]>): Promise<T[] | undefined> => {
         try {
-          return await within(readTimeoutMs, work());
+          return await withTimeout(readTimeoutMs, work());
         } catch (error) {
           unknown[name] = messageOf(error);
           return undefined;

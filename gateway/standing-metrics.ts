@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from 'prom-client';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import type { Standing } from '../status/standing.ts';
 import type { ScheduleState } from '../temporal/schedules.ts';
 
@@ -8,7 +8,7 @@ const readTimeoutMs = 2_000;
 
 /** Shows schedules, processes and what stands. A figure that could not be read is not shown: the rules have `absent(...)` for that. */
 export function showStanding(registry: Registry, read: () => Promise<Standing>): void {
-  const standing = (): Promise<Standing | undefined> => within(readTimeoutMs, read()).catch(() => undefined);
+  const standing = (): Promise<Standing | undefined> => withTimeout(readTimeoutMs, read()).catch(() => undefined);
   const bySchedule = (name: string, help: string, of: (schedule: ScheduleState) => number | undefined) =>
     new Gauge({
       name,

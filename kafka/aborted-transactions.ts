@@ -23,7 +23,7 @@ interface FetchedMessage {
 const abortMarkerKey = Buffer.from([0, 0, 0, 0]);
 
 /** Marks the records of aborted transactions as records that nobody is shown, and leaves kafkajs nothing to hide. */
-export function hideAborted(partition: FetchedPartition): void {
+export function filterAbortedTransactions(partition: FetchedPartition): void {
   const aborted = (partition.abortedTransactions ?? [])
     .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: Number(firstOffset) }))
     .toSorted((a, b) => a.firstOffset - b.firstOffset);

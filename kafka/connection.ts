@@ -1,6 +1,6 @@
 import { Kafka, logLevel, type KafkaConfig, type logCreator, type SASLOptions } from 'kafkajs';
 import type { Config } from '../contracts/schemas/config.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { bootstrapBroker, kafkaSocket } from './address.ts';
 import { installFetchDecoding } from './fetch-decoding.ts';
 import { diagnose, troubleOf } from './diagnosis.ts';
@@ -37,7 +37,7 @@ export async function connectKafka(config: Config, log: Logger, role: string): P
   const admin = newKafka({ ...options, logCreator: silent }).admin();
   try {
     // Where a server is silent, kafkajs's own connecting ends well; only an answer proves a broker.
-    await within(
+    await withTimeout(
       connectTimeoutMs,
       admin.connect().then(() => admin.describeCluster()),
       `no answer within ${connectTimeoutMs / 1_000} s`,
@@ -65,7 +65,7 @@ async function describeFailure(error: unknown, kafka: Config['kafka'], options: 
 async function tryAlone(address: string, kafka: Config['kafka'], options: KafkaConfig): Promise<string | undefined> {
   const admin = newKafka({ ...options, brokers: [address], retry: { retries: 0 }, logCreator: silent }).admin();
   try {
-    await within(
+    await withTimeout(
       aloneTimeoutMs,
       admin.connect().then(() => admin.describeCluster()),
       'no answer',

@@ -1,13 +1,13 @@
 import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { watchClock } from './clock-watch.ts';
 import { installFetchDecoding } from './fetch-decoding.ts';
 import { createLogReader, type LogReader } from './log-reader.ts';
 import { toRecords } from './record.ts';
 import { Commits } from './commits.ts';
 import { FirstPoll } from './first-poll.ts';
-import { installLossOfBrokers } from './coordinator-failover.ts';
-import { PollRest } from './poll-throttle.ts';
+import { installCoordinatorFailover } from './coordinator-failover.ts';
+import { PollThrottle } from './poll-throttle.ts';
 import type { Source, SourceHandlers } from './source.ts';
 import { tellingRights } from './source-rights.ts';
 
@@ -35,7 +35,7 @@ function createSource(
   kafka: Kafka,
   { topic, groupId, sessionTimeoutMs, commitDeadlineMs, logs = createLogReader(kafka) }: KafkaSourceOptions,
 ): Source {
-  installLossOfBrokers();
+  installCoordinatorFailover();
   installFetchDecoding();
   const admin = kafka.admin();
   const consumer = kafka.consumer({
@@ -61,7 +61,7 @@ function createSource(
   // kafkajs sends a heartbeat when the wall clock says so: after that was set back by an hour it sends none for an hour, and the group goes
   // on without this consumer, which does not notice. A new one begins by the new time.
   let unwatchClock = () => {};
-  const polls = new PollRest(consumer);
+  const polls = new PollThrottle(consumer);
   const firstPoll = new FirstPoll(consumer, (partition) => {
     unlessBetweenRuns(() => consumer.resume(at(partition)));
     polls.wake();
@@ -113,14 +113,14 @@ function createSource(
         offset: String(offset),
         metadata,
       }));
-      return within(
+      return withTimeout(
         commitAllDeadlineMs,
         consumer.commitOffsets(partitions),
         `no answer to a commit within ${commitAllDeadlineMs / 1_000} s`,
       );
     },
     async committed() {
-      const [answer] = await within(
+      const [answer] = await withTimeout(
         askDeadlineMs,
         admin.fetchOffsets({ groupId, topics: [topic] }),
         `the group's commits are not known within ${askDeadlineMs / 1_000} s`,
@@ -153,7 +153,7 @@ function unlessBetweenRuns(steer: () => void): void {
   }
 }
 
-function listen(consumer: Consumer, handlers: SourceHandlers, topic: string, polls: PollRest): void {
+function listen(consumer: Consumer, handlers: SourceHandlers, topic: string, polls: PollThrottle): void {
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => handlers.assigned(payload.memberAssignment[topic] ?? []));
   consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload }) => {
     if (payload.batchSize > 0) return;
@@ -190,7 +190,7 @@ type BatchProcessPayload = ConsumerStartBatchProcessEvent['payload'];
 async function onFetch(
   { batch, resolveOffset }: EachBatchPayload,
   handlers: SourceHandlers,
-  polls: PollRest,
+  polls: PollThrottle,
 ): Promise<void> {
   const fetchedOffset = Number((batch as unknown as { fetchedOffset: string }).fetchedOffset);
   const { records, unreadable } = toRecords(batch.messages);

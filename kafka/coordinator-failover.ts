@@ -111,7 +111,7 @@ async function heartbeatAnywhere(group: ConsumerGroup, heartbeat: () => Promise<
 }
 
 /** Makes all consumers of this process bear the loss of a broker. May be called again. */
-export function installLossOfBrokers(): void {
+export function installCoordinatorFailover(): void {
   const { prototype } = createRequire(import.meta.url)('kafkajs/src/consumer/consumerGroup') as {
     prototype: ConsumerGroup;
   };

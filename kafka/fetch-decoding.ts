@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { hideAborted } from './aborted-transactions.ts';
+import { filterAbortedTransactions } from './aborted-transactions.ts';
 import { InflateBudget } from './compression.ts';
 import { decodeMessage } from './old-messages.ts';
 import {
@@ -104,7 +104,7 @@ async function decodePartition(decoder: Decoder, apiVersion: number, budget: Inf
     messages: [] as FetchedMessage[],
   };
   partition.messages = await decodeEntries(decoder.readBytes() ?? Buffer.alloc(0), budget);
-  hideAborted(partition);
+  filterAbortedTransactions(partition);
   return partition;
 }
 

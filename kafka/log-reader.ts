@@ -1,5 +1,5 @@
 import type { Kafka } from 'kafkajs';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { createCluster, errorOf, send, type Broker, type Cluster } from './cluster.ts';
 import { fetchRaw, isolation } from './fetch.ts';
 import { batchHeaders, firstVisible } from './batch-headers.ts';
@@ -42,7 +42,7 @@ interface OffsetsAnswer {
 /** @param cluster another one than that of the client, for tests */
 export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(kafka)): LogReader {
   async function leadersOf(topic: string): Promise<Map<number, number>> {
-    await within(
+    await withTimeout(
       metadataDeadlineMs,
       cluster.addTargetTopic(topic).then(() => cluster.refreshMetadataIfNecessary()),
     );
@@ -73,10 +73,13 @@ export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(k
       return found;
     },
     firstRecord: async (topic, partition, from) =>
-      within(brokerDeadlineMs, findFirst(await leaderOf(topic, partition), topic, partition, from)),
+      withTimeout(brokerDeadlineMs, findFirst(await leaderOf(topic, partition), topic, partition, from)),
     async timeAt(topic, partition, offset) {
       const place = { topic, partition, offset, isolationLevel: isolation.readUncommitted, bytesMax: fetchBytes };
-      const { errorCode, records } = await within(brokerDeadlineMs, fetchRaw(await leaderOf(topic, partition), place));
+      const { errorCode, records } = await withTimeout(
+        brokerDeadlineMs,
+        fetchRaw(await leaderOf(topic, partition), place),
+      );
       if (errorCode !== 0) throw errorOf(errorCode);
       return batchHeaders(records).find(({ lastOffset }) => lastOffset >= offset)?.timeMs;
     },
@@ -104,7 +107,7 @@ async function endsAt(
       const end = await offsets(latest, isolation.readCommitted);
       return { start, end, highWatermark: await offsets(latest, isolation.readUncommitted) };
     };
-    const { start, end, highWatermark } = await within(
+    const { start, end, highWatermark } = await withTimeout(
       brokerDeadlineMs,
       ask(),
       `broker ${leader}, which leads it, does not answer within ${brokerDeadlineMs} ms`,

@@ -11,7 +11,7 @@ const pollMsMax = 10;
  * Lets a consumer rest between its polls. A poll costs broker and bridge more than a record, and at a low rate each would bring a
  * single one; while all lanes are busy, the next ones can as well come together.
  */
-export class PollRest {
+export class PollThrottle {
   readonly #resting = new Set<() => void>();
   #awaited: Promise<void> | undefined;
   #answered: () => void = () => {};

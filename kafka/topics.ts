@@ -52,7 +52,7 @@ async function createMissing(admin: Admin, topics: readonly ITopicConfig[]): Pro
   if (missing.length === 0) return [];
   const names = missing.map(({ topic }) => topic);
   try {
-    // Answers false when another process was quicker, which is as good.
+    // Returns false when another process was quicker, which is as good.
     await admin.createTopics({ topics: missing, waitForLeaders: true, timeout: 20_000 });
   } catch (error) {
     throw new Error(refusalOf(error, names), { cause: error });

@@ -6,7 +6,7 @@ const followers = new WeakMap<AbortSignal, Set<AbortController>>();
  * signal goes with it. A parent that lasts as long as the process must not be handed to the work itself: Temporal's client never
  * takes its listeners off again, and of what `AbortSignal.any` makes of it the parent keeps a trace for good.
  */
-export async function withOwnSignal<T>(
+export async function withLinkedSignal<T>(
   parent: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
   { timeoutMs }: { timeoutMs?: number } = {},

@@ -1,5 +1,5 @@
 /** So many at once; others wait in line. A place that is given back goes to the first in line, and nobody can come between. */
-export class Places {
+export class Semaphore {
   #taken = 0;
   readonly #line: (() => void)[] = [];
 
@@ -18,14 +18,14 @@ export class Places {
   }
 
   /** Takes a place if there is one. It has to be given back. */
-  tryTake(): boolean {
+  tryAcquire(): boolean {
     if (this.isFull) return false;
     this.#taken++;
     return true;
   }
 
   /** Waits in line for a place, which has to be given back. Rejects with the signal's reason. */
-  async wait(signal?: AbortSignal): Promise<void> {
+  async acquire(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     let isMine = false;
     await new Promise<void>((resolve) => {
@@ -42,11 +42,11 @@ export class Places {
       signal?.addEventListener('abort', onAbort, { once: true });
     });
     if (!signal?.aborted) return;
-    if (isMine) this.giveBack();
+    if (isMine) this.release();
     signal.throwIfAborted();
   }
 
-  giveBack(): void {
+  release(): void {
     const next = this.#line.shift();
     if (next) next();
     else this.#taken--;

@@ -1,5 +1,5 @@
 /** The outcome of the work, or an error once it took too long, which says so; the work then ends unobserved. */
-export function within<T>(
+export function withTimeout<T>(
   timeoutMs: number,
   work: Promise<T>,
   tooLate = `no answer within ${timeoutMs} ms`,

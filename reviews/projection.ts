@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import type { AcceptedVerdict, ReviewInput, ReviewTransition } from '../contracts/review.ts';
-import { storableJson, storableText } from '../database/sanitize-text.ts';
+import { sanitizeJson, sanitizeText } from '../database/sanitize-text.ts';
 
 /** The row moves to the transition's step unless it is there already; only then is the audit appended. */
 const writeSql = `
@@ -37,12 +37,12 @@ export async function writeReviewTransition(
     values: [
       reviewWorkflowId(input.eventKey),
       input.eventKey,
-      storableText(input.eventId),
+      sanitizeText(input.eventId),
       input.pipeline,
-      storableText(input.title),
+      sanitizeText(input.title),
       input.outcome,
-      storableText(input.why),
-      storableJson(input.entities),
+      sanitizeText(input.why),
+      sanitizeJson(input.entities),
       input.verdicts,
       new Date(input.eventTimeMs),
       step,
@@ -51,14 +51,14 @@ export async function writeReviewTransition(
       new Date(transition.dueAtMs),
       action === 'escalated' ? at : null,
       accepted ? at : null,
-      accepted ? storableText(accepted.id) : null,
+      accepted ? sanitizeText(accepted.id) : null,
       accepted?.verdict,
-      accepted && storableText(accepted.reviewer),
-      accepted?.comment === undefined ? null : storableText(accepted.comment),
+      accepted && sanitizeText(accepted.reviewer),
+      accepted?.comment === undefined ? null : sanitizeText(accepted.comment),
       action,
-      accepted ? storableText(accepted.reviewer) : 'headrace',
+      accepted ? sanitizeText(accepted.reviewer) : 'headrace',
       at,
-      storableJson(detail),
+      sanitizeJson(detail),
     ],
   });
 }

@@ -1,13 +1,13 @@
 import type { Pool, PoolClient } from 'pg';
-import { Places } from '../lib/semaphore.ts';
+import { Semaphore } from '../lib/semaphore.ts';
 import type { AcceptedVerdict, VerdictInput } from '../contracts/review.ts';
 import { findAcceptedVerdict } from './projection.ts';
-import { storedText } from '../database/sanitize-text.ts';
+import { sanitizedText } from '../database/sanitize-text.ts';
 import { withClient } from '../database/with-client.ts';
 import { Problem } from '../lib/problem.ts';
 import type { SendVerdict } from '../temporal/verdicts.ts';
 
-export interface VerdictDeskOptions {
+export interface VerdictServiceOptions {
   pool: Pool;
   sendVerdict: SendVerdict;
   /** Verdicts under way at once; each holds a database connection. @default 4 */
@@ -25,16 +25,16 @@ type IdentifiedVerdict = VerdictInput & { id: string };
  * the review's lock first, and under it most late-comers find in the projection who was first. The lock is an advisory one, because
  * the review itself must be able to write its row before the update is answered.
  */
-export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingMax = 200 }: VerdictDeskOptions) {
-  const places = new Places(verdictsMax);
+export function createVerdictService({ pool, sendVerdict, verdictsMax = 4, waitingMax = 200 }: VerdictServiceOptions) {
+  const semaphore = new Semaphore(verdictsMax);
 
   async function takePlace(): Promise<void> {
-    if (places.tryTake()) return;
-    if (places.waiting >= waitingMax)
+    if (semaphore.tryAcquire()) return;
+    if (semaphore.waiting >= waitingMax)
       throw new Problem(503, 'busy', 'Too many verdicts at once', 'send the verdict again with the same id', {
         retryAfterSeconds: 1,
       });
-    await places.wait();
+    await semaphore.acquire();
   }
 
   /** The verdict that was accepted. Throws a Problem: 404 unknown, 409 decided or closed, 422 invalid, 503 try again. */
@@ -68,7 +68,7 @@ export function createVerdictDesk({ pool, sendVerdict, verdictsMax = 4, waitingM
       problem.cause = error;
       throw problem;
     } finally {
-      places.giveBack();
+      semaphore.release();
     }
   };
 }
@@ -82,8 +82,8 @@ function answerLater(accepted: AcceptedVerdict, later: IdentifiedVerdict): Accep
   if (
     accepted.id === later.id ||
     (verdict === later.verdict &&
-      reviewer === storedText(later.reviewer) &&
-      comment === (later.comment && storedText(later.comment)))
+      reviewer === sanitizedText(later.reviewer) &&
+      comment === (later.comment && sanitizedText(later.comment)))
   )
     return accepted;
   const decidedAt = new Date(decidedAtMs).toISOString();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Pool, PoolClient } from 'pg';
 import { deploymentPrefix, reviewWorkflowId } from '../contracts/event-key.ts';
 import type { ReviewInput } from '../contracts/review.ts';
-import { storableJson, storableText } from '../database/sanitize-text.ts';
+import { sanitizeJson, sanitizeText } from '../database/sanitize-text.ts';
 import { takenBack } from '../database/taken-back.ts';
 
 /** A review that nobody has opened yet. */
@@ -23,7 +23,7 @@ const insertSql = `
 export async function addWaitingReviews(database: Pool | PoolClient, reviews: readonly WaitingReview[]): Promise<void> {
   const first = reviews[0]?.input;
   if (!first) return;
-  const texts = (read: (input: ReviewInput) => string) => reviews.map(({ input }) => storableText(read(input)));
+  const texts = (read: (input: ReviewInput) => string) => reviews.map(({ input }) => sanitizeText(read(input)));
   await database.query({
     name: 'review-add',
     text: insertSql,
@@ -34,7 +34,7 @@ export async function addWaitingReviews(database: Pool | PoolClient, reviews: re
       texts(({ title }) => title),
       texts(({ outcome }) => outcome),
       texts(({ why }) => why),
-      reviews.map(({ input }) => storableJson(input.entities)),
+      reviews.map(({ input }) => sanitizeJson(input.entities)),
       reviews.map(({ input }) => new Date(input.eventTimeMs)),
       reviews.map(({ value }) => value),
       first.pipeline,

@@ -32,7 +32,7 @@ export class CatchUp {
       log.error(message, fields),
   ) {}
 
-  /** Answers whether the batch can be applied now. False = try again later. */
+  /** Returns whether the batch can be applied now. False = try again later. */
   async bringUpTo(batch: BatchRef, chain: string, apply: Apply): Promise<boolean> {
     // Not the chain alone: when the predecessor comes by itself, the chain's next wait is another one.
     const key = `${chain}:${batch.position}`;

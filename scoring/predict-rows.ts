@@ -164,7 +164,7 @@ class Prediction {
     await this.#predict(middle, to);
   }
 
-  /** Answers false when the content of at least one row is refused. */
+  /** Returns false when the content of at least one row is refused. */
   async #ask(from: number, to: number): Promise<boolean> {
     const { model, pipeline, result } = this;
     try {

@@ -5,7 +5,7 @@ import { HeadraceError } from '../contracts/failures.ts';
 import { replacerFor } from '../lib/plain-json.ts';
 import { nameOf } from '../contracts/rejection.ts';
 import { copyIn, CopyRows, UnstorableError } from '../database/copy-rows.ts';
-import { storableJson, storableText } from '../database/sanitize-text.ts';
+import { sanitizeJson, sanitizeText } from '../database/sanitize-text.ts';
 import { untilAborted } from '../database/until-aborted.ts';
 import { withClient } from '../database/with-client.ts';
 import { takenBack } from '../database/taken-back.ts';
@@ -147,26 +147,26 @@ function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: n
     for (const row of rows) {
       const { features, model } = row;
       copy.row();
-      copy.text(storableText(row.eventKey));
+      copy.text(sanitizeText(row.eventKey));
       copy.text(pipeline.name);
-      copy.text(storableText(row.eventId));
+      copy.text(sanitizeText(row.eventId));
       copy.text(batch.topic);
       copy.int4(batch.partition);
       copy.int8(row.offset);
       if (row.recordTimeMs === undefined) copy.null();
       else copy.timestamptz(row.recordTimeMs);
       copy.timestamptz(row.eventTimeMs);
-      copy.jsonb(storableJson(row.entities));
-      copy.jsonb(storableJson(row.event, replacer));
+      copy.jsonb(sanitizeJson(row.entities));
+      copy.jsonb(sanitizeJson(row.event, replacer));
       copy.int4(featureSet);
       copy.float4s(features.values, features.from, features.names.length);
-      copy.jsonb(storableJson(row.prediction));
-      copy.text(storableText(model.name));
-      copy.text(storableText(model.version));
+      copy.jsonb(sanitizeJson(row.prediction));
+      copy.text(sanitizeText(model.name));
+      copy.text(sanitizeText(model.version));
       copy.bool(row.degraded);
       copy.bool(row.late);
-      copy.text(storableText(row.outcome));
-      copy.text(storableText(row.why));
+      copy.text(sanitizeText(row.outcome));
+      copy.text(sanitizeText(row.why));
       copy.text(workflowId);
     }
     return copy.end();
@@ -181,10 +181,10 @@ function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: n
 
 async function newRows(pool: Pool, rows: Delivery['rows']): Promise<Delivery['rows']> {
   const found = await pool.query<{ event_key: string }>('select event_key from decisions where event_key = any($1)', [
-    rows.map((row) => storableText(row.eventKey)),
+    rows.map((row) => sanitizeText(row.eventKey)),
   ]);
   const known = new Set(found.rows.map((row) => row.event_key));
-  return rows.filter((row) => !known.has(storableText(row.eventKey)));
+  return rows.filter((row) => !known.has(sanitizeText(row.eventKey)));
 }
 
 /** One of these has one count a minute. */
@@ -212,7 +212,7 @@ const kindsMax = 65_536;
 /** Every delivery locks minutes in the same order, so that none waits for another in a ring. No statement behind a COPY takes parameters: in base64 there is nothing to quote. Grouped once more, because texts that differ here may be the same once Postgres can store them. */
 function addToMinutesSql(delivery: Delivery, rows: Delivery['rows']): string {
   const { kinds, minute, kind, decisions, degraded, late } = minutesOf(delivery, rows);
-  const kindsJson = Buffer.from(storableJson(kinds)).toString('base64');
+  const kindsJson = Buffer.from(sanitizeJson(kinds)).toString('base64');
   const numbers = [minute, kind, decisions, degraded, late].map((column) => `'{${column.join()}}'::bigint[]`).join();
   return `
     insert into decision_minutes as minute (deployment, pipeline, minute, outcome, model_version, decisions, degraded, late)

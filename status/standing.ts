@@ -1,6 +1,6 @@
 import type { BatchRun } from '../contracts/batch-runs.ts';
 import { messageOf } from '../contracts/failures.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { findProblems, unknownReason, type Problem } from './problems.ts';
 import type { ScheduleState } from '../temporal/schedules.ts';
 import type { SystemState } from './system-state.ts';
@@ -54,7 +54,7 @@ export async function readStanding(readers: StateReaders): Promise<Standing> {
   const unknown: Record<string, string> = {};
   const read = async <T>(name: string, work: () => Promise<T>): Promise<T | undefined> => {
     try {
-      return await within(readTimeoutMs, work());
+      return await withTimeout(readTimeoutMs, work());
     } catch (error) {
       unknown[name] = messageOf(error);
       return undefined;

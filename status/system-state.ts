@@ -4,7 +4,7 @@ import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';
 import { decodeCommitMetadata } from '../contracts/schemas/commit-metadata.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { describeLatest } from '../temporal/runs.ts';
 import type { LogEnds, LogReader } from '../kafka/log-reader.ts';
 import { outsideState } from './outside-state.ts';
@@ -69,7 +69,7 @@ async function groupStates(
   ): Promise<T | undefined> => {
     try {
       if (!sources.kafka) throw new Error('no broker answers');
-      return await within(kafkaDeadlineMs, work(sources.kafka));
+      return await withTimeout(kafkaDeadlineMs, work(sources.kafka));
     } catch (error) {
       unknown[what] = messageOf(error);
       return undefined;

@@ -1,7 +1,7 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, type Client } from '@temporalio/client';
 import { workflowNames } from '../contracts/names.ts';
 import { resumeWorkflowId, type ResumeInput, type ResumeReport } from '../contracts/resume.ts';
-import { within } from '../lib/with-timeout.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 
 /** A worker takes it within moments; reading a long topic again may take minutes. */
 const answerMsMax = { tolerate: 60_000, readAgain: 30 * 60_000 };
@@ -17,7 +17,7 @@ export async function runResume(client: Client, input: ResumeInput, taskQueue: s
       args: [input],
       staticSummary: `resume ${input.pipeline}`,
     });
-    return await within(
+    return await withTimeout(
       waitMs,
       started.result(),
       `no worker has answered within ${waitMs / 1_000} s; the run ${workflowId} goes on by itself when one does`,

@@ -6,7 +6,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
-import { withOwnSignal } from '../lib/linked-signal.ts';
+import { withLinkedSignal } from '../lib/linked-signal.ts';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { searchAttributes, workflowNames } from '../contracts/names.ts';
@@ -36,7 +36,7 @@ export function createReviewStarter(
   return async (input, signal) => {
     const workflowId = reviewWorkflowId(input.eventKey);
     const soon = <T>(work: () => Promise<T>) =>
-      withOwnSignal(signal, (own) =>
+      withLinkedSignal(signal, (own) =>
         client.withAbortSignal(own, () => client.withDeadline(Date.now() + deadlineMs, work)),
       );
     const start = (workflowIdReusePolicy: 'REJECT_DUPLICATE' | 'ALLOW_DUPLICATE') =>

@@ -63,7 +63,7 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
   });
 }
 
-/** Answers what of the decisions the rest of the run needs. The frames stay in history, and not in the run's memory. */
+/** Returns what of the decisions the rest of the run needs. The frames stay in history, and not in the run's memory. */
 async function score(batch: BatchRef, records: Uint8Array): Promise<DecisionsHeader> {
   setCurrentDetails(batchDetails(batch, 'scoring'));
   const { decisions } = decodeScored(

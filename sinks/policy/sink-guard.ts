@@ -1,6 +1,6 @@
 import { HeadraceError } from '../../contracts/failures.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
-import { Places } from '../../lib/semaphore.ts';
+import { Semaphore } from '../../lib/semaphore.ts';
 import type { Delivery } from '../../contracts/delivery.ts';
 import type { Sink } from '../port.ts';
 import { Breaker, retryAfter, type BreakerOptions, type DeliveryCall } from './breaker.ts';
@@ -43,7 +43,7 @@ export function guardSink(
   sink: Sink,
   { deliveriesMax, waitingMax = 10, quickMs = quickTryMs, onBreaker, ...breakerOptions }: GuardOptions,
 ): GuardedSink {
-  const places = new Places(deliveriesMax);
+  const semaphore = new Semaphore(deliveriesMax);
   const breakers = new Map<string, Breaker>();
 
   function breakerOf(pipeline: string): Breaker {
@@ -56,10 +56,10 @@ export function guardSink(
   }
 
   function refuseBeyondLimit(call: DeliveryCall): void {
-    if (call.local ? !places.isFull : places.waiting < waitingMax) return;
+    if (call.local ? !semaphore.isFull : semaphore.waiting < waitingMax) return;
     throw new HeadraceError(
       'SINK_UNAVAILABLE',
-      `sink "${sink.name}" has ${places.taken} deliveries under way, the most allowed${call.local ? '' : `, and ${places.waiting} waiting`}`,
+      `sink "${sink.name}" has ${semaphore.taken} deliveries under way, the most allowed${call.local ? '' : `, and ${semaphore.waiting} waiting`}`,
       { retryAfterMs: retryAfter(call) },
     );
   }
@@ -72,11 +72,11 @@ export function guardSink(
     signal: AbortSignal,
   ): Promise<void> {
     refuseBeyondLimit(call);
-    await places.wait(signal);
+    await semaphore.acquire(signal);
     try {
       if (!isTest) breaker.admit(call);
     } catch (error) {
-      places.giveBack();
+      semaphore.release();
       throw error;
     }
   }
@@ -88,7 +88,7 @@ export function guardSink(
       refuseBeyondLimit(call);
       const isTest = breaker.admit(call);
       async function run<T>(work: () => Promise<T>, signal: AbortSignal, isDelivery: boolean): Promise<T> {
-        if (!places.tryTake()) await waitForPlace(call, breaker, isTest, signal);
+        if (!semaphore.tryAcquire()) await waitForPlace(call, breaker, isTest, signal);
         const begun = breaker.begin();
         const watch = call.local ? setTimeout(() => begun.slow(), quickMs) : undefined;
         try {
@@ -101,7 +101,7 @@ export function guardSink(
           throw error;
         } finally {
           clearTimeout(watch);
-          places.giveBack();
+          semaphore.release();
         }
       }
 

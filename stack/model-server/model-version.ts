@@ -14,7 +14,7 @@ export interface ModelVersion {
   readonly config: ModelConfig;
   readonly signature: Signature;
   readonly statistics: StatisticsCounter;
-  /** Answers one request. `startedNs` is when it arrived. @throws RpcError */
+  /** Returns one request. `startedNs` is when it arrived. @throws RpcError */
   infer(request: ModelInferRequest, startedNs: bigint): Promise<ModelInferResponse>;
   /** Gives the memory back when the last running request has ended. Ask for nothing new after this. */
   retire(): Promise<void>;

@@ -10,7 +10,7 @@ import type { Models } from './models.ts';
 import { invalidArgument, RpcError, unavailable, unimplemented } from './rpc-error.ts';
 import type { TensorSignature } from './signature.ts';
 
-/** Answers itself, or an RpcError. */
+/** Returns itself, or an RpcError. */
 type Answer<Request, Response> = (request: Request, isCancelled: () => boolean) => Response | Promise<Response>;
 
 export interface ServiceOptions {

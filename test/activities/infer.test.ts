@@ -6,7 +6,7 @@ import type { DecisionRow } from '../../contracts/delivery.ts';
 import { paymentsPipeline, type Payment } from '../live/payments.ts';
 import { Rig } from './rig.ts';
 
-/** Answers the amount; fails, or answers what cannot be used, for amounts that say so. */
+/** Returns the amount; fails, or answers what cannot be used, for amounts that say so. */
 function fallback({ event }: { event: Payment }): Prediction {
   if (event.amount === -1) throw new TypeError('secret of the event');
   if (event.amount === -2) return { y: [1, 2] };

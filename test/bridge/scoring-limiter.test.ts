@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Budget } from '../../bridge/budget.ts';
 import { systemClock } from '../../bridge/clock.ts';
-import { Turns } from '../../bridge/scoring-limiter.ts';
+import { ScoringLimiter } from '../../bridge/scoring-limiter.ts';
 
 const never = new AbortController().signal;
 
@@ -32,7 +32,7 @@ async function end(name: string): Promise<void> {
 }
 
 test('on two cores the next one has its turn when the one before is scored, first come, first served', async () => {
-  const turns = new Turns(systemClock, 2);
+  const turns = new ScoringLimiter(systemClock, 2);
   for (const name of ['a', 'b', 'c']) ask(name, turns);
   await settled();
   expect(had).toEqual(['a']);
@@ -51,14 +51,14 @@ test.each([
   [4, 2],
   [9, 4],
 ])('%i cores: %i side by side', async (cores, sideBySide) => {
-  const turns = new Turns(systemClock, cores);
+  const turns = new ScoringLimiter(systemClock, cores);
   for (let i = 0; i < 9; i++) ask(`${i}`, turns);
   await settled();
   expect(had).toHaveLength(sideBySide);
 });
 
 test("one that takes long holds up the next for a tenth of a second, and what it says later takes nobody else's turn", async () => {
-  const turns = new Turns(systemClock, 2);
+  const turns = new ScoringLimiter(systemClock, 2);
   for (const name of ['slow', 'b', 'c']) ask(name, turns);
   await pass(99);
   expect(had).toEqual(['slow']);
@@ -73,7 +73,7 @@ test("one that takes long holds up the next for a tenth of a second, and what it
 
 /** One that has its turn, one whose signal can be aborted, and one behind it. */
 async function threeAsk(): Promise<AbortController> {
-  const turns = new Turns(systemClock, 2);
+  const turns = new ScoringLimiter(systemClock, 2);
   const givenUp = new AbortController();
   ask('a', turns);
   ask('given up', turns, givenUp.signal);
@@ -104,7 +104,7 @@ test.each([0, 1, 2, 3])('nor when it is given up in the moment that it has its t
 });
 
 test('the budget gives small batches turns, and full ones wait for none', async () => {
-  const budget = new Budget(systemClock, 1_000, new Turns(systemClock, 2));
+  const budget = new Budget(systemClock, 1_000, new ScoringLimiter(systemClock, 2));
   const take = (isFull: boolean) => ({ take: (signal: AbortSignal) => budget.acquire(signal, isFull) });
   for (const name of ['small', 'small too']) ask(name, take(false));
   for (const name of ['full', 'full too']) ask(name, take(true));

@@ -6,7 +6,7 @@ import { createRangeWriter, findChainEnd, mergeOldRanges, readLedger } from '../
 import { countReviews, findReview, listReviews } from '../../reviews/lists.ts';
 import { writeReviewTransition } from '../../reviews/projection.ts';
 import { addWaitingReviews, claimWaitingReviews } from '../../reviews/waiting.ts';
-import { createVerdictDesk } from '../../reviews/verdict-service.ts';
+import { createVerdictService } from '../../reviews/verdict-service.ts';
 import { createDashboardSink } from '../../sinks/dashboard.ts';
 import { decisionRow, deliveryOf } from '../sinks/rows.ts';
 import { createDatabase, startLiveServers } from '../stack/live.ts';
@@ -97,7 +97,7 @@ describe.skipIf(typeof program === 'string')('through PgBouncer in transaction m
     // The lock of a verdict is held from the first look to the answer: one is sent at a time, and each is known to the next.
     let sending = 0;
     const desks = pools.map((pool) =>
-      createVerdictDesk({
+      createVerdictService({
         pool,
         sendVerdict: async (_, verdict) => {
           expect(++sending).toBe(1);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { copyIn, CopyRows } from '../../database/copy-rows.ts';
 import type { Pool } from '../../database/pool.ts';
-import { storableJson, storableText } from '../../database/sanitize-text.ts';
+import { sanitizeJson, sanitizeText } from '../../database/sanitize-text.ts';
 import { withClient } from '../../database/with-client.ts';
 import { openDatabase } from './open.ts';
 
@@ -18,15 +18,15 @@ describe('what Postgres stores', () => {
   afterAll(() => pool?.end());
 
   it('replaces NUL and half surrogates, and only those', () => {
-    expect(storableText('a\u0000b')).toBe('a\uFFFDb');
-    expect(storableJson({ a: '\u0000\u0000', 'k\uD800': 'é😀\\u0000\n' })).toBe(
+    expect(sanitizeText('a\u0000b')).toBe('a\uFFFDb');
+    expect(sanitizeJson({ a: '\u0000\u0000', 'k\uD800': 'é😀\\u0000\n' })).toBe(
       '{"a":"\uFFFD\uFFFD","k\uFFFD":"é😀\\\\u0000\\n"}',
     );
-    expect(() => storableJson({ n: 1n })).toThrow(TypeError);
+    expect(() => sanitizeJson({ n: 1n })).toThrow(TypeError);
   });
 
   it('gives back any text and any JSON through COPY and through parameters', async () => {
-    const jsonOf = (v: string) => storableJson({ v, [v]: 1 });
+    const jsonOf = (v: string) => sanitizeJson({ v, [v]: 1 });
     const texts = fc.array(fc.string({ unit: 'binary' }), { minLength: 1, maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(texts, async (values) => {
@@ -34,14 +34,14 @@ describe('what Postgres stores', () => {
         const copy = new CopyRows(2);
         for (const value of values) {
           copy.row();
-          copy.text(storableText(value));
+          copy.text(sanitizeText(value));
           copy.jsonb(jsonOf(value));
         }
         await withClient(pool, (client) =>
           copyIn(client, 'copy stored (text, json) from stdin (format binary)', copy.end()),
         );
         await pool.query('insert into stored (text, json) select * from unnest($1::text[], $2::jsonb[])', [
-          values.map(storableText),
+          values.map(sanitizeText),
           values.map(jsonOf),
         ]);
         const { rows } = await pool.query<{ text: string; json: { v: string } }>(

@@ -4,7 +4,7 @@ import { migrate } from '../../database/migrate.ts';
 import { createPool, type Pool } from '../../database/pool.ts';
 import { createRangeWriter, mergeOldRanges, readLedger } from '../../ledger/ranges.ts';
 import { withClient } from '../../database/with-client.ts';
-import { createVerdictDesk } from '../../reviews/verdict-service.ts';
+import { createVerdictService } from '../../reviews/verdict-service.ts';
 import { uniqueName } from '../stack/live.ts';
 import { openDatabase } from './open.ts';
 
@@ -111,7 +111,7 @@ describe('a connection that drops while it is lent', () => {
   it('fails a verdict that waits for its turn', () =>
     holding(`select pg_advisory_xact_lock(hashtextextended('headrace verdict review:1', 0))`, () =>
       cutBlocked((victim) =>
-        createVerdictDesk({ pool: victim, sendVerdict: () => Promise.reject(new Error('not asked')) })('review:1', {
+        createVerdictService({ pool: victim, sendVerdict: () => Promise.reject(new Error('not asked')) })('review:1', {
           id: 'v1',
           verdict: 'fraud',
           reviewer: 'Ann',
@@ -123,7 +123,7 @@ describe('a connection that drops while it is lent', () => {
     const applicationName = uniqueName('victim');
     const victim = await createPool(url, { max: 1, applicationName });
     try {
-      const decide = createVerdictDesk({
+      const decide = createVerdictService({
         pool: victim,
         sendVerdict: async (_, { id }) => {
           await pool.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { storedText } from '../../database/sanitize-text.ts';
+import { sanitizedText } from '../../database/sanitize-text.ts';
 import type { GatewayApp } from '../../gateway/app.ts';
 import { createLogger, type Logger } from '../../lib/log.ts';
 import { createDashboardSink } from '../../sinks/dashboard.ts';
@@ -49,10 +49,10 @@ describe('odd requests', () => {
   it.each(['a\0b', 'half \ud800', '..', '漢'.repeat(256), '?', '%', '/', '#', ' ', '\r\n', '"', '😀', 'a+b'])(
     'find the decision on the id %j',
     async (id) => {
-      const { status, body } = await get(`/v1/decisions/${encodeURIComponent(storedText(id))}`);
+      const { status, body } = await get(`/v1/decisions/${encodeURIComponent(sanitizedText(id))}`);
       expect(status).toBe(200);
       const found = JSON.parse(body) as { eventId: string; links: { self: string } };
-      expect(found.eventId).toBe(storedText(id));
+      expect(found.eventId).toBe(sanitizedText(id));
       expect(await get(found.links.self)).toMatchObject({ status: 200 });
     },
   );

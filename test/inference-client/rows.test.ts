@@ -4,7 +4,7 @@ import { type InferRequest, type InferResult, joinRows, outputOf, splitRows } fr
 import { inferRows } from '../../inference-client/rows.ts';
 import { features, linear, x } from './support/requests.ts';
 
-/** Answers a part with its first feature of each row, as version `version`. */
+/** Returns a part with its first feature of each row, as version `version`. */
 function echo(part: InferRequest, version = '1'): InferResult {
   const [input] = part.inputs;
   if (input?.datatype !== 'FP32') throw new Error('expected FP32');

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../contracts/schemas/config.ts';
-import { hideAborted, type FetchedPartition } from '../../kafka/aborted-transactions.ts';
+import { filterAbortedTransactions, type FetchedPartition } from '../../kafka/aborted-transactions.ts';
 import { createKafka } from '../../kafka/connection.ts';
 import { createLogger } from '../../lib/log.ts';
 
@@ -76,7 +76,7 @@ describe('records of aborted transactions', () => {
         const log = logOf(steps);
         const from = Math.min(start, log.stable);
         const partition = fetchFrom(log, from);
-        hideAborted(partition);
+        filterAbortedTransactions(partition);
         const batch = new Batch('t', String(from), partition);
         const expected = log.messages
           .slice(from, log.stable)
@@ -98,7 +98,7 @@ describe('records of aborted transactions', () => {
     ]);
     expect(new Batch('t', '0', fetchFrom(log, 0)).messages.map(({ offset }) => offset)).toEqual(['0', '1']);
     const partition = fetchFrom(log, 0);
-    hideAborted(partition);
+    filterAbortedTransactions(partition);
     expect(new Batch('t', '0', partition).messages).toEqual([]);
   });
 

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import kafkajs from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { failedPoll, installLossOfBrokers, type ConsumerGroup } from '../../kafka/coordinator-failover.ts';
+import { failedPoll, installCoordinatorFailover, type ConsumerGroup } from '../../kafka/coordinator-failover.ts';
 
 const require = createRequire(import.meta.url);
 const { KafkaJSConnectionClosedError } = require('kafkajs/src/errors') as Record<
@@ -22,7 +22,7 @@ const answer = (type: string) =>
   new kafkajs.KafkaJSProtocolError({ type, code: 1, retriable: true, message: type } as never);
 
 beforeEach(() => {
-  installLossOfBrokers();
+  installCoordinatorFailover();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
 });
 afterEach(() => void vi.useRealTimers());
@@ -190,6 +190,6 @@ describe('a poll', () => {
 
 test('installing it twice wraps once', () => {
   const { heartbeat, recoverFromFetch } = KafkaGroup.prototype;
-  installLossOfBrokers();
+  installCoordinatorFailover();
   expect(KafkaGroup.prototype).toMatchObject({ heartbeat, recoverFromFetch });
 });

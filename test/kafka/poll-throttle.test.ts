@@ -1,9 +1,9 @@
 import type { Consumer } from 'kafkajs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { PollRest } from '../../kafka/poll-throttle.ts';
+import { PollThrottle } from '../../kafka/poll-throttle.ts';
 
 let answered: () => void;
-let polls: PollRest;
+let polls: PollThrottle;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -11,7 +11,7 @@ beforeEach(() => {
     events: { FETCH: 'consumer.fetch' },
     on: (name: string, listener: () => void) => void (name === 'consumer.fetch' && (answered = listener)),
   };
-  polls = new PollRest(consumer as unknown as Consumer);
+  polls = new PollThrottle(consumer as unknown as Consumer);
 });
 
 afterEach(() => void vi.useRealTimers());

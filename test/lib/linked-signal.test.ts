@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { withOwnSignal } from '../../lib/linked-signal.ts';
+import { withLinkedSignal } from '../../lib/linked-signal.ts';
 
 const untilAborted = (signal: AbortSignal) =>
   new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
@@ -9,7 +9,7 @@ const untilAborted = (signal: AbortSignal) =>
 describe('a signal of its own', () => {
   test('is aborted with its parent, with the same reason, for all that is under way', async () => {
     const parent = new AbortController();
-    const works = Array.from({ length: 20 }, () => withOwnSignal(parent.signal, untilAborted));
+    const works = Array.from({ length: 20 }, () => withLinkedSignal(parent.signal, untilAborted));
     parent.abort(new Error('the worker stops'));
     const results = await Promise.allSettled(works);
     expect(results.map((result) => result.status === 'rejected' && (result.reason as Error).message)).toEqual(
@@ -19,7 +19,7 @@ describe('a signal of its own', () => {
 
   test('is aborted from the beginning when its parent is', async () => {
     expect(
-      await withOwnSignal(AbortSignal.abort(new Error('over')), (signal) =>
+      await withLinkedSignal(AbortSignal.abort(new Error('over')), (signal) =>
         Promise.resolve((signal.reason as Error).message),
       ),
     ).toBe('over');
@@ -27,14 +27,14 @@ describe('a signal of its own', () => {
 
   test('is aborted after its time, and its parent is not', async () => {
     const { signal: parent } = new AbortController();
-    await expect(withOwnSignal(parent, untilAborted, { timeoutMs: 1 })).rejects.toThrow('not done within 0.001 s');
+    await expect(withLinkedSignal(parent, untilAborted, { timeoutMs: 1 })).rejects.toThrow('not done within 0.001 s');
     expect(parent.aborted).toBe(false);
   });
 
   test('is left alone once its work has ended', async () => {
     const parent = new AbortController();
     let kept: AbortSignal | undefined;
-    await withOwnSignal(parent.signal, (signal) => Promise.resolve((kept = signal)));
+    await withLinkedSignal(parent.signal, (signal) => Promise.resolve((kept = signal)));
     parent.abort();
     expect(kept?.aborted).toBe(false);
   });
@@ -47,8 +47,8 @@ describe('a signal of its own', () => {
     try {
       // As Temporal's client does for each call: it hangs a listener on the signal and leaves it there.
       for (let i = 0; i < 50; i++)
-        await withOwnSignal(parent, (signal) => Promise.resolve(signal.addEventListener('abort', () => {})));
-      await Promise.all(Array.from({ length: 50 }, () => withOwnSignal(parent, () => setImmediate())));
+        await withLinkedSignal(parent, (signal) => Promise.resolve(signal.addEventListener('abort', () => {})));
+      await Promise.all(Array.from({ length: 50 }, () => withLinkedSignal(parent, () => setImmediate())));
       expect(getEventListeners(parent, 'abort')).toHaveLength(1);
       // Warnings are told in a later turn.
       await setImmediate();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPool, type Pool } from '../../database/pool.ts';
-import { createVerdictDesk } from '../../reviews/verdict-service.ts';
+import { createVerdictService } from '../../reviews/verdict-service.ts';
 import type { VerdictAnswer } from '../../temporal/verdicts.ts';
 import { openDatabase } from '../database/open.ts';
 
@@ -19,7 +19,7 @@ describe('verdict desk', () => {
     const running = new Map<string, number>();
     let runningMax = 0;
     let perReviewMax = 0;
-    const decide = createVerdictDesk({
+    const decide = createVerdictService({
       pool,
       verdictsMax: 3,
       sendVerdict: async (reviewId, { id }) => {
@@ -47,7 +47,7 @@ describe('verdict desk', () => {
     const single = await createPool(url, { max: 1, applicationName: 'test' });
     try {
       let fail = true;
-      const decide = createVerdictDesk({
+      const decide = createVerdictService({
         pool: single,
         sendVerdict: (_, { id }) => (fail ? Promise.reject(new Error('no frontend')) : Promise.resolve(accepted(id))),
       });
@@ -62,7 +62,7 @@ describe('verdict desk', () => {
 
   it('refuses when too many wait already, and goes on afterwards', async () => {
     let finish = (): void => undefined;
-    const decide = createVerdictDesk({
+    const decide = createVerdictService({
       pool,
       verdictsMax: 1,
       waitingMax: 1,

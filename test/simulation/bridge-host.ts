@@ -4,7 +4,7 @@ import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
 import type { Starter } from '../../temporal/starter.ts';
 import type { BridgeReports } from '../../bridge/reports.ts';
 import { createTemporalStarter } from '../../temporal/temporal-starter.ts';
-import { Turns } from '../../bridge/scoring-limiter.ts';
+import { ScoringLimiter } from '../../bridge/scoring-limiter.ts';
 import { messageOf } from '../../contracts/failures.ts';
 import { createFakeClient } from './fake-client.ts';
 import { sessionTimeoutMs } from './fake-group.ts';
@@ -61,7 +61,7 @@ export class BridgeHost {
         budget: new Budget(
           process.clock,
           setting.batchesPerSecond,
-          setting.turns ? new Turns(process.clock, 2) : undefined,
+          setting.turns ? new ScoringLimiter(process.clock, 2) : undefined,
         ),
         openBatches,
         reports: this.#reports(process),

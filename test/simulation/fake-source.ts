@@ -54,7 +54,7 @@ export class FakeSource implements Source {
     this.#handlers.crashed(new Error('the consumer crashed'));
   }
 
-  /** Answers of the group reach a member when they reach it; one that was put out joins again. */
+  /** Returns of the group reach a member when they reach it; one that was put out joins again. */
   thawed(): void {
     if (!this.#stopped && this.#handlers && !this.world.group.has(this))
       this.process.after(this.world.random.whole(1, 500), () => !this.#stopped && this.world.group.join(this));

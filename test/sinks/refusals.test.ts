@@ -30,7 +30,7 @@ const pipeline = { name: 'orders', review } as Partial<AnyPipeline>;
 function workerOf(sink: Sink) {
   const guarded = guardSink(sink, { deliveriesMax: 1, failuresMax: Infinity });
   const evidence: SinkEvidence = { accepted: 0, blamedInARow: 0 };
-  /** Answers why, by offset, for the rows that are blamed. */
+  /** Returns why, by offset, for the rows that are blamed. */
   return async (...rows: DecisionRow[]): Promise<Record<number, string>> => {
     const admitted = guarded.admit({ pipeline: 'orders', local: false, waitedMs: 0 });
     const delivery = deliveryOf(rows, pipeline);

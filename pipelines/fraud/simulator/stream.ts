@@ -51,7 +51,7 @@ export async function streamPayments(options: StreamOptions): Promise<void> {
   }
 }
 
-/** Answers false when the stream was aborted before the events were published. */
+/** Returns false when the stream was aborted before the events were published. */
 async function publishUntilDone(
   { publish, onPublished, onFailed, signal }: StreamOptions,
   events: readonly PaymentEvent[],

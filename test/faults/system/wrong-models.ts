@@ -65,7 +65,7 @@ export function distorted(answer: ModelInferResponse, wrong: WrongAnswer): Model
 
 /** A server that passes all calls on to a real one and spoils its predictions, as one whose device or model file is broken does. */
 export class WrongModels {
-  /** Answers that were spoiled. */
+  /** Returns that were spoiled. */
   count = 0;
   /** How the next answer is spoiled; undefined leaves it as it is. */
   wrong: () => WrongAnswer | undefined = () => undefined;

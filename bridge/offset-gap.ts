@@ -1,5 +1,5 @@
 /** What to do about a fetch that does not continue its lane. */
-export type PlaceVerdict =
+export type OffsetGap =
   /** Ask for the lane's tail once more. */
   | { kind: 'ask_again' }
   /** Retention deleted `[from, to)` before it was read. */
@@ -13,12 +13,12 @@ export type PlaceVerdict =
  * Judges a fetch by the log itself. Below the tail: the log may have been cut. Above: nothing but the log's start can tell a
  * legal gap from a loss; and as a stale answer looks the same, the first time (`askedBefore` false) the tail is asked for again.
  */
-export function judgePlace(
+export function findOffsetGap(
   fetchedOffset: number,
   tail: number,
   log: { start: number; end: number },
   askedBefore: boolean,
-): PlaceVerdict {
+): OffsetGap {
   if (log.end < tail) return { kind: 'halt', reason: truncatedReason(log.end, tail) };
   if (log.start > tail) return { kind: 'lost', from: tail, to: log.start };
   if (fetchedOffset > tail && askedBefore) return { kind: 'skip', to: fetchedOffset };
