@@ -49,7 +49,7 @@ describe('the text of an error', () => {
     [
       'a missing function',
       thrownBy(() => (({ secret: 1 }) as any).secret()),
-      /^TypeError at contracts\/error-text\.test\.ts:\d+$/,
+      /^TypeError at lib\/error-text\.test\.ts:\d+$/,
     ],
     [
       'Node, that shows what it got',
