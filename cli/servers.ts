@@ -6,7 +6,7 @@ import { createPool, type Pool } from '../database/pool.ts';
 import { findChainEnd } from '../ledger/ranges.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { connectKafka } from '../kafka/connection.ts';
-import { createAdmin } from '../runtime/kafka-admin.ts';
+import { createAdmin } from '../kafka/admin.ts';
 import { createLogReader, type LogReader } from '../kafka/log-reader.ts';
 import { createLogger } from '../lib/log.ts';
 import { readSchedules } from '../temporal/schedules.ts';

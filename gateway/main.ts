@@ -12,7 +12,7 @@ import { findChainEnd } from '../ledger/ranges.ts';
 import { countReviews } from '../reviews/lists.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
-import { createAdmin } from '../runtime/kafka-admin.ts';
+import { createAdmin } from '../kafka/admin.ts';
 import { createLogReader } from '../kafka/log-reader.ts';
 import { readSchedules } from '../temporal/schedules.ts';
 import { remembered } from '../status/standing.ts';

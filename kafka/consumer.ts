@@ -1,7 +1,7 @@
 import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
 import { watchClock } from './clock-watch.ts';
-import { createAdmin } from '../runtime/kafka-admin.ts';
+import { createAdmin } from './admin.ts';
 import { installFetchDecoding } from './fetch-decoding.ts';
 import { createLogReader, type LogReader } from './log-reader.ts';
 import { toRecords } from './record.ts';

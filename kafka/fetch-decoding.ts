@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { filterAbortedTransactions } from './aborted-transactions.ts';
-import { entryBytes, entryBytesMin, firstOffsetOf, formatOf } from '../runtime/kafka-batch-header.ts';
+import { entryBytes, entryBytesMin, firstOffsetOf, formatOf } from './batch-header.ts';
 import { InflateBudget } from './compression.ts';
 import { decodeMessage } from './old-messages.ts';
 import { decodeBatch, type FetchedRecord } from './record-batches.ts';

@@ -1,10 +1,10 @@
 import type { Kafka } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
 import { messageOf } from '../contracts/failures.ts';
-import { batchHeaders, recordTimeOf } from '../runtime/kafka-batch-header.ts';
+import { batchHeaders, recordTimeOf } from './batch-header.ts';
 import { createCluster, errorOf, send, type Broker, type Cluster } from './cluster.ts';
 import { fetchRaw, isolation } from './fetch.ts';
-import { firstVisible } from '../runtime/kafka-first-visible.ts';
+import { firstVisible } from './first-visible.ts';
 
 /** Where the log of a partition begins and ends. */
 export interface LogEnds {

@@ -1,12 +1,5 @@
 import { crc32 } from 'node:zlib';
-import {
-  codecMask,
-  entryBytes,
-  firstOffsetOf,
-  formatOf,
-  logAppendTimeFlag,
-  prefixBytes,
-} from '../runtime/kafka-batch-header.ts';
+import { codecMask, entryBytes, firstOffsetOf, formatOf, logAppendTimeFlag, prefixBytes } from './batch-header.ts';
 import { inflate, type InflateBudget } from './compression.ts';
 import { FetchedRecord, type BatchContext } from './record-batches.ts';
 import { UnreadableError } from './unreadable-error.ts';

@@ -1,7 +1,7 @@
 import { crc32c } from '@node-rs/crc32';
 import type { IHeaders } from 'kafkajs';
 import { headersIn, skipHeaders } from '../contracts/record-headers.ts';
-import { batchBytesMin, checkedOf, headerOf, recordsOf } from '../runtime/kafka-batch-header.ts';
+import { batchBytesMin, checkedOf, headerOf, recordsOf } from './batch-header.ts';
 import { inflate, type InflateBudget } from './compression.ts';
 import { UnreadableError } from './unreadable-error.ts';
 

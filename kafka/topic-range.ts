@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once, EventEmitter } from 'node:events';
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
-import { createAdmin } from '../runtime/kafka-admin.ts';
+import { createAdmin } from './admin.ts';
 import { installFetchDecoding } from './fetch-decoding.ts';
 import { createLogReader, type LogEnds } from './log-reader.ts';
 import { toRecords, type UnreadableAt } from './record.ts';

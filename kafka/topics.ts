@@ -3,7 +3,7 @@ import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { messageOf } from '../contracts/failures.ts';
 import { deadLettersTopic, decisionsTopic, labelsTopic } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { createAdmin } from '../runtime/kafka-admin.ts';
+import { createAdmin } from './admin.ts';
 import { troubleOf } from './diagnosis.ts';
 
 export interface TopicOptions {

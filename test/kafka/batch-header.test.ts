@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { batchHeaders, recordTimeOf } from '../../runtime/kafka-batch-header.ts';
-import { firstVisible } from '../../runtime/kafka-first-visible.ts';
-import { oldMessage, storedBatch, type StoredBatch } from '../kafka/kafka-bytes.ts';
+import { batchHeaders, recordTimeOf } from '../../kafka/batch-header.ts';
+import { firstVisible } from '../../kafka/first-visible.ts';
+import { oldMessage, storedBatch, type StoredBatch } from './kafka-bytes.ts';
 
 /** A batch as brokers send it; its records are not looked at. */
 const batch = (parts: Partial<StoredBatch>) =>

@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { Kafka, logLevel } from 'kafkajs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createAdmin } from '../../runtime/kafka-admin.ts';
+import { createAdmin } from '../../kafka/admin.ts';
 
 /** Takes every connection, and says nothing. */
 const sockets = new Set<Socket>();

@@ -1,4 +1,4 @@
-import type { BatchHeader } from './kafka-batch-header.ts';
+import type { BatchHeader } from './batch-header.ts';
 
 /** A transaction that was aborted, as a fetch names it. */
 export interface Aborted {
