@@ -74,7 +74,8 @@ export function createResumeActivities({
   ): Promise<Map<number, Set<number>>> {
     const lettersTopic = deadLettersTopic(input.pipeline);
     const refused = new Map<number, Set<number>>();
-    for (const { partition, start, end } of await records.bounds(lettersTopic)) {
+    for (const [partition, bounds] of await records.bounds(lettersTopic)) {
+      const { start, end } = known(bounds);
       for await (const { records: letters } of records.read(lettersTopic, partition, start, end)) {
         for (const letter of letters) {
           const origin = originOf(letter);
@@ -130,9 +131,7 @@ export function createResumeActivities({
       attempt(async () => {
         const { topic, scope } = pipelineOf(input);
         const partitions =
-          input.partitions.length > 0
-            ? input.partitions
-            : (await records.bounds(topic.name)).map(({ partition }) => partition);
+          input.partitions.length > 0 ? input.partitions : [...(await records.bounds(topic.name)).keys()];
         await store.tolerate(scope, partitions);
         return partitions.toSorted((a, b) => a - b);
       }),
@@ -144,14 +143,15 @@ export function createResumeActivities({
           scope,
         } = pipelineOf(input);
         const refused = await refusedOffsets(input, scope, topic);
-        const wanted = (await records.bounds(topic)).filter(
-          ({ partition }) => input.partitions.length === 0 || input.partitions.includes(partition),
+        const wanted = [...(await records.bounds(topic))].filter(
+          ([partition]) => input.partitions.length === 0 || input.partitions.includes(partition),
         );
         let left = plannedMax;
         let more = false;
         const plans = wanted
-          .toSorted((a, b) => a.partition - b.partition)
-          .map(({ partition, start }): ReadAgainPlan => {
+          .toSorted(([a], [b]) => a - b)
+          .map(([partition, bounds]): ReadAgainPlan => {
+            const { start } = known(bounds);
             const chain: Chain = { ...scope, topic, partition };
             const all = [...(refused.get(partition) ?? [])]
               .filter((offset) => !store.wasReadAgain(chain, offset))
@@ -187,6 +187,12 @@ export function createResumeActivities({
         return part;
       }),
   };
+}
+
+/** Of the partitions that were asked for all have to be known. */
+function known<T>(bounds: T | Error): T {
+  if (bounds instanceof Error) throw bounds;
+  return bounds;
 }
 
 /** The record that a dead letter is about, when decoding refused it. */

@@ -1,4 +1,4 @@
-import { isPostgresError, messageOf } from '../lib/error-text.ts';
+import { fullMessageOf, isPostgresError, messageOf } from '../lib/error-text.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { UserError } from './exit.ts';
@@ -36,9 +36,8 @@ for (const register of commands) register(program);
 function report(error: unknown): void {
   const verbose = process.argv.includes('--verbose');
   const message =
-    error instanceof Error
-      ? ((verbose ? error.stack : undefined) ?? (isPostgresError(error) ? messageOf(error) : error.message))
-      : String(error);
+    (verbose && error instanceof Error ? error.stack : undefined) ??
+    (isPostgresError(error) ? messageOf(error) : fullMessageOf(error));
   process.stderr.write(`headrace: ${message}\n`);
 }
 

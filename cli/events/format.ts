@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { jsonElements } from '../../lib/json-text.ts';
+import { isJson, jsonElements } from '../../lib/json-text.ts';
 import { isSpace } from './piece.ts';
 
 /** How the events of a text stand in it. */
@@ -35,10 +35,10 @@ export function formatOf(name: string, head: Buffer, isWhole: boolean): EventsFo
   if (text.startsWith('[') || holdsSeveral(head.subarray(start), isAll)) return 'values';
   const [first, second] = firstLines(text, isWhole);
   if (first === undefined) return isAll ? 'lines' : undefined;
-  if (isJson(first)) return 'lines';
+  if (isJson(first.trim())) return 'lines';
   if (text.startsWith('{')) return goesOn(first, text.slice(first.length), isAll);
   if (second === undefined && !isAll) return undefined;
-  if (second !== undefined && isJson(second)) return 'lines';
+  if (second !== undefined && isJson(second.trim())) return 'lines';
   throw new EventsFileError(`${name} ${describe(name, head, [first, second ?? ''])}`);
 }
 
@@ -81,15 +81,6 @@ function firstLines(text: string, isWhole: boolean): string[] {
   const lines = text.split(/\r\n|\n|\r/);
   if (!isWhole) lines.pop();
   return lines.filter((line) => line.trim() !== '').slice(0, 2);
-}
-
-function isJson(line: string): boolean {
-  try {
-    JSON.parse(line.trim());
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Tells an object that goes on in the next line from one that was cut off, by how the line ends and the next one begins. */
