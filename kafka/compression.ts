@@ -4,7 +4,7 @@ import lz4 from 'lz4-napi';
 import snappy from 'snappy';
 import { lz4InflatedBytes } from './lz4-size.ts';
 import { UnreadableError } from './unreadable-error.ts';
-import { zstdFrames, type ZstdFrame } from '../runtime/zstd-frames.ts';
+import { zstdFrames, type ZstdFrame } from './zstd-frames.ts';
 
 /**
  * What record batches are compressed with, each codec with a bound on what it may become: a megabyte can inflate to a gigabyte, and a batch that

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { compress, init } from '@bokuweb/zstd-wasm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { inflate, InflateBudget } from '../../kafka/compression.ts';
-import { zstdFrames } from '../../runtime/zstd-frames.ts';
+import { zstdFrames } from '../../kafka/zstd-frames.ts';
 
 const zstdCodec = 4;
 const small = Buffer.from('a record '.repeat(3));
