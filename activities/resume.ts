@@ -163,9 +163,7 @@ export function createResumeActivities({
       attempt(async () => {
         const { topic, scope } = pipelineOf(input);
         const partitions =
-          input.partitions.length > 0
-            ? input.partitions
-            : (await records.bounds(topic.name)).map(({ partition }) => partition);
+          input.partitions.length > 0 ? input.partitions : [...(await records.bounds(topic.name)).keys()];
         await store.tolerate(scope, partitions);
         return partitions.toSorted((a, b) => a - b);
       }),
@@ -176,14 +174,15 @@ export function createResumeActivities({
           topic: { name: topic },
           scope,
         } = pipelineOf(input);
-        const bounds = (await records.bounds(topic))
-          .filter(({ partition }) => input.partitions.length === 0 || input.partitions.includes(partition))
+        const bounds = [...(await records.bounds(topic))]
+          .filter(([partition]) => input.partitions.length === 0 || input.partitions.includes(partition))
+          .map(([partition, log]) => ({ partition, start: known(log).start }))
           .toSorted((a, b) => a.partition - b.partition);
         const chainOf = (partition: number): Chain => ({ ...scope, topic, partition });
         if (!spans) for (const { partition, start } of bounds) await forgetNotes(chainOf(partition), start);
-        spans ??= (await records.bounds(deadLettersTopic(input.pipeline)))
-          .filter(({ start, end }) => start < end)
-          .map(({ partition, start, end }) => ({ partition, from: start, to: end }));
+        spans ??= [...(await records.bounds(deadLettersTopic(input.pipeline)))]
+          .map(([partition, log]) => ({ partition, from: known(log).start, to: known(log).end }))
+          .filter(({ from, to }) => from < to);
         const { refused, left } = await refusedOffsets(
           input,
           bounds.map(({ partition }) => chainOf(partition)),
@@ -226,6 +225,12 @@ export function createResumeActivities({
         return part;
       }),
   };
+}
+
+/** Of the partitions that were asked for all have to be known. */
+function known<T>(bounds: T | Error): T {
+  if (bounds instanceof Error) throw bounds;
+  return bounds;
 }
 
 /** The record that a dead letter is about, when decoding refused it. */

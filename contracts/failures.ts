@@ -102,4 +102,4 @@ export class HeadraceError extends Error {
   }
 }
 
-export { messageOf } from '../lib/error-text.ts';
+export { fetchFailure, fullMessageOf, messageOf } from '../lib/error-text.ts';

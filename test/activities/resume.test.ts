@@ -37,6 +37,8 @@ describe('reading again', () => {
   let store: MemoryStore;
   let reads: [topic: string, from: number, to: number][];
   let published: Parameters<CopyPort['publish']>[1][number][];
+  /** What is told of partition 1 while its leader is away. */
+  let away: Error | undefined;
 
   beforeEach(() => {
     letters = [];
@@ -51,6 +53,7 @@ describe('reading again', () => {
     store = new MemoryStore();
     published = [];
     reads = [];
+    away = undefined;
   });
 
   const records: RecordsPort = {
@@ -65,12 +68,14 @@ describe('reading again', () => {
     },
     bounds: (topic) =>
       Promise.resolve(
-        topic === 't'
-          ? [
-              { partition: 1, start: 0, end: 5 },
-              { partition: 0, start, end: log.length },
-            ]
-          : [{ partition: 0, start: 0, end: letters.length }],
+        new Map<number, { start: number; end: number } | Error>(
+          topic === 't'
+            ? [
+                [1, away ?? { start: 0, end: 5 }],
+                [0, { start, end: log.length }],
+              ]
+            : [[0, { start: 0, end: letters.length }]],
+        ),
       ),
   };
   const activities = (pageMax?: number) =>
@@ -180,6 +185,16 @@ describe('reading again', () => {
     await vi.advanceTimersByTimeAsync(3_000);
     await working;
     expect(told).toEqual([{ lookedTo: 7 }]);
+  });
+
+  test('needs the leaders of those partitions that are asked for, and no others', async () => {
+    letters = [letter(key(4))];
+    away = new Error('partition 1 has no leader');
+    expect(await inActivity(() => activities().planReadAgain({ ...input, partitions: [0] }))).toMatchObject({
+      plans: [{ partition: 0, offsets: [4] }],
+    });
+    await expect(inActivity(() => activities().planReadAgain(input))).rejects.toThrow('partition 1 has no leader');
+    expect(await inActivity(() => activities().tolerateRefusals({ ...input, from: undefined }))).toEqual([0, 1]);
   });
 
   test('writes what the pipeline accepts now to its own partition, byte for byte and with its origin, once; the rest keeps its dead letter', async () => {
