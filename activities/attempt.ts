@@ -1,4 +1,4 @@
-import { activityInfo, heartbeat } from '../temporal/activity.ts';
+import { Context } from '../temporal/activity.ts';
 import { toApplicationFailure } from '../temporal/failure.ts';
 
 /** Well below the heartbeat time-out that `workflows/batch-steps.ts` sets. */
@@ -6,12 +6,15 @@ const heartbeatMs = 2_000;
 
 /**
  * Runs one attempt of an activity. A regular one sends heartbeats, so that the death of its worker is noticed in seconds and not
- * at the end of its time-out; whatever it throws leaves as an ApplicationFailure.
+ * at the end of its time-out; whatever it throws leaves as an ApplicationFailure. What `work` tells of its progress goes with the
+ * heartbeats, and shows in the Web UI.
  */
-export async function attempt<T>(work: () => Promise<T>): Promise<T> {
-  const beating = activityInfo().isLocal ? undefined : setInterval(heartbeat, heartbeatMs);
+export async function attempt<T>(work: (tell: (progress: unknown) => void) => Promise<T>): Promise<T> {
+  const context = Context.current();
+  let progress: unknown;
+  const beating = context.info.isLocal ? undefined : setInterval(() => context.heartbeat(progress), heartbeatMs);
   try {
-    return await work();
+    return await work((told) => (progress = told));
   } catch (error) {
     throw toApplicationFailure(error);
   } finally {

@@ -27,12 +27,9 @@ export interface ExtractFeaturesDependencies {
   reports: ActivityReports;
   /** See `Refusals`. @default never */
   refusedInARowMax?: number;
-  /** How long the features wait for the decisions: a little longer than one call of the model may take. @default 2500 */
-  decideMsMax?: number;
+  /** How long features that are ready wait for their decisions: see contracts/scoring-time.ts. */
+  decideMsMax: (of: { isLocal: boolean; tookMs: number }) => number;
 }
-
-/** Of the time that `workflows/batch-steps.ts` gives the quick try. */
-const quickTryMsMax = 3_500;
 
 /**
  * Records to events to feature rows. Content never makes this fail: a record that cannot become an event is a rejection in the
@@ -48,7 +45,7 @@ export function createExtractFeatures({
   decide,
   reports,
   refusedInARowMax = 0,
-  decideMsMax = 2_500,
+  decideMsMax,
 }: ExtractFeaturesDependencies): BatchActivities['extractFeatures'] {
   const plans = new WeakMap<AnyPipeline, FeaturePlan>();
   const catchUp = new CatchUp(store, recordsPort);
@@ -92,15 +89,14 @@ export function createExtractFeatures({
     }
   }
 
-  /** @param leftMs how much is left of this try */
   async function decideSoon(
     batch: BatchRef,
     loaded: LoadedBatch,
     asked: AskedOfScoring,
-    leftMs: number,
+    tookMs: number,
   ): Promise<Uint8Array | undefined> {
     try {
-      return await withTimeout(Math.max(0, Math.min(decideMsMax, leftMs)), decide(batch, loaded, asked));
+      return await withTimeout(decideMsMax({ isLocal: activityInfo().isLocal, tookMs }), decide(batch, loaded, asked));
     } catch (error) {
       // Not lost: `infer` meets it again, and tells it as its own.
       log.warn('the decisions are left to a step of their own', { reason: messageOf(error) });
@@ -117,8 +113,7 @@ export function createExtractFeatures({
       const tookMs = performance.now() - startedMs;
       reports.stage(batch.pipeline, 'extract_features', tookMs / 1_000);
       if (!asked.decide) return result;
-      const leftMs = activityInfo().isLocal ? quickTryMsMax - tookMs : Infinity;
-      return encodeScored({ features: result, decisions: await decideSoon(batch, loaded, asked, leftMs) });
+      return encodeScored({ features: result, decisions: await decideSoon(batch, loaded, asked, tookMs) });
     });
   };
 }

@@ -1,4 +1,6 @@
+import { deadLettersTarget } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { decideMsMax } from '../contracts/scoring-time.ts';
 import type { Pool } from '../database/pool.ts';
 import type { FeatureStore } from '../features/index.ts';
 import type { Sink } from '../sinks/port.ts';
@@ -7,6 +9,7 @@ import { createDeadLetter } from './dead-letter.ts';
 import { createDecide } from '../scoring/decide.ts';
 import { createDeliver } from './deliver.ts';
 import { createDeliverTogether } from './deliver-together.ts';
+import { createDurablePlaces } from './durable-places.ts';
 import { createExtractFeatures } from './extract-features.ts';
 import { createInfer } from './infer.ts';
 import type { ActivityReports, DeadLetterPort, ModelPort, RecordsPort } from '../scoring/ports.ts';
@@ -18,6 +21,8 @@ import { guardSink } from '../sinks/policy/sink-guard.ts';
 import { createSweepActivities, type SweepActivities, type SweepOptions } from './sweep.ts';
 import type { BatchActivities, LakeActivities } from './types.ts';
 
+export { activitySlots } from './durable-places.ts';
+
 export interface ActivityDependencies {
   pipelines: readonly AnyPipeline[];
   store: FeatureStore;
@@ -27,7 +32,12 @@ export interface ActivityDependencies {
   history: RunHistoryPort;
   records: RecordsPort;
   reports: ActivityReports;
-  limits: { batchCacheBytesMax: number; deliveriesPerSinkMax: number; refusedInARowMax: number };
+  limits: {
+    batchCacheBytesMax: number;
+    deliveriesPerSinkMax: number;
+    refusedInARowMax: number;
+    modelDeadlineMs: number;
+  };
   pool: Pool;
   publishLabel: ReviewActivityOptions['publishLabel'];
   lakeRoot: string;
@@ -71,6 +81,8 @@ export function createActivities(
     ]),
   );
   const decide = createDecide({ batches, model, reports });
+  const places = createDurablePlaces(pipelines);
+  const infer = createInfer({ batches, decide });
   const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });
   const deadLetter = createDeadLetter({ batches, deadLetters, reports });
   return {
@@ -81,10 +93,11 @@ export function createActivities(
       decide,
       reports,
       refusedInARowMax: limits.refusedInARowMax,
+      decideMsMax: (of) => decideMsMax({ modelDeadlineMs: limits.modelDeadlineMs, ...of }),
     }),
-    infer: createInfer({ batches, decide }),
-    deliver,
-    deadLetter,
+    infer: (batch, ...rest) => places.toModel(batch, () => infer(batch, ...rest)),
+    deliver: (batch, sink, ...rest) => places.toSink(batch, sink, () => deliver(batch, sink, ...rest)),
+    deadLetter: (batch, ...rest) => places.toSink(batch, deadLettersTarget, () => deadLetter(batch, ...rest)),
     deliverTogether: createDeliverTogether({ deliver, deadLetter }),
     ...createReviewActivities({ pool, publishLabel }),
     ...createRollUpActivities({ lakeRoot, deployment: sweep.deployment }),

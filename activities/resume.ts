@@ -5,7 +5,14 @@ import { deadLettersTopic, eventKeyHeader } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { headersIn, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
-import { readAgainHeader, type ReadAgainPart, type ReadAgainPlan, type ResumeInput } from '../contracts/resume.ts';
+import {
+  readAgainHeader,
+  type LettersSpan,
+  type ReadAgainPage,
+  type ReadAgainPart,
+  type ReadAgainPlan,
+  type ResumeInput,
+} from '../contracts/resume.ts';
 import type { FeatureStore } from '../features/index.ts';
 import { decodeEvents } from '../pipelines/decode-event.ts';
 import { attempt } from './attempt.ts';
@@ -15,8 +22,11 @@ import type { CopyPort, RecordsPort } from '../scoring/ports.ts';
 export interface ResumeActivities {
   /** Lets the refusals of the partitions be right until each accepts an event; returns which partitions those are. */
   tolerateRefusals(input: ResumeInput): Promise<number[]>;
-  /** Looks through the dead letters for records that decoding refused, and that were not read again yet. */
-  planReadAgain(input: ResumeInput): Promise<{ plans: ReadAgainPlan[]; more?: true }>;
+  /**
+   * Looks through some of the dead letters for records that decoding refused, and that were not read again yet.
+   * @param left what is yet to be looked through; absent = all that there are now.
+   */
+  planReadAgain(input: ResumeInput, left?: LettersSpan[]): Promise<ReadAgainPage>;
   /** Writes refused records, which today's pipeline accepts, to the end of their partition, as they came. At least once. */
   readAgain(input: ResumeInput, partition: number, offsets: number[]): Promise<ReadAgainPart>;
 }
@@ -26,10 +36,12 @@ export interface ResumeOptions {
   epoch: number;
   copies: CopyPort;
   nowMs?: () => number;
+  /** A page ends with the fetch that brings it to so many records. @default 1000 */
+  pageMax?: number;
+  /** A page also ends when it has taken this long. @default 20000 */
+  pageMsMax?: number;
 }
 
-/** What one run takes; the next one goes on. */
-const plannedMax = 50_000;
 /** What is written again at once. */
 const groupBytesMax = 256 * 1024;
 
@@ -56,6 +68,8 @@ export function createResumeActivities({
   epoch,
   copies,
   nowMs = Date.now,
+  pageMax = 1_000,
+  pageMsMax = 20_000,
 }: ResumeOptions & { pipelines: readonly AnyPipeline[]; store: FeatureStore; records: RecordsPort }): ResumeActivities {
   function pipelineOf(input: ResumeInput): AnyPipeline & { scope: PipelineScope } {
     const pipeline = pipelines.find(({ name }) => name === input.pipeline);
@@ -67,29 +81,48 @@ export function createResumeActivities({
     return { ...pipeline, scope: { deployment, pipeline: pipeline.name, epoch } };
   }
 
+  /** The refused records of the wanted partitions, of one page of dead letters; and what is left to look through. */
   async function refusedOffsets(
     input: ResumeInput,
-    scope: PipelineScope,
-    topic: string,
-  ): Promise<Map<number, Set<number>>> {
-    const lettersTopic = deadLettersTopic(input.pipeline);
-    const refused = new Map<number, Set<number>>();
-    for (const { partition, start, end } of await records.bounds(lettersTopic)) {
-      for await (const { records: letters } of records.read(lettersTopic, partition, start, end)) {
+    wanted: readonly Chain[],
+    spans: readonly LettersSpan[],
+    tell: (progress: unknown) => void,
+  ): Promise<{ refused: Map<number, Set<number>>; left: LettersSpan[] }> {
+    const refused = new Map(wanted.map(({ partition }) => [partition, new Set<number>()]));
+    const ids = new Set(wanted.map(chainId));
+    const endMs = performance.now() + pageMsMax;
+    let found = 0;
+    for (const [i, { partition, from, to }] of spans.entries()) {
+      for await (const { end, records: letters } of records.read(
+        deadLettersTopic(input.pipeline),
+        partition,
+        from,
+        to,
+      )) {
         for (const letter of letters) {
           const origin = originOf(letter);
           if (
             !origin ||
             origin.offset < input.from! ||
-            chainId(origin) !== chainId({ ...scope, topic, partition: origin.partition })
+            !ids.has(chainId(origin)) ||
+            store.wasReadAgain(origin, origin.offset)
           )
             continue;
-          const offsets = refused.get(origin.partition) ?? new Set();
-          refused.set(origin.partition, offsets.add(origin.offset));
+          const offsets = refused.get(origin.partition)!;
+          if (!offsets.has(origin.offset)) found++;
+          offsets.add(origin.offset);
         }
+        tell({ deadLettersPartition: partition, lookedTo: end, of: to });
+        if (found >= pageMax || performance.now() >= endMs)
+          return { refused, left: [...(end < to ? [{ partition, from: end, to }] : []), ...spans.slice(i + 1)] };
       }
     }
-    return refused;
+    return { refused, left: [] };
+  }
+
+  /** What lies before the start of the log is known to be over; without this the notes would grow with every record ever read again. */
+  async function forgetNotes(chain: Chain, start: number): Promise<void> {
+    while (await store.forgetReadAgain(chain, start));
   }
 
   /** Writes records again, and notes each group at once: what fails later repeats no more than one. Returns how many the topic took. */
@@ -130,43 +163,47 @@ export function createResumeActivities({
       attempt(async () => {
         const { topic, scope } = pipelineOf(input);
         const partitions =
-          input.partitions.length > 0
-            ? input.partitions
-            : (await records.bounds(topic.name)).map(({ partition }) => partition);
+          input.partitions.length > 0 ? input.partitions : [...(await records.bounds(topic.name)).keys()];
         await store.tolerate(scope, partitions);
         return partitions.toSorted((a, b) => a - b);
       }),
 
-    planReadAgain: (input) =>
-      attempt(async () => {
+    planReadAgain: (input, spans) =>
+      attempt(async (tell) => {
         const {
           topic: { name: topic },
           scope,
         } = pipelineOf(input);
-        const refused = await refusedOffsets(input, scope, topic);
-        const wanted = (await records.bounds(topic)).filter(
-          ({ partition }) => input.partitions.length === 0 || input.partitions.includes(partition),
+        const bounds = [...(await records.bounds(topic))]
+          .filter(([partition]) => input.partitions.length === 0 || input.partitions.includes(partition))
+          .map(([partition, log]) => ({ partition, start: known(log).start }))
+          .toSorted((a, b) => a.partition - b.partition);
+        const chainOf = (partition: number): Chain => ({ ...scope, topic, partition });
+        if (!spans) for (const { partition, start } of bounds) await forgetNotes(chainOf(partition), start);
+        spans ??= [...(await records.bounds(deadLettersTopic(input.pipeline)))]
+          .map(([partition, log]) => ({ partition, from: known(log).start, to: known(log).end }))
+          .filter(({ from, to }) => from < to);
+        const { refused, left } = await refusedOffsets(
+          input,
+          bounds.map(({ partition }) => chainOf(partition)),
+          spans,
+          tell,
         );
-        let left = plannedMax;
-        let more = false;
-        const plans = wanted
-          .toSorted((a, b) => a.partition - b.partition)
-          .map(({ partition, start }): ReadAgainPlan => {
-            const chain: Chain = { ...scope, topic, partition };
-            const all = [...(refused.get(partition) ?? [])]
-              .filter((offset) => !store.wasReadAgain(chain, offset))
-              .toSorted((a, b) => a - b);
-            const kept = all.filter((offset) => offset >= start);
-            const offsets = kept.slice(0, left);
-            left -= offsets.length;
-            more ||= offsets.length < kept.length;
-            return { partition, offsets, gone: all.length - kept.length, decidedTo: store.appliedTo(chain) };
-          });
-        return { plans, ...(more ? { more } : {}) };
+        const plans = bounds.map(({ partition, start }): ReadAgainPlan => {
+          const all = [...refused.get(partition)!].toSorted((a, b) => a - b);
+          const offsets = all.filter((offset) => offset >= start);
+          return {
+            partition,
+            offsets,
+            gone: all.length - offsets.length,
+            decidedTo: store.appliedTo(chainOf(partition)),
+          };
+        });
+        return { plans, ...(left.length > 0 ? { left } : {}) };
       }),
 
     readAgain: (input, partition, offsets) =>
-      attempt(async () => {
+      attempt(async (tell) => {
         const pipeline = pipelineOf(input);
         const chain: Chain = { ...pipeline.scope, topic: pipeline.topic.name, partition };
         // What an earlier try has copied, and noted.
@@ -183,10 +220,17 @@ export function createResumeActivities({
           for (const rejection of rejections) refuse(found[rejection.index]!.offset, rejection);
           for (const group of groupsOf(events.map(({ recordIndex }) => found[recordIndex]!)))
             part.copied += await copy(chain, group, refuse);
+          tell({ ...part, lookedTo: piece.end });
         }
         return part;
       }),
   };
+}
+
+/** Of the partitions that were asked for all have to be known. */
+function known<T>(bounds: T | Error): T {
+  if (bounds instanceof Error) throw bounds;
+  return bounds;
 }
 
 /** The record that a dead letter is about, when decoding refused it. */

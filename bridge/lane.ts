@@ -35,8 +35,8 @@ export type Acceptance =
   /** It begins above the tail: something lies between that was not seen. Nothing was taken. */
   | 'above';
 
-/** Offset, time and lengths of a record in the frame. */
-const fixedBytes = 32;
+/** Offset, times, lengths and sizes of a record in the frame: what each record has, and what only some have. */
+const fixedBytes = 48;
 
 /** A record's share of a batch's cap. */
 export function recordBytes(record: KafkaRecord): number {

@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { messageOf } from '../contracts/failures.ts';
 import { createPool } from '../database/pool.ts';
 import { findChainEnd } from '../ledger/ranges.ts';
 import { loadPipelines } from '../pipelines/load.ts';
@@ -62,7 +63,7 @@ await runMain('bridge', async (config, log) => {
     openBatches
       .watch()
       .catch((error: unknown) =>
-        log.error({ pipeline: name }, `open batches are not counted any more: ${String(error)}`),
+        log.error({ pipeline: name }, `open batches are not counted any more: ${messageOf(error)}`),
       );
     const createSource = () =>
       createKafkaSource(kafka, {

@@ -34,8 +34,8 @@ export class PipelineBridge {
   #source: Source | undefined;
   #failures = 0;
   readonly #logs: LogWatch;
-  /** When each partition last moved or had nothing that may be read: an open transaction is nothing that a new consumer would help. */
-  readonly #progressMs = new Map<number, { position: number; atMs: number }>();
+  /** When each partition last moved or had nothing that may be read: an open transaction is nothing that a new consumer would help. Its position is undefined until the first one is found. */
+  readonly #progressMs = new Map<number, { position: number | undefined; atMs: number }>();
   /** When it was last told that the end of a partition's log is unknown. */
   readonly #toldMs = new Map<number, number>();
   readonly #stopping = new AbortController();
@@ -83,7 +83,7 @@ export class PipelineBridge {
       fetched: (fetch) => (source === this.#source && this.#partitions.get(fetch.partition)?.fetched(fetch)) || false,
       wantsMore: () =>
         source === this.#source && [...this.#partitions.values()].some((partition) => partition.wantsMore),
-      crashed: (error) => this.#rebuildLater(source, error.message),
+      crashed: (error) => this.#rebuildLater(source, messageOf(error)),
     });
   }
 
@@ -188,7 +188,7 @@ export class PipelineBridge {
       if (!source || this.#stopping.signal.aborted) continue;
       const bounds = await source
         .bounds()
-        .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+        .catch((error: unknown) => (error instanceof Error ? error : new Error(messageOf(error))));
       if (!(bounds instanceof Error)) this.#failures = 0;
       await Promise.all(
         [...this.#partitions].map(async ([number, partition]) => {
@@ -203,26 +203,29 @@ export class PipelineBridge {
     }
   }
 
-  #tellUnknown(partition: number, { message }: Error): void {
+  #tellUnknown(partition: number, reason: Error): void {
     const nowMs = this.ports.clock.nowMs();
     if (nowMs - (this.#toldMs.get(partition) ?? -Infinity) < tellEveryMs) return;
     this.#toldMs.set(partition, nowMs);
-    this.ports.log.error(`the end of the log of ${this.options.chain.topic}-${partition} is unknown: ${message}`);
+    this.ports.log.error(
+      `the end of the log of ${this.options.chain.topic}-${partition} is unknown: ${messageOf(reason)}`,
+    );
   }
 
   #checkProgress(source: Source, number: number, partition: Partition, logEnd: number): void {
     const position = this.#logs.doneBelow(number, partition.standing);
-    if (position === undefined) return;
+    const hasMore = position === undefined || position < logEnd;
     const nowMs = this.ports.clock.nowMs();
     const last = this.#progressMs.get(number);
-    if (!last || last.position !== position || position >= logEnd || partition.isWaiting) {
+    if (!last || last.position !== position || !hasMore || partition.isWaiting) {
       this.#progressMs.set(number, { position, atMs: nowMs });
     } else if (nowMs - last.atMs > stalledMsMax) {
       this.#progressMs.clear();
-      this.#rebuildLater(
-        source,
-        `partition ${number} has ${logEnd - position} records waiting and has not moved for ${stalledMsMax / 1_000} s`,
-      );
+      const what =
+        position === undefined
+          ? 'has not found where to begin'
+          : `has ${logEnd - position} records waiting and has not moved`;
+      this.#rebuildLater(source, `partition ${number} ${what} for ${stalledMsMax / 1_000} s`);
     }
   }
 }

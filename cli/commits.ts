@@ -2,6 +2,8 @@ import type { Admin } from '../kafka/connection.ts';
 import type { BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import { decodeCommitMetadata, type CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
 import type { Chain } from '../contracts/event-key.ts';
+import { messageOf } from '../contracts/failures.ts';
+import type { LogEnds, LogReader } from '../kafka/log-reader.ts';
 
 /** What the group of a pipeline has committed of one partition. */
 export interface Commit {
@@ -58,7 +60,8 @@ export interface Unread {
 /** Partitions of the topics that are known by commits or batches, where there is neither. */
 export async function findUnread(
   known: readonly Omit<Unread, 'records'>[],
-  admin: Pick<Admin, 'listTopics' | 'fetchTopicOffsets'>,
+  { admin, logs }: TopicReaders,
+  unknown: Record<string, string>,
 ): Promise<Unread[]> {
   const topics = new Set(await admin.listTopics());
   const begun = new Set(known.map(({ pipeline, topic, partition }) => `${pipeline} ${topic} ${partition}`));
@@ -69,21 +72,42 @@ export async function findUnread(
   );
   const unread: Unread[] = [];
   for (const [name, { pipeline, topic }] of read) {
-    for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
-      const records = Number(high) - Number(low);
+    for (const [partition, ends] of await knownEnds(logs, topic, unknown)) {
+      const records = ends.highWatermark - ends.start;
       if (records > 0 && !begun.has(`${name} ${partition}`)) unread.push({ pipeline, topic, partition, records });
     }
   }
   return unread;
 }
 
-export interface WithoutChainOptions {
+/** Where topics are asked for. */
+export interface TopicReaders {
+  admin: Pick<Admin, 'listTopics'>;
+  logs: Pick<LogReader, 'ends'>;
+}
+
+/** What is known of a topic's partitions. Of which it is not, because the leader is away for instance, is noted in `unknown`. */
+async function knownEnds(
+  logs: TopicReaders['logs'],
+  topic: string,
+  unknown: Record<string, string>,
+): Promise<Map<number, LogEnds>> {
+  const known = new Map<number, LogEnds>();
+  for (const [partition, ends] of await logs.ends(topic)) {
+    if (ends instanceof Error) unknown[`log of ${topic}-${partition}`] = messageOf(ends);
+    else known.set(partition, ends);
+  }
+  return known;
+}
+
+export interface WithoutChainOptions extends TopicReaders {
   deployment: string;
   /** Of commits that do not say theirs. */
   epoch: number;
   runs: Pick<BatchRunsPort, 'hasAny'>;
-  admin: Pick<Admin, 'listTopics' | 'fetchTopicOffsets'>;
   isMoot: (chain: Chain) => boolean;
+  /** Takes what could not be looked at, and why. */
+  unknown: Record<string, string>;
 }
 
 /**
@@ -92,19 +116,19 @@ export interface WithoutChainOptions {
  */
 export async function explainWithoutChain(
   commits: readonly Commit[],
-  { deployment, epoch, runs, admin, isMoot }: WithoutChainOptions,
+  { deployment, epoch, runs, admin, logs, isMoot, unknown }: WithoutChainOptions,
 ): Promise<WithoutChain[]> {
   if (commits.length === 0) return [];
   // Kafka keeps commits of topics that are gone for a while.
   const topics = new Set(await admin.listTopics());
   const explained: WithoutChain[] = [];
   for (const topic of new Set(commits.map((commit) => commit.topic))) {
-    const bounds = topics.has(topic) ? await admin.fetchTopicOffsets(topic) : [];
+    const bounds = topics.has(topic) ? await knownEnds(logs, topic, unknown) : new Map<number, LogEnds>();
     for (const { pipeline, partition, offset: committed, metadata } of commits.filter(
       (commit) => commit.topic === topic,
     )) {
-      const log = bounds.find((each) => each.partition === partition);
-      const below = log && { from: Number(log.low), to: Math.min(committed, Number(log.high)) };
+      const log = bounds.get(partition);
+      const below = log && { from: log.start, to: Math.min(committed, log.highWatermark) };
       const chain: Chain = { deployment, pipeline, epoch: metadata?.epoch ?? epoch, topic, partition };
       const isSound =
         metadata?.head === true || !below || below.to <= below.from || isMoot(chain) || (await runs.hasAny(chain));

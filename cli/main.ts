@@ -1,8 +1,9 @@
-import { isPostgresError, messageOf } from '../lib/error-text.ts';
+import { fullMessageOf, isPostgresError, messageOf } from '../lib/error-text.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { UserError } from './exit.ts';
 import { directHosts } from '../lib/proxies.ts';
+import { cleanSettings } from '../contracts/schemas/config.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerResume } from './resume.ts';
@@ -35,13 +36,12 @@ for (const register of commands) register(program);
 function report(error: unknown): void {
   const verbose = process.argv.includes('--verbose');
   const message =
-    error instanceof Error
-      ? ((verbose ? error.stack : undefined) ?? (isPostgresError(error) ? messageOf(error) : error.message))
-      : String(error);
+    (verbose && error instanceof Error ? error.stack : undefined) ??
+    (isPostgresError(error) ? messageOf(error) : fullMessageOf(error));
   process.stderr.write(`headrace: ${message}\n`);
 }
 
-Object.assign(process.env, directHosts(process.env));
+Object.assign(process.env, cleanSettings(process.env), directHosts(process.env));
 try {
   await program.parseAsync(process.argv);
 } catch (error) {

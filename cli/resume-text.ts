@@ -9,7 +9,7 @@ export function haltedText(halted: readonly HaltedRun[]): string {
 }
 
 /** What was done, for people. */
-export function resumeText(input: ResumeInput, { tolerated, readAgain = [], more }: ResumeReport): string {
+export function resumeText(input: ResumeInput, { tolerated, readAgain = [] }: ResumeReport): string {
   if (tolerated)
     return `What pipeline "${input.pipeline}" refuses on partition ${tolerated.join(', ')} goes into dead letters from now on, on each until it accepts an event. Batches that wait go on within seconds.\n`;
   const lines = readAgain
@@ -19,7 +19,6 @@ export function resumeText(input: ResumeInput, { tolerated, readAgain = [], more
     lines.push(
       `Nothing that pipeline "${input.pipeline}" has refused from offset ${input.from} on is left to be read again.`,
     );
-  if (more) lines.push('There are more: run the command again.');
   return `${lines.join('\n')}\n`;
 }
 

@@ -6,6 +6,7 @@ import { createPool, type Pool } from '../database/pool.ts';
 import { findChainEnd } from '../ledger/ranges.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { connectKafka } from '../kafka/connection.ts';
+import { createAdmin } from '../kafka/admin.ts';
 import { createLogReader, type LogReader } from '../kafka/log-reader.ts';
 import { createLogger } from '../lib/log.ts';
 import { readSchedules } from '../temporal/schedules.ts';
@@ -52,7 +53,7 @@ export async function connectServers(config: Config): Promise<Servers> {
     }),
     open('Kafka', async () => {
       const client = await connectKafka(config, createLogger('status', 'error'), 'status');
-      const admin = client.admin();
+      const admin = createAdmin(client);
       const logs = createLogReader(client);
       opened.push(
         () => admin.disconnect(),

@@ -1,3 +1,4 @@
+import { fetchFailure } from '../contracts/failures.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';
 import type { Problem } from '../status/problems.ts';
 import type { ScheduleState } from '../temporal/schedules.ts';
@@ -66,8 +67,7 @@ export async function readStatus(endpoints: Endpoints, lookItself: () => Promise
       });
       return (await response.json()) as T;
     } catch (error) {
-      const { cause, message } = error as Error;
-      return `the gateway does not answer at ${endpoints.gateway.url} (${cause instanceof Error ? cause.message : message})`;
+      return `the gateway does not answer at ${endpoints.gateway.url} (${fetchFailure(error)})`;
     }
   };
   const [status, ready] = await Promise.all([

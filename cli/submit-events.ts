@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fetchFailure } from '../contracts/failures.ts';
+import { isJson } from '../lib/json-text.ts';
 import type { EventPiece, EventPlace } from './events/piece.ts';
 
 export interface SubmitOptions {
@@ -105,7 +107,7 @@ function isSendable(piece: EventPiece, refuse: (refusal: Refusal) => void): piec
   }
   const what = piece.event === undefined ? 'the line' : 'the event';
   const reason = isUtf8(piece.bytes)
-    ? isJson(piece.bytes)
+    ? isJson(piece.bytes.toString())
       ? undefined
       : `${what} is no JSON text`
     : `${what} is not UTF-8; save the file in UTF-8`;
@@ -159,7 +161,7 @@ async function postUntilAnswered(
       reason = answer.problem.detail ?? `status ${answer.status}`;
     } catch (error) {
       signal.throwIfAborted();
-      reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      reason = fetchFailure(error);
     }
     if (tries >= triesMax) throw new GatewayAwayError(`no gateway takes events at ${gatewayUrl} (${reason})`);
     if (tries === 1) onWaiting?.(reason);
@@ -184,17 +186,8 @@ async function post(
 /** Something between us and the gateway may answer in its own words. */
 function problemOf(text: string): ProblemBody {
   try {
-    return JSON.parse(text) as ProblemBody;
+    return (JSON.parse(text) as ProblemBody | null) ?? {};
   } catch {
     return { detail: text.slice(0, 200) };
-  }
-}
-
-function isJson(bytes: Buffer): boolean {
-  try {
-    JSON.parse(bytes.toString());
-    return true;
-  } catch {
-    return false;
   }
 }

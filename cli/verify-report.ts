@@ -5,6 +5,7 @@ import type { PartitionState } from '../contracts/partition-state.ts';
 import { checkChain, isBroken, supersededBy, type ChainReport } from '../ledger/check-chains.ts';
 import type { Pool } from '../database/pool.ts';
 import { readLedger } from '../ledger/ranges.ts';
+import type { LogReader } from '../kafka/log-reader.ts';
 import type { Problem } from '../status/problems.ts';
 import { explainWithoutChain, findUnread, readCommits, type Unread, type WithoutChain } from './commits.ts';
 
@@ -41,15 +42,15 @@ export interface VerifyOptions {
   pipelines: readonly string[];
   pool: Pool;
   runs: BatchRunsPort;
-  admin: Pick<Admin, 'fetchOffsets' | 'listTopics' | 'fetchTopicOffsets'>;
+  kafka: { admin: Pick<Admin, 'fetchOffsets' | 'listTopics'>; logs: Pick<LogReader, 'ends'> };
   groupOf(pipeline: string): string;
   overdueSeconds: number;
   nowMs?: number;
 }
 
 /** Of servers that do not answer there is no port. */
-export type BatchOptions = Omit<VerifyOptions, 'pool' | 'runs' | 'admin'> &
-  Partial<Pick<VerifyOptions, 'pool' | 'runs' | 'admin'>>;
+export type BatchOptions = Omit<VerifyOptions, 'pool' | 'runs' | 'kafka'> &
+  Partial<Pick<VerifyOptions, 'pool' | 'runs' | 'kafka'>>;
 
 const incompleteMax = 1_000;
 const overdueListedMax = 10;
@@ -59,10 +60,10 @@ const overdueListedMax = 10;
  * as its servers answer. Reads only.
  */
 export async function verifyBatches(options: BatchOptions): Promise<VerifyReport> {
-  const { pool, runs, admin } = options;
+  const { pool, runs, kafka } = options;
   try {
-    if (pool && runs && admin) return await verify({ ...options, pool, runs, admin });
-    const missing = [...(pool ? [] : ['Postgres']), ...(runs ? [] : ['Temporal']), ...(admin ? [] : ['Kafka'])];
+    if (pool && runs && kafka) return await verify({ ...options, pool, runs, kafka });
+    const missing = [...(pool ? [] : ['Postgres']), ...(runs ? [] : ['Temporal']), ...(kafka ? [] : ['Kafka'])];
     throw new Error(`no answer from ${missing.join(' and ')}`);
   } catch (error) {
     return withoutLedger(options, messageOf(error));
@@ -118,14 +119,15 @@ export function withVerdict(report: VerifyReport): VerifyReport {
 
 /** Checks the batches, where all servers answer. */
 export async function verify(options: VerifyOptions): Promise<VerifyReport> {
-  const { deployment, pool, runs, admin, overdueSeconds, nowMs = Date.now() } = options;
+  const { deployment, pool, runs, kafka, overdueSeconds, nowMs = Date.now() } = options;
   // The commits first: what they cover had been started by then, and is in the ledger or in Temporal.
   const pipelines = [
     ...new Set([...options.pipelines, ...(await readLedger(pool, deployment)).map(({ chain }) => chain.pipeline)]),
   ];
-  const commits = await readCommits(pipelines, admin, options.groupOf);
+  const commits = await readCommits(pipelines, kafka.admin, options.groupOf);
   const ledger = await readLedger(pool, deployment);
   const isMoot = supersededBy(ledger);
+  const unknown: Record<string, string> = {};
   const [incomplete, overdue] = await Promise.all([
     runs.incomplete(incompleteMax, isMoot),
     runs.openSince(nowMs - overdueSeconds * 1_000, overdueListedMax),
@@ -140,7 +142,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     chains.push(await checkChain(each, runs, committed));
   }
   chains.sort((a, b) => comparePlaces(a.chain, b.chain));
-  const withoutChain = await explainWithoutChain([...unseen.values()], { ...options, isMoot });
+  const withoutChain = await explainWithoutChain([...unseen.values()], { ...options, ...kafka, isMoot, unknown });
   const all = [
     ...new Map(
       [...incomplete.runs, ...chains.flatMap((chain) => chain.incomplete)].map((run) => [run.workflowId, run]),
@@ -153,12 +155,12 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     chains,
     without: pipelines.filter((name) => !ledger.some(({ chain }) => chain.pipeline === name)),
     withoutChain: withoutChain.sort(comparePlaces),
-    unread: await findUnread([...commits, ...ledger.map(({ chain }) => chain)], admin),
+    unread: await findUnread([...commits, ...ledger.map(({ chain }) => chain)], kafka, unknown),
     incomplete: { ...incomplete, runs: all },
     overdue: { ...overdue, olderThanSeconds: overdueSeconds },
     partitions: [],
     problems: [],
-    unknown: {},
+    unknown,
   });
 }
 

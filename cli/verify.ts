@@ -24,7 +24,7 @@ export async function verifySystem(
       epoch: config.epoch,
       pipelines: names,
       pool,
-      admin: kafka?.admin,
+      kafka,
       runs,
       overdueSeconds,
       groupOf,

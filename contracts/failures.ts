@@ -65,7 +65,8 @@ export const failures = {
   },
   PIPELINE_WRONG: {
     kind: 'systemic',
-    meaning: "The pipeline's own code cannot decide any event: its schema or one of its functions is asynchronous.",
+    meaning:
+      "The pipeline's own code cannot decide any event: its schema or one of its functions is asynchronous, or `decide` or the fallback fails on every event.",
   },
   WRONG_DEPLOYMENT: {
     kind: 'systemic',
@@ -101,4 +102,4 @@ export class HeadraceError extends Error {
   }
 }
 
-export { messageOf } from '../lib/error-text.ts';
+export { fetchFailure, fullMessageOf, messageOf } from '../lib/error-text.ts';

@@ -87,6 +87,22 @@ export function skipHeaders(bytes: Uint8Array, from: number, end: number, count:
   return cursor.at;
 }
 
+/** As many of the headers as have room, in their order, and how many have none. Makes no objects for those, however many there are. */
+export function headersWithin(bytes: Uint8Array, bytesMax: number): { kept: Uint8Array | undefined; leftOut: number } {
+  const kept = new Uint8Array(Math.min(bytesMax, bytes.length));
+  let size = 0;
+  let leftOut = 0;
+  for (let from = 0, end; from < bytes.length; from = end) {
+    end = skipHeaders(bytes, from, bytes.length, 1);
+    if (size + end - from > bytesMax) leftOut++;
+    else {
+      kept.set(bytes.subarray(from, end), size);
+      size += end - from;
+    }
+  }
+  return { kept: size > 0 ? kept.slice(0, size) : undefined, leftOut };
+}
+
 function readItem(bytes: Uint8Array, cursor: { at: number }): Uint8Array | null {
   const length = skipItem(bytes, cursor);
   return length < 0 ? null : bytes.subarray(cursor.at - length, cursor.at);

@@ -6,7 +6,7 @@ export interface KafkaRecord {
   offset: number;
   /** Kafka's record time as it came, mostly milliseconds since 1970; `recordTimeMs` says whether it can be used as one. */
   timestampMs: number;
-  /** Its digits, where the number above is not exact. */
+  /** Its digits, where the number above is not exact: one of 64 bits that is no safe integer. */
   timestampDigits?: string;
   /** The time is the broker's own (`LogAppendTime`), not what a producer says. */
   timeIsBrokers?: true;
@@ -14,16 +14,22 @@ export interface KafkaRecord {
   value: Uint8Array | null;
   /** As Kafka stores them; `headersIn` reads them. Absent = none. */
   headers?: Uint8Array;
-  /** Set when the record was too large to travel: `value` then holds only its beginning, and `recordBytes` is the size of the whole record. */
-  stub?: { recordBytes: number };
+  /** Set when the record was too large to travel: key, value and headers then hold only what has room. */
+  stub?: RecordStub;
+}
+
+/** What a record had that could not travel whole. */
+export interface RecordStub {
+  /** The size of all of it. */
+  recordBytes: number;
+  /** How many of its headers are not there. Absent = none. */
+  headersLeftOut?: number;
 }
 
 interface RecordsHeader extends FrameHeader {
   kind: 'records';
   batch: BatchRef;
   clockMs: number;
-  /** By index, for the records whose time has more digits than a column of numbers keeps. Absent = none. */
-  timestampDigits?: Record<number, string>;
 }
 
 /** A batch as it travels. */
@@ -37,15 +43,7 @@ export interface RecordsFrame {
 
 /** The input of a batch. */
 export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[], clockMs: number): Uint8Array {
-  const digits = records.flatMap(({ timestampDigits }, index): [number, string][] =>
-    timestampDigits === undefined ? [] : [[index, timestampDigits]],
-  );
-  const header: RecordsHeader = {
-    kind: 'records',
-    batch,
-    clockMs,
-    ...(digits.length > 0 ? { timestampDigits: Object.fromEntries(digits) } : {}),
-  };
+  const header: RecordsHeader = { kind: 'records', batch, clockMs };
   return encodeFrame({
     header,
     columns: {
@@ -55,7 +53,13 @@ export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[], 
       ...bytesColumns('value', records.map(valueOf)),
       ...(records.some(headersOf) ? bytesColumns('headers', records.map(headersOf)) : {}),
       ...(records.some(timeIsBrokersOf) ? { timeIsBrokers: Uint8Array.from(records.map(timeIsBrokersOf)) } : {}),
+      ...(records.some(digitsOf)
+        ? { exactTimestamp: new Uint8Array(BigInt64Array.from(records.map(exactTimestampOf)).buffer) }
+        : {}),
       stubBytes: Uint32Array.from(records.map(stubBytesOf)),
+      ...(records.some(headersLeftOutOf)
+        ? { stubHeadersLeftOut: Uint32Array.from(records.map(headersLeftOutOf)) }
+        : {}),
     },
   });
 }
@@ -70,6 +74,9 @@ export function decodeRecords(bytes: Uint8Array): RecordsFrame {
   const values = new BytesReader('value', columns);
   const headers = columns['headers'] && new BytesReader('headers', columns);
   const timeIsBrokers = columns['timeIsBrokers'];
+  const exact = columns['exactTimestamp'];
+  const exactTimestamps = exact && new BigInt64Array(exact.buffer, exact.byteOffset, offsets.length);
+  const headersLeftOut = columns['stubHeadersLeftOut'];
   const records: KafkaRecord[] = [];
   for (let i = 0; i < offsets.length; i++) {
     const record: KafkaRecord = {
@@ -81,9 +88,10 @@ export function decodeRecords(bytes: Uint8Array): RecordsFrame {
     const recordHeaders = headers?.next();
     if (recordHeaders) record.headers = recordHeaders;
     if (timeIsBrokers?.[i]) record.timeIsBrokers = true;
-    const digits = header.timestampDigits?.[i];
-    if (digits !== undefined) record.timestampDigits = digits;
-    if (stubs[i]) record.stub = { recordBytes: stubs[i]! };
+    if (exactTimestamps && !Number.isSafeInteger(record.timestampMs))
+      record.timestampDigits = String(exactTimestamps[i]);
+    if (stubs[i])
+      record.stub = { recordBytes: stubs[i]!, ...(headersLeftOut?.[i] ? { headersLeftOut: headersLeftOut[i]! } : {}) };
     records.push(record);
   }
   return { batch: header.batch, clockMs: header.clockMs, records };
@@ -96,6 +104,9 @@ const keyOf = (record: KafkaRecord) => record.key;
 const valueOf = (record: KafkaRecord) => record.value;
 const headersOf = (record: KafkaRecord) => record.headers ?? null;
 const timeIsBrokersOf = (record: KafkaRecord) => (record.timeIsBrokers ? 1 : 0);
+const digitsOf = (record: KafkaRecord) => record.timestampDigits;
+const exactTimestampOf = ({ timestampMs, timestampDigits }: KafkaRecord) => BigInt(timestampDigits ?? timestampMs);
+const headersLeftOutOf = (record: KafkaRecord) => record.stub?.headersLeftOut ?? 0;
 const lengthOf = (item: Uint8Array | null) => item?.length ?? -1;
 const stubBytesOf = (record: KafkaRecord) => record.stub?.recordBytes ?? 0;
 

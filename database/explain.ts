@@ -39,6 +39,6 @@ export function explainDatabaseError(error: unknown): string {
   const code = (error as { code?: unknown } | undefined)?.code;
   const fix = typeof code === 'string' ? (error instanceof DatabaseError ? fixes[code] : wayFixes[code]) : undefined;
   if (message === 'The server does not support SSL connections')
-    return `${message}; leave sslmode out of the address, or switch TLS on at the server`;
+    return `${message}; leave sslmode out of the address and PGSSLMODE out of the environment, or switch TLS on at the server`;
   return fix === undefined ? message : `${message}; ${fix}`;
 }

@@ -103,7 +103,7 @@ async function runPending(client: PoolClient, pending: readonly Migration[], isN
       await client.query('insert into headrace_migrations (name) values ($1)', [name]);
     }
   } catch (error) {
-    const cause = error instanceof DatabaseError ? error : (error as Error).cause;
+    const cause = error instanceof DatabaseError ? error : error instanceof Error ? error.cause : undefined;
     if (cause instanceof DatabaseError && cause.code === noSchema) {
       throw new Error(
         'no schema of the search_path exists: CREATE SCHEMA the one that it names, or ALTER ROLE ... SET search_path to one that exists',

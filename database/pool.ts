@@ -92,10 +92,11 @@ async function isDirect(pool: Pool): Promise<boolean> {
   client.on('error', onError);
   let failed = true;
   try {
-    const { rows } = await client.query<{ pid: number; version: string; encoding: string }>(
-      `select pg_backend_pid() as pid, current_setting('server_version_num') as version, current_setting('server_encoding') as encoding`,
+    const { rows } = await client.query<{ pid: number; version: string; encoding: string; waits: string }>(
+      `select pg_backend_pid() as pid, current_setting('server_version_num') as version, current_setting('server_encoding') as encoding,
+         current_setting('synchronous_commit') as waits`,
     );
-    const { pid, version, encoding } = rows[0]!;
+    const { pid, version, encoding, waits } = rows[0]!;
     if (Number(version) < versionMin)
       throw new Error(
         `the server is PostgreSQL ${Math.floor(Number(version) / 10_000)}; Headrace needs ${versionMin / 10_000} or newer`,
@@ -103,6 +104,11 @@ async function isDirect(pool: Pool): Promise<boolean> {
     if (encoding !== 'UTF8') {
       throw new Error(
         `the database is encoded as ${encoding}, which cannot hold every event; make one with: createdb --encoding=UTF8 --template=template0 <name>`,
+      );
+    }
+    if (waits === 'off') {
+      throw new Error(
+        'it forgets in a crash what it has confirmed (synchronous_commit = off), and a batch is not delivered again then: ALTER ROLE or ALTER DATABASE ... SET synchronous_commit = on',
       );
     }
     failed = false;

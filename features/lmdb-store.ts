@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { chainId, eventKey, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
+import { chainId, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { isActive, leastWatermark, withProgress, type ProgressMarker } from './chain-progress.ts';
@@ -39,6 +39,8 @@ const sequenceKey = 'sequence';
 const statePrefix = 'state|';
 /** How many states of each entity a batch looks at, besides as many as it added, to find those that can be forgotten. */
 const sweptMin = 32;
+/** Notes of records that were read again which one transaction removes. */
+const forgottenMax = 10_000;
 /** LMDB refuses longer keys. */
 const keyBytesMax = 1_900;
 
@@ -126,12 +128,30 @@ class LmdbStore implements FeatureStore {
   }
 
   wasReadAgain(chain: Chain, offset: number): boolean {
-    return this.#read(readAgainKey(chain, offset)) !== undefined;
+    return (
+      offset < (this.#readJson<number>(readAgainBeforeKey(chain)) ?? 0) ||
+      this.#read(readAgainKey(chain, offset)) !== undefined
+    );
   }
 
   noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void> {
     return this.#transaction(() => {
       for (const offset of offsets) this.#write(readAgainKey(chain, offset), Buffer.alloc(0));
+    });
+  }
+
+  forgetReadAgain(chain: Chain, below: number): Promise<boolean> {
+    return this.#transaction(() => {
+      const keys = [
+        ...this.db.getKeys({ start: readAgainKey(chain, 0), end: readAgainKey(chain, below), limit: forgottenMax }),
+      ];
+      for (const key of keys) void this.db.remove(key);
+      if (keys.length > 0)
+        this.#writeJson(
+          readAgainBeforeKey(chain),
+          Math.max(below, this.#readJson<number>(readAgainBeforeKey(chain)) ?? 0),
+        );
+      return keys.length === forgottenMax;
     });
   }
 
@@ -272,8 +292,13 @@ function overlappedKey(chain: string, batch: AppliedBatch): string {
   return `overlapped|${chain}|${resultName(batch)}`;
 }
 
+/** In the order of the offsets, so that old ones lie together. */
 function readAgainKey(chain: Chain, offset: number): string {
-  return `read-again|${eventKey(chain, offset)}`;
+  return `read-again|${chainId(chain)}|${String(offset).padStart(16, '0')}`;
+}
+
+function readAgainBeforeKey(chain: Chain): string {
+  return `read-again-before|${chainId(chain)}`;
 }
 
 function refusalsKey(scope: PipelineScope): string {

@@ -1,4 +1,4 @@
-import { chainId, eventKey, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
+import { chainId, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
 import { noRefusals, tolerate, type Refusals } from './refusals.ts';
 import {
   judgeBatch,
@@ -16,7 +16,8 @@ export class MemoryStore implements FeatureStore {
   readonly #states = new Map<string, Float64Array>();
   readonly #chains = new Map<string, { marker: Marker; result: Uint8Array; overlapped: Map<string, Uint8Array> }>();
   readonly #refusals = new Map<string, Refusals>();
-  readonly #readAgain = new Set<string>();
+  readonly #readAgain = new Map<string, Set<number>>();
+  readonly #readAgainBefore = new Map<string, number>();
   #sequence = 0;
 
   async apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
@@ -60,11 +61,21 @@ export class MemoryStore implements FeatureStore {
   }
 
   wasReadAgain(chain: Chain, offset: number): boolean {
-    return this.#readAgain.has(eventKey(chain, offset));
+    const id = chainId(chain);
+    return offset < (this.#readAgainBefore.get(id) ?? 0) || this.#readAgain.get(id)?.has(offset) === true;
   }
 
   async noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void> {
-    for (const offset of offsets) this.#readAgain.add(eventKey(chain, offset));
+    const id = chainId(chain);
+    this.#readAgain.set(id, new Set([...(this.#readAgain.get(id) ?? []), ...offsets]));
+  }
+
+  async forgetReadAgain(chain: Chain, below: number): Promise<boolean> {
+    const notes = this.#readAgain.get(chainId(chain));
+    const old = [...(notes ?? [])].filter((offset) => offset < below);
+    for (const offset of old) notes!.delete(offset);
+    if (old.length > 0) this.#readAgainBefore.set(chainId(chain), below);
+    return false;
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,5 @@
+import type { PipelineCount } from '../kafka/topic-counts.ts';
+
 /** Numbers that live in Postgres and Kafka, read when somebody asks. */
 export interface GaugeSources {
   /** Decisions by pipeline and outcome. */
@@ -7,5 +9,5 @@ export interface GaugeSources {
   /** Reviews that wait to be opened, by pipeline. */
   waitingReviews(): Promise<{ pipeline: string; count: number }[]>;
   /** Dead letters in their topics, by pipeline. */
-  deadLetters(): Promise<{ pipeline: string; count: number }[]>;
+  deadLetters(): Promise<PipelineCount[]>;
 }

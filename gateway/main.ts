@@ -12,6 +12,7 @@ import { findChainEnd } from '../ledger/ranges.ts';
 import { countReviews } from '../reviews/lists.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
+import { createAdmin } from '../kafka/admin.ts';
 import { createLogReader } from '../kafka/log-reader.ts';
 import { readSchedules } from '../temporal/schedules.ts';
 import { remembered } from '../status/standing.ts';
@@ -53,7 +54,7 @@ await runMain('gateway', async (config, log) => {
   const temporal = await connectTemporal(config);
   const kafka = await connectKafka(config, log, 'gateway');
   const publisher = await createPublisher(kafka);
-  const admin = kafka.admin();
+  const admin = createAdmin(kafka);
   await admin.connect();
   const logs = createLogReader(kafka);
   await logs.connect();
@@ -81,7 +82,7 @@ await runMain('gateway', async (config, log) => {
       waitingReviews: () => countReviews(pool, config.deployment, ['waiting']),
       deadLetters: () =>
         countDeadLetters(
-          admin,
+          { admin, logs },
           pipelines.map(({ name }) => name),
         ),
     },

@@ -4,6 +4,7 @@ import type { Standing } from '../status/standing.ts';
 import { withTimeout } from '../lib/with-timeout.ts';
 import type { GaugeSources } from './gauge-sources.ts';
 import { showStanding } from './standing-metrics.ts';
+import type { PipelineCount } from '../kafka/topic-counts.ts';
 
 /** How long a number that was read is shown again. */
 const cacheMs = 2_000;
@@ -41,7 +42,7 @@ export function registerMetrics(
     labelNames: ['gauge'],
     registers: [registry],
   });
-  const readGauge = (name: string, help: string, read: () => Promise<{ pipeline: string; count: number }[]>) => {
+  const readGauge = (name: string, help: string, read: () => Promise<PipelineCount[]>) => {
     let readAtMs = -Infinity;
     new Gauge({
       name,
@@ -56,7 +57,11 @@ export function registerMetrics(
           this.reset();
           // A pipeline without a row has none; without a figure, it is not known.
           for (const pipeline of pipelines) this.set({ pipeline }, 0);
-          for (const { pipeline, count } of counts) this.set({ pipeline }, count);
+          for (const { pipeline, count } of counts) {
+            if (count !== undefined) this.set({ pipeline }, count);
+            else this.remove({ pipeline });
+          }
+          if (counts.some(({ count }) => count === undefined)) failures.inc({ gauge: name });
         } catch {
           // A number that is not known is not shown: an old one would look like a healthy one.
           this.reset();

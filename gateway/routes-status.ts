@@ -119,6 +119,8 @@ export function registerStatusRoute(
         read('deadLetters', () => gauges.deadLetters()),
         standing(),
       ]);
+      for (const { pipeline, reason } of deadLetters ?? [])
+        if (reason !== undefined) unknown[`deadLetters of ${pipeline}`] = reason;
       return {
         pipelines: pipelines.map(({ name, topic }) => ({
           name,
@@ -128,7 +130,7 @@ export function registerStatusRoute(
             Object.fromEntries(of(name, decisions).map(({ outcome, decisions: count }) => [outcome, count])),
           openReviews: openReviews && (of(name, openReviews)[0]?.count ?? 0),
           waitingReviews: waitingReviews && (of(name, waitingReviews)[0]?.count ?? 0),
-          deadLetters: deadLetters && (of(name, deadLetters)[0]?.count ?? 0),
+          deadLetters: deadLetters && of(name, deadLetters)[0]?.count,
           partitions: of(name, partitions).map(({ pipeline: _, ...state }) => state),
         })),
         problems,

@@ -1,5 +1,5 @@
 /** One call as the client makes it: breaker, channel, statistics. */
-import { type Breaker, createBreaker, type Permit } from './breaker.ts';
+import { type Breaker, type BreakerState, createBreaker, type Permit } from './breaker.ts';
 import { type CallOptions, type Channel, createChannel } from './channel.ts';
 import { InferenceError, inferenceErrorCodes } from './errors.ts';
 import { nameOfMethod, type UnaryMethod } from './methods.ts';
@@ -7,32 +7,46 @@ import type { ResolvedOptions } from './options.ts';
 import { createStatistics, type StatisticsRecorder } from './statistics.ts';
 
 export interface Caller {
-  /** Makes one call; with `guarded` the breaker may refuse it (BREAKER_OPEN) and learns from its outcome. */
+  /** Makes one call; with `guarded` the breaker of its model may refuse it (BREAKER_OPEN) and learns from its outcome. */
   call<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
     options: CallOptions,
     guarded?: boolean,
   ): Promise<Response>;
-  readonly breaker: Breaker | undefined;
+  /** The state of the breaker of a model; `undefined` when there are none. */
+  breakerState(model: string): BreakerState | undefined;
   readonly statistics: StatisticsRecorder;
   close: Channel['close'];
 }
+
+/** Models of which the breaker is kept; the one that was asked for longest ago goes first. */
+const breakersMax = 1_000;
 
 /** Creates the caller of one client, with its channel. */
 export function createCaller(options: ResolvedOptions): Caller {
   const { address, nowMs } = options;
   const statistics = createStatistics();
   const channel = createChannel({ ...options, onRebuild: () => statistics.rebuilt() });
-  const breaker = options.breaker && createBreaker({ ...options.breaker, nowMs });
+  const breakers = new Map<string, Breaker>();
+
+  /** Each model has one: what hangs may be that model alone, and the others of the server answer. */
+  function breakerOf(model: string): Breaker | undefined {
+    if (!options.breaker) return undefined;
+    const breaker = breakers.get(model) ?? createBreaker({ ...options.breaker, nowMs });
+    breakers.delete(model);
+    breakers.set(model, breaker);
+    if (breakers.size > breakersMax) breakers.delete(breakers.keys().next().value!);
+    return breaker;
+  }
 
   function acquire(call: CallOptions, method: string): Permit | undefined {
-    const permit = breaker?.acquire();
+    const permit = breakerOf(call.model ?? '')?.acquire();
     if (permit === undefined || !('retryAfterMs' in permit)) return permit;
     statistics.refused('BREAKER_OPEN');
     const wait =
       permit.retryAfterMs > 0 ? `asking again in ${Math.ceil(permit.retryAfterMs)} ms` : 'a probe is under way';
-    throw new InferenceError('BREAKER_OPEN', `The last calls found the server unwell; ${wait}`, {
+    throw new InferenceError('BREAKER_OPEN', `The last calls for the model found the server unwell; ${wait}`, {
       address,
       method,
       ...(call.model !== undefined && { model: call.model }),
@@ -40,7 +54,7 @@ export function createCaller(options: ResolvedOptions): Caller {
   }
 
   return {
-    breaker,
+    breakerState: (model) => (options.breaker ? (breakers.get(model)?.state ?? 'closed') : undefined),
     statistics,
     close: () => channel.close(),
     async call(method, request, call, guarded = false) {

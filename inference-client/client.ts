@@ -64,8 +64,8 @@ export interface InferenceClient {
   modelStatistics(model?: string, options?: ModelCallOptions): Promise<ModelStatistics[]>;
   /** What this client counted. */
   statistics(): ClientStatistics;
-  /** The state of the breaker in front of `infer`; `undefined` when there is none. */
-  readonly breakerState: BreakerState | undefined;
+  /** The state of the breaker in front of `infer`, which each model has of its own; `undefined` when there is none. */
+  breakerState(model: string): BreakerState | undefined;
   /** Refuses new calls at once, resolves when those under way have ended. */
   close(): Promise<void>;
 }
@@ -79,7 +79,7 @@ export function createInferenceClient(options: InferenceClientOptions): Inferenc
   const resolved = resolveOptions(options);
   const { address, nowMs } = resolved;
   const caller = createCaller(resolved);
-  const { breaker, statistics } = caller;
+  const { statistics } = caller;
 
   const general = (per: PerCallOptions = {}) => ({
     ...per,
@@ -173,9 +173,7 @@ export function createInferenceClient(options: InferenceClientOptions): Inferenc
       (await caller.call(methods.modelStatistics, { name: model, version: per?.version ?? '' }, about(model, per)))
         .modelStats,
     statistics: () => statistics.snapshot(),
-    get breakerState() {
-      return breaker?.state;
-    },
+    breakerState: (model) => caller.breakerState(model),
     close: () => caller.close(),
   };
 }

@@ -27,7 +27,7 @@ export interface InferenceClientOptions {
   readonly messageBytesMax?: number;
   /** Deadline hits in a row after which the channel is replaced. @default 3 */
   readonly deadlineHitsMax?: number;
-  /** The breaker in front of `infer` (see breaker.ts); health and repository calls always reach the server. `false`: none. */
+  /** The breaker in front of `infer`, one for each model (see breaker.ts); health and repository calls always reach the server. `false`: none. */
   readonly breaker?:
     | false
     | {

@@ -1,7 +1,7 @@
 import { connect, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ISocketFactory } from 'kafkajs';
-import { readHostPort } from '../lib/host-port.ts';
+import { hostPort, readHostPort } from '../lib/host-port.ts';
 
 /** Marks a name that is an IPv6 address with dashes for its colons. No host has such a name: the top-level domain is reserved. */
 const suffix = '.ipv6.invalid';
@@ -14,6 +14,12 @@ export function bootstrapBroker(address: string): string {
 
 function hostOf(name: string): string {
   return name.endsWith(suffix) ? name.slice(0, -suffix.length).replaceAll('-', ':') : name;
+}
+
+/** The address of a broker as kafkajs names it in an error: our name for an IPv6 address, or one without brackets. */
+export function brokerAddress(named: string): string {
+  const colon = named.lastIndexOf(':');
+  return hostPort(hostOf(named.slice(0, colon)).replace(/^\[|\]$/g, ''), Number(named.slice(colon + 1)));
 }
 
 const keepAliveMs = 60_000;

@@ -4,6 +4,7 @@ import lz4 from 'lz4-napi';
 import snappy from 'snappy';
 import { lz4InflatedBytes } from './lz4-size.ts';
 import { UnreadableError } from './unreadable-error.ts';
+import { zstdFrames, type ZstdFrame } from './zstd-frames.ts';
 
 /**
  * What record batches are compressed with, each codec with a bound on what it may become: a megabyte can inflate to a gigabyte, and a batch that
@@ -118,21 +119,33 @@ const nodeZstd = (
 let wasmZstd: Promise<typeof import('@bokuweb/zstd-wasm')> | undefined;
 
 async function inflateZstd(bytes: Buffer, bytesMax: number): Promise<Buffer> {
-  if (nodeZstd) return nodeZstd(bytes, { maxOutputLength: bytesMax });
+  const frames: Buffer[] = [];
+  let left = bytesMax;
+  for (const frame of zstdFrames(bytes)) {
+    if (frame.contentBytes !== undefined && frame.contentBytes > left) throw new TooLargeError();
+    const inflated = nodeZstd
+      ? nodeZstd(frame.bytes, { maxOutputLength: Math.max(1, left) })
+      : await inflateInWasm(frame, left);
+    left -= inflated.length;
+    frames.push(inflated);
+  }
+  if (frames.length === 0) throw new RangeError('no zstd frame');
+  return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
+}
+
+async function inflateInWasm({ bytes, contentBytes }: ZstdFrame, bytesMax: number): Promise<Buffer> {
   wasmZstd ??= import('@bokuweb/zstd-wasm').then(async (zstd) => {
     await zstd.init();
     return zstd;
   });
   const { decompress } = await wasmZstd;
-  const size = zstdContentBytes(bytes);
-  if (size !== undefined && size > bytesMax) throw new TooLargeError();
   // Streams do not say how large they are. It takes memory for all that it may need, so most get by with little.
   for (let heap = Math.max(zstdHeapBytesMin, bytes.length * 8); ; heap *= 8) {
     try {
       return Buffer.from(decompress(bytes, { defaultHeapSize: Math.min(heap, bytesMax) }));
     } catch (error) {
       if (!String(error).includes(zstdTooSmall)) throw error;
-      if (heap >= bytesMax || size !== undefined) throw new TooLargeError();
+      if (heap >= bytesMax || contentBytes !== undefined) throw new TooLargeError();
     }
   }
 }
@@ -140,14 +153,3 @@ async function inflateZstd(bytes: Buffer, bytesMax: number): Promise<Buffer> {
 const zstdHeapBytesMin = 256 * 1024;
 /** `ZSTD_error_dstSize_tooSmall`, as the library tells it. */
 const zstdTooSmall = 'code -70';
-
-/** What the frame says that it inflates to. Undefined when it does not say. */
-function zstdContentBytes(bytes: Buffer): number | undefined {
-  const descriptor = bytes.readUInt8(4);
-  const isSingleSegment = (descriptor & 0x20) !== 0;
-  const fieldBytes = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6]!;
-  const at = 5 + (isSingleSegment ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
-  if (fieldBytes === 0) return undefined;
-  if (fieldBytes === 8) return Number(bytes.readBigUInt64LE(at));
-  return bytes.readUIntLE(at, fieldBytes) + (fieldBytes === 2 ? 256 : 0);
-}

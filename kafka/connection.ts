@@ -80,21 +80,18 @@ async function tryAlone(address: string, kafka: Config['kafka'], options: KafkaC
   }
 }
 
-/**
- * A kafkajs client from the configuration. Requests time out (kafkajs leaves that off by default) and its own retries are few,
- * because every caller of ours has a retry loop that knows more.
- */
-export function createKafka(config: Config, log: Logger, role: string): Kafka {
-  return newKafka({ ...optionsOf(config, role), logCreator: kafkaLog(log) });
-}
-
-function newKafka(options: KafkaConfig): Kafka {
+/** A kafkajs client with all that we put in the place of parts of it. */
+export function newKafka(options: KafkaConfig): Kafka {
   installFetchDecoding();
   installFrameBounds();
   installQuietQueue();
   return new Kafka(options);
 }
 
+/**
+ * Requests time out (kafkajs leaves that off by default) and its own retries are few, because every caller of ours has a retry loop that
+ * knows more.
+ */
 function optionsOf({ kafka }: Config, role: string): KafkaConfig {
   return {
     clientId: `${kafka.clientId}-${role}`,

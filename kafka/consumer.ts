@@ -1,6 +1,7 @@
 import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
 import { watchClock } from './clock-watch.ts';
+import { createAdmin } from './admin.ts';
 import { installFetchDecoding } from './fetch-decoding.ts';
 import { createLogReader, type LogReader } from './log-reader.ts';
 import { toRecords } from './record.ts';
@@ -22,9 +23,9 @@ export interface KafkaSourceOptions {
 }
 
 const newPartitionsMs = 30_000;
+/** Joining the group takes a rebalance. */
+const startDeadlineMs = 60_000;
 const commitAllDeadlineMs = 20_000;
-/** For what an assignment begins with: without an answer its partitions would stand, and nobody would know. */
-const askDeadlineMs = 30_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
 export function createKafkaSource(kafka: Kafka, options: KafkaSourceOptions): Source {
@@ -37,7 +38,7 @@ function createSource(
 ): Source {
   installCoordinatorFailover();
   installFetchDecoding();
-  const admin = kafka.admin();
+  const admin = createAdmin(kafka);
   const consumer = kafka.consumer({
     groupId,
     sessionTimeout: sessionTimeoutMs,
@@ -67,27 +68,34 @@ function createSource(
     polls.wake();
   });
 
+  async function start(handlers: SourceHandlers): Promise<void> {
+    crashed = (error) => handlers.crashed(error);
+    await Promise.all([admin.connect(), logs.connect()]);
+    await consumer.connect();
+    // Before the handlers hear of the new assignment, which commits anew.
+    consumer.on(consumer.events.GROUP_JOIN, () => commits.dropWaiting());
+    listen(consumer, handlers, topic, polls);
+    unwatchClock = watchClock(
+      (byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)),
+      { leastMs: sessionTimeoutMs / 3 },
+    );
+    // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: 64,
+      eachBatch: (payload) => onFetch(payload, handlers, polls),
+    });
+  }
+
   return {
-    async start(handlers) {
-      crashed = (error) => handlers.crashed(error);
-      await Promise.all([admin.connect(), logs.connect()]);
-      await consumer.connect();
-      // Before the handlers hear of the new assignment, which commits anew.
-      consumer.on(consumer.events.GROUP_JOIN, () => commits.dropWaiting());
-      listen(consumer, handlers, topic, polls);
-      unwatchClock = watchClock(
-        (byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)),
-        { leastMs: sessionTimeoutMs / 3 },
-      );
-      // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
-      await consumer.subscribe({ topic, fromBeginning: true });
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: 64,
-        eachBatch: (payload) => onFetch(payload, handlers, polls),
-      });
-    },
+    start: (handlers) =>
+      withTimeout(
+        startDeadlineMs + sessionTimeoutMs,
+        start(handlers),
+        `the consumer does not start within ${(startDeadlineMs + sessionTimeoutMs) / 1_000} s`,
+      ),
     async stop() {
       unwatchClock();
       crashed = () => {};
@@ -120,11 +128,7 @@ function createSource(
       );
     },
     async committed() {
-      const [answer] = await withTimeout(
-        askDeadlineMs,
-        admin.fetchOffsets({ groupId, topics: [topic] }),
-        `the group's commits are not known within ${askDeadlineMs / 1_000} s`,
-      );
+      const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
       return new Map(
         (answer?.partitions ?? []).map(({ partition, offset, metadata }) => [
           partition,

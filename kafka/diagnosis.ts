@@ -1,6 +1,9 @@
 import { messageOf } from '../contracts/failures.ts';
+import { readHostPort } from '../lib/host-port.ts';
 import type { Config } from '../contracts/schemas/config.ts';
-import { mechanismsAt, placeOf, speakerAt, type Speaker } from './probe.ts';
+import { brokerAddress } from './address.ts';
+import { mechanismsAt } from './probe.ts';
+import { whoAnswers } from '../lib/who-answers.ts';
 
 type KafkaSettings = Config['kafka'];
 
@@ -29,11 +32,11 @@ const untrusted = [
 const aboutOurCertificate =
   /ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_REVOKED|CERTIFICATE_EXPIRED|CERTIFICATE_UNKNOWN|UNKNOWN_CA|CERTIFICATE_REQUIRED)$/;
 
-const others: Record<Exclude<Speaker, 'kafka' | 'tls'>, string> = {
-  http: 'a web server (it speaks HTTP)',
-  http2: 'a gRPC server',
+const others = {
+  'http/1.1': 'a web server (it speaks HTTP)',
+  'http/2': 'a gRPC server',
   postgres: 'a Postgres server',
-};
+} as const;
 
 /** A broker of `KAFKA_BROKERS`, and the client that did not get through. */
 export interface Attempt {
@@ -48,21 +51,15 @@ const accounts = ['KafkaJSNumberOfRetriesExceeded', 'KafkaJSNonRetriableError'];
 
 /** The failure itself, which kafkajs wraps. */
 export function troubleOf(error: unknown): Trouble {
-  let trouble = error as Trouble & { cause?: unknown };
-  while (accounts.includes(trouble.name) && trouble.cause instanceof Error)
-    trouble = trouble.cause as Trouble & { cause?: unknown };
-  return {
-    name: trouble.name,
-    message: messageOf(trouble),
-    code: trouble.code,
-    type: trouble.type,
-    broker: trouble.broker,
-  };
+  let trouble = error instanceof Error ? error : new Error(messageOf(error));
+  while (accounts.includes(trouble.name) && trouble.cause instanceof Error) trouble = trouble.cause;
+  const { code, type, broker } = trouble as Partial<Trouble>;
+  return { name: trouble.name, message: messageOf(trouble), code, type, broker };
 }
 
 /** What is wrong, with which broker, and the setting to change. Undefined when that is not sure. */
 export async function diagnose(trouble: Trouble, attempt: Attempt): Promise<string | undefined> {
-  const { broker } = trouble;
+  const broker = trouble.broker === undefined ? undefined : brokerAddress(trouble.broker);
   if (broker === undefined || isSameAddress(broker, attempt.address)) {
     const what = await diagnoseAt(trouble, { ...attempt, namedBy: 'KAFKA_BROKERS' });
     return what && `${attempt.address} ${what}`;
@@ -120,13 +117,13 @@ async function diagnoseSasl(
 
 /** By what the server says when it is asked again. */
 async function diagnoseSpeaker({ address, namedBy, kafka, ssl }: Named): Promise<string | undefined> {
-  const speaker = await speakerAt(address);
-  if (speaker === undefined) return undefined;
-  if (speaker === 'tls') {
+  const peer = await whoAnswers(address);
+  if (peer === 'nobody' || peer === 'other') return undefined;
+  if (peer === 'tls') {
     if (!kafka.tls) return 'speaks TLS: set KAFKA_TLS=true';
-  } else if (speaker === 'kafka') {
+  } else if (peer === 'kafka') {
     if (kafka.tls) return 'speaks Kafka without TLS: set KAFKA_TLS=false, or name the port of its TLS listener';
-  } else return `is ${others[speaker]}: check the port in ${namedBy}`;
+  } else return `is ${others[peer]}: check the port in ${namedBy}`;
   if (kafka.saslMechanism) return undefined;
   const offered = await mechanismsAt(address, ssl);
   return offered.length > 0
@@ -136,6 +133,6 @@ async function diagnoseSpeaker({ address, namedBy, kafka, ssl }: Named): Promise
 
 /** True for two spellings of one address. */
 function isSameAddress(one: string, other: string): boolean {
-  const [a, b] = [placeOf(one), placeOf(other)];
-  return a.host.toLowerCase() === b.host.toLowerCase() && a.port === b.port;
+  const [a, b] = [readHostPort(one), readHostPort(other)];
+  return a && b ? a.host.toLowerCase() === b.host.toLowerCase() && a.port === b.port : one === other;
 }

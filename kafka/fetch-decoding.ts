@@ -1,15 +1,9 @@
 import { createRequire } from 'node:module';
 import { filterAbortedTransactions } from './aborted-transactions.ts';
+import { entryBytes, entryBytesMin, firstOffsetOf, formatOf } from './batch-header.ts';
 import { InflateBudget } from './compression.ts';
 import { decodeMessage } from './old-messages.ts';
-import {
-  decodeBatch,
-  entryBytes,
-  entryBytesMin,
-  firstOffsetOf,
-  formatOf,
-  type FetchedRecord,
-} from './record-batches.ts';
+import { decodeBatch, type FetchedRecord } from './record-batches.ts';
 import { UnreadableError } from './unreadable-error.ts';
 
 /**

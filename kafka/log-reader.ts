@@ -1,8 +1,10 @@
 import type { Kafka } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
+import { messageOf } from '../contracts/failures.ts';
+import { batchHeaders, recordTimeOf } from './batch-header.ts';
 import { createCluster, errorOf, send, type Broker, type Cluster } from './cluster.ts';
 import { fetchRaw, isolation } from './fetch.ts';
-import { batchHeaders, firstVisible } from './batch-headers.ts';
+import { firstVisible } from './first-visible.ts';
 
 /** Where the log of a partition begins and ends. */
 export interface LogEnds {
@@ -30,6 +32,7 @@ export interface LogReader {
 
 const brokerDeadlineMs = 3_000;
 const metadataDeadlineMs = 8_000;
+const connectDeadlineMs = 20_000;
 const fetchBytes = 256 * 1024;
 const fetchesMax = 20;
 const earliest = '-2';
@@ -52,12 +55,12 @@ export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(k
   async function leaderOf(topic: string, partition: number): Promise<Broker> {
     const leader = (await leadersOf(topic)).get(partition);
     if (leader === undefined || leader < 0) throw withoutLeader(partition);
-    return cluster.findBroker({ nodeId: leader });
+    return withTimeout(brokerDeadlineMs, cluster.findBroker({ nodeId: leader }));
   }
 
   return {
-    connect: () => cluster.connect(),
-    close: () => cluster.disconnect(),
+    connect: () => withTimeout(connectDeadlineMs, cluster.connect()),
+    close: () => withTimeout(connectDeadlineMs, cluster.disconnect()),
     async ends(topic) {
       const found = new Map<number, LogEnds | Error>();
       const byLeader = new Map<number, number[]>();
@@ -81,7 +84,8 @@ export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(k
         fetchRaw(await leaderOf(topic, partition), place),
       );
       if (errorCode !== 0) throw errorOf(errorCode);
-      return batchHeaders(records).find(({ lastOffset }) => lastOffset >= offset)?.timeMs;
+      const batch = batchHeaders(records).find(({ lastOffset }) => lastOffset >= offset);
+      return batch && recordTimeOf(batch);
     },
   };
 }
@@ -119,9 +123,7 @@ async function endsAt(
       ]),
     );
   } catch (error) {
-    return new Error(`broker ${leader}, which leads it, does not answer: ${(error as Error).message}`, {
-      cause: error,
-    });
+    return new Error(`broker ${leader}, which leads it, does not answer: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -167,7 +169,7 @@ async function findFirst(broker: Broker, topic: string, partition: number, from:
     if (errorCode !== 0) throw errorOf(errorCode);
     const batches = batchHeaders(records);
     const found = firstVisible(batches, aborted, offset);
-    if (found) return { offset: Math.max(found.baseOffset, offset), timeMs: found.timeMs };
+    if (found) return { offset: Math.max(found.firstOffset, offset), timeMs: recordTimeOf(found) };
     const end = (batches.at(-1)?.lastOffset ?? -1) + 1;
     if (end <= offset) break;
     offset = end;

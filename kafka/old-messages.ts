@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { codecMask, entryBytes, firstOffsetOf, formatOf, logAppendTimeFlag, prefixBytes } from './batch-header.ts';
 import { inflate, type InflateBudget } from './compression.ts';
 import { FetchedRecord, type BatchContext } from './record-batches.ts';
 import { UnreadableError } from './unreadable-error.ts';
@@ -8,10 +9,6 @@ import { UnreadableError } from './unreadable-error.ts';
  * that stands for them.
  */
 
-/** Offset and length. */
-const prefixBytes = 12;
-const codecMask = 0x07;
-const logAppendTimeFlag = 0x08;
 const noTimestamp = '-1';
 const codecNone = 0;
 
@@ -37,14 +34,24 @@ export async function decodeMessage(entry: Buffer, budget: InflateBudget, into: 
   const inner: Message[] = [];
   for (let at = 0; at < inside.length; ) {
     if (at + prefixBytes > inside.length) throw new UnreadableError('messages that end too early');
-    const end = at + prefixBytes + Math.max(0, inside.readInt32BE(at + 8));
+    const end = at + Math.max(prefixBytes, entryBytes(inside, at));
     inner.push(readMessage(inside.subarray(at, end)));
     at = end;
   }
+  if (inner.length === 0) throw new UnreadableError('a message that holds no messages');
   // In format 1 they are counted from zero, and the outer one has the offset of the last.
-  const shift = outer.format === 1 ? outer.offset - (inner.at(-1)?.offset ?? 0) : 0;
+  const shift = outer.format === 1 ? outer.offset - inner.at(-1)!.offset : 0;
   const time = outer.timeIsBrokers ? { timestamp: outer.timestamp, timeIsBrokers: true } : {};
-  for (const message of inner) into.push(recordOf({ ...message, ...time, offset: message.offset + shift }));
+  let before = -1;
+  for (const message of inner) {
+    const offset = message.offset + shift;
+    if (offset <= before || offset > outer.offset)
+      throw new UnreadableError(
+        `a message at offset ${offset}, which is not between the one before it and the last of those that it lies with, ${outer.offset}`,
+      );
+    into.push(recordOf({ ...message, ...time, offset }));
+    before = offset;
+  }
 }
 
 function recordOf({ offset, timestamp, timeIsBrokers, key, value }: Message): FetchedRecord {
@@ -56,11 +63,11 @@ function readMessage(entry: Buffer): Message {
   try {
     if (crc32(entry.subarray(16)) !== entry.readUInt32BE(prefixBytes))
       throw new UnreadableError('a message whose checksum differs: it was changed on a disk or on its way');
-    const format = entry.readInt8(16);
+    const format = formatOf(entry, 0);
     const attributes = entry.readInt8(17);
     const cursor = { at: format === 0 ? 18 : 26 };
     return {
-      offset: Number(entry.readBigInt64BE(0)),
+      offset: firstOffsetOf(entry),
       format,
       codec: attributes & codecMask,
       timestamp: format === 0 ? noTimestamp : String(entry.readBigInt64BE(18)),

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CompressionTypes, type Kafka, type Producer } from 'kafkajs';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { keyPartitioner } from './partitioner.ts';
 import { EncodedMessages } from './produce.ts';
 import { namingRights } from './rights.ts';
@@ -21,6 +22,7 @@ export class PublisherFullError extends Error {
   override readonly name = 'PublisherFullError';
 }
 
+const connectDeadlineMs = 20_000;
 /** Tries after the first one. */
 const retriesMax = 5;
 const retryMsMin = 100;
@@ -42,7 +44,11 @@ export async function createPublisher(
     idempotent: false,
     retry: { retries: 0 },
   });
-  await producer.connect();
+  await withTimeout(
+    connectDeadlineMs,
+    producer.connect(),
+    `Kafka takes no producer within ${connectDeadlineMs / 1_000} s`,
+  );
   /** Those that have something to send; a topic's is made anew with its next message. */
   const queues = new Map<string, TopicQueue>();
 
@@ -93,7 +99,7 @@ export async function createPublisher(
     },
     async close() {
       await Promise.all([...queues.values()].map((queue) => queue.sent()));
-      await producer.disconnect();
+      await withTimeout(connectDeadlineMs, producer.disconnect());
     },
   };
 }

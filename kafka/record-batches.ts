@@ -1,6 +1,7 @@
-import { createRequire } from 'node:module';
+import { crc32c } from '@node-rs/crc32';
 import type { IHeaders } from 'kafkajs';
 import { headersIn, skipHeaders } from '../contracts/record-headers.ts';
+import { batchBytesMin, checkedOf, headerOf, recordsOf } from './batch-header.ts';
 import { inflate, type InflateBudget } from './compression.ts';
 import { UnreadableError } from './unreadable-error.ts';
 
@@ -9,9 +10,6 @@ import { UnreadableError } from './unreadable-error.ts';
  * further one: 12,000 headers block the event loop for a minute, and their order is lost. It also takes any length for true, and does not look at
  * checksums. Here headers stay the bytes that they are, and what is not as it must be is told.
  */
-
-const require = createRequire(import.meta.url);
-const crc32c = require('kafkajs/src/protocol/recordBatch/crc32C') as (bytes: Buffer) => number;
 
 /** What a record's batch says of it. kafkajs reads the first two. */
 export interface BatchContext {
@@ -55,25 +53,6 @@ export class FetchedRecord {
   }
 }
 
-/** Where things are in a batch. What is before the attributes says where the batch lies and is not under its checksum. */
-const at = {
-  length: 8,
-  magic: 16,
-  crc: 17,
-  attributes: 21,
-  lastOffsetDelta: 23,
-  firstTimestamp: 27,
-  maxTimestamp: 35,
-  producerId: 43,
-  count: 57,
-  records: 61,
-} as const;
-
-const codecMask = 0x07;
-const logAppendTimeFlag = 0x08;
-const transactionFlag = 0x10;
-const controlFlag = 0x20;
-
 /** A record has a length, attributes, and six more numbers. */
 const recordBytesMin = 7;
 
@@ -83,48 +62,46 @@ const recordBytesMin = 7;
  * @param batch all of it
  */
 export async function decodeBatch(batch: Buffer, budget: InflateBudget, into: FetchedRecord[]): Promise<void> {
-  if (batch.length < at.records)
+  if (batch.length < batchBytesMin)
     throw new UnreadableError(`a record batch of ${batch.length} bytes, fewer than its header has`);
-  if (crc32c(batch.subarray(at.attributes)) !== batch.readUInt32BE(at.crc))
+  const checked = checkedOf(batch);
+  if (crc32c(checked.bytes) !== checked.crc)
     throw new UnreadableError('a record batch whose checksum differs: it was changed on a disk or on its way');
-  const attributes = batch.readInt16BE(at.attributes);
-  const timeIsBrokers = (attributes & logAppendTimeFlag) !== 0;
-  const context: BatchContext = {
-    producerId: String(batch.readBigInt64BE(at.producerId)),
-    inTransaction: (attributes & transactionFlag) !== 0,
+  const {
+    firstOffset,
+    lastOffset,
+    count,
+    codec,
     timeIsBrokers,
-  };
-  const count = batch.readInt32BE(at.count);
-  const records = new RecordReader(await inflate(attributes & codecMask, batch.subarray(at.records), budget));
+    inTransaction,
+    isControl,
+    firstTimestamp,
+    maxTimestamp,
+    producerId,
+  } = headerOf(batch);
+  const context: BatchContext = { producerId, inTransaction, timeIsBrokers };
+  const records = new RecordReader(await inflate(codec, recordsOf(batch), budget));
   if (count < 0 || count * recordBytesMin > records.bytesLeft)
     throw new UnreadableError(`a record batch of ${records.bytesLeft} bytes that says it has ${count} records`);
-  const times = new BatchTimes(
-    batch.readBigInt64BE(at.firstTimestamp),
-    timeIsBrokers ? batch.readBigInt64BE(at.maxTimestamp) : undefined,
-  );
-  const firstOffset = firstOffsetOf(batch);
-  const isControl = (attributes & controlFlag) !== 0;
-  for (let i = 0; i < count; i++) into.push(records.next(firstOffset, times, context, isControl));
-  const lastOffset = firstOffset + batch.readInt32BE(at.lastOffsetDelta);
+  const times = new BatchTimes(firstTimestamp, timeIsBrokers ? maxTimestamp : undefined);
+  if (lastOffset < firstOffset) throw new UnreadableError('a record batch that ends before it begins');
+  let offset = firstOffset - 1;
+  for (let i = 0; i < count; i++) {
+    const record = records.next(firstOffset, times, context, isControl);
+    // Brokers take them from producers as they come, where they are not compressed. One of two at the same place would be taken for a repeat of the other.
+    if (Number(record.offset) <= offset || Number(record.offset) > lastOffset)
+      throw new UnreadableError(
+        `a record at offset ${record.offset}, which is not between the one before it and the end of its batch, ${lastOffset}`,
+      );
+    offset = Number(record.offset);
+    into.push(record);
+  }
+  if (records.bytesLeft > 0)
+    throw new UnreadableError(
+      `a record batch with ${records.bytesLeft} bytes behind the ${count} records that it says it has`,
+    );
   // Compaction removes records and leaves their batch, down to an empty one. kafkajs asks again for what lies behind the last record that it was given.
-  if (Number(into.at(-1)?.offset ?? -1) < lastOffset)
-    into.push(new FetchedRecord(String(lastOffset), '-1', null, null, undefined, context, true));
-}
-
-export function firstOffsetOf(batch: Buffer): number {
-  return Number(batch.readBigInt64BE(0));
-}
-
-/** Whole length of what begins here, its own first two fields included. */
-export function entryBytes(entries: Buffer, from: number): number {
-  return at.length + 4 + entries.readInt32BE(from + at.length);
-}
-
-/** Enough of an entry to know its length and its format. */
-export const entryBytesMin = at.magic + 1;
-
-export function formatOf(entries: Buffer, from: number): number {
-  return entries.readInt8(from + at.magic);
+  if (offset < lastOffset) into.push(new FetchedRecord(String(lastOffset), '-1', null, null, undefined, context, true));
 }
 
 /** The times of a batch's records, with all digits that 64 bits can have. */

@@ -1,5 +1,6 @@
 import type { KafkaMessage } from 'kafkajs';
 import { messageOf } from '../contracts/failures.ts';
+import { headersWithin } from '../contracts/record-headers.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 import { Unreadable } from './fetch-decoding.ts';
 import { FetchedRecord } from './record-batches.ts';
@@ -49,16 +50,17 @@ export function contentBytes({ key, value, headers }: KafkaRecord): number {
   return (key?.length ?? 0) + (value?.length ?? 0) + (headers?.length ?? 0);
 }
 
-/** What is kept of a record that cannot travel: the beginnings of key and value, headers if they are short, and the size of all that it had. */
+/** What is kept of a record that cannot travel: the beginnings of key and value, the headers that have room, and how much there was. */
 export function stubOf(record: KafkaRecord): KafkaRecord {
   if (record.stub) return record;
   const { key, value, headers, ...rest } = record;
+  const { kept, leftOut } = headers ? headersWithin(headers, stubBytes) : { kept: undefined, leftOut: 0 };
   return {
     ...rest,
     key: beginningOf(key),
     value: beginningOf(value),
-    ...(headers && headers.length <= stubBytes ? { headers: Buffer.from(headers) } : {}),
-    stub: { recordBytes: contentBytes(record) },
+    ...(kept ? { headers: kept } : {}),
+    stub: { recordBytes: contentBytes(record), ...(leftOut > 0 ? { headersLeftOut: leftOut } : {}) },
   };
 }
 

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { once, EventEmitter } from 'node:events';
-import type { Kafka } from 'kafkajs';
+import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import { createAdmin } from './admin.ts';
 import { installFetchDecoding } from './fetch-decoding.ts';
+import { createLogReader, type LogEnds } from './log-reader.ts';
 import { toRecords, type UnreadableAt } from './record.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 
 /** A piece of a partition: its records, and the offset up to which it reaches. */
 export interface Piece {
@@ -11,25 +14,20 @@ export interface Piece {
   records: KafkaRecord[];
 }
 
-/** What the log of each partition of a topic holds. */
-export async function topicBounds(
-  kafka: Kafka,
-  topic: string,
-): Promise<{ partition: number; start: number; end: number }[]> {
-  const admin = kafka.admin();
+/** Where the log of each partition of a topic begins and ends; a partition whose leader is away has an error of its own. */
+export async function topicBounds(kafka: Kafka, topic: string): Promise<Map<number, LogEnds | Error>> {
+  const logs = createLogReader(kafka);
   try {
-    await admin.connect();
-    return (await admin.fetchTopicOffsets(topic)).map(({ partition, low, high }) => ({
-      partition,
-      start: Number(low),
-      end: Number(high),
-    }));
+    await logs.connect();
+    return await logs.ends(topic);
   } finally {
-    await admin.disconnect().catch(() => undefined);
+    await logs.close().catch(() => undefined);
   }
 }
 
+const startMsMax = 60_000;
 const silentMsMax = 15_000;
+const stopMsMax = 10_000;
 
 /**
  * Reads `[from, to)` of a partition again, piece by piece, with a consumer group of its own that is gone afterwards. Begins at the
@@ -43,40 +41,42 @@ export async function* readTopicRange(
   to: number,
 ): AsyncGenerator<Piece> {
   installFetchDecoding();
-  const admin = kafka.admin();
+  const admin = createAdmin(kafka);
   const groupId = `headrace-catch-up-${randomUUID()}`;
   const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 50, allowAutoTopicCreation: false });
   const arrived = new EventEmitter();
   const pieces: (Piece & { unreadable?: UnreadableAt })[] = [];
   try {
     await admin.connect();
-    const bounds = (await admin.fetchTopicOffsets(topic)).find((each) => each.partition === partition);
-    if (!bounds) throw new Error(`the brokers do not know partition ${partition} of ${topic}`);
-    let next = Math.max(from, Number(bounds.low));
+    const bounds =
+      (await topicBounds(kafka, topic)).get(partition) ??
+      new Error(`the brokers do not know partition ${partition} of ${topic}`);
+    if (bounds instanceof Error) throw bounds;
+    let next = Math.max(from, bounds.start);
     if (next >= to) {
       yield { end: to, records: [] };
       return;
     }
-    await consumer.connect();
-    await consumer.subscribe({ topic, fromBeginning: true });
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       const others = (payload.memberAssignment[topic] ?? []).filter((each) => each !== partition);
       if (others.length > 0) consumer.pause([{ topic, partitions: others }]);
       consumer.seek({ topic, partition, offset: String(next) });
     });
-    await consumer.run({
-      autoCommit: false,
-      eachBatch: ({ batch }) => {
-        if (batch.partition !== partition) return Promise.resolve();
-        const { records, unreadable } = toRecords(batch.messages);
-        const end = Math.min(to, unreadable?.from ?? Number(batch.lastOffset()) + 1);
-        pieces.push({ end, records: records.filter(({ offset }) => offset < to), unreadable });
-        // One piece at a time: what is read ahead would have no bound.
-        consumer.pause([{ topic, partitions: [partition] }]);
-        arrived.emit('piece');
-        return Promise.resolve();
-      },
-    });
+    const eachBatch = ({ batch }: EachBatchPayload): Promise<void> => {
+      if (batch.partition !== partition) return Promise.resolve();
+      const { records, unreadable } = toRecords(batch.messages);
+      const end = Math.min(to, unreadable?.from ?? Number(batch.lastOffset()) + 1);
+      pieces.push({ end, records: records.filter(({ offset }) => offset < to), unreadable });
+      // One piece at a time: what is read ahead would have no bound.
+      consumer.pause([{ topic, partitions: [partition] }]);
+      arrived.emit('piece');
+      return Promise.resolve();
+    };
+    await withTimeout(
+      startMsMax,
+      start(consumer, topic, eachBatch),
+      `a consumer of ${topic} does not start within ${startMsMax / 1_000} s`,
+    );
     while (next < to) {
       if (pieces.length === 0) await once(arrived, 'piece', { signal: AbortSignal.timeout(silentMsMax) });
       const piece = pieces.shift()!;
@@ -92,8 +92,18 @@ export async function* readTopicRange(
       consumer.resume([{ topic, partitions: [partition] }]);
     }
   } finally {
-    await consumer.disconnect().catch(() => undefined);
+    await withTimeout(stopMsMax, consumer.disconnect()).catch(() => undefined);
     await admin.deleteGroups([groupId]).catch(() => undefined);
     await admin.disconnect().catch(() => undefined);
   }
+}
+
+async function start(
+  consumer: Consumer,
+  topic: string,
+  eachBatch: (payload: EachBatchPayload) => Promise<void>,
+): Promise<void> {
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  await consumer.run({ autoCommit: false, eachBatch });
 }

@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { messageOf } from '../contracts/failures.ts';
 import { deadLettersTopic, decisionsTopic, labelsTopic } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
+import { createAdmin } from './admin.ts';
+import { troubleOf } from './diagnosis.ts';
 
 export interface TopicOptions {
   /** Absent = the brokers' default. */
@@ -10,16 +13,21 @@ export interface TopicOptions {
   retentionHours?: number;
 }
 
+/** Making topics takes the brokers a while, and kafkajs waits until each has a leader. */
+const topicsDeadlineMs = 60_000;
+const knownTriesMax = 100;
+const knownPauseMs = 200;
+
 /**
  * Creates the topics of the pipelines that do not exist yet, and answers their names. Existing ones are left as they are. Throws
  * with one sentence when that does not work, or when this user may not create topics.
  */
 export async function ensureTopics(
-  kafka: Kafka,
+  kafka: Pick<Kafka, 'admin'>,
   pipelines: readonly AnyPipeline[],
   options: TopicOptions,
 ): Promise<string[]> {
-  const admin = kafka.admin();
+  const admin = createAdmin(kafka, topicsDeadlineMs);
   try {
     await admin.connect();
     return await createMissing(admin, topicsOf(pipelines, options));
@@ -55,9 +63,23 @@ async function createMissing(admin: Admin, topics: readonly ITopicConfig[]): Pro
     // Returns false when another process was quicker, which is as good.
     await admin.createTopics({ topics: missing, waitForLeaders: true, timeout: 20_000 });
   } catch (error) {
-    throw new Error(refusalOf(error, names), { cause: error });
+    if (troubleOf(error).type !== 'UNKNOWN_TOPIC_OR_PARTITION')
+      throw new Error(refusalOf(error, names), { cause: error });
+    await untilKnown(admin, names);
   }
   return names;
+}
+
+/** The controller has made them, and the broker that kafkajs asks for their leaders has not heard of it yet. kafkajs takes that for a failure. */
+async function untilKnown(admin: Admin, names: readonly string[]): Promise<void> {
+  for (let tries = 0; tries < knownTriesMax; tries++) {
+    const known = new Set(await admin.listTopics());
+    if (names.every((name) => known.has(name))) return;
+    await sleep(knownPauseMs);
+  }
+  throw new Error(
+    `Kafka has made the topics ${names.join(', ')}, and does not list them after ${(knownTriesMax * knownPauseMs) / 1_000} s`,
+  );
 }
 
 function refusalOf(error: unknown, names: readonly string[]): string {

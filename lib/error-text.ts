@@ -44,8 +44,34 @@ export function isProgrammingError(thrown: unknown): thrown is Error {
   return thrown instanceof Error && builtIn.has(thrown.name) && !harmlessFetch(thrown);
 }
 
-/** The text of anything that was thrown, without a value of an event in it. */
+/** An error can be anything, such as one whose message is no text, or that throws when it is looked at. */
+const unreadable = 'what was thrown cannot be read';
+
+/** The text of anything that was thrown, without a value of an event in it. Never throws. */
 export function messageOf(thrown: unknown): string {
+  return safely(() => textOf(thrown));
+}
+
+/** The text of anything that was thrown, in full: where there is no event yet that it could quote. Never throws. */
+export function fullMessageOf(thrown: unknown): string {
+  return safely(() => (thrown instanceof Error ? thrown.message : String(thrown)));
+}
+
+/** Why `fetch` had no answer, which is in the cause of what it throws. Never throws. */
+export function fetchFailure(thrown: unknown): string {
+  return safely(() => messageOf(thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown));
+}
+
+function safely(tell: () => unknown): string {
+  try {
+    const text = tell();
+    return typeof text === 'string' ? text : unreadable;
+  } catch {
+    return unreadable;
+  }
+}
+
+function textOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return `what was thrown is no error (${typeof thrown})`;
   if (isPostgresError(thrown)) return postgresText(thrown);
   if (thrown instanceof AggregateError && thrown.message === '') return thrown.errors.map(messageOf).join('; ');

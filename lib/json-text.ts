@@ -7,6 +7,16 @@ const quote = 0x22;
 const comma = 0x2c;
 const backslash = 0x5c;
 
+/** True for a whole JSON text, and nothing else. */
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The elements of an array; the text itself, without the whitespace around it, when it is no array. No byte is copied. */
 export function jsonElements(json: Buffer): Buffer[] {
   const start = skipSpace(json, 0);

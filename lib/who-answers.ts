@@ -1,5 +1,6 @@
-import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls, TLSSocket } from 'node:tls';
+import { readHostPort, type HostPort } from './host-port.ts';
 
 /** What answers at an address. `other` takes connections and speaks none of the languages that are known here, or says nothing. */
 export type Peer = 'nobody' | 'http/1.1' | 'http/2' | 'tls' | 'postgres' | 'kafka' | 'other';
@@ -16,7 +17,7 @@ export interface Expected {
 }
 
 const timeoutMs = 1_500;
-const answerBytesMax = 512;
+const answerBytesMax = 4_096;
 
 /** Each begins a conversation in one language; `is` recognises the answer of a server that speaks it. */
 const languages: readonly { peer: Peer; hello: Buffer; is: (answer: Buffer) => boolean }[] = [
@@ -47,13 +48,16 @@ const languages: readonly { peer: Peer; hello: Buffer; is: (answer: Buffer) => b
 
 /** Finds out what answers at an address (host:port), by speaking to it. For messages about a server that cannot be used. */
 export async function whoAnswers(address: string): Promise<Peer> {
-  const place = placeOf(address);
+  const place = readHostPort(address);
   if (place === undefined) return 'nobody';
   const [hasTls, ...answers] = await Promise.all([
     speaksTls(place),
-    ...languages.map(({ hello }) => answerTo(place, hello)),
+    ...languages.map(({ hello }) => exchange(connectTcp(place), hello, isEnough)),
   ]);
-  const spoken = languages.find(({ is }, i) => is(answers[i] ?? Buffer.alloc(0)));
+  // A web server may be slow to answer a page; to what is no HTTP it says so at once.
+  const spoken = languages.find(({ peer, is }, i) =>
+    (peer === 'http/1.1' ? answers : [answers[i]]).some((answer) => is(answer ?? Buffer.alloc(0))),
+  );
   if (hasTls) return 'tls';
   if (spoken !== undefined) return spoken.peer;
   return answers.every((answer) => answer === undefined) ? 'nobody' : 'other';
@@ -80,55 +84,75 @@ export async function wrongPeer(
   }
 }
 
-interface Place {
-  host: string;
-  port: number;
+/** All answers that are known here arrive in one piece, and none needs more to be told apart. */
+function isEnough(answer: Buffer): boolean {
+  return answer.length >= 9 || answer.length === 1;
 }
 
-function placeOf(address: string): Place | undefined {
-  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(address) ?? [];
-  const host = bracketed ?? plain;
-  return host === undefined ? undefined : { host, port: Number(port) };
+/**
+ * The first bytes that come back, until there are enough of them; empty when none do; undefined when nobody takes the connection.
+ *
+ * @param socket one that was just made; it is closed in the end
+ */
+export function exchange(
+  socket: Socket,
+  hello: Buffer,
+  enough: (answer: Buffer) => boolean,
+): Promise<Buffer | undefined> {
+  let answer: Buffer | undefined;
+  return untilSettled(
+    socket,
+    () => answer,
+    (end) => {
+      socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => {
+        answer = Buffer.alloc(0);
+        socket.write(hello);
+      });
+      socket.on('data', (data: Buffer) => {
+        answer = Buffer.concat([answer ?? Buffer.alloc(0), data]).subarray(0, answerBytesMax);
+        if (enough(answer) || answer.length === answerBytesMax) end();
+      });
+    },
+  );
 }
 
-/** The first bytes that come back; empty when none do; undefined when nobody takes the connection. */
-function answerTo(place: Place, hello: Buffer): Promise<Buffer | undefined> {
-  return new Promise((resolve) => {
-    let wasTaken = false;
-    let answer = Buffer.alloc(0);
-    const socket: Socket = connectTcp({ ...place, timeout: timeoutMs }, () => {
-      wasTaken = true;
-      socket.write(hello);
-    });
+/** What TLS wants to be told of the place. */
+export function tlsPlace(place: HostPort): HostPort & { servername?: string } {
+  return isIP(place.host) ? place : { ...place, servername: place.host };
+}
+
+function speaksTls(place: HostPort): Promise<boolean> {
+  let does = false;
+  // Nothing is sent over it, so it does not matter who it is.
+  const socket = connectTls({ ...tlsPlace(place), rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1'] });
+  return untilSettled(
+    socket,
+    () => does,
+    (end) => {
+      socket.once('secureConnect', () => {
+        does = true;
+        end();
+      });
+      // An alert is said in TLS; one with another version number was not.
+      socket.once('error', (error: NodeJS.ErrnoException) => {
+        does = /ALERT/i.test(error.code ?? '') || /alert/.test(error.message);
+      });
+    },
+  );
+}
+
+/** What `outcome` says when `listen` calls its `end`, when the connection ends, or when nothing comes in time. */
+function untilSettled<T>(socket: Socket, outcome: () => T, listen: (end: () => void) => void): Promise<T> {
+  return new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, timeoutMs);
     const end = () => {
       clearTimeout(timer);
-      socket.destroy();
-      resolve(wasTaken ? answer : undefined);
+      resolve();
     };
-    const timer = setTimeout(end, timeoutMs);
-    socket.on('data', (data: Buffer) => {
-      answer = Buffer.concat([answer, data]).subarray(0, answerBytesMax);
-      // All answers that are known here arrive in one piece, and none needs more to be told apart.
-      if (answer.length >= 9 || data.length === 1) end();
-    });
-    socket.once('error', end).once('close', end);
-  });
-}
-
-function speaksTls(place: Place): Promise<boolean> {
-  return new Promise((resolve) => {
-    // Nothing is sent over it, so it does not matter who it is.
-    const socket = connectTls({ ...place, rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1'] });
-    const end = (does: boolean) => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(does);
-    };
-    const timer = setTimeout(() => end(false), timeoutMs);
-    socket.once('secureConnect', () => end(true));
-    // An alert is said in TLS; one with another version number was not.
-    socket.once('error', (error: NodeJS.ErrnoException) =>
-      end(/ALERT/i.test(error.code ?? '') || /alert/.test(error.message)),
-    );
+    listen(end);
+    socket.on('error', end).once('close', end);
+  }).then(() => {
+    socket.destroy();
+    return outcome();
   });
 }

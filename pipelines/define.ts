@@ -1,7 +1,6 @@
-import { isName } from '../contracts/event-key.ts';
 import type { EventSchema, Feature, Pipeline, ValueFeature, WindowFeature } from '../contracts/pipeline.ts';
+import { definitionProblems } from './definition-problems.ts';
 import { eventSchemaOf, type StandardSchema } from './event-schema.ts';
-import { asyncProblem } from './schema-problems.ts';
 
 /** What `definePipeline` takes: a pipeline, with the parts that have defaults left open. */
 export type PipelineDefinition<E, Outcome extends string, Entity extends string> = Omit<
@@ -78,7 +77,7 @@ export function definePipeline<E, const Outcome extends string, const Entity ext
     topic: { partitions: 4, ...definition.topic },
     features: typeof definition.features === 'function' ? definition.features(helpers) : {},
   };
-  const problems = problemsOf(pipeline);
+  const problems = definitionProblems(pipeline);
   if (problems.length > 0) throw new PipelineDefinitionError(String(definition.name), problems);
   return pipeline;
 }
@@ -89,112 +88,3 @@ const helpers: FeatureHelpers<any, string> = {
   sum: (of, window) => ({ kind: 'window', aggregate: 'sum', of, delayMs: 0, ...window }),
   mean: (of, window) => ({ kind: 'window', aggregate: 'mean', of, delayMs: 0, ...window }),
 };
-
-function problemsOf<E>(pipeline: Pipeline<E>): string[] {
-  const problems: string[] = [];
-  const check = (holds: boolean, problem: string) => {
-    if (!holds) problems.push(problem);
-  };
-  check(
-    /^[a-z][a-z0-9-]{0,49}$/.test(pipeline.name),
-    'name: lower-case letters, digits and "-", at most 50, beginning with a letter',
-  );
-  check(isName(pipeline.topic.name ?? ''), 'topic.name: letters, digits, ".", "_" and "-", at most 100');
-  check(isPositiveInteger(pipeline.topic.partitions), 'topic.partitions: a whole number from 1');
-  check(
-    typeof pipeline.event?.safeParse === 'function',
-    'event: a schema of zod, or of another library that follows Standard Schema',
-  );
-  for (const part of ['eventId', 'eventTimeMs', 'decide'] as const) {
-    check(typeof pipeline[part] === 'function', `${part}: a function of the event`);
-  }
-  check(
-    Object.keys(pipeline.entities ?? {}).length > 0,
-    'entities: at least one, e.g. { customer: (event) => event.customerId }',
-  );
-  for (const name of Object.keys(pipeline.entities ?? {}))
-    check(/^[a-zA-Z][a-zA-Z0-9_]{0,62}$/.test(name), `entities.${name}: a name of letters, digits and "_", at most 63`);
-  check(pipeline.allowedLatenessMs >= 0, 'allowedLatenessMs: not negative');
-  check(pipeline.allowedAheadMs >= 0, 'allowedAheadMs: not negative');
-  check(
-    Object.keys(pipeline.features).length > 0,
-    'features: a function that returns at least one, e.g. ({ value }) => ({ amount: value((event) => event.amount) })',
-  );
-  for (const [name, feature] of Object.entries(pipeline.features)) {
-    problems.push(...featureProblems(pipeline, name, feature));
-  }
-  check(
-    new Set(pipeline.outcomes).size === pipeline.outcomes?.length && pipeline.outcomes.length > 0,
-    'outcomes: at least one, each once',
-  );
-  check(pipeline.outcomes.length <= 255, 'outcomes: at most 255');
-  check(Boolean(pipeline.model?.name && pipeline.model.input), 'model: name and input are needed');
-  check(
-    Object.values(pipeline.model?.outputs ?? {}).every(isPositiveInteger) &&
-      Object.keys(pipeline.model?.outputs ?? {}).length > 0,
-    'model.outputs: at least one, with its width, e.g. { score: 1 }',
-  );
-  const sinks = pipeline.sinks.map((binding) => binding.sink);
-  check(new Set(sinks).size === sinks.length && sinks.length <= 32, 'sinks: each once, at most 32');
-  check(
-    !sinks.includes('review') || pipeline.review !== undefined,
-    'review: the review sink needs { verdicts, timeoutMs, title }',
-  );
-  check(
-    pipeline.review === undefined ||
-      (pipeline.review.verdicts.length > 0 && isPositiveInteger(pipeline.review.timeoutMs)),
-    'review: verdicts, and timeoutMs as a whole number above 0',
-  );
-  for (const [what, called] of functionsOf(pipeline)) problems.push(...asyncProblem(what, called));
-  check(
-    pipeline.review?.openMax === undefined || isPositiveInteger(pipeline.review.openMax),
-    'review.openMax: a whole number above 0',
-  );
-  return problems;
-}
-
-/** The pipeline's own functions, by name. */
-function functionsOf<E>({
-  eventId,
-  eventTimeMs,
-  decide,
-  entities,
-  features,
-  sinks,
-  review,
-  model,
-}: Pipeline<E>): [string, unknown][] {
-  return [
-    ...Object.entries({ eventId, eventTimeMs, decide }),
-    ...Object.entries(entities ?? {}).map(([name, keyOf]): [string, unknown] => [`entities.${name}`, keyOf]),
-    ...Object.entries(features).map(([name, feature]): [string, unknown] => [
-      `features.${name}`,
-      feature.kind === 'value' ? feature.of : feature.of?.read,
-    ]),
-    ...sinks.map(({ sink, when }): [string, unknown] => [`sinks.${sink}.when`, when]),
-    ['review.title', review?.title],
-    ['review.value', review?.value],
-    ['model.fallback', model?.fallback],
-  ];
-}
-
-function featureProblems<E>(pipeline: Pipeline<E>, name: string, feature: Feature<E>): string[] {
-  const problems: string[] = [];
-  if (!/^[a-z][a-z0-9_]{0,62}$/.test(name))
-    problems.push(`features.${name}: a name of lower-case letters, digits and "_", at most 63`);
-  if (feature.kind === 'value') return problems;
-  if (!(feature.entity in pipeline.entities)) {
-    problems.push(
-      `features.${name}: entity "${feature.entity}" is none of ${Object.keys(pipeline.entities).join(', ')}`,
-    );
-  }
-  if (feature.aggregate !== 'count' && !feature.of)
-    problems.push(`features.${name}: a ${feature.aggregate} needs "of"`);
-  if (!(feature.lengthMs > 0) || !(feature.delayMs >= 0))
-    problems.push(`features.${name}: lengthMs above 0 and delayMs not negative`);
-  return problems;
-}
-
-function isPositiveInteger(value: number): boolean {
-  return Number.isSafeInteger(value) && value > 0;
-}

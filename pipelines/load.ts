@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { register } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { fullMessageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { PipelineDefinitionError } from './define.ts';
 import { schemaProblems } from './schema-problems.ts';
@@ -60,9 +61,7 @@ async function loadPipeline(file: string): Promise<AnyPipeline> {
     if (error instanceof PipelineDefinitionError)
       throw new PipelineDefinitionError(error.pipeline, error.problems, file);
     // In full: no event has been seen yet that it could quote.
-    throw new Error(`${file} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
+    throw new Error(`${file} cannot be loaded: ${fullMessageOf(error)}`, { cause: error });
   }
   const pipeline = module.default;
   if (!pipeline?.name || !pipeline.features)

@@ -29,7 +29,7 @@ export async function startMetricsServer(
           response.writeHead(404).end();
         }
       } catch (error) {
-        response.writeHead(500).end(String(error));
+        response.writeHead(500).end(messageOf(error));
       }
     })();
   });

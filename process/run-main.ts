@@ -1,4 +1,4 @@
-import { isPostgresError, messageOf } from '../lib/error-text.ts';
+import { fullMessageOf, isPostgresError, messageOf } from '../lib/error-text.ts';
 import { directHosts } from '../lib/proxies.ts';
 import { ConfigError, parseConfig, type Config } from '../contracts/schemas/config.ts';
 import { PipelineDefinitionError } from '../pipelines/define.ts';
@@ -55,8 +55,8 @@ export async function runMain(
 }
 
 function describe(error: unknown, verbose: boolean): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) return fullMessageOf(error);
   if (isPostgresError(error)) return messageOf(error);
   const expected = error instanceof ConfigError || error instanceof PipelineDefinitionError;
-  return verbose && !expected ? (error.stack ?? error.message) : error.message;
+  return verbose && !expected ? (error.stack ?? fullMessageOf(error)) : fullMessageOf(error);
 }

@@ -58,6 +58,7 @@ export class Batches {
       recordTimesMs: Float64Array.from(records, recordTimeOrNaN),
       events: eventsOfRows(features, events, records),
       features,
+      functionsAccepted: new Map(),
       bytes: recordsFrame.byteLength * memoryFactor,
     };
     this.#put(currentRun(), loaded);

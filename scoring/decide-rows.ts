@@ -9,15 +9,18 @@ import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { LoadedBatch } from './loaded-batch.ts';
 import { predictionOf } from './decision-rows.ts';
+import { assertMayBlame } from './policy-evidence.ts';
 import type { RowPredictions } from './predict-rows.ts';
 
-/** Applies the pipeline's policy and sink conditions to every row. A row that they fail on gets a dead letter; its neighbours go on. */
+/** Applies the pipeline's policy and sink conditions to every row. A row that they fail on gets a dead letter; its neighbours go on. Throws `PIPELINE_WRONG` when they seem to fail on every row. */
 export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowPredictions): Decisions {
   const { pipeline, events, features } = loaded;
   const rows = events.length;
   const outputs = Object.entries(pipeline.model.outputs).map(([name, width]) => ({ name, width }));
   const whys = new Map<string, number>();
   const rejections: Rejection[] = [];
+  /** Why the policy failed, for each row that it failed on. */
+  const undecided: string[] = [];
   const outcomeCounts: Record<string, number> = {};
   const sinkCounts: Record<string, number> = {};
   const decisions: Decisions = {
@@ -56,6 +59,7 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
         degraded: predicted.degraded,
       });
     if ('code' in decided) {
+      if (!refused) undecided.push(decided.reason);
       rejections.push({ index: features.recordIndex[row]!, step: 'infer', ...decided });
       continue;
     }
@@ -69,6 +73,11 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
       if (decided.sinks & (1 << i)) sinkCounts[sink] = (sinkCounts[sink] ?? 0) + 1;
     }
   }
+  assertMayBlame(loaded, 'decide', {
+    accepted: rows - rejections.length,
+    failed: undecided.length,
+    reason: undecided[0] ?? '',
+  });
   // Its segments show the chain: one that is missing would be taken for a hole.
   if (pipeline.sinks.some(({ sink }) => sink === 'lake')) sinkCounts['lake'] ??= 0;
   // Also a batch without a single decision has taken its range.

@@ -2,12 +2,12 @@ import { encodeDecisions, type Decisions } from '../contracts/decisions-frame.ts
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError, type FailureCode } from '../contracts/failures.ts';
 import { featureRow, featuresByName } from '../contracts/features-frame.ts';
-import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf } from '../contracts/rejection.ts';
 import { recordsOf, type Batches } from './batches.ts';
 import { type LoadedBatch } from './loaded-batch.ts';
 import { decideRows } from './decide-rows.ts';
+import { assertMayBlame } from './policy-evidence.ts';
 import type { ActivityReports, ModelPort } from './ports.ts';
 import { outputWidthOf, predictRows, refuseWhatIsNotFinite, type RowPredictions } from './predict-rows.ts';
 import type { AskedOfScoring } from '../contracts/scored-frame.ts';
@@ -58,24 +58,23 @@ const covered: readonly FailureCode[] = ['MODEL_UNAVAILABLE', 'MODEL_MISSING'];
 /** The model's answer; or the declared fallback's, marked as degraded, while the model is unavailable or missing. */
 async function predictOrFallBack(
   model: ModelPort,
-  { pipeline, features, events }: LoadedBatch,
+  loaded: LoadedBatch,
   reports: ActivityReports,
 ): Promise<RowPredictions> {
+  const { pipeline, features, events } = loaded;
   try {
     return await predictRows(model, pipeline, features.values, events.length);
   } catch (error) {
     if (!pipeline.model.fallback || !(error instanceof HeadraceError) || !covered.includes(error.code)) throw error;
+    const result = fallBack(loaded);
     reports.degraded(pipeline.name, events.length, error.code, error.message);
-    return fallBack(pipeline, events, features);
+    return result;
   }
 }
 
-/** The declared fallback for every row. One that throws, or answers in another form than the model, costs its own row only. */
-function fallBack(
-  pipeline: AnyPipeline,
-  events: LoadedBatch['events'],
-  features: LoadedBatch['features'],
-): RowPredictions {
+/** The declared fallback for every row. One that throws, or answers in another form than the model, costs its own row only. Throws `PIPELINE_WRONG` when it seems to do so for every row. */
+function fallBack(loaded: LoadedBatch): RowPredictions {
+  const { pipeline, events, features } = loaded;
   const width = outputWidthOf(pipeline);
   const result: RowPredictions = {
     version: 'fallback',
@@ -101,6 +100,12 @@ function fallBack(
     }
   });
   refuseWhatIsNotFinite(result, pipeline, events.length);
+  const { refused } = result;
+  assertMayBlame(loaded, 'model.fallback', {
+    accepted: events.length - refused.size,
+    failed: refused.size,
+    reason: [...refused.values()][0]?.reason ?? '',
+  });
   return result;
 }
 

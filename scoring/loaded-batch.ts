@@ -4,6 +4,9 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { DecisionRow } from '../contracts/delivery.ts';
 import type { DecodedEvent } from '../pipelines/decode-event.ts';
 
+/** A function of the pipeline that decides events one by one. */
+export type PolicyFunction = 'decide' | 'model.fallback';
+
 /** A batch in memory, as far as it has come. */
 export interface LoadedBatch {
   pipeline: AnyPipeline;
@@ -17,6 +20,8 @@ export interface LoadedBatch {
   /** The answer of `decide`, from the moment that it is asked for. */
   deciding?: Promise<Decisions>;
   decisions?: Decisions;
+  /** Of each function of the pipeline that failed on every event: how many it had accepted by then. */
+  functionsAccepted: Map<PolicyFunction, number>;
   rows?: DecisionRow[];
   /** Deliveries that this worker has not seen end. */
   undelivered?: Set<string>;

@@ -34,8 +34,8 @@ export interface RecordsPort {
     from: number,
     to: number,
   ): AsyncIterable<{ end: number; records: KafkaRecord[] }>;
-  /** What the log of each partition of a topic holds: `[start, end)`. */
-  bounds(topic: string): Promise<{ partition: number; start: number; end: number }[]>;
+  /** What the log of each partition of a topic holds: `[start, end)`. A partition of which that is not known, because its leader is away for instance, has an error of its own. */
+  bounds(topic: string): Promise<Map<number, { start: number; end: number } | Error>>;
 }
 
 /** Where records are written to a topic again. */

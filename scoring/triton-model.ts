@@ -34,6 +34,12 @@ export interface TritonModelOptions {
   nowMs?: () => number;
 }
 
+/**
+ * While a fallback stands by, a server that does not answer costs one deadline and not two: the call that may have been too much is given
+ * up after this share of it, and the smallest call, which tells why, gets the rest.
+ */
+const patience = 0.75;
+
 /** What is known of one pipeline's model. */
 interface Known {
   size: CallSize;
@@ -74,10 +80,14 @@ export function createTritonModel(
   return {
     async predict(pipeline, features, rows) {
       try {
-        return await new Calls(client, pipeline, await shapeOf(pipeline), knownOf(pipeline).size, nowMs).predict(
-          features,
-          rows,
-        );
+        return await new Calls(
+          client,
+          pipeline,
+          await shapeOf(pipeline),
+          knownOf(pipeline).size,
+          deadlineMs,
+          nowMs,
+        ).predict(features, rows);
       } catch (error) {
         throw forBatch(pipeline, error);
       }
@@ -112,6 +122,7 @@ class Calls {
     private readonly pipeline: AnyPipeline,
     private readonly shape: ModelShape,
     private readonly size: CallSize,
+    private readonly deadlineMs: number,
     private readonly nowMs: () => number,
   ) {
     this.#version = pipeline.model.version;
@@ -131,9 +142,13 @@ class Calls {
     for (let from = 0; from < rows; ) {
       const ranges = this.#nextRanges(from, rows);
       const startedMs = this.nowMs();
-      const failed = (await Promise.allSettled(ranges.map((range) => this.#ask(range)))).find(
-        (result) => result.status === 'rejected',
-      );
+      const failed = (
+        await Promise.allSettled(
+          ranges.map((range) =>
+            this.#ask(range, this.#mayAskLess(ranges) ? this.deadlineMs * this.#patience : this.deadlineMs),
+          ),
+        )
+      ).find((result) => result.status === 'rejected');
       if (failed) from += await this.#askLess(from, ranges, failed.reason, this.nowMs() - startedMs);
       else from += ranges.reduce((sum, { count }) => sum + count, 0);
     }
@@ -157,20 +172,35 @@ class Calls {
    */
   async #askLess(from: number, ranges: readonly Range[], reason: unknown, ms: number): Promise<number> {
     const { count } = ranges[0]!;
-    const least = this.shape.isFixed ? this.shape.rowsMax : 1;
     const isTooMuch =
       reason instanceof InferenceError &&
       (reason.code === 'DEADLINE_EXCEEDED' || reason.code === 'TOO_LARGE') &&
-      (count > least || ranges.length > 1);
+      this.#mayAskLess(ranges);
     if (!isTooMuch) throw reason;
     this.size.tooMuch(count, ms);
-    const smallest = { from, count: Math.min(least, count) };
-    this.size.tried(smallest.count, await this.#ask(smallest));
+    const smallest = { from, count: Math.min(this.#least, count) };
+    this.size.tried(
+      smallest.count,
+      await this.#ask(smallest, this.#patience < 1 ? this.deadlineMs * (1 - this.#patience) : this.deadlineMs),
+    );
     return smallest.count;
   }
 
+  get #patience(): number {
+    return this.pipeline.model.fallback ? patience : 1;
+  }
+
+  /** Rows of the smallest call. */
+  get #least(): number {
+    return this.shape.isFixed ? this.shape.rowsMax : 1;
+  }
+
+  #mayAskLess(ranges: readonly Range[]): boolean {
+    return ranges.length > 1 || ranges[0]!.count > this.#least;
+  }
+
   /** Asks for a range of rows and keeps the answer. Returns how long it took. */
-  async #ask(range: Range): Promise<number> {
+  async #ask(range: Range, deadlineMs: number): Promise<number> {
     const { model } = this.pipeline;
     const startedMs = this.nowMs();
     const result = await this.client.infer({
@@ -178,6 +208,7 @@ class Calls {
       ...(this.#version && { version: this.#version }),
       inputs: [this.#input(range)],
       outputs: Object.keys(model.outputs),
+      deadlineMs,
     });
     const ms = this.nowMs() - startedMs;
     this.size.took(range.count, ms);

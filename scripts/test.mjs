@@ -5,8 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { checkRequirements, describeMissing } from './requirements.mjs';
-import { install, isInstalled } from './install.mjs';
+import { makeReady } from '../stack/first-start/make-ready.mjs';
 import { describeTotals, totalsOf } from './totals.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -46,10 +45,7 @@ async function check(title, command) {
 }
 
 print('checking what this machine has');
-const { missing, work } = await checkRequirements(process.env);
-if (missing.length > 0) giveUp(describeMissing(missing));
-for (const item of work) print(`the first run fetches ${item}`);
-if (!isInstalled()) await install(process.env, print).catch((error) => giveUp(error.message));
+await makeReady(process.env, print).catch((error) => giveUp(error.message));
 if ((await run([process.execPath, '--import', 'tsx', 'stack/servers/main.ts'])) !== 0)
   giveUp('the servers for the tests could not be prepared');
 

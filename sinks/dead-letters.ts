@@ -115,6 +115,7 @@ function message(
     record.headers,
     letterBytes - (key.bytes?.length ?? 0) - (value.bytes?.length ?? 0),
   );
+  const allLeftOut = leftOut + (record.stub?.headersLeftOut ?? 0);
   const ours: [name: string, value: string | undefined][] = [
     [eventKeyHeader, eventKey(batch, record.offset)],
     ['headrace-step', rejection.step],
@@ -128,7 +129,7 @@ function message(
     [recordBytesHeader, record.stub && String(record.stub.recordBytes)],
     [valueBytesHeader, value.cutFrom],
     [keyBytesHeader, key.cutFrom],
-    [leftOutHeader, leftOut === 0 ? undefined : String(leftOut)],
+    [leftOutHeader, allLeftOut === 0 ? undefined : String(allLeftOut)],
   ];
   const headers = [...kept, ...ours.flatMap(([name, text]) => (text === undefined ? [] : [textHeader(name, text)]))];
   return { key: key.bytes, value: value.bytes, headers };

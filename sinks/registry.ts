@@ -26,7 +26,7 @@ const registry: Record<string, (dependencies: SinkDependencies) => Sink> = {
 export function createSinks(pipelines: readonly AnyPipeline[], dependencies: SinkDependencies): Sink[] {
   const used = new Set(pipelines.flatMap((pipeline) => pipeline.sinks.map(({ sink }) => sink)));
   return [...used].map((name) => {
-    const create = registry[name];
+    const create = Object.hasOwn(registry, name) ? registry[name] : undefined;
     if (!create) {
       const pipeline = pipelines.find(({ sinks }) => sinks.some(({ sink }) => sink === name))!;
       throw new Error(

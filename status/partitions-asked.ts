@@ -1,5 +1,5 @@
 import type { PartitionState, PartitionStates } from '../contracts/partition-state.ts';
-import { messageOf } from '../contracts/failures.ts';
+import { fetchFailure } from '../contracts/failures.ts';
 
 /** One process of ours at its metrics address. */
 export interface ProcessState {
@@ -23,15 +23,7 @@ export async function askProcesses(
       try {
         return { process: { name, address }, partitions: await ask(address, deployment) };
       } catch (error) {
-        const { cause } = error as Error;
-        return {
-          process: {
-            name,
-            address,
-            reason: cause instanceof Error && cause.message ? cause.message : messageOf(error),
-          },
-          partitions: [],
-        };
+        return { process: { name, address, reason: fetchFailure(error) }, partitions: [] };
       }
     }),
   );

@@ -53,7 +53,7 @@ function readableRecords(bytes: Uint8Array, rowsMax: number) {
     key: textOf(record.key),
     value: jsonOrText(record.value),
     ...(record.headers && { headers: readableHeaders(record.headers) }),
-    ...(record.stub && { cutFromBytes: record.stub.recordBytes }),
+    ...(record.stub && { cutFromBytes: record.stub.recordBytes, headersLeftOut: record.stub.headersLeftOut }),
   }));
   return { frame: 'records', batch, clock: isoTime(clockMs), total: records.length, shown: rows.length, rows };
 }

@@ -3,6 +3,7 @@ import { workflowNames } from '../contracts/names.ts';
 import { resumeWorkflowId, type ResumeInput, type ResumeReport } from '../contracts/resume.ts';
 import { withTimeout } from '../lib/with-timeout.ts';
 
+const startMsMax = 10_000;
 /** A worker takes it within moments; reading a long topic again may take minutes. */
 const answerMsMax = { tolerate: 60_000, readAgain: 30 * 60_000 };
 
@@ -11,12 +12,14 @@ export async function runResume(client: Client, input: ResumeInput, taskQueue: s
   const workflowId = resumeWorkflowId(input.deployment, input.pipeline);
   const waitMs = input.from === undefined ? answerMsMax.tolerate : answerMsMax.readAgain;
   try {
-    const started = await client.workflow.start<(input: ResumeInput) => Promise<ResumeReport>>(workflowNames.resume, {
-      workflowId,
-      taskQueue,
-      args: [input],
-      staticSummary: `resume ${input.pipeline}`,
-    });
+    const start = () =>
+      client.workflow.start<(input: ResumeInput) => Promise<ResumeReport>>(workflowNames.resume, {
+        workflowId,
+        taskQueue,
+        args: [input],
+        staticSummary: `resume ${input.pipeline}`,
+      });
+    const started = await client.withDeadline(Date.now() + startMsMax, start);
     return await withTimeout(
       waitMs,
       started.result(),

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { createActivities } from '../activities/index.ts';
+import { activitySlots, createActivities } from '../activities/index.ts';
 import { labelMessage } from '../activities/project-review.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
@@ -36,6 +36,7 @@ import { createReviewStarter } from '../temporal/review-starter.ts';
 import { createRunHistory } from '../temporal/run-history.ts';
 import { installRuntime } from './sdk-log.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
+import { watchSystemicFailures } from './systemic-failures.ts';
 import { createTritonModel } from '../scoring/triton-model.ts';
 import { bundleWorkflows } from './workflow-code.ts';
 
@@ -93,7 +94,7 @@ await runMain('worker', async (config, log) => {
     },
     history: createRunHistory(temporal, converter.payloadCodecs ?? []),
     reports: createActivityReports(registry, log),
-    limits: config.worker,
+    limits: { ...config.worker, modelDeadlineMs: config.triton.deadlineMs },
     pool,
     publishLabel: async (label) => {
       const { topic, message } = labelMessage(label);
@@ -112,7 +113,7 @@ await runMain('worker', async (config, log) => {
 
   const connection = await NativeConnection.connect(nativeConnectionOptions(config));
   const workflowBundle = await bundling;
-  const worker = await createWorker(config, {
+  const worker = await createWorker(config, activitySlots(pipelines), {
     connection,
     workflowBundle,
     dataConverter: converter,
@@ -124,6 +125,7 @@ await runMain('worker', async (config, log) => {
           taskQueue: config.temporal.taskQueue,
           onStranger: (message) => log.error(message),
         }),
+        watchSystemicFailures(registry),
       ],
     },
   });
@@ -187,6 +189,7 @@ async function keepTrying(signal: AbortSignal, log: Logger, what: string, work: 
 
 function createWorker(
   config: Config,
+  slots: number,
   options: Pick<WorkerOptions, 'connection' | 'workflowBundle' | 'dataConverter' | 'activities' | 'interceptors'>,
 ): Promise<Worker> {
   return Worker.create({
@@ -196,7 +199,7 @@ function createWorker(
     maxCachedWorkflows: config.worker.workflowsCachedMax,
     maxConcurrentWorkflowTaskExecutions: 40,
     maxConcurrentLocalActivityExecutions: 100,
-    maxConcurrentActivityTaskExecutions: 100,
+    maxConcurrentActivityTaskExecutions: slots,
     shutdownGraceTime: shutdownGraceMs,
     shutdownForceTime: shutdownGraceMs + 1_000,
   });

@@ -1,5 +1,6 @@
 import { log, proxyActivities, proxyLocalActivities, TemporalFailure } from '@temporalio/workflow';
 import type { BatchActivities } from '../activities/types.ts';
+import { scoringTimeoutMs } from '../contracts/scoring-time.ts';
 
 /**
  * Each step is tried once as a local activity, which costs no server round trip; when that fails it goes on alone as a regular
@@ -21,13 +22,13 @@ const heartbeatTimeout = '8s';
 
 /** Features and inference hold the lane, so their one local try is long enough for a whole batch on a busy machine. */
 export const scoreHere = proxyLocalActivities<BatchActivities>({
-  startToCloseTimeout: '4s',
+  startToCloseTimeout: scoringTimeoutMs.here,
   retry: { maximumAttempts: 1 },
 });
 
 /** Retried often: the lane waits for these, and everything behind it. */
 export const scoreDurably = proxyActivities<BatchActivities>({
-  startToCloseTimeout: '30s',
+  startToCloseTimeout: scoringTimeoutMs.durably,
   heartbeatTimeout,
   retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
 });

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { isJson, jsonElements } from '../../lib/json-text.ts';
 import { isSpace } from './piece.ts';
 
 /** How the events of a text stand in it. */
@@ -31,14 +32,31 @@ export function formatOf(name: string, head: Buffer, isWhole: boolean): EventsFo
   while (start < head.length && isSpace(head[start]!)) start++;
   const text = head.toString('utf8', start);
   if (text === '') return isWhole ? 'empty' : isAll ? 'lines' : undefined;
-  if (text.startsWith('[')) return 'values';
+  if (text.startsWith('[') || holdsSeveral(head.subarray(start), isAll)) return 'values';
   const [first, second] = firstLines(text, isWhole);
   if (first === undefined) return isAll ? 'lines' : undefined;
-  if (isJson(first)) return 'lines';
+  if (isJson(first.trim())) return 'lines';
   if (text.startsWith('{')) return goesOn(first, text.slice(first.length), isAll);
   if (second === undefined && !isAll) return undefined;
-  if (second !== undefined && isJson(second)) return 'lines';
+  if (second !== undefined && isJson(second.trim())) return 'lines';
   throw new EventsFileError(`${name} ${describe(name, head, [first, second ?? ''])}`);
+}
+
+/** True when the first line is objects side by side, as jq -j and delivery services write them. Of a line that is too long its beginning counts. */
+function holdsSeveral(text: Buffer, isAll: boolean): boolean {
+  const ends = [text.indexOf(0x0a), text.indexOf(0x0d)].filter((at) => at >= 0);
+  if (ends.length === 0 && !isAll) return false;
+  const line = ends.length > 0 ? text.subarray(0, Math.min(...ends)) : text;
+  let objects = 0;
+  for (let at = 0; line[at] === 0x7b; objects++) {
+    const object = jsonElements(line.subarray(at))[0]!;
+    // A line that was cut off is a broken line. Only one that goes on behind what is seen of it may end within an object.
+    if (!isJson(object.toString())) return objects > 1 && ends.length === 0;
+    at += object.length;
+    while (line[at] === 0x20 || line[at] === 0x09) at++;
+    if (at < line.length && line[at] !== 0x7b) return false;
+  }
+  return objects > 1;
 }
 
 /** The sentence for a file whose first bytes belong to a format of their own. */
@@ -63,15 +81,6 @@ function firstLines(text: string, isWhole: boolean): string[] {
   const lines = text.split(/\r\n|\n|\r/);
   if (!isWhole) lines.pop();
   return lines.filter((line) => line.trim() !== '').slice(0, 2);
-}
-
-function isJson(line: string): boolean {
-  try {
-    JSON.parse(line.trim());
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Tells an object that goes on in the next line from one that was cut off, by how the line ends and the next one begins. */
@@ -100,12 +109,21 @@ function describe(name: string, head: Buffer, lines: readonly [string, string]):
   const start = first.trimStart();
   if (head.includes(0) || !beginsAsUtf8(head)) return `is no text: ${wanted}, in UTF-8 or UTF-16`;
   if (start.startsWith('<')) return `is ${/^<(!doctype html|html)/i.test(start) ? 'HTML' : 'XML'}: ${wanted}`;
+  const json = first.indexOf('{');
+  if (json > 0 && isJson(first.slice(json)))
+    return `has something before the JSON of its first line: ${wanted}; cut off in each line what stands before the first {`;
+  const [firstCells, secondCells] = [withoutQuoted(first), withoutQuoted(second)];
   const delimiter = [',', '\t', ';', '|'].find(
-    (each) => first.includes(each) && first.split(each).length === second.split(each).length,
+    (each) => firstCells.includes(each) && firstCells.split(each).length === secondCells.split(each).length,
   );
   if (delimiter !== undefined) return `is ${delimiter === '\t' ? 'TSV' : 'CSV'}: ${wanted}; ${convertWithDuckdb(name)}`;
   if (/^(---|[\w-]+:(\s|$)|- )/.test(start)) return `looks like YAML: ${wanted}`;
   return `is no JSON, from its first line on: ${wanted}`;
+}
+
+/** A line of CSV without what stands in quotes, where a delimiter is none. */
+function withoutQuoted(line: string): string {
+  return line.replace(/"(?:[^"]|"")*"/g, '');
 }
 
 /** The last character may be cut off. */

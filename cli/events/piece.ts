@@ -21,11 +21,17 @@ export function tooLarge(place: EventPlace, bytes: number): EventPiece {
   };
 }
 
-/** Without whitespace around it, nor the record separator that a JSON text sequence (RFC 7464) begins each text with. */
+/**
+ * Without whitespace around it, nor the record separator that a JSON text sequence (RFC 7464) begins each text with, nor the byte order mark
+ * of a file that was put behind another one.
+ */
 export function trimmed(text: Buffer): Buffer {
   let start = 0;
   let end = text.length;
-  while (start < end && isSpace(text[start]!)) start++;
+  for (; start < end; start++) {
+    if (text[start] === 0xef && text[start + 1] === 0xbb && text[start + 2] === 0xbf) start += 2;
+    else if (!isSpace(text[start]!)) break;
+  }
   while (end > start && isSpace(text[end - 1]!)) end--;
   return text.subarray(start, end);
 }

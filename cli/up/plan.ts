@@ -32,6 +32,8 @@ export interface Plan {
   services: Service[];
   /** Why there is no generator, when there is none. */
   withoutGenerator?: string;
+  /** Events per second of the generator, when there is one. */
+  simulatedRate?: number;
   retentionHours: () => number | undefined;
   /** What the worker noted at its start, a sentence each. */
   notes: () => readonly string[];
@@ -149,6 +151,7 @@ export function makePlan(input: PlanInput): Plan {
   return {
     services: [...servers, ...setUp, ...processes],
     withoutGenerator: why,
+    simulatedRate: generator?.rate,
     retentionHours: () => retentionHours,
     notes: () => [
       ...notLoaded.map((sentence) => `the model server does not serve one model of the repository: ${sentence}`),

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { messageOf } from '../../contracts/failures.ts';
+import { fullMessageOf, messageOf } from '../../contracts/failures.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import { loadPipelines } from '../../pipelines/load.ts';
 import { installQuietQueue } from '../../kafka/quiet-queue.ts';
@@ -11,6 +11,7 @@ import { openEvents } from '../events/open-events.ts';
 import { choosePorts, embeddedServers } from './addresses.ts';
 import { Console } from './console.ts';
 import { feedFile } from './feed-file.ts';
+import { firstScreen } from './first-screen.ts';
 import { formatBytes } from './options.ts';
 import type { UpOptions } from './options.ts';
 import { commonEnv, makePlan } from './plan.ts';
@@ -23,7 +24,6 @@ import { Session } from './session.ts';
 import { setUpOwnServers } from './set-up.ts';
 import { listenForStop } from './signals.ts';
 import type { StopRequests } from './signals.ts';
-import { addressTable } from './table.ts';
 
 /** Whoever watches a download wants to see that it goes on. */
 const prepareIntervalMs = 5_000;
@@ -125,8 +125,7 @@ async function feed(
     console.line(`${file}: done, ${accepted} events taken, ${refused} refused`);
   } catch (error) {
     console.clear('feed');
-    if (!session.producing.signal.aborted)
-      console.line(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+    if (!session.producing.signal.aborted) console.line(`${file}: ${fullMessageOf(error)}`);
   }
 }
 
@@ -142,11 +141,14 @@ async function tellUp(
   console.line(
     `Headrace is up after ${((Date.now() - startedAt) / 1_000).toFixed(1)} s. Data: ${folder.root} (${formatBytes(bytes)} of at most ${formatBytes(options.diskMax)})`,
   );
-  for (const line of addressTable(plan.endpoints([]), {
+  const facts = {
     retentionHours: plan.retentionHours(),
     logsDir: `${folder.root}/logs`,
-  }))
-    console.line(line);
+    simulatedRate: plan.simulatedRate,
+    eventsFile: options.events,
+    dataDir: options.dataDir,
+  };
+  for (const line of firstScreen(plan.endpoints([]), facts)) console.line(line);
   if (plan.withoutGenerator !== undefined) console.line(`  No generator: ${plan.withoutGenerator}`);
   for (const note of plan.notes()) console.line(`  Beware: ${note}`);
   console.line('Ctrl+C stops everything; the data stays.');

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { fullMessageOf } from '../../contracts/failures.ts';
 import {
   largestParts,
   removeEndpoints,
@@ -15,7 +16,7 @@ import { StandstillTeller, watchStandstills, type Standstills } from './live/sta
 import { watchFigures } from './live/watch.ts';
 import { formatBytes } from './options.ts';
 import type { Plan } from './plan.ts';
-import { tellEvent } from './tell.ts';
+import { EventTeller } from './tell.ts';
 
 export interface SessionOptions {
   plan: Plan;
@@ -29,6 +30,7 @@ export class Session {
   readonly supervisor: Supervisor;
   readonly #options: SessionOptions;
   readonly #runState: RunState;
+  readonly #teller: EventTeller;
   readonly #ended = new AbortController();
   readonly #background: Promise<void>[] = [];
   #disk: DiskWatch | undefined;
@@ -44,10 +46,11 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#runState = new RunState(options.folder.runStateFile);
+    this.#teller = new EventTeller(options.console);
     this.supervisor = new Supervisor({
       services: options.plan.services,
       onEvent: (event) => {
-        if (!this.#stopping) tellEvent(options.console, event);
+        if (!this.#stopping) this.#teller.tell(event);
         this.#keep();
       },
       onPid: (service, pid) => this.#keep(() => this.#runState.record(service, pid)),
@@ -63,12 +66,14 @@ export class Session {
       bytesMax: diskBytesMax,
       logFiles: () => this.supervisor.status().flatMap(({ logFile }) => (logFile === undefined ? [] : [logFile])),
       onLimit: (bytes) => this.#stopProducing(bytes),
-      onError: (error) =>
-        console.line(
-          `the size of ${folder.root} cannot be measured: ${error instanceof Error ? error.message : String(error)}`,
-        ),
+      onError: (error) => console.line(`the size of ${folder.root} cannot be measured: ${fullMessageOf(error)}`),
     });
-    await this.supervisor.start();
+    const timer = setInterval(() => this.#teller.renew(), 1_000);
+    try {
+      await this.supervisor.start();
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   /** Shows the live line until the end. */
@@ -125,7 +130,7 @@ export class Session {
       this.isFolderLost = true;
       this.#lose(
         new Error(
-          `the data folder ${folder.root} cannot be written any more (${(error as Error).message}); was it deleted, or is the disk full?`,
+          `the data folder ${folder.root} cannot be written any more (${fullMessageOf(error)}); was it deleted, or is the disk full?`,
           { cause: error },
         ),
       );

@@ -34,11 +34,12 @@ export interface SettingRow {
 }
 
 /**
- * Reads a configuration from environment variables. An empty variable counts as unset. Throws a ConfigError that lists every
- * problem.
+ * Reads a configuration from environment variables. An empty variable counts as unset, and what `cleanSettings` cuts off does not belong
+ * to a value. Throws a ConfigError that lists every problem.
  */
-export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function parseConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
+  const env = { ...environment, ...cleanSettings(environment) };
   const values = readGroup(settings, env, problems) as SettingValues;
   if (problems.length > 0) throw new ConfigError(problems);
   const { deployment, temporal } = values;
@@ -51,6 +52,20 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   problems.push(...crossProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
+}
+
+/**
+ * The settings of an environment that have something around them which does not belong to them, without it: the line end that a file with
+ * CRLF or a secret made with `echo` leaves, and blanks around what is no secret.
+ */
+export function cleanSettings(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const cleaned: Record<string, string> = {};
+  for (const { env: name, secret } of settingRows()) {
+    const value = env[name];
+    const clean = secret ? value?.replace(/^[\r\n]+|[\r\n]+$/g, '') : value?.trim();
+    if (clean !== undefined && clean !== value) cleaned[name] = clean;
+  }
+  return cleaned;
 }
 
 /** The settings in order, for the README's table, .env.example and tests. */

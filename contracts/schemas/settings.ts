@@ -1,5 +1,19 @@
 import { z } from 'zod';
-import { readHostPort } from '../../lib/host-port.ts';
+import {
+  text,
+  port,
+  list,
+  flag,
+  address,
+  host,
+  webUrl,
+  tritonUrl,
+  fileUrl,
+  isTime,
+  saslMechanism,
+  whole,
+  mib,
+} from './setting-values.ts';
 
 /** One setting: its environment variable, what it may be, and a sentence for the configuration table. */
 export interface Setting<T extends z.ZodType> {
@@ -17,74 +31,6 @@ function setting<T extends z.ZodType>(env: string, schema: T, help: string): Set
 function secret<T extends z.ZodType>(env: string, schema: T, help: string): Setting<T> {
   return { env, schema, help, secret: true };
 }
-
-const text = z.string();
-const port = z.coerce.number().int().min(0).max(65_535);
-const list = z.string().transform((value) =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean),
-);
-const flag = z
-  .string()
-  .toLowerCase()
-  .pipe(z.enum(['true', 'false', '1', '0', 'yes', 'no']))
-  .transform((value) => ['true', '1', 'yes'].includes(value));
-const address = z
-  .string()
-  .refine(
-    (value) => readHostPort(value) !== undefined,
-    'must look like host:port, with an IPv6 address in brackets: [::1]:7233',
-  );
-/** To listen on. */
-const host = z.string().transform((value) => value.replace(/^\[(.*)\]$/, '$1'));
-const webUrl = z
-  .string()
-  .refine((value) => URL.canParse(value) && /^https?:/.test(value), 'must look like http://host:port');
-const tritonUrl = z
-  .string()
-  .refine(
-    (value) => readHostPort(value.replace(/^grpcs?:\/\//, '')) !== undefined,
-    'must look like host:port, with an IPv6 address in brackets: [::1]:8001',
-  );
-const fileUrl = z
-  .string()
-  .refine(isFileUrl, 'must look like file:///folder, with %20 for a blank, %23 for # and %3F for ?');
-
-/** What Node turns into the path of a folder, all of it: behind `#` and `?` it would drop the rest. */
-function isFileUrl(value: string): boolean {
-  try {
-    const { protocol, hostname, pathname } = new URL(value);
-    const path = decodeURIComponent(pathname);
-    return (
-      protocol === 'file:' &&
-      ['', 'localhost'].includes(hostname) &&
-      !/[#?]/.test(value) &&
-      !/%2f|%5c/i.test(pathname) &&
-      // oxlint-disable-next-line no-control-regex -- these are meant
-      !/[\u0000-\u001f]/.test(path)
-    );
-  } catch {
-    return false;
-  }
-}
-/** In any case, as Kafka's own settings spell them in capitals. */
-const saslMechanism = z
-  .string()
-  .toLowerCase()
-  .pipe(
-    z.enum(['plain', 'scram-sha-256', 'scram-sha-512'], {
-      error:
-        'is none of plain, scram-sha-256, scram-sha-512; where brokers offer only OAUTHBEARER, AWS_MSK_IAM or GSSAPI (Kerberos), add a SCRAM listener or use a client certificate',
-    }),
-  );
-
-function whole(min: number, max: number) {
-  return z.coerce.number().int().min(min).max(max);
-}
-
-const mib = 1024 * 1024;
 
 /** Every setting of every process. The README's table and .env.example are made from this. */
 export const settings = {
@@ -215,7 +161,11 @@ export const settings = {
       text.optional(),
       "PEM file of the authority that signed Triton's certificate.",
     ),
-    deadlineMs: setting('TRITON_DEADLINE_MS', whole(10, 60_000).default(2_000), 'Deadline of one inference call.'),
+    deadlineMs: setting(
+      'TRITON_DEADLINE_MS',
+      whole(10, 60_000).default(2_000),
+      'Deadline of one inference call. Larger batches are cut so that their calls keep it; where a fallback is declared, a model that does not answer holds a batch up for so long, once.',
+    ),
   },
   lake: {
     url: setting(
@@ -260,10 +210,7 @@ export const settings = {
       'HEADRACE_START_AT',
       text
         .regex(/^(earliest|latest|\d{4}-\d\d-\d\dT.*)$/, 'must be earliest, latest or an ISO time')
-        .refine(
-          (value) => value === 'earliest' || value === 'latest' || !Number.isNaN(Date.parse(value)),
-          'is no time that exists',
-        )
+        .refine((value) => value === 'earliest' || value === 'latest' || isTime(value), 'is no time that exists')
         .default('earliest'),
       'Where a topic begins that is read for the first time: earliest, latest or an ISO time. Partitions that are added to it later begin at their earliest record.',
     ),
@@ -282,7 +229,7 @@ export const settings = {
     deliveriesPerSinkMax: setting(
       'HEADRACE_DELIVERIES_PER_SINK_MAX',
       whole(1, 1_000).default(16),
-      'Deliveries of one sink under way at once in one worker.',
+      'Deliveries of one pipeline to one sink under way at once in one worker.',
     ),
     reviewStartsPerSecond: setting(
       'HEADRACE_REVIEW_STARTS_PER_SECOND',

@@ -1,25 +1,30 @@
 import { isUtf8 } from 'node:buffer';
+import { binaryFormatOf } from '../../lib/byte-formats.ts';
 
-/** Beginnings that no JSON text has. */
-const magics: readonly [looksLike: string, magic: readonly number[]][] = [
-  ['an Avro container file', [0x4f, 0x62, 0x6a, 0x01]],
-  ['Avro in its single-object encoding', [0xc3, 0x01]],
-  ['a Parquet file', [0x50, 0x41, 0x52, 0x31]],
-  ['an ORC file', [0x4f, 0x52, 0x43]],
-  ['an Arrow file', [0x41, 0x52, 0x52, 0x4f, 0x57, 0x31]],
-  ['an object of Java serialization', [0xac, 0xed, 0x00, 0x05]],
-  ['CBOR', [0xd9, 0xd9, 0xf7]],
-  ['Smile, a binary form of JSON', [0x3a, 0x29, 0x0a]],
-  ['Amazon Ion', [0xe0, 0x01, 0x00, 0xea]],
-  ['a PDF file', [0x25, 0x50, 0x44, 0x46, 0x2d]],
-  ['a PNG image', [0x89, 0x50, 0x4e, 0x47]],
-  ['a JPEG image', [0xff, 0xd8, 0xff]],
-];
+/** As sentences have them, where the name alone will not do. */
+const phrases: Record<string, string> = {
+  Avro: 'an Avro container file',
+  Smile: 'Smile, a binary form of JSON',
+  'Java serialization': 'an object of Java serialization',
+  PNG: 'a PNG image',
+  JPEG: 'a JPEG image',
+  Parquet: 'a Parquet file',
+  'encrypted Parquet': 'an encrypted Parquet file',
+  ORC: 'an ORC file',
+  Arrow: 'an Arrow file',
+  SQLite: 'an SQLite file',
+  PDF: 'a PDF file',
+  'old Excel': 'an Excel file',
+  'Excel (xlsx)': 'an Excel file',
+  zip: 'a ZIP archive',
+  tar: 'a tar archive',
+  '7z': 'a 7z archive',
+};
 
 /** What binary data is; undefined when nothing tells for sure. */
 export function binaryFormat(bytes: Buffer): string | undefined {
-  const known = magics.find(([, magic]) => magic.every((byte, i) => bytes[i] === byte))?.[0];
-  if (known) return known;
+  const known = binaryFormatOf(bytes);
+  if (known) return phrases[known] ?? known;
   if (isGlue(bytes)) return 'Avro, Protobuf or JSON in the wire format of the AWS Glue schema registry';
   if (isBson(bytes)) return 'BSON, as MongoDB writes it';
   if (bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5 && bytes.at(-1) === 0x2e) return 'a Python pickle';

@@ -3,6 +3,7 @@ import type { ValueFormat } from './value-format.ts';
 
 import { isUtf8 } from 'node:buffer';
 import { gunzipSync, inflateSync, constants } from 'node:zlib';
+import { binaryFormatOf } from '../../lib/byte-formats.ts';
 import { binaryFormat, confluentHeader } from './binary-format.ts';
 import { textFormat } from './text-format.ts';
 
@@ -72,22 +73,13 @@ function confluentFormat(
   };
 }
 
-const codecs: readonly [name: string, magic: readonly number[]][] = [
-  ['gzip', [0x1f, 0x8b]],
-  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
-  ['lz4', [0x04, 0x22, 0x4d, 0x18]],
-  ['snappy', [0xff, 0x06, 0x00, 0x00, 0x73, 0x4e, 0x61, 0x50, 0x70, 0x59]],
-  ['snappy', [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]],
-  ['bzip2', [0x42, 0x5a, 0x68]],
-  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
-  ['a ZIP archive', [0x50, 0x4b, 0x03, 0x04]],
-];
+const codecs = new Set(['gzip', 'zstd', 'lz4', 'snappy', 'bzip2', 'xz', 'zip']);
 
 function compressedFormat(bytes: Buffer, isEvent: (parsed: unknown) => boolean): ValueFormat | undefined {
   const isZlib = bytes.length > 8 && bytes[0] === 0x78 && bytes.readUInt16BE(0) % 31 === 0 && !isUtf8(bytes);
-  const name =
-    codecs.find(([, magic]) => magic.every((byte, i) => bytes[i] === byte))?.[0] ?? (isZlib ? 'zlib' : undefined);
-  if (!name) return undefined;
+  const format = binaryFormatOf(bytes);
+  const name = format !== undefined && codecs.has(format) ? format : isZlib ? 'zlib' : undefined;
+  if (name === undefined) return undefined;
   const hint = "let the producer's client compress (compression.type), and not the value itself";
   if (name !== 'gzip' && name !== 'zlib') return { looksLike: `data compressed by the application (${name})`, hint };
   try {

@@ -26,57 +26,61 @@ export interface GuardedSink {
 }
 
 export interface GuardOptions extends Omit<BreakerOptions, 'onChange'> {
+  /** Deliveries of one pipeline that may be under way. */
   deliveriesMax: number;
-  /** Durable tries that may wait for their turn. @default 10 */
+  /** Durable tries of one pipeline that may wait for their turn. @default 10 */
   waitingMax?: number;
   /** A quick try that takes longer counts as failed. @default 2000 */
   quickMs?: number;
   onBreaker?: (pipeline: string, open: boolean) => void;
 }
 
+/** What one pipeline has at a sink. */
+interface Lane {
+  breaker: Breaker;
+  semaphore: Semaphore;
+}
+
 /**
  * Limits how many deliveries of a sink are under way. Quick tries beyond that are refused; some durable ones wait their turn, and
- * further ones come again later, because each that waits holds a place that all activities share. Each pipeline has a breaker of its
- * own, because what fails may be its topic or table, and must not hold up the others.
+ * further ones come again later, because each that waits holds a place that all activities share. Each pipeline has a limit and a
+ * breaker of its own, because what hangs or fails may be its topic or table, and must not hold up the others.
  */
 export function guardSink(
   sink: Sink,
   { deliveriesMax, waitingMax = 10, quickMs = quickTryMs, onBreaker, ...breakerOptions }: GuardOptions,
 ): GuardedSink {
-  const semaphore = new Semaphore(deliveriesMax);
-  const breakers = new Map<string, Breaker>();
+  const lanes = new Map<string, Lane>();
 
-  function breakerOf(pipeline: string): Breaker {
-    let breaker = breakers.get(pipeline);
-    if (!breaker) {
-      breaker = new Breaker(sink.name, { ...breakerOptions, onChange: (open) => onBreaker?.(pipeline, open) });
-      breakers.set(pipeline, breaker);
+  function laneOf(pipeline: string): Lane {
+    let lane = lanes.get(pipeline);
+    if (!lane) {
+      lane = {
+        semaphore: new Semaphore(deliveriesMax),
+        breaker: new Breaker(sink.name, { ...breakerOptions, onChange: (open) => onBreaker?.(pipeline, open) }),
+      };
+      lanes.set(pipeline, lane);
     }
-    return breaker;
+    return lane;
   }
 
-  function refuseBeyondLimit(call: DeliveryCall): void {
+  function refuseBeyondLimit(call: DeliveryCall, { semaphore }: Lane): void {
     if (call.local ? !semaphore.isFull : semaphore.waiting < waitingMax) return;
     throw new HeadraceError(
       'SINK_UNAVAILABLE',
-      `sink "${sink.name}" has ${semaphore.taken} deliveries under way, the most allowed${call.local ? '' : `, and ${semaphore.waiting} waiting`}`,
+      `sink "${sink.name}" has ${semaphore.taken} deliveries of this pipeline under way, the most allowed${call.local ? '' : `, and ${semaphore.waiting} waiting`}`,
       { retryAfterMs: retryAfter(call) },
     );
   }
 
   /** Takes a place; a durable try waits for one. Those before it may find out meanwhile that the sink is away. */
-  async function waitForPlace(
-    call: DeliveryCall,
-    breaker: Breaker,
-    isTest: boolean,
-    signal: AbortSignal,
-  ): Promise<void> {
-    refuseBeyondLimit(call);
-    await semaphore.acquire(signal);
+  async function waitForPlace(call: DeliveryCall, lane: Lane, isTest: boolean, signal: AbortSignal): Promise<void> {
+    refuseBeyondLimit(call, lane);
+    await lane.semaphore.acquire(signal);
     try {
-      if (!isTest) breaker.admit(call);
+      if (!isTest) lane.breaker.admit(call);
     } catch (error) {
-      semaphore.release();
+      lane.semaphore.release();
       throw error;
     }
   }
@@ -84,11 +88,12 @@ export function guardSink(
   return {
     name: sink.name,
     admit(call) {
-      const breaker = breakerOf(call.pipeline);
-      refuseBeyondLimit(call);
+      const lane = laneOf(call.pipeline);
+      const { breaker, semaphore } = lane;
+      refuseBeyondLimit(call, lane);
       const isTest = breaker.admit(call);
       async function run<T>(work: () => Promise<T>, signal: AbortSignal, isDelivery: boolean): Promise<T> {
-        if (!semaphore.tryAcquire()) await waitForPlace(call, breaker, isTest, signal);
+        if (!semaphore.tryAcquire()) await waitForPlace(call, lane, isTest, signal);
         const begun = breaker.begin();
         const watch = call.local ? setTimeout(() => begun.slow(), quickMs) : undefined;
         try {

@@ -1,4 +1,5 @@
 /** One version of one model in memory: its ONNX Runtime session, its counters, and an end that waits for running requests. */
+import { readFile, stat } from 'node:fs/promises';
 import type { ModelConfig, ModelInferRequest, ModelInferResponse } from '@headrace/inference-client/generated';
 import type { InferenceSession as Session } from 'onnxruntime-node';
 import { InferenceSession } from './onnx-runtime.ts';
@@ -95,9 +96,20 @@ async function openSession({ name }: ModelConfig, file: string): Promise<Session
       executionMode: 'sequential',
     });
   } catch (error) {
+    if (await isGitLfsPointer(file))
+      throw new RepositoryError(
+        `Model '${name}': ${file} is not the model but what Git LFS keeps in its place; fetch it with: git lfs pull`,
+        { cause: error },
+      );
     throw new RepositoryError(
       `Model '${name}': ${file} is not an ONNX model that can be run: ${error instanceof Error ? error.message : String(error)}`,
       { cause: error },
     );
   }
+}
+
+/** What a clone without Git LFS has instead of its large files. */
+async function isGitLfsPointer(file: string): Promise<boolean> {
+  const { size } = await stat(file);
+  return size < 1_024 && (await readFile(file, 'utf8')).startsWith('version https://git-lfs.github.com/');
 }

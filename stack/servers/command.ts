@@ -56,6 +56,7 @@ export function runCommand(options: CommandOptions): Promise<string[]> {
     };
     const timer = setTimeout(end, timeoutMs);
     options.signal?.addEventListener('abort', end, { once: true });
+    if (options.signal?.aborted) end();
     const title = `${command} ${args.slice(0, 3).join(' ')}`;
     const finish = (): void => {
       clearTimeout(timer);

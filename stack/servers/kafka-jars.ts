@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { cacheEntry } from './cache.ts';
 import { CommandError, runCommand } from './command.ts';
 import type { PrepareOptions } from './types.ts';
+import { UnreachableError } from './unreachable.ts';
 import versions from './versions.json' with { type: 'json' };
 
 /** Of the binding that joins Kafka's slf4j 1.7 to the log4j 2 that it ships: the latest of those that serve every Kafka 4. */
@@ -22,16 +23,22 @@ const projectOf = (kafkaVersion: string): string => `<project xmlns="http://mave
 </project>
 `;
 
+/** By its full name: to find it by its prefix, Maven fetches every plug-in of a usual build first, 70 files more. */
+const copyDependencies = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
 const mavenTimeoutMs = 10 * 60_000;
 /** Files that Maven fetches into an empty local repository: plug-ins, descriptions and 46 jars. */
-const filesExpected = 410;
+const filesExpected = 341;
 const jarsExpected = 46;
 const expectedMs = 15_000;
+/** What Maven says of a repository that does not answer. */
+const unreachable =
+  /Could not transfer .*(transfer failed for \S+(?= -> |$)|unknown host|name resolution|name or service not known|refused|timed out|unreachable|no route to host)/i;
 
 async function fill(folder: string, kafkaVersion: string, { onProgress, signal }: PrepareOptions): Promise<void> {
   const startedAt = Date.now();
   let files = 0;
   let copied = 0;
+  let isUnreachable = false;
   const report = (): void => {
     const step = { server: 'kafka', elapsedMs: Date.now() - startedAt, expectedMs } as const;
     if (copied > 0)
@@ -60,12 +67,13 @@ async function fill(folder: string, kafkaVersion: string, { onProgress, signal }
   try {
     await runCommand({
       command: process.platform === 'win32' ? 'mvn.cmd' : 'mvn',
-      args: ['-B', 'dependency:copy-dependencies', `-DoutputDirectory=${join(folder, 'lib')}`],
+      args: ['-B', copyDependencies, `-DoutputDirectory=${join(folder, 'lib')}`],
       timeoutMs: mavenTimeoutMs,
       cwd: work,
       signal,
       onLine: (line) => {
         if (line.includes('Downloaded from')) files += 1;
+        isUnreachable ||= unreachable.test(line);
         if (/\bCopying \S+\.jar to\b/.test(line)) copied += 1;
       },
     });
@@ -73,6 +81,12 @@ async function fill(folder: string, kafkaVersion: string, { onProgress, signal }
     if (error instanceof CommandError && error.missing) {
       throw new Error(
         'Kafka comes from Maven Central and mvn is not installed: install Maven, or set KAFKA_BROKERS to a Kafka of your own',
+        { cause: error },
+      );
+    }
+    if (isUnreachable) {
+      throw new UnreachableError(
+        'Kafka cannot be fetched because Maven does not reach its repository: connect this machine, or name a mirror or proxy in the settings.xml of Maven, or set KAFKA_BROKERS to a Kafka of your own',
         { cause: error },
       );
     }

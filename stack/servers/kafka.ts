@@ -61,6 +61,14 @@ function clusterIdOf({ dataDir, place }: StartKafkaOptions): string {
  */
 const paths = { logs: 'logs', settings: 'server.properties', logSettings: './log4j2.properties', jars: 'jars' };
 
+/**
+ * Java reads paths in the character set of the locale, also that of the folder it runs in: in the locale that a container has by default, and many
+ * services, it finds nothing in a folder whose name is not ASCII.
+ */
+function javaEnv({ env }: StartKafkaOptions): NodeJS.ProcessEnv | undefined {
+  return env && { ...env, LC_ALL: 'C.UTF-8' };
+}
+
 /** The class path of the jars as seen from the data folder. */
 function classPathOf({ dataDir, jarsDir }: StartKafkaOptions): string {
   if (!jarsDir.includes(delimiter)) return join(jarsDir, '*');
@@ -91,7 +99,7 @@ async function formatOnce(options: StartKafkaOptions, classPath: string): Promis
       ...(options.formatArguments ?? []),
     ],
     timeoutMs: formatTimeoutMs,
-    env: options.env,
+    env: javaEnv(options),
     cwd: options.dataDir,
   });
   if (!existsSync(join(options.dataDir, paths.logs, 'meta.properties')))
@@ -148,7 +156,7 @@ async function startOnce(options: StartKafkaOptions): Promise<KafkaServer> {
     name: 'kafka',
     command: options.java ?? 'java',
     logFile: join(dataDir, 'kafka.log'),
-    env: options.env,
+    env: javaEnv(options),
     cwd: dataDir,
     onLaunch: options.onLaunch,
     // For a broker of one machine: what the better compiler and the parallel collector gain later, they cost now, on cores that others need.

@@ -100,10 +100,12 @@ async function withClient<T>(connectionString: string, use: (client: pg.Client) 
   }
 }
 
-async function createDatabase(adminUrl: string, database: string): Promise<void> {
-  await withClient(adminUrl, async (client) => {
+/** Creates the database unless it is there. */
+async function createDatabase(adminUrl: string, database: string): Promise<boolean> {
+  return withClient(adminUrl, async (client) => {
     const found = await client.query('select 1 from pg_database where datname = $1', [database]);
     if (found.rowCount === 0) await client.query(`create database ${client.escapeIdentifier(database)}`);
+    return true;
   });
 }
 
@@ -148,8 +150,8 @@ async function launchAndWait(what: Launch, adminUrl: string): Promise<ManagedPro
       await waitUntilReady({
         process,
         timeoutMs: Math.max(1, deadline - Date.now()),
-        probe: () =>
-          withClient(adminUrl, async (client) => (await client.query('select 1')).rowCount === 1 || undefined),
+        // Part of the probe, so that a machine that stalls while it is created gets another try.
+        probe: () => createDatabase(adminUrl, what.options.database ?? 'headrace'),
       });
       return process;
     } catch (error) {
@@ -182,11 +184,5 @@ async function startOnce(what: Omit<Launch, 'port'>, credentials: Credentials): 
   const urlOf = (name: string): string =>
     `postgresql://${credentials.user}:${credentials.password}@${address}/${name}?sslmode=disable`;
   const process = await launchAndWait({ ...what, port }, urlOf('postgres'));
-  try {
-    await createDatabase(urlOf('postgres'), database);
-  } catch (error) {
-    await process.stop();
-    throw error;
-  }
   return { ...serverOf('postgres', address, process), databaseUrl: urlOf(database) };
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { runCommand } from './command.ts';
+import { UnreachableError } from './unreachable.ts';
 import type { OnProgress } from './types.ts';
 
 export interface DownloadTemporalOptions {
@@ -29,7 +30,9 @@ async function describeRelease(baseUrl: string, version: string, signal?: AbortS
   const arch = process.arch === 'x64' ? 'amd64' : process.arch;
   const url = `${baseUrl}/cli/v${version}?platform=${platform}&arch=${arch}`;
   const signals = [AbortSignal.timeout(describeTimeoutMs), ...(signal === undefined ? [] : [signal])];
-  const response = await fetch(url, { signal: AbortSignal.any(signals) });
+  const response = await fetch(url, { signal: AbortSignal.any(signals) }).catch((error: unknown) => {
+    throw new UnreachableError(`${baseUrl} does not answer`, { cause: error });
+  });
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
   const info = (await response.json()) as Partial<ReleaseInfo>;
   if (

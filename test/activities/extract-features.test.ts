@@ -15,7 +15,7 @@ function rigWith(predict: RigOptions['model']['predict']) {
     amounts: [1, 2, 3],
     model: { rowsMax: () => Promise.resolve(Infinity), predict },
     deliver: ({ rows }) => Promise.resolve(void delivered.push(...rows.map(({ offset }) => offset))),
-    decideMsMax: 50,
+    decideMs: 50,
   });
   return { rig, worker: rig.worker(), delivered };
 }

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { decodeDecisions } from '../../contracts/decisions-frame.ts';
 import { HeadraceError, type FailureCode } from '../../contracts/failures.ts';
-import type { Prediction } from '../../contracts/pipeline.ts';
+import type { AnyPipeline, Prediction } from '../../contracts/pipeline.ts';
 import type { DecisionRow } from '../../contracts/delivery.ts';
 import { paymentsPipeline, type Payment } from '../live/payments.ts';
-import { Rig } from './rig.ts';
+import { Rig, type RigOptions } from './rig.ts';
 
 /** Returns the amount; fails, or answers what cannot be used, for amounts that say so. */
 function fallback({ event }: { event: Payment }): Prediction {
@@ -98,5 +98,72 @@ describe('the fallback', () => {
       type: 'MODEL_WRONG',
       nonRetryable: false,
     });
+  });
+});
+
+describe('a function of the pipeline that fails on every event is what is wrong: nothing is drained, and the batch waits', () => {
+  const answers: RigOptions['model'] = {
+    rowsMax: () => Promise.resolve(Infinity),
+    predict: (_pipeline, _features, rows) => Promise.resolve({ version: '7', predictions: new Float32Array(rows) }),
+  };
+  const away: RigOptions['model'] = {
+    ...answers,
+    predict: () => Promise.reject(new HeadraceError('MODEL_UNAVAILABLE', 'away')),
+  };
+  const base = paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard'] });
+  const broken = () => {
+    throw new TypeError('secret of the event');
+  };
+  const rigOf = (pipeline: AnyPipeline, amounts: readonly number[], model = answers) =>
+    new Rig({ pipeline, amounts, model, deliver: () => Promise.resolve() });
+  /** Fails on negative amounts. */
+  const partly = (): AnyPipeline => ({
+    ...base,
+    decide: (input) => ((input.event as Payment).amount < 0 ? broken() : base.decide(input)),
+  });
+
+  test.each<[string, AnyPipeline, RigOptions['model']]>([
+    ['decide', { ...base, decide: broken }, answers],
+    ['decide', { ...base, decide: () => ({ outcome: 'nobody declared it', why: '' }) }, answers],
+    ['model.fallback', { ...base, model: { ...base.model, fallback: broken } }, away],
+    ['model.fallback', { ...base, model: { ...base.model, fallback: () => ({}) } }, away],
+  ])('%s', async (name, pipeline, model) => {
+    const rig = rigOf(pipeline, [1, 2], model);
+    const worker = rig.worker();
+    rig.recorded.features = await worker.extractFeatures();
+    for (let i = 0; i < 3; i++) {
+      await expect(worker.infer()).rejects.toMatchObject({
+        type: 'PIPELINE_WRONG',
+        message: expect.stringMatching(`"${name}" of pipeline "p" fails on all 2 events of a batch`) as string,
+      });
+      await expect(worker.infer()).rejects.not.toThrow('secret');
+    }
+    expect(rig.degraded).toEqual([]);
+  });
+
+  test('also when each event comes alone, after a few', async () => {
+    const pipeline: AnyPipeline = { ...base, decide: broken };
+    for (let i = 0; i < 8; i++)
+      expect((await rigOf(pipeline, [1]).score()).decisions.header.rejections).toMatchObject([
+        { code: 'BAD_DECISION' },
+      ]);
+    for (let i = 0; i < 2; i++)
+      await expect(rigOf(pipeline, [1]).score()).rejects.toMatchObject({ type: 'PIPELINE_WRONG' });
+  });
+
+  test('one that accepts others blames the events, also those that are all of their batch', async () => {
+    const pipeline = partly();
+    expect(
+      (await rigOf(pipeline, [-1, 2, -3]).score()).decisions.header.rejections.map(({ index, code }) => [index, code]),
+    ).toEqual([
+      [0, 'BAD_DECISION'],
+      [2, 'BAD_DECISION'],
+    ]);
+    const rig = rigOf(pipeline, [-1, -2]);
+    const worker = rig.worker();
+    rig.recorded.features = await worker.extractFeatures();
+    await expect(worker.infer()).rejects.toMatchObject({ type: 'PIPELINE_WRONG' });
+    await rigOf(pipeline, [5]).score();
+    expect(decodeDecisions(await worker.infer()).header.rejections).toHaveLength(2);
   });
 });

@@ -1,10 +1,11 @@
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { attempt } from '../../activities/attempt.ts';
 import type { CopyPort, RecordsPort } from '../../scoring/ports.ts';
 import { createResumeActivities } from '../../activities/resume.ts';
 import { encodeHeaders, headersIn, textHeader, type RecordHeader } from '../../contracts/record-headers.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
-import { readAgainHeader } from '../../contracts/resume.ts';
+import { partsOf, readAgainHeader, type LettersSpan } from '../../contracts/resume.ts';
 import { MemoryStore } from '../../features/index.ts';
 import { paymentsPipeline } from '../live/payments.ts';
 
@@ -34,7 +35,10 @@ describe('reading again', () => {
   let log: KafkaRecord[];
   let start: number;
   let store: MemoryStore;
+  let reads: [topic: string, from: number, to: number][];
   let published: Parameters<CopyPort['publish']>[1][number][];
+  /** What is told of partition 1 while its leader is away. */
+  let away: Error | undefined;
 
   beforeEach(() => {
     letters = [];
@@ -48,25 +52,35 @@ describe('reading again', () => {
     start = 0;
     store = new MemoryStore();
     published = [];
+    reads = [];
+    away = undefined;
   });
 
   const records: RecordsPort = {
     async *read(topic, _partition, from, to) {
+      reads.push([topic, from, to]);
       const all = topic === 't' ? log : letters.map((each, offset) => ({ ...each, offset }));
-      yield await Promise.resolve({ end: to, records: all.filter(({ offset }) => offset >= from && offset < to) });
+      for (let at = from; at < to; at += 10)
+        yield await Promise.resolve({
+          end: Math.min(at + 10, to),
+          records: all.filter(({ offset }) => offset >= at && offset < Math.min(at + 10, to)),
+        });
     },
     bounds: (topic) =>
       Promise.resolve(
-        topic === 't'
-          ? [
-              { partition: 1, start: 0, end: 5 },
-              { partition: 0, start, end: log.length },
-            ]
-          : [{ partition: 0, start: 0, end: letters.length }],
+        new Map<number, { start: number; end: number } | Error>(
+          topic === 't'
+            ? [
+                [1, away ?? { start: 0, end: 5 }],
+                [0, { start, end: log.length }],
+              ]
+            : [[0, { start: 0, end: letters.length }]],
+        ),
       ),
   };
-  const activities = () =>
+  const activities = (pageMax?: number) =>
     createResumeActivities({
+      pageMax,
       pipelines: [pipeline],
       store,
       records,
@@ -110,6 +124,77 @@ describe('reading again', () => {
     expect(await inActivity(() => activities().planReadAgain({ ...input, partitions: [1] }))).toEqual({
       plans: [both[1]],
     });
+  });
+
+  test('plans page by page: each goes on where the one before ended, and none reads what came after the first', async () => {
+    letters = Array.from({ length: 35 }, (_, i) => letter(key(i + 3)));
+    const pages: unknown[] = [];
+    let left: LettersSpan[] | undefined;
+    do {
+      const page = await inActivity(() => activities(15).planReadAgain({ ...input, partitions: [0] }, left));
+      pages.push([page.plans[0]!.offsets.length, page.left]);
+      left = page.left;
+      letters.push(letter(key(2_000)));
+    } while (left);
+    expect(pages).toEqual([
+      [20, [{ partition: 0, from: 20, to: 35 }]],
+      [15, undefined],
+    ]);
+    expect(reads.map(([, ...span]) => span)).toEqual([
+      [0, 35],
+      [20, 35],
+    ]);
+  });
+
+  test('forgets what was read again and the topic does not hold any more, and still does not take it for lost', async () => {
+    letters = [letter(key(4)), letter(key(7))];
+    await store.noteReadAgain(chain, [4]);
+    start = 6;
+    expect(await inActivity(() => activities().planReadAgain({ ...input, partitions: [0] }))).toMatchObject({
+      plans: [{ offsets: [7], gone: 0 }],
+    });
+    // Nothing is noted apart any more: what lies before the log counts as read again.
+    expect([4, 5, 6].map((offset) => store.wasReadAgain(chain, offset))).toEqual([true, true, false]);
+  });
+
+  test('reads only where something is wanted, in steps that are bounded', () => {
+    const many = Array.from({ length: 1_200 }, (_, i) => i);
+    expect(partsOf(many).map((part) => part.length)).toEqual([500, 500, 200]);
+    expect(partsOf([1, 9_000, 19_001, 1_000_000])).toEqual([[1, 9_000], [19_001], [1_000_000]]);
+    const sparse = partsOf(Array.from({ length: 100 }, (_, i) => i * 5_000));
+    expect(Math.max(...sparse.map((part) => part.at(-1)! - part[0]!))).toBeLessThan(100_000);
+    expect(partsOf([])).toEqual([]);
+  });
+
+  test('tells with its heartbeats how far it has come', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const told: unknown[] = [];
+    const context = {
+      info: { isLocal: false },
+      heartbeat: (progress: unknown) => told.push(progress),
+    } as unknown as Context;
+    const working = asyncLocalStorage.run(context, () =>
+      attempt(async (tell) => {
+        tell({ lookedTo: 7 });
+        await new Promise((resolve) => {
+          setTimeout(resolve, 3_000);
+        });
+      }),
+    );
+    await vi.advanceTimersByTimeAsync(3_000);
+    await working;
+    expect(told).toEqual([{ lookedTo: 7 }]);
+  });
+
+  test('needs the leaders of those partitions that are asked for, and no others', async () => {
+    letters = [letter(key(4))];
+    away = new Error('partition 1 has no leader');
+    expect(await inActivity(() => activities().planReadAgain({ ...input, partitions: [0] }))).toMatchObject({
+      plans: [{ partition: 0, offsets: [4] }],
+    });
+    await expect(inActivity(() => activities().planReadAgain(input))).rejects.toThrow('partition 1 has no leader');
+    expect(await inActivity(() => activities().tolerateRefusals({ ...input, from: undefined }))).toEqual([0, 1]);
   });
 
   test('writes what the pipeline accepts now to its own partition, byte for byte and with its origin, once; the rest keeps its dead letter', async () => {

@@ -30,7 +30,7 @@ export interface RigOptions {
   deliver: FakeDeliver;
   deliveriesMax?: number;
   /** How long features wait for decisions. */
-  decideMsMax?: number;
+  decideMs?: number;
   /** How long the quick try of all deliveries may take. */
   quickMs?: number;
 }
@@ -71,7 +71,7 @@ export class Rig {
 
   /** A worker that has just started: it remembers nothing, and has guards of its own. */
   worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
-    const { pipeline, model, deliver, deliveriesMax = 4, decideMsMax, quickMs } = this.#options;
+    const { pipeline, model, deliver, deliveriesMax = 4, decideMs = 2_500, quickMs } = this.#options;
     const reports: ActivityReports = {
       stage: () => {},
       decided: () => {},
@@ -114,7 +114,7 @@ export class Rig {
         records: noRecords,
         decide,
         reports,
-        decideMsMax,
+        decideMsMax: () => decideMs,
       }),
       infer: createInfer({ batches, decide }),
       deliver: deliverOne,

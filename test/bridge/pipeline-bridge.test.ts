@@ -82,6 +82,41 @@ describe('the bridge of a pipeline', () => {
     expect(clock.nowMs()).toBeGreaterThan(60_000);
   });
 
+  test('builds a consumer anew whose partition does not find where to begin, also where its log is empty', async () => {
+    sources[0]!.log = { start: 0, end: 0 };
+    sources[0]!.committed = () => new Promise(() => {});
+    sources[0]!.handlers!.assigned([0]);
+    clock.isHeld = false;
+    await until('a new consumer', () => sources.length === 2, { everyMs: 1 });
+    expect(errors[0]).toContain('partition 0 has not found where to begin for 60 s');
+    expect(clock.nowMs()).toBeGreaterThan(60_000);
+  });
+
+  test('leaves a consumer alone whose partition waits for Temporal to know where to begin', async () => {
+    starter.lastStarted = () => Promise.reject(new Error('away'));
+    sources[0]!.handlers!.assigned([0]);
+    clock.isHeld = false;
+    await until('five minutes', () => clock.nowMs() > 300_000, { everyMs: 1 });
+    expect(bridge.states()).toMatchObject([{ waiting: { kind: 'temporal', text: 'away' } }]);
+    expect(sources).toHaveLength(1);
+  });
+
+  test('tells what ended a consumer, whatever it was', async () => {
+    for (const [thrown, text] of [
+      [new Error('gone'), 'gone'],
+      [null, 'what was thrown is no error (object)'],
+    ] as const) {
+      const last = sources.at(-1)!;
+      last.handlers!.crashed(thrown as Error);
+      clock.isHeld = false;
+      await until('a new consumer', () => sources.at(-1) !== last && sources.at(-1)!.handlers !== undefined, {
+        everyMs: 1,
+      });
+      clock.isHeld = true;
+      expect(errors.at(-1)).toBe(`the consumer of t is built anew: ${text}`);
+    }
+  });
+
   test('leaves a consumer alone whose log ends in what no reader may see', async () => {
     await assign(sources[0]!);
     expect(sources[0]!.handlers!.fetched(fetchOf(0, [recordAt(0), recordAt(1)]))).toBe(true);

@@ -73,10 +73,7 @@ describe('headrace resume', () => {
     else expect(why).toContain(problem);
   });
 
-  test('knows when a partition does not exist, and when there is more', () => {
+  test('knows when a partition does not exist', () => {
     expect(problemOf({ ...input, partitions: [2, 7] }, { readAgain: [of()] }, [])).toBe('the topic has no partition 7');
-    expect(resumeText(input, { readAgain: [of({ copied: 9 })], more: true })).toContain(
-      'There are more: run the command again.',
-    );
   });
 });

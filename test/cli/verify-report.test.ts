@@ -26,8 +26,8 @@ const newChain = (): Chain => ({
 interface World {
   /** By topic, what the one group has committed, partition by partition. */
   commits: Record<string, [partition: number, offset: number, metadata?: string][]>;
-  /** By topic, the log of each partition. */
-  logs: Record<string, [low: number, high: number][]>;
+  /** By topic, the log of each partition, or why nothing is known of it. */
+  logs: Record<string, ([low: number, high: number] | Error)[]>;
   known?: Chain[];
   incomplete?: BatchRun[];
   unexamined?: boolean;
@@ -35,7 +35,7 @@ interface World {
 
 function check({ deployment }: Chain, { commits, logs, known = [], incomplete = [], unexamined = false }: World) {
   const admin = {
-    fetchOffsets: async ({ groupId }) =>
+    fetchOffsets: async ({ groupId }: { groupId: string }) =>
       groupId === 'g.orders'
         ? Object.entries(commits).map(([topic, of]) => ({
             topic,
@@ -47,14 +47,14 @@ function check({ deployment }: Chain, { commits, logs, known = [], incomplete = 
           }))
         : [],
     listTopics: async () => Object.keys(logs),
-    fetchTopicOffsets: async (topic) =>
-      logs[topic]!.map(([low, high], partition) => ({
+  } as VerifyOptions['kafka']['admin'];
+  const ends = async (topic: string) =>
+    new Map(
+      logs[topic]!.map((each, partition) => [
         partition,
-        low: String(low),
-        high: String(high),
-        offset: String(high),
-      })),
-  } as VerifyOptions['admin'];
+        each instanceof Error ? each : { start: each[0], end: each[1], highWatermark: each[1] },
+      ]),
+    );
   const runs: VerifyOptions['runs'] = {
     at: async () => undefined,
     hasAny: async (chain) => known.some((each) => batchWorkflowId(each, 0) === batchWorkflowId(chain, 0)),
@@ -71,7 +71,7 @@ function check({ deployment }: Chain, { commits, logs, known = [], incomplete = 
     pipelines: ['orders', 'returns'],
     pool,
     runs,
-    admin,
+    kafka: { admin, logs: { ends } },
     groupOf: (pipeline) => `g.${pipeline}`,
     overdueSeconds: 600,
   });
@@ -172,6 +172,25 @@ describe('verify', () => {
     expect(report.unread).toEqual([{ pipeline: 'orders', topic: 'orders', partition: 2, records: 1_500 }]);
     expect(report.ok).toBe(true);
     expect(verifyText(report)).toContain('  orders  orders-2  1,500 records, and no bridge has begun to read them\n');
+  });
+
+  it('tells of a partition whose leader is away that it could not be looked at, and of all others how they stand', async () => {
+    const chain = newChain();
+    const away = new Error('partition 1 has no leader');
+    const report = await check(chain, {
+      commits: {
+        orders: [
+          [0, 10],
+          [1, 10],
+        ],
+      },
+      logs: { orders: [[0, 20], away, [0, 5]] },
+    });
+    expect(report.withoutChain).toMatchObject([{ partition: 0, unbatched: { from: 0, to: 10 } }, { partition: 1 }]);
+    expect(report.unread).toMatchObject([{ partition: 2, records: 5 }]);
+    expect(report.unknown).toEqual({ 'log of orders-1': 'partition 1 has no leader' });
+    const sound = await check(chain, { commits: { orders: [[1, 10]] }, logs: { orders: [[0, 0], away] } });
+    expect(sound).toMatchObject({ verdict: 'unknown', ok: false });
   });
 
   it('tells overlaps, and finds nothing wrong with them', async () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeFrame, decodeFrameHeader, encodeFrame, isFrame } from '../../contracts/frame.ts';
+import { recordBytes } from '../../bridge/lane.ts';
 import { encodeHeaders } from '../../contracts/record-headers.ts';
 import { decodeRecords, encodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
 
@@ -14,11 +15,22 @@ const record: fc.Arbitrary<KafkaRecord> = fc.record(
     key: bytes,
     value: bytes,
     headers: fc.array(header, { minLength: 1 }).map(encodeHeaders),
-    timestampDigits: fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }).map(String),
     timeIsBrokers: fc.constant(true as const),
-    stub: fc.record({ recordBytes: fc.integer({ min: 1, max: 2 ** 31 }) }),
+    stub: fc.record(
+      { recordBytes: fc.integer({ min: 1, max: 2 ** 31 }), headersLeftOut: fc.integer({ min: 1, max: 2 ** 31 }) },
+      { requiredKeys: ['recordBytes'], noNullPrototype: true },
+    ),
   },
   { requiredKeys: ['offset', 'timestampMs', 'key', 'value'], noNullPrototype: true },
+);
+/** Of all that Kafka's 64 bits can say. */
+const inexact = fc
+  .bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
+  .filter((time) => !Number.isSafeInteger(Number(time)))
+  .map((time) => ({ timestampMs: Number(time), timestampDigits: String(time) }));
+const anyRecord: fc.Arbitrary<KafkaRecord> = fc.oneof(
+  record,
+  fc.tuple(record, inexact).map(([each, time]) => ({ ...each, ...time })),
 );
 
 describe('frame', () => {
@@ -58,9 +70,26 @@ describe('frame', () => {
 });
 
 describe('records frame', () => {
+  test('takes no more than its batch cap counts, also for records with nothing but a time of nanoseconds', () => {
+    const records = Array.from(
+      { length: 2_000 },
+      (_, offset): KafkaRecord => ({
+        offset,
+        timestampMs: Number('1767225600000000001'),
+        timestampDigits: '1767225600000000001',
+        timeIsBrokers: true,
+        key: null,
+        value: null,
+        headers: new Uint8Array(),
+      }),
+    );
+    const counted = records.reduce((sum, each) => sum + recordBytes(each), 0);
+    expect(encodeRecords(batch, records, 7).length).toBeLessThan(counted + 1_000);
+  });
+
   test('gives back any records', () => {
     fc.assert(
-      fc.property(fc.array(record, { maxLength: 20 }), (records) => {
+      fc.property(fc.array(anyRecord, { maxLength: 20 }), (records) => {
         const decoded = decodeRecords(encodeRecords(batch, records, 7));
         expect(decoded).toMatchObject({ batch, clockMs: 7 });
         expect(decoded.records).toEqual(records);

@@ -110,6 +110,16 @@ describe('a Postgres that was set up by somebody else', () => {
     await expect(migrate(await open(url))).rejects.toThrow(/read-only for this role \(default_transaction_read_only\)/);
   });
 
+  it('is refused by name when it may forget what it has confirmed, and used when it waits for itself alone', async () => {
+    const { owner, role, name, url } = await database();
+    await owner.query(`alter role ${role} in database "${name}" set synchronous_commit = off`);
+    await expect(createPool(url, options)).rejects.toThrow(
+      /forgets in a crash what it has confirmed \(synchronous_commit = off\).*SET synchronous_commit = on/,
+    );
+    await owner.query(`alter role ${role} in database "${name}" set synchronous_commit = local`);
+    expect((await (await open(url)).query('select 1 as n')).rows).toEqual([{ n: 1 }]);
+  });
+
   it('is refused by name when it is a replica', async () => {
     const dataDir = temporaryFolder();
     const binaries = await preparePostgres({ cacheDir: defaultCacheDir(process.env) });

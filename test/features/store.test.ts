@@ -273,6 +273,21 @@ describe.each([
         [false, false, false],
       ]);
     });
+
+    test('and was read again is forgotten below an offset, where everything counts as read again from then on', async () => {
+      await store.noteReadAgain(batchOf(0, 0), [3, 70, 500]);
+      await store.noteReadAgain(batchOf(0, 0, { partition: 1 }), [3]);
+      expect(await store.forgetReadAgain(batchOf(0, 0), 2)).toBe(false);
+      const of = (partition: number) =>
+        [2, 3, 69, 70, 71, 500].map((offset) => store.wasReadAgain(batchOf(0, 0, { partition }), offset));
+      expect(of(0)).toEqual([false, true, false, true, false, true]);
+      expect(await store.forgetReadAgain(batchOf(0, 0), 70)).toBe(false);
+      store = await opened.reopen();
+      expect([of(0), of(1)]).toEqual([
+        [true, true, true, true, false, true],
+        [false, true, false, false, false, false],
+      ]);
+    });
   });
 
   test('a watermark goes on as if it had never been stored', async () => {

@@ -73,6 +73,7 @@ describe('/metrics', () => {
 
   it('shows open reviews and dead letters, and no old number when they cannot be read', async () => {
     let fail = false;
+    let isPartly = false;
     const registry = new Registry();
     const app = await gateway({
       registry,
@@ -81,15 +82,24 @@ describe('/metrics', () => {
         openReviews: () => Promise.resolve([{ pipeline: 'orders', count: 5 }]),
         waitingReviews: () => Promise.resolve([{ pipeline: 'orders', count: 9 }]),
         deadLetters: () =>
-          fail ? Promise.reject(new Error('no broker')) : Promise.resolve([{ pipeline: 'orders', count: 2 }]),
+          fail
+            ? Promise.reject(new Error('no broker'))
+            : Promise.resolve([
+                { pipeline: 'orders', count: 2 },
+                isPartly ? { pipeline: 'returns', reason: 'no leader' } : { pipeline: 'returns', count: 0 },
+              ]),
       },
     });
     const { body } = await app.inject('/metrics');
     expect(body).toContain('headrace_reviews_open{pipeline="orders"} 5');
     expect(body).toContain('headrace_reviews_waiting{pipeline="orders"} 9');
     expect(body).toContain('headrace_dead_letters{pipeline="orders"} 2');
-    fail = true;
     const gauge = registry.getSingleMetric('headrace_dead_letters') as Gauge;
+    isPartly = true;
+    await expect
+      .poll(async () => (await gauge.get()).values, { timeout: 10_000, interval: 200 })
+      .toMatchObject([{ labels: { pipeline: 'orders' }, value: 2 }]);
+    fail = true;
     await expect.poll(async () => (await gauge.get()).values, { timeout: 10_000, interval: 200 }).toEqual([]);
     expect((await app.inject('/metrics')).body).toContain(
       'headrace_gauge_failures_total{gauge="headrace_dead_letters"}',

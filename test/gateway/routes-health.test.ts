@@ -133,6 +133,28 @@ describe('health, readiness, version, documentation', () => {
     });
   });
 
+  it('says of which pipeline the dead letters are not known, and shows those of the others', async () => {
+    const none = () => Promise.resolve([]);
+    app = await testGateway({
+      gauges: {
+        decisions: none,
+        openReviews: none,
+        waitingReviews: none,
+        deadLetters: () =>
+          Promise.resolve([
+            { pipeline: 'orders', count: 3 },
+            { pipeline: 'returns', reason: 'partition 0 has no leader' },
+          ]),
+      },
+    });
+    const { pipelines, unknown } = (await app.inject('/v1/status')).json<{
+      pipelines: { deadLetters?: number }[];
+      unknown: Record<string, string>;
+    }>();
+    expect(pipelines.map(({ deadLetters }) => deadLetters)).toEqual([3, undefined]);
+    expect(unknown).toMatchObject({ 'deadLetters of returns': 'partition 0 has no leader' });
+  });
+
   it('says what runs, and documents every route', async () => {
     app = await testGateway({});
     expect((await app.inject('/version')).json()).toEqual({

@@ -131,10 +131,10 @@ describe('the breaker in front of inference', () => {
     let clockMs = 0;
     const client = useClient({ address: `127.0.0.1:${port}`, breaker: { openMs: 1_000 }, nowMs: () => clockMs });
     for (let count = 0; count < 5; count++) {
-      expect(client.breakerState).toBe('closed');
+      expect(client.breakerState('linear')).toBe('closed');
       await expectCode(client.infer(linear(features(1))), 'SERVER_UNAVAILABLE');
     }
-    expect(client.breakerState).toBe('open');
+    expect(client.breakerState('linear')).toBe('open');
     const refused = await expectCode(client.infer(linear(features(1))), 'BREAKER_OPEN');
     expect(refused.message).toContain('asking again in 1000 ms');
     expect(refused.retryable).toBe(true);
@@ -143,11 +143,32 @@ describe('the breaker in front of inference', () => {
     await expectCode(client.infer(linear(features(1))), 'BREAKER_OPEN');
     clockMs = 1_000;
     expect((await client.infer(linear(features(1)))).version).toBe('2');
-    expect(client.breakerState).toBe('closed');
+    expect(client.breakerState('linear')).toBe('closed');
     expect(client.statistics().failuresByCode).toMatchObject({
       SERVER_UNAVAILABLE: expect.any(Number) as number,
       BREAKER_OPEN: 2,
     });
+  });
+
+  it('is of one model: another one of the same server is asked', async () => {
+    const address = await useScriptedServer({
+      modelInfer: ({ request: { modelName } }, reply) =>
+        modelName === 'busy'
+          ? reply({ code: Status.UNAVAILABLE, details: 'Exceeds maximum queue size' })
+          : reply(null, {
+              modelName,
+              modelVersion: '2',
+              id: '',
+              parameters: new Map(),
+              rawOutputContents: [],
+              outputs: [],
+            }),
+    });
+    const client = useClient({ address, breaker: { failuresMax: 1, openMs: 1_000 }, nowMs: () => 0 });
+    await expectCode(client.infer({ ...linear(features(1)), model: 'busy' }), 'QUEUE_FULL');
+    await expectCode(client.infer({ ...linear(features(1)), model: 'busy' }), 'BREAKER_OPEN');
+    expect((await client.infer({ ...linear(features(1)), outputs: [] })).version).toBe('2');
+    expect(['busy', 'linear'].map((model) => client.breakerState(model))).toEqual(['open', 'closed']);
   });
 
   it('does not count refusals by content', async () => {
@@ -155,8 +176,8 @@ describe('the breaker in front of inference', () => {
     const client = useClient({ address, breaker: { failuresMax: 1 } });
     await expectCode(client.infer({ model: 'linear', inputs: [x(new Float32Array(4), [1, 4])] }), 'WRONG_SHAPE');
     await expectCode(client.infer({ ...linear(features(1)), model: 'nobody' }), 'MODEL_NOT_FOUND');
-    expect(client.breakerState).toBe('closed');
-    expect(useClient({ address, breaker: false }).breakerState).toBeUndefined();
+    expect(client.breakerState('linear')).toBe('closed');
+    expect(useClient({ address, breaker: false }).breakerState('linear')).toBeUndefined();
   });
 });
 

@@ -225,6 +225,31 @@ describe('what cannot be read', () => {
       record(recordBytes([0, 0, 0, 1, 1, ...varint(1), 1, 1])),
       'headers that cannot be read',
     ],
+    [
+      'fewer records than there are',
+      record(Buffer.concat([storedRecord({ value }), storedRecord({ value })]), { count: 0, lastOffsetDelta: 1 }),
+      'bytes behind the 0 records',
+    ],
+    [
+      'an end before its beginning',
+      record(Buffer.alloc(0), { count: 0, lastOffsetDelta: -1 }),
+      'ends before it begins',
+    ],
+    [
+      'an offset behind its end',
+      batchOf([{ value, offsetDelta: 4 }], { firstOffset: 2, lastOffsetDelta: 0 }),
+      'at offset 6, which is not between',
+    ],
+    [
+      'an offset before its beginning',
+      batchOf([{ value, offsetDelta: -2 }], { firstOffset: 2, lastOffsetDelta: 0 }),
+      'at offset 0, which is not between',
+    ],
+    [
+      'an old message that holds none',
+      oldMessage({ offset: 2, attributes: 1, value: gzipSync(Buffer.alloc(0)) }),
+      'holds no messages',
+    ],
     ['a record with something left over', record(recordBytes([0, 0, 0, 1, 1, 0, 9, 9, 9])), 'not that of its parts'],
   ])('%s: what is before it comes, and then where it begins and why', async (_, entry, reason) => {
     const found = await decode(good, entry, good);
@@ -242,6 +267,15 @@ describe('what cannot be read', () => {
       0,
       1,
       'unreadable from 2',
+    ]);
+  });
+
+  test('records at one offset are not taken for repeats of each other', async () => {
+    expect(offsets(await decode(batchOf([{ value }, { value, offsetDelta: 0 }])))).toEqual([0, 'unreadable from 1']);
+    const inner = Buffer.concat([oldMessage({ offset: 0, value }), oldMessage({ offset: 0, value })]);
+    expect(offsets(await decode(oldMessage({ offset: 7, attributes: 1, value: gzipSync(inner) })))).toEqual([
+      7,
+      'unreadable from 8',
     ]);
   });
 

@@ -172,7 +172,7 @@ describe('dead letters at the limit that topics have by default', () => {
       letter(pipeline, 0, { value: large }),
       letter(pipeline, 1, { value: Buffer.alloc(700_000, 'w') }),
       letter(pipeline, 2, { key: large, value: Buffer.alloc(700_000, 'w'), headers }),
-      letter(pipeline, 3, { value: large.subarray(0, 65_536), stub: { recordBytes: 3_000_000 } }),
+      letter(pipeline, 3, { value: large.subarray(0, 65_536), stub: { recordBytes: 3_000_000, headersLeftOut: 7 } }),
     ]);
     expect(
       found.map(
@@ -192,6 +192,7 @@ describe('dead letters at the limit that topics have by default', () => {
       [65_536, 700_000, undefined, '1500000', undefined],
       [3, 65_536, undefined, undefined, '3000000'],
     ]);
+    expect(found[3]!.headers['headrace-headers-left-out']).toBe('7');
     const { 'headrace-headers-left-out': leftOut, ...kept } = found[2]!.headers;
     expect(Number(leftOut)).toBeGreaterThan(0);
     expect(Object.keys(kept).filter((name) => /^h\d/.test(name))).toHaveLength(2_000 - Number(leftOut));

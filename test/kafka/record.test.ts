@@ -1,6 +1,6 @@
 import type { KafkaMessage } from 'kafkajs';
 import { describe, expect, test } from 'vitest';
-import { encodeHeaders, textHeader } from '../../contracts/record-headers.ts';
+import { encodeHeaders, headersIn, textHeader } from '../../contracts/record-headers.ts';
 import { encodeRecords } from '../../contracts/records-frame.ts';
 import { FetchedRecord } from '../../kafka/record-batches.ts';
 import { contentBytes, recordBytesMax, stubOf, toRecord, toRecords } from '../../kafka/record.ts';
@@ -84,6 +84,19 @@ describe('toRecord', () => {
     const record = toRecord(messageOf(parts));
     expect(record.stub!.recordBytes).toBeGreaterThan(recordBytesMax);
     expect(encodeRecords(batch, [record], 1).length).toBeLessThan(256 * 1024);
+  });
+
+  test('a stub keeps the headers that have room, in their order, and counts the others', () => {
+    const headers = encodeHeaders([
+      textHeader('a', '1'),
+      textHeader('large', 'x'.repeat(recordBytesMax)),
+      textHeader('b', null),
+      textHeader('full', 'x'.repeat(64 * 1024 - 12)),
+      textHeader('no room', ''),
+    ]);
+    const { headers: kept, stub } = toRecord(messageOf({ headers }));
+    expect([...headersIn(kept)].map(([name]) => String(Buffer.from(name)))).toEqual(['a', 'b', 'no room']);
+    expect(stub).toEqual({ recordBytes: headers.length, headersLeftOut: 2 });
   });
 
   test('a stub of a stub still names the first size', () => {

@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { framesOf, isProgrammingError, messageOf } from '../../lib/error-text.ts';
+import { fetchFailure, framesOf, fullMessageOf, isProgrammingError, messageOf } from '../../lib/error-text.ts';
 
 /** Whatever a statement throws. */
 function thrownBy(work: () => unknown): Error {
@@ -49,7 +49,7 @@ describe('the text of an error', () => {
     [
       'a missing function',
       thrownBy(() => (({ secret: 1 }) as any).secret()),
-      /^TypeError at contracts\/error-text\.test\.ts:\d+$/,
+      /^TypeError at lib\/error-text\.test\.ts:\d+$/,
     ],
     [
       'Node, that shows what it got',
@@ -84,6 +84,58 @@ describe('the text of an error', () => {
     expect(messageOf(thrown)).toMatch(text);
     expect(messageOf(thrown)).not.toContain('secret');
     if (thrown instanceof Error) expect(framesOf(thrown)).not.toContain('secret(');
+  });
+
+  test.each<[string, unknown]>([
+    ['undefined', undefined],
+    ['null', null],
+    ['a symbol', Symbol('x')],
+    ['an object without a text', Object.create(null)],
+    ['a message that is no text', Object.assign(new Error('x'), { message: { a: 1 } })],
+    [
+      'a message that throws',
+      Object.defineProperty(new Error('x'), 'message', {
+        get: () => {
+          throw new Error('y');
+        },
+      }),
+    ],
+    [
+      'a cause that throws',
+      Object.defineProperty(new Error('x'), 'cause', {
+        get: () => {
+          throw new Error('y');
+        },
+      }),
+    ],
+    ['several that are none', Object.assign(new AggregateError([], ''), { errors: null })],
+  ])('of %s is one, too', (_, thrown) => {
+    for (const text of [messageOf(thrown), fullMessageOf(thrown), fetchFailure(thrown)])
+      expect(text).toEqual(expect.any(String));
+  });
+
+  test('in full quotes what it will', () => {
+    expect([new SyntaxError('Unexpected token'), 'a text', null].map(fullMessageOf)).toEqual([
+      'Unexpected token',
+      'a text',
+      'null',
+    ]);
+  });
+
+  test('of fetch is that of its cause, also where several addresses were tried', () => {
+    expect(
+      fetchFailure(
+        new TypeError('fetch failed', {
+          cause: new AggregateError(
+            [new Error('connect ECONNREFUSED ::1:1'), new Error('connect ECONNREFUSED 127.0.0.1:1')],
+            '',
+          ),
+        }),
+      ),
+    ).toBe('connect ECONNREFUSED ::1:1; connect ECONNREFUSED 127.0.0.1:1');
+    expect(
+      fetchFailure(Object.assign(new Error('The operation was aborted due to timeout'), { name: 'TimeoutError' })),
+    ).toBe('The operation was aborted due to timeout');
   });
 
   test('has frames without the message, also one of several lines', () => {

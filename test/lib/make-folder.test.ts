@@ -26,7 +26,7 @@ describe('making a folder', () => {
   });
 
   it.runIf(platform() === 'linux')('ends where no folder can be made', () => {
-    const code = `import { makeFolder } from './files/make-folder.ts'; try { makeFolder('/proc/nothing/data'); } catch (error) { console.log(error.code); }`;
+    const code = `import { makeFolder } from './lib/make-folder.ts'; try { makeFolder('/proc/nothing/data'); } catch (error) { console.log(error.code); }`;
     expect(printedBy(code)).toBe('ENOENT\n');
   });
 });

@@ -31,6 +31,7 @@ const secure = () => ServerCredentials.createSsl(null, [{ cert_chain: cert, priv
 
 test('tells servers apart by what they speak', async () => {
   expect(await whoAnswers(await addressOf(createHttpServer((_, response) => response.end('hi'))))).toBe('http/1.1');
+  expect(await whoAnswers(await addressOf(createHttpServer(() => undefined)))).toBe('http/1.1');
   expect(await whoAnswers(await useScriptedServer({}))).toBe('http/2');
   expect(await whoAnswers(live.temporal)).toBe('http/2');
   expect(await whoAnswers(await useScriptedServer({}, { credentials: secure() }))).toBe('tls');

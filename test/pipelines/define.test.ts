@@ -21,6 +21,8 @@ function define(parts: object): unknown {
   });
 }
 
+type Helpers = Record<'value' | 'count' | 'sum', (...parts: unknown[]) => unknown>;
+
 describe('definePipeline', () => {
   test('fills in the defaults', () => {
     expect(define({})).toMatchObject({
@@ -64,6 +66,66 @@ describe('definePipeline', () => {
   ])('names what is wrong: %s', (problem, parts) => {
     expect(() => define(parts)).toThrow(PipelineDefinitionError);
     expect(() => define(parts)).toThrow(problem);
+  });
+
+  test.each<[string, object]>([
+    ['name', { name: undefined }],
+    ['topic.name', { topic: { name: '..' } }],
+    ['entities.user: must be a function', { entities: { user: 'userId' } }],
+    ['entities.constructor: a name', { entities: { constructor: () => 'u' } }],
+    ['features: a function that returns', { features: () => undefined }],
+    [
+      'features.visits: entity "toString" is none of user',
+      { features: ({ count }: Helpers) => ({ visits: count({ entity: 'toString', lengthMs: 1 }) }) },
+    ],
+    ['features.amount: must be made with value, count', { features: () => ({ amount: 5 }) }],
+    ['features.amount: must be a function', { features: ({ value }: Helpers) => ({ amount: value('amount') }) }],
+    [
+      'features.total: what it adds up needs a name',
+      { features: ({ sum }: Helpers) => ({ total: sum(() => 1, { entity: 'user', lengthMs: 1 }) }) },
+    ],
+    [
+      'features.total: read: must be a function',
+      { features: ({ sum }: Helpers) => ({ total: sum({ name: 'amount' }, { entity: 'user', lengthMs: 1 }) }) },
+    ],
+    [
+      'features.visits: lengthMs',
+      { features: ({ count }: Helpers) => ({ visits: count({ entity: 'user', lengthMs: Infinity }) }) },
+    ],
+    ['allowedLatenessMs', { allowedLatenessMs: '1 day' }],
+    ['allowedAheadMs', { allowedAheadMs: NaN }],
+    ['allowedLatenessMs', { allowedLatenessMs: Infinity }],
+    ['outcomes: at least one', { outcomes: undefined }],
+    ['outcomes: texts of 1 to 100', { outcomes: ['pay\0ment'] }],
+    ['outcomes: texts of 1 to 100', { outcomes: ['ok', ''] }],
+    ['outcomes: texts of 1 to 100', { outcomes: [1] }],
+    ['outcomes: texts of 1 to 100', { outcomes: ['constructor'] }],
+    ['model.version: a text', { model: { name: 'm', version: 1, input: 'x', outputs: { score: 1 } } }],
+    ['model.outputs', { model: { name: 'm', input: 'x', outputs: ['score'] } }],
+    [
+      'model.fallback: must be a function',
+      { model: { name: 'm', input: 'x', outputs: { score: 1 }, fallback: { score: 0 } } },
+    ],
+    ['sinks: a list', { sinks: undefined }],
+    ['sinks: a list', { sinks: ['lake'] }],
+    ['sinks.lake.when: must be a function', { sinks: [{ sink: 'lake', when: true }] }],
+    ['review.title: must be a function', { review: { verdicts: ['yes'], timeoutMs: 1 } }],
+    ['review: verdicts', { review: { verdicts: 'yes', timeoutMs: 1, title: () => '' } }],
+    ['at most ten years', { review: { verdicts: ['yes'], timeoutMs: Number.MAX_SAFE_INTEGER, title: () => '' } }],
+    ['review.verdicts: texts', { review: { verdicts: ['yes', 'yes'], timeoutMs: 1, title: () => '' } }],
+  ])('names what a file can say whose types nobody checked: %s', (problem, parts) => {
+    expect(() => define(parts)).toThrow(PipelineDefinitionError);
+    expect(() => define(parts)).toThrow(problem);
+  });
+
+  test('takes events of any future where that is declared', () => {
+    expect(define({ allowedAheadMs: Infinity })).toMatchObject({ allowedAheadMs: Infinity });
+  });
+
+  test('names everything that an empty definition lacks', () => {
+    expect(() => definePipeline({} as never)).toThrow(
+      /name:.*topic\.name:.*event:.*entities:.*features:.*outcomes:.*model:.*sinks:.*eventId:.*decide:/s,
+    );
   });
 
   test('lists every problem at once', () => {

@@ -67,7 +67,7 @@ class SlowServer {
     return Promise.resolve({ inputs: [tensor('x', 2)], outputs: [tensor('score', 1)] });
   }
 
-  async #infer({ inputs: [input], version }: InferRequest) {
+  async #infer({ inputs: [input], version, deadlineMs = this.deadlineMs }: InferRequest) {
     const count = input!.shape[0]!;
     this.calls.push(count);
     if (this.fails) throw this.fails;
@@ -75,8 +75,8 @@ class SlowServer {
     const endMs = Math.max(startedMs, this.#busyUntilMs) + count * this.msPerRow;
     // Calls that are made together begin at the same time.
     await Promise.resolve();
-    if (this.isSilent || endMs - startedMs > this.deadlineMs) {
-      this.nowMs = Math.max(this.nowMs, startedMs + this.deadlineMs);
+    if (this.isSilent || endMs - startedMs > deadlineMs) {
+      this.nowMs = Math.max(this.nowMs, startedMs + deadlineMs);
       throw new InferenceError('DEADLINE_EXCEEDED', 'Deadline exceeded');
     }
     this.#busyUntilMs = endMs;
@@ -134,6 +134,24 @@ describe('a batch is cut to what the model answers within its deadline', () => {
     });
     expect(server.calls).toEqual([2_000, 1]);
     expect(server.nowMs).toBe(4_000);
+  });
+
+  test.each([1, 2_000])('with a fallback it is away after one deadline, for %i rows', async (rows) => {
+    const server = new SlowServer(10_000, 2_048);
+    server.isSilent = true;
+    const pipeline = pipelineFor('m', { fallback: () => ({ score: 0 }) });
+    await expect(server.model().predict(pipeline, numbered(rows), rows)).rejects.toMatchObject({
+      code: 'MODEL_UNAVAILABLE',
+    });
+    expect(server.nowMs).toBe(10_000);
+  });
+
+  test('with a fallback, too, a batch that is too much at once is cut until all of it is answered', async () => {
+    const server = new SlowServer(10_000, 2_048);
+    server.msPerRow = 300;
+    const pipeline = pipelineFor('m', { fallback: () => ({ score: 0 }) });
+    const { predictions } = await server.model().predict(pipeline, numbered(300), 300);
+    expect(predictions).toEqual(Float32Array.from({ length: 300 }, (_, row) => row));
   });
 
   test('calls grow again when the model is fast again', async () => {

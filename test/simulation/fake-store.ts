@@ -86,6 +86,10 @@ export class FakeStore implements FeatureStore {
     return this.#store.noteReadAgain(chain, offsets);
   }
 
+  forgetReadAgain(...of: Parameters<FeatureStore['forgetReadAgain']>): Promise<boolean> {
+    return this.#store.forgetReadAgain(...of);
+  }
+
   async close(): Promise<void> {
     await this.#store.close();
   }

@@ -1,10 +1,14 @@
+import type { Context } from '@temporalio/activity';
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import type { Halt } from '../../scoring/ports.ts';
+import { toApplicationFailure } from '../../temporal/failure.ts';
+import { HeadraceError, type FailureCode } from '../../contracts/failures.ts';
 import type { Logger } from '../../lib/log.ts';
 import { createHaltReports } from '../../worker/halt-reports.ts';
 import { createLateShare } from '../../worker/late-share.ts';
 import { createActivityReports } from '../../worker/metrics.ts';
+import { watchSystemicFailures } from '../../worker/systemic-failures.ts';
 
 function rig() {
   const lines: [level: string, fields: Record<string, unknown>, text: string][] = [];
@@ -45,6 +49,34 @@ describe('halts', () => {
     expect(lines).toHaveLength(2);
     nowMs += 61_000;
     expect(await shown()).toEqual(['headrace_halts_total{pipeline="p",code="NOT_JSON"} 2']);
+  });
+});
+
+describe('what is wrong for every record', () => {
+  test('is shown by pipeline, step and code while it is seen; other failures are not', async () => {
+    const { registry } = rig();
+    let nowMs = 0;
+    const watch = watchSystemicFailures(registry, () => nowMs);
+    const fail = async (activityType: string, error: Error, ...more: unknown[]) => {
+      const { inbound } = watch({ info: { activityType } } as unknown as Context);
+      await expect(
+        inbound!.execute!({ args: [{ pipeline: 'p' }, ...more], headers: {} }, () => Promise.reject(error)),
+      ).rejects.toBe(error);
+    };
+    const failure = (code: FailureCode) => toApplicationFailure(new HeadraceError(code, 'why'));
+    const shown = async () =>
+      (await registry.metrics()).split('\n').filter((line) => line.startsWith('headrace_systemic'));
+    await fail('deliver', failure('SINK_WRONG'), 'dashboard');
+    for (const other of [failure('SINK_UNAVAILABLE'), new Error('no code'), toApplicationFailure(new TypeError())])
+      await fail('deliver', other, 'lake');
+    nowMs = 200_000;
+    for (let i = 0; i < 2; i++) await fail('infer', failure('PIPELINE_WRONG'));
+    expect(await shown()).toEqual([
+      'headrace_systemic_failure{pipeline="p",step="dashboard",code="SINK_WRONG"} 1',
+      'headrace_systemic_failure{pipeline="p",step="infer",code="PIPELINE_WRONG"} 1',
+    ]);
+    nowMs = 400_000;
+    expect(await shown()).toEqual(['headrace_systemic_failure{pipeline="p",step="infer",code="PIPELINE_WRONG"} 1']);
   });
 });
 

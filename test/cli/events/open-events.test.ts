@@ -169,6 +169,45 @@ describe('openEvents', () => {
       ],
     ],
     [
+      'objects side by side',
+      `${a}${b} ${a}`,
+      [
+        [1, a],
+        [2, b],
+        [3, a],
+      ],
+    ],
+    [
+      'objects side by side in several lines',
+      `${a}${b}\n${a}\n`,
+      [
+        [1, a],
+        [2, b],
+        [3, a],
+      ],
+    ],
+    [
+      'objects side by side in a line of any length',
+      a.repeat(3_000),
+      Array.from({ length: 3_000 }, (__, i) => [i + 1, a]),
+    ],
+    [
+      'a first line that broke off behind an object',
+      `${a}${b.slice(0, 8)}\n${b}\n`,
+      [
+        [1, `${a}${b.slice(0, 8)}`],
+        [2, b],
+      ],
+    ],
+    [
+      'files with byte order marks, one behind the other',
+      `\uFEFF${a}\n\uFEFF${b}\n`,
+      [
+        [1, a],
+        [2, b],
+      ],
+    ],
+    [
       'gzip',
       gzipSync(`${a}\n${b}\n`),
       [
@@ -248,6 +287,12 @@ describe('openEvents', () => {
     ],
     ['CSV of one line', 'id,amount', /is no JSON, from its first line on/],
     ['CSV in quotes', '"id";"amount"\r\n"1";"2"\r\n', /is CSV/],
+    ['CSV with commas in quotes', 'id,"amount, in EUR"\n1,"5,00"\n', /is CSV/],
+    [
+      'kcat with keys',
+      `key\t${a}\nkey\t${b}\n`,
+      /has something before the JSON of its first line: .*; cut off in each line what stands before the first \{$/,
+    ],
     ['TSV', 'id\tamount\n1\t2\n', /is TSV/],
     ['CSV in UTF-16', Buffer.from('\uFEFFid,amount\r\n1,2\r\n', 'utf16le'), /is CSV/],
     ['CSV in gzip', gzipSync('id,amount\n1,2\n'), /is CSV/],

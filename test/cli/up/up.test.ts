@@ -16,6 +16,7 @@ const env = {
   ...process.env,
   TRITON_URL: '127.0.0.1:1',
   HEADRACE_DATA_DIR: '',
+  LC_ALL: 'C',
   // As in a company's network: servers of this machine are not behind it.
   ...Object.fromEntries(
     ['http_proxy', 'https_proxy', 'grpc_proxy', 'all_proxy']
@@ -106,7 +107,8 @@ const order = (n: number): string =>
 describe('headrace up', () => {
   it('feeds a file, restarts what dies, refuses a second one, survives its own death, and stops everything', async () => {
     const folder = temporaryFolder();
-    const dataDir = join(folder, 'data');
+    // With all that a server may take for something else.
+    const dataDir = join(folder, ' данные größe: #1 = 100%20, \\');
     const file = join(folder, 'events.jsonl');
     writeFileSync(
       file,

@@ -43,6 +43,8 @@ describe('what a value looks like', () => {
       Buffer.concat([bytes(3, 0), Buffer.alloc(16, 0xab), protobuf]),
       'Avro, Protobuf or JSON in the wire format of the AWS Glue schema registry',
     ],
+    ['Excel', text('PK\x03\x04 [Content_Types].xml'), 'an Excel file'],
+    ['SQLite', text('SQLite format 3\0'), 'an SQLite file'],
     ['Avro container', Buffer.concat([text('Obj\x01'), bytes(2, 0x16)]), 'an Avro container file'],
     [
       'Avro single object',

@@ -133,36 +133,47 @@ describe('guardSink', () => {
     expect(sink.calls).toBe(1);
   });
 
-  test('a test that has to wait for its turn is made', async () => {
+  test('a test that has to wait for its turn is made, though what was before it fails', async () => {
     let nowMs = 0;
-    const ends: (() => void)[] = [];
-    const sink: Sink & { made: string[] } = {
-      name: 's',
-      made: [],
-      close: () => Promise.resolve(),
-      deliver: ({ batch: { pipeline } }) => {
-        sink.made.push(pipeline);
-        return pipeline === 'busy'
-          ? new Promise((resolve) => {
-              ends.push(resolve);
-            })
-          : nowMs === 0
-            ? Promise.reject(new Error('down'))
-            : Promise.resolve();
-      },
-    };
+    let up = false;
+    const ends: ((error: Error) => void)[] = [];
+    const sink = sinkOf(() =>
+      up
+        ? Promise.resolve()
+        : new Promise((_, reject) => {
+            ends.push(reject);
+          }),
+    );
     const guarded = guardSink(sink, { deliveriesMax: 1, failuresMax: 1, openMs: 10, nowMs: () => nowMs });
-    const deliver = (pipeline: string) =>
-      guarded.admit({ ...durable, pipeline }).deliver({ batch: { pipeline } } as Delivery, signal);
-    await expect(deliver('away')).rejects.toThrow('down');
-    const busy = deliver('busy');
+    const busy = tryOnce(guarded, durable);
+    guarded.admit(durable).failed(new Error('down'));
     nowMs += 10;
-    const tested = deliver('away');
-    expect(() => guarded.admit({ ...durable, pipeline: 'away' })).toThrow('breaker');
-    ends[0]!();
-    await Promise.all([busy, tested]);
-    expect(sink.made).toEqual(['away', 'busy', 'away']);
-    await deliver('away');
+    const tested = tryOnce(guarded, durable);
+    expect(() => guarded.admit(durable)).toThrow('breaker');
+    up = true;
+    ends[0]!(new Error('down'));
+    await expect(busy).rejects.toThrow('down');
+    await tested;
+    expect(sink.calls).toBe(2);
+    await tryOnce(guarded, here);
+  });
+
+  test('what hangs for one pipeline takes no place and no turn of another', async () => {
+    const sink: Sink = {
+      name: 's',
+      deliver: ({ batch }) => (batch.pipeline === 'hangs' ? new Promise(() => {}) : Promise.resolve()),
+      close: () => Promise.resolve(),
+    };
+    const guarded = guardSink(sink, { deliveriesMax: 2, waitingMax: 2, quickMs: 1e9 });
+    const deliver = (pipeline: string, local: boolean) =>
+      guarded.admit({ pipeline, local, waitedMs: 0 }).deliver({ batch: { pipeline } } as Delivery, signal);
+    for (let i = 0; i < 4; i++) void deliver('hangs', false);
+    for (const local of [true, false]) {
+      expect(() => guarded.admit({ pipeline: 'hangs', local, waitedMs: 0 })).toThrow(
+        '2 deliveries of this pipeline under way, the most allowed',
+      );
+      await deliver('sound', local);
+    }
   });
 
   test('what fails after a success that it did not see says nothing', async () => {
@@ -207,7 +218,9 @@ describe('guardSink', () => {
     );
     const refused: unknown = await tryOnce(guarded, { ...durable, waitedMs: 7_000 }).catch((error: unknown) => error);
     expect(refused).toMatchObject({
-      message: expect.stringContaining('has 2 deliveries under way, the most allowed, and 2 waiting') as string,
+      message: expect.stringContaining(
+        'has 2 deliveries of this pipeline under way, the most allowed, and 2 waiting',
+      ) as string,
       retryAfterMs: 7_000,
     });
     givenUp.abort(new Error('gave up'));

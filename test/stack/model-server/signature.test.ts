@@ -47,6 +47,15 @@ describe('an ONNX file that does not fit its configuration', () => {
     expect((await useModelServer({ repositoryFolder: repository })).notLoaded).toEqual([
       expect.stringMatching(/linear\/2\/model\.onnx is not an ONNX model that can be run: /),
     ]);
+    await writeFile(
+      path.join(repository, 'linear', '2', 'model.onnx'),
+      'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n',
+    );
+    expect((await useModelServer({ repositoryFolder: repository })).notLoaded).toEqual([
+      expect.stringMatching(
+        /linear\/2\/model\.onnx is not the model but what Git LFS keeps in its place; fetch it with: git lfs pull$/,
+      ),
+    ]);
     const other = await useRepository();
     const configPath = path.join(other, 'identity', 'config.pbtxt');
     await writeFile(configPath, (await readFile(configPath, 'utf8')).replace(/^input \{ name: "in_int8".*\n/m, ''));

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { defaultCacheDir, freePort, prepareKafka, startKafka } from '../../../stack/servers/index.ts';
 import type { StartKafkaOptions } from '../../../stack/servers/index.ts';
 import { occupiedPort } from './occupied.ts';
@@ -64,21 +64,23 @@ async function readAll(address: string, topic: string, count: number): Promise<s
 describe('the embedded Kafka', () => {
   it('keeps its records over a stop, a SIGKILL and changes of port, in folders of any name', async () => {
     const dataDir = awkwardFolder();
+    // As in a container: it knows nothing but ASCII.
+    const env = { ...process.env, LC_ALL: 'C' };
     const jars = join(dataDir, 'jars:of,kafka');
     symlinkSync(jarsDir, jars);
-    const first = await start(dataDir, { jarsDir: jars });
+    const first = await start(dataDir, { jarsDir: jars, env });
     expect(existsSync(join(dataDir, 'logs', 'meta.properties'))).toBe(true);
     await createTopic(first.address, 'transactions');
     await send(first.address, 'transactions', 'one');
     await first.stop();
 
-    const second = await start(dataDir);
+    const second = await start(dataDir, { env });
     expect(second.address).not.toBe(first.address);
     await send(second.address, 'transactions', 'two');
     second.kill('SIGKILL');
     expect((await second.exited).signal).toBe('SIGKILL');
 
-    const third = await start(dataDir);
+    const third = await start(dataDir, { env });
     await send(third.address, 'transactions', 'three');
     expect(await readAll(third.address, 'transactions', 3)).toEqual(['one', 'two', 'three']);
   }, 180_000);
@@ -110,5 +112,21 @@ describe('the embedded Kafka', () => {
     const meta = join(dataDir, 'logs', 'meta.properties');
     writeFileSync(meta, readFileSync(meta, 'utf8').replace(/node\.id=.*/, 'node.id=7'));
     await expect(start(dataDir)).rejects.toThrow(/kafka exited with code 1 before it was ready[^]*Stored node id 7/);
+  }, 120_000);
+});
+
+describe('getting Kafka', () => {
+  it('says in one sentence that Maven does not reach its repository', async () => {
+    const home = temporaryFolder();
+    mkdirSync(join(home, '.m2'));
+    writeFileSync(
+      join(home, '.m2', 'settings.xml'),
+      '<settings><mirrors><mirror><id>none</id><mirrorOf>*</mirrorOf><url>http://127.0.0.1:1/</url></mirror></mirrors></settings>',
+    );
+    vi.stubEnv('MAVEN_OPTS', `-Duser.home=${home}`);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(prepareKafka({ cacheDir: temporaryFolder() })).rejects.toThrow(
+      /^Kafka cannot be fetched because Maven does not reach its repository: connect this machine, or name a mirror or proxy in the settings\.xml of Maven, or set KAFKA_BROKERS to a Kafka of your own$/,
+    );
   }, 120_000);
 });

@@ -13,7 +13,7 @@ export function temporaryFolder(): string {
 
 /** The same, with all in its name that settings, URLs, command lines and lists of folders take for something else. */
 export function awkwardFolder(): string {
-  const folder = join(temporaryFolder(), 'it\'s, "my": data; 100%20 #1 $HOME \\ ü=é');
+  const folder = join(temporaryFolder(), ' it\'s, "my": данные; 100%20 #1 $HOME \\ ü=é');
   mkdirSync(folder);
   return folder;
 }

@@ -1,13 +1,11 @@
 // Installs npm packages when they are missing or the lock file has changed. No dependencies.
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { arch, platform } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runNpm } from './npm.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const keptLinesMax = 15;
-const linesMax = 500;
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const tellEveryMs = 3_000;
 
 function readPackages(file) {
@@ -17,8 +15,10 @@ function readPackages(file) {
 /** Whether node_modules holds what the lock file says. npm writes its own list of what it installed. */
 export function isInstalled(folder = root) {
   const wanted = readPackages(join(folder, 'package-lock.json'));
+  // Without a lock file this is no clone: npm has put us where we are, with all that we need.
   const installed = readPackages(join(folder, 'node_modules', '.package-lock.json'));
-  if (wanted === undefined || installed === undefined) return false;
+  if (wanted === undefined) return true;
+  if (installed === undefined) return false;
   return Object.entries(wanted).every(([path, { version, optional, link }]) => {
     if (!path.startsWith('node_modules/') || link) return true;
     const found = installed[path];
@@ -52,66 +52,23 @@ export function describeInstall(placed, total, elapsedMs) {
   return `npm packages: all are unpacked, running what some of them do at their installation, ${time}`;
 }
 
-/** What npm says went wrong, without the page on its usage that follows. */
-function essence(lines) {
-  const usage = lines.findIndex((line) => /^npm error (Clean install a project|Usage:)/.test(line));
-  return lines
-    .slice(0, usage < 0 ? lines.length : usage)
-    .filter((line) => line.trim() !== 'npm error')
-    .slice(0, keptLinesMax)
-    .join('\n  ');
-}
-
 /**
  * Runs `npm install` as the lock file says, telling every few seconds how far it is. Rejects with what npm said. Not `npm ci`:
  * it refuses a lock file made where the packages of some other platform could not be had. The lock file is left as it is.
  */
-export function install(env, print) {
+export async function install(env, print, signal) {
   const folders = expectedFolders(readPackages(join(root, 'package-lock.json')) ?? {});
   const countPlaced = () => folders.filter((folder) => existsSync(join(root, folder, 'package.json'))).length;
   print(`installing about ${folders.length} npm packages (600 MB on disk, a minute or two)`);
-  const npm =
-    env.npm_execpath && env.npm_execpath.endsWith('.js')
-      ? [process.execPath, env.npm_execpath]
-      : [platform() === 'win32' ? 'npm.cmd' : 'npm'];
   const startedAt = Date.now();
-  return new Promise((resolve, reject) => {
-    const child = spawn(
-      npm[0],
-      [...npm.slice(1), 'install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'],
-      {
-        cwd: root,
-        env,
-        stdio: ['ignore', 'pipe', 'pipe'],
-        shell: platform() === 'win32',
-      },
-    );
-    const lines = [];
-    const keep = (chunk) => {
-      lines.push(
-        ...String(chunk)
-          .split('\n')
-          .filter((line) => line.trim() !== ''),
-      );
-      lines.splice(linesMax);
-    };
-    child.stdout.on('data', keep);
-    child.stderr.on('data', keep);
-    const timer = setInterval(
-      () => print(describeInstall(countPlaced(), folders.length, Date.now() - startedAt)),
-      tellEveryMs,
-    );
-    child.once('error', (error) => {
-      clearInterval(timer);
-      reject(new Error(`npm cannot be run: ${error.message}`));
-    });
-    child.once('close', (code) => {
-      clearInterval(timer);
-      if (code === 0) {
-        print(`npm packages installed in ${Math.round((Date.now() - startedAt) / 1_000)} s`);
-        return resolve();
-      }
-      return reject(new Error(`npm install failed:\n  ${essence(lines)}`));
-    });
-  });
+  const timer = setInterval(
+    () => print(describeInstall(countPlaced(), folders.length, Date.now() - startedAt)),
+    tellEveryMs,
+  );
+  try {
+    await runNpm(['install', '--no-save'], { cwd: root, env, signal });
+  } finally {
+    clearInterval(timer);
+  }
+  print(`npm packages installed in ${Math.round((Date.now() - startedAt) / 1_000)} s`);
 }

@@ -1,0 +1,30 @@
+/**
+ * How long the steps that score a batch may take. What depends on each other stands here: the time-outs of the workflow, what an
+ * activity uses of them, and the deadline of one call of the model, which is a setting.
+ */
+
+/** Time-outs of one try, by the server's clock. `here` is a local activity, which holds a workflow task. */
+export const scoringTimeoutMs = { here: 4_000, durably: 30_000 } as const;
+
+/** What a try leaves of its time-out, for a worker that is busy, and to record what it has. */
+const reserveMs = { here: 500, durably: 5_000 } as const;
+
+/** What deciding takes besides the model's answer. */
+const aroundModelMs = 500;
+
+/**
+ * How long features that are ready wait for their decisions: a little longer than one call of the model may take, as far as this try has time.
+ * Decisions that take longer go on, and are a step of their own.
+ */
+export function decideMsMax({
+  modelDeadlineMs,
+  isLocal,
+  tookMs,
+}: {
+  modelDeadlineMs: number;
+  isLocal: boolean;
+  tookMs: number;
+}): number {
+  const way = isLocal ? 'here' : 'durably';
+  return Math.max(0, Math.min(modelDeadlineMs + aroundModelMs, scoringTimeoutMs[way] - reserveMs[way] - tookMs));
+}
