@@ -63,7 +63,7 @@ export function createDeliver({
     return attempt(() => delivery);
   };
 
-  async function deliverBatch(batch: BatchRef, sinkName: string, decisionsId: string | undefined): Promise<number> {
+  async function deliverBatch(batch: BatchRef, sinkName: string, decisionsId: string): Promise<number> {
     const startedMs = performance.now();
     try {
       const rows = await deliverSelected(batch, sinkName, decisionsId);
@@ -76,7 +76,7 @@ export function createDeliver({
     }
   }
 
-  async function deliverSelected(batch: BatchRef, sinkName: string, decisionsId: string | undefined): Promise<number> {
+  async function deliverSelected(batch: BatchRef, sinkName: string, decisionsId: string): Promise<number> {
     const sink = sinks.get(sinkName);
     if (!sink)
       throw new HeadraceError(

@@ -8,9 +8,11 @@ import { Batches } from '../scoring/batches.ts';
 import { createDeadLetter } from './dead-letter.ts';
 import { createDecide } from '../scoring/decide.ts';
 import { createDeliver } from './deliver.ts';
-import { createDeliverTogether } from './deliver-together.ts';
+import { createDeliverAll } from './deliver-all.ts';
 import { createDurablePlaces } from './durable-places.ts';
 import { createExtractFeatures } from './extract-features.ts';
+import { createScore } from './score.ts';
+import { createApplyBatch } from '../scoring/apply-batch.ts';
 import { createInfer } from './infer.ts';
 import type { ActivityReports, DeadLetterPort, ModelPort, RecordsPort } from '../scoring/ports.ts';
 import type { RunHistoryPort } from '../temporal/run-history.ts';
@@ -80,25 +82,23 @@ export function createActivities(
       }),
     ]),
   );
+  const applyBatch = createApplyBatch({ batches, store, records, reports, refusedInARowMax: limits.refusedInARowMax });
   const decide = createDecide({ batches, model, reports });
   const places = createDurablePlaces(pipelines);
   const infer = createInfer({ batches, decide });
   const deliver = createDeliver({ batches, sinks, deadLetters, reports, stopping });
   const deadLetter = createDeadLetter({ batches, deadLetters, reports });
   return {
-    extractFeatures: createExtractFeatures({
-      batches,
-      store,
-      records,
+    score: createScore({
+      applyBatch,
       decide,
-      reports,
-      refusedInARowMax: limits.refusedInARowMax,
-      decideMsMax: (of) => decideMsMax({ modelDeadlineMs: limits.modelDeadlineMs, ...of }),
+      decideMsMax: (tookMs) => decideMsMax({ modelDeadlineMs: limits.modelDeadlineMs, tookMs }),
     }),
-    infer: (batch, ...rest) => places.toModel(batch, () => infer(batch, ...rest)),
+    extractFeatures: createExtractFeatures(applyBatch),
+    infer: (batch) => places.toModel(batch, () => infer(batch)),
     deliver: (batch, sink, ...rest) => places.toSink(batch, sink, () => deliver(batch, sink, ...rest)),
     deadLetter: (batch, ...rest) => places.toSink(batch, deadLettersTarget, () => deadLetter(batch, ...rest)),
-    deliverTogether: createDeliverTogether({ deliver, deadLetter }),
+    deliverAll: createDeliverAll({ deliver, deadLetter }),
     ...createReviewActivities({ pool, publishLabel }),
     ...createRollUpActivities({ lakeRoot, deployment: sweep.deployment }),
     ...createSweepActivities({ pool, ...sweep }),

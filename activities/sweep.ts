@@ -18,11 +18,11 @@ export interface SweepResult {
   /** Batches that ended without completing. */
   incomplete: { workflowId: string; status: string }[];
   moreIncomplete: boolean;
-  /** So many runs ended, re-driven ones among them, that not all could be looked at. Absent in histories of earlier versions. */
-  unexaminedIncomplete?: boolean;
+  /** So many runs ended, re-driven ones among them, that not all could be looked at. */
+  unexaminedIncomplete: boolean;
   holes: (Chain & OffsetRange)[];
-  /** How many others there are, those among them that were not looked up in Temporal. Absent in histories of earlier versions. */
-  moreHoles?: number;
+  /** How many others there are, those among them that were not looked up in Temporal. */
+  moreHoles: number;
   overlaps: (Chain & OffsetRange)[];
   /** Batches that the ledger lacked, and has now. */
   added: number;

@@ -1,5 +1,4 @@
 import type { BatchRef } from '../contracts/event-key.ts';
-import type { AskedOfScoring } from '../contracts/scored-frame.ts';
 import type { RollUpPlan, RollUpResult, RollUpRound } from '../lake/types.ts';
 
 /** What became of the quick try of a batch's deliveries. */
@@ -16,27 +15,26 @@ export interface QuickTry {
  */
 export interface BatchActivities {
   /**
-   * Decodes the records and applies them to the feature state once, in chain order. Returns a features frame; or a scored frame,
-   * when it was asked to decide as well and the model answered at once (contracts/scored-frame.ts).
+   * Decodes the records, applies them to the feature state once and in chain order, asks the model, then the policy. Returns a scored
+   * frame (contracts/scored-frame.ts), which lacks the decisions when the model did not answer in time.
    */
-  extractFeatures(batch: BatchRef, records: Uint8Array, asked?: AskedOfScoring): Promise<Uint8Array>;
-  /**
-   * Asks the model, then the policy. Returns a decisions frame, which repeats what was asked for. Needs what `extractFeatures`
-   * recorded.
-   */
-  infer(batch: BatchRef, asked?: AskedOfScoring): Promise<Uint8Array>;
+  score(batch: BatchRef, records: Uint8Array): Promise<Uint8Array>;
+  /** The first half of `score`, for as long as it takes. Returns a features frame. */
+  extractFeatures(batch: BatchRef, records: Uint8Array): Promise<Uint8Array>;
+  /** The second half of `score`, for as long as it takes. Returns a decisions frame. Needs the features that the run recorded. */
+  infer(batch: BatchRef): Promise<Uint8Array>;
   /**
    * Delivers to one sink the rows that the recorded decisions select for it. Returns how many rows it delivered.
    * `decisionsId` names the recorded decisions frame: what a worker remembers may be another one.
    */
-  deliver(batch: BatchRef, sink: string, decisionsId: string | undefined): Promise<number>;
+  deliver(batch: BatchRef, sink: string, decisionsId: string): Promise<number>;
   /**
    * Tries every target once, side by side, for at most two seconds: sinks, and the dead letters. What the answer misses is for
    * `deliver` and `deadLetter`.
    */
-  deliverTogether(batch: BatchRef, targets: readonly string[], decisionsId: string | undefined): Promise<QuickTry>;
+  deliverAll(batch: BatchRef, targets: readonly string[], decisionsId: string): Promise<QuickTry>;
   /** Publishes a dead letter for every record that a step refused. Returns how many. */
-  deadLetter(batch: BatchRef, decisionsId: string | undefined): Promise<number>;
+  deadLetter(batch: BatchRef, decisionsId: string): Promise<number>;
 }
 
 /** Activities of the lake's roll-up. */

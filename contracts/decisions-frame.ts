@@ -5,8 +5,8 @@ import type { Rejection } from './rejection.ts';
 /** What `infer` records: a prediction, a decision and the selected sinks for each row of the features frame. */
 export interface DecisionsHeader extends FrameHeader {
   kind: 'decisions';
-  /** Tells this answer from any other that was computed for the same run and not recorded. Absent in old histories. */
-  id?: string;
+  /** Tells this answer from any other that was computed for the same run and not recorded. */
+  id: string;
   batch: BatchRef;
   model: { name: string; version: string };
   /** Prediction columns in order, with their widths (1 = one number per event). */
@@ -20,8 +20,6 @@ export interface DecisionsHeader extends FrameHeader {
   outcomeCounts: Record<string, number>;
   /** How many rows each sink was selected for. Sinks that no row selects are left out, but for the lake and the range ledger, which keep every batch. */
   sinkCounts: Record<string, number>;
-  /** The run asked for it: all deliveries are tried together, in one step. Absent in runs of before, where each target had one of its own. */
-  deliverTogether?: true;
   degradedCount: number;
   /** Records refused so far, by every step up to this one. */
   rejectedCount: number;

@@ -24,7 +24,7 @@ export interface BatchRef extends Chain {
   head?: boolean;
   /**
    * Drawn for each start, and part of the run's input: what tells a run that goes on, or was reset, from one that was started again
-   * at the same position after the first had passed Temporal's retention. Absent on batches of earlier versions.
+   * at the same position after the first had passed Temporal's retention. Absent on what is folded again without a run.
    */
   startId?: string;
 }

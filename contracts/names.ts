@@ -24,8 +24,8 @@ export type BatchMemo = {
   end: number;
   count: number;
   head?: boolean;
-  /** The batch's first record: when another one stands at its offset, the topic is not the one that was read. Absent on earlier versions' runs. */
-  first?: RecordMark;
+  /** The batch's first record: when another one stands at its offset, the topic is not the one that was read. */
+  first: RecordMark;
 };
 
 /** Tells one record from another at the same offset: its hash covers offset, time, key and value. */

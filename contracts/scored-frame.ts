@@ -1,14 +1,6 @@
 import { decodeFrame, decodeFrameHeader, encodeFrame } from './frame.ts';
 
-/** What a run asks of the steps that score it. Runs of older versions ask for less. */
-export interface AskedOfScoring {
-  /** Features and decisions in one step. */
-  decide?: true;
-  /** The decisions repeat it: all deliveries are tried in one step. */
-  deliverTogether?: true;
-}
-
-/** What `extractFeatures` recorded: a features frame, and a decisions frame when it was asked to decide as well and could. */
+/** What `score` recorded: a features frame, and a decisions frame when the model answered in time. */
 export interface Scored {
   features: Uint8Array;
   decisions?: Uint8Array;

@@ -6,25 +6,16 @@
 /** Time-outs of one try, by the server's clock. `here` is a local activity, which holds a workflow task. */
 export const scoringTimeoutMs = { here: 4_000, durably: 30_000 } as const;
 
-/** What a try leaves of its time-out, for a worker that is busy, and to record what it has. */
-const reserveMs = { here: 500, durably: 5_000 } as const;
+/** What `score` leaves of its time-out, for a worker that is busy, and to record what it has. */
+const reserveMs = 500;
 
 /** What deciding takes besides the model's answer. */
 const aroundModelMs = 500;
 
 /**
- * How long features that are ready wait for their decisions: a little longer than one call of the model may take, as far as this try has time.
- * Decisions that take longer go on, and are a step of their own.
+ * How long `score`, whose features took `tookMs`, waits for the decisions: a little longer than one call of the model may take, as far as this
+ * try has time. Decisions that take longer go on, and are a step of their own.
  */
-export function decideMsMax({
-  modelDeadlineMs,
-  isLocal,
-  tookMs,
-}: {
-  modelDeadlineMs: number;
-  isLocal: boolean;
-  tookMs: number;
-}): number {
-  const way = isLocal ? 'here' : 'durably';
-  return Math.max(0, Math.min(modelDeadlineMs + aroundModelMs, scoringTimeoutMs[way] - reserveMs[way] - tookMs));
+export function decideMsMax({ modelDeadlineMs, tookMs }: { modelDeadlineMs: number; tookMs: number }): number {
+  return Math.max(0, Math.min(modelDeadlineMs + aroundModelMs, scoringTimeoutMs.here - reserveMs - tookMs));
 }

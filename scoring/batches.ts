@@ -106,7 +106,7 @@ export class Batches {
    */
   async loadDecided(
     batch: BatchRef,
-    decisionsId: string | undefined,
+    decisionsId: string,
   ): Promise<LoadedBatch & { decisions: Decisions; rows: DecisionRow[] }> {
     let loaded = await this.load(batch);
     if (!loaded.decisions || loaded.decisions.header.id !== decisionsId) {

@@ -10,10 +10,9 @@ import { decideRows } from './decide-rows.ts';
 import { assertMayBlame } from './policy-evidence.ts';
 import type { ActivityReports, ModelPort } from './ports.ts';
 import { outputWidthOf, predictRows, refuseWhatIsNotFinite, type RowPredictions } from './predict-rows.ts';
-import type { AskedOfScoring } from '../contracts/scored-frame.ts';
 
 /** Decides a loaded batch: a decisions frame. */
-export type Decide = (batch: BatchRef, loaded: LoadedBatch, asked: AskedOfScoring) => Promise<Uint8Array>;
+export type Decide = (batch: BatchRef, loaded: LoadedBatch) => Promise<Uint8Array>;
 
 /**
  * Feature rows to predictions to decisions. The result names, for each row, the sinks that it goes to: what is delivered later
@@ -38,17 +37,13 @@ export function createDecide({
     return decisions;
   }
 
-  return async function decide(batch, loaded, asked) {
+  return async function decide(batch, loaded) {
     // Whoever asks again while the first answer is under way, or was too late to be recorded, gets that one.
     loaded.deciding ??= decideOnce(batch, loaded).catch((error: unknown) => {
       loaded.deciding = undefined;
       throw error;
     });
-    const { header, ...columns } = await loaded.deciding;
-    return encodeDecisions({
-      header: asked.deliverTogether ? { ...header, deliverTogether: true } : header,
-      ...columns,
-    });
+    return encodeDecisions(await loaded.deciding);
   };
 }
 

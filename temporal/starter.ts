@@ -28,7 +28,11 @@ export type StartAnswer =
   | { kind: 'blocked'; reason: string };
 
 /** The furthest known batch of a chain. */
-export type LastStarted = Pick<BatchMemo, 'position' | 'end' | 'first'> & { head: boolean };
+export type LastStarted = Pick<BatchMemo, 'position' | 'end'> & {
+  head: boolean;
+  /** Absent where only the ledger knows the batch. */
+  first?: RecordMark;
+};
 
 /** Starts batches. */
 export interface Starter {

@@ -20,17 +20,19 @@ export async function hereOrDurably<T>(here: () => Promise<T>, durably: () => Pr
 /** How long the death of a worker goes unnoticed; activities send heartbeats much more often. */
 const heartbeatTimeout = '8s';
 
-/** Features and inference hold the lane, so their one local try is long enough for a whole batch on a busy machine. */
-export const scoreHere = proxyLocalActivities<BatchActivities>({
+/** Scoring holds the lane, so its one local try is long enough for a whole batch on a busy machine. */
+export const scoreHere = proxyLocalActivities<Pick<BatchActivities, 'score'>>({
   startToCloseTimeout: scoringTimeoutMs.here,
   retry: { maximumAttempts: 1 },
 });
 
 /** Retried often: the lane waits for these, and everything behind it. */
-export const scoreDurably = proxyActivities<BatchActivities>({
+const lane = { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' } as const;
+
+export const featuresDurably = proxyActivities<Pick<BatchActivities, 'extractFeatures'>>({
   startToCloseTimeout: scoringTimeoutMs.durably,
   heartbeatTimeout,
-  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+  retry: lane,
 });
 
 /**
@@ -40,25 +42,19 @@ export const scoreDurably = proxyActivities<BatchActivities>({
 export const inferDurably = proxyActivities<Pick<BatchActivities, 'infer'>>({
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout,
-  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+  retry: lane,
 });
 
 /**
- * One try, bounded so that no slow sink holds the workflow task for long: the lane has its answer by then, and the sinks run side
- * by side. Under a backlog a healthy delivery takes up to a second, and going on as a regular activity costs more than waiting.
+ * All targets in one step, each tried once. It ends by itself after two seconds, so that no slow sink holds the workflow task for long; a
+ * busy worker may be late to notice. Under a backlog a healthy delivery takes up to a second, and going on as a regular activity costs more.
  */
-export const deliverHere = proxyLocalActivities<BatchActivities>({
-  startToCloseTimeout: '2s',
-  retry: { maximumAttempts: 1 },
-});
-
-/** The same for all sinks in one step. It ends by itself within those two seconds; a busy worker may be late to notice. */
-export const deliverTogetherHere = proxyLocalActivities<Pick<BatchActivities, 'deliverTogether'>>({
+export const deliverHere = proxyLocalActivities<Pick<BatchActivities, 'deliverAll'>>({
   startToCloseTimeout: '4s',
   retry: { maximumAttempts: 1 },
 });
 
-export const deliverDurably = proxyActivities<BatchActivities>({
+export const deliverDurably = proxyActivities<Pick<BatchActivities, 'deliver' | 'deadLetter'>>({
   startToCloseTimeout: '60s',
   heartbeatTimeout,
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },

@@ -1,3 +1,4 @@
+import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributeUpdatePair } from '@temporalio/common';
 import type { DecisionsHeader } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
@@ -5,7 +6,7 @@ import { searchAttributes } from '../contracts/names.ts';
 
 /** What the Web UI shows of a batch. Counts and versions only: nothing personal may stand here. */
 
-export type DeliveryStates = Record<string, 'delivering' | 'retrying' | 'delivered'>;
+type DeliveryStates = Record<string, 'delivering' | 'retrying' | 'delivered'>;
 
 const keys = {
   modelVersion: defineSearchAttributeKey(searchAttributes.modelVersion.name, SearchAttributeType.KEYWORD),
@@ -16,7 +17,7 @@ const keys = {
   eventTimeMax: defineSearchAttributeKey(searchAttributes.eventTimeMax.name, SearchAttributeType.DATETIME),
 };
 
-export function batchAttributes(decided: DecisionsHeader): SearchAttributeUpdatePair[] {
+function batchAttributes(decided: DecisionsHeader): SearchAttributeUpdatePair[] {
   const eventCount = Object.values(decided.outcomeCounts).reduce((sum, count) => sum + count, 0);
   const span = decided.eventTimeMs;
   return [
@@ -33,28 +34,62 @@ export function batchAttributes(decided: DecisionsHeader): SearchAttributeUpdate
   ];
 }
 
-/** The small table of "current details". */
-export function batchDetails(
-  batch: BatchRef,
-  stage: string,
-  decided?: DecisionsHeader,
-  states: DeliveryStates = {},
-): string {
-  const rows: [string, string][] = [
-    ['stage', stage],
-    ['records', `${batch.count} of ${batch.topic}-${batch.partition}, offsets ${batch.position} to ${batch.end - 1}`],
-  ];
-  if (decided) {
-    rows.push(['outcomes', counts(decided.outcomeCounts) || 'none']);
-    rows.push([
-      'model',
-      `${decided.model.name}, version ${decided.model.version}${decided.degradedCount > 0 ? `, ${decided.degradedCount} degraded` : ''}`,
-    ]);
-    if (decided.rejectedCount > 0) rows.push(['dead letters', String(decided.rejectedCount)]);
+/** What one run shows of itself: its stages with their times, then what was decided, then each sink with its state. */
+export class BatchView {
+  /** In order; the last one goes on. */
+  readonly #stages: { name: string; sinceMs: number }[] = [];
+  readonly #deliveries: DeliveryStates = {};
+  #decided: DecisionsHeader | undefined;
+
+  constructor(private readonly batch: BatchRef) {}
+
+  enter(stage: string): void {
+    this.#stages.push({ name: stage, sinceMs: Date.now() });
+    this.#show();
   }
-  for (const [sink, state] of Object.entries(states))
-    rows.push([sink, `${state} ${decided?.sinkCounts[sink] || ''}`.trim()]);
-  return ['| | |', '| --- | --- |', ...rows.map(([name, text]) => `| ${name} | ${text} |`)].join('\n');
+
+  showDecided(decided: DecisionsHeader, targets: readonly string[]): void {
+    this.#decided = decided;
+    for (const target of targets) this.#deliveries[target] = 'delivering';
+    this.enter('delivering');
+  }
+
+  showDelivery(target: string, state: DeliveryStates[string]): void {
+    this.#deliveries[target] = state;
+    this.#show();
+  }
+
+  /** Writes the search attributes. */
+  tellVisibility(decided: DecisionsHeader): void {
+    upsertSearchAttributes(batchAttributes(decided));
+  }
+
+  #show(): void {
+    const { topic, partition, position, end, count } = this.batch;
+    const stage = this.#stages.at(-1)!;
+    const rows: [string, string][] = [
+      ['stage', `${stage.name}, since ${new Date(stage.sinceMs).toISOString().slice(11, 23)}`],
+      ['records', `${count} of ${topic}-${partition}, offsets ${position} to ${end - 1}`],
+      ...this.#stages
+        .slice(0, -1)
+        .map(({ name, sinceMs }, i): [string, string] => [name, `${this.#stages[i + 1]!.sinceMs - sinceMs} ms`]),
+      ...(this.#decided ? decidedRows(this.#decided) : []),
+      ...Object.entries(this.#deliveries).map(([sink, state]): [string, string] => [
+        sink,
+        `${state} ${this.#decided?.sinkCounts[sink] || ''}`.trim(),
+      ]),
+    ];
+    setCurrentDetails(['| | |', '| --- | --- |', ...rows.map(([name, text]) => `| ${name} | ${text} |`)].join('\n'));
+  }
+}
+
+function decidedRows({ outcomeCounts, model, degradedCount, rejectedCount }: DecisionsHeader): [string, string][] {
+  const degraded = degradedCount > 0 ? `, ${degradedCount} degraded` : '';
+  return [
+    ['outcomes', counts(outcomeCounts) || 'none'],
+    ['model', `${model.name}, version ${model.version}${degraded}`],
+    ...(rejectedCount > 0 ? [['dead letters', String(rejectedCount)] as [string, string]] : []),
+  ];
 }
 
 function counts(byName: Record<string, number>): string {

@@ -1,24 +1,12 @@
-import {
-  CancellationScope,
-  condition,
-  defineUpdate,
-  setCurrentDetails,
-  setHandler,
-  sleep,
-  upsertSearchAttributes,
-} from '@temporalio/workflow';
+import { CancellationScope, condition, defineUpdate, setHandler, sleep } from '@temporalio/workflow';
 import type { DecisionsHeader } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { decodeFrameHeader } from '../contracts/frame.ts';
 import { scoredUpdateName, type ScoredReply } from '../contracts/names.ts';
-import { decodeScored } from '../contracts/scored-frame.ts';
-import { hereOrDurably, inferDurably, scoreDurably, scoreHere } from './batch-steps.ts';
-import { batchAttributes, batchDetails } from './batch-view.ts';
+import { decodeScored, type Scored } from '../contracts/scored-frame.ts';
+import { featuresDurably, hereOrDurably, inferDurably, scoreHere } from './batch-steps.ts';
+import { BatchView } from './batch-view.ts';
 import { deliverToAll } from './deliver-to-all.ts';
-
-/** Recorded with what was answered: which way a run goes on is what its own code asked for, whatever version of a worker answers. */
-const asked = { decide: true, deliverTogether: true } as const;
-const scoring = { summary: 'features and decisions' };
 
 export const scoredUpdate = defineUpdate<ScoredReply>(scoredUpdateName);
 
@@ -47,39 +35,37 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
   );
 
   return CancellationScope.nonCancellable(async () => {
-    // 1. Features, then predictions and decisions. Both are in history before anything outside sees them.
-    const decided = await score(batch, records);
-    // Runs of before told visibility here; see deliverToAll.
-    if (!decided.deliverTogether) upsertSearchAttributes(batchAttributes(decided));
+    const view = new BatchView(batch);
+
+    // 1. Features, then predictions and decisions. All are in history before anything outside sees them.
+    const decided = await score(batch, records, view);
 
     // 2. Let the lane go on. The timer ends this workflow task: an update is answered only when its task is, and the sinks'
-    //    local activities would otherwise belong to it and hold the answer back.
+    //    local activity would otherwise belong to it and hold the answer back.
     reply = { position: batch.position, end: batch.end, count: batch.count };
     await sleep(1, { summary: 'ends the scoring task' });
 
     // 3. Every sink, side by side.
-    const delivered = await deliverToAll(batch, decided);
+    const delivered = await deliverToAll(batch, decided, view);
     return { outcomes: decided.outcomeCounts, delivered };
   });
 }
 
 /** Returns what of the decisions the rest of the run needs. The frames stay in history, and not in the run's memory. */
-async function score(batch: BatchRef, records: Uint8Array): Promise<DecisionsHeader> {
-  setCurrentDetails(batchDetails(batch, 'scoring'));
-  const { decisions } = decodeScored(
-    await hereOrDurably(
-      () => scoreHere.extractFeatures.executeWithOptions(scoring, [batch, records, asked]),
-      () => scoreDurably.extractFeatures.executeWithOptions(scoring, [batch, records, asked]),
-    ),
+async function score(batch: BatchRef, records: Uint8Array, view: BatchView): Promise<DecisionsHeader> {
+  view.enter('scoring');
+  const scored = await hereOrDurably<Partial<Scored>>(
+    async () =>
+      decodeScored(await scoreHere.score.executeWithOptions({ summary: 'features and decisions' }, [batch, records])),
+    async () => {
+      view.enter('features');
+      await featuresDurably.extractFeatures.executeWithOptions({ summary: 'features' }, [batch, records]);
+      return {};
+    },
   );
-  return decodeFrameHeader<DecisionsHeader>(decisions ?? (await askModel(batch)));
-}
-
-/** When the model did not answer at once; and in runs of before, which never asked for both in one step. */
-function askModel(batch: BatchRef): Promise<Uint8Array> {
-  setCurrentDetails(batchDetails(batch, 'asking the model'));
-  return hereOrDurably(
-    () => scoreHere.infer(batch, asked),
-    () => inferDurably.infer(batch, asked),
+  if (scored.decisions) return decodeFrameHeader<DecisionsHeader>(scored.decisions);
+  view.enter('asking the model');
+  return decodeFrameHeader<DecisionsHeader>(
+    await inferDurably.infer.executeWithOptions({ summary: 'decisions' }, [batch]),
   );
 }

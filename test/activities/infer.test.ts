@@ -33,14 +33,6 @@ function rigWith(code: FailureCode | undefined, amounts: readonly number[]) {
   return { rig, delivered };
 }
 
-test('repeats what the run asked for, and nothing that it did not: the run may be of an older version', async () => {
-  const { worker } = await rigWith(undefined, [5]).rig.score();
-  expect(decodeDecisions(await worker.infer()).header).not.toHaveProperty('deliverTogether');
-  expect(decodeDecisions(await worker.infer({ deliverTogether: true })).header).toMatchObject({
-    deliverTogether: true,
-  });
-});
-
 describe('the fallback', () => {
   test('decides while the model is away, and all it decides is marked degraded, in every sink', async () => {
     const { rig, delivered } = rigWith('MODEL_UNAVAILABLE', [5, 75_000, 80_000]);

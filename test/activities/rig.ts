@@ -3,14 +3,15 @@ import { Batches } from '../../scoring/batches.ts';
 import { createDeadLetter } from '../../activities/dead-letter.ts';
 import { createDecide } from '../../scoring/decide.ts';
 import { createDeliver } from '../../activities/deliver.ts';
-import { createDeliverTogether } from '../../activities/deliver-together.ts';
+import { createDeliverAll } from '../../activities/deliver-all.ts';
 import { createExtractFeatures } from '../../activities/extract-features.ts';
 import { createInfer } from '../../activities/infer.ts';
 import type { ActivityReports, DeadLetter, ModelPort } from '../../scoring/ports.ts';
 import type { RecordedRun } from '../../temporal/run-history.ts';
 import { guardSink } from '../../sinks/policy/sink-guard.ts';
 import type { BatchActivities, QuickTry } from '../../activities/types.ts';
-import type { AskedOfScoring } from '../../contracts/scored-frame.ts';
+import { createApplyBatch } from '../../scoring/apply-batch.ts';
+import { createScore } from '../../activities/score.ts';
 import { decodeDecisions, type Decisions } from '../../contracts/decisions-frame.ts';
 import { batchWorkflowId, type BatchRef } from '../../contracts/event-key.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
@@ -104,22 +105,17 @@ export class Rig {
       throw new Error('nothing to catch up with');
     };
     const noRecords = { read: nothing, bounds: nothing };
+    const applyBatch = createApplyBatch({ batches, store: new MemoryStore(), records: noRecords, reports });
     const decide = createDecide({ batches, model, reports });
     const deliverOne = createDeliver({ batches, sinks, deadLetters, reports, stopping });
     const deadLetter = createDeadLetter({ batches, deadLetters, reports });
     return new RigWorker(this, {
-      extractFeatures: createExtractFeatures({
-        batches,
-        store: new MemoryStore(),
-        records: noRecords,
-        decide,
-        reports,
-        decideMsMax: () => decideMs,
-      }),
+      score: createScore({ applyBatch, decide, decideMsMax: () => decideMs }),
+      extractFeatures: createExtractFeatures(applyBatch),
       infer: createInfer({ batches, decide }),
       deliver: deliverOne,
       deadLetter,
-      deliverTogether: createDeliverTogether({ deliver: deliverOne, deadLetter }, { quickMs }),
+      deliverAll: createDeliverAll({ deliver: deliverOne, deadLetter }, { quickMs }),
     });
   }
 
@@ -138,29 +134,31 @@ class RigWorker {
     private readonly activities: BatchActivities,
   ) {}
 
-  extractFeatures(asked?: AskedOfScoring): Promise<Uint8Array> {
-    return this.#inContext(true, () =>
-      this.activities.extractFeatures(this.rig.batch, this.rig.recorded.records, asked),
-    );
+  score(): Promise<Uint8Array> {
+    return this.#inContext(true, () => this.activities.score(this.rig.batch, this.rig.recorded.records));
   }
 
-  infer(asked?: AskedOfScoring): Promise<Uint8Array> {
-    return this.#inContext(true, () => this.activities.infer(this.rig.batch, asked));
+  extractFeatures(): Promise<Uint8Array> {
+    return this.#inContext(false, () => this.activities.extractFeatures(this.rig.batch, this.rig.recorded.records));
+  }
+
+  infer(): Promise<Uint8Array> {
+    return this.#inContext(false, () => this.activities.infer(this.rig.batch));
   }
 
   /**
    * @param local whether it is the one quick try
    * @param waitedMs how long ago its first durable try was
    */
-  deliver(sink: string, decisionsId: string | undefined, local = false, waitedMs = 0): Promise<number> {
+  deliver(sink: string, decisionsId: string, local = false, waitedMs = 0): Promise<number> {
     return this.#inContext(local, () => this.activities.deliver(this.rig.batch, sink, decisionsId), waitedMs);
   }
 
-  deliverTogether(targets: readonly string[], decisionsId: string | undefined): Promise<QuickTry> {
-    return this.#inContext(true, () => this.activities.deliverTogether(this.rig.batch, targets, decisionsId));
+  deliverAll(targets: readonly string[], decisionsId: string): Promise<QuickTry> {
+    return this.#inContext(true, () => this.activities.deliverAll(this.rig.batch, targets, decisionsId));
   }
 
-  deadLetter(decisionsId: string | undefined): Promise<number> {
+  deadLetter(decisionsId: string): Promise<number> {
     return this.#inContext(false, () => this.activities.deadLetter(this.rig.batch, decisionsId));
   }
 

@@ -72,7 +72,7 @@ describe('what a partition wants of its consumer, and of the budget', () => {
   test('wants more while it has nothing to start with, or less than the log holds; not while a batch is under way, nor when it is over', async () => {
     let scored: () => void = () => {};
     starter.answer = () => new Promise((resolve) => (scored = () => resolve(undefined)));
-    const partition = await running({ laneBytesMax: 100 });
+    const partition = await running({ laneBytesMax: 125 });
     expect(partition.wantsMore).toBe(true);
     partition.fetched(fetchOf(0, [recordAt(0)]));
     await until('started', () => starter.starts.length === 1, { everyMs: 1 });

@@ -32,6 +32,7 @@ const codec = createPayloadCodec({ key: { id: 'k1', key: randomBytes(32) } });
 const twoDecisions = {
   header: {
     kind: 'decisions' as const,
+    id: 'd',
     batch,
     model: { name: 'orders', version: '4' },
     outputs: [

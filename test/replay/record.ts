@@ -3,8 +3,8 @@
  *
  *     npx vitest run --config test/replay/record.config.ts
  *
- * Recorded histories stand for runs that are open in somebody's Temporal right now. They are only ever added, never made again
- * and never removed: what exists is skipped. When one of them does not replay any more, the change of the workflow is wrong; keep
+ * From version 0.2.0 on recorded histories stand for runs that are open in somebody's Temporal. They are only ever added, never made
+ * again and never removed: what exists is skipped. When one of them does not replay any more, the change of the workflow is wrong; keep
  * its old path, by `patched()` or by what its recorded data say, and record a new history under a new name for the new path.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
@@ -141,7 +141,7 @@ const scenario = (name: string, run: (name: string) => Promise<void>) =>
   test.skipIf(isRecorded(name))(name, () => run(name));
 
 describe('batches', () => {
-  scenario('batch-delivered-in-one-step', async (name) => {
+  scenario('batch-delivered', async (name) => {
     const batch = await startBatch([payment(usual), payment(suspicious), payment(excessive), payment(usual)]);
     expect(await batch.result()).toMatchObject({
       outcomes: { approve: 2, review: 1, block: 1 },
@@ -150,7 +150,7 @@ describe('batches', () => {
     await recordWhenDone(name, batch);
   });
 
-  scenario('batch-dead-letters-in-one-step', async (name) => {
+  scenario('batch-dead-letters', async (name) => {
     const batch = await startBatch([
       payment(usual),
       '{ "id": ',
@@ -161,13 +161,13 @@ describe('batches', () => {
     await recordWhenDone(name, batch);
   });
 
-  scenario('batch-only-dead-letters-in-one-step', async (name) => {
+  scenario('batch-only-dead-letters', async (name) => {
     const batch = await startBatch(['no JSON']);
     expect(await batch.result()).toEqual({ outcomes: {}, delivered: { lake: 0, ledger: 0, 'dead letters': 1 } });
     await recordWhenDone(name, batch);
   });
 
-  scenario('batch-model-away-in-one-step', async (name) => {
+  scenario('batch-model-away', async (name) => {
     const { address } = models;
     models.kill('SIGKILL');
     await models.exited;
@@ -177,13 +177,13 @@ describe('batches', () => {
     await recordWhenDone(name, batch);
   });
 
-  scenario('batch-sink-away-in-one-step', async (name) => {
+  scenario('batch-sink-away', async (name) => {
     const { batch, release } = await startBlockedBatch();
     await release();
     await recordWhenDone(name, batch);
   });
 
-  scenario('batch-worker-killed-in-one-step', async (name) => {
+  scenario('batch-worker-killed', async (name) => {
     const { batch, release } = await startBlockedBatch();
     await system.worker.kill();
     system.startWorker();
@@ -194,7 +194,7 @@ describe('batches', () => {
 });
 
 describe('a try of all deliveries that is not answered', () => {
-  scenario('batch-together-timed-out', async (name) => {
+  scenario('batch-deliveries-timed-out', async (name) => {
     const blocker = await system.pool.connect();
     await blocker.query('begin; lock table decisions in access exclusive mode');
     const batch = await startBatch([payment(usual), payment(suspicious), payment(excessive)]);
@@ -222,7 +222,7 @@ describe('a try of all deliveries that is not answered', () => {
 });
 
 describe('a batch that was ended', () => {
-  scenario('batch-redriven-in-one-step', async (name) => {
+  scenario('batch-redriven', async (name) => {
     const { batch, release } = await startBlockedBatch();
     await batch.terminate('by a test');
     await release();

@@ -9,7 +9,7 @@ describe('decisions of a run', () => {
   let worker: RigWorker;
   let delivered: DecisionRow[][];
   /** The id of what is recorded. The worker itself has computed another answer since. */
-  let recordedId: string | undefined;
+  let recordedId: string;
   let lateAnswer: Uint8Array;
   beforeEach(async () => {
     delivered = [];

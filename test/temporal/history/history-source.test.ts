@@ -33,6 +33,7 @@ const activities: Pick<BatchActivities, 'extractFeatures' | 'infer'> = {
       encodeDecisions({
         header: {
           kind: 'decisions',
+          id: 'd',
           batch,
           model: { name: 'm', version: '3' },
           outputs: [{ name: 'y', width: 1 }],

@@ -8,11 +8,11 @@ import type { BatchActivities, QuickTry } from './types.ts';
  * The quick try of all deliveries of a batch as one step: a step of its own for each sink costs a small batch more than its
  * features and inference. No delivery delays another, and what takes too long goes on: the durable step joins it.
  */
-export function createDeliverTogether(
+export function createDeliverAll(
   { deliver, deadLetter }: Pick<BatchActivities, 'deliver' | 'deadLetter'>,
   { quickMs = quickTryMs } = {},
-): BatchActivities['deliverTogether'] {
-  return async function deliverTogether(batch, targets, decisionsId) {
+): BatchActivities['deliverAll'] {
+  return async function deliverAll(batch, targets, decisionsId) {
     const result: QuickTry = { delivered: {}, missing: {} };
     await Promise.all(
       targets.map(async (target) => {

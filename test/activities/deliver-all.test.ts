@@ -32,7 +32,7 @@ test('every target takes its rows in one step', async () => {
   const { rig, taken } = rigOf(() => Promise.resolve());
   const { worker, decisions } = await rig.score();
   expect(decisions.header).toMatchObject({ rejectedCount: 1 });
-  expect(await worker.deliverTogether(targets, decisions.header.id)).toEqual({
+  expect(await worker.deliverAll(targets, decisions.header.id)).toEqual({
     delivered: { dashboard: 2, decisions: 2, [deadLettersTarget]: 1 },
     missing: {},
   });
@@ -43,7 +43,7 @@ test('every target takes its rows in one step', async () => {
 test('a sink that fails is told with its reason, and holds up no other', async () => {
   const { rig } = rigOf(() => Promise.reject(new HeadraceError('SINK_UNAVAILABLE', 'the broker is away')));
   const { worker, decisions } = await rig.score();
-  expect(await worker.deliverTogether(targets, decisions.header.id)).toEqual({
+  expect(await worker.deliverAll(targets, decisions.header.id)).toEqual({
     delivered: { dashboard: 2, [deadLettersTarget]: 1 },
     missing: { decisions: 'SINK_UNAVAILABLE: the broker is away' },
   });
@@ -57,7 +57,7 @@ test('a sink that takes too long goes on, and the durable step joins it', async 
   let calls = 0;
   const { rig, taken } = rigOf(() => (calls++, ended), 50);
   const { worker, decisions } = await rig.score();
-  expect(await worker.deliverTogether(targets, decisions.header.id)).toEqual({
+  expect(await worker.deliverAll(targets, decisions.header.id)).toEqual({
     delivered: { dashboard: 2, [deadLettersTarget]: 1 },
     missing: { decisions: 'it takes longer than 0.05 s' },
   });
