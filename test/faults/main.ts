@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { caughtAs, mutants, plant } from './mutants.ts';
+import { assertCompiles, caughtAs, mutants, plant } from './mutants.ts';
 import { writeReport } from './report.ts';
 import { keepMutant, keepRun, readRuns } from './results.ts';
 import type { Row } from './row.ts';
@@ -109,6 +109,7 @@ async function runMutants(folder: string, seed: number): Promise<void> {
   for (const mutant of chosen) {
     const { root, commit } = exportCommit(join(folder, mutant.name));
     plant(mutant, root);
+    assertCompiles(mutant, root);
     const row = rows.find(({ name }) => name === mutant.row)!;
     print(`== mutant ${mutant.name}: ${mutant.about}`);
     const { problems } = await runAndTell(row, {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -75,7 +76,7 @@ export const mutants: readonly Mutant[] = [
       {
         file: 'sinks/dashboard.ts',
         from: 'const unknown = await newRows(pool, rows);',
-        to: 'const unknown = await newRows(pool, rows); await pool.query(addToMinutesSql(delivery.pipeline.name, delivery.rows));',
+        to: 'const unknown = await newRows(pool, rows); await pool.query(addToMinutesSql(delivery, delivery.rows));',
       },
     ],
   },
@@ -274,4 +275,28 @@ export function plant({ name, changes }: Mutant, root: string): void {
       text.replace(from, () => to),
     );
   }
+}
+
+/**
+ * Throws when sources with a bug in them do not type-check, apart from what is unused: the sources have changed, and what fails there is
+ * another bug than the one that was meant.
+ */
+export function assertCompiles({ name }: Mutant, root: string): void {
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const args = [
+    '--noEmit',
+    '-p',
+    join(root, 'tsconfig.json'),
+    '--noUnusedLocals',
+    'false',
+    '--noUnusedParameters',
+    'false',
+  ];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [tsc, ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 300_000,
+  });
+  if (status !== 0)
+    throw new Error(`mutant ${name} does not compile; write it anew for the sources of today:\n${stdout}${stderr}`);
 }
