@@ -1,3 +1,8 @@
+/**
+ * The steps that workflows call: thin, one function each, which calls one room.
+ * Each may run again at any time and has the effect of one run.
+ * `types.ts` is what workflows see of them.
+ */
 import { deadLettersTarget } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { decideMsMax } from '../contracts/scoring-time.ts';

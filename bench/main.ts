@@ -1,3 +1,8 @@
+/**
+ * What Headrace costs: throughput, latency, memory and CPU, measured on real servers in a temporary folder.
+ * One file for each bench; figures are printed as a table or as JSON.
+ * Only ratios of interleaved runs can be compared: the speed of a machine changes by the hour.
+ */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { defaultCacheDir } from '../stack/servers/index.ts';
 import { benches } from './benches.ts';

@@ -1,3 +1,8 @@
+/**
+ * Kafka to workflow starts: one chain of batches for each partition, started, awaited and committed in order.
+ * Puts the bridge together from its ports: a Kafka consumer, a starter of runs, and clocks.
+ * The rules stand in `partition.ts`; nothing here decides anything.
+ */
 import { setFlagsFromString } from 'node:v8';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { messageOf } from '../contracts/failures.ts';

@@ -1,3 +1,8 @@
+/**
+ * The `headrace` command: one file for each subcommand.
+ * What a command finds out stands in `status/`, `ledger/` and `temporal/`; here is how it is asked and shown.
+ * Exit codes are documented in README.md.
+ */
 import { fullMessageOf, isPostgresError, messageOf } from '../lib/error-text.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';

@@ -1,4 +1,8 @@
-/** Feature windows: a pure core (`compileFeatures`, `foldBatch`) and the stores that apply it exactly once and in order. */
+/**
+ * Feature windows: a pure core (`compileFeatures`, `foldBatch`) and the stores that apply it exactly once and in order.
+ * The core knows no store and no clock; a store knows no pipeline.
+ * One contract test suite runs on every store.
+ */
 export { foldBatch, type FoldEvent } from './fold-batch.ts';
 export { openLmdbStore, type LmdbStoreOptions } from './lmdb-store.ts';
 export { MemoryStore } from './memory-store.ts';

@@ -1,3 +1,8 @@
+/**
+ * The HTTP side: events in, decisions and reviews out, status, metrics, and the codec of the Web UI.
+ * Puts the routes together with the servers that they ask.
+ * Ready once it listens; what is away is named by `/readyz`.
+ */
 import type { InferenceClient } from '@headrace/inference-client';
 import type { Client } from '../temporal/connection.ts';
 import type { Admin } from '../kafka/connection.ts';

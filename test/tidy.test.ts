@@ -117,6 +117,18 @@ describe('imports', () => {
     expect([...new Set(sources.map(folderOf))].filter((folder) => folder !== '' && !(folder in house))).toEqual([]);
   });
 
+  it('each room says in three lines what it is for', () => {
+    const silent = Object.keys(house).filter((room) => {
+      const door = [`${room}/index.ts`, `${room}/main.ts`].find((path) => files.includes(path));
+      return door !== undefined && !/^\/\*\*\n(?: \*[^\n]*\n){3,} \*\//.test(textOf(door));
+    });
+    expect(silent).toEqual([]);
+    const without = Object.keys(house).filter(
+      (room) => ![`${room}/index.ts`, `${room}/main.ts`].some((path) => files.includes(path)),
+    );
+    expect(without).toEqual(['stack', 'models', 'scripts', 'deploy']);
+  });
+
   it('point one way', () => {
     const found = violations((path) => {
       const rule = house[folderOf(path)];

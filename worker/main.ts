@@ -1,3 +1,8 @@
+/**
+ * The Temporal worker: every workflow and activity, over the servers that the settings name.
+ * Puts the rooms together; what a step does stands in `activities/`.
+ * Ready once Temporal, Postgres, Kafka and the models were looked at.
+ */
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
