@@ -153,7 +153,7 @@ describe('a setting that does not fit the broker is named', () => {
       () => ({
         KAFKA_BROKERS: secure.addresses.saslSsl,
         ...tls,
-        ...sasl('plain', { ...superUser, password: `${superUser.password}\n` }),
+        ...sasl('plain', { ...superUser, password: `${superUser.password} ` }),
       }),
       /^no Kafka can be used: localhost:\d+ refuses the user or the password: check KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD \(the password ends with a space or a line break\)$/,
     ],

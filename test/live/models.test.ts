@@ -150,7 +150,7 @@ describe('models', () => {
       query: `WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'`,
     })) {
       // What the Web UI shows as the run's call stack.
-      expect(await system.temporal.workflow.getHandle(workflowId).query('__stack_trace')).toContain('processBatch');
+      expect(await system.temporal.workflow.getHandle(workflowId).query('__stack_trace')).toContain('process-batch.ts');
       waiting++;
     }
     expect(waiting).toBeGreaterThan(0);

@@ -18,6 +18,7 @@ import type { Sink } from '../../sinks/port.ts';
 import { createReviewSink } from '../../sinks/review.ts';
 import { openDatabase } from '../database/open.ts';
 import { decisionRow, deliveryOf } from './rows.ts';
+import { until } from '../live/wait.ts';
 
 const review: ReviewPolicy<any> = {
   verdicts: ['yes', 'no'],
@@ -219,7 +220,12 @@ describe('the dashboard', () => {
       }
     } finally {
       await latin.end();
-      await pool.query(`drop database ${name} with (force)`);
+      // One that the server still closes would be told of the drop, when nobody listens any more.
+      await until(
+        'its connections are closed',
+        async () => (await pool.query('select 1 from pg_stat_activity where datname = $1', [name])).rowCount === 0,
+      );
+      await pool.query(`drop database ${name}`);
     }
   });
 });
