@@ -35,7 +35,6 @@ const ours = Object.entries(services).filter(([, { build }]) => build !== undefi
 const portsInside: Record<string, string> = {
   temporal: '7233',
   kafka: '9092',
-  redpanda: '9092',
   postgres: '5432',
   triton: '8001',
 };
@@ -79,14 +78,21 @@ describe('docker-compose.yml', () => {
       expect(found, host).not.toEqual([]);
       for (const name of found) expect(port, name).toBe(portsInside[name]);
     }
-    expect(servicesAt('broker')).toEqual(['kafka', 'redpanda']);
+    expect(servicesAt('broker')).toEqual(['kafka']);
+  });
+
+  it('has a broker without any profile', () => {
+    expect(
+      Object.entries(services)
+        .filter(([, { profiles }]) => profiles !== undefined)
+        .map(([name]) => name),
+    ).toEqual(['simulator']);
   });
 
   it('starts the worker after every server, and the namespace exists before', () => {
     expect(Object.keys(services['worker']!.depends_on!).sort()).toEqual([
       'kafka',
       'postgres',
-      'redpanda',
       'temporal-setup',
       'triton',
     ]);

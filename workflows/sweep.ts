@@ -15,7 +15,7 @@ const { sweepChains } = proxyActivities<SweepActivities>({
  */
 export async function sweep(): Promise<SweepResult> {
   const found = await sweepChains();
-  const { chains, incomplete, moreIncomplete, unexaminedIncomplete = false, holes, moreHoles = 0, overlaps } = found;
+  const { chains, incomplete, moreIncomplete, unexaminedIncomplete, holes, moreHoles, overlaps } = found;
   for (const { workflowId, status } of incomplete) {
     log.error(
       `${workflowId} ended as ${status} and its effects may be missing; re-drive it: ${redriveCommand(workflowId)}`,
