@@ -19,7 +19,7 @@ const tellEverySeconds = 10;
 
 /**
  * Sends events at a steady rate. Each carries the time at which it was due as its record time, so what a late sender adds counts
- * as latency. Several sends may be under way: a slow answer of Kafka delays nobody. Answers the events in the order of their due times.
+ * as latency. Several sends may be under way: a slow answer of Kafka delays nobody. Returns the events in the order of their due times.
  */
 export async function sendOnSchedule(
   { tell }: BenchContext,

@@ -8,7 +8,7 @@ export interface RowRounds {
   warmUpRounds: number;
 }
 
-/** Runs rounds one after another. Answers rows per second, and CPU of this process per row. */
+/** Runs rounds one after another. Returns rows per second, and CPU of this process per row. */
 export async function measureRows(
   { name, rowsPerRound, rounds, warmUpRounds }: RowRounds,
   work: (round: number) => Promise<void>,

@@ -62,7 +62,7 @@ export class Intake {
     this.resume();
   }
 
-  /** Takes a fetch. Answers whether the next poll may begin behind it. */
+  /** Takes a fetch. Returns whether the next poll may begin behind it. */
   fetched(fetch: Fetch): boolean {
     if (this.reading.isPaused) {
       // The consumer goes on by itself behind a fetch without visible records.

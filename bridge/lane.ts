@@ -133,7 +133,7 @@ export class Lane {
   }
 
   /**
-   * Goes on from where the scored batch ended, which may be before or behind what this lane had cut. Answers true when the end
+   * Goes on from where the scored batch ended, which may be before or behind what this lane had cut. Returns true when the end
    * lies behind the tail, so that the next fetch must begin there.
    */
   advance(end: number): boolean {

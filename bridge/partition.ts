@@ -145,7 +145,7 @@ export class Partition {
     return this.#idle;
   }
 
-  /** Takes a fetch. Answers whether the next poll may begin behind it. */
+  /** Takes a fetch. Returns whether the next poll may begin behind it. */
   fetched(fetch: Fetch): boolean {
     try {
       return !this.#status.isOver && (this.#intake?.fetched(fetch) ?? false);

@@ -6,7 +6,7 @@ import type { Watermark } from './watermark.ts';
 /** Where the feature state of every entity lives, and how far each chain was applied to it. */
 export interface FeatureStore {
   /**
-   * Applies a batch once, in chain order: states, marker and result change together or not at all. Answers with the recorded
+   * Applies a batch once, in chain order: states, marker and result change together or not at all. Returns with the recorded
    * result: the one `fold` gave, or the earlier one when this very batch was applied before.
    *
    * A batch that begins below the marker M is folded with the records below M as duplicates. One that also ends at or below M

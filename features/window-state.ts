@@ -72,7 +72,7 @@ export class WindowState {
 
   /**
    * Drops what lies further behind the watermark than the retention. To be called before each fold and read, so that what is seen
-   * never depends on when the store itself forgot a state. Answers whether anything was dropped.
+   * never depends on when the store itself forgot a state. Returns whether anything was dropped.
    */
   forget(watermarkMs: number): boolean {
     const limit = roundDown(watermarkMs, this.#layout.resolutionMs) - this.#layout.retentionMs;

@@ -1,7 +1,7 @@
 import { hostPort, reachableHost } from '../lib/host-port.ts';
 import type { GatewayApp } from './app.ts';
 
-/** Listens on the port, or on any free one when it is taken. Answers the base URL; throws one sentence when the host cannot be used. */
+/** Listens on the port, or on any free one when it is taken. Returns the base URL; throws one sentence when the host cannot be used. */
 export async function listen(
   app: GatewayApp,
   { host, port }: { host: string; port: number },

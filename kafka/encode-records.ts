@@ -119,7 +119,7 @@ export class EncodedRecords {
     this.#item(value);
   }
 
-  /** Writes the length and the bytes of a text, or of bytes. Answers how many there were; -1 for none, which is another thing than an empty text. */
+  /** Writes the length and the bytes of a text, or of bytes. Returns how many there were; -1 for none, which is another thing than an empty text. */
   #item(item: string | Uint8Array | null | undefined): number {
     const bytes = item === null || item === undefined ? -1 : Buffer.byteLength(item);
     this.#makeRoom(lengthBytesMax + Math.max(0, bytes));
@@ -147,7 +147,7 @@ export function varIntBytes(value: number): number {
   return value < 0x40 ? 1 : value < 0x2000 ? 2 : value < 0x100000 ? 3 : value < 0x8000000 ? 4 : 5;
 }
 
-/** Zigzag, seven bits a byte; for -1 and what lies between 0 and 2^30. Answers where it ends. */
+/** Zigzag, seven bits a byte; for -1 and what lies between 0 and 2^30. Returns where it ends. */
 export function writeVarInt(into: Buffer, at: number, value: number): number {
   let rest = value === -1 ? 1 : value * 2;
   let next = at;

@@ -61,7 +61,7 @@ export interface LogBounds {
 export interface SourceHandlers {
   /** The group gave us these partitions, and no others. Called before any of their fetches. Must not wait. */
   assigned(partitions: readonly number[]): void;
-  /** Must not wait: a slow handler would hold back all other partitions of the same broker. Answers whether the poll may go on behind it. */
+  /** Must not wait: a slow handler would hold back all other partitions of the same broker. Returns whether the poll may go on behind it. */
   fetched(fetch: Fetch): boolean;
   /** Must not wait. Whether a partition could use records at once. While none could, the consumer rests between its polls, for a moment or until `Source.poll`. */
   wantsMore(): boolean;

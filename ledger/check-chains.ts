@@ -52,7 +52,7 @@ export async function checkChain(
   return report;
 }
 
-/** Follows the batches of a range. Answers the part, from where they end, that has none. */
+/** Follows the batches of a range. Returns the part, from where they end, that has none. */
 async function lookUp(
   { from, to }: OffsetRange,
   chain: Chain,

@@ -154,7 +154,7 @@ export async function readLedger(pool: Pool, deployment: string): Promise<Ledger
   });
 }
 
-/** Makes one row of those that touch and are older than that. Answers how many rows went. */
+/** Makes one row of those that touch and are older than that. Returns how many rows went. */
 export async function mergeOldRanges(pool: Pool, olderThanSeconds: number): Promise<number> {
   const { rows } = await pool.query<{ chain: number }>(
     `select chain from batch_ranges where at < now() - make_interval(secs => $1) group by chain having count(*) > 1 order by chain limit ${chainsMax}`,

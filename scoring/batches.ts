@@ -122,7 +122,7 @@ export class Batches {
     return loaded as LoadedBatch & { decisions: Decisions; rows: DecisionRow[] };
   }
 
-  /** Notes that a delivery ended. Answers true, and forgets the batch, when it was the last one. */
+  /** Notes that a delivery ended. Returns true, and forgets the batch, when it was the last one. */
   delivered(loaded: LoadedBatch, target: string): boolean {
     const last = loaded.undelivered?.delete(target) === true && loaded.undelivered.size === 0;
     if (last) this.#forget(currentRun());

@@ -17,7 +17,7 @@ export interface BundleWorkflowsOptions {
 }
 
 /**
- * The code of all workflows, for `workflowBundle`. Another process puts it together: the tools for that would take 60 MiB of the worker for
+ * The code of all workflows, for `workflowBundle`. Another process bundles it: the tools for that would take 60 MiB of the worker for
  * as long as it runs. Throws what that process had to say when it fails.
  */
 export async function bundleWorkflows({
@@ -37,7 +37,7 @@ export async function bundleWorkflows({
   const [code, said, [exitCode, signal]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
   if (exitCode !== 0 || code === '')
     throw new Error(
-      `the workflows' code cannot be put together: the process for it ended with ${signal ?? `code ${exitCode}`} and said: ${said.trim() || 'nothing'}`,
+      `the workflows' code cannot be bundled: the process for it ended with ${signal ?? `code ${exitCode}`} and said: ${said.trim() || 'nothing'}`,
     );
   if (said !== '') warn(said.trim());
   return { code };

@@ -10,7 +10,7 @@ const durably = proxyActivities<ReviewActivities>({
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
 });
 
-/** Writes a transition to the projection and the audit. Answers the verdict of an earlier run on the same event, if there was one. */
+/** Writes a transition to the projection and the audit. Returns the verdict of an earlier run on the same event, if there was one. */
 export function projectTransition(input: ReviewInput, transition: ReviewTransition): Promise<AcceptedVerdict | null> {
   return hereOrDurably(
     () => here.projectReview(input, transition),

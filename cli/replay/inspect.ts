@@ -7,7 +7,7 @@ const program = fileURLToPath(new URL('../headrace.mjs', import.meta.url));
 /** Where debuggers look by themselves. */
 const usualPort = 9_229;
 
-/** Runs the command once more, in a process that waits for a debugger before it does anything. Answers its exit code. */
+/** Runs the command once more, in a process that waits for a debugger before it does anything. Returns its exit code. */
 export async function runUnderDebugger(args: readonly string[]): Promise<number> {
   const port = await choosePort(usualPort);
   const byHand = port === usualPort ? '' : `, add 127.0.0.1:${port} under "Configure"`;

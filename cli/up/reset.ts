@@ -13,7 +13,7 @@ export const askTerminal: Ask = (question) => {
   return terminal.question(question).finally(() => terminal.close());
 };
 
-/** Empties the data folder once the user agreed. Answers false when the user said no. */
+/** Empties the data folder once the user agreed. Returns false when the user said no. */
 export async function resetData(folder: DataFolder, { yes, ask }: { yes: boolean; ask: Ask }): Promise<boolean> {
   if (!yes) {
     const answer = ask(

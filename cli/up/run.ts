@@ -191,7 +191,7 @@ async function runSession(
   }
 }
 
-/** `headrace up`. Answers the exit code; rejects with one clear sentence. */
+/** `headrace up`. Returns the exit code; rejects with one clear sentence. */
 export async function runUp(options: UpOptions, env: NodeJS.ProcessEnv): Promise<number> {
   const console = standardOutput();
   let session: Session | undefined;

@@ -59,7 +59,7 @@ export class Breaker {
     this.#options = { failuresMax, openMs, testMs, nowMs, onChange };
   }
 
-  /** Throws `SINK_UNAVAILABLE` when a try should not be made. Answers whether it is one that tests the sink. */
+  /** Throws `SINK_UNAVAILABLE` when a try should not be made. Returns whether it is one that tests the sink. */
   admit(call: DeliveryCall): boolean {
     const { failuresMax, testMs } = this.#options;
     const failures = call.local ? this.#failures : this.#away.failures;

@@ -99,7 +99,7 @@ function withLongEventType(event: Record<string, unknown>): Record<string, unkno
   return { ...event, eventType: `EVENT_TYPE_${type.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()}` };
 }
 
-/** A history has all of its events from the start of a workflow of ours. Answers what the first one says. */
+/** A history has all of its events from the start of a workflow of ours. Returns what the first one says. */
 function checkEvents({ events }: History, what: string) {
   const started = events?.[0]?.workflowExecutionStartedEventAttributes;
   if (!started) throw new Error(`${what} does not begin with the start of a workflow: export the whole history`);

@@ -17,7 +17,7 @@ export interface Row {
   /** Does the damage while events flow. Everything is healed afterwards. */
   run(context: RowContext): Promise<void>;
   check?: CheckOptions;
-  /** Replaces the usual comparison of all sinks, where a row makes other things true. Answers what is wrong. */
+  /** Replaces the usual comparison of all sinks, where a row makes other things true. Returns what is wrong. */
   verify?(context: RowContext): Promise<string[]>;
 }
 

@@ -64,7 +64,7 @@ export class LakeRig {
     );
   }
 
-  /** Plans and rolls up until nothing is left to do now. Answers the last round. */
+  /** Plans and rolls up until nothing is left to do now. Returns the last round. */
   async rollUpAll(plan: Partial<PlanOptions> = {}, work: Partial<RollUpOptions> = {}): Promise<RollUpRound> {
     for (let rounds = 0; rounds < 200; rounds++) {
       const round = await planRollUps({ root: this.root, ...plan });

@@ -70,7 +70,7 @@ export class Child {
     await this.exited;
   }
 
-  /** SIGTERM, and wait for the end; SIGKILL after 10 s. Answers the exit code. */
+  /** SIGTERM, and wait for the end; SIGKILL after 10 s. Returns the exit code. */
   async stop(): Promise<number | null> {
     this.signal('SIGTERM');
     const timer = setTimeout(() => this.signal('SIGKILL'), 10_000);

@@ -170,7 +170,7 @@ export async function batchRanges(system: Observed): Promise<Map<number, Range[]
 /** Temporal's list of runs is late by half a second, and more on a busy machine. */
 const listLateMs = 1_500;
 
-/** How many batches are not finished. Answers none only when none came up meanwhile. */
+/** How many batches are not finished. Returns none only when none came up meanwhile. */
 export async function openBatches(system: Observed): Promise<number> {
   const look = async () =>
     (await system.temporal.workflow.count("WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'")).count;

@@ -50,7 +50,7 @@ export class FakeStore implements FeatureStore {
     return this.#store.appliedTo(chain);
   }
 
-  /** Puts back a state in which each chain is at least as far as `least` says. Answers how many batches were taken back. */
+  /** Puts back a state in which each chain is at least as far as `least` says. Returns how many batches were taken back. */
   async restore(share: number, least: (chain: Chain) => number): Promise<number> {
     const required = this.#applied.findLastIndex(({ batch }) => batch.position < least(batch)) + 1;
     const kept = Math.max(required, Math.floor(this.#applied.length * share));

@@ -24,7 +24,7 @@ export class Scheduler {
     this.#push({ atMs: this.nowMs + delayMs, order: this.random.next(), act });
   }
 
-  /** Lets time pass until `isDone` or `endMs`. Answers whether it was done. */
+  /** Lets time pass until `isDone` or `endMs`. Returns whether it was done. */
   runUntil(endMs: number, isDone: () => boolean): Promise<boolean> {
     return new Promise((resolve) => {
       const step = () => {

@@ -39,7 +39,7 @@ function newClient(address: string, channel = credentials.createInsecure()): Cli
   });
 }
 
-/** One short call. Answers whether the server did. */
+/** One short call. Returns whether the server did. */
 function isLive(of = client): Promise<boolean> {
   const { path, requestSerialize, responseDeserialize } = GRPCInferenceServiceService.serverLive;
   return new Promise((resolve) => {

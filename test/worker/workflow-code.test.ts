@@ -27,7 +27,7 @@ const bundle = (main?: string, failureConverterPath?: string) =>
 test.each([
   ['without a key', undefined],
   ['with one, by which failures are encrypted, too', `k1:${randomBytes(32).toString('base64')}`],
-])('is what the SDK would put together in the worker itself, %s', async (_, key) => {
+])('is what the SDK would bundle in the worker itself, %s', async (_, key) => {
   const { failureConverterPath } = dataConverter({ key, oldKeys: undefined });
   const { code } = await bundleWorkflowCode({
     workflowsPath,
@@ -40,7 +40,7 @@ test.each([
 });
 
 test('what goes wrong is told in the words of the process that does it, and how that ended', async () => {
-  const failed = "the workflows' code cannot be put together: the process for it ended with";
+  const failed = "the workflows' code cannot be bundled: the process for it ended with";
   await expect(bundle(entry("process.stderr.write('no such module: x\\n'); process.exit(1);"))).rejects.toThrow(
     `${failed} code 1 and said: no such module: x`,
   );

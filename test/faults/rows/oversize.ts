@@ -91,7 +91,7 @@ async function mostPending({ temporal }: FaultSystem): Promise<number> {
   return most;
 }
 
-/** Watches until then. Answers the most deliveries that a batch waited for. */
+/** Watches until then. Returns the most deliveries that a batch waited for. */
 async function watchFailing(context: RowContext, endMs: number): Promise<number> {
   const { system } = context;
   let [openMost, pendingMost] = [0, 0];

@@ -88,7 +88,7 @@ export class Member {
     await this.#looked;
   }
 
-  /** SIGTERM, and stays down until `start`. Answers the exit code. */
+  /** SIGTERM, and stays down until `start`. Returns the exit code. */
   async stop(): Promise<number | null> {
     this.#isWanted = false;
     const code = (await this.#child?.stop()) ?? null;

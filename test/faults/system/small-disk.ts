@@ -20,7 +20,7 @@ export class SmallDisk {
     return new SmallDisk(folder);
   }
 
-  /** Takes all space that is left. Answers how many bytes that was. */
+  /** Takes all space that is left. Returns how many bytes that was. */
   fill(): number {
     const file = openSync(join(this.folder, ballast), 'a');
     let bytes = 0;
