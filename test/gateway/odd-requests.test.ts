@@ -57,6 +57,21 @@ describe('odd requests', () => {
     },
   );
 
+  it.each([
+    ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc', 'it is TLS'],
+    ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'it is HTTP/2'],
+    [`BREW /pot HTTP/1.1\r\n${host}\r\n\r\n`, 'its method is not known'],
+    [`GET /v1/decisions/\xe4 HTTP/1.1\r\n${host}\r\n\r\n`, 'its address has characters'],
+    [`GET / HTTP/3.0\r\n${host}\r\n\r\n`, 'another version of HTTP'],
+    [`POST / HTTP/1.1\r\n${host}\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\nx`, 'more than one length'],
+    [`POST / HTTP/1.1\r\n${host}\r\ncontent-length: x\r\n\r\nx`, 'is no length'],
+    ['hello\r\n\r\n', 'the gateway takes HTTP/1.1 without TLS'],
+  ])('what is no HTTP/1.1 is told what it is: %j', async (bytes, said) => {
+    const { status, type, body } = await send(bytes);
+    expect([status, type]).toEqual([400, 'application/problem+json']);
+    expect((JSON.parse(body) as { detail: string }).detail).toContain(said);
+  });
+
   it('find an id with a NUL by itself as by what it was stored as', async () => {
     expect(JSON.parse((await get('/v1/decisions/a%00b')).body)).toMatchObject({ eventId: 'a\uFFFDb' });
   });
