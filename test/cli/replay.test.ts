@@ -63,7 +63,7 @@ describe('headrace replay of a file', () => {
       workflowId: expect.stringMatching(/^batch:test:payments-.*:0:topic-.*:0:0$/),
       type: 'processBatch',
       status: 'completed',
-      events: 19,
+      events: 15,
       verdict: { replays: true },
     });
     const found = (kind: string, name: string) => steps.find((step) => step.kind === kind && step.name === name)!;
@@ -80,41 +80,41 @@ describe('headrace replay of a file', () => {
       { position: 0, end: 4, count: 4, head: true },
       records,
     ]);
-    expect(found('local activity', 'extractFeatures')).toMatchObject({
+    expect(found('local activity', 'score')).toMatchObject({
       attempt: 1,
+      summary: 'features and decisions',
       durationMs: expect.any(Number),
-      input: [{ position: 0 }, records, { decide: true }],
+      input: [{ position: 0 }, records],
       result: {
-        frame: 'features',
-        total: 4,
-        shown: 2,
-        rows: [
-          { features: { amount: 20, count_1h: 1, sum_1h: 20 } },
-          { features: { amount: 14_900, count_1h: 1, sum_1h: 14_900 } },
-        ],
+        frame: 'scored',
+        features: {
+          frame: 'features',
+          total: 4,
+          shown: 2,
+          rows: [
+            { features: { amount: 20, count_1h: 1, sum_1h: 20 } },
+            { features: { amount: 14_900, count_1h: 1, sum_1h: 14_900 } },
+          ],
+        },
+        decisions: {
+          frame: 'decisions',
+          model: { name: 'linear', version: '2' },
+          totals: {
+            outcomes: { approve: 2, review: 1, block: 1 },
+            sinks: { lake: 4, dashboard: 4, decisions: 4, review: 1 },
+          },
+          rows: [
+            { outcome: 'approve', prediction: { y: 20 + 2 + 80 + 100.5 } },
+            { outcome: 'review', prediction: { y: 14_900 + 2 + 4 * 14_900 + 100.5 } },
+          ],
+        },
       },
-    });
-    expect(found('local activity', 'infer').result).toMatchObject({
-      frame: 'decisions',
-      model: { name: 'linear', version: '2' },
-      totals: {
-        outcomes: { approve: 2, review: 1, block: 1 },
-        sinks: { lake: 4, dashboard: 4, decisions: 4, review: 1 },
-      },
-      rows: [
-        { outcome: 'approve', prediction: { y: 20 + 2 + 80 + 100.5 } },
-        { outcome: 'review', prediction: { y: 14_900 + 2 + 4 * 14_900 + 100.5 } },
-      ],
     });
     expect(found('update', 'scored').result).toEqual({ position: 0, end: 4, count: 4 });
-    const delivered = steps.filter(({ name }) => name === 'deliver');
-    expect(Object.fromEntries(delivered.map(({ input, result }) => [input![1], result]))).toEqual({
-      lake: 4,
-      dashboard: 4,
-      decisions: 4,
-      review: 1,
+    expect(found('local activity', 'deliverAll')).toMatchObject({
+      summary: 'to lake, dashboard, decisions, review, ledger',
+      result: { delivered: { lake: 4, dashboard: 4, decisions: 4, review: 1, ledger: 0 }, missing: {} },
     });
-    expect(delivered).toHaveLength(4);
     expect(steps.at(-1)).toMatchObject({
       kind: 'closed',
       name: 'completed',
@@ -123,20 +123,7 @@ describe('headrace replay of a file', () => {
   });
 
   it('tells both frames of a step that scored the batch', async () => {
-    const { steps } = await report('batch-delivered-in-one-step');
-    const scoring = steps.filter(({ kind }) => kind === 'local activity').slice(0, -1);
-    expect(scoring).toMatchObject([
-      {
-        name: 'extractFeatures',
-        summary: 'features and decisions',
-        result: {
-          frame: 'scored',
-          features: { frame: 'features', total: 4 },
-          decisions: { frame: 'decisions', total: 4, totals: { outcomes: { approve: 2, review: 1, block: 1 } } },
-        },
-      },
-    ]);
-    const { stdout } = await run(recordedFile('batch-delivered-in-one-step'), '--rows', '1');
+    const { stdout } = await run(recordedFile('batch-delivered'), '--rows', '1');
     expect(stdout).toMatch(
       /^ +out +frame "features" of 4 rows, 1 shown.*\n.*"amount":20.*\n +out +frame "decisions" of 4 rows, 1 shown.*\n.*"outcome":"approve"/m,
     );
@@ -144,17 +131,14 @@ describe('headrace replay of a file', () => {
 
   it('tells which steps went on as regular activities, and why', async () => {
     const { steps } = await report('batch-sink-away');
-    expect(
-      steps.filter(({ name }) => name === 'deliver').map((step) => [...brief(step), step.failure?.message]),
-    ).toEqual(
-      expect.arrayContaining([
-        ['local activity', 'deliver', 'dashboard', undefined, 'Activity timed out'],
-        ['activity', 'deliver', 'dashboard', 2, undefined],
-      ]),
-    );
+    expect(steps.find(({ name }) => name === 'deliverAll')!.result).toMatchObject({
+      missing: { dashboard: expect.stringContaining('it takes longer than') },
+    });
+    expect(steps.filter(({ name }) => name === 'deliver').map(brief)).toEqual([
+      ['activity', 'deliver', 'dashboard', 2],
+    ]);
     const model = (await report('batch-model-away')).steps.filter(({ name }) => name === 'infer');
     expect(model).toMatchObject([
-      { kind: 'local activity', failure: { message: expect.stringContaining('MODEL_UNAVAILABLE') } },
       {
         kind: 'activity',
         attempt: expect.any(Number),
@@ -162,7 +146,9 @@ describe('headrace replay of a file', () => {
         result: { frame: 'decisions', total: 2 },
       },
     ]);
-    expect(model[1]!.attempt).toBeGreaterThan(1);
+    expect(model[0]!.attempt).toBeGreaterThan(1);
+    const late = (await report('batch-deliveries-timed-out')).steps.filter(({ name }) => name === 'deliverAll');
+    expect(late).toMatchObject([{ kind: 'local activity', failure: { message: 'Activity timed out' } }]);
   });
 
   it('tells the messages of a review', async () => {
@@ -181,13 +167,13 @@ describe('headrace replay of a file', () => {
     for (const line of [
       /^batch:test:.*:4, run [0-9a-f-]{36}$/m,
       /^processBatch, completed after [\d.]+ ms, started 20/m,
-      /^ +6 {2}[\d:.]+ local activity extractFeatures {2}\([\d.]+ ms\)$/m,
+      /^ +6 {2}[\d:.]+ local activity score {2}\("features and decisions", [\d.]+ ms\)$/m,
       /^ +in +frame "records" of 4 rows, 1 shown: \{"clock":/m,
       /^ +\{"offset":4,.*"amount":20/m,
       /NOT_JSON.*no JSON text/,
       /^ +in +\{\.\.\.\} as at event 1$/m,
-      /local activity deadLetter/,
-      /^REPLAYS: today's code takes the same steps \(19 events\)\.$/m,
+      /local activity deliverAll {2}\("to lake, .*dead letters"/,
+      /^REPLAYS: today's code takes the same steps \(15 events\)\.$/m,
     ])
       expect(stdout).toMatch(line);
     expect(stdout.match(/"offset":/g)).toHaveLength(1);
@@ -200,7 +186,7 @@ describe('headrace replay of a file', () => {
   });
 
   it('replays a history whose run is still open', async () => {
-    const file = changed('batch-sink-away', (events) => events.slice(0, 19));
+    const file = changed('batch-sink-away', (events) => events.slice(0, 15));
     const { stdout, exitCode } = await run(file, '--output', 'json');
     expect(exitCode).toBe(0);
     const { status, steps } = JSON.parse(stdout) as Run;
@@ -212,25 +198,25 @@ describe('headrace replay of a file', () => {
     const file = changed('batch-delivered', (events) => {
       const { details } = events.find(
         ({ markerRecordedEventAttributes: marker }) =>
-          marker && Buffer.from(marker.details.data.payloads[0].data, 'base64').includes('"infer"'),
+          marker && Buffer.from(marker.details.data.payloads[0].data, 'base64').includes('"deliverAll"'),
       )!['markerRecordedEventAttributes'];
       details.data.payloads[0].data = base64(
-        Buffer.from(details.data.payloads[0].data, 'base64').toString().replace('"infer"', '"predict"'),
+        Buffer.from(details.data.payloads[0].data, 'base64').toString().replace('"deliverAll"', '"deliverNone"'),
       );
       return events;
     });
     const { stdout, exitCode, error } = await run(file);
     expect(error).toBeUndefined();
     expect(exitCode).toBe(1);
-    expect(stdout).toMatch(/local activity predict[^\n]*\n( {20}[^\n]*\n)+ {20}\^\^\^ diverged here\n/);
+    expect(stdout).toMatch(/local activity deliverNone[^\n]*\n( {20}[^\n]*\n)+ {20}\^\^\^ diverged here\n/);
     expect(stdout).toMatch(
-      /\nDIVERGES at event 7 \(local activity predict\): \[TMPRL1100\] Nondeterminism error: .*'predict'.*'infer'\n.*patched\(\)\.\n$/,
+      /\nDIVERGES at event 13 \(local activity deliverNone\): \[TMPRL1100\] Nondeterminism error: .*'deliverNone'.*'deliverAll'\n.*patched\(\)\.\n$/,
     );
     const json = JSON.parse((await run(file, '--output', 'json')).stdout) as object;
     expect(json).toMatchObject({
       verdict: {
         replays: false,
-        problem: { kind: 'diverged', eventId: 7, message: expect.stringMatching(/^\[TMPRL1100\]/) },
+        problem: { kind: 'diverged', eventId: 13, message: expect.stringMatching(/^\[TMPRL1100\]/) },
       },
     });
   });
@@ -343,7 +329,7 @@ describe('headrace replay --inspect', () => {
       const client = [
         join(import.meta.dirname, 'debugger-client.mjs'),
         port,
-        'asking the model',
+        'if (scored.decisions)',
         '({ position: batch.position, end: batch.end })',
       ];
       const { stdout } = await promisify(execFile)(
