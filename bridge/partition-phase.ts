@@ -67,3 +67,14 @@ export function transition<Phase extends { kind: string }>(
   if (!allowed.includes(to.kind)) throw new Error(`a partition cannot go from "${from.kind}" to "${to.kind}"`);
   return to;
 }
+
+/** What a partition works at next, by what its lane holds. */
+export function nextPhase(isEmpty: boolean, unreadable: Unreadable | undefined, nowMs: number): PartitionPhase {
+  if (!isEmpty) return { kind: 'scoring', sinceMs: nowMs };
+  if (unreadable) return { kind: 'unreadable', ...unreadable };
+  let wake = (): void => {};
+  const woken = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
+  return { kind: 'records', woken, wake };
+}

@@ -1,8 +1,5 @@
-import { batchWorkflowId } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
-import type { Waiting } from '../contracts/partition-state.ts';
-import type { KafkaRecord } from '../contracts/records-frame.ts';
 import { HaltError, resolveRead, resolveStart, type StartOptions } from './assignment.ts';
 import type { Budget } from './budget.ts';
 import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-metadata.ts';
@@ -14,25 +11,12 @@ import type { GroupState } from './first-positions.ts';
 import type { Clock } from './clock.ts';
 import type { Fetch, Source } from '../kafka/source.ts';
 import type { LastStarted, Starter } from '../temporal/starter.ts';
-import type { PartitionPhase, Unreadable } from './partition-phase.ts';
+import { nextPhase, type Unreadable } from './partition-phase.ts';
+import { standingOf, type Standing, type Work } from './standing.ts';
 import type { BridgeReports } from './reports.ts';
 import { startBatch, type ScoredBatch, type StartBatchOptions } from './start-batch.ts';
 
 export interface PartitionOptions extends StartOptions, IntakeOptions, StartBatchOptions {}
-
-/** How a partition stands, as far as it knows by itself. */
-export interface Standing {
-  /** No record below it is left to do; undefined while the first position is looked for. */
-  doneBelow: number | undefined;
-  /** The next offset that will be written, as the last fetch had it; 0 before one. */
-  nextOffset: number;
-  /** Nothing that was fetched waits for a batch. */
-  isEmpty: boolean;
-  first: KafkaRecord | undefined;
-  waiting: Waiting;
-  /** Workflow id of the batch that is being started or scored. */
-  run?: string;
-}
 
 export interface PartitionPorts {
   source: Source;
@@ -46,16 +30,6 @@ export interface PartitionPorts {
 
 /** Nobody waits for the answer but this partition, and a busy server may have many runs to look through. */
 export const lookUpDeadlineMs = 30_000;
-
-/** What a partition has once its position is known. */
-interface Work {
-  readonly lane: Lane;
-  readonly intake: Intake;
-  /** Nothing of the chain was started yet. */
-  head: boolean;
-  /** The last record below the position, for the commit. */
-  tail: CommitMetadata['tail'];
-}
 
 /**
  * One assigned partition, from assignment until the group takes it away: fetches go into the lane, one batch at a time is started
@@ -105,27 +79,8 @@ export class Partition {
 
   /** How it stands, as far as it knows by itself. */
   get standing(): Standing {
-    const { doneBelow, nextOffset } = { doneBelow: this.doneBelow, nextOffset: this.#work?.intake.logEnd ?? 0 };
-    return {
-      doneBelow,
-      nextOffset,
-      isEmpty: this.#work?.lane.isEmpty ?? true,
-      first: this.#work?.lane.first,
-      waiting: this.#status.waiting ?? this.#working(),
-      ...(this.#work && hasBatch(this.#status.phase)
-        ? { run: batchWorkflowId(this.options.chain, this.#work.lane.position) }
-        : {}),
-    };
-  }
-
-  #working(): Waiting {
-    const { phase } = this.#status;
-    if (!this.#work || phase.kind !== 'scoring') return { kind: 'records' };
-    return {
-      kind: 'scoring',
-      offset: this.#work.lane.position,
-      forSeconds: (this.ports.clock.nowMs() - phase.sinceMs) / 1_000,
-    };
+    const { phase, waiting } = this.#status;
+    return standingOf(this.options.chain, this.#work, phase, waiting, this.ports.clock.nowMs());
   }
 
   /** Finds the position and works until abandoned. Never rejects: what goes wrong is reported and retried, or halts the partition. */
@@ -192,18 +147,9 @@ export class Partition {
 
   /** Enters the phase that the lane asks for. */
   #goOn({ lane, intake }: Work): void {
-    const status = this.#status;
-    if (status.isOver) return;
-    if (this.#draining) status.enter({ kind: 'drained' });
-    else if (!lane.isEmpty) status.enter({ kind: 'scoring', sinceMs: this.ports.clock.nowMs() });
-    else if (intake.unreadable) status.enter({ kind: 'unreadable', ...intake.unreadable });
-    else {
-      let wake = (): void => {};
-      const woken = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      status.enter({ kind: 'records', woken, wake });
-    }
+    if (this.#status.isOver) return;
+    const phase = nextPhase(lane.isEmpty, intake.unreadable, this.ports.clock.nowMs());
+    this.#status.enter(this.#draining ? { kind: 'drained' } : phase);
   }
 
   #wakeUp(): void {
@@ -302,9 +248,4 @@ export class Partition {
     this.#wakeUp();
     this.#status.halt(reason, offset);
   }
-}
-
-/** True while a batch is being started or scored; also where that was interrupted. */
-function hasBatch(phase: PartitionPhase): boolean {
-  return phase.kind === 'scoring' || (phase.kind === 'halted' && phase.during === 'scoring');
 }
