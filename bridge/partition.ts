@@ -188,11 +188,10 @@ export class Partition {
       // What came while the lane waited goes along.
       await source.poll();
       if (status.isOver || this.#draining) return;
-      const { nowMs } = this.ports.clock;
-      const startedMs = nowMs();
+      const startedMs = this.ports.clock.nowMs();
       const scored = await startBatch(this.ports, lane, work.head, status, this.options);
       if (!scored) return;
-      this.options.caps.scored?.(scored.cut.records.length, nowMs() - startedMs);
+      this.options.caps.scored?.(scored.cut.records.length, this.ports.clock.nowMs() - startedMs);
       this.#scored(work, scored);
     } finally {
       endTurn();
