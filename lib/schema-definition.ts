@@ -52,15 +52,20 @@ export function definitionOf(schema: Schema): Definition {
 
 /** The definition of what a schema gives out: behind wrappers that do not change it, references, and pipes, whose output counts. */
 export function outputOf(schema: Schema): Definition {
+  return definitionBehind(schema, wrappers, 'out');
+}
+
+/** The definition behind references, wrappers of these types, and pipes, of which one side counts; `foreign` where there is none. */
+export function definitionBehind(schema: Schema, throughTypes: ReadonlySet<string>, side: 'in' | 'out'): Definition {
   let at = schema;
   for (let depth = 0; depth < depthMax; depth++) {
     const definition = definitionOf(at);
-    const next = wrappers.has(definition.type)
+    const next = throughTypes.has(definition.type)
       ? definition.innerType
       : definition.type === 'lazy'
         ? referredBy(at)
         : definition.type === 'pipe'
-          ? definition.out
+          ? definition[side]
           : undefined;
     if (!next) return definition;
     at = next;

@@ -1,4 +1,4 @@
-import { definitionOf, referredBy, type Definition, type Schema } from '../lib/schema-definition.ts';
+import { definitionBehind, type Definition, type Schema } from '../lib/schema-definition.ts';
 
 /** What a schema takes where the JSON text has a number. */
 export interface Wanted {
@@ -8,8 +8,6 @@ export interface Wanted {
   /** The schema does not say: any value goes on to code that may do anything with it. */
   anything: boolean;
 }
-
-const nestingMax = 100;
 
 /** Kinds that hand the input on to the one schema that they hold. */
 const wrappers = new Set([
@@ -26,20 +24,7 @@ const wrappers = new Set([
 
 /** The definition of the schema that sees the input first, without what only wraps it; `foreign` where that cannot be told. */
 export function inputOf(schema: Schema): Definition {
-  let at = schema;
-  for (let depth = 0; depth < nestingMax; depth++) {
-    const definition = definitionOf(at);
-    const next = wrappers.has(definition.type)
-      ? definition.innerType
-      : definition.type === 'lazy'
-        ? referredBy(at)
-        : definition.type === 'pipe'
-          ? definition.in
-          : undefined;
-    if (!next) return definition;
-    at = next;
-  }
-  return { type: 'foreign' };
+  return definitionBehind(schema, wrappers, 'in');
 }
 
 /** So many unions within a union are looked into. One that is made anew wherever it refers to itself has no end. */
