@@ -5,6 +5,40 @@
  * as Kafka's own consumer does it.
  */
 
+/** A transaction that was aborted, as a fetch names it. */
+export interface Aborted {
+  producerId: string;
+  firstOffset: number;
+}
+
+/**
+ * Which producers are in an aborted transaction, offset by offset. A producer's transactions follow each other, so what it wrote belongs to
+ * an aborted one between the first offset of that one and the marker that ends it.
+ */
+export class AbortedTransactions {
+  readonly #left: Aborted[];
+  readonly #open = new Set<string>();
+
+  constructor(aborted: readonly Aborted[]) {
+    this.#left = aborted.toSorted((a, b) => a.firstOffset - b.firstOffset);
+  }
+
+  /** Goes on to an offset, never back. */
+  moveTo(offset: number): void {
+    while (this.#left.length > 0 && this.#left[0]!.firstOffset <= offset)
+      this.#open.add(this.#left.shift()!.producerId);
+  }
+
+  isOpen(producerId: string): boolean {
+    return this.#open.has(producerId);
+  }
+
+  /** Its marker stands here. */
+  end(producerId: string): void {
+    this.#open.delete(producerId);
+  }
+}
+
 /** One partition of a fetch, in kafkajs's form. */
 export interface FetchedPartition {
   abortedTransactions?: { producerId: string; firstOffset: string }[] | null;
@@ -24,20 +58,20 @@ const abortMarkerKey = Buffer.from([0, 0, 0, 0]);
 
 /** Marks the records of aborted transactions as records that nobody is shown, and leaves kafkajs nothing to hide. */
 export function filterAbortedTransactions(partition: FetchedPartition): void {
-  const aborted = (partition.abortedTransactions ?? [])
-    .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: Number(firstOffset) }))
-    .toSorted((a, b) => a.firstOffset - b.firstOffset);
-  if (aborted.length === 0) return;
-  const open = new Set<string>();
-  let begun = 0;
+  if (!partition.abortedTransactions?.length) return;
+  const aborted = new AbortedTransactions(
+    partition.abortedTransactions.map(({ producerId, firstOffset }) => ({
+      producerId,
+      firstOffset: Number(firstOffset),
+    })),
+  );
   for (const message of partition.messages) {
-    const offset = Number(message.offset);
-    while (begun < aborted.length && aborted[begun]!.firstOffset <= offset) open.add(aborted[begun++]!.producerId);
+    aborted.moveTo(Number(message.offset));
     const { batchContext } = message;
     if (!batchContext) continue;
     if (message.isControlRecord) {
-      if (message.key?.equals(abortMarkerKey)) open.delete(batchContext.producerId);
-    } else if (batchContext.inTransaction && open.has(batchContext.producerId)) message.isControlRecord = true;
+      if (message.key?.equals(abortMarkerKey)) aborted.end(batchContext.producerId);
+    } else if (batchContext.inTransaction && aborted.isOpen(batchContext.producerId)) message.isControlRecord = true;
   }
   partition.abortedTransactions = [];
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { sendAs, type Broker } from './cluster.ts';
-import type { Aborted } from './first-visible.ts';
+import type { Aborted } from './aborted-transactions.ts';
 
 /** One partition's part of a fetch, its records as they came. */
 export interface RawFetch {

@@ -1,30 +1,20 @@
+import { AbortedTransactions, type Aborted } from './aborted-transactions.ts';
 import type { BatchHeader } from './batch-header.ts';
-
-/** A transaction that was aborted, as a fetch names it. */
-export interface Aborted {
-  producerId: string;
-  firstOffset: number;
-}
 
 type Seen = Pick<BatchHeader, 'firstOffset' | 'lastOffset' | 'count' | 'inTransaction' | 'isControl' | 'producerId'>;
 
-/**
- * The first batch with a record at `from` or behind it that a reader of committed records is shown; undefined when there is none. A
- * producer's transactions follow each other, so one of its batches is aborted if it lies between the first offset of an aborted one
- * and the marker that ends it.
- */
+/** The first batch with a record at `from` or behind it that a reader of committed records is shown; undefined when there is none. */
 export function firstVisible<T extends Seen>(
   batches: readonly T[],
   aborted: readonly Aborted[],
   from: number,
 ): T | undefined {
-  const isOpen = new Set<string>();
-  const left = aborted.toSorted((a, b) => a.firstOffset - b.firstOffset);
+  const transactions = new AbortedTransactions(aborted);
   for (const batch of batches) {
-    while (left.length > 0 && left[0]!.firstOffset <= batch.firstOffset) isOpen.add(left.shift()!.producerId);
-    if (batch.isControl) isOpen.delete(batch.producerId);
-    else if (batch.count > 0 && batch.lastOffset >= from && !(batch.inTransaction && isOpen.has(batch.producerId)))
-      return batch;
+    const { firstOffset, lastOffset, count, inTransaction, isControl, producerId } = batch;
+    transactions.moveTo(firstOffset);
+    if (isControl) transactions.end(producerId);
+    else if (count > 0 && lastOffset >= from && !(inTransaction && transactions.isOpen(producerId))) return batch;
   }
   return undefined;
 }
