@@ -41,22 +41,20 @@ export async function* readTopicRange(
   to: number,
 ): AsyncGenerator<Piece> {
   installFetchDecoding();
-  const admin = createAdmin(kafka);
+  const bounds =
+    (await topicBounds(kafka, topic)).get(partition) ??
+    new Error(`the brokers do not know partition ${partition} of ${topic}`);
+  if (bounds instanceof Error) throw bounds;
+  let next = Math.max(from, bounds.start);
+  if (next >= to) {
+    yield { end: to, records: [] };
+    return;
+  }
   const groupId = `headrace-catch-up-${randomUUID()}`;
   const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 50, allowAutoTopicCreation: false });
   const arrived = new EventEmitter();
   const pieces: (Piece & { unreadable?: UnreadableAt })[] = [];
   try {
-    await admin.connect();
-    const bounds =
-      (await topicBounds(kafka, topic)).get(partition) ??
-      new Error(`the brokers do not know partition ${partition} of ${topic}`);
-    if (bounds instanceof Error) throw bounds;
-    let next = Math.max(from, bounds.start);
-    if (next >= to) {
-      yield { end: to, records: [] };
-      return;
-    }
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       const others = (payload.memberAssignment[topic] ?? []).filter((each) => each !== partition);
       if (others.length > 0) consumer.pause([{ topic, partitions: others }]);
@@ -93,8 +91,17 @@ export async function* readTopicRange(
     }
   } finally {
     await withTimeout(stopMsMax, consumer.disconnect()).catch(() => undefined);
-    await admin.deleteGroups([groupId]).catch(() => undefined);
-    await admin.disconnect().catch(() => undefined);
+    await deleteGroup(kafka, groupId).catch(() => undefined);
+  }
+}
+
+async function deleteGroup(kafka: Kafka, groupId: string): Promise<void> {
+  const admin = createAdmin(kafka);
+  try {
+    await admin.connect();
+    await admin.deleteGroups([groupId]);
+  } finally {
+    await admin.disconnect();
   }
 }
 
