@@ -1,4 +1,4 @@
-import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import { Kafka, logLevel } from 'kafkajs';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Budget } from '../../bridge/budget.ts';
 import { systemClock } from '../../bridge/clock.ts';
@@ -7,6 +7,7 @@ import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
 import { until } from '../live/wait.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { FakeStarter, recordingReports } from '../bridge/fakes.ts';
+import { connectProducer } from './kafka-rig.ts';
 
 let kafka: Kafka;
 let topic: string;
@@ -33,12 +34,7 @@ afterEach(async () => {
 const newSource = () => createKafkaSource(kafka, { topic, groupId, sessionTimeoutMs: 10_000 });
 
 async function newProducer(transactionalId?: string) {
-  const producer = kafka.producer({
-    createPartitioner: Partitioners.DefaultPartitioner,
-    allowAutoTopicCreation: false,
-    ...(transactionalId ? { transactionalId, maxInFlightRequests: 1, idempotent: true } : {}),
-  });
-  await producer.connect();
+  const producer = await connectProducer(kafka, transactionalId);
   cleanUps.push(() => producer.disconnect());
   return producer;
 }

@@ -1,4 +1,4 @@
-import { Kafka, logLevel, type Admin, type KafkaMessage } from 'kafkajs';
+import { Kafka, logLevel, Partitioners, type Admin, type KafkaMessage, type Producer } from 'kafkajs';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { until } from '../live/wait.ts';
 
@@ -6,6 +6,17 @@ import { until } from '../live/wait.ts';
 export async function connectKafka(): Promise<Kafka> {
   const { kafka } = await startLiveServers({ kafka: true });
   return new Kafka({ clientId: 'test', brokers: kafka.brokers, logLevel: logLevel.NOTHING });
+}
+
+/** A producer that is connected; of transactions, when it is given an id for them. */
+export async function connectProducer(kafka: Kafka, transactionalId?: string): Promise<Producer> {
+  const producer = kafka.producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+    allowAutoTopicCreation: false,
+    ...(transactionalId ? { transactionalId, maxInFlightRequests: 1, idempotent: true } : {}),
+  });
+  await producer.connect();
+  return producer;
 }
 
 /** All messages of a topic with one partition, up to its present end. */

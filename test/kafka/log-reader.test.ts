@@ -1,9 +1,10 @@
-import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { refuseOnlyTopics, type Cluster, type Protocol } from '../../kafka/cluster.ts';
 import { createLogReader, type LogEnds, type LogReader } from '../../kafka/log-reader.ts';
 import { until } from '../live/wait.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
+import { connectProducer } from './kafka-rig.ts';
 
 let kafka: Kafka;
 let logs: LogReader;
@@ -30,12 +31,7 @@ async function newTopic(numPartitions = 1): Promise<string> {
 }
 
 async function newProducer(transactionalId?: string) {
-  const producer = kafka.producer({
-    createPartitioner: Partitioners.DefaultPartitioner,
-    allowAutoTopicCreation: false,
-    ...(transactionalId ? { transactionalId, maxInFlightRequests: 1, idempotent: true } : {}),
-  });
-  await producer.connect();
+  const producer = await connectProducer(kafka, transactionalId);
   cleanUps.push(() => producer.disconnect());
   return producer;
 }
