@@ -5,9 +5,9 @@ import {
   startModelServer,
   startPostgres,
   startTemporal,
-} from '../../stack/servers/index.ts';
-import type { EmbeddedServer } from '../../stack/servers/index.ts';
-import type { DataFolder, Service } from '../../stack/supervisor/index.ts';
+} from '@headrace/stack/servers';
+import type { EmbeddedServer } from '@headrace/stack/servers';
+import type { DataFolder, Service } from '@headrace/stack/supervisor';
 import { portUses } from './addresses.ts';
 import type { Embedded, Ports, ServerPort } from './addresses.ts';
 import type { Programs } from './prepare.ts';

@@ -20,8 +20,10 @@ export function isInstalled(folder = root) {
   if (wanted === undefined) return true;
   if (installed === undefined) return false;
   return Object.entries(wanted).every(([path, { version, optional, link }]) => {
-    if (!path.startsWith('node_modules/') || link) return true;
+    if (!path.startsWith('node_modules/')) return true;
     const found = installed[path];
+    // A package of ours has no version to compare, but its link must be there.
+    if (link) return found?.link === true;
     // Optional ones are for other platforms.
     return found === undefined ? optional === true : found.version === version;
   });
