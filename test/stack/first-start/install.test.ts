@@ -23,17 +23,17 @@ describe('installed packages', () => {
       'node_modules/@headrace/ours': { resolved: 'ours', link: true },
       ours: {},
     };
-    const link = { 'node_modules/@headrace/ours': { resolved: 'ours', link: true } };
     write('package-lock.json', wanted);
     expect(isInstalled(folder)).toBe(false);
-    mkdirSync(join(folder, 'node_modules'));
-    write('node_modules/.package-lock.json', { ...link, 'node_modules/a': { version: '1.0.0' } });
-    expect(isInstalled(folder)).toBe(true);
+    mkdirSync(join(folder, 'node_modules/@headrace'), { recursive: true });
     write('node_modules/.package-lock.json', { 'node_modules/a': { version: '1.0.0' } });
     expect(isInstalled(folder), 'a link is missing').toBe(false);
-    write('node_modules/.package-lock.json', { ...link, 'node_modules/a': { version: '1.0.1' } });
+    mkdirSync(join(folder, 'ours'));
+    symlinkSync('../../ours', join(folder, 'node_modules/@headrace/ours'));
+    expect(isInstalled(folder)).toBe(true);
+    write('node_modules/.package-lock.json', { 'node_modules/a': { version: '1.0.1' } });
     expect(isInstalled(folder)).toBe(false);
-    write('node_modules/.package-lock.json', { ...link, 'node_modules/b': { version: '2.0.0' } });
+    write('node_modules/.package-lock.json', { 'node_modules/b': { version: '2.0.0' } });
     expect(isInstalled(folder)).toBe(false);
   });
 });
