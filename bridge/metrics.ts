@@ -20,7 +20,7 @@ const waits: Record<WaitReason, string> = {
 };
 const logEveryMs = 10_000;
 
-/** ScoringLimiter what partitions report into metrics, and into log lines where an operator should know. */
+/** Turns what partitions report into metrics, and into log lines where an operator should know. */
 export function createBridgeReports(
   registry: Registry,
   log: Logger,

@@ -14,7 +14,7 @@ const refusalsToldEveryMs = 60_000;
 /** How often the log says that a fallback decides; the metric counts every event. */
 const degradedEveryMs = 60_000;
 
-/** ScoringLimiter what the activities report into metrics. */
+/** Turns what the activities report into metrics. */
 export function createActivityReports(registry: Registry, log: Logger): ActivityReports {
   const lateShare = createLateShare(log);
   const rarely = new Rarely(refusalsToldEveryMs);

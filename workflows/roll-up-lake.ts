@@ -19,7 +19,7 @@ export interface LakeTotals {
   holes: LakeHole[];
 }
 
-/** ScoringLimiter the segments that have come into Parquet, round by round until none is left. A pipeline that fails holds up no other. */
+/** Turns the segments that have come into Parquet, round by round until none is left. A pipeline that fails holds up no other. */
 export async function rollUpLake(): Promise<LakeTotals> {
   const totals: LakeTotals = { rows: 0, files: 0, rounds: 0, holes: [] };
   const failed = new Map<string, string>();
