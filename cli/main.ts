@@ -31,7 +31,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 };
 
 const program = new Command('headrace')
-  .description('ScoringLimiter a Kafka topic into durable, exactly-once model decisions.')
+  .description('Turns a Kafka topic into durable, exactly-once model decisions.')
   .version(version, '--version', 'print the version')
   .showHelpAfterError('(headrace --help shows what there is)')
   .exitOverride();
@@ -47,6 +47,10 @@ function report(error: unknown): void {
 }
 
 Object.assign(process.env, cleanSettings(process.env), directHosts(process.env));
+// The embedded database is reached by what is known of it. What the environment says of another one (PGOPTIONS, PGSSLMODE, ...) would go into
+// each connection to this one, too.
+if (!process.env['DATABASE_URL'])
+  for (const name of Object.keys(process.env)) if (/^PG[A-Z]+$/.test(name)) delete process.env[name];
 try {
   await program.parseAsync(process.argv);
 } catch (error) {

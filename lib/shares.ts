@@ -1,5 +1,5 @@
 /**
- * Semaphore that several parties share. Half of them belong to the parties, each its own part; whoever needs more takes of the other half
+ * A semaphore that several parties share. Half of them belong to the parties, each its own part; whoever needs more takes of the other half
  * while there are any. So a party that holds its places for long leaves every other one some, and one that is alone gets most.
  */
 export class Shares {

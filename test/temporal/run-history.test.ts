@@ -10,7 +10,7 @@ const payloads = (...values: unknown[]) => ({
 });
 const started = { workflowExecutionStartedEventAttributes: { input: payloads({ position: 0 }, frame('records', 1)) } };
 const marker = (bytes: Uint8Array) => ({
-  markerRecordedEventAttributes: { details: { data: payloads('extractFeatures'), result: payloads(bytes) } },
+  markerRecordedEventAttributes: { details: { data: payloads('score'), result: payloads(bytes) } },
 });
 const completed = (bytes: Uint8Array) => ({ activityTaskCompletedEventAttributes: { result: payloads(bytes) } });
 

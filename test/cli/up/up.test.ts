@@ -17,6 +17,10 @@ const env = {
   TRITON_URL: '127.0.0.1:1',
   HEADRACE_DATA_DIR: '',
   LC_ALL: 'C',
+  // As somebody has them who works with a database of their own.
+  PGHOST: 'db.invalid',
+  PGOPTIONS: '-c search_path=elsewhere',
+  PGSSLMODE: 'require',
   // As in a company's network: servers of this machine are not behind it.
   ...Object.fromEntries(
     ['http_proxy', 'https_proxy', 'grpc_proxy', 'all_proxy']

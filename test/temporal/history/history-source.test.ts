@@ -11,6 +11,7 @@ import { registerReplay } from '../../../cli/replay.ts';
 import { historyToJson } from '../../../temporal/history/history-json.ts';
 import type { Run } from '../../../temporal/history/steps.ts';
 import { encodeDecisions } from '../../../contracts/decisions-frame.ts';
+import { encodeScored } from '../../../contracts/scored-frame.ts';
 import { batchWorkflowId } from '../../../contracts/event-key.ts';
 import { encodeRecords } from '../../../contracts/records-frame.ts';
 import { dataConverter } from '../../../temporal/connection.ts';
@@ -26,33 +27,36 @@ const batch = { ...chain, position: 5, end: 7, count: 2, head: true };
 const workflowId = batchWorkflowId(chain, 5);
 
 /** As good as the real ones for a history: one approved event, no sink. */
-const activities: Pick<BatchActivities, 'extractFeatures' | 'infer'> = {
-  extractFeatures: (_, records) => Promise.resolve(records),
-  infer: () =>
+const activities: Pick<BatchActivities, 'score' | 'deliverAll'> = {
+  score: (_, records) =>
     Promise.resolve(
-      encodeDecisions({
-        header: {
-          kind: 'decisions',
-          id: 'd',
-          batch,
-          model: { name: 'm', version: '3' },
-          outputs: [{ name: 'y', width: 1 }],
-          outcomes: ['approve'],
-          whys: ['usual'],
-          sinks: [],
-          outcomeCounts: { approve: 1 },
-          sinkCounts: {},
-          degradedCount: 0,
-          rejectedCount: 0,
-          rejections: [],
-        },
-        predictions: Float32Array.of(0.5),
-        outcome: Uint8Array.of(0),
-        why: Uint16Array.of(0),
-        sinks: Uint32Array.of(0),
-        degraded: Uint8Array.of(0),
+      encodeScored({
+        features: records,
+        decisions: encodeDecisions({
+          header: {
+            kind: 'decisions',
+            id: 'd',
+            batch,
+            model: { name: 'm', version: '3' },
+            outputs: [{ name: 'y', width: 1 }],
+            outcomes: ['approve'],
+            whys: ['usual'],
+            sinks: [],
+            outcomeCounts: { approve: 1 },
+            sinkCounts: {},
+            degradedCount: 0,
+            rejectedCount: 0,
+            rejections: [],
+          },
+          predictions: Float32Array.of(0.5),
+          outcome: Uint8Array.of(0),
+          why: Uint16Array.of(0),
+          sinks: Uint32Array.of(0),
+          degraded: Uint8Array.of(0),
+        }),
       }),
     ),
+  deliverAll: () => Promise.resolve({ delivered: {}, missing: {} }),
 };
 
 describe('headrace replay of a workflow id', () => {
