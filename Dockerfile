@@ -5,7 +5,8 @@ FROM node:20-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY inference-client/package.json inference-client/package.json
-RUN npm install --no-save --omit=dev && npm cache clean --force
+# Not stack/: the embedded servers and their libraries are for npm start and for the tests.
+RUN npm install --no-save --omit=dev --include-workspace-root --workspace inference-client && npm cache clean --force
 
 FROM node:20-bookworm-slim
 # The authorities of Temporal Cloud, Confluent Cloud and the like.

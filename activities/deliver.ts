@@ -38,35 +38,43 @@ const offsetsToldMax = 10;
 
 /**
  * Delivers the selected rows to one sink. A row that the sink refuses for its content is found by halving, gets a dead letter,
- * and its neighbours go on; a sink that refuses more than that is wrong itself, and nothing is drained (./examine-refusal.ts).
+ * and its neighbours go on; a sink that refuses more than that is wrong itself, and nothing is drained (sinks/policy/examine-refusal.ts).
  */
-export function createDeliver({
-  batches,
-  sinks,
-  deadLetters,
-  reports,
-  stopping,
-}: DeliverDependencies): BatchActivities['deliver'] {
-  /** Deliveries under way in this worker, by run and sink. */
-  const underWay = new Map<string, Promise<number>>();
-  /** By pipeline and sink. */
-  const evidence = new Map<string, SinkEvidence>();
-  /** By run and sink. */
-  const searches = new Map<string, Search>();
+export function createDeliver(dependencies: DeliverDependencies): BatchActivities['deliver'] {
+  const deliveries = new Deliveries(dependencies);
+  return (batch, sinkName, decisionsId) => attempt(() => deliveries.deliver(batch, sinkName, decisionsId));
+}
 
-  return async function deliver(batch, sinkName, decisionsId) {
+/** The deliveries of one worker, and what it has learned of its sinks. */
+class Deliveries {
+  readonly #dependencies: DeliverDependencies;
+  /** Deliveries under way in this worker, by run and sink. */
+  readonly #underWay = new Map<string, Promise<number>>();
+  /** By pipeline and sink. */
+  readonly #evidence = new Map<string, SinkEvidence>();
+  /** By run and sink. */
+  readonly #searches = new Map<string, Search>();
+
+  constructor(dependencies: DeliverDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** Returns how many rows the sink took. Joins a delivery of the same that is under way. */
+  deliver(batch: BatchRef, sinkName: string, decisionsId: string): Promise<number> {
     // The quick local try may have run out of time while its work goes on: the durable attempt then joins it here.
     const key = `${activityInfo().workflowExecution!.runId} ${sinkName}`;
     const delivery =
-      underWay.get(key) ?? deliverBatch(batch, sinkName, decisionsId).finally(() => underWay.delete(key));
-    underWay.set(key, delivery);
-    return attempt(() => delivery);
-  };
+      this.#underWay.get(key) ??
+      this.#deliverMeasured(batch, sinkName, decisionsId).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, delivery);
+    return delivery;
+  }
 
-  async function deliverBatch(batch: BatchRef, sinkName: string, decisionsId: string): Promise<number> {
+  async #deliverMeasured(batch: BatchRef, sinkName: string, decisionsId: string): Promise<number> {
+    const { reports } = this.#dependencies;
     const startedMs = performance.now();
     try {
-      const rows = await deliverSelected(batch, sinkName, decisionsId);
+      const rows = await this.#deliverSelected(batch, sinkName, decisionsId);
       reports.stage(batch.pipeline, sinkName, (performance.now() - startedMs) / 1_000);
       reports.delivery(batch.pipeline, sinkName, 'ok');
       return rows;
@@ -76,7 +84,8 @@ export function createDeliver({
     }
   }
 
-  async function deliverSelected(batch: BatchRef, sinkName: string, decisionsId: string): Promise<number> {
+  async #deliverSelected(batch: BatchRef, sinkName: string, decisionsId: string): Promise<number> {
+    const { batches, sinks, reports, stopping } = this.#dependencies;
     const sink = sinks.get(sinkName);
     if (!sink)
       throw new HeadraceError(
@@ -95,27 +104,27 @@ export function createDeliver({
       (signal) => {
         // A sink may hang many requests on it; Node would warn of a leak from the eleventh on.
         setMaxListeners(0, signal);
-        return deliverRows(admitted, sinkName, delivery, `${runId} ${sinkName}`, signal);
+        return this.#deliverRows(admitted, sinkName, delivery, `${runId} ${sinkName}`, signal);
       },
       { timeoutMs: deliveryTimeoutMs },
     );
-    if (refused.size > 0) await bury(batch, loaded, sinkName, refused);
-    searches.delete(`${runId} ${sinkName}`);
+    if (refused.size > 0) await bury(this.#dependencies, batch, loaded, sinkName, refused);
+    this.#searches.delete(`${runId} ${sinkName}`);
     if (batches.delivered(loaded, sinkName)) reports.deliveredEverywhere(batch.pipeline, loaded.recordTimesMs);
     return rows.length - refused.size;
   }
 
   /** Returns why, by offset, for the rows that the sink refuses. */
-  async function deliverRows(
+  async #deliverRows(
     admitted: AdmittedTry,
     sink: string,
     delivery: Delivery,
     searchKey: string,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<number, string>> {
-    const seen = evidence.get(`${delivery.pipeline.name} ${sink}`) ?? { accepted: 0, blamedInARow: 0 };
-    evidence.set(`${delivery.pipeline.name} ${sink}`, seen);
-    let search = searches.get(searchKey);
+    const seen = this.#evidence.get(`${delivery.pipeline.name} ${sink}`) ?? { accepted: 0, blamedInARow: 0 };
+    this.#evidence.set(`${delivery.pipeline.name} ${sink}`, seen);
+    let search = this.#searches.get(searchKey);
     if (!search) {
       try {
         await admitted.deliver(delivery, signal);
@@ -126,49 +135,50 @@ export function createDeliver({
         search = newSearch(error.detail);
       }
     }
-    keepSearch(searchKey, search);
+    this.#keepSearch(searchKey, search);
     return examineRefusal({ sink, admitted, delivery, evidence: seen, search, signal });
   }
 
-  function keepSearch(key: string, search: Search): void {
-    searches.delete(key);
-    searches.set(key, search);
-    if (searches.size > searchesMax) searches.delete(searches.keys().next().value!);
+  #keepSearch(key: string, search: Search): void {
+    this.#searches.delete(key);
+    this.#searches.set(key, search);
+    if (this.#searches.size > searchesMax) this.#searches.delete(this.#searches.keys().next().value!);
   }
+}
 
-  /** Publishes a dead letter for each row that the sink refuses. */
-  async function bury(
-    batch: BatchRef,
-    loaded: LoadedBatch,
-    sink: string,
-    refused: ReadonlyMap<number, string>,
-  ): Promise<void> {
-    const offsets = [...refused.keys()].sort((a, b) => a - b);
-    const records = recordsOf(loaded);
-    const rejections = offsets.map((offset): Rejection => {
-      const index = recordIndexOf(loaded, offset);
-      return {
-        index,
-        step: 'deliver',
-        code: 'SINK_REFUSED_ROW',
-        reason: `sink "${sink}" refuses this decision, and takes others: ${refused.get(offset)!}`,
-      };
-    });
-    const { workflowId } = activityInfo().workflowExecution!;
-    const reasons = [...new Set(refused.values())].slice(0, offsetsToldMax);
-    log.error(`sink "${sink}" refuses ${offsets.length} decisions of a batch, which get dead letters`, {
-      pipeline: batch.pipeline,
-      offsets: offsets.slice(0, offsetsToldMax),
-      reasons,
-    });
-    await deadLetters.publish(
-      rejections.map((rejection) => ({ batch, record: records[rejection.index]!, rejection, workflowId })),
-    );
-    reports.rejected(
-      batch,
-      rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })),
-    );
-  }
+/** Publishes a dead letter for each row that the sink refuses. */
+async function bury(
+  { deadLetters, reports }: Pick<DeliverDependencies, 'deadLetters' | 'reports'>,
+  batch: BatchRef,
+  loaded: LoadedBatch,
+  sink: string,
+  refused: ReadonlyMap<number, string>,
+): Promise<void> {
+  const offsets = [...refused.keys()].sort((a, b) => a - b);
+  const records = recordsOf(loaded);
+  const rejections = offsets.map((offset): Rejection => {
+    const index = recordIndexOf(loaded, offset);
+    return {
+      index,
+      step: 'deliver',
+      code: 'SINK_REFUSED_ROW',
+      reason: `sink "${sink}" refuses this decision, and takes others: ${refused.get(offset)!}`,
+    };
+  });
+  const { workflowId } = activityInfo().workflowExecution!;
+  const reasons = [...new Set(refused.values())].slice(0, offsetsToldMax);
+  log.error(`sink "${sink}" refuses ${offsets.length} decisions of a batch, which get dead letters`, {
+    pipeline: batch.pipeline,
+    offsets: offsets.slice(0, offsetsToldMax),
+    reasons,
+  });
+  await deadLetters.publish(
+    rejections.map((rejection) => ({ batch, record: records[rejection.index]!, rejection, workflowId })),
+  );
+  reports.rejected(
+    batch,
+    rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })),
+  );
 }
 
 /** Offsets of the records that an earlier batch has decided. */

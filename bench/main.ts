@@ -4,7 +4,7 @@
  * Only ratios of interleaved runs can be compared: the speed of a machine changes by the hour.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { defaultCacheDir } from '../stack/servers/index.ts';
+import { defaultCacheDir } from '@headrace/stack/servers';
 import { benches } from './benches.ts';
 import { formatResults, type BenchResult } from './figures.ts';
 

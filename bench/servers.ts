@@ -10,7 +10,7 @@ import {
   startModelServer,
   startPostgres,
   startTemporal,
-} from '../stack/servers/index.ts';
+} from '@headrace/stack/servers';
 import type {
   EmbeddedServer,
   KafkaServer,
@@ -18,8 +18,8 @@ import type {
   PostgresServer,
   ServerName,
   TemporalServer,
-} from '../stack/servers/index.ts';
-import { startMarkOf } from '../stack/servers/identity.ts';
+} from '@headrace/stack/servers';
+import { startMarkOf } from '@headrace/stack/servers/identity';
 import type { BenchContext } from './context.ts';
 
 const folderPrefix = 'headrace-bench-';

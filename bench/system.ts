@@ -4,9 +4,9 @@ import { pathToFileURL } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { createPayloadCodec } from '../temporal/payload-codec.ts';
-import { launch, type ManagedProcess } from '../stack/servers/process.ts';
-import { nodeArgs, nodeEnv, oneMachineEnv } from '../stack/supervisor/index.ts';
-import { findJsonLine, waitUntilReady } from '../stack/servers/ready.ts';
+import { launch, type ManagedProcess } from '@headrace/stack/servers/process';
+import { nodeArgs, nodeEnv, oneMachineEnv } from '@headrace/stack/supervisor';
+import { findJsonLine, waitUntilReady } from '@headrace/stack/servers/ready';
 import type { BenchContext } from './context.ts';
 import type { BenchServers } from './servers.ts';
 

@@ -6,24 +6,28 @@
 import { setFlagsFromString } from 'node:v8';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { messageOf } from '../contracts/failures.ts';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import type { Config } from '../contracts/schemas/config.ts';
 import { createPool } from '../database/pool.ts';
 import { findChainEnd } from '../ledger/ranges.ts';
 import { loadPipelines } from '../pipelines/load.ts';
-import { connectKafka } from '../kafka/connection.ts';
+import { connectKafka, type Kafka } from '../kafka/connection.ts';
 import { startMetricsServer } from '../process/metrics-server.ts';
 import { runMain } from '../process/run-main.ts';
 import { ensureSearchAttributes } from '../temporal/search-attributes.ts';
-import { connectTemporal } from '../temporal/connection.ts';
+import { connectTemporal, type Client } from '../temporal/connection.ts';
 import { ensureTopics } from '../kafka/topics.ts';
 import { Budget } from './budget.ts';
 import { capsOf, followingCaps } from './caps.ts';
 import { systemClock } from './clock.ts';
 import { createKafkaSource } from '../kafka/consumer.ts';
+import type { Source } from '../kafka/source.ts';
+import type { Logger } from '../lib/log.ts';
 import { withLedger, type ChainEnd } from './ledger-starter.ts';
 import { createBridgeReports } from './metrics.ts';
 import { countOpenBatches, OpenBatches } from './open-batches.ts';
 import { showStates } from './state-metrics.ts';
-import { PipelineBridge } from './pipeline-bridge.ts';
+import { PipelineBridge, type PipelineBridgeOptions } from './pipeline-bridge.ts';
 import { createTemporalStarter } from '../temporal/temporal-starter.ts';
 import { ScoringLimiter } from './scoring-limiter.ts';
 
@@ -33,10 +37,10 @@ const startDeadlineMsMin = 1_500;
 setFlagsFromString('--heap-growing-percent=100');
 
 await runMain('bridge', async (config, log) => {
-  const { bridge, deployment, epoch, kafka: kafkaConfig } = config;
+  const { bridge, deployment } = config;
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
   const kafka = await connectKafka(config, log, 'bridge');
-  await ensureTopics(kafka, pipelines, kafkaConfig);
+  await ensureTopics(kafka, pipelines, config.kafka);
   const temporal = await connectTemporal(config);
   await ensureSearchAttributes(temporal);
   const registry = new Registry();
@@ -55,47 +59,22 @@ await runMain('bridge', async (config, log) => {
   const starter = withLedger(createTemporalStarter(temporal, config.temporal.taskQueue), chainEnd);
 
   const running = pipelines.map((pipeline) => {
-    const { name, topic } = pipeline;
-    const openBatches = new OpenBatches(
-      systemClock,
-      countOpenBatches(temporal, deployment, name),
-      bridge.openBatchesMax,
-      (count, error) => {
-        reports.openBatches(name, count);
-        if (error) log.warn({ pipeline: name }, `open batches are not known: ${error}`);
-      },
-    );
-    openBatches
-      .watch()
-      .catch((error: unknown) =>
-        log.error({ pipeline: name }, `open batches are not counted any more: ${messageOf(error)}`),
-      );
-    const createSource = () =>
-      createKafkaSource(kafka, {
-        topic: topic.name,
-        groupId: `${kafkaConfig.groupPrefix}.${deployment}.${name}`,
-        sessionTimeoutMs: kafkaConfig.sessionTimeoutMs,
-      });
-    const pipelineBridge = new PipelineBridge(
-      {
-        createSource,
-        starter,
-        clock: systemClock,
-        budget,
-        openBatches,
-        reports,
-        log: { info: (text) => log.info(text), error: (text) => log.error(text) },
-      },
-      {
-        chain: { deployment, pipeline: name, epoch, topic: topic.name },
-        epoch,
-        startAt: bridge.startAt,
-        caps: followingCaps(capsOf(pipeline, bridge), config.triton.deadlineMs),
-        laneBytesMax: bridge.laneBytesMax,
-        startDeadlineMs: Math.max(startDeadlineMsMin, Math.floor(kafkaConfig.sessionTimeoutMs / 6)),
-      },
-    );
-    return { openBatches, pipelineBridge };
+    const openBatches = watchOpenBatches(temporal, config, pipeline.name, reports, log);
+    return {
+      openBatches,
+      pipelineBridge: new PipelineBridge(
+        {
+          createSource: () => sourceOf(kafka, config, pipeline),
+          starter,
+          clock: systemClock,
+          budget,
+          openBatches,
+          reports,
+          log: { info: (text) => log.info(text), error: (text) => log.error(text) },
+        },
+        pipelineOptions(config, pipeline),
+      ),
+    };
   });
 
   const states = () => running.flatMap(({ pipelineBridge }) => pipelineBridge.states());
@@ -112,3 +91,46 @@ await runMain('bridge', async (config, log) => {
     },
   };
 });
+
+/** Counts the batches of a pipeline whose deliveries are under way, until it is stopped. */
+function watchOpenBatches(
+  temporal: Client,
+  { deployment, bridge }: Config,
+  pipeline: string,
+  reports: ReturnType<typeof createBridgeReports>,
+  log: Logger,
+): OpenBatches {
+  const openBatches = new OpenBatches(
+    systemClock,
+    countOpenBatches(temporal, deployment, pipeline),
+    bridge.openBatchesMax,
+    (count, error) => {
+      reports.openBatches(pipeline, count);
+      if (error) log.warn({ pipeline }, `open batches are not known: ${error}`);
+    },
+  );
+  openBatches
+    .watch()
+    .catch((error: unknown) => log.error({ pipeline }, `open batches are not counted any more: ${messageOf(error)}`));
+  return openBatches;
+}
+
+function sourceOf(kafka: Kafka, { kafka: config, deployment }: Config, { name, topic }: AnyPipeline): Source {
+  return createKafkaSource(kafka, {
+    topic: topic.name,
+    groupId: `${config.groupPrefix}.${deployment}.${name}`,
+    sessionTimeoutMs: config.sessionTimeoutMs,
+  });
+}
+
+function pipelineOptions(config: Config, pipeline: AnyPipeline): PipelineBridgeOptions {
+  const { bridge, deployment, epoch, kafka, triton } = config;
+  return {
+    chain: { deployment, pipeline: pipeline.name, epoch, topic: pipeline.topic.name },
+    epoch,
+    startAt: bridge.startAt,
+    caps: followingCaps(capsOf(pipeline, bridge), triton.deadlineMs),
+    laneBytesMax: bridge.laneBytesMax,
+    startDeadlineMs: Math.max(startDeadlineMsMin, Math.floor(kafka.sessionTimeoutMs / 6)),
+  };
+}

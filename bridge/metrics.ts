@@ -25,9 +25,55 @@ export function createBridgeReports(
   registry: Registry,
   log: Logger,
 ): BridgeReports & { openBatches(pipeline: string, count: number): void } {
+  const metric = createMetrics(registry);
+  const lastLogMs = new Map<string, number>();
+  const goesOn = (chain: Chain) => {
+    metric.halted.set(labels(chain), 0);
+    metric.haltedOffset.remove(labels(chain));
+  };
+
+  return {
+    scored(chain, { position, end, adopted }, recordTimesMs) {
+      metric.records.inc(labels(chain), recordTimesMs.length);
+      metric.batches.inc(labels(chain));
+      if (adopted) metric.adopted.inc(labels(chain));
+      goesOn(chain);
+      metric.latency.observe(chain.pipeline, recordTimesMs);
+      log.debug({ ...labels(chain), position, end, adopted }, 'scored');
+    },
+    lane: (chain, lane) => metric.laneBytes.set(labels(chain), lane.bytes),
+    lost(chain, { from, to }) {
+      metric.lost.inc(labels(chain), to - from);
+      log.error(
+        { ...labels(chain), from, to },
+        'retention deleted records before they were read; raise the retention of the topic',
+      );
+    },
+    halted(chain, reason, offset) {
+      metric.halted.set(labels(chain), 1);
+      if (offset !== undefined) metric.haltedOffset.set(labels(chain), offset);
+      log.error({ ...labels(chain), offset }, `halted: ${reason}`);
+    },
+    waiting(chain, reason, error) {
+      if (reason === 'none') goesOn(chain);
+      const key = `${chain.pipeline} ${chain.partition} ${reason}`;
+      if (error === undefined || performance.now() - (lastLogMs.get(key) ?? -Infinity) < logEveryMs) return;
+      lastLogMs.set(key, performance.now());
+      log.warn({ ...labels(chain) }, `${waits[reason]}: ${whyOf(error)}`);
+    },
+    commitFailed: (chain, offset, error) =>
+      log.warn({ ...labels(chain), offset }, `commit failed, the next one will do: ${messageOf(error)}`),
+    revoked(chain) {
+      for (const gauge of [metric.laneBytes, metric.halted, metric.haltedOffset]) gauge.remove(labels(chain));
+    },
+    openBatches: (pipeline, count) => metric.openBatches.set({ pipeline }, count),
+  };
+}
+
+function createMetrics(registry: Registry) {
   const registers = [registry];
   const byPartition = ['pipeline', 'topic', 'partition'] as const;
-  const metric = {
+  return {
     records: new Counter({
       name: 'headrace_bridge_records_total',
       help: 'Records scored.',
@@ -78,47 +124,8 @@ export function createBridgeReports(
       registers,
     }),
   };
-  const lastLogMs = new Map<string, number>();
-  const labels = ({ pipeline, topic, partition }: Chain) => ({ pipeline, topic, partition: String(partition) });
-  const goesOn = (chain: Chain) => {
-    metric.halted.set(labels(chain), 0);
-    metric.haltedOffset.remove(labels(chain));
-  };
+}
 
-  return {
-    scored(chain, { position, end, adopted }, recordTimesMs) {
-      metric.records.inc(labels(chain), recordTimesMs.length);
-      metric.batches.inc(labels(chain));
-      if (adopted) metric.adopted.inc(labels(chain));
-      goesOn(chain);
-      metric.latency.observe(chain.pipeline, recordTimesMs);
-      log.debug({ ...labels(chain), position, end, adopted }, 'scored');
-    },
-    lane: (chain, lane) => metric.laneBytes.set(labels(chain), lane.bytes),
-    lost(chain, { from, to }) {
-      metric.lost.inc(labels(chain), to - from);
-      log.error(
-        { ...labels(chain), from, to },
-        'retention deleted records before they were read; raise the retention of the topic',
-      );
-    },
-    halted(chain, reason, offset) {
-      metric.halted.set(labels(chain), 1);
-      if (offset !== undefined) metric.haltedOffset.set(labels(chain), offset);
-      log.error({ ...labels(chain), offset }, `halted: ${reason}`);
-    },
-    waiting(chain, reason, error) {
-      if (reason === 'none') goesOn(chain);
-      const key = `${chain.pipeline} ${chain.partition} ${reason}`;
-      if (error === undefined || performance.now() - (lastLogMs.get(key) ?? -Infinity) < logEveryMs) return;
-      lastLogMs.set(key, performance.now());
-      log.warn({ ...labels(chain) }, `${waits[reason]}: ${whyOf(error)}`);
-    },
-    commitFailed: (chain, offset, error) =>
-      log.warn({ ...labels(chain), offset }, `commit failed, the next one will do: ${messageOf(error)}`),
-    revoked(chain) {
-      for (const gauge of [metric.laneBytes, metric.halted, metric.haltedOffset]) gauge.remove(labels(chain));
-    },
-    openBatches: (pipeline, count) => metric.openBatches.set({ pipeline }, count),
-  };
+function labels({ pipeline, topic, partition }: Chain) {
+  return { pipeline, topic, partition: String(partition) };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { startMarkOf } from '../stack/servers/identity.ts';
-import type { Endpoints } from '../stack/supervisor/endpoints.ts';
+import { startMarkOf } from '@headrace/stack/servers/identity';
+import type { Endpoints } from '@headrace/stack/supervisor';
 
 /** Data folder of `headrace up`, as the option, else the environment names it. */
 export function dataDirOf(option: string | undefined, env: NodeJS.ProcessEnv): string {

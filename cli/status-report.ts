@@ -3,7 +3,7 @@ import type { PartitionState } from '../contracts/partition-state.ts';
 import type { Problem } from '../status/problems.ts';
 import type { ScheduleState } from '../temporal/schedules.ts';
 import type { Standing } from '../status/standing.ts';
-import type { Endpoints } from '../stack/supervisor/endpoints.ts';
+import type { Endpoints } from '@headrace/stack/supervisor';
 
 /** Numbers of one pipeline; one that is absent is not known now. */
 export interface PipelineCounts {

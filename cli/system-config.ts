@@ -1,5 +1,5 @@
 import { parseConfig, type Config } from '../contracts/schemas/config.ts';
-import type { Endpoints } from '../stack/supervisor/endpoints.ts';
+import type { Endpoints } from '@headrace/stack/supervisor';
 import { hasEnded } from './status-report.ts';
 import { dataDirOf, findRunningSystem } from './running-system.ts';
 

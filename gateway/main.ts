@@ -3,15 +3,14 @@
  * Puts the routes together with the servers that they ask.
  * Ready once it listens; what is away is named by `/readyz`.
  */
-import type { InferenceClient } from '@headrace/inference-client';
-import type { Client } from '../temporal/connection.ts';
-import type { Admin } from '../kafka/connection.ts';
 import { readFileSync } from 'node:fs';
-import type { Pool } from 'pg';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { AnyPipeline } from '../contracts/pipeline.ts';
+import type { Config } from '../contracts/schemas/config.ts';
 import { countDecisions } from '../database/decisions.ts';
 import { migrate } from '../database/migrate.ts';
 import { messageOf } from '../lib/error-text.ts';
+import type { Logger } from '../lib/log.ts';
 import { createPool } from '../database/pool.ts';
 import { findChainEnd } from '../ledger/ranges.ts';
 import { countReviews } from '../reviews/lists.ts';
@@ -20,7 +19,7 @@ import { createBatchRuns } from '../temporal/runs.ts';
 import { createAdmin } from '../kafka/admin.ts';
 import { createLogReader } from '../kafka/log-reader.ts';
 import { readSchedules } from '../temporal/schedules.ts';
-import { remembered } from '../status/standing.ts';
+import { remembered, type StateReaders } from '../status/standing.ts';
 import { readSystemState } from '../status/system-state.ts';
 import { connectKafka } from '../kafka/connection.ts';
 import { startMetricsServer } from '../process/metrics-server.ts';
@@ -29,6 +28,7 @@ import { runMain } from '../process/run-main.ts';
 import { connectTemporal, dataConverter } from '../temporal/connection.ts';
 import { createPayloadCodec } from '../temporal/payload-codec.ts';
 import { createTritonClient } from '../scoring/triton-client.ts';
+import type { GaugeSources } from './gauge-sources.ts';
 import { listen } from './listen.ts';
 import type { Check } from './readiness.ts';
 import { codecOrigins } from './routes-codec.ts';
@@ -49,22 +49,8 @@ await runMain('gateway', async (config, log) => {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string;
   };
-  const onIdleError = (error: Error) => log.warn(`a database connection broke: ${messageOf(error)}`);
-  const pool = await createPool(config.database.url, {
-    max: config.database.poolMax,
-    applicationName: 'headrace gateway',
-    onIdleError,
-  });
-  await migrate(pool);
-  const temporal = await connectTemporal(config);
-  const kafka = await connectKafka(config, log, 'gateway');
-  const publisher = await createPublisher(kafka);
-  const admin = createAdmin(kafka);
-  await admin.connect();
-  const logs = createLogReader(kafka);
-  await logs.connect();
-  const batchRuns = createBatchRuns(temporal, config.deployment);
-  const triton = createTritonClient(config);
+  const servers = await connectServers(config, log);
+  const { pool, temporal, publisher } = servers;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
 
@@ -76,42 +62,13 @@ await runMain('gateway', async (config, log) => {
     pool,
     sendVerdict: createVerdictSender(temporal),
     links: { uiUrl: config.temporal.uiUrl, namespace: config.temporal.namespace },
-    checks: checksOf({ pool, temporal, admin, triton, namespace: config.temporal.namespace }),
+    checks: checksOf(servers, config.temporal.namespace),
     codec: dataConverter(config.codec).payloadCodecs?.[0] ?? createPayloadCodec(),
     codecOrigins: codecOrigins(config.temporal.uiUrl, config.gateway.codecOrigins),
     registry,
     metricsTargets: config.metrics.targets,
-    gauges: {
-      decisions: () => countDecisions(pool, config.deployment),
-      openReviews: () => countReviews(pool, config.deployment, ['open', 'escalated']),
-      waitingReviews: () => countReviews(pool, config.deployment, ['waiting']),
-      deadLetters: () =>
-        countDeadLetters(
-          { admin, logs },
-          pipelines.map(({ name }) => name),
-        ),
-    },
-    state: {
-      partitions: () =>
-        readSystemState({
-          deployment: config.deployment,
-          epoch: config.epoch,
-          pipelines: pipelines.map(({ name, topic }) => ({
-            pipeline: name,
-            topic: topic.name,
-            groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}`,
-          })),
-          targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])),
-          kafka: { logs, admin },
-          temporal,
-          chainEnd: (chain) => findChainEnd(pool, chain),
-        }),
-      schedules: remembered(
-        () => readSchedules(temporal, { deployment: config.deployment, taskQueue: config.temporal.taskQueue }),
-        schedulesMs,
-      ),
-      openBatches: remembered(() => batchRuns.openSince(Date.now() - openMs, openListedMax), openBatchesMs),
-    },
+    gauges: gaugesOf(servers, config.deployment, pipelines),
+    state: stateOf(servers, config, pipelines),
     log,
   });
   const { url, moved } = await listen(app, config.gateway);
@@ -122,32 +79,84 @@ await runMain('gateway', async (config, log) => {
     async stop() {
       await app.close();
       await metrics.close();
-      await Promise.all([
-        publisher.close(),
-        admin.disconnect(),
-        logs.close(),
-        triton.close(),
-        temporal.connection.close(),
-        pool.end(),
-      ]);
+      await servers.close();
     },
   };
 });
 
+type Servers = Awaited<ReturnType<typeof connectServers>>;
+
+/** Every server that the gateway asks. */
+async function connectServers(config: Config, log: Logger) {
+  const pool = await createPool(config.database.url, {
+    max: config.database.poolMax,
+    applicationName: 'headrace gateway',
+    onIdleError: (error) => log.warn(`a database connection broke: ${messageOf(error)}`),
+  });
+  await migrate(pool);
+  const temporal = await connectTemporal(config);
+  const kafka = await connectKafka(config, log, 'gateway');
+  const publisher = await createPublisher(kafka);
+  const admin = createAdmin(kafka);
+  await admin.connect();
+  const logs = createLogReader(kafka);
+  await logs.connect();
+  const triton = createTritonClient(config);
+  const close = () =>
+    Promise.all([
+      publisher.close(),
+      admin.disconnect(),
+      logs.close(),
+      triton.close(),
+      temporal.connection.close(),
+      pool.end(),
+    ]);
+  return { pool, temporal, publisher, admin, logs, triton, close };
+}
+
+function gaugesOf({ pool, admin, logs }: Servers, deployment: string, pipelines: readonly AnyPipeline[]): GaugeSources {
+  const names = pipelines.map(({ name }) => name);
+  return {
+    decisions: () => countDecisions(pool, deployment),
+    openReviews: () => countReviews(pool, deployment, ['open', 'escalated']),
+    waitingReviews: () => countReviews(pool, deployment, ['waiting']),
+    deadLetters: () => countDeadLetters({ admin, logs }, names),
+  };
+}
+
+/** What `/v1/status` reads. */
+function stateOf(
+  { pool, temporal, admin, logs }: Servers,
+  config: Config,
+  pipelines: readonly AnyPipeline[],
+): StateReaders {
+  const { deployment, epoch } = config;
+  const batchRuns = createBatchRuns(temporal, deployment);
+  return {
+    partitions: () =>
+      readSystemState({
+        deployment,
+        epoch,
+        pipelines: pipelines.map(({ name, topic }) => ({
+          pipeline: name,
+          topic: topic.name,
+          groupId: `${config.kafka.groupPrefix}.${deployment}.${name}`,
+        })),
+        targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])),
+        kafka: { logs, admin },
+        temporal,
+        chainEnd: (chain) => findChainEnd(pool, chain),
+      }),
+    schedules: remembered(
+      () => readSchedules(temporal, { deployment, taskQueue: config.temporal.taskQueue }),
+      schedulesMs,
+    ),
+    openBatches: remembered(() => batchRuns.openSince(Date.now() - openMs, openListedMax), openBatchesMs),
+  };
+}
+
 /** Each asks its server something small that only a working one answers. */
-function checksOf({
-  pool,
-  temporal,
-  admin,
-  triton,
-  namespace,
-}: {
-  pool: Pool;
-  temporal: Client;
-  admin: Admin;
-  triton: InferenceClient;
-  namespace: string;
-}): Record<string, Check> {
+function checksOf({ pool, temporal, admin, triton }: Servers, namespace: string): Record<string, Check> {
   return {
     kafka: () => admin.describeCluster(),
     temporal: () =>

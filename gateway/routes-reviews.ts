@@ -37,18 +37,20 @@ const verdictSchema = z
   })
   .meta({ id: 'Verdict' });
 
-/** `/v1/reviews...` */
-export function registerReviewRoutes(
-  app: GatewayApp,
-  {
-    deployment,
-    pool,
-    sendVerdict,
-    links,
-  }: { deployment: string; pool: Pool; sendVerdict: SendVerdict; links: LinkOptions },
-): void {
-  const decide = createVerdictService({ pool, sendVerdict });
+interface ReviewRoutesOptions {
+  deployment: string;
+  pool: Pool;
+  sendVerdict: SendVerdict;
+  links: LinkOptions;
+}
 
+/** `/v1/reviews...` */
+export function registerReviewRoutes(app: GatewayApp, options: ReviewRoutesOptions): void {
+  registerReading(app, options);
+  registerVerdict(app, options);
+}
+
+function registerReading(app: GatewayApp, { deployment, pool, links }: ReviewRoutesOptions): void {
   app.get('/v1/reviews', {
     schema: {
       tags: ['reviews'],
@@ -85,7 +87,10 @@ export function registerReviewRoutes(
       return reviewView(review, links);
     },
   });
+}
 
+function registerVerdict(app: GatewayApp, { deployment, pool, sendVerdict }: ReviewRoutesOptions): void {
+  const decide = createVerdictService({ pool, sendVerdict });
   app.post('/v1/reviews/:id/verdict', {
     schema: {
       tags: ['reviews'],

@@ -54,52 +54,21 @@ type ChannelOptions = Pick<ResolvedOptions, 'address' | 'tls' | 'metadata' | 'me
 
 /** Creates a channel; it connects with the first call. */
 export function createChannel(options: ChannelOptions): Channel {
-  const { address, deadlineHitsMax, onRebuild } = options;
-  let current = connect(options);
-  const open = new Set([current]);
-  let isClosed = false;
-  const onAllClosed: (() => void)[] = [];
-
-  function closeIfDone(connection: Connection): void {
-    if (!connection.isRetired || connection.openCalls > 0 || !open.delete(connection)) return;
-    connection.client.close();
-    connection.closeSockets();
-    if (isClosed && open.size === 0) for (const resolve of onAllClosed.splice(0)) resolve();
-  }
-
-  function retire(connection: Connection): void {
-    connection.isRetired = true;
-    closeIfDone(connection);
-  }
-
-  function ended(connection: Connection, error: ServiceError | null): void {
-    connection.openCalls--;
-    // Any other outcome, a refused connection included, shows that the channel is not stuck.
-    connection.deadlineHitsInRow = error?.code === Status.DEADLINE_EXCEEDED ? connection.deadlineHitsInRow + 1 : 0;
-    if (connection.deadlineHitsInRow >= deadlineHitsMax && connection === current && !isClosed) {
-      current = connect(options);
-      open.add(current);
-      retire(connection);
-      onRebuild();
-    }
-    closeIfDone(connection);
-  }
-
+  const connections = new Connections(options);
   return {
     unary(method, request, call) {
       const place: ErrorPlace = {
-        address,
+        address: options.address,
         method: nameOfMethod(method.path),
         ...(call.model !== undefined && { model: call.model }),
         ...(call.version && { version: call.version }),
       };
       return new Promise((resolve, reject) => {
-        if (isClosed) return reject(new InferenceError('CLIENT_CLOSED', 'The client was closed', place));
+        if (connections.isClosed) return reject(new InferenceError('CLIENT_CLOSED', 'The client was closed', place));
         if (call.signal?.aborted)
           return reject(new InferenceError('CANCELLED', 'Cancelled before it was sent', place, call.signal.reason));
         const metadata = headers(options.metadata, call.metadata, place);
-        const connection = current;
-        connection.openCalls++;
+        const connection = connections.take();
         const cancel = () => running.cancel();
         const running = connection.client.makeUnaryRequest(
           method.path,
@@ -110,7 +79,7 @@ export function createChannel(options: ChannelOptions): Channel {
           { deadline: Date.now() + call.deadlineMs },
           (error, response) => {
             call.signal?.removeEventListener('abort', cancel);
-            ended(connection, error);
+            connections.ended(connection, error);
             if (error === null && response !== undefined) return resolve(response);
             if (call.signal?.aborted && error?.code === Status.CANCELLED)
               return reject(new InferenceError('CANCELLED', 'Cancelled', place, call.signal.reason));
@@ -124,14 +93,65 @@ export function createChannel(options: ChannelOptions): Channel {
         call.signal?.addEventListener('abort', cancel, { once: true });
       });
     },
-
-    close() {
-      const allClosed = new Promise<void>((resolve) => (open.size === 0 ? resolve() : onAllClosed.push(resolve)));
-      isClosed = true;
-      retire(current);
-      return allClosed;
-    },
+    close: () => connections.close(),
   };
+}
+
+/** The connection that new calls go through, and those before it whose calls are still under way. */
+class Connections {
+  readonly #options: ChannelOptions;
+  #current: Connection;
+  readonly #open: Set<Connection>;
+  readonly #onAllClosed: (() => void)[] = [];
+  isClosed = false;
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+    this.#current = connect(options);
+    this.#open = new Set([this.#current]);
+  }
+
+  /** The connection for one call, which has to say when it has `ended`. */
+  take(): Connection {
+    this.#current.openCalls++;
+    return this.#current;
+  }
+
+  ended(connection: Connection, error: ServiceError | null): void {
+    connection.openCalls--;
+    // Any other outcome, a refused connection included, shows that the channel is not stuck.
+    connection.deadlineHitsInRow = error?.code === Status.DEADLINE_EXCEEDED ? connection.deadlineHitsInRow + 1 : 0;
+    const isStuck = connection.deadlineHitsInRow >= this.#options.deadlineHitsMax;
+    if (isStuck && connection === this.#current && !this.isClosed) {
+      this.#current = connect(this.#options);
+      this.#open.add(this.#current);
+      this.#retire(connection);
+      this.#options.onRebuild();
+    }
+    this.#closeIfDone(connection);
+  }
+
+  /** Resolves when the calls under way have ended. */
+  close(): Promise<void> {
+    const allClosed = new Promise<void>((resolve) =>
+      this.#open.size === 0 ? resolve() : this.#onAllClosed.push(resolve),
+    );
+    this.isClosed = true;
+    this.#retire(this.#current);
+    return allClosed;
+  }
+
+  #retire(connection: Connection): void {
+    connection.isRetired = true;
+    this.#closeIfDone(connection);
+  }
+
+  #closeIfDone(connection: Connection): void {
+    if (!connection.isRetired || connection.openCalls > 0 || !this.#open.delete(connection)) return;
+    connection.client.close();
+    connection.closeSockets();
+    if (this.isClosed && this.#open.size === 0) for (const resolve of this.#onAllClosed.splice(0)) resolve();
+  }
 }
 
 function connect({ address, tls, messageBytesMax }: ChannelOptions): Connection {

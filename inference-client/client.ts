@@ -1,6 +1,6 @@
 /** The client: one method for each remote procedure, and rows beyond the model's limit. */
 import type { BreakerState } from './breaker.ts';
-import { createCaller } from './caller.ts';
+import { type Caller, createCaller } from './caller.ts';
 import { InferenceError } from './errors.ts';
 import type {
   ModelConfig,
@@ -11,8 +11,8 @@ import type {
 } from './generated/inference.ts';
 import { fromInferMessage, type InferRequest, type InferResult, toInferMessage } from './infer.ts';
 import { methods } from './methods.ts';
-import { checkedDeadlineMs, type InferenceClientOptions, resolveOptions } from './options.ts';
-import { createRowLimits } from './row-limits.ts';
+import { checkedDeadlineMs, type InferenceClientOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { createRowLimits, type RowLimits } from './row-limits.ts';
 import { inferRows, rowCount } from './rows.ts';
 import type { ClientStatistics } from './statistics.ts';
 
@@ -77,81 +77,80 @@ export interface InferenceClient {
  */
 export function createInferenceClient(options: InferenceClientOptions): InferenceClient {
   const resolved = resolveOptions(options);
-  const { address, nowMs } = resolved;
   const caller = createCaller(resolved);
-  const { statistics } = caller;
+  const context: Context = { resolved, caller, calls: callOptions(resolved) };
+  const models = modelCalls(context);
+  const limits = createRowLimits(models.modelConfig, resolved.nowMs);
+  return {
+    ...serverCalls(context),
+    ...models,
+    ...loadingCalls(context, limits),
+    ...inferenceCalls(context, limits),
+    statistics: () => caller.statistics.snapshot(),
+    breakerState: (model) => caller.breakerState(model),
+    close: () => caller.close(),
+  };
+}
 
+/** What all methods of one client share. */
+interface Context {
+  readonly resolved: ResolvedOptions;
+  readonly caller: Caller;
+  readonly calls: ReturnType<typeof callOptions>;
+}
+
+/** The options of one call, its deadline checked. */
+function callOptions({ deadlineMs, loadDeadlineMs }: ResolvedOptions) {
   const general = (per: PerCallOptions = {}) => ({
     ...per,
-    deadlineMs: checkedDeadlineMs('deadlineMs', per.deadlineMs ?? resolved.deadlineMs),
+    deadlineMs: checkedDeadlineMs('deadlineMs', per.deadlineMs ?? deadlineMs),
   });
   const about = (model: string, per: ModelCallOptions = {}) => ({ ...general(per), model, version: per.version });
   const loading = (model: string, per: PerCallOptions = {}) =>
-    about(model, { ...per, deadlineMs: per.deadlineMs ?? resolved.loadDeadlineMs });
+    about(model, { ...per, deadlineMs: per.deadlineMs ?? loadDeadlineMs });
+  return { general, about, loading };
+}
 
-  async function modelConfig(model: string, per?: ModelCallOptions): Promise<ModelConfig> {
-    const { config } = await caller.call(
-      methods.modelConfig,
-      { name: model, version: per?.version ?? '' },
-      about(model, per),
-    );
-    if (config === undefined)
-      throw new InferenceError('BAD_RESPONSE', 'the answer has no configuration', {
-        address,
-        model,
-        method: 'ModelConfig',
-      });
-    return config;
-  }
-
-  async function infer(request: InferRequest): Promise<InferResult> {
-    const place = {
-      address,
-      model: request.model,
-      ...(request.version && { version: request.version }),
-      method: 'ModelInfer',
-    };
-    const response = await caller.call(
-      methods.modelInfer,
-      toInferMessage(request, place),
-      about(request.model, request),
-      true,
-    );
-    const result = fromInferMessage(response, request.outputs ?? [], place);
-    statistics.scored(request.inputs[0]?.shape[0] ?? 1);
-    return result;
-  }
-
-  const limits = createRowLimits(modelConfig, nowMs);
-
+function serverCalls({ caller, calls: { general, about } }: Context) {
   return {
     serverLive: async (per) => (await caller.call(methods.serverLive, {}, general(per))).live,
     serverReady: async (per) => (await caller.call(methods.serverReady, {}, general(per))).ready,
     serverMetadata: async (per) => caller.call(methods.serverMetadata, {}, general(per)),
+    repositoryIndex: async (per) =>
+      (await caller.call(methods.repositoryIndex, { repositoryName: '', ready: per?.readyOnly ?? false }, general(per)))
+        .models,
+    modelStatistics: async (model = '', per) =>
+      (await caller.call(methods.modelStatistics, { name: model, version: per?.version ?? '' }, about(model, per)))
+        .modelStats,
+  } satisfies Partial<InferenceClient>;
+}
+
+function modelCalls({ resolved: { address }, caller, calls: { about } }: Context) {
+  return {
     modelReady: async (model, per) =>
       (await caller.call(methods.modelReady, { name: model, version: per?.version ?? '' }, about(model, per))).ready,
     modelMetadata: async (model, per) =>
       caller.call(methods.modelMetadata, { name: model, version: per?.version ?? '' }, about(model, per)),
-    modelConfig,
-    rowsMax: async (model, per) => limits.of(model, about(model, per)),
-    infer,
-    async inferRows(request, { rowsMax } = {}) {
-      const startedMs = nowMs();
-      const { deadlineMs } = general(request);
-      rowCount(request);
-      const limit =
-        rowsMax ??
-        (await limits.of(request.model, {
-          deadlineMs,
-          ...(request.version && { version: request.version }),
-          ...(request.signal && { signal: request.signal }),
-        }));
-      if (!(limit >= 1)) throw new InferenceError('INVALID_CONFIG', `rowsMax must be at least 1, got ${limit}`);
-      return inferRows({ ...request, deadlineMs: deadlineMs - (nowMs() - startedMs) }, Math.floor(limit), infer, nowMs);
+    async modelConfig(model: string, per?: ModelCallOptions): Promise<ModelConfig> {
+      const { config } = await caller.call(
+        methods.modelConfig,
+        { name: model, version: per?.version ?? '' },
+        about(model, per),
+      );
+      if (config === undefined)
+        throw new InferenceError('BAD_RESPONSE', 'the answer has no configuration', {
+          address,
+          model,
+          method: 'ModelConfig',
+        });
+      return config;
     },
-    repositoryIndex: async (per) =>
-      (await caller.call(methods.repositoryIndex, { repositoryName: '', ready: per?.readyOnly ?? false }, general(per)))
-        .models,
+  } satisfies Partial<InferenceClient>;
+}
+
+/** Loading and unloading; what was known of a model's row limit is then out of date. */
+function loadingCalls({ caller, calls: { loading } }: Context, limits: RowLimits) {
+  return {
     async loadModel(model, per) {
       limits.forget(model);
       await caller.call(
@@ -169,11 +168,47 @@ export function createInferenceClient(options: InferenceClientOptions): Inferenc
         loading(model, per),
       );
     },
-    modelStatistics: async (model = '', per) =>
-      (await caller.call(methods.modelStatistics, { name: model, version: per?.version ?? '' }, about(model, per)))
-        .modelStats,
-    statistics: () => statistics.snapshot(),
-    breakerState: (model) => caller.breakerState(model),
-    close: () => caller.close(),
-  };
+  } satisfies Partial<InferenceClient>;
+}
+
+function inferenceCalls(
+  { resolved: { address, nowMs }, caller, calls: { general, about } }: Context,
+  limits: RowLimits,
+) {
+  async function infer(request: InferRequest): Promise<InferResult> {
+    const place = {
+      address,
+      model: request.model,
+      ...(request.version && { version: request.version }),
+      method: 'ModelInfer',
+    };
+    const response = await caller.call(
+      methods.modelInfer,
+      toInferMessage(request, place),
+      about(request.model, request),
+      true,
+    );
+    const result = fromInferMessage(response, request.outputs ?? [], place);
+    caller.statistics.scored(request.inputs[0]?.shape[0] ?? 1);
+    return result;
+  }
+
+  return {
+    infer,
+    rowsMax: async (model, per) => limits.of(model, about(model, per)),
+    async inferRows(request, { rowsMax } = {}) {
+      const startedMs = nowMs();
+      const { deadlineMs } = general(request);
+      rowCount(request);
+      const limit =
+        rowsMax ??
+        (await limits.of(request.model, {
+          deadlineMs,
+          ...(request.version && { version: request.version }),
+          ...(request.signal && { signal: request.signal }),
+        }));
+      if (!(limit >= 1)) throw new InferenceError('INVALID_CONFIG', `rowsMax must be at least 1, got ${limit}`);
+      return inferRows({ ...request, deadlineMs: deadlineMs - (nowMs() - startedMs) }, Math.floor(limit), infer, nowMs);
+    },
+  } satisfies Partial<InferenceClient>;
 }

@@ -1,4 +1,4 @@
-import type { Consumer, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
+import type { Consumer, ConsumerConfig, ConsumerStartBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
 import { watchClock } from './clock-watch.ts';
 import { createAdmin } from './admin.ts';
@@ -10,6 +10,7 @@ import { FirstPoll } from './first-poll.ts';
 import { installCoordinatorFailover } from './coordinator-failover.ts';
 import { PollThrottle } from './poll-throttle.ts';
 import type { Source, SourceHandlers } from './source.ts';
+import { groupOffsets, logOffsets } from './source-offsets.ts';
 import { tellingRights } from './source-rights.ts';
 
 export interface KafkaSourceOptions {
@@ -25,7 +26,6 @@ export interface KafkaSourceOptions {
 const newPartitionsMs = 30_000;
 /** Joining the group takes a rebalance. */
 const startDeadlineMs = 60_000;
-const commitAllDeadlineMs = 20_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
 export function createKafkaSource(kafka: Kafka, options: KafkaSourceOptions): Source {
@@ -39,18 +39,7 @@ function createSource(
   installCoordinatorFailover();
   installFetchDecoding();
   const admin = createAdmin(kafka);
-  const consumer = kafka.consumer({
-    groupId,
-    sessionTimeout: sessionTimeoutMs,
-    rebalanceTimeout: sessionTimeoutMs,
-    heartbeatInterval: Math.floor(sessionTimeoutMs / 6),
-    // Small, because kafkajs polls the partitions of a broker together: an empty one would hold back the others.
-    maxWaitTimeInMs: 25,
-    maxBytesPerPartition: 1024 * 1024,
-    metadataMaxAge: newPartitionsMs,
-    allowAutoTopicCreation: false,
-    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
-  });
+  const consumer = kafka.consumer(consumerConfig(groupId, sessionTimeoutMs));
   let crashed: SourceHandlers['crashed'] = () => {};
   const commits = new Commits(
     async (partition, offset, metadata) =>
@@ -114,37 +103,23 @@ function createSource(
     seek: (partition, offset) => unlessBetweenRuns(() => consumer.seek({ topic, partition, offset: String(offset) })),
     poll: () => polls.poll(),
     commit: (partition, offset, metadata) => commits.commit(partition, offset, metadata),
-    commitAll(offsets, metadata) {
-      const partitions = [...offsets].map(([partition, offset]) => ({
-        topic,
-        partition,
-        offset: String(offset),
-        metadata,
-      }));
-      return withTimeout(
-        commitAllDeadlineMs,
-        consumer.commitOffsets(partitions),
-        `no answer to a commit within ${commitAllDeadlineMs / 1_000} s`,
-      );
-    },
-    async committed() {
-      const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
-      return new Map(
-        (answer?.partitions ?? []).map(({ partition, offset, metadata }) => [
-          partition,
-          { offset: offset === '-1' ? null : Number(offset), metadata },
-        ]),
-      );
-    },
-    bounds: () => logs.ends(topic),
-    firstRecord: (partition, offset) => logs.firstRecord(topic, partition, offset),
-    timeAt: (partition, offset) => logs.timeAt(topic, partition, offset),
-    async offsetAt(partition, timeMs) {
-      const answer = await admin.fetchTopicOffsetsByTimestamp(topic, timeMs);
-      const found = answer.find((each) => each.partition === partition);
-      if (!found) throw new Error(`the brokers do not know partition ${partition} of ${topic}`);
-      return Number(found.offset);
-    },
+    ...groupOffsets({ consumer, admin, groupId, topic }),
+    ...logOffsets({ logs, admin, topic }),
+  };
+}
+
+function consumerConfig(groupId: string, sessionTimeoutMs: number): ConsumerConfig {
+  return {
+    groupId,
+    sessionTimeout: sessionTimeoutMs,
+    rebalanceTimeout: sessionTimeoutMs,
+    heartbeatInterval: Math.floor(sessionTimeoutMs / 6),
+    // Small, because kafkajs polls the partitions of a broker together: an empty one would hold back the others.
+    maxWaitTimeInMs: 25,
+    maxBytesPerPartition: 1024 * 1024,
+    metadataMaxAge: newPartitionsMs,
+    allowAutoTopicCreation: false,
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
   };
 }
 

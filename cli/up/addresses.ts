@@ -1,4 +1,4 @@
-import { choosePort, freePort } from '../../stack/servers/index.ts';
+import { choosePort, freePort } from '@headrace/stack/servers';
 
 /** Which servers are ours to start; the others have an address in the environment. */
 export interface Embedded {

@@ -1,4 +1,4 @@
-import type { Endpoints } from '../../stack/supervisor/index.ts';
+import type { Endpoints } from '@headrace/stack/supervisor';
 import { addressTable, type TableFacts } from './table.ts';
 
 export interface ScreenFacts extends TableFacts {

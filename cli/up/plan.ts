@@ -5,8 +5,8 @@ import { hostPort, reachableHost } from '../../lib/host-port.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
-import { oneMachineEnv } from '../../stack/supervisor/index.ts';
-import type { DataFolder, Endpoints, Service, ServiceStatus } from '../../stack/supervisor/index.ts';
+import { oneMachineEnv } from '@headrace/stack/supervisor';
+import type { DataFolder, Endpoints, Service, ServiceStatus } from '@headrace/stack/supervisor';
 import type { Embedded, Ports } from './addresses.ts';
 import type { UpOptions } from './options.ts';
 import type { Programs } from './prepare.ts';
@@ -85,52 +85,70 @@ function lakeDirOf(config: Config, folder: DataFolder): string {
   return config.lake.url === undefined ? folder.lakeDir : fileURLToPath(config.lake.url);
 }
 
-/** Lays out services, their environment and their addresses. Starts nothing. */
-export function makePlan(input: PlanInput): Plan {
-  const { options, folder, embedded, ports, programs, pipelines } = input;
+/** What is known only once servers and processes run. */
+interface Learned {
+  databaseUrl?: string;
+  gatewayUrl: string;
+  retentionHours?: number;
+  /** What the worker noted at its start. */
+  notes: readonly string[];
+  /** Models that the model server cannot serve. */
+  notLoaded: readonly string[];
+}
+
+/** The environment of our processes, as far as the addresses in it are known by now. */
+function environmentOf(input: PlanInput, { databaseUrl }: Learned): NodeJS.ProcessEnv {
+  const { embedded, ports } = input;
   const common = commonEnv(input);
-  let databaseUrl: string | undefined;
-  let retentionHours: number | undefined;
-  let notes: readonly string[] = [];
-  let notLoaded: readonly string[] = [];
-  let gatewayUrl = `http://127.0.0.1:${ports.gateway}`;
-  const uiOrigins = () => [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
-  const env = (): NodeJS.ProcessEnv => ({
+  const uiOrigins = [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
+  return {
     ...(embedded.temporal ? oneMachineEnv : {}),
     ...common,
     ...(embedded.temporal
       ? {
           TEMPORAL_ADDRESS: `127.0.0.1:${ports.temporal}`,
-          TEMPORAL_UI_URL: uiOrigins()[0],
-          HEADRACE_CODEC_ORIGINS: [common['HEADRACE_CODEC_ORIGINS'], ...uiOrigins()].filter(Boolean).join(','),
+          TEMPORAL_UI_URL: uiOrigins[0],
+          HEADRACE_CODEC_ORIGINS: [common['HEADRACE_CODEC_ORIGINS'], ...uiOrigins].filter(Boolean).join(','),
         }
       : {}),
     ...(embedded.kafka ? { KAFKA_BROKERS: `127.0.0.1:${ports.kafka}` } : {}),
     ...(embedded.postgres && databaseUrl !== undefined ? { DATABASE_URL: databaseUrl } : {}),
     ...(embedded.modelServer ? { TRITON_URL: `127.0.0.1:${ports.modelServer}` } : {}),
     HEADRACE_GATEWAY_PORT: String(ports.gateway),
-  });
-  const config = parseConfig(env());
-  const servers = serverServices({
+  };
+}
+
+function serversOf(input: PlanInput, config: Config, learned: Learned): Service[] {
+  const { options, folder, embedded, ports, programs } = input;
+  return serverServices({
     embedded,
     programs,
     folder,
     ports,
     env: input.baseEnv,
     namespace: config.temporal.namespace,
-    uiCodecEndpoint: `${gatewayUrl}/codec`,
+    uiCodecEndpoint: `${learned.gatewayUrl}/codec`,
     modelsDir: embedded.modelServer ? modelsDirOf(options, config.pipelinesDir) : '',
     onDatabaseUrl: (url) => {
-      databaseUrl = url;
+      learned.databaseUrl = url;
     },
     onNotLoaded: (sentences) => {
-      notLoaded = sentences;
+      learned.notLoaded = sentences;
     },
     onRetention: (hours) => {
-      retentionHours = hours;
+      learned.retentionHours = hours;
     },
     onNote: input.onDone,
   });
+}
+
+/** Lays out services, their environment and their addresses. Starts nothing. */
+export function makePlan(input: PlanInput): Plan {
+  const { folder, embedded, ports, pipelines } = input;
+  const learned: Learned = { gatewayUrl: `http://127.0.0.1:${ports.gateway}`, notes: [], notLoaded: [] };
+  const env = () => environmentOf(input, learned);
+  const config = parseConfig(env());
+  const servers = serversOf(input, config, learned);
   const setUp = setUpServices({ env, pipelines, embedded, onDone: input.onDone });
   const { generator, why } = generatorOf(input, config.pipelinesDir);
   const processes = processServices({
@@ -141,10 +159,10 @@ export function makePlan(input: PlanInput): Plan {
     generator,
     needs: [...servers, ...setUp].map(({ name }) => name),
     onGatewayUrl: (url) => {
-      gatewayUrl = url;
+      learned.gatewayUrl = url;
     },
     onNotes: (noted) => {
-      notes = noted;
+      learned.notes = noted;
     },
   });
   const startedAt = new Date().toISOString();
@@ -152,40 +170,50 @@ export function makePlan(input: PlanInput): Plan {
     services: [...servers, ...setUp, ...processes],
     withoutGenerator: why,
     simulatedRate: generator?.rate,
-    retentionHours: () => retentionHours,
+    retentionHours: () => learned.retentionHours,
     notes: () => [
-      ...notLoaded.map((sentence) => `the model server does not serve one model of the repository: ${sentence}`),
-      ...notes,
+      ...learned.notLoaded.map(
+        (sentence) => `the model server does not serve one model of the repository: ${sentence}`,
+      ),
+      ...learned.notes,
     ],
-    endpoints: (services) => {
-      const now = parseConfig(env());
-      return {
-        version: 1,
-        startedAt,
-        dataDir: folder.root,
-        deployment: now.deployment,
-        supervisorPid: process.pid,
-        temporal: {
-          address: now.temporal.address,
-          namespace: now.temporal.namespace,
-          uiUrl: now.temporal.uiUrl,
-          embedded: embedded.temporal,
-        },
-        kafka: { brokers: now.kafka.brokers, embedded: embedded.kafka },
-        database: { url: now.database.url, embedded: embedded.postgres },
-        triton: { url: now.triton.url, embedded: embedded.modelServer },
-        gateway: { url: gatewayUrl, docsUrl: `${gatewayUrl}/docs` },
-        lake: { dir: lakeDirOf(now, folder) },
-        features: { dir: folder.featuresDir },
-        pipelines: pipelines.map(({ name, topic }) => ({ name, topic: topic.name })),
-        metrics: Object.fromEntries(
-          processes.map(({ name }) => [
-            name,
-            `http://${hostPort(reachableHost(config.metrics.host), ports.metrics[name as keyof Ports['metrics']])}`,
-          ]),
-        ),
-        services,
-      };
+    endpoints: (services) => ({
+      ...endpointsOf(input, parseConfig(env()), learned.gatewayUrl),
+      startedAt,
+      metrics: Object.fromEntries(
+        processes.map(({ name }) => [
+          name,
+          `http://${hostPort(reachableHost(config.metrics.host), ports.metrics[name as keyof Ports['metrics']])}`,
+        ]),
+      ),
+      services,
+    }),
+  };
+}
+
+/** Where everything is, by the configuration of now. */
+function endpointsOf(
+  { folder, embedded, pipelines }: PlanInput,
+  config: Config,
+  gatewayUrl: string,
+): Omit<Endpoints, 'startedAt' | 'metrics' | 'services'> {
+  return {
+    version: 1,
+    dataDir: folder.root,
+    deployment: config.deployment,
+    supervisorPid: process.pid,
+    temporal: {
+      address: config.temporal.address,
+      namespace: config.temporal.namespace,
+      uiUrl: config.temporal.uiUrl,
+      embedded: embedded.temporal,
     },
+    kafka: { brokers: config.kafka.brokers, embedded: embedded.kafka },
+    database: { url: config.database.url, embedded: embedded.postgres },
+    triton: { url: config.triton.url, embedded: embedded.modelServer },
+    gateway: { url: gatewayUrl, docsUrl: `${gatewayUrl}/docs` },
+    lake: { dir: lakeDirOf(config, folder) },
+    features: { dir: folder.featuresDir },
+    pipelines: pipelines.map(({ name, topic }) => ({ name, topic: topic.name })),
   };
 }

@@ -1,7 +1,7 @@
 import { messageOf } from '../../contracts/failures.ts';
 import { proxyVariablesOf } from '../../lib/proxies.ts';
-import { prepareKafka, preparePostgres, prepareTemporal } from '../../stack/servers/index.ts';
-import type { OnProgress, PostgresBinaries } from '../../stack/servers/index.ts';
+import { prepareKafka, preparePostgres, prepareTemporal } from '@headrace/stack/servers';
+import type { OnProgress, PostgresBinaries } from '@headrace/stack/servers';
 import type { Embedded } from './addresses.ts';
 
 /** The programs of the embedded servers; undefined where an external one is used. */

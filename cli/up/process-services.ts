@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hostPort, reachableHost } from '../../lib/host-port.ts';
-import { freePort, isPortTaken } from '../../stack/servers/index.ts';
-import { startNodeProcess } from '../../stack/supervisor/index.ts';
-import type { DataFolder, Service } from '../../stack/supervisor/index.ts';
+import { freePort, isPortTaken } from '@headrace/stack/servers';
+import { startNodeProcess } from '@headrace/stack/supervisor';
+import type { DataFolder, Service } from '@headrace/stack/supervisor';
 import type { Ports, ProcessName } from './addresses.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));

@@ -1,4 +1,4 @@
-import type { Progress } from '../../stack/servers/index.ts';
+import type { Progress } from '@headrace/stack/servers';
 
 function seconds(ms: number): string {
   return `${Math.round(ms / 1_000)} s`;

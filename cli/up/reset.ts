@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
-import { diskUseBytes, emptyDataFolder } from '../../stack/supervisor/index.ts';
-import type { DataFolder } from '../../stack/supervisor/index.ts';
+import { diskUseBytes, emptyDataFolder } from '@headrace/stack/supervisor';
+import type { DataFolder } from '@headrace/stack/supervisor';
 import { formatBytes } from './options.ts';
 
 /** Asks a question on the terminal; undefined when there is none to ask on. */

@@ -5,9 +5,9 @@ import {
   startModelServer,
   startPostgres,
   startTemporal,
-} from '../../stack/servers/index.ts';
-import type { EmbeddedServer } from '../../stack/servers/index.ts';
-import type { DataFolder, Service } from '../../stack/supervisor/index.ts';
+} from '@headrace/stack/servers';
+import type { EmbeddedServer } from '@headrace/stack/servers';
+import type { DataFolder, Service } from '@headrace/stack/supervisor';
 import { portUses } from './addresses.ts';
 import type { Embedded, Ports, ServerPort } from './addresses.ts';
 import type { Programs } from './prepare.ts';
@@ -60,77 +60,89 @@ function movable(
 
 /** The embedded servers as services. Each comes up at the same port after a death. */
 export function serverServices(options: ServerServicesOptions): Service[] {
-  const { embedded, programs, folder, ports, env } = options;
+  const { embedded } = options;
   const services: Service[] = [];
-  if (embedded.temporal) {
-    services.push({
-      name: 'temporal',
-      needs: [],
-      start: movable(options, ['temporal', 'temporalUi'], async (onLaunch) => {
-        const server = await startTemporal({
-          executable: programs.temporal as string,
-          dataDir: folder.serverDir('temporal'),
-          port: ports.temporal,
-          uiPort: ports.temporalUi,
-          namespace: options.namespace,
-          uiCodecEndpoint: options.uiCodecEndpoint,
-          env,
-          onLaunch,
-        });
-        options.onRetention(server.retentionHours);
-        return server;
-      }),
-    });
-  }
-  if (embedded.kafka) {
-    services.push({
-      name: 'kafka',
-      needs: [],
-      start: movable(options, ['kafka'], (onLaunch) =>
-        startKafka({
-          jarsDir: programs.kafkaJars as string,
-          dataDir: folder.serverDir('kafka'),
-          port: ports.kafka,
-          env,
-          onLaunch,
-        }),
-      ),
-    });
-  }
-  if (embedded.postgres) {
-    services.push({
-      name: 'postgres',
-      needs: [],
-      start: movable(options, ['postgres'], async (onLaunch) => {
-        const server = await startPostgres({
-          binaries: programs.postgres!,
-          dataDir: folder.serverDir('postgres'),
-          port: ports.postgres,
-          env,
-          onLaunch,
-          onNote: options.onNote,
-        });
-        options.onDatabaseUrl(server.databaseUrl);
-        return server;
-      }),
-    });
-  }
-  if (embedded.modelServer) {
-    services.push({
-      name: 'model-server',
-      needs: [],
-      start: movable(options, ['modelServer'], async (onLaunch) => {
-        const server = await startModelServer({
-          repository: options.modelsDir,
-          dataDir: folder.serverDir('model-server'),
-          port: ports.modelServer,
-          env,
-          onLaunch,
-        });
-        options.onNotLoaded(server.notLoaded);
-        return server;
-      }),
-    });
-  }
+  if (embedded.temporal) services.push(temporalService(options));
+  if (embedded.kafka) services.push(kafkaService(options));
+  if (embedded.postgres) services.push(postgresService(options));
+  if (embedded.modelServer) services.push(modelService(options));
   return services;
+}
+
+function temporalService(options: ServerServicesOptions): Service {
+  const { programs, folder, ports, env } = options;
+  return {
+    name: 'temporal',
+    needs: [],
+    start: movable(options, ['temporal', 'temporalUi'], async (onLaunch) => {
+      const server = await startTemporal({
+        executable: programs.temporal as string,
+        dataDir: folder.serverDir('temporal'),
+        port: ports.temporal,
+        uiPort: ports.temporalUi,
+        namespace: options.namespace,
+        uiCodecEndpoint: options.uiCodecEndpoint,
+        env,
+        onLaunch,
+      });
+      options.onRetention(server.retentionHours);
+      return server;
+    }),
+  };
+}
+
+function kafkaService(options: ServerServicesOptions): Service {
+  const { programs, folder, ports, env } = options;
+  return {
+    name: 'kafka',
+    needs: [],
+    start: movable(options, ['kafka'], (onLaunch) =>
+      startKafka({
+        jarsDir: programs.kafkaJars as string,
+        dataDir: folder.serverDir('kafka'),
+        port: ports.kafka,
+        env,
+        onLaunch,
+      }),
+    ),
+  };
+}
+
+function postgresService(options: ServerServicesOptions): Service {
+  const { programs, folder, ports, env, onNote } = options;
+  return {
+    name: 'postgres',
+    needs: [],
+    start: movable(options, ['postgres'], async (onLaunch) => {
+      const server = await startPostgres({
+        binaries: programs.postgres!,
+        dataDir: folder.serverDir('postgres'),
+        port: ports.postgres,
+        env,
+        onLaunch,
+        onNote,
+      });
+      options.onDatabaseUrl(server.databaseUrl);
+      return server;
+    }),
+  };
+}
+
+function modelService(options: ServerServicesOptions): Service {
+  const { folder, ports, env } = options;
+  return {
+    name: 'model-server',
+    needs: [],
+    start: movable(options, ['modelServer'], async (onLaunch) => {
+      const server = await startModelServer({
+        repository: options.modelsDir,
+        dataDir: folder.serverDir('model-server'),
+        port: ports.modelServer,
+        env,
+        onLaunch,
+      });
+      options.onNotLoaded(server.notLoaded);
+      return server;
+    }),
+  };
 }

@@ -7,8 +7,8 @@ import {
   Supervisor,
   watchDisk,
   writeEndpoints,
-} from '../../stack/supervisor/index.ts';
-import type { DataFolder, DiskWatch } from '../../stack/supervisor/index.ts';
+} from '@headrace/stack/supervisor';
+import type { DataFolder, DiskWatch } from '@headrace/stack/supervisor';
 import type { Console } from './console.ts';
 import { describeFigures } from './live/line.ts';
 import { isOfEnded, logFileOf } from '../status-report.ts';

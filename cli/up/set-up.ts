@@ -8,7 +8,7 @@ import { createLogger } from '../../lib/log.ts';
 import { ensureSearchAttributes } from '../../temporal/search-attributes.ts';
 import { connectTemporal } from '../../temporal/connection.ts';
 import { ensureTopics } from '../../kafka/topics.ts';
-import type { Service } from '../../stack/supervisor/index.ts';
+import type { Service } from '@headrace/stack/supervisor';
 import type { Embedded } from './addresses.ts';
 
 export interface SetUpOptions {

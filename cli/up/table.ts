@@ -1,4 +1,4 @@
-import type { Endpoints } from '../../stack/supervisor/index.ts';
+import type { Endpoints } from '@headrace/stack/supervisor';
 
 export interface TableFacts {
   /** How long the embedded namespace keeps closed runs; absent for a Temporal of the user's own. */

@@ -1,4 +1,4 @@
-import type { ServiceEvent } from '../../stack/supervisor/index.ts';
+import type { ServiceEvent } from '@headrace/stack/supervisor';
 import type { Console } from './console.ts';
 
 function seconds(ms: number): string {

@@ -20,7 +20,9 @@ export function isInstalled(folder = root) {
   if (wanted === undefined) return true;
   if (installed === undefined) return false;
   return Object.entries(wanted).every(([path, { version, optional, link }]) => {
-    if (!path.startsWith('node_modules/') || link) return true;
+    if (!path.startsWith('node_modules/')) return true;
+    // A package of ours has no version to compare, but its link must be there.
+    if (link) return existsSync(join(folder, path));
     const found = installed[path];
     // Optional ones are for other platforms.
     return found === undefined ? optional === true : found.version === version;

@@ -35,45 +35,62 @@ interface Entry {
 
 /** Creates the models of a repository, none of them loaded. */
 export function createModels(repositoryFolder: string): Models {
-  const entries = new Map<string, Entry>();
+  return new RepositoryModels(repositoryFolder);
+}
+
+class RepositoryModels implements Models {
+  readonly #repositoryFolder: string;
+  readonly #entries = new Map<string, Entry>();
   /** Why the last load of a model failed. It may be in service as it was before. */
-  const failures = new Map<string, string>();
-  let lastChange: Promise<unknown> = Promise.resolve();
+  readonly #failures = new Map<string, string>();
+  #lastChange: Promise<unknown> = Promise.resolve();
 
-  function inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const turn = lastChange.then(change, change);
-    lastChange = turn.catch(() => undefined);
-    return turn;
+  constructor(repositoryFolder: string) {
+    this.#repositoryFolder = repositoryFolder;
   }
 
-  /** @throws RepositoryError, ModelConfigError */
-  async function loadNow(name: string): Promise<void> {
-    await loadAndSwap(name).then(
-      () => failures.delete(name),
-      (error: unknown) => {
-        if (error instanceof RepositoryError || error instanceof ModelConfigError) failures.set(name, error.message);
+  loadAll(): Promise<string[]> {
+    return this.#inTurn(async () => {
+      const problems: string[] = [];
+      const names = await listModels(this.#repositoryFolder);
+      if (names.length === 0)
+        throw new RepositoryError(
+          `The model repository ${this.#repositoryFolder} has no model; put each into a folder of its own.`,
+        );
+      for (const name of names) {
+        await this.#load(name).catch((error: unknown) => {
+          if (!isUnusable(error)) throw error;
+          problems.push(error.message);
+        });
+      }
+      return problems;
+    });
+  }
+
+  load(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      // The name becomes part of a path, so it must be one of the folders and not merely lead to one.
+      const names = await this.#listOnDisk();
+      if (!names.includes(name)) throw internal(`failed to load '${name}', failed to poll from model repository`);
+      await this.#load(name).catch((error: unknown) => {
+        if (isUnusable(error)) throw invalidArgument(`load failed for model '${name}': ${error.message}`, error);
         throw error;
-      },
-    );
+      });
+    });
   }
 
-  async function loadAndSwap(name: string): Promise<void> {
-    const { config, versions } = await readModel(repositoryFolder, name);
-    const loaded: ModelVersion[] = [];
-    try {
-      for (const { version, file } of versions) loaded.push(await loadModelVersion(config, version, file));
-    } catch (error) {
-      await Promise.all(loaded.map((version) => version.retire()));
-      throw error;
-    }
-    const before = entries.get(name)?.versions ?? [];
-    entries.set(name, { versions: loaded, unloaded: [] });
-    await Promise.all(before.map((version) => version.retire()));
+  unload(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const entry = this.#entries.get(name);
+      if (entry === undefined || entry.versions.length === 0) return;
+      this.#entries.set(name, { versions: [], unloaded: entry.versions.map(({ version }) => version) });
+      await retireAll(entry.versions);
+    });
   }
 
-  function versionsOf(name: string): readonly ModelVersion[] {
-    const entry = entries.get(name);
-    const failure = failures.get(name);
+  versionsOf(name: string): readonly ModelVersion[] {
+    const entry = this.#entries.get(name);
+    const failure = this.#failures.get(name);
     if (entry === undefined && failure !== undefined)
       throw notFound(`Request for unknown model: '${name}' has no available versions: ${failure}`);
     if (entry === undefined) throw notFound(`Request for unknown model: '${name}' is not found`);
@@ -81,105 +98,97 @@ export function createModels(repositoryFolder: string): Models {
     return entry.versions;
   }
 
-  return {
-    loadAll: () =>
-      inTurn(async () => {
-        const problems: string[] = [];
-        const names = await listModels(repositoryFolder);
-        if (names.length === 0)
-          throw new RepositoryError(
-            `The model repository ${repositoryFolder} has no model; put each into a folder of its own.`,
-          );
-        for (const name of names) {
-          await loadNow(name).catch((error: unknown) => {
-            if (!(error instanceof RepositoryError || error instanceof ModelConfigError)) throw error;
-            problems.push(error.message);
-          });
-        }
-        return problems;
-      }),
+  names(): string[] {
+    return [...this.#entries]
+      .filter(([, { versions }]) => versions.length > 0)
+      .map(([name]) => name)
+      .sort();
+  }
 
-    load: (name) =>
-      inTurn(async () => {
-        // The name becomes part of a path, so it must be one of the folders and not merely lead to one.
-        const names = await listModels(repositoryFolder).catch((error: Error) => {
-          throw internal(error.message, error);
-        });
-        if (!names.includes(name)) throw internal(`failed to load '${name}', failed to poll from model repository`);
-        await loadNow(name).catch((error: unknown) => {
-          if (error instanceof RepositoryError || error instanceof ModelConfigError)
-            throw invalidArgument(`load failed for model '${name}': ${error.message}`, error);
-          throw error;
-        });
-      }),
+  find(name: string, version: string): ModelVersion {
+    if (version !== '' && !/^[1-9]\d{0,17}$/.test(version)) {
+      throw invalidArgument(
+        `failed to get model version from specified version string '${version}', version should be an integral value > 0`,
+      );
+    }
+    const versions = this.versionsOf(name);
+    const found =
+      version === '' ? versions.at(-1) : versions.find((candidate) => candidate.version === BigInt(version));
+    if (found === undefined) throw notFound(`Request for unknown model: '${name}' version ${version} is not found`);
+    return found;
+  }
 
-    unload: (name) =>
-      inTurn(async () => {
-        const entry = entries.get(name);
-        if (entry === undefined || entry.versions.length === 0) return;
-        entries.set(name, { versions: [], unloaded: entry.versions.map(({ version }) => version) });
-        await Promise.all(entry.versions.map((version) => version.retire()));
-      }),
+  async index(readyOnly: boolean): Promise<RepositoryIndexResponse_ModelIndex[]> {
+    const onDisk = readyOnly ? [] : await this.#listOnDisk();
+    const names = [...new Set([...this.#entries.keys(), ...onDisk])].sort();
+    return names.flatMap((name): RepositoryIndexResponse_ModelIndex[] => {
+      const entry = this.#entries.get(name);
+      const reason = this.#failures.get(name);
+      if (entry === undefined && reason !== undefined)
+        return readyOnly ? [] : [{ name, version: '', state: 'UNAVAILABLE', reason }];
+      if (entry === undefined) return [{ name, version: '', state: '', reason: '' }];
+      const ready = entry.versions.map(({ version }) => indexRow(name, version, 'READY', ''));
+      const unloaded = entry.unloaded.map((version) => indexRow(name, version, 'UNAVAILABLE', 'unloaded'));
+      return readyOnly ? ready : [...ready, ...unloaded];
+    });
+  }
 
-    versionsOf,
-    names: () =>
-      [...entries]
-        .filter(([, { versions }]) => versions.length > 0)
-        .map(([name]) => name)
-        .sort(),
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      const versions = [...this.#entries.values()].flatMap((entry) => entry.versions);
+      this.#entries.clear();
+      await retireAll(versions);
+    });
+  }
 
-    find(name, version) {
-      if (version !== '' && !/^[1-9]\d{0,17}$/.test(version)) {
-        throw invalidArgument(
-          `failed to get model version from specified version string '${version}', version should be an integral value > 0`,
-        );
-      }
-      const versions = versionsOf(name);
-      const found =
-        version === '' ? versions.at(-1) : versions.find((candidate) => candidate.version === BigInt(version));
-      if (found === undefined) throw notFound(`Request for unknown model: '${name}' version ${version} is not found`);
-      return found;
-    },
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#lastChange.then(change, change);
+    this.#lastChange = turn.catch(() => undefined);
+    return turn;
+  }
 
-    async index(readyOnly) {
-      const onDisk = readyOnly
-        ? []
-        : await listModels(repositoryFolder).catch((error: Error) => {
-            throw internal(error.message, error);
-          });
-      return [...new Set([...entries.keys(), ...onDisk])]
-        .sort()
-        .flatMap((name): RepositoryIndexResponse_ModelIndex[] => {
-          const entry = entries.get(name);
-          const reason = failures.get(name);
-          if (entry === undefined && reason !== undefined)
-            return readyOnly ? [] : [{ name, version: '', state: 'UNAVAILABLE', reason }];
-          if (entry === undefined) return [{ name, version: '', state: '', reason: '' }];
-          const ready = entry.versions.map(({ version }) => ({
-            name,
-            version: String(version),
-            state: 'READY',
-            reason: '',
-          }));
-          return readyOnly
-            ? ready
-            : [
-                ...ready,
-                ...entry.unloaded.map((version) => ({
-                  name,
-                  version: String(version),
-                  state: 'UNAVAILABLE',
-                  reason: 'unloaded',
-                })),
-              ];
-        });
-    },
+  /** @throws RepositoryError, ModelConfigError */
+  async #load(name: string): Promise<void> {
+    await this.#loadAndSwap(name).then(
+      () => this.#failures.delete(name),
+      (error: unknown) => {
+        if (isUnusable(error)) this.#failures.set(name, error.message);
+        throw error;
+      },
+    );
+  }
 
-    close: () =>
-      inTurn(async () => {
-        const versions = [...entries.values()].flatMap((entry) => entry.versions);
-        entries.clear();
-        await Promise.all(versions.map((version) => version.retire()));
-      }),
-  };
+  async #loadAndSwap(name: string): Promise<void> {
+    const { config, versions } = await readModel(this.#repositoryFolder, name);
+    const loaded: ModelVersion[] = [];
+    try {
+      for (const { version, file } of versions) loaded.push(await loadModelVersion(config, version, file));
+    } catch (error) {
+      await retireAll(loaded);
+      throw error;
+    }
+    const before = this.#entries.get(name)?.versions ?? [];
+    this.#entries.set(name, { versions: loaded, unloaded: [] });
+    await retireAll(before);
+  }
+
+  /** @throws RpcError */
+  #listOnDisk(): Promise<string[]> {
+    return listModels(this.#repositoryFolder).catch((error: Error) => {
+      throw internal(error.message, error);
+    });
+  }
+}
+
+/** The model itself, or the repository, is at fault. */
+function isUnusable(error: unknown): error is RepositoryError | ModelConfigError {
+  return error instanceof RepositoryError || error instanceof ModelConfigError;
+}
+
+async function retireAll(versions: readonly ModelVersion[]): Promise<void> {
+  await Promise.all(versions.map((version) => version.retire()));
+}
+
+function indexRow(name: string, version: bigint, state: string, reason: string): RepositoryIndexResponse_ModelIndex {
+  return { name, version: String(version), state, reason };
 }

@@ -2,8 +2,11 @@
 import { type sendUnaryData, type ServerUnaryCall, status as Status } from '@grpc/grpc-js';
 import type {
   GRPCInferenceServiceServer,
+  ModelInferRequest,
+  ModelInferResponse,
   ModelMetadataResponse,
   ModelMetadataResponse_TensorMetadata,
+  ModelStatistics,
   ServerMetadataResponse,
 } from '@headrace/inference-client/generated';
 import type { Models } from './models.ts';
@@ -23,30 +26,9 @@ export interface ServiceOptions {
 }
 
 /** Creates the handlers for a gRPC server. */
-export function createService({
-  models,
-  serverMetadata,
-  requestsMax,
-  onBug,
-}: ServiceOptions): GRPCInferenceServiceServer {
-  let requests = 0;
-
-  const unary =
-    <Request, Response>(answer: Answer<Request, Response>) =>
-    (call: ServerUnaryCall<Request, Response>, reply: sendUnaryData<Response>): void => {
-      new Promise<Response>((resolve) => resolve(answer(call.request, () => call.cancelled))).then(
-        (response) => reply(null, response),
-        (error: unknown) => {
-          if (error instanceof RpcError) return reply({ code: error.code, details: error.message });
-          onBug(error);
-          reply({
-            code: Status.INTERNAL,
-            details: `internal error of the model server: ${error instanceof Error ? error.message : String(error)}`,
-          });
-        },
-      );
-    };
-
+export function createService(options: ServiceOptions): GRPCInferenceServiceServer {
+  const { models, serverMetadata, onBug } = options;
+  const unary = <Request, Response>(answer: Answer<Request, Response>) => handlerOf(answer, onBug);
   return {
     serverLive: unary(() => ({ live: true })),
     serverReady: unary(() => ({ ready: true })),
@@ -54,35 +36,8 @@ export function createService({
     modelReady: unary(({ name, version }) => ({ ready: isReady(models, name, version) })),
     modelMetadata: unary(({ name, version }) => metadataOf(models, name, version)),
     modelConfig: unary(({ name, version }) => ({ config: models.find(name, version).config })),
-
-    modelInfer: unary(async (request, isCancelled) => {
-      if (requests >= requestsMax)
-        throw unavailable(`[request id: ${request.id || '<id_unknown>'}] Exceeds maximum queue size`);
-      const startedNs = process.hrtime.bigint();
-      requests++;
-      try {
-        // A run holds the event loop, so let the cancellations that have arrived be read first: nobody waits for those answers.
-        await new Promise((resolve) => setImmediate(resolve));
-        if (isCancelled()) throw new RpcError(Status.CANCELLED, 'the request was cancelled before it ran');
-        // Found only now: from here to the start of the run nothing waits, so the version cannot be retired in between.
-        return await models.find(request.modelName, request.modelVersion).infer(request, startedNs);
-      } finally {
-        requests--;
-      }
-    }),
-
-    modelStatistics: unary(({ name, version }) => {
-      if (name !== '' && !models.names().includes(name))
-        throw invalidArgument(`requested model '${name}' is not available`);
-      const names = name === '' ? models.names() : [name];
-      const all = names.flatMap((each) =>
-        models.versionsOf(each).map((one) => one.statistics.snapshot(each, String(one.version))),
-      );
-      const modelStats = all.filter((one) => version === '' || one.version === version);
-      if (version !== '' && modelStats.length === 0)
-        throw invalidArgument(`requested model version is not available for model '${name}'`);
-      return { modelStats };
-    }),
+    modelInfer: unary(inferWith(options)),
+    modelStatistics: unary(({ name, version }) => ({ modelStats: statisticsOf(models, name, version) })),
 
     repositoryIndex: unary(async ({ repositoryName, ready }) => {
       refuseRepositoryName(repositoryName);
@@ -104,6 +59,59 @@ export function createService({
       return {};
     }),
   };
+}
+
+/** A gRPC handler that replies what `answer` returns, or the status of what it throws. */
+function handlerOf<Request, Response>(answer: Answer<Request, Response>, onBug: ServiceOptions['onBug']) {
+  return (call: ServerUnaryCall<Request, Response>, reply: sendUnaryData<Response>): void => {
+    new Promise<Response>((resolve) => resolve(answer(call.request, () => call.cancelled))).then(
+      (response) => reply(null, response),
+      (error: unknown) => {
+        if (error instanceof RpcError) return reply({ code: error.code, details: error.message });
+        onBug(error);
+        reply({
+          code: Status.INTERNAL,
+          details: `internal error of the model server: ${error instanceof Error ? error.message : String(error)}`,
+        });
+      },
+    );
+  };
+}
+
+/** Infers, and refuses requests beyond the limit. */
+function inferWith({
+  models,
+  requestsMax,
+}: Pick<ServiceOptions, 'models' | 'requestsMax'>): Answer<ModelInferRequest, ModelInferResponse> {
+  let requests = 0;
+  return async (request, isCancelled) => {
+    if (requests >= requestsMax)
+      throw unavailable(`[request id: ${request.id || '<id_unknown>'}] Exceeds maximum queue size`);
+    const startedNs = process.hrtime.bigint();
+    requests++;
+    try {
+      // A run holds the event loop, so let the cancellations that have arrived be read first: nobody waits for those answers.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (isCancelled()) throw new RpcError(Status.CANCELLED, 'the request was cancelled before it ran');
+      // Found only now: from here to the start of the run nothing waits, so the version cannot be retired in between.
+      return await models.find(request.modelName, request.modelVersion).infer(request, startedNs);
+    } finally {
+      requests--;
+    }
+  };
+}
+
+function statisticsOf(models: Models, name: string, version: string): ModelStatistics[] {
+  if (name !== '' && !models.names().includes(name))
+    throw invalidArgument(`requested model '${name}' is not available`);
+  const names = name === '' ? models.names() : [name];
+  const all = names.flatMap((each) =>
+    models.versionsOf(each).map((one) => one.statistics.snapshot(each, String(one.version))),
+  );
+  const found = all.filter((one) => version === '' || one.version === version);
+  if (version !== '' && found.length === 0)
+    throw invalidArgument(`requested model version is not available for model '${name}'`);
+  return found;
 }
 
 function isReady(models: Models, name: string, version: string): boolean {

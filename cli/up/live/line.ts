@@ -1,4 +1,4 @@
-import type { ServiceStatus } from '../../../stack/supervisor/index.ts';
+import type { ServiceStatus } from '@headrace/stack/supervisor';
 import { lasting } from '../../../status/problems.ts';
 import type { Standstills } from './standstills.ts';
 import type { Figures, Latency, PipelineFigures } from './figures.ts';

@@ -20,12 +20,16 @@ describe('installed packages', () => {
       '': {},
       'node_modules/a': { version: '1.0.0' },
       'node_modules/b': { version: '2.0.0', optional: true },
-      'inference-client': {},
+      'node_modules/@headrace/ours': { resolved: 'ours', link: true },
+      ours: {},
     };
     write('package-lock.json', wanted);
     expect(isInstalled(folder)).toBe(false);
-    mkdirSync(join(folder, 'node_modules'));
+    mkdirSync(join(folder, 'node_modules/@headrace'), { recursive: true });
     write('node_modules/.package-lock.json', { 'node_modules/a': { version: '1.0.0' } });
+    expect(isInstalled(folder), 'a link is missing').toBe(false);
+    mkdirSync(join(folder, 'ours'));
+    symlinkSync('../../ours', join(folder, 'node_modules/@headrace/ours'));
     expect(isInstalled(folder)).toBe(true);
     write('node_modules/.package-lock.json', { 'node_modules/a': { version: '1.0.1' } });
     expect(isInstalled(folder)).toBe(false);
