@@ -134,6 +134,7 @@ export class Partition {
   async drain(): Promise<void> {
     this.#draining = true;
     this.#wake();
+    this.ports.budget.recheck();
     await this.#idle;
     await this.#committer.settled();
   }
@@ -183,7 +184,10 @@ export class Partition {
 
   #intakeHandlers(lane: Lane) {
     return {
-      filled: () => this.#wake(),
+      filled: () => {
+        this.#wake();
+        this.ports.budget.recheck();
+      },
       recommit: () => this.#commit(lane.position),
       halt: (reason: string, offset?: number) => this.#halt(reason, offset),
       failed: (error: unknown) => this.#failed(error),
@@ -201,7 +205,8 @@ export class Partition {
       await openBatches.admit(status.signal);
       status.wait('none');
     }
-    const endTurn = await budget.acquire(status.signal, lane.isFull(this.options.caps) || this.#reading.isPaused);
+    const isFull = () => this.#draining || this.#reading.isPaused || lane.isFull(this.options.caps);
+    const endTurn = await budget.acquire(status.signal, isFull);
     try {
       // What came while the lane waited goes along.
       await source.poll();

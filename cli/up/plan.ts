@@ -5,7 +5,6 @@ import { hostPort, reachableHost } from '../../lib/host-port.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
-import { oneMachineEnv } from '../../stack/supervisor/index.ts';
 import type { DataFolder, Endpoints, Service, ServiceStatus } from '../../stack/supervisor/index.ts';
 import type { Embedded, Ports } from './addresses.ts';
 import type { UpOptions } from './options.ts';
@@ -96,7 +95,6 @@ export function makePlan(input: PlanInput): Plan {
   let gatewayUrl = `http://127.0.0.1:${ports.gateway}`;
   const uiOrigins = () => [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
   const env = (): NodeJS.ProcessEnv => ({
-    ...(embedded.temporal ? oneMachineEnv : {}),
     ...common,
     ...(embedded.temporal
       ? {
