@@ -61,7 +61,7 @@ test.each([
   ['HEADRACE_METRICS_PORT', 'http', 'must be a whole number from 0 to 65535'],
   ['HEADRACE_METRICS_PORT', '70000', 'must be a whole number from 0 to 65535'],
   ['HEADRACE_LINGER_MS', 'soon', 'must be auto or a whole number from 0 to 10000'],
-  ['HEADRACE_LINGER_MS', '-1', 'must be auto or a whole number from 0 to 10000'],
+  ['HEADRACE_LINGER_MS', '-1', '>=0'],
 ])('%s=%s is refused', (name, value, reason) => {
   const parse = () => parseConfig({ [name]: value });
   expect(parse).toThrow(`${name}: `);
