@@ -2,12 +2,11 @@ import type { Chain } from '../contracts/event-key.ts';
 import { boundsAround } from './log-bounds.ts';
 import { type ReadStart } from './assignment.ts';
 import type { Lane } from './lane.ts';
-import { beginAnew, findOffsetGap } from './offset-gap.ts';
+import { beginAnew, findOffsetGap, TailCheck } from './offset-gap.ts';
+import { transition, type Unreadable } from './partition-phase.ts';
 import type { PartitionStatus } from './partition-status.ts';
 import type { Fetch, Source } from '../kafka/source.ts';
-import type { Reading } from './reading.ts';
 import type { BridgeReports } from './reports.ts';
-import { TailCheck } from './tail-check.ts';
 
 /** What the partition does about fetches, besides taking them. */
 export interface IntakeHandlers {
@@ -25,28 +24,55 @@ export interface IntakeOptions {
   laneBytesMax: number;
 }
 
+/** Whether the consumer reads for the lane, and what a fetch means now. In all but `verifying` and `reading`, fetches are dropped. */
+export type IntakePhase =
+  /** The consumer is paused: before the first read, and while the lane is full. `mustSeek`: its place may not be the lane's tail. */
+  | { kind: 'paused'; mustSeek: boolean }
+  /** The first fetch after an assignment must hold the record that the commit names. */
+  | { kind: 'verifying'; check: TailCheck }
+  /** Fetches go into the lane. */
+  | { kind: 'reading' }
+  /** A fetch did not continue the lane. The log is asked, and until it replies nothing else resumes the consumer. */
+  | { kind: 'judging' }
+  /** What follows the lane's tail cannot be read. Left only by `readAgain`. */
+  | { kind: 'unreadable'; unreadable: Unreadable };
+
+/** Where each phase may lead. */
+export const intakeTransitions: {
+  readonly [from in IntakePhase['kind']]: readonly IntakePhase['kind'][];
+} = {
+  paused: ['paused', 'verifying', 'reading'],
+  verifying: ['reading', 'paused'],
+  reading: ['paused', 'judging', 'unreadable'],
+  judging: ['paused'],
+  unreadable: ['paused'],
+};
+
 /** The way of fetches into the lane: only what continues it gets in, and what does not is judged by the log itself. */
 export class Intake {
-  #tailCheck: TailCheck | undefined;
+  #phase: IntakePhase = { kind: 'paused', mustSeek: false };
   /** The tail that was asked for again; see `findOffsetGap`. */
   #askedAgainAt = -1;
   #logEnd = 0;
-  #unreadable: Fetch['unreadable'];
   /** The next fetch tells whether it can be read now. */
   #readsAgain = false;
 
   constructor(
     private readonly lane: Lane,
-    private readonly reading: Reading,
     private readonly status: PartitionStatus,
     private readonly ports: { source: Source; reports: BridgeReports },
     private readonly handlers: IntakeHandlers,
     private readonly options: IntakeOptions,
   ) {}
 
+  /** True while the consumer does not read. */
+  get isPaused(): boolean {
+    return this.#phase.kind !== 'reading' && this.#phase.kind !== 'verifying';
+  }
+
   /** True while the log holds more, and the lane has room for it. */
   get isBehind(): boolean {
-    return !this.reading.isPaused && this.lane.tail < this.#logEnd;
+    return !this.isPaused && this.lane.tail < this.#logEnd;
   }
 
   /** The next offset that will be written, as the last fetch had it. */
@@ -57,50 +83,72 @@ export class Intake {
   /** Begins to read. */
   begin({ offset, verify, lostTo }: ReadStart): void {
     if (lostTo !== undefined) this.#lost(lostTo);
-    this.#tailCheck = verify && new TailCheck(verify, offset);
-    this.reading.seek(offset);
-    this.resume();
+    this.seek(offset);
+    if (this.status.isOver) return;
+    this.#enter(verify ? { kind: 'verifying', check: new TailCheck(verify, offset) } : { kind: 'reading' });
+    this.ports.source.resume(this.options.chain.partition);
   }
 
   /** Takes a fetch. Returns whether the next poll may begin behind it. */
   fetched(fetch: Fetch): boolean {
-    if (this.reading.isPaused) {
-      // The consumer goes on by itself behind a fetch without visible records.
-      this.reading.lostItsPlace();
-      return false;
-    }
-    return this.#tailCheck ? this.#verifyTail(this.#tailCheck, fetch) : this.#take(fetch);
+    const phase = this.#phase;
+    if (phase.kind === 'verifying') return this.#verifyTail(phase.check, fetch);
+    if (phase.kind === 'reading') return this.#take(fetch);
+    // The consumer goes on by itself behind a fetch without visible records. After the other phases it is told where to read anyway.
+    if (phase.kind === 'paused') this.#enter({ kind: 'paused', mustSeek: true });
+    return false;
   }
 
   /** Why nothing behind the lane's tail can be read. Undefined while it can. */
-  get unreadable(): Fetch['unreadable'] {
-    return this.#unreadable;
+  get unreadable(): Unreadable | undefined {
+    return this.#phase.kind === 'unreadable' ? this.#phase.unreadable : undefined;
   }
 
   /** Asks again for what could not be read. */
   readAgain(): void {
-    this.#unreadable = undefined;
+    this.#enter({ kind: 'paused', mustSeek: true });
     this.#readsAgain = true;
-    this.reading.lostItsPlace();
     this.resume();
   }
 
+  /** Tells the consumer where to read. */
+  seek(offset: number): void {
+    this.ports.source.seek(this.options.chain.partition, offset);
+  }
+
+  /** Lets the consumer read on behind the lane's tail, where nothing but a full lane kept it from that. */
   resume(): void {
-    if (!this.status.isOver && this.#unreadable === undefined)
-      this.reading.resume(this.#tailCheck?.readFrom ?? this.lane.tail);
+    if (this.status.isOver || this.#phase.kind !== 'paused') return;
+    if (this.#phase.mustSeek) this.seek(this.lane.tail);
+    this.#enter({ kind: 'reading' });
+    this.ports.source.resume(this.options.chain.partition);
+  }
+
+  /** Stops the consumer for good. */
+  halt(): void {
+    if (!this.isPaused) this.#pause({ kind: 'paused', mustSeek: false });
+  }
+
+  #enter(phase: IntakePhase): void {
+    this.#phase = transition(intakeTransitions, this.#phase, phase);
+  }
+
+  #pause(phase: IntakePhase): void {
+    this.#enter(phase);
+    this.ports.source.pause(this.options.chain.partition);
   }
 
   #take(fetch: Fetch): boolean {
     const { lane } = this;
     if (lane.accept(fetch) !== 'appended') {
-      this.reading.hold();
+      this.#pause({ kind: 'judging' });
       this.#outOfPlace(fetch.fetchedOffset).catch((error: unknown) => this.handlers.failed(error));
       return false;
     }
     this.#askedAgainAt = -1;
     this.#logEnd = fetch.logEnd;
-    this.#unreadable = fetch.unreadable;
-    if (fetch.unreadable || lane.bytes >= this.options.laneBytesMax) this.reading.pause();
+    if (fetch.unreadable) this.#pause({ kind: 'unreadable', unreadable: fetch.unreadable });
+    else if (lane.bytes >= this.options.laneBytesMax) this.#pause({ kind: 'paused', mustSeek: false });
     else if (this.#readsAgain) this.status.wait('none');
     this.#readsAgain = false;
     this.ports.reports.lane(this.options.chain, lane);
@@ -119,10 +167,10 @@ export class Intake {
       return false;
     }
     if (verdict === 'ask_again') {
-      this.reading.seek(check.readFrom);
+      this.seek(check.readFrom);
       return false;
     }
-    this.#tailCheck = undefined;
+    this.#enter({ kind: 'reading' });
     const { tail } = this.lane;
     const reachesTail = fetch.fetchedOffset < tail && fetch.endOffset >= tail;
     return this.#take(
@@ -134,7 +182,7 @@ export class Intake {
 
   /** A fetch that does not continue the lane: the log is asked what lies between, and until that is known nothing else resumes the partition. */
   async #outOfPlace(fetchedOffset: number): Promise<void> {
-    const { lane, reading } = this;
+    const { lane } = this;
     const log = await this.status.untilDone('kafka', (tries) =>
       boundsAround(this.ports.source, this.options.chain.partition, lane.tail, tries),
     );
@@ -147,8 +195,7 @@ export class Intake {
     if (verdict.kind === 'halt') return this.handlers.halt(verdict.reason);
     if (verdict.kind === 'skip') lane.skipTo(verdict.to);
     if (verdict.kind === 'ask_again' && fetchedOffset > lane.tail) this.#askedAgainAt = lane.tail;
-    reading.release();
-    reading.lostItsPlace();
+    this.#enter({ kind: 'paused', mustSeek: true });
     if (lane.bytes < this.options.laneBytesMax) this.resume();
   }
 

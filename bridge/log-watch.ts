@@ -1,6 +1,6 @@
 import { messageOf } from '../contracts/failures.ts';
 import { ageSeconds, openTransaction, type PartitionState, type Waiting } from '../contracts/partition-state.ts';
-import type { Standing } from './partition.ts';
+import type { Standing } from './standing.ts';
 import type { Clock } from './clock.ts';
 import type { LogBounds, Source } from '../kafka/source.ts';
 

@@ -1,3 +1,6 @@
+import { recordHash, type CommitMetadata } from './commit-metadata.ts';
+import type { Fetch } from '../kafka/source.ts';
+
 /** What to do about a fetch that does not continue its lane. */
 export type OffsetGap =
   /** Ask for the lane's tail once more. */
@@ -31,4 +34,40 @@ export const beginAnew = 'To begin anew from the start of the log, raise HEADRAC
 /** Tells an operator about a log that ends below what was read. */
 export function truncatedReason(end: number, tail: number): string {
   return `the log ends at ${end}, below offset ${tail} that was read already: the topic was truncated or recreated. ${beginAnew}`;
+}
+
+const askAgainMax = 1;
+
+/** What a fetch says about that record. */
+export type TailVerdict =
+  /** It is the one that it was. */
+  | 'same'
+  /** Another record stands at its offset. */
+  | 'other'
+  /** The fetch does not cover its offset; a stale answer looks like that. */
+  | 'ask_again'
+  /** Compaction or retention has taken it: nothing can be said. */
+  | 'gone';
+
+/** After an assignment, a record that a batch of the chain had must still be where it was. */
+export class TailCheck {
+  #asked = 0;
+
+  constructor(
+    private readonly expected: NonNullable<CommitMetadata['tail']>,
+    /** Where the first fetch must begin. */
+    readonly readFrom: number,
+  ) {}
+
+  get offset(): number {
+    return this.expected.offset;
+  }
+
+  judge(fetch: Fetch): TailVerdict {
+    const covered = fetch.fetchedOffset <= this.offset && fetch.endOffset > this.offset;
+    if (!covered) return this.#asked++ < askAgainMax ? 'ask_again' : 'gone';
+    const record = fetch.records.find(({ offset }) => offset === this.offset);
+    if (!record) return 'gone';
+    return recordHash(record) === this.expected.hash ? 'same' : 'other';
+  }
 }

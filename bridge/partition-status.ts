@@ -3,6 +3,7 @@ import { messageOf } from '../contracts/failures.ts';
 import type { Waiting } from '../contracts/partition-state.ts';
 import { HaltError } from './assignment.ts';
 import type { Clock } from './clock.ts';
+import { transition, transitions, type PartitionPhase } from './partition-phase.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
 
 const retryMsMin = 100;
@@ -15,11 +16,10 @@ export function whyOf(error: unknown): string {
   return typeof error === 'string' ? error : messageOf(error);
 }
 
-/** Whether a partition still works, what it waits for, and how it waits. */
+/** The phase of a partition, what it waits for, and how it waits. */
 export class PartitionStatus {
   #waits: { reason: WaitReason; sinceMs: number; text?: string; offset?: number };
-  /** Halted for good: only a new assignment begins anew. */
-  #ended = false;
+  #phase: PartitionPhase = { kind: 'resolving' };
   readonly #abandoned = new AbortController();
 
   constructor(
@@ -29,6 +29,15 @@ export class PartitionStatus {
     this.#waits = { reason: 'none', sinceMs: ports.clock.nowMs() };
   }
 
+  get phase(): PartitionPhase {
+    return this.#phase;
+  }
+
+  /** Goes on to another phase. Throws when the table of transitions does not have that step. */
+  enter(phase: PartitionPhase): void {
+    this.#phase = transition(transitions, this.#phase, phase);
+  }
+
   /** Aborted once the partition is no longer ours. */
   get signal(): AbortSignal {
     return this.#abandoned.signal;
@@ -36,7 +45,7 @@ export class PartitionStatus {
 
   /** True once nothing more may be done: the partition was given away, or it needs an operator. */
   get isOver(): boolean {
-    return this.#ended || this.signal.aborted;
+    return this.#phase.kind === 'halted' || this.#phase.kind === 'stopped';
   }
 
   /** True while what holds the partition up is known: it must not be mistaken for a consumer that gets nowhere. */
@@ -57,13 +66,16 @@ export class PartitionStatus {
   }
 
   abandon(): void {
+    if (this.#phase.kind === 'stopped') return;
+    this.enter({ kind: 'stopped' });
     this.#abandoned.abort();
   }
 
   /** Ends the work until an operator has acted. */
   halt(reason: string, offset?: number): void {
-    if (this.signal.aborted) return;
-    this.#ended = true;
+    if (this.#phase.kind === 'stopped') return;
+    const during = this.#phase.kind === 'halted' ? this.#phase.during : this.#phase.kind;
+    this.enter({ kind: 'halted', during });
     this.#halted(reason, offset);
   }
 

@@ -1,8 +1,5 @@
-import { batchWorkflowId } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
-import type { Waiting } from '../contracts/partition-state.ts';
-import type { KafkaRecord } from '../contracts/records-frame.ts';
 import { HaltError, resolveRead, resolveStart, type StartOptions } from './assignment.ts';
 import type { Budget } from './budget.ts';
 import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-metadata.ts';
@@ -14,25 +11,12 @@ import type { GroupState } from './first-positions.ts';
 import type { Clock } from './clock.ts';
 import type { Fetch, Source } from '../kafka/source.ts';
 import type { LastStarted, Starter } from '../temporal/starter.ts';
-import { Reading } from './reading.ts';
+import { nextPhase, type Unreadable } from './partition-phase.ts';
+import { standingOf, type Standing, type Work } from './standing.ts';
 import type { BridgeReports } from './reports.ts';
 import { startBatch, type ScoredBatch, type StartBatchOptions } from './start-batch.ts';
 
 export interface PartitionOptions extends StartOptions, IntakeOptions, StartBatchOptions {}
-
-/** How a partition stands, as far as it knows by itself. */
-export interface Standing {
-  /** No record below it is left to do; undefined while the first position is looked for. */
-  doneBelow: number | undefined;
-  /** The next offset that will be written, as the last fetch had it; 0 before one. */
-  nextOffset: number;
-  /** Nothing that was fetched waits for a batch. */
-  isEmpty: boolean;
-  first: KafkaRecord | undefined;
-  waiting: Waiting;
-  /** Workflow id of the batch that is being started or scored. */
-  run?: string;
-}
 
 export interface PartitionPorts {
   source: Source;
@@ -53,22 +37,15 @@ export const lookUpDeadlineMs = 30_000;
  * under way: that one is found again by whoever owns the partition next.
  */
 export class Partition {
-  #lane: Lane | undefined;
-  #intake: Intake | undefined;
-  #head = false;
-  #wake: () => void = () => {};
-  /** The last record below the position, for the commit. */
-  #tail: CommitMetadata['tail'];
+  /** Undefined while the first position is looked for. */
+  #work: Work | undefined;
+  /** Holds the phase: see `PartitionPhase`. */
   readonly #status: PartitionStatus;
-  readonly #reading: Reading;
   readonly #committer: Committer;
   readonly #partition: number;
   #idle: Promise<void> = Promise.resolve();
+  /** A request, which the phase follows after the batch that is under way. */
   #draining = false;
-  /** True while there is nothing to start a batch with. */
-  #awaitsRecords = false;
-  /** Since when there is something to start a batch with; undefined while there is not. */
-  #batchSinceMs: number | undefined;
 
   constructor(
     private readonly ports: PartitionPorts,
@@ -76,7 +53,6 @@ export class Partition {
   ) {
     this.#partition = options.chain.partition;
     this.#status = new PartitionStatus(ports, options.chain);
-    this.#reading = new Reading(ports.source, this.#partition);
     const send = (offset: number, text: string) => ports.source.commit(this.#partition, offset, text);
     const failed = (offset: number, error: unknown) => ports.reports.commitFailed(options.chain, offset, error);
     this.#committer = new Committer({ clock: ports.clock, send, failed }, this.#status.signal);
@@ -89,38 +65,22 @@ export class Partition {
 
   /** True while the lane is empty, or holds less than it could of what the log has. */
   get wantsMore(): boolean {
-    return !this.#status.isOver && (this.#awaitsRecords || (this.#intake?.isBehind ?? false));
+    return !this.#status.isOver && (this.#status.phase.kind === 'records' || (this.#work?.intake.isBehind ?? false));
   }
 
   get position(): number | undefined {
-    return this.#lane?.position;
+    return this.#work?.lane.position;
   }
 
   /** No record below this offset is left to do; see `Lane.doneBelow`. */
   get doneBelow(): number | undefined {
-    return this.#lane?.doneBelow;
+    return this.#work?.lane.doneBelow;
   }
 
   /** How it stands, as far as it knows by itself. */
   get standing(): Standing {
-    const { doneBelow, nextOffset } = { doneBelow: this.doneBelow, nextOffset: this.#intake?.logEnd ?? 0 };
-    return {
-      doneBelow,
-      nextOffset,
-      isEmpty: this.#lane?.isEmpty ?? true,
-      first: this.#lane?.first,
-      waiting: this.#status.waiting ?? this.#working(),
-      ...(this.#batchSinceMs === undefined ? {} : { run: batchWorkflowId(this.options.chain, this.#lane!.position) }),
-    };
-  }
-
-  #working(): Waiting {
-    if (!this.#lane || this.#batchSinceMs === undefined) return { kind: 'records' };
-    return {
-      kind: 'scoring',
-      offset: this.#lane.position,
-      forSeconds: (this.ports.clock.nowMs() - this.#batchSinceMs) / 1_000,
-    };
+    const { phase, waiting } = this.#status;
+    return standingOf(this.options.chain, this.#work, phase, waiting, this.ports.clock.nowMs());
   }
 
   /** Finds the position and works until abandoned. Never rejects: what goes wrong is reported and retried, or halts the partition. */
@@ -133,23 +93,22 @@ export class Partition {
   /** Ends after the batch that is under way, with its commit. */
   async drain(): Promise<void> {
     this.#draining = true;
-    this.#wake();
-    this.ports.budget.recheck();
+    this.#wakeUp();
     await this.#idle;
     await this.#committer.settled();
   }
 
   /** Stops for good. Resolves when no start of this partition is under way. */
   abandon(): Promise<void> {
+    this.#wakeUp();
     this.#status.abandon();
-    this.#wake();
     return this.#idle;
   }
 
   /** Takes a fetch. Returns whether the next poll may begin behind it. */
   fetched(fetch: Fetch): boolean {
     try {
-      return !this.#status.isOver && (this.#intake?.fetched(fetch) ?? false);
+      return !this.#status.isOver && (this.#work?.intake.fetched(fetch) ?? false);
     } catch (error) {
       // Thrown on, it would end the consumer with all of its partitions.
       this.#failed(error);
@@ -166,12 +125,37 @@ export class Partition {
       start && (await this.#status.untilDone('kafka', (tries) => resolveRead(source, this.#partition, start, tries)));
     if (!read || this.#status.isOver) return;
     const lane = new Lane(start.position);
-    this.#lane = lane;
-    this.#head = start.head;
-    this.#tail = start.tail;
-    this.#intake = new Intake(lane, this.#reading, this.#status, this.ports, this.#intakeHandlers(lane), this.options);
-    this.#intake.begin(read);
-    while (!this.#status.isOver && !this.#draining) await this.#nextBatch(lane);
+    const intake = new Intake(lane, this.#status, this.ports, this.#intakeHandlers(lane), this.options);
+    const work: Work = { lane, intake, head: start.head, tail: start.tail };
+    this.#work = work;
+    intake.begin(read);
+    await this.#loop(work);
+  }
+
+  async #loop(work: Work): Promise<void> {
+    for (this.#goOn(work); ; this.#goOn(work)) {
+      const { phase } = this.#status;
+      if (phase.kind === 'records') {
+        void this.ports.source.poll();
+        // Goes on later than the fetch that woke it was handled: the consumer must not rest on that one, because the lane is about to ask for the next.
+        await phase.woken;
+      } else if (phase.kind === 'unreadable') await this.#untilReadable(work.intake, phase);
+      else if (phase.kind === 'scoring') await this.#nextBatch(work);
+      else return;
+    }
+  }
+
+  /** Enters the phase that the lane asks for. */
+  #goOn({ lane, intake }: Work): void {
+    if (this.#status.isOver) return;
+    const phase = nextPhase(lane.isEmpty, intake.unreadable, this.ports.clock.nowMs());
+    this.#status.enter(this.#draining ? { kind: 'drained' } : phase);
+  }
+
+  #wakeUp(): void {
+    const { phase } = this.#status;
+    if (phase.kind === 'records') phase.wake();
+    else this.ports.budget.recheck();
   }
 
   async #lastStarted(): Promise<LastStarted | undefined> {
@@ -184,20 +168,15 @@ export class Partition {
 
   #intakeHandlers(lane: Lane) {
     return {
-      filled: () => {
-        this.#wake();
-        this.ports.budget.recheck();
-      },
+      filled: () => this.#wakeUp(),
       recommit: () => this.#commit(lane.position),
       halt: (reason: string, offset?: number) => this.#halt(reason, offset),
       failed: (error: unknown) => this.#failed(error),
     };
   }
 
-  async #nextBatch(lane: Lane): Promise<void> {
-    this.#batchSinceMs = lane.isEmpty ? undefined : this.ports.clock.nowMs();
-    if (lane.isEmpty)
-      return this.#intake?.unreadable ? this.#untilReadable(this.#intake, this.#intake.unreadable) : this.#untilWoken();
+  async #nextBatch(work: Work): Promise<void> {
+    const { lane, intake } = work;
     const { budget, openBatches, source } = this.ports;
     const status = this.#status;
     if (openBatches.isFull()) {
@@ -205,32 +184,32 @@ export class Partition {
       await openBatches.admit(status.signal);
       status.wait('none');
     }
-    const isFull = () => this.#draining || this.#reading.isPaused || lane.isFull(this.options.caps);
+    const isFull = () => this.#draining || intake.isPaused || lane.isFull(this.options.caps);
     const endTurn = await budget.acquire(status.signal, isFull);
     try {
       // What came while the lane waited goes along.
       await source.poll();
       if (status.isOver || this.#draining) return;
-      const { nowMs } = this.ports.clock;
-      const startedMs = nowMs();
-      const scored = await startBatch(this.ports, lane, this.#head, status, this.options);
+      const startedMs = this.ports.clock.nowMs();
+      const scored = await startBatch(this.ports, lane, work.head, status, this.options);
       if (!scored) return;
-      this.options.caps.scored?.(scored.cut.records.length, nowMs() - startedMs);
-      this.#scored(lane, scored);
+      this.options.caps.scored?.(scored.cut.records.length, this.ports.clock.nowMs() - startedMs);
+      this.#scored(work, scored);
     } finally {
       endTurn();
     }
   }
 
   /** Goes on from the end of the run that exists, whatever end this lane had cut. */
-  #scored(lane: Lane, { cut, end }: ScoredBatch): void {
+  #scored(work: Work, { cut, end }: ScoredBatch): void {
+    const { lane, intake } = work;
     const { chain, laneBytesMax } = this.options;
     const scored = cut.records.filter((record) => record.offset < end);
     const last = end <= cut.end ? scored.at(-1) : undefined;
-    this.#tail = last && { offset: last.offset, hash: recordHash(last) };
-    this.#head = false;
+    work.tail = last && { offset: last.offset, hash: recordHash(last) };
+    work.head = false;
     const mustSeek = lane.advance(end);
-    if (mustSeek) this.#reading.seek(end);
+    if (mustSeek) intake.seek(end);
     this.#commit(end);
     this.ports.reports.scored(
       chain,
@@ -239,20 +218,20 @@ export class Partition {
     );
     this.ports.reports.lane(chain, lane);
     this.#status.wait('none');
-    if (lane.bytes <= laneBytesMax / 2) this.#intake?.resume();
+    if (lane.bytes <= laneBytesMax / 2) intake.resume();
   }
 
   #commit(offset: number): void {
     const metadata: CommitMetadata = {
       epoch: this.options.epoch,
-      ...(this.#head ? { head: true } : {}),
-      ...(this.#tail ? { tail: this.#tail } : {}),
+      ...(this.#work?.head ? { head: true } : {}),
+      ...(this.#work?.tail ? { tail: this.#work.tail } : {}),
     };
     this.#committer.commit(offset, encodeCommitMetadata(metadata));
   }
 
   /** All before it is decided. What cannot be read may be taken out of the log, or come whole the next time. */
-  async #untilReadable(intake: Intake, { from, reason }: { from: number; reason: string }): Promise<void> {
+  async #untilReadable(intake: Intake, { from, reason }: Unreadable): Promise<void> {
     await this.#status.blocked(
       `offset ${from} cannot be read: ${reason}. The partition goes on by itself when it can be, or when the records up to behind it are deleted (kafka-delete-records)`,
       from,
@@ -260,25 +239,14 @@ export class Partition {
     intake.readAgain();
   }
 
-  async #untilWoken(): Promise<void> {
-    this.#awaitsRecords = true;
-    const woken = new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    void this.ports.source.poll();
-    await woken;
-    // Later than the fetch that woke it was handled: the consumer must not rest on that one, because the lane is about to ask for the next.
-    this.#awaitsRecords = false;
-  }
-
   #failed(error: unknown): void {
     this.#halt(error instanceof HaltError ? error.message : `unexpected: ${messageOf(error)}`);
   }
 
-  #halt(reason: string, offset = this.#lane?.position): void {
+  #halt(reason: string, offset = this.#work?.lane.position): void {
     if (this.#status.signal.aborted) return;
-    this.#reading.pause();
+    this.#work?.intake.halt();
+    this.#wakeUp();
     this.#status.halt(reason, offset);
-    this.#wake();
   }
 }
