@@ -189,7 +189,7 @@ export const settings = {
     lingerMs: setting(
       'HEADRACE_LINGER_MS',
       lingerMs.default('auto'),
-      'How long a batch that is not full waits for more records. A lower value trades CPU for latency; `0` starts at once. `auto`: where Temporal is on the same machine (a loopback address), so long that batches are being scored about a third of the time, at most 1000; elsewhere 0.',
+      'How long a batch that is not full waits for more records. A lower value trades CPU for latency; `0` starts at once. `auto`: where Temporal is on the same machine (a loopback address), so long that batches are being scored about a quarter of the time, at most 1000; elsewhere 0.',
     ),
     openBatchesMax: setting(
       'HEADRACE_OPEN_BATCHES_MAX',

@@ -8,14 +8,14 @@ const never = new AbortController().signal;
 const notFull = () => false;
 
 describe('the policy of auto', () => {
-  test('batches start at three times what one takes, or more often where several are scored side by side', () => {
-    expect(autoLinger(1_000, 0, 40, 1)).toEqual({ waitMs: 0, freeMs: 1_120 });
-    expect(autoLinger(1_010, 1_120, 40, 1)).toEqual({ waitMs: 110, freeMs: 1_240 });
-    expect(autoLinger(1_000, 0, 40, 4)).toEqual({ waitMs: 0, freeMs: 1_030 });
+  test('batches start at four times what one takes, or more often where several are scored side by side', () => {
+    expect(autoLinger(1_000, 0, 40, 1)).toEqual({ waitMs: 0, freeMs: 1_160 });
+    expect(autoLinger(1_010, 1_160, 40, 1)).toEqual({ waitMs: 150, freeMs: 1_320 });
+    expect(autoLinger(1_000, 0, 40, 4)).toEqual({ waitMs: 0, freeMs: 1_040 });
   });
 
   test('one that comes after a pause does not wait, and nothing does where batches take none of the cores', () => {
-    expect(autoLinger(5_000, 1_120, 40, 1).waitMs).toBe(0);
+    expect(autoLinger(5_000, 1_160, 40, 1).waitMs).toBe(0);
     expect(autoLinger(1_000, 1_000, 40, Infinity)).toEqual({ waitMs: 0, freeMs: 1_000 });
   });
 
@@ -28,7 +28,7 @@ describe('the policy of auto', () => {
       const next = autoLinger(nowMs, freeMs, scoredMs, 1);
       expect(next.waitMs).toBeGreaterThanOrEqual(0);
       expect(next.waitMs).toBeLessThanOrEqual(autoLingerMsMax);
-      expect(next.freeMs - nowMs).toBeLessThanOrEqual(autoLingerMsMax + 3 * scoredMs);
+      expect(next.freeMs - nowMs).toBeLessThanOrEqual(autoLingerMsMax + 4 * scoredMs);
       freeMs = next.freeMs;
     }
   });
@@ -68,7 +68,7 @@ describe('waiting', () => {
     linger.scored(50);
     ask(linger);
     const second = ask(linger);
-    await pass(149);
+    await pass(199);
     expect(second.isOver).toBe(false);
     await pass(1);
     expect(second.isOver).toBe(true);
@@ -76,8 +76,8 @@ describe('waiting', () => {
     linger.scored(180_000);
     ask(linger);
     const afterIt = ask(linger);
-    // 50 + (1,000 - 50) / 10, three times.
-    await pass(434);
+    // 50 + (1,000 - 50) / 10, four times.
+    await pass(579);
     expect(afterIt.isOver).toBe(false);
     await pass(1);
     expect(afterIt.isOver).toBe(true);
