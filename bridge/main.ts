@@ -23,13 +23,14 @@ import { systemClock } from './clock.ts';
 import { createKafkaSource } from '../kafka/consumer.ts';
 import type { Source } from '../kafka/source.ts';
 import type { Logger } from '../lib/log.ts';
+import { Linger } from './linger.ts';
 import { withLedger, type ChainEnd } from './ledger-starter.ts';
 import { createBridgeReports } from './metrics.ts';
 import { countOpenBatches, OpenBatches } from './open-batches.ts';
 import { showStates } from './state-metrics.ts';
 import { PipelineBridge, type PipelineBridgeOptions } from './pipeline-bridge.ts';
 import { createTemporalStarter } from '../temporal/temporal-starter.ts';
-import { ScoringLimiter } from './scoring-limiter.ts';
+import { ScoringLimiter, scoredAtOnce } from './scoring-limiter.ts';
 
 const startDeadlineMsMin = 1_500;
 
@@ -46,11 +47,11 @@ await runMain('bridge', async (config, log) => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const reports = createBridgeReports(registry, log);
-  const budget = new Budget(
-    systemClock,
-    bridge.batchesPerSecond,
-    bridge.pace === 'cores' ? new ScoringLimiter(systemClock) : undefined,
-  );
+  const atOnce = scoredAtOnce(config.temporal.address);
+  const budget = new Budget(systemClock, bridge.batchesPerSecond, {
+    linger: new Linger(systemClock, bridge.lingerMs, atOnce),
+    turns: new ScoringLimiter(systemClock, atOnce),
+  });
   // Asked only when a commit says nothing: the bridge does not hold connections for it, and starts without Postgres.
   const chainEnd: ChainEnd = async (chain) => {
     const pool = await createPool(config.database.url, { max: 1, applicationName: 'headrace bridge' });

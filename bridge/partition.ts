@@ -155,6 +155,7 @@ export class Partition {
   #wakeUp(): void {
     const { phase } = this.#status;
     if (phase.kind === 'records') phase.wake();
+    else this.ports.budget.recheck();
   }
 
   async #lastStarted(): Promise<LastStarted | undefined> {
@@ -183,7 +184,8 @@ export class Partition {
       await openBatches.admit(status.signal);
       status.wait('none');
     }
-    const endTurn = await budget.acquire(status.signal, lane.isFull(this.options.caps) || intake.isPaused);
+    const isFull = () => this.#draining || intake.isPaused || lane.isFull(this.options.caps);
+    const endTurn = await budget.acquire(status.signal, isFull);
     try {
       // What came while the lane waited goes along.
       await source.poll();

@@ -1,9 +1,18 @@
 import { availableParallelism } from 'node:os';
+import { isLoopback } from '../lib/host-port.ts';
 import { Semaphore } from '../lib/semaphore.ts';
 import type { Clock } from './clock.ts';
 
 /** What takes this long waits for something else than cores, and holds nobody back. */
 const turnMsMax = 100;
+
+/**
+ * How many small batches are scored side by side where the servers share the cores of this machine, as a Temporal at a loopback address
+ * tells: one that is scored keeps about one core busy at a time, and the one before is being delivered by then. Elsewhere any number.
+ */
+export function scoredAtOnce(temporalAddress: string, cores = availableParallelism()): number {
+  return isLoopback(temporalAddress) ? Math.max(1, Math.floor(cores / 2)) : Infinity;
+}
 
 /**
  * Lets small batches be scored one after another where bridge, worker and all servers share a few cores. Two that are scored side by side
@@ -14,10 +23,9 @@ export class ScoringLimiter {
 
   constructor(
     private readonly clock: Clock,
-    cores = availableParallelism(),
+    atOnce: number,
   ) {
-    // A batch that is scored keeps about one core busy at a time, and the one before is being delivered by then.
-    this.#semaphore = new Semaphore(Math.max(1, Math.floor(cores / 2)));
+    this.#semaphore = new Semaphore(atOnce);
   }
 
   /** Waits for a turn, first come, first served, or until the signal is aborted. The answer ends the turn, which else ends by itself. */

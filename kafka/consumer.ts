@@ -114,8 +114,9 @@ function consumerConfig(groupId: string, sessionTimeoutMs: number): ConsumerConf
     sessionTimeout: sessionTimeoutMs,
     rebalanceTimeout: sessionTimeoutMs,
     heartbeatInterval: Math.floor(sessionTimeoutMs / 6),
-    // Small, because kafkajs polls the partitions of a broker together: an empty one would hold back the others.
-    maxWaitTimeInMs: 25,
+    // A poll returns as soon as there is a record. Not longer, because kafkajs polls the partitions of a broker together, and one that is resumed
+    // (it has records, and the others have none) waits for the poll that is under way.
+    maxWaitTimeInMs: 250,
     maxBytesPerPartition: 1024 * 1024,
     metadataMaxAge: newPartitionsMs,
     allowAutoTopicCreation: false,

@@ -5,7 +5,6 @@ import { hostPort, reachableHost } from '../../lib/host-port.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { parseConfig } from '../../contracts/schemas/config.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
-import { oneMachineEnv } from '@headrace/stack/supervisor';
 import type { DataFolder, Endpoints, Service, ServiceStatus } from '@headrace/stack/supervisor';
 import type { Embedded, Ports } from './addresses.ts';
 import type { UpOptions } from './options.ts';
@@ -102,7 +101,6 @@ function environmentOf(input: PlanInput, { databaseUrl }: Learned): NodeJS.Proce
   const common = commonEnv(input);
   const uiOrigins = [`http://127.0.0.1:${ports.temporalUi}`, `http://localhost:${ports.temporalUi}`];
   return {
-    ...(embedded.temporal ? oneMachineEnv : {}),
     ...common,
     ...(embedded.temporal
       ? {

@@ -87,4 +87,9 @@ export function whole(min: number, max: number) {
   return z.coerce.number().int().min(min).max(max);
 }
 
+/** `auto`, or milliseconds. */
+export const lingerMs = z.union([z.literal('auto'), whole(0, 10_000)], {
+  error: 'must be auto or a whole number from 0 to 10000',
+});
+
 export const mib = 1024 * 1024;

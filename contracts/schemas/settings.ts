@@ -11,6 +11,7 @@ import {
   fileUrl,
   isTime,
   saslMechanism,
+  lingerMs,
   whole,
   mib,
 } from './setting-values.ts';
@@ -183,12 +184,12 @@ export const settings = {
     batchesPerSecond: setting(
       'HEADRACE_BATCHES_PER_SECOND',
       whole(1, 10_000).default(30),
-      'Batch starts per second of one bridge, shared by its partitions.',
+      'Batch starts per second of one bridge at most, full ones too, shared by its partitions.',
     ),
-    pace: setting(
-      'HEADRACE_PACE',
-      z.enum(['fixed', 'cores']).default('fixed'),
-      '`cores`: small batches are scored one after another (from four cores on, half as many at once as there are cores); one that takes over 0.1 s holds up no other. For a bridge beside the servers; `npm start` sets it where it runs Temporal itself, with 50 batches per second. `fixed` is better for a model that is slow or far away.',
+    lingerMs: setting(
+      'HEADRACE_LINGER_MS',
+      lingerMs.default('auto'),
+      'How long a batch that is not full waits for more records. A lower value trades CPU for latency; `0` starts at once. `auto`: where Temporal is on the same machine (a loopback address), so long that batches are being scored about a quarter of the time, at most 1000; elsewhere 0.',
     ),
     openBatchesMax: setting(
       'HEADRACE_OPEN_BATCHES_MAX',

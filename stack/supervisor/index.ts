@@ -7,7 +7,6 @@ export type { DiskWatch } from './disk-watch.ts';
 export { removeEndpoints, writeEndpoints } from './endpoints.ts';
 export type { Endpoints } from './endpoints.ts';
 export { nodeArgs, nodeEnv, startNodeProcess } from './node-process.ts';
-export { oneMachineEnv } from './one-machine.ts';
 export { endLeftovers, RunState } from './run-state.ts';
 export type { Running, Service, ServiceEvent, ServiceState } from './service.ts';
 export { StoppedError } from './service-runner.ts';

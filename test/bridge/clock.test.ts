@@ -14,11 +14,11 @@ describe('the clock of the bridge', () => {
     const { systemClock } = await import('../../bridge/clock.ts');
     const { Budget } = await import('../../bridge/budget.ts');
     const waits: number[] = [];
-    const budget = new Budget({ ...systemClock, sleep: async (ms) => void waits.push(ms) }, 10, undefined, 1);
+    const budget = new Budget({ ...systemClock, sleep: async (ms) => void waits.push(ms) }, 10, { burst: 1 });
     const signal = new AbortController().signal;
-    await budget.acquire(signal, false);
+    await budget.acquire(signal, () => false);
     vi.setSystemTime(Date.UTC(2026, 0, 1, 9));
-    for (let i = 0; i < 3; i++) await budget.acquire(signal, false);
+    for (let i = 0; i < 3; i++) await budget.acquire(signal, () => false);
     expect(waits.length).toBeGreaterThan(0);
     expect(Math.max(...waits)).toBeLessThanOrEqual(300);
   });

@@ -1,4 +1,4 @@
-import { Budget } from '../../bridge/budget.ts';
+import { Budget, type BudgetOptions } from '../../bridge/budget.ts';
 import { createGroupState } from '../../bridge/first-positions.ts';
 import { Partition } from '../../bridge/partition.ts';
 import { until } from '../live/wait.ts';
@@ -11,9 +11,9 @@ class ToldBudget extends Budget {
   onTurn: (isFull: boolean) => void = () => {};
   turnsEnded = 0;
 
-  override async acquire(signal: AbortSignal, isFull: boolean): Promise<() => void> {
+  override async acquire(signal: AbortSignal, isFull: () => boolean): Promise<() => void> {
     const endTurn = await super.acquire(signal, isFull);
-    this.onTurn(isFull);
+    this.onTurn(isFull());
     return () => {
       this.turnsEnded++;
       endTurn();
@@ -28,12 +28,12 @@ export interface TestedOptions {
 }
 
 /** What a partition needs, and the making of one. */
-export function partitionRig() {
+export function partitionRig(budgetOptions?: BudgetOptions) {
   const source = new FakeSource();
   source.log = { start: 0, end: 100 };
   const starter = new FakeStarter();
   const reports = recordingReports();
-  const budget = new ToldBudget(instantClock, 1_000);
+  const budget = new ToldBudget(instantClock, 1_000, budgetOptions);
 
   const createPartition = (options: TestedOptions = {}): Partition =>
     new Partition(

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Budget } from '../../bridge/budget.ts';
 import { systemClock } from '../../bridge/clock.ts';
-import { ScoringLimiter } from '../../bridge/scoring-limiter.ts';
+import { ScoringLimiter, scoredAtOnce } from '../../bridge/scoring-limiter.ts';
 
 const never = new AbortController().signal;
 
@@ -32,7 +32,7 @@ async function end(name: string): Promise<void> {
 }
 
 test('on two cores the next one has its turn when the one before is scored, first come, first served', async () => {
-  const turns = new ScoringLimiter(systemClock, 2);
+  const turns = new ScoringLimiter(systemClock, 1);
   for (const name of ['a', 'b', 'c']) ask(name, turns);
   await settled();
   expect(had).toEqual(['a']);
@@ -51,14 +51,21 @@ test.each([
   [4, 2],
   [9, 4],
 ])('%i cores: %i side by side', async (cores, sideBySide) => {
-  const turns = new ScoringLimiter(systemClock, cores);
+  const turns = new ScoringLimiter(systemClock, scoredAtOnce('127.0.0.1:7233', cores));
   for (let i = 0; i < 9; i++) ask(`${i}`, turns);
   await settled();
   expect(had).toHaveLength(sideBySide);
 });
 
+test.each(['temporal.example:7233', 'temporal:7233', '10.0.0.7:7233'])(
+  'any number where Temporal is on another machine: %s',
+  (address) => {
+    expect(scoredAtOnce(address, 2)).toBe(Infinity);
+  },
+);
+
 test("one that takes long holds up the next for a tenth of a second, and what it says later takes nobody else's turn", async () => {
-  const turns = new ScoringLimiter(systemClock, 2);
+  const turns = new ScoringLimiter(systemClock, 1);
   for (const name of ['slow', 'b', 'c']) ask(name, turns);
   await pass(99);
   expect(had).toEqual(['slow']);
@@ -73,7 +80,7 @@ test("one that takes long holds up the next for a tenth of a second, and what it
 
 /** One that has its turn, one whose signal can be aborted, and one behind it. */
 async function threeAsk(): Promise<AbortController> {
-  const turns = new ScoringLimiter(systemClock, 2);
+  const turns = new ScoringLimiter(systemClock, 1);
   const givenUp = new AbortController();
   ask('a', turns);
   ask('given up', turns, givenUp.signal);
@@ -104,8 +111,8 @@ test.each([0, 1, 2, 3])('nor when it is given up in the moment that it has its t
 });
 
 test('the budget gives small batches turns, and full ones wait for none', async () => {
-  const budget = new Budget(systemClock, 1_000, new ScoringLimiter(systemClock, 2));
-  const take = (isFull: boolean) => ({ take: (signal: AbortSignal) => budget.acquire(signal, isFull) });
+  const budget = new Budget(systemClock, 1_000, { turns: new ScoringLimiter(systemClock, 1) });
+  const take = (isFull: boolean) => ({ take: (signal: AbortSignal) => budget.acquire(signal, () => isFull) });
   for (const name of ['small', 'small too']) ask(name, take(false));
   for (const name of ['full', 'full too']) ask(name, take(true));
   await pass(0);
@@ -121,9 +128,8 @@ test('the budget spreads all of them over the second, small or full', async () =
   const budget = new Budget(
     { nowMs: () => 10_000, wallMs: () => 10_000, sleep: (ms) => Promise.resolve(void waits.push(ms)) },
     100,
-    undefined,
-    1,
+    { burst: 1 },
   );
-  for (const isFull of [false, true, true, false]) (await budget.acquire(never, isFull))();
+  for (const isFull of [false, true, true, false]) (await budget.acquire(never, () => isFull))();
   expect(waits).toEqual([10, 20, 30]);
 });

@@ -60,8 +60,19 @@ test.each([
   ],
   ['HEADRACE_METRICS_PORT', 'http', 'must be a whole number from 0 to 65535'],
   ['HEADRACE_METRICS_PORT', '70000', 'must be a whole number from 0 to 65535'],
+  ['HEADRACE_LINGER_MS', 'soon', 'must be auto or a whole number from 0 to 10000'],
+  ['HEADRACE_LINGER_MS', '-1', '>=0'],
 ])('%s=%s is refused', (name, value, reason) => {
   const parse = () => parseConfig({ [name]: value });
   expect(parse).toThrow(`${name}: `);
   expect(parse).toThrow(reason);
+});
+
+test.each([
+  [{}, 'auto'],
+  [{ HEADRACE_LINGER_MS: 'auto' }, 'auto'],
+  [{ HEADRACE_LINGER_MS: '0' }, 0],
+  [{ HEADRACE_LINGER_MS: '250' }, 250],
+])('the linger of %j is %s', (env, lingerMs) => {
+  expect(parseConfig(env).bridge.lingerMs).toBe(lingerMs);
 });

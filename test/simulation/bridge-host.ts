@@ -1,4 +1,5 @@
 import { Budget } from '../../bridge/budget.ts';
+import { Linger } from '../../bridge/linger.ts';
 import { OpenBatches } from '../../bridge/open-batches.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
 import type { Starter } from '../../temporal/starter.ts';
@@ -58,11 +59,10 @@ export class BridgeHost {
         createSource: () => this.#createSource(process),
         starter: this.#starter(process),
         clock: process.clock,
-        budget: new Budget(
-          process.clock,
-          setting.batchesPerSecond,
-          setting.turns ? new ScoringLimiter(process.clock, 2) : undefined,
-        ),
+        budget: new Budget(process.clock, setting.batchesPerSecond, {
+          linger: new Linger(process.clock, setting.lingerMs, 1),
+          ...(setting.turns ? { turns: new ScoringLimiter(process.clock, 1) } : {}),
+        }),
         openBatches,
         reports: this.#reports(process),
         log: { info: () => {}, error: (text) => this.#logged(process, text) },

@@ -24,6 +24,7 @@ export interface Setting {
   batchesPerSecond: number;
   /** Whether small batches are scored one after another, as on one machine. */
   turns: boolean;
+  lingerMs: 'auto' | number;
   openBatchesMax: number;
   /** Share of records that can never become events. */
   poison: number;
@@ -36,6 +37,8 @@ export interface Setting {
   faults: Faults;
 }
 
+const lingers = ['auto', 0, 300] as const;
+
 /** Often none of a kind, sometimes some, seldom many: each schedule has its own troubles. */
 function drawFault(random: Random, most: number): number {
   const draw = random.next();
@@ -43,7 +46,7 @@ function drawFault(random: Random, most: number): number {
 }
 
 export function drawSetting(random: Random): Setting {
-  const drawn: Omit<Setting, 'turns'> = {
+  const drawn: Omit<Setting, 'turns' | 'lingerMs'> = {
     partitions: random.pick([1, 1, 2]),
     startAt: random.chance(0.3) ? 'latest' : 'earliest',
     batchRecordsMax: random.whole(1, 6),
@@ -69,7 +72,7 @@ export function drawSetting(random: Random): Setting {
     },
   };
   // Not drawn, so that the seeds of before have the settings of before.
-  return { ...drawn, turns: drawn.records % 2 === 0 };
+  return { ...drawn, turns: drawn.records % 2 === 0, lingerMs: lingers[drawn.records % lingers.length]! };
 }
 
 export const noFaults: Faults = {

@@ -18,7 +18,7 @@ interface GatewayStatus {
   pipelines: { partitions: Pick<PartitionState, 'lag'>[] }[];
 }
 
-const intervalMs = 3_000;
+const intervalMs = 5_000;
 const deadlineMs = 14_000;
 
 /** Asks the gateway every few seconds, until stopped. One that does not answer is told of like any other thing that stands. */

@@ -7,14 +7,15 @@ import { scrape } from './metrics.ts';
 export interface WatchOptions {
   /** Metrics addresses by process. */
   targets: Record<string, string>;
-  /** Told once a second; undefined until there are two snapshots. */
+  /** Told every two seconds; undefined until there are two snapshots. */
   onFigures: (figures: Figures | undefined) => void;
   signal: AbortSignal;
 }
 
-const intervalMs = 1_000;
+/** Each look costs every process some milliseconds, also while nothing happens. */
+const intervalMs = 2_000;
 
-/** Asks the processes for their metrics once a second, until stopped. */
+/** Asks the processes for their metrics every two seconds, until stopped. */
 export async function watchFigures({ targets, onFigures, signal }: WatchOptions): Promise<void> {
   const history = new MetricsHistory();
   while (!signal.aborted) {

@@ -118,7 +118,8 @@ export class FaultSystem {
         HEADRACE_DATA_DIR: dataDir,
         HEADRACE_PIPELINES_DIR: join(dataDir, 'pipelines'),
         HEADRACE_BATCHES_PER_SECOND: '12',
-        HEADRACE_PACE: 'cores',
+        // The rows count on batches that start at once.
+        HEADRACE_LINGER_MS: '0',
         HEADRACE_LAKE_ROLL_UP_SECONDS: '30',
         TEMPORAL_ADDRESS: servers.temporal.proxy.address,
         TEMPORAL_NAMESPACE: namespace,
