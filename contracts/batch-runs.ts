@@ -1,4 +1,5 @@
-import type { Chain } from './event-key.ts';
+import type { BatchRange, ChainRef, TopicRef } from './event-key.ts';
+import type { Positions } from './names.ts';
 import type { Waiting } from './partition-state.ts';
 
 /** Offsets `[from, to)`. */
@@ -11,10 +12,11 @@ export interface OffsetRange {
 export interface BatchRun {
   workflowId: string;
   runId: string;
-  chain: Chain;
-  position: number;
-  end: number;
-  count: number;
+  chain: ChainRef;
+  sequence: number;
+  ranges: readonly BatchRange[];
+  /** Of every partition of the chain, the position behind it. */
+  positions: Positions;
   /** `RUNNING`, `PAUSED`, `COMPLETED`, or how it ended without completing: `TERMINATED`, `FAILED`, `CANCELLED`, `TIMED_OUT`. */
   status: string;
   startedAtMs: number;
@@ -39,18 +41,18 @@ export interface HaltedRun extends BatchRun {
 }
 
 export interface HaltedRunsPort {
-  /** Batches of a pipeline that wait because it refuses everything: one of each partition at most, unless some are of an earlier epoch. */
+  /** Batches of a pipeline that wait because it refuses everything: one of each chain at most, unless some are of an earlier epoch or layout. */
   halted(pipeline: string): Promise<HaltedRun[]>;
 }
 
 /** The batches of one deployment, as Temporal shows them. Every call has a deadline. */
 export interface BatchRunsPort {
-  /** The batch at a position; undefined when Temporal has none (any more). */
-  at(chain: Chain, position: number): Promise<BatchRun | undefined>;
-  /** Up to `max` batches that ended without completing, and were not re-driven since; of no chain that is moot. */
-  incomplete(max: number, isMoot: (chain: Chain) => boolean): Promise<IncompleteRuns>;
-  /** True when Temporal lists any batch of a chain, however it is or ended. */
-  hasAny(chain: Chain): Promise<boolean>;
+  /** One batch of a chain; undefined when Temporal has none (any more). */
+  of(chain: ChainRef, sequence: number): Promise<BatchRun | undefined>;
+  /** Up to `max` batches that ended without completing, and were not re-driven since; of no topic that is moot. */
+  incomplete(max: number, isMoot: (topic: TopicRef) => boolean): Promise<IncompleteRuns>;
+  /** True when Temporal lists any batch of a topic, however it is or ended. */
+  hasAny(topic: TopicRef): Promise<boolean>;
   /** Batches that have been open since before that time: how many, and the first `max` of them. */
   openSince(beforeMs: number, max: number): Promise<{ total: number; runs: BatchRun[] }>;
 }

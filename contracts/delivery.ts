@@ -6,6 +6,7 @@ import type { AnyPipeline, Prediction } from './pipeline.ts';
 export interface DecisionRow {
   eventKey: string;
   eventId: string;
+  partition: number;
   offset: number;
   /** When Kafka had the record. Undefined when it has no time that can be used. */
   recordTimeMs: number | undefined;
@@ -24,7 +25,13 @@ export interface DecisionRow {
   why: string;
 }
 
-/** What one sink gets of one batch: the rows that its condition selected, in offset order. */
+/** Where a record is in its topic. */
+export interface RecordPlace {
+  partition: number;
+  offset: number;
+}
+
+/** What one sink gets of one batch: the rows that its condition selected, in the order of its ranges and of their offsets. */
 export interface Delivery {
   batch: BatchRef;
   pipeline: AnyPipeline;
@@ -32,8 +39,8 @@ export interface Delivery {
   workflowId: string;
   rows: readonly DecisionRow[];
   /**
-   * Offsets of the batch's records that an earlier batch of the chain has decided, and delivers. They have no rows here, and all lie
+   * Records of the batch that an earlier one has decided, and delivers. They have no rows here, and in their partition all lie
    * before those that do. Absent = none.
    */
-  duplicates?: readonly number[];
+  duplicates?: readonly RecordPlace[];
 }

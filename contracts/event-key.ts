@@ -3,30 +3,55 @@
  * tells them apart, because one namespace holds both. Every part is limited to characters that are safe in URLs.
  */
 
-/** The chain a partition belongs to: all batches of one partition of one topic of one pipeline, in one epoch. */
-export interface Chain {
+/** What belongs together of a pipeline, in one epoch. */
+export interface PipelineScope {
   deployment: string;
   pipeline: string;
   epoch: number;
+}
+
+/** A topic as a pipeline reads it, in one epoch. */
+export interface TopicRef extends PipelineScope {
   topic: string;
+}
+
+/** One partition of it. */
+export interface PartitionRef extends TopicRef {
   partition: number;
 }
 
-/** What belongs together of a pipeline: all its chains in one epoch. */
-export type PipelineScope = Pick<Chain, 'deployment' | 'pipeline' | 'epoch'>;
+/**
+ * A fixed set of a topic's partitions, whose batches come one after another. Partition `p` of a topic with `C` chains is in chain `p mod C`;
+ * each change of `C` is a new layout.
+ */
+export interface ChainRef extends TopicRef {
+  layout: number;
+  chain: number;
+}
 
-/** One batch of a chain: the records in `[position, end)`. `count` is how many there are; gaps are legal. */
-export interface BatchRef extends Chain {
+/** What a batch holds of one partition: the records in `[position, end)`. `count` is how many there are; gaps are legal. */
+export interface BatchRange {
+  partition: number;
   position: number;
   end: number;
   count: number;
-  /** Set on the first batch of a chain, which has no predecessor. */
-  head?: boolean;
+  /** Nothing of the partition was in a batch before. Absent = no. */
+  first?: true;
+}
+
+/** One batch of a chain. Its records come in the order of its ranges, those of a range in the order of their offsets. */
+export interface BatchRef extends ChainRef {
+  /** The batches of a chain are numbered 0, 1, 2, ... */
+  sequence: number;
+  /** At most one for each partition of the chain, at least one; partitions ascend. */
+  ranges: readonly BatchRange[];
   /**
    * Drawn for each start, and part of the run's input: what tells a run that goes on, or was reset, from one that was started again
-   * at the same position after the first had passed Temporal's retention. Absent on what is folded again without a run.
+   * under the same number after the first had passed Temporal's retention. Absent on what is folded again without a run.
    */
   startId?: string;
+  /** The start id of the batch before it, which was scored: nobody asks for its features any more. Absent = that is not known. */
+  after?: string;
 }
 
 const namePattern = /^[A-Za-z0-9._-]{1,100}$/;
@@ -42,18 +67,32 @@ export function scopeId({ deployment, pipeline, epoch }: PipelineScope): string 
 }
 
 /** `<deployment>:<pipeline>:<epoch>:<topic>:<partition>` */
-export function chainId(chain: Chain): string {
-  return `${chain.deployment}:${chain.pipeline}:${chain.epoch}:${chain.topic}:${chain.partition}`;
+export function partitionId({ partition, ...topic }: PartitionRef): string {
+  return `${topicId(topic)}:${partition}`;
+}
+
+/** `<deployment>:<pipeline>:<epoch>:<topic>:<layout>.<chain>` */
+export function chainId({ layout, chain, ...topic }: ChainRef): string {
+  return `${topicId(topic)}:${layout}.${chain}`;
+}
+
+function topicId(ref: TopicRef): string {
+  return `${scopeId(ref)}:${ref.topic}`;
 }
 
 /** `<deployment>:<pipeline>:<epoch>:<topic>:<partition>:<offset>`: the permanent identity of an effect. */
-export function eventKey(chain: Chain, offset: number): string {
-  return `${eventKeyPrefix(chain)}${offset}`;
+export function eventKey(partition: PartitionRef, offset: number): string {
+  return `${eventKeyPrefix(partition)}${offset}`;
 }
 
-/** What the event keys of all records of a chain begin with, and no others. */
-export function eventKeyPrefix(chain: Chain): string {
-  return `${chainId(chain)}:`;
+/** What the event keys of all records of a partition begin with, and no others. */
+export function eventKeyPrefix(partition: PartitionRef): string {
+  return `${partitionId(partition)}:`;
+}
+
+/** The partition of one of a topic's ranges, without what else `of` holds. */
+export function partitionOf({ deployment, pipeline, epoch, topic }: TopicRef, partition: number): PartitionRef {
+  return { deployment, pipeline, epoch, topic, partition };
 }
 
 /** What the event keys of a deployment begin with, and no others: deployments may share a database. */
@@ -61,14 +100,19 @@ export function deploymentPrefix(deployment: string): string {
   return `${deployment}:`;
 }
 
-/** Workflow id of the batch that starts at `position`. */
-export function batchWorkflowId(chain: Chain, position: number): string {
-  return `${batchWorkflowIdPrefix(chain)}${position}`;
+/** Workflow id of one batch of a chain. */
+export function batchWorkflowId(chain: ChainRef, sequence: number): string {
+  return `${batchWorkflowIdPrefix(chain)}${sequence}`;
 }
 
 /** What the workflow ids of all batches of a chain begin with, and no others. */
-export function batchWorkflowIdPrefix(chain: Chain): string {
+export function batchWorkflowIdPrefix(chain: ChainRef): string {
   return `batch:${chainId(chain)}:`;
+}
+
+/** How many records a batch holds. */
+export function recordCount({ ranges }: Pick<BatchRef, 'ranges'>): number {
+  return ranges.reduce((sum, { count }) => sum + count, 0);
 }
 
 /** Workflow id of the review of one event. */
@@ -93,19 +137,38 @@ export class EventKeyError extends TypeError {
 }
 
 /** Reads an event key back. Throws an EventKeyError on anything that is not one. */
-export function parseEventKey(text: string): Chain & { offset: number } {
-  const parts = text.split(':');
-  const [deployment, pipeline, epochText, topic, partitionText, offsetText] = parts;
-  const epoch = wholeNumber(epochText);
-  const partition = wholeNumber(partitionText);
-  const offset = wholeNumber(offsetText);
-  const named = [deployment, pipeline, topic].every((name) => name !== undefined && isName(name));
-  if (parts.length !== 6 || !named || epoch === undefined || partition === undefined || offset === undefined) {
+export function parseEventKey(text: string): PartitionRef & { offset: number } {
+  const { topic, parts } = splitId(text) ?? {};
+  const [partition, offset] = parts?.map(wholeNumber) ?? [];
+  if (!topic || partition === undefined || offset === undefined) {
     throw new EventKeyError(
       `"${text}" is no event key; one looks like deployment:pipeline:epoch:topic:partition:offset`,
     );
   }
-  return { deployment: deployment!, pipeline: pipeline!, epoch, topic: topic!, partition, offset };
+  return { ...topic, partition, offset };
+}
+
+/** Reads the workflow id of a batch back. Throws an EventKeyError on anything that is not one. */
+export function parseBatchId(workflowId: string): ChainRef & { sequence: number } {
+  const { topic, parts } = (workflowId.startsWith('batch:') && splitId(workflowId.slice('batch:'.length))) || {};
+  const [layout, chain] = parts?.[0].split('.').map(wholeNumber) ?? [];
+  const sequence = wholeNumber(parts?.[1]);
+  if (!topic || layout === undefined || chain === undefined || sequence === undefined) {
+    throw new EventKeyError(
+      `"${workflowId}" is no batch id; one looks like batch:deployment:pipeline:epoch:topic:layout.chain:sequence`,
+    );
+  }
+  return { ...topic, layout, chain, sequence };
+}
+
+/** Six parts, of which the first four name a topic; undefined when they are not that. */
+function splitId(text: string): { topic: TopicRef; parts: [string, string] } | undefined {
+  const [deployment, pipeline, epochText, topic, fifth, sixth, ...rest] = text.split(':');
+  const epoch = wholeNumber(epochText);
+  const areNames = [deployment, pipeline, topic].every((name) => name !== undefined && isName(name));
+  if (!areNames || epoch === undefined || fifth === undefined || sixth === undefined || rest.length > 0)
+    return undefined;
+  return { topic: { deployment: deployment!, pipeline: pipeline!, epoch, topic: topic! }, parts: [fifth, sixth] };
 }
 
 function wholeNumber(text: string | undefined): number | undefined {

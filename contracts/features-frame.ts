@@ -9,14 +9,14 @@ export interface FeaturesHeader extends FrameHeader {
   /** Feature names in column order. */
   names: string[];
   rejections: Rejection[];
-  /** Records (by index) below the chain's marker: their effects exist already, so they have no row here. */
+  /** Records (by index) below the marker of their partition: their effects exist already, so they have no row here. */
   duplicates: number[];
   /** Rows (by row) of events later than the pipeline's allowed lateness: predicted, but not folded into features. */
   late: number[];
   /** How many events lie so far ahead of their partition that its watermark does not follow them. */
   ahead: number;
-  /** The partition's watermark after the batch, milliseconds since 1970; null before the first event. */
-  watermarkMs: number | null;
+  /** For each range of the batch, in order, the watermark of its partition after it: milliseconds since 1970; null before the first event. */
+  watermarksMs: (number | null)[];
   /** Store-wide number of this application: the order in which batches changed the feature state. */
   commitSequence: number;
 }

@@ -12,11 +12,14 @@ export {
   type OffsetRange,
 } from './batch-runs.ts';
 export { type Decisions, type DecisionsHeader, decodeDecisions, encodeDecisions } from './decisions-frame.ts';
-export { type DecisionRow, type Delivery } from './delivery.ts';
+export { type DecisionRow, type Delivery, type RecordPlace } from './delivery.ts';
 export {
+  type BatchRange,
   type BatchRef,
-  type Chain,
+  type ChainRef,
+  type PartitionRef,
   type PipelineScope,
+  type TopicRef,
   batchWorkflowId,
   batchWorkflowIdPrefix,
   chainId,
@@ -25,7 +28,11 @@ export {
   eventKey,
   eventKeyPrefix,
   isName,
+  parseBatchId,
   parseEventKey,
+  partitionId,
+  partitionOf,
+  recordCount,
   reviewWorkflowId,
   scheduledWorkflowId,
   scopeId,
@@ -42,6 +49,7 @@ export {
 } from './features-frame.ts';
 export {
   type BatchMemo,
+  type Positions,
   type RecordMark,
   type ScoredReply,
   deadLettersTarget,

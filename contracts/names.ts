@@ -1,3 +1,5 @@
+import type { BatchRange } from './event-key.ts';
+
 /** Names that several processes must agree on. */
 
 export const workflowNames = {
@@ -11,21 +13,26 @@ export const workflowNames = {
 /** Update of a batch run: answers with its range as soon as its decisions are in history. */
 export const scoredUpdateName = 'scored';
 
-/** What `scored` answers: the range that the run was started with, which is the one the lane must go on from. */
+/** What `scored` answers: of the run that exists, which is the one that its chain must go on from. */
 export interface ScoredReply {
-  position: number;
-  end: number;
-  count: number;
+  ranges: readonly BatchRange[];
+  /** See `BatchMemo`. */
+  positions: Positions;
+  startId: string;
 }
 
-/** Memo of a batch run; lets anybody read its range without its input. */
+/** Of partitions of a chain, the next offset of each that no batch has claimed. */
+export type Positions = Readonly<Record<number, number>>;
+
+/** Memo of a batch run; lets anybody read what it holds without its input. */
 export type BatchMemo = {
-  position: number;
-  end: number;
-  count: number;
-  head?: boolean;
-  /** The batch's first record: when another one stands at its offset, the topic is not the one that was read. */
-  first: RecordMark;
+  ranges: readonly (BatchRange & {
+    /** The first record: when another one stands at its offset, the topic is not the one that was read. */
+    mark: RecordMark;
+  })[];
+  /** Of every partition of the chain, the position behind this batch. */
+  positions: Positions;
+  startId: string;
 };
 
 /** Tells one record from another at the same offset: its hash covers offset, time, key and value. */

@@ -5,7 +5,8 @@
 export interface Pipeline<E = never> {
   /** Lower-case name; part of every event key and of topic names. */
   name: string;
-  topic: { name: string; partitions: number };
+  /** `chains`: in how many chains its partitions are batched, side by side; see `ChainRef`. */
+  topic: { name: string; partitions: number; chains: number };
   /** What a record's JSON value must be, and what it becomes: an object, of which every sink stores the JSON. */
   event: EventSchema<E>;
   /** The producer's own id of the event. */

@@ -26,6 +26,11 @@ export interface RecordStub {
   headersLeftOut?: number;
 }
 
+/** A record of a batch. */
+export interface BatchRecord extends KafkaRecord {
+  partition: number;
+}
+
 interface RecordsHeader extends FrameHeader {
   kind: 'records';
   batch: BatchRef;
@@ -37,11 +42,11 @@ export interface RecordsFrame {
   batch: BatchRef;
   /** What the bridge's clock said when it cut the batch, in milliseconds since 1970: "now" for all that is computed from the batch, so that a repetition computes the same. */
   clockMs: number;
-  /** In offset order. */
-  records: KafkaRecord[];
+  /** In the order of the batch's ranges, and of their offsets. */
+  records: BatchRecord[];
 }
 
-/** The input of a batch. */
+/** The input of a batch. @param records in the order of its ranges: which partition each is of follows from how many each range has */
 export function encodeRecords(batch: BatchRef, records: readonly KafkaRecord[], clockMs: number): Uint8Array {
   const header: RecordsHeader = { kind: 'records', batch, clockMs };
   return encodeFrame({
@@ -77,9 +82,14 @@ export function decodeRecords(bytes: Uint8Array): RecordsFrame {
   const exact = columns['exactTimestamp'];
   const exactTimestamps = exact && new BigInt64Array(exact.buffer, exact.byteOffset, offsets.length);
   const headersLeftOut = columns['stubHeadersLeftOut'];
-  const records: KafkaRecord[] = [];
+  const records: BatchRecord[] = [];
+  const { ranges } = header.batch;
+  let range = 0;
+  let rangeEnd = ranges[0]!.count;
   for (let i = 0; i < offsets.length; i++) {
-    const record: KafkaRecord = {
+    while (i >= rangeEnd) rangeEnd += ranges[++range]!.count;
+    const record: BatchRecord = {
+      partition: ranges[range]!.partition,
       offset: offsets[i]!,
       timestampMs: timestamps[i]!,
       key: keys.next(),

@@ -22,7 +22,7 @@ export interface FoldEvent {
 }
 
 /**
- * Makes the fold of a batch for `FeatureStore.apply`: its result is an encoded features frame. Row by row in offset order, an
+ * Makes the fold of a batch for `FeatureStore.apply`: its result is an encoded features frame. Row by row, each partition in offset order, an
  * event enters the windows of its entities and then reads them, so a row sees itself and earlier rows only. Everything that can
  * fail on content is done before the store's transaction, and becomes a rejection.
  *
@@ -53,29 +53,32 @@ function fold(
   refusedInARowMax: number,
   tx: FoldContext,
 ): FoldResult {
-  const begin = tx.markerPosition ?? -Infinity;
-  const rows = countRows(events, inputs, begin);
+  const parts = partsOf(plan, batch, tx.markers);
+  const { isRow, rows } = findRows(parts, events, inputs);
+  const duplicates = parts.flatMap((part) => indicesBelow(part, offsets));
   const header: FeaturesHeader = {
     kind: 'features',
     batch,
     names: plan.names,
-    rejections: rejections.filter(({ index }) => offsets[index]! >= begin),
-    duplicates: indicesBelow(begin, offsets),
+    rejections: withoutDuplicates(rejections, duplicates),
+    duplicates,
     late: [],
     ahead: 0,
-    watermarkMs: tx.watermarkMs,
+    watermarksMs: [],
     commitSequence: tx.commitSequence,
   };
-  const refusals = countRefusals(header, offsets, events, inputs, begin, rows, refusedInARowMax, tx.refusals);
+  const refusals = countRefusals(header, parts, offsets, events, isRow, refusedInARowMax, tx.refusals);
   const scope = scopeId(batch);
   const groups = plan.groups.map((group) => new GroupFold(group, `${scope}|${group.layoutId}|`, tx));
   const recordIndex = new Uint32Array(rows);
   const values = new Float32Array(rows * plan.names.length);
-  const watermark = new WatermarkFold(tx, plan.allowedLatenessMs);
   let row = 0;
+  let part = 0;
   for (let i = 0; i < events.length; i++) {
     const event = events[i]!;
-    if (event.offset < begin || inputs.refused[i]) continue;
+    if (!isRow[i]) continue;
+    while (event.recordIndex >= parts[part]!.to) part++;
+    const { watermark } = parts[part]!;
     const inputsFrom = i * plan.inputs.length;
     const rowFrom = row * plan.names.length;
     const place = watermark.next(event.eventTimeMs, event.clockMs ?? Infinity);
@@ -87,40 +90,84 @@ function fold(
       values[rowFrom + plan.valueColumns[input]!] = inputs.values[inputsFrom + input]!;
     recordIndex[row++] = event.recordIndex;
   }
-  header.watermarkMs = watermark.ms;
+  header.watermarksMs = parts.map(({ watermark }) => watermark.ms);
   const states = new Map<string, Float64Array>();
   for (const group of groups) group.addChanged(states);
   const retentions = groups.map(({ keyPrefix, group }) => ({ keyPrefix, retentionMs: group.layout.retentionMs }));
-  return { result: encodeFeatures({ header, recordIndex, values }), states, ...watermark.state, refusals, retentions };
+  const result = encodeFeatures({ header, recordIndex, values });
+  return { result, states, watermarks: parts.map(({ watermark }) => watermark.state), refusals, retentions };
+}
+
+/** The records of one range, `[from, to)` by index. */
+interface Part {
+  partition: number;
+  from: number;
+  to: number;
+  /** Records with an offset below it were applied before. */
+  begin: number;
+  watermark: WatermarkFold;
+}
+
+function partsOf(plan: FeaturePlan, { ranges }: BatchRef, markers: FoldContext['markers']): Part[] {
+  let to = 0;
+  return ranges.map(({ partition, count }, i) => {
+    const from = to;
+    to += count;
+    const marker = markers[i];
+    const watermark = new WatermarkFold(marker ?? { watermarkMs: null }, plan.allowedLatenessMs);
+    return { partition, from, to, begin: marker?.position ?? -Infinity, watermark };
+  });
+}
+
+/** Which events have a row: 1 for those that were not applied before, and have usable numbers. */
+function findRows(
+  parts: readonly Part[],
+  events: readonly FoldEvent[],
+  { refused }: Inputs,
+): { isRow: Uint8Array; rows: number } {
+  const isRow = new Uint8Array(events.length);
+  let rows = 0;
+  let part = 0;
+  for (let i = 0; i < events.length; i++) {
+    const { recordIndex, offset } = events[i]!;
+    while (recordIndex >= parts[part]!.to) part++;
+    if (offset < parts[part]!.begin || refused[i]) continue;
+    isRow[i] = 1;
+    rows++;
+  }
+  return { isRow, rows };
 }
 
 /** Nearly every batch refuses nothing, and follows one that refused nothing. */
 function countRefusals(
-  { batch, rejections }: FeaturesHeader,
+  { rejections }: FeaturesHeader,
+  parts: readonly Part[],
   offsets: readonly number[],
   events: readonly FoldEvent[],
-  { refused }: Inputs,
-  begin: number,
-  rows: number,
+  isRow: Uint8Array,
   max: number,
   before: Refusals,
 ): Refusals {
-  if (rejections.length === 0 && (rows === 0 || isNone(before))) return before;
-  const accepted = events.flatMap(({ offset, recordIndex }, i) =>
-    offset >= begin && !refused[i] ? [recordIndex] : [],
-  );
-  return refusalsAfter(before, { partition: batch.partition, offsets, refused: rejections, accepted, max });
+  if (rejections.length === 0 && isNone(before)) return before;
+  const accepted = events.flatMap(({ recordIndex }, i) => (isRow[i] ? [recordIndex] : []));
+  let refusals = before;
+  for (const { partition, from, to } of parts) {
+    const refused = rejections.filter(({ index }) => index >= from && index < to);
+    const theirs = accepted.filter((index) => index >= from && index < to);
+    if (refused.length + theirs.length > 0)
+      refusals = refusalsAfter(refusals, { partition, offsets, refused, accepted: theirs, max });
+  }
+  return refusals;
 }
 
-function countRows(events: readonly FoldEvent[], { refused }: Inputs, begin: number): number {
-  let rows = 0;
-  for (let i = 0; i < events.length; i++) if (events[i]!.offset >= begin && !refused[i]) rows++;
-  return rows;
+function withoutDuplicates(rejections: readonly Rejection[], duplicates: readonly number[]): Rejection[] {
+  const isDuplicate = new Set(duplicates);
+  return rejections.filter(({ index }) => !isDuplicate.has(index));
 }
 
-function indicesBelow(begin: number, offsets: readonly number[]): number[] {
+function indicesBelow({ from, to, begin }: Part, offsets: readonly number[]): number[] {
   const indices: number[] = [];
-  for (let index = 0; index < offsets.length; index++) if (offsets[index]! < begin) indices.push(index);
+  for (let index = from; index < to; index++) if (offsets[index]! < begin) indices.push(index);
   return indices;
 }
 

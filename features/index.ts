@@ -8,4 +8,4 @@ export { openLmdbStore, type LmdbStoreOptions } from './lmdb-store.ts';
 export { MemoryStore } from './memory-store.ts';
 export { compileFeatures, type FeaturePlan, type PlanOptions } from './plan.ts';
 export { RefusedInARow, type Refusals } from './refusals.ts';
-export type { FeatureStore, FoldContext, FoldResult } from './store.ts';
+export { type FeatureStore, type FoldContext, type FoldResult, type Marker, PredecessorMissing } from './store.ts';

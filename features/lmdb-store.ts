@@ -1,22 +1,29 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { chainId, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
+import {
+  chainId,
+  partitionId,
+  scopeId,
+  type BatchRef,
+  type PartitionRef,
+  type PipelineScope,
+} from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { makeFolder } from '../lib/make-folder.ts';
-import { isActive, leastWatermark, withProgress, type ProgressMarker } from './chain-progress.ts';
+import { isActive, leastWatermark, withProgress, type ProgressMarker } from './marker-progress.ts';
 import { packState, unpackState } from './pack-state.ts';
 import { isNone, noRefusals, tolerate, type Refusals } from './refusals.ts';
 import { StateCache } from './state-cache.ts';
 import {
   judgeBatch,
+  keptAfter,
   markerAfter,
-  markerAfterAnswer,
-  resultName,
-  type AppliedBatch,
+  partitionsOf,
   type FeatureStore,
   type FoldContext,
   type FoldResult,
+  type KeptResults,
   type Marker,
   type Retention,
 } from './store.ts';
@@ -123,33 +130,37 @@ class LmdbStore implements FeatureStore {
     }
   }
 
-  appliedTo(chain: Chain): number | null {
-    return this.#readJson<Marker>(`marker|${chainId(chain)}`)?.position ?? null;
+  appliedTo(partition: PartitionRef): number | null {
+    return this.#readJson<Marker>(markerKey(partitionId(partition)))?.position ?? null;
   }
 
-  wasReadAgain(chain: Chain, offset: number): boolean {
+  wasReadAgain(partition: PartitionRef, offset: number): boolean {
     return (
-      offset < (this.#readJson<number>(readAgainBeforeKey(chain)) ?? 0) ||
-      this.#read(readAgainKey(chain, offset)) !== undefined
+      offset < (this.#readJson<number>(readAgainBeforeKey(partition)) ?? 0) ||
+      this.#read(readAgainKey(partition, offset)) !== undefined
     );
   }
 
-  noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void> {
+  noteReadAgain(partition: PartitionRef, offsets: readonly number[]): Promise<void> {
     return this.#transaction(() => {
-      for (const offset of offsets) this.#write(readAgainKey(chain, offset), Buffer.alloc(0));
+      for (const offset of offsets) this.#write(readAgainKey(partition, offset), Buffer.alloc(0));
     });
   }
 
-  forgetReadAgain(chain: Chain, below: number): Promise<boolean> {
+  forgetReadAgain(partition: PartitionRef, below: number): Promise<boolean> {
     return this.#transaction(() => {
       const keys = [
-        ...this.db.getKeys({ start: readAgainKey(chain, 0), end: readAgainKey(chain, below), limit: forgottenMax }),
+        ...this.db.getKeys({
+          start: readAgainKey(partition, 0),
+          end: readAgainKey(partition, below),
+          limit: forgottenMax,
+        }),
       ];
       for (const key of keys) void this.db.remove(key);
       if (keys.length > 0)
         this.#writeJson(
-          readAgainBeforeKey(chain),
-          Math.max(below, this.#readJson<number>(readAgainBeforeKey(chain)) ?? 0),
+          readAgainBeforeKey(partition),
+          Math.max(below, this.#readJson<number>(readAgainBeforeKey(partition)) ?? 0),
         );
       return keys.length === forgottenMax;
     });
@@ -163,20 +174,19 @@ class LmdbStore implements FeatureStore {
   /** Reads and computes everything first and writes last, so that a fold that throws has written nothing. */
   #applyInTransaction(batch: BatchRef, fold: (tx: FoldContext) => FoldResult, touched: () => void): Uint8Array {
     const chain = chainId(batch);
-    const marker = this.#readJson<ProgressMarker>(`marker|${chain}`);
-    const verdict = judgeBatch(marker, batch);
-    if (verdict === 'repeat') return this.#read(`result|${chain}`)!;
-    if (verdict === 'repeat_overlapped') return this.#read(overlappedKey(chain, batch))!;
+    const partitions = partitionsOf(batch).map(partitionId);
+    const markers = partitions.map((id) => this.#readJson<ProgressMarker>(markerKey(id)));
+    const kept = this.#readJson<KeptResults>(keptKey(chain));
+    const verdict = judgeBatch(markers, kept, batch);
+    if (verdict === 'repeat') return this.#read(resultKey(chain, batch.startId!))!;
     const sequence = this.#readJson<Sequence>(sequenceKey) ?? { number: 0, writer: '' };
     if (sequence.number !== this.#cachedNumber || sequence.writer !== this.#writer) this.#cache.clear();
     const commitSequence = verdict === 'apply' ? sequence.number + 1 : sequence.number;
     let unknown = 0;
     const refusalsBefore = this.#readRefusals(batch);
     const folded = fold({
-      markerPosition: marker?.position ?? null,
+      markers,
       commitSequence,
-      watermarkMs: marker?.watermarkMs ?? null,
-      trend: marker?.trend,
       refusals: refusalsBefore,
       get: (key) => {
         touched();
@@ -187,33 +197,42 @@ class LmdbStore implements FeatureStore {
         return state;
       },
     });
-    const { result, states, refusals, retentions } = folded;
-    if (verdict === 'answer') {
-      const answered = markerAfterAnswer(marker!, batch);
-      if (answered) this.#writeJson(`marker|${chain}`, answered);
-      return result;
-    }
+    const { result, watermarks, states, refusals, retentions } = folded;
+    if (verdict === 'answer') return result;
     for (const [key, state] of states) this.#write(stateKey(key), packState(state));
-    const { marker: next, overlapped, dropped } = markerAfter(marker, batch, folded);
-    if (overlapped) this.#write(overlappedKey(chain, overlapped), Buffer.from(this.#read(`result|${chain}`)!));
-    for (const each of dropped) void this.db.remove(overlappedKey(chain, each));
-    this.#write(`result|${chain}`, bytesOf(result));
-    const chains = this.#chainsOf(batch);
-    const others = [...(chains.get(batch.epoch)?.entries() ?? [])].flatMap(([id, other]) =>
-      id === chain ? [] : [other],
-    );
-    const after = withProgress(next, marker, others, commitSequence);
-    this.#writeJson(`marker|${chain}`, after);
+    this.#keepResult(chain, kept, batch, result);
+    const epochs = this.#markersOf(batch);
+    const all = new Map(epochs.get(batch.epoch));
+    const changed = batch.ranges.map((range, i) => ({
+      ...markerAfter(markers[i], range, watermarks[i]!),
+      lastCommit: commitSequence,
+    }));
+    const after = changed.map((marker, i) => {
+      const others = [...all].flatMap(([id, other]) => (partitions.includes(id) ? [] : [other]));
+      return withProgress(marker, markers[i], [...others, ...changed.toSpliced(i, 1)], commitSequence);
+    });
+    after.forEach((marker, i) => {
+      this.#writeJson(markerKey(partitions[i]!), marker);
+      all.set(partitions[i]!, marker);
+    });
     if (refusals !== refusalsBefore) this.#writeRefusals(batch, refusals);
     this.#writeJson(sequenceKey, { number: commitSequence, writer: this.#writer } satisfies Sequence);
     for (const [key, state] of states) this.#cache.set(key, state);
     this.#cachedNumber = commitSequence;
-    this.#forgetOldStates([...others, after], commitSequence, retentions, sweptMin + unknown);
-    for (const [epoch, earlier] of chains) {
+    this.#forgetOldStates([...all.values()], commitSequence, retentions, sweptMin + unknown);
+    for (const [epoch, earlier] of epochs) {
       if (epoch < batch.epoch && ![...earlier.values()].some((each) => isActive(each, commitSequence)))
         this.#forget(`${scopeOf(batch)}${epoch}|`, Infinity, sweptMin);
     }
     return result;
+  }
+
+  #keepResult(chain: string, kept: KeptResults | undefined, batch: BatchRef, result: Uint8Array): void {
+    const after = keptAfter(kept, batch);
+    if (!after) return;
+    this.#write(resultKey(chain, batch.startId!), bytesOf(result));
+    for (const startId of after.dropped) void this.db.remove(resultKey(chain, startId));
+    this.#writeJson(keptKey(chain), after.kept);
   }
 
   /**
@@ -221,13 +240,13 @@ class LmdbStore implements FeatureStore {
    * it added, so that forgetting keeps up.
    */
   #forgetOldStates(
-    chains: readonly ProgressMarker[],
+    markers: readonly ProgressMarker[],
     commit: number,
     retentions: readonly Retention[],
     count: number,
   ): void {
     for (const { keyPrefix, retentionMs } of retentions) {
-      const watermarkMs = leastWatermark(chains, commit, retentionMs);
+      const watermarkMs = leastWatermark(markers, commit, retentionMs);
       if (watermarkMs !== null) this.#forget(keyPrefix, watermarkMs - retentionMs, count);
     }
   }
@@ -240,16 +259,16 @@ class LmdbStore implements FeatureStore {
     }
   }
 
-  /** The markers of a pipeline's chains, by epoch and chain. As many as it has partitions, times its epochs. */
-  #chainsOf(batch: BatchRef): Map<number, Map<string, ProgressMarker>> {
-    const start = `marker|${scopeOf(batch)}`;
-    const chains = new Map<number, Map<string, ProgressMarker>>();
+  /** The markers of a pipeline's partitions, by epoch and partition. As many as it has partitions, times its epochs. */
+  #markersOf(batch: BatchRef): Map<number, Map<string, ProgressMarker>> {
+    const start = markerKey(scopeOf(batch));
+    const markers = new Map<number, Map<string, ProgressMarker>>();
     for (const { key, value } of this.db.getRange({ start, end: `${start}\uffff` })) {
       const epoch = Number(key.slice(start.length, key.indexOf(':', start.length)));
-      if (!chains.has(epoch)) chains.set(epoch, new Map());
-      chains.get(epoch)!.set(key.slice('marker|'.length), parse<ProgressMarker>(value));
+      if (!markers.has(epoch)) markers.set(epoch, new Map());
+      markers.get(epoch)!.set(key.slice(markerKey('').length), parse<ProgressMarker>(value));
     }
-    return chains;
+    return markers;
   }
 
   #readRefusals(scope: PipelineScope): Refusals {
@@ -287,25 +306,33 @@ class LmdbStore implements FeatureStore {
   }
 }
 
-/** Under which a chain keeps the result of a batch that another one overlapped with. */
-function overlappedKey(chain: string, batch: AppliedBatch): string {
-  return `overlapped|${chain}|${resultName(batch)}`;
+function markerKey(partition: string): string {
+  return `marker|${partition}`;
+}
+
+/** Under which a chain keeps whose results it has, a `KeptResults`. */
+function keptKey(chain: string): string {
+  return `kept|${chain}`;
+}
+
+function resultKey(chain: string, startId: string): string {
+  return `result|${chain}|${startId}`;
 }
 
 /** In the order of the offsets, so that old ones lie together. */
-function readAgainKey(chain: Chain, offset: number): string {
-  return `read-again|${chainId(chain)}|${String(offset).padStart(16, '0')}`;
+function readAgainKey(partition: PartitionRef, offset: number): string {
+  return `read-again|${partitionId(partition)}|${String(offset).padStart(16, '0')}`;
 }
 
-function readAgainBeforeKey(chain: Chain): string {
-  return `read-again-before|${chainId(chain)}`;
+function readAgainBeforeKey(partition: PartitionRef): string {
+  return `read-again-before|${partitionId(partition)}`;
 }
 
 function refusalsKey(scope: PipelineScope): string {
   return `refusals|${scopeId(scope)}`;
 }
 
-/** What the ids of a pipeline's chains, and the keys of its states, begin with; the epoch follows. */
+/** What the ids of a pipeline's partitions, and the keys of its states, begin with; the epoch follows. */
 function scopeOf({ deployment, pipeline }: BatchRef): string {
   return `${deployment}:${pipeline}:`;
 }

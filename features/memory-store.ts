@@ -1,85 +1,96 @@
-import { chainId, scopeId, type BatchRef, type Chain, type PipelineScope } from '../contracts/event-key.ts';
+import {
+  chainId,
+  partitionId,
+  scopeId,
+  type BatchRef,
+  type PartitionRef,
+  type PipelineScope,
+} from '../contracts/event-key.ts';
 import { noRefusals, tolerate, type Refusals } from './refusals.ts';
 import {
   judgeBatch,
+  keptAfter,
   markerAfter,
-  markerAfterAnswer,
-  resultName,
+  partitionsOf,
   type FeatureStore,
   type FoldContext,
   type FoldResult,
+  type KeptResults,
   type Marker,
 } from './store.ts';
 
 /** A feature store that forgets everything when its process ends: for tests, and for computing features offline. */
 export class MemoryStore implements FeatureStore {
   readonly #states = new Map<string, Float64Array>();
-  readonly #chains = new Map<string, { marker: Marker; result: Uint8Array; overlapped: Map<string, Uint8Array> }>();
+  /** By partition. */
+  readonly #markers = new Map<string, Marker>();
+  /** By chain. */
+  readonly #results = new Map<string, { kept: KeptResults; byStart: Map<string, Uint8Array> }>();
   readonly #refusals = new Map<string, Refusals>();
   readonly #readAgain = new Map<string, Set<number>>();
   readonly #readAgainBefore = new Map<string, number>();
   #sequence = 0;
 
   async apply(batch: BatchRef, fold: (tx: FoldContext) => FoldResult): Promise<Uint8Array> {
-    const id = chainId(batch);
-    const chain = this.#chains.get(id);
-    const verdict = judgeBatch(chain?.marker, batch);
-    if (verdict === 'repeat') return chain!.result;
-    if (verdict === 'repeat_overlapped') return chain!.overlapped.get(resultName(batch))!;
+    const partitions = partitionsOf(batch).map(partitionId);
+    const markers = partitions.map((id) => this.#markers.get(id));
+    const results = this.#results.get(chainId(batch));
+    const verdict = judgeBatch(markers, results?.kept, batch);
+    if (verdict === 'repeat') return results!.byStart.get(batch.startId!)!;
     const commitSequence = verdict === 'apply' ? this.#sequence + 1 : this.#sequence;
     const folded = fold({
-      markerPosition: chain?.marker.position ?? null,
+      markers,
       commitSequence,
-      watermarkMs: chain?.marker.watermarkMs ?? null,
-      trend: chain?.marker.trend,
       refusals: this.#refusals.get(scopeId(batch)) ?? noRefusals,
       // A copy, so that a fold that throws has changed nothing.
       get: (key) => this.#states.get(key)?.slice(),
     });
-    const { result, states, refusals } = folded;
-    if (verdict === 'answer') {
-      this.#chains.set(id, { ...chain!, marker: markerAfterAnswer(chain!.marker, batch) ?? chain!.marker });
-      return result;
-    }
+    const { result, watermarks, states, refusals } = folded;
+    if (verdict === 'answer') return result;
     for (const [key, state] of states) this.#states.set(key, state);
-    const after = markerAfter(chain?.marker, batch, folded);
-    const overlapped = new Map(chain?.overlapped);
-    if (after.overlapped) overlapped.set(resultName(after.overlapped), chain!.result);
-    for (const each of after.dropped) overlapped.delete(resultName(each));
-    this.#chains.set(id, { marker: after.marker, result, overlapped });
+    batch.ranges.forEach((range, i) =>
+      this.#markers.set(partitions[i]!, markerAfter(markers[i], range, watermarks[i]!)),
+    );
+    const after = keptAfter(results?.kept, batch);
+    if (after) {
+      const byStart = new Map(results?.byStart).set(batch.startId!, result);
+      for (const startId of after.dropped) byStart.delete(startId);
+      this.#results.set(chainId(batch), { kept: after.kept, byStart });
+    }
     this.#refusals.set(scopeId(batch), refusals);
     this.#sequence = commitSequence;
     return result;
   }
 
-  appliedTo(chain: Chain): number | null {
-    return this.#chains.get(chainId(chain))?.marker.position ?? null;
+  appliedTo(partition: PartitionRef): number | null {
+    return this.#markers.get(partitionId(partition))?.position ?? null;
   }
 
   async tolerate(scope: PipelineScope, partitions: readonly number[]): Promise<void> {
     this.#refusals.set(scopeId(scope), tolerate(this.#refusals.get(scopeId(scope)) ?? noRefusals, partitions));
   }
 
-  wasReadAgain(chain: Chain, offset: number): boolean {
-    const id = chainId(chain);
+  wasReadAgain(partition: PartitionRef, offset: number): boolean {
+    const id = partitionId(partition);
     return offset < (this.#readAgainBefore.get(id) ?? 0) || this.#readAgain.get(id)?.has(offset) === true;
   }
 
-  async noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void> {
-    const id = chainId(chain);
+  async noteReadAgain(partition: PartitionRef, offsets: readonly number[]): Promise<void> {
+    const id = partitionId(partition);
     this.#readAgain.set(id, new Set([...(this.#readAgain.get(id) ?? []), ...offsets]));
   }
 
-  async forgetReadAgain(chain: Chain, below: number): Promise<boolean> {
-    const notes = this.#readAgain.get(chainId(chain));
+  async forgetReadAgain(partition: PartitionRef, below: number): Promise<boolean> {
+    const notes = this.#readAgain.get(partitionId(partition));
     const old = [...(notes ?? [])].filter((offset) => offset < below);
     for (const offset of old) notes!.delete(offset);
-    if (old.length > 0) this.#readAgainBefore.set(chainId(chain), below);
+    if (old.length > 0) this.#readAgainBefore.set(partitionId(partition), below);
     return false;
   }
 
   async close(): Promise<void> {
     this.#states.clear();
-    this.#chains.clear();
+    this.#markers.clear();
+    this.#results.clear();
   }
 }

@@ -1,7 +1,7 @@
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { isoTime, recordTimeMs } from '../contracts/record-time.ts';
-import type { KafkaRecord } from '../contracts/records-frame.ts';
+import type { BatchRecord } from '../contracts/records-frame.ts';
 import { isPlainJson, jsonOfEvent } from '../lib/plain-json.ts';
 import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
@@ -12,6 +12,7 @@ import { parseValue } from './parse-value.ts';
 /** A record that passed its pipeline's schema, with what its functions say of it. */
 export interface DecodedEvent {
   recordIndex: number;
+  partition: number;
   offset: number;
   /** When Kafka had the record. Undefined when it has no time that can be used. */
   recordTimeMs: number | undefined;
@@ -40,7 +41,7 @@ export interface DecodingTime {
 /** Sorts the records of a batch into events and rejections. Never throws on content; throws `PIPELINE_WRONG` when the pipeline's code can decode none. */
 export function decodeEvents(
   pipeline: AnyPipeline,
-  records: readonly KafkaRecord[],
+  records: readonly BatchRecord[],
   time: DecodingTime,
 ): { events: DecodedEvent[]; rejections: Rejection[] } {
   const events: DecodedEvent[] = [];
@@ -65,7 +66,7 @@ type Entities = readonly { name: string; keyOf(event: never): string }[];
 function decodeEvent(
   pipeline: AnyPipeline,
   entities: Entities,
-  record: KafkaRecord,
+  record: BatchRecord,
   recordIndex: number,
   { clockMs, again }: DecodingTime,
 ): DecodedEvent {
@@ -86,6 +87,7 @@ function decodeEvent(
     throw new Refused('EVENT_TOO_FAR_AHEAD', aheadReason(pipeline.allowedAheadMs, nowMs, nowMs === clockMs));
   return {
     recordIndex,
+    partition: record.partition,
     offset: record.offset,
     recordTimeMs: timeMs,
     headers: record.headers,

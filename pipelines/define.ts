@@ -9,7 +9,7 @@ export type PipelineDefinition<E, Outcome extends string, Entity extends string>
 > & {
   /** A schema of zod, or of any library that follows Standard Schema. */
   event: StandardSchema<E> | EventSchema<E>;
-  topic: { name: string /** @default 4 */; partitions?: number };
+  topic: { name: string /** @default 4 */; partitions?: number /** @default 1 */; chains?: number };
   entities: Record<Entity, (event: E) => string>;
   /** The model's inputs in column order, made with the helpers that it is given. */
   features(make: FeatureHelpers<E, Entity>): Record<string, Feature<E>>;
@@ -74,7 +74,7 @@ export function definePipeline<E, const Outcome extends string, const Entity ext
     allowedAheadMs: day,
     ...definition,
     event: eventSchemaOf(definition.event),
-    topic: { partitions: 4, ...definition.topic },
+    topic: { partitions: 4, chains: 1, ...definition.topic },
     features: typeof definition.features === 'function' ? definition.features(helpers) : {},
   };
   const problems = definitionProblems(pipeline);

@@ -1,9 +1,8 @@
-import { chainId, type BatchRef } from '../contracts/event-key.ts';
-import { HeadraceError } from '../contracts/failures.ts';
+import type { BatchRef } from '../contracts/event-key.ts';
 import { decodeFeatures } from '../contracts/features-frame.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { decodeRecords, offsetOf, type KafkaRecord } from '../contracts/records-frame.ts';
-import { compileFeatures, foldBatch, RefusedInARow, type FeaturePlan } from '../features/index.ts';
+import { decodeRecords, offsetOf, type BatchRecord } from '../contracts/records-frame.ts';
+import { compileFeatures, foldBatch, PredecessorMissing, RefusedInARow, type FeaturePlan } from '../features/index.ts';
 import type { FeatureStore } from '../features/store.ts';
 import { decodeEvents, type DecodingTime } from '../pipelines/decode-event.ts';
 import type { Batches } from './batches.ts';
@@ -50,7 +49,7 @@ export function createApplyBatch({
   const plans = new WeakMap<AnyPipeline, FeaturePlan>();
   const catchUp = new CatchUp(store, recordsPort);
 
-  async function apply(batch: BatchRef, records: KafkaRecord[], time: DecodingTime) {
+  async function apply(batch: BatchRef, records: BatchRecord[], time: DecodingTime) {
     const pipeline = batches.pipeline(batch);
     const plan = plans.get(pipeline) ?? compileFeatures(pipeline);
     plans.set(pipeline, plan);
@@ -61,14 +60,16 @@ export function createApplyBatch({
     return { features: await store.apply(batch, folded), events };
   }
 
-  async function applyInOrder(batch: BatchRef, records: KafkaRecord[], time: DecodingTime, catchesUp: boolean) {
-    try {
-      return await apply(batch, records, time);
-    } catch (error) {
-      const isBehind = error instanceof HeadraceError && error.code === 'PREDECESSOR_MISSING';
-      const applyAgain = (each: BatchRef, theirs: KafkaRecord[]) => apply(each, theirs, { ...time, again: true });
-      if (!isBehind || !catchesUp || !(await catchUp.bringUpTo(batch, chainId(batch), applyAgain))) throw error;
-      return apply(batch, records, time);
+  async function applyInOrder(batch: BatchRef, records: BatchRecord[], time: DecodingTime, catchesUp: boolean) {
+    const applyAgain = (each: BatchRef, theirs: BatchRecord[]) => apply(each, theirs, { ...time, again: true });
+    // Each time one range less is behind.
+    for (let behind = 0; ; behind++) {
+      try {
+        return await apply(batch, records, time);
+      } catch (error) {
+        if (!(error instanceof PredecessorMissing) || !catchesUp || behind === batch.ranges.length) throw error;
+        if (!(await catchUp.bringUpTo(batch, error.range, applyAgain))) throw error;
+      }
     }
   }
 

@@ -7,7 +7,7 @@ import { decodeFeatures, type Features } from '../contracts/features-frame.ts';
 import { deadLettersTarget } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
-import { decodeRecords, type KafkaRecord } from '../contracts/records-frame.ts';
+import { decodeRecords, type BatchRecord } from '../contracts/records-frame.ts';
 import type { DecisionRow } from '../contracts/delivery.ts';
 import { decodeEvents, type DecodedEvent } from '../pipelines/decode-event.ts';
 import { decisionRows } from './decision-rows.ts';
@@ -46,7 +46,7 @@ export class Batches {
   keepFeatures(
     batch: BatchRef,
     recordsFrame: Uint8Array,
-    records: KafkaRecord[],
+    records: BatchRecord[],
     events: readonly DecodedEvent[],
     features: Features,
   ): LoadedBatch {
@@ -146,7 +146,7 @@ export class Batches {
 }
 
 /** The records of a batch. Read again when one is wanted, which is seldom: kept, they would be objects that the garbage collector moves. */
-export function recordsOf({ recordsFrame }: LoadedBatch): KafkaRecord[] {
+export function recordsOf({ recordsFrame }: LoadedBatch): BatchRecord[] {
   return decodeRecords(recordsFrame).records;
 }
 
@@ -154,7 +154,7 @@ export function recordsOf({ recordsFrame }: LoadedBatch): KafkaRecord[] {
 function eventsOfRows(
   { recordIndex }: Features,
   events: readonly DecodedEvent[],
-  records: readonly KafkaRecord[],
+  records: readonly BatchRecord[],
 ): DecodedEvent[] {
   const rows: DecodedEvent[] = [];
   let at = 0;
@@ -164,7 +164,7 @@ function eventsOfRows(
     if (event?.recordIndex !== index)
       throw new HeadraceError(
         'PIPELINE_UNKNOWN',
-        `record ${records[index]?.offset} was an event when its features were recorded, and today's schema refuses it; restore the schema`,
+        `record ${records[index]?.offset} of partition ${records[index]?.partition} was an event when its features were recorded, and today's schema refuses it; restore the schema`,
       );
     rows.push(event);
   }
@@ -172,7 +172,7 @@ function eventsOfRows(
 }
 
 // Lives as long as the module: see docs/performance/hot-code.md.
-const recordTimeOrNaN = (record: KafkaRecord) => recordTimeMs(record) ?? Number.NaN;
+const recordTimeOrNaN = (record: BatchRecord) => recordTimeMs(record) ?? Number.NaN;
 
 function currentRun(): string {
   return activityInfo().workflowExecution!.runId;

@@ -1,11 +1,11 @@
 import { log } from '../temporal/activity.ts';
-import type { BatchRef } from '../contracts/event-key.ts';
-import type { KafkaRecord } from '../contracts/records-frame.ts';
+import { partitionId, partitionOf, type BatchRange, type BatchRef } from '../contracts/event-key.ts';
+import type { BatchRecord } from '../contracts/records-frame.ts';
 import type { FeatureStore } from '../features/store.ts';
 import type { RecordsPort } from './ports.ts';
 
 /** Applies records to the feature state as a batch of their own, without any other effect. */
-export type Apply = (batch: BatchRef, records: KafkaRecord[]) => Promise<unknown>;
+export type Apply = (batch: BatchRef, records: BatchRecord[]) => Promise<unknown>;
 
 /** How long a batch waits for its predecessor before the store is brought up to it from the topic. */
 const waitMs = 10_000;
@@ -32,44 +32,39 @@ export class CatchUp {
       log.error(message, fields),
   ) {}
 
-  /** Returns whether the batch can be applied now. False = try again later. */
-  async bringUpTo(batch: BatchRef, chain: string, apply: Apply): Promise<boolean> {
-    // Not the chain alone: when the predecessor comes by itself, the chain's next wait is another one.
-    const key = `${chain}:${batch.position}`;
+  /** Brings the partition of one of a batch's ranges up to it. Returns whether the range can be applied now. False = try again later. */
+  async bringUpTo(batch: BatchRef, range: BatchRange, apply: Apply): Promise<boolean> {
+    const partition = partitionOf(batch, range.partition);
+    // Not the partition alone: when the predecessor comes by itself, the partition's next wait is another one.
+    const key = `${partitionId(partition)}:${range.position}`;
     if (this.#waitedMs(key) < waitMs) return false;
     const endMs = this.nowMs() + workMs;
-    let position = this.store.appliedTo(batch);
-    this.alarm('the feature store is behind its chain: folding records from the topic, without effects', {
-      chain,
+    let position = this.store.appliedTo(partition);
+    this.alarm('the feature store is behind its partition: folding records from the topic, without effects', {
+      partition: partitionId(partition),
       from: position ?? 'the start of the log',
-      to: batch.position,
+      to: range.position,
     });
     for await (const { end, records } of this.records.read(
       batch.topic,
-      batch.partition,
+      range.partition,
       position ?? 0,
-      batch.position,
+      range.position,
     )) {
-      const { deployment, pipeline, epoch, topic, partition } = batch;
-      const from = position ?? records[0]?.offset ?? end - 1;
       await apply(
-        {
-          deployment,
-          pipeline,
-          epoch,
-          topic,
-          partition,
-          position: from,
+        foldedAgain(batch, {
+          partition: range.partition,
+          position: position ?? records[0]?.offset ?? end - 1,
           end,
           count: records.length,
-          ...(position === null ? { head: true } : {}),
-        },
-        records,
+          ...(position === null ? { first: true } : {}),
+        }),
+        records.map((record) => ({ ...record, partition: range.partition })),
       );
       position = end;
       if (this.nowMs() > endMs) break;
     }
-    const isDone = position === batch.position;
+    const isDone = position === range.position;
     if (isDone) this.#waiting.delete(key);
     // The work itself counts as asking: the next attempt goes on with it.
     else this.#waitedMs(key);
@@ -89,4 +84,12 @@ export class CatchUp {
     }
     return nowMs - sinceMs;
   }
+}
+
+/** A range by itself, as a batch that no run decides. */
+function foldedAgain(
+  { deployment, pipeline, epoch, topic, layout, chain, sequence }: BatchRef,
+  range: BatchRange,
+): BatchRef {
+  return { deployment, pipeline, epoch, topic, layout, chain, sequence, ranges: [range] };
 }

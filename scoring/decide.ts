@@ -114,6 +114,9 @@ function report(reports: ActivityReports, batch: BatchRef, loaded: LoadedBatch, 
   const records = recordsOf(loaded);
   reports.rejected(
     batch,
-    rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })),
+    rejections.map((rejection) => {
+      const { partition, offset } = records[rejection.index]!;
+      return { ...rejection, partition, offset };
+    }),
   );
 }

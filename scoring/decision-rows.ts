@@ -1,5 +1,5 @@
 import type { Decisions } from '../contracts/decisions-frame.ts';
-import { eventKeyPrefix, type BatchRef } from '../contracts/event-key.ts';
+import { eventKeyPrefix, partitionOf, type BatchRef } from '../contracts/event-key.ts';
 import { featureRow, type Features } from '../contracts/features-frame.ts';
 import type { Prediction } from '../contracts/pipeline.ts';
 import type { DecodedEvent } from '../pipelines/decode-event.ts';
@@ -36,7 +36,9 @@ export function decisionRows(
   decisions: Decisions,
 ): DecisionRow[] {
   const decided: DecidedBatch = {
-    keyPrefix: eventKeyPrefix(batch),
+    keyPrefixes: new Map(
+      batch.ranges.map(({ partition }) => [partition, eventKeyPrefix(partitionOf(batch, partition))]),
+    ),
     entityNames: Object.keys(pipeline.entities),
     late: new Set(features.header.late),
     events,
@@ -49,8 +51,8 @@ export function decisionRows(
 }
 
 interface DecidedBatch {
-  /** Made once for all rows. */
-  keyPrefix: string;
+  /** By partition; made once for all rows. */
+  keyPrefixes: ReadonlyMap<number, string>;
   entityNames: readonly string[];
   /** By row. */
   late: ReadonlySet<number>;
@@ -77,11 +79,15 @@ class DecidedRow implements DecisionRow {
   }
 
   get eventKey() {
-    return this.#batch.keyPrefix + this.offset;
+    return this.#batch.keyPrefixes.get(this.partition)! + this.offset;
   }
 
   get eventId() {
     return this.#event.eventId;
+  }
+
+  get partition() {
+    return this.#event.partition;
   }
 
   get offset() {

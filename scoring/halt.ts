@@ -2,7 +2,7 @@ import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { headersIn } from '../contracts/record-headers.ts';
-import type { KafkaRecord } from '../contracts/records-frame.ts';
+import type { BatchRecord } from '../contracts/records-frame.ts';
 import type { RefusedInARow } from '../features/index.ts';
 import { describeFormat } from '../pipelines/value-format/describe-format.ts';
 import type { Halt } from './ports.ts';
@@ -11,17 +11,18 @@ import type { Halt } from './ports.ts';
 export function haltOf(
   pipeline: AnyPipeline,
   batch: BatchRef,
-  records: readonly KafkaRecord[],
+  records: readonly BatchRecord[],
   refused: RefusedInARow,
 ): { failure: HeadraceError; halt: Halt } {
-  const { topic, partition, position } = batch;
+  const { topic } = batch;
   const {
     last: { index, code, reason },
     count,
     before,
     first,
   } = refused;
-  const { offset, value, headers } = records[index]!;
+  const { partition, offset, value, headers } = records[index]!;
+  const { position } = batch.ranges.find((range) => range.partition === partition)!;
   const { looksLike, hint } = describeFormat(value, (parsed) => isEvent(pipeline, parsed), headerNames(headers));
   const lettered = Object.entries(first).map(([of, from]) => `${topic}-${of} from offset ${from}`);
   // The example comes first: lists cut long reasons.

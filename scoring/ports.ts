@@ -1,9 +1,10 @@
 import type { FailureCode } from '../contracts/failures.ts';
+import type { RecordPlace } from '../contracts/delivery.ts';
 import type { Rejection } from '../contracts/rejection.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { RecordHeader } from '../contracts/record-headers.ts';
-import type { KafkaRecord } from '../contracts/records-frame.ts';
+import type { BatchRecord, KafkaRecord } from '../contracts/records-frame.ts';
 
 /** The model server, as deciding needs it. */
 export interface ModelPort {
@@ -60,7 +61,7 @@ export interface DeadLetterPort {
 
 export interface DeadLetter {
   batch: BatchRef;
-  record: KafkaRecord;
+  record: BatchRecord;
   rejection: Rejection;
   workflowId: string;
 }
@@ -70,7 +71,7 @@ export interface Halt {
   pipeline: string;
   topic: string;
   partition: number;
-  /** Of the batch that waits. */
+  /** Where its batch, which waits, begins. */
   position: number;
   /** An example. */
   offset: number;
@@ -84,7 +85,7 @@ export interface ActivityReports {
   decided(pipeline: string, outcomeCounts: Record<string, number>): void;
   /** Events of a decided batch, also where none of them is late; those that came too late for their windows, and those that lie so far ahead that the watermark does not follow. */
   late(pipeline: string, counts: { events: number; late: number; ahead: number }): void;
-  rejected(batch: BatchRef, rejections: readonly (Rejection & { offset: number })[]): void;
+  rejected(batch: BatchRef, rejections: readonly (Rejection & RecordPlace)[]): void;
   /** A batch waits because its pipeline refuses everything; told at every try. */
   halted(halt: Halt): void;
   /** The declared fallback decided so many events, because of this failure. */

@@ -1,4 +1,4 @@
-import { chainId, parseEventKey, type Chain } from '../contracts/event-key.ts';
+import { parseEventKey, partitionId, type PartitionRef } from '../contracts/event-key.ts';
 import { deadLettersTopic, eventKeyHeader } from '../contracts/names.ts';
 import { headersIn } from '../contracts/record-headers.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
@@ -9,7 +9,7 @@ import type { RecordsPort } from './ports.ts';
 export interface SearchOptions {
   pipeline: string;
   /** The partitions whose records are looked for. */
-  chains: readonly Chain[];
+  partitions: readonly PartitionRef[];
   /** Records below this offset are not wanted. */
   from: number;
   /** What of the dead letters is to be looked through. */
@@ -24,17 +24,17 @@ export interface SearchOptions {
 /** Offsets of the records that decoding refused and that were not read again yet, by partition; and what is left to look through. */
 export async function findRefusedRecords(
   { records, store }: { records: RecordsPort; store: FeatureStore },
-  { pipeline, chains, from: offsetMin, spans, max, msMax, tell }: SearchOptions,
+  { pipeline, partitions, from: offsetMin, spans, max, msMax, tell }: SearchOptions,
 ): Promise<{ refused: Map<number, Set<number>>; left: LettersSpan[] }> {
-  const refused = new Map(chains.map(({ partition }) => [partition, new Set<number>()]));
-  const wanted = new Set(chains.map(chainId));
+  const refused = new Map(partitions.map(({ partition }) => [partition, new Set<number>()]));
+  const wanted = new Set(partitions.map(partitionId));
   const endMs = performance.now() + msMax;
   let found = 0;
   for (const [i, { partition, from, to }] of spans.entries()) {
     for await (const { end, records: letters } of records.read(deadLettersTopic(pipeline), partition, from, to)) {
       for (const letter of letters) {
         const origin = originOf(letter);
-        if (!origin || origin.offset < offsetMin || !wanted.has(chainId(origin))) continue;
+        if (!origin || origin.offset < offsetMin || !wanted.has(partitionId(origin))) continue;
         if (store.wasReadAgain(origin, origin.offset)) continue;
         const offsets = refused.get(origin.partition)!;
         if (!offsets.has(origin.offset)) found++;
@@ -49,7 +49,7 @@ export async function findRefusedRecords(
 }
 
 /** The record that a dead letter is about, when decoding refused it. */
-function originOf({ headers }: KafkaRecord): (Chain & { offset: number }) | undefined {
+function originOf({ headers }: KafkaRecord): (PartitionRef & { offset: number }) | undefined {
   let key: string | undefined;
   let step: string | undefined;
   for (const [name, value] of headersIn(headers)) {

@@ -7,18 +7,27 @@ import type { RecordMark } from '../names.ts';
  */
 export interface CommitMetadata {
   epoch: number;
-  /** The offset is the chain's first position: no batch was started yet. */
-  head?: true;
+  /** Raised by one with each change of the number of chains. */
+  layout: number;
+  /** The number of chains in this layout. */
+  chains: number;
+  /** The last batch of the partition's chain that was scored. Absent = none of this layout. */
+  sequence?: number;
+  /** Nothing of the partition was in a batch yet: the offset is its first position. */
+  first?: true;
   /**
    * A record that must still be there, so that a recreated or truncated topic is noticed: the last one below the offset, or the first one
-   * of the batch that begins at it. Absent when none was at hand.
+   * of the range that begins at it. Absent when none was at hand.
    */
   tail?: RecordMark;
 }
 
 const schema = z.object({
   epoch: z.number().int(),
-  head: z.literal(true).optional(),
+  layout: z.number().int().nonnegative(),
+  chains: z.number().int().positive(),
+  sequence: z.number().int().nonnegative().optional(),
+  first: z.literal(true).optional(),
   tail: z.object({ offset: z.number().int(), hash: z.string() }).optional(),
 });
 
