@@ -16,7 +16,6 @@ export interface ChainStart extends BehindBatch {
 export class ChainProgress {
   #sequence: number;
   #after: string | undefined;
-  #scored: number | undefined;
   readonly #positions: Map<number, number>;
   readonly #untouched: Set<number>;
 
@@ -26,7 +25,6 @@ export class ChainProgress {
   ) {
     this.#sequence = sequence;
     this.#after = after;
-    if (after !== undefined) this.#scored = sequence - 1;
     this.#positions = new Map(Object.entries(positions).map(([partition, position]) => [Number(partition), position]));
     this.#untouched = new Set(untouched);
   }
@@ -40,9 +38,9 @@ export class ChainProgress {
     return this.#after;
   }
 
-  /** The number of the last batch that was scored; undefined when none is known of this layout. */
+  /** The number of the last batch that was scored; undefined when there is none in this layout. */
   get scored(): number | undefined {
-    return this.#scored;
+    return this.#sequence === 0 ? undefined : this.#sequence - 1;
   }
 
   /** Adds a partition that is new to the chain. */
@@ -78,7 +76,7 @@ export class ChainProgress {
    * go on; undefined when one of its ranges does not begin where its partition is: then nothing of it is taken, and the next number is tried.
    */
   adopt({ ranges, positions, untouched, startId }: ScoredReply): Map<number, number> | undefined {
-    this.#scored = this.#sequence++;
+    this.#sequence++;
     this.#after = startId;
     const isOurs = ranges.every(({ partition, position }) => (this.#positions.get(partition) ?? position) === position);
     if (!isOurs) return undefined;

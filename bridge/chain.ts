@@ -70,7 +70,8 @@ export class Chain {
       {
         clock,
         send: (commits) => source.commit(commits),
-        failed: ({ partition, offset }, error) => reports.commitFailed(partitionOf(options.topic, partition), offset, error),
+        failed: ({ partition, offset }, error) =>
+          reports.commitFailed(partitionOf(options.topic, partition), offset, error),
       },
       this.#status.signal,
     );
@@ -143,6 +144,10 @@ export class Chain {
     if (!found || this.#status.isOver) return;
     const progress = new ChainProgress(found.ref, found.start);
     this.#progress = progress;
+    for (const [number, { tail }] of found.partitions) {
+      const partition = this.#partitions.get(number);
+      if (partition) partition.tail = tail;
+    }
     for (const partition of this.#partitions.values())
       void partition.run(() => this.#startOf(partition, found.partitions, progress, group));
     this.#commit([...found.partitions.keys()].filter((partition) => this.#partitions.has(partition)));
@@ -288,7 +293,7 @@ export class Chain {
 
   #halt(reason: string, offset?: number): void {
     if (this.#status.signal.aborted) return;
-    for (const partition of this.#partitions.values()) partition.halt(reason, offset);
+    for (const partition of this.#partitions.values()) partition.stopReading();
     this.#wakeUp();
     this.#status.halt(reason, offset);
   }

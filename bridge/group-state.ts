@@ -126,10 +126,7 @@ async function resolveStartAt(source: Source, startAt: string): Promise<Map<numb
   const positions = new Map<number, number>();
   for (const [partition, ends] of await source.bounds()) {
     if (ends instanceof Error) throw ends;
-    positions.set(
-      partition,
-      startAt === 'latest' ? ends.end : await source.offsetAt(partition, Date.parse(startAt)),
-    );
+    positions.set(partition, startAt === 'latest' ? ends.end : await source.offsetAt(partition, Date.parse(startAt)));
   }
   return positions;
 }
@@ -146,4 +143,3 @@ function onceUntilItFails<T>(ask: () => Promise<T>): () => Promise<T> {
     return asked;
   };
 }
-

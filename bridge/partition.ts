@@ -100,7 +100,6 @@ export class Partition {
       const found = await this.status.untilDone('kafka', start);
       if (!found || this.status.isOver) return;
       ofChain = found.ofChain;
-      this.tail = found.tail;
       const read = await this.status.untilDone('kafka', (tries) =>
         resolveRead(this.ports.source, this.number, found, tries),
       );
@@ -139,6 +138,11 @@ export class Partition {
     this.status.wait('none');
     if (lane.bytes <= this.options.laneBytesMax() / 2) intake.resume();
     this.#lookUnreadable();
+  }
+
+  /** Its chain stands still. */
+  stopReading(): void {
+    this.#work?.intake.halt();
   }
 
   /** Gives it up. */

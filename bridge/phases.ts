@@ -48,7 +48,9 @@ export type PartitionPhase =
   | Over<'resolving' | 'reading' | 'unreadable'>;
 
 /** Where each phase may lead. */
-export type Transitions<Phase extends { kind: string }> = { readonly [from in Phase['kind']]: readonly Phase['kind'][] };
+export type Transitions<Phase extends { kind: string }> = {
+  readonly [from in Phase['kind']]: readonly Phase['kind'][];
+};
 
 /** Where each phase of a chain may lead. */
 export const chainTransitions: Transitions<ChainPhase> = {

@@ -54,7 +54,7 @@ export async function startBatch(
     if (status.isOver) return undefined;
     const smaller: ChainCut | undefined = answer.kind === 'too_large' ? smallerCut(lanes, cut) : undefined;
     if (answer.kind === 'scored') return { cut, reply: answer };
-    if (answer.kind === 'blocked') await status.blocked(answer.reason, cut.ranges[0]!.position);
+    if (answer.kind === 'blocked') await status.blocked(answer.reason);
     else if (smaller) start = startOf(progress, (cut = smaller), options.chains, clock.wallMs());
     else {
       const why =

@@ -42,9 +42,10 @@ function createSource(
   installCoordinatorFailover();
   installFetchDecoding();
   const admin = createAdmin(kafka);
+  let assigned: readonly number[] = [];
   const consumer = kafka.consumer({
     ...consumerConfig(groupId, sessionTimeoutMs),
-    partitionAssigners: [createChainAssigner(chains)],
+    partitionAssigners: [createChainAssigner(chains, () => assigned)],
   });
   let crashed: SourceHandlers['crashed'] = () => {};
   const commits = new Commits(
@@ -67,7 +68,10 @@ function createSource(
     await Promise.all([admin.connect(), logs.connect()]);
     await consumer.connect();
     // Before the handlers hear of the new assignment, which commits anew.
-    consumer.on(consumer.events.GROUP_JOIN, () => commits.dropWaiting());
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      assigned = payload.memberAssignment[topic] ?? [];
+      commits.dropWaiting();
+    });
     listen(consumer, handlers, topic, polls);
     unwatchClock = watchClock(
       (byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)),

@@ -127,8 +127,7 @@ function startOperation(start: BatchStart, workflowId: string, taskQueue: string
 /** For the Web UI: how many records of which partitions, and since when they waited. */
 function summaryOf({ chain: { topic }, ranges, firstRecordMs }: BatchStart): string {
   const count = recordCount({ ranges });
-  const where =
-    ranges.length === 1 ? `${topic}-${ranges[0]!.partition}` : `${ranges.length} partitions of ${topic}`;
+  const where = ranges.length === 1 ? `${topic}-${ranges[0]!.partition}` : `${ranges.length} partitions of ${topic}`;
   const since = firstRecordMs === undefined ? '' : `, ${new Date(firstRecordMs).toISOString().slice(11, 19)}`;
   return `${where}, ${count} ${count === 1 ? 'record' : 'records'}${since}`;
 }

@@ -30,7 +30,8 @@ export async function processBatch({ batch, behind }: BatchInput, records: Uint8
       return reply!;
     },
     {
-      description: 'Answers with the ranges of this batch as soon as its decisions are in history. Asked by the bridge.',
+      description:
+        'Answers with the ranges of this batch as soon as its decisions are in history. Asked by the bridge.',
     },
   );
 
