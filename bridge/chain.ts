@@ -149,7 +149,10 @@ export class Chain {
       if (partition) partition.tail = tail;
     }
     for (const partition of this.#partitions.values())
-      void partition.run(() => this.#startOf(partition, found.partitions, progress, group));
+      void partition.run(
+        () => this.#startOf(partition, found.partitions, progress, group),
+        ({ position }) => progress.position(partition.number) === position,
+      );
     this.#commit([...found.partitions.keys()].filter((partition) => this.#partitions.has(partition)));
     await this.#loop(progress);
   }
@@ -162,8 +165,10 @@ export class Chain {
     group: GroupState,
   ): Promise<PartitionStart> {
     const start = known.get(number);
-    if (start) return start;
-    const position = await group.firstPosition(number);
+    if (start && start.position === progress.position(number)) return start;
+    const position = progress.position(number) ?? (await group.firstPosition(number));
+    // A batch of an owner before may have been adopted meanwhile.
+    if (progress.position(number) !== undefined) return { position: progress.position(number)!, ofChain: false };
     progress.begin(number, position);
     this.#commit([number]);
     return { position, ofChain: false };

@@ -4,7 +4,7 @@ import type { CommitMetadata } from './commit-metadata.ts';
 import type { Clock } from './clock.ts';
 import { Intake } from './intake.ts';
 import { Lane } from './lane.ts';
-import { resolveRead, type PartitionStart } from './read-start.ts';
+import { resolveRead, type PartitionStart, type ReadStart } from './read-start.ts';
 import type { BridgeReports } from './reports.ts';
 import { createPartitionStatus, HaltError, type PartitionStatus } from './work-status.ts';
 import type { Fetch, Source } from '../kafka/source.ts';
@@ -92,18 +92,28 @@ export class Partition {
     return this.isFilled && (this.#work?.intake.isPaused ?? false);
   }
 
-  /** Begins to read. Resolves once it reads, or when it is over. Never rejects. */
-  async run(start: () => Promise<PartitionStart>): Promise<void> {
+  /**
+   * Begins to read. Resolves once it reads, or when it is over. Never rejects.
+   *
+   * @param find finds where; asked again when the chain has taken a batch of the partition meanwhile
+   * @param isCurrent says whether that is still so
+   */
+  async run(find: () => Promise<PartitionStart>, isCurrent: (start: PartitionStart) => boolean): Promise<void> {
     this.ports.source.pause(this.number);
     let ofChain = false;
     try {
-      const found = await this.status.untilDone('kafka', start);
-      if (!found || this.status.isOver) return;
-      ofChain = found.ofChain;
-      const read = await this.status.untilDone('kafka', (tries) =>
-        resolveRead(this.ports.source, this.number, found, tries),
-      );
-      if (!read || this.status.isOver) return;
+      let found: PartitionStart | undefined;
+      let read: ReadStart | undefined;
+      do {
+        const start = await this.status.untilDone('kafka', find);
+        if (!start || this.status.isOver) return;
+        found = start;
+        ofChain = start.ofChain;
+        read = await this.status.untilDone('kafka', (tries) =>
+          resolveRead(this.ports.source, this.number, start, tries),
+        );
+        if (!read || this.status.isOver) return;
+      } while (!isCurrent(found));
       this.status.enter({ kind: 'reading' });
       const lane = new Lane(found.position);
       const intake = new Intake(lane, this.status, this.ports, this.#intakeHandlers(lane, ofChain), {

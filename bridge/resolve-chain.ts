@@ -14,8 +14,8 @@ export interface ResolvedChain {
 type Commits = ReadonlyMap<number, TrustedCommit>;
 
 /**
- * Finds where a chain goes on: behind the run of the highest committed number, else behind the highest that is listed. That run answers for
- * all positions of the chain. Only where it is gone do commits and the ledger count, of each partition the greater; the chain then goes
+ * Finds where a chain goes on: behind the run of the highest committed number, else behind the highest that is listed or in the ledger. That run
+ * answers for all positions of the chain. Only where it is gone do commits and the ledger count, of each partition the greater; the chain then goes
  * on above the highest number that any of them names. Starts nothing.
  *
  * @param isOurs says which partitions belong to the chain
@@ -29,18 +29,21 @@ export async function resolveChain(
   const commits = ofChain(await group.trusted(), isOurs);
   const committed = highest([...commits.values()].map(({ sequence }) => sequence));
   const run = await starter.lastRun(chain, committed, lookUpDeadlineMs);
-  if (run?.sequence === committed && run) return fromRun(run, commits);
+  if (run && run.sequence === committed) return fromRun(run, commits);
   // Where a run is listed, the ledger being away holds nothing up: what it would add is at the worst decided again, without effects.
   const ends = await group.ledgerEnds().catch((error: unknown) => {
-    if (run) return new Map<number, LedgerEnd>();
+    if (run && run.sequence > (committed ?? -1)) return new Map<number, LedgerEnd>();
     throw error;
   });
   const ledger = ofChain(ends, isOurs);
   const recorded = highest([...ledger.values()].map((end) => (end.layout === chain.layout ? end.sequence : undefined)));
   const known = highest([committed, recorded]);
-  // One that is older was left open, or re-driven, while those behind it have passed the retention.
-  if (run && run.sequence >= (known ?? 0)) return fromRun(run, commits);
-  return fromCommits(commits, ledger, known);
+  // What is listed is some seconds late; and one that is older was left open, or re-driven, while those behind it have passed the retention.
+  const last =
+    known !== undefined && known !== committed && known > (run?.sequence ?? -1)
+      ? await starter.lastRun(chain, known, lookUpDeadlineMs)
+      : run;
+  return last && last.sequence >= (known ?? 0) ? fromRun(last, commits) : fromCommits(commits, ledger, known);
 }
 
 function fromRun(run: LastRun, commits: Commits): ResolvedChain {

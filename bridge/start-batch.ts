@@ -73,6 +73,11 @@ function tryStart(starter: Starter, start: BatchStart, deadlineMs: number): Prom
 
 function startOf(progress: ChainProgress, cut: ChainCut, chains: number, clockMs: number): BatchStart {
   const { ref, sequence, after } = progress;
+  for (const { partition, position } of cut.ranges)
+    if (position !== progress.position(partition))
+      throw new Error(
+        `the lane of partition ${partition} is at ${position}, and its chain at ${progress.position(partition)}`,
+      );
   const ranges = cut.ranges.map(({ partition, position, end, records }): BatchStart['ranges'][number] => ({
     partition,
     position,

@@ -85,6 +85,7 @@ const blows: Record<string, Blow> = {
     trace.tell(() => `partition ${partition} is added`);
     for (let i = random.whole(0, 4); i > 0; i--) world.produce(partition);
     scheduler.after(random.whole(100, 5_000), () => {
+      if (world.isProduced) return;
       for (let i = random.whole(0, 4); i > 0; i--) world.produce(partition);
     });
     scheduler.after(random.whole(0, 5_000), () => group.rebalance());

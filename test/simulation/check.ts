@@ -91,14 +91,15 @@ function checkPositions({ temporal, oracle }: World): void {
     const ends = new Map(memo.ranges.map(({ partition, end }) => [partition, end]));
     for (const [key, position] of Object.entries(before.memo.positions)) {
       const partition = Number(key);
-      if (oracle.walkedAgain.has(partition)) continue;
+      // Where nothing of a partition was in a batch, its first position may have been found anew.
+      if (oracle.walkedAgain.has(partition) || before.memo.untouched?.includes(partition)) continue;
       const expected = ends.get(partition) ?? position;
       const found = memo.positions[partition];
       if (found !== expected)
         oracle.violated('I3', `${workflowId}: partition ${partition} is at ${found} behind it, and not at ${expected}`);
     }
     for (const { partition, position } of memo.ranges) {
-      const expected = before.memo.positions[partition];
+      const expected = before.memo.untouched?.includes(partition) ? undefined : before.memo.positions[partition];
       if (!oracle.walkedAgain.has(partition) && expected !== undefined && position !== expected)
         oracle.violated('I3', `${workflowId}: partition ${partition} begins at ${position}, and not at ${expected}`);
     }

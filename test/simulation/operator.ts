@@ -29,7 +29,10 @@ export class Operator {
   changeChains(tries = 0): void {
     const { hosts, group, temporal, scheduler, random, trace, partitions } = this.world;
     if (tries === 0) for (const host of hosts) host.stop();
-    const isQuiet = group.isEmpty && temporal.open().length === 0 && temporal.closedIncomplete().length === 0;
+    // Nobody may be left who knows the number of before.
+    const areGone = hosts.every(({ process }) => !process || process.isDead);
+    const isQuiet =
+      areGone && group.isEmpty && temporal.open().length === 0 && temporal.closedIncomplete().length === 0;
     const all = [...group.committed()].map(([partition, { offset, metadata }]) => ({
       partition,
       offset,
