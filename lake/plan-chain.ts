@@ -146,8 +146,7 @@ class ChainPlanner {
   /** The first that has waited in vain, for something that no other one can bring. */
   #overdue(): Found | undefined {
     // Clocks are set: a time that lies far ahead must not be waited for.
-    const hasWaited = ({ writtenMs }: Found) =>
-      Math.abs(this.context.nowMs() - writtenMs) >= this.context.holeWaitMs;
+    const hasWaited = ({ writtenMs }: Found) => Math.abs(this.context.nowMs() - writtenMs) >= this.context.holeWaitMs;
     return this.#missing().find(({ found, holes, gaps }) => holes.length === gaps.length && hasWaited(found))?.found;
   }
 
@@ -174,7 +173,15 @@ class ChainPlanner {
 
   #hole({ partition, position }: SegmentRange, state: LakeHole['state']): LakeHole {
     const { epoch, topic } = this.chain;
-    return { pipeline: this.context.pipeline, epoch, topic, partition, from: this.topic.endOf(partition), to: position, state };
+    return {
+      pipeline: this.context.pipeline,
+      epoch,
+      topic,
+      partition,
+      from: this.topic.endOf(partition),
+      to: position,
+      state,
+    };
   }
 }
 

@@ -27,7 +27,9 @@ export class BrokenSegmentError extends Error {
 
 export function encodeSegmentFile({ ranges }: SegmentHead, body: Buffer): Buffer {
   const head = Buffer.from(
-    JSON.stringify(ranges.map(({ partition, position, end, first }) => [partition, position, end, ...(first ? [1] : [])])),
+    JSON.stringify(
+      ranges.map(({ partition, position, end, first }) => [partition, position, end, ...(first ? [1] : [])]),
+    ),
   );
   const prologue = Buffer.allocUnsafe(prologueBytes);
   prologue.writeUInt32LE(magic, 0);

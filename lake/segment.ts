@@ -104,7 +104,10 @@ export function encodeSegment({ batch, ranges, workflowId, events, schema, rows 
     events: json(rows.map(eventOf), replacerFor(schema)),
     ...(rows.some(hasHeaders) ? { headers: json(rows.map(headersOf)) } : {}),
   };
-  return encodeSegmentFile({ ranges }, snappy.compressSync(Buffer.from(encodeFrame({ header, columns }).buffer)) as Buffer);
+  return encodeSegmentFile(
+    { ranges },
+    snappy.compressSync(Buffer.from(encodeFrame({ header, columns }).buffer)) as Buffer,
+  );
 }
 
 /** Reads a segment. Throws a BrokenSegmentError when a byte is not as it was written. */

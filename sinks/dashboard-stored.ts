@@ -34,17 +34,7 @@ export async function storedDelivery(pool: Pool, pipeline: AnyPipeline): Promise
     rows: [stored],
   } = await pool.query<StoredRow>(findSql, [pipeline.name]);
   if (!stored) return undefined;
-  const {
-    topic,
-    recordTime,
-    eventTime,
-    featureSet,
-    features,
-    modelName,
-    modelVersion,
-    workflowId,
-    ...same
-  } = stored;
+  const { topic, recordTime, eventTime, featureSet, features, modelName, modelVersion, workflowId, ...same } = stored;
   const row: DecisionRow = {
     ...same,
     recordTimeMs: recordTime?.getTime(),

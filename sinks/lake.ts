@@ -40,7 +40,8 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
     name: 'lake',
     async deliver({ batch, pipeline, workflowId, rows, duplicates }, signal) {
       const { sequence, startId } = batch;
-      if (startId === undefined) throw new HeadraceError('SINK_BROKEN', 'a batch without a start was delivered to the lake');
+      if (startId === undefined)
+        throw new HeadraceError('SINK_BROKEN', 'a batch without a start was delivered to the lake');
       const ranges = ownRanges(batch, duplicates);
       // The segments of earlier batches are those that the roll-up must wait for.
       if (ranges.length === 0) return;
