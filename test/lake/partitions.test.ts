@@ -262,7 +262,7 @@ describe('segments of several partitions', () => {
   });
 
   it('show each row once and need no patience once all have come, however chains are cut, walked again and changed', async () => {
-    await fc.assert(fc.asyncProperty(scenario, checkScenario), { numRuns: 40 });
+    await fc.assert(fc.asyncProperty(scenario, checkScenario), { numRuns: 30 });
   }, 120_000);
 });
 
@@ -329,7 +329,7 @@ async function checkScenario(each: Scenario): Promise<void> {
     const waiting = batchesOf(each);
     for (const pick of each.order) {
       if (waiting.length === 0) break;
-      if (pick % 5 === 0) {
+      if (pick % 8 === 0) {
         await rig.rollUpAll(plan);
         const seen = await rig.visible();
         expect(new Set(seen).size).toBe(seen.length);

@@ -202,12 +202,18 @@ describe('roll-up of the lake', () => {
       await rig.rollUpAll();
       for (const partition of [0, 1]) await rig.deliver(0, 6, { partition, row });
       await rig.deliver(6, 9, { row });
+      const ranges = [
+        { partition: 0, position: 9, end: 11 },
+        { partition: 1, position: 6, end: 8 },
+      ];
+      await rig.deliverBatch({ layout: 1, sequence: 0, ranges }, { row });
     };
     const after = async (rig: LakeRig) => {
-      await rig.deliver(9, 12, { row });
+      const ranges = [{ partition: 0, position: 11, end: 12 }];
+      await rig.deliverBatch({ layout: 1, sequence: 1, ranges }, { row });
       await rig.deliver(0, 6, { partition: 1, row });
     };
-    const all = [...keys(0, 12, 0), ...keys(0, 6, 1)];
+    const all = [...keys(0, 12, 0), ...keys(0, 8, 1)];
 
     it('at any step lose nothing and double nothing, for a retry and for a plan made afresh', async () => {
       let steps = 0;
