@@ -30,7 +30,8 @@ describe('lake sink', () => {
     decisionRow(offset, { late: offset === 9, degraded: offset === 4, why: `why ${offset % 2}` }),
   );
   const delivery = () => deliveryOf(rows, { event: orders });
-  const pathOf = ({ batch }: ReturnType<typeof delivery>) => join(root, segmentPath(batch.pipeline, batch, { sequence: batch.sequence, startId: batch.startId! }));
+  const pathOf = ({ batch }: ReturnType<typeof delivery>) =>
+    join(root, segmentPath(batch.pipeline, batch, { sequence: batch.sequence, startId: batch.startId! }));
   const filesUnder = (folder: string) =>
     readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
@@ -100,7 +101,12 @@ describe('lake sink', () => {
     const sink = createLakeSink({ root });
     await sink.deliver(delivery(), never);
     const whole = readFileSync(pathOf(delivery()));
-    for (const broken of [whole.subarray(0, 10), whole.subarray(0, 60), Buffer.from(whole).fill(0, 60, 61), Buffer.alloc(0)]) {
+    for (const broken of [
+      whole.subarray(0, 10),
+      whole.subarray(0, 60),
+      Buffer.from(whole).fill(0, 60, 61),
+      Buffer.alloc(0),
+    ]) {
       writeFileSync(pathOf(delivery()), broken);
       await sink.deliver(delivery(), never);
       expect(readFileSync(pathOf(delivery()))).toEqual(whole);
@@ -167,7 +173,9 @@ describe('lake sink', () => {
     });
     const event = { big: 2n ** 70n, tags: new Set(['a']), by: new Map([['b', 1]]), when: new Date(5) };
     await createLakeSink({ root }).deliver(deliveryOf([decisionRow(0, { event })], { event: odd }), never);
-    const { events } = decodeSegment(readFileSync(join(root, segmentPath('orders', chain, { sequence: 0, startId: 'start-0' }))));
+    const { events } = decodeSegment(
+      readFileSync(join(root, segmentPath('orders', chain, { sequence: 0, startId: 'start-0' }))),
+    );
     expect(events).toEqual([
       { big: '1180591620717411303424', tags: ['a'], by: [['b', 1]], when: '1970-01-01T00:00:00.005Z' },
     ]);
