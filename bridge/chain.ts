@@ -238,7 +238,9 @@ export class Chain {
       const scored = await startBatch(this.ports, this.#filled(), progress, status, this.options);
       if (!scored) return;
       const records = scored.cut.ranges.reduce((sum, range) => sum + range.records.length, 0);
-      this.options.caps.scored?.(records, clock.nowMs() - startedMs);
+      const tookMs = clock.nowMs() - startedMs;
+      this.options.caps.scored?.(records, tookMs);
+      this.ports.reports.batch(this.options.topic, this.options.chain, tookMs);
       this.#scored(progress, scored);
     } finally {
       endTurn();
@@ -270,7 +272,6 @@ export class Chain {
       );
     }
     this.#commit([...moved.keys()].filter((number) => this.#partitions.has(number)));
-    this.ports.reports.batch(this.options.topic, this.options.chain);
   }
 
   #commit(partitions: readonly number[]): void {

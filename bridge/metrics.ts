@@ -40,7 +40,10 @@ export function createBridgeReports(
       metric.latency.observe(partition.pipeline, recordTimesMs);
       log.debug({ ...labels(partition), position, end, adopted }, 'scored');
     },
-    batch: ({ pipeline, topic }, chain) => metric.batches.inc({ pipeline, topic, chain: String(chain) }),
+    batch({ pipeline, topic }, chain, ms) {
+      metric.batches.inc({ pipeline, topic, chain: String(chain) });
+      metric.scoringSeconds.inc({ pipeline, topic, chain: String(chain) }, ms / 1_000);
+    },
     notTaken({ pipeline, topic }, chain, sequence) {
       metric.notTaken.inc({ pipeline, topic, chain: String(chain) });
       log.error(
@@ -91,6 +94,12 @@ function createMetrics(registry: Registry) {
     batches: new Counter({
       name: 'headrace_bridge_batches_total',
       help: 'Batches scored.',
+      labelNames: byChain,
+      registers,
+    }),
+    scoringSeconds: new Counter({
+      name: 'headrace_chain_scoring_seconds_total',
+      help: 'Time in which a batch of the chain was being scored: its rate is the share of the time, and above 0.7 the topic needs more chains.',
       labelNames: byChain,
       registers,
     }),

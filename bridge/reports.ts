@@ -13,8 +13,8 @@ export interface BridgeReports {
     batch: { position: number; end: number; adopted: boolean },
     recordTimesMs: readonly (number | undefined)[],
   ): void;
-  /** One batch more of a chain. */
-  batch(topic: TopicRef, chain: number): void;
+  /** One batch more of a chain, and how long it took to be scored. */
+  batch(topic: TopicRef, chain: number, ms: number): void;
   /** A batch of this number exists that does not begin where its partitions are: nothing of it was taken. */
   notTaken(topic: TopicRef, chain: number, sequence: number): void;
   lane(partition: PartitionRef, lane: Lane): void;
