@@ -160,14 +160,18 @@ export const mutants: readonly Mutant[] = [
     changes: [
       {
         file: 'features/store.ts',
-        from: "if (resultName(marker.last) === name) return 'repeat';",
-        to: "if (resultName(marker.last) === name) return 'apply';",
+        from: "kept?.unsettled.includes(startId))) return 'repeat';",
+        to: "kept?.unsettled.includes(startId))) return 'apply';",
       },
-      { file: 'features/store.ts', from: "return end <= marker.position ? 'answer' : 'apply';", to: "return 'apply';" },
+      {
+        file: 'features/store.ts',
+        from: "(markers[i]?.position ?? -1)) ? 'answer' : 'apply';",
+        to: "(markers[i]?.position ?? -1)) ? 'apply' : 'apply';",
+      },
       {
         file: 'features/fold-batch.ts',
-        from: 'const begin = tx.markerPosition ?? -Infinity;',
-        to: 'const begin = -Infinity;',
+        from: 'begin: marker?.position ?? -Infinity,',
+        to: 'begin: -Infinity,',
       },
     ],
   },
