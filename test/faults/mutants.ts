@@ -82,14 +82,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'random-object-key',
-    about: "a segment's name is not that of its range alone",
+    about: "a segment's name is not that of its batch alone",
     row: 'kill-worker',
     caughtBy: /lake: .*: (lost|twice)$/,
     changes: [
       {
         file: 'lake/paths.ts',
-        from: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end)}.seg`;',
-        to: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end + Math.floor(Math.random() * 50))}.seg`;',
+        from: "padStart(sequenceDigits, '0')}-${startId}.seg`;",
+        to: "padStart(sequenceDigits, '0')}-${startId}${Math.floor(Math.random() * 50)}.seg`;",
       },
     ],
   },

@@ -84,9 +84,7 @@ describe('rollUpLake', () => {
     await lake.deliver(0, 10);
     await lake.deliver(0, 10, { pipeline: { ...orders, name: 'broken' } as AnyPipeline });
     await lake.deliver(10, 20, { pipeline: { ...orders, name: 'broken' } as AnyPipeline });
-    const broken = (await lake.segments()).find(
-      (path) => path.includes('broken') && path.includes('-10-20-'),
-    )!;
+    const broken = (await lake.segments()).find((path) => path.includes('broken') && path.includes('-10-20-'))!;
     writeFileSync(join(lake.root, broken), readFileSync(join(lake.root, broken)).fill(1, 50, 60));
     const handle = await run();
     const failure = await handle.result().then(
