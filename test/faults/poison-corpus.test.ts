@@ -4,6 +4,7 @@ import { decodeEvents } from '../../pipelines/decode-event.ts';
 import { decodeFeatures } from '../../contracts/features-frame.ts';
 import { paymentsPipeline } from '../live/payments.ts';
 import { poisonCorpus } from './poison-corpus.ts';
+import { oneRange } from '../contracts/one-range.ts';
 
 test('has 200 records, each another one', () => {
   expect(poisonCorpus.length).toBe(200);
@@ -14,23 +15,15 @@ test('has 200 records, each another one', () => {
 test('each is refused, for the reason that it says', async () => {
   const pipeline = paymentsPipeline({ name: 'p', topic: 't' });
   const records = poisonCorpus.map(({ value }, offset) => ({
+    partition: 0,
     offset,
     timestampMs: Date.UTC(2026, 6, 1),
     key: null,
     value,
   }));
   const { events, rejections } = decodeEvents(pipeline, records, { clockMs: Date.now() });
-  const batch = {
-    deployment: 'test',
-    pipeline: 'p',
-    epoch: 0,
-    topic: 't',
-    partition: 0,
-    position: 0,
-    end: records.length,
-    count: records.length,
-    head: true,
-  };
+  const topic = { deployment: 'test', pipeline: 'p', epoch: 0, topic: 't' };
+  const batch = oneRange(topic, { count: records.length, first: true });
   const frame = await new MemoryStore().apply(
     batch,
     foldBatch(

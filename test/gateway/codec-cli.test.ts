@@ -8,6 +8,7 @@ import { encodeRecords } from '../../contracts/records-frame.ts';
 import { createPayloadCodec } from '../../temporal/payload-codec.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { testGateway } from './rig.ts';
+import { oneRange } from '../contracts/one-range.ts';
 
 it('lets the temporal command read an encrypted batch', async () => {
   const { temporal } = await startLiveServers({ temporal: true });
@@ -17,16 +18,7 @@ it('lets the temporal command read an encrypted batch', async () => {
   try {
     await app.listen({ host: '127.0.0.1', port: 0 });
     const client = new Client({ connection, namespace: temporal.namespace, dataConverter: { payloadCodecs: [codec] } });
-    const batch = {
-      deployment: 'local',
-      pipeline: 'orders',
-      epoch: 0,
-      topic: 'orders',
-      partition: 0,
-      position: 0,
-      end: 1,
-      count: 1,
-    };
+    const batch = oneRange({ deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders' });
     const records = encodeRecords(
       batch,
       [{ offset: 0, timestampMs: 0, key: null, value: Buffer.from('{"orderId":"readable-again"}') }],
