@@ -3,7 +3,7 @@ import type { Admin } from '../kafka/connection.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { createPool, type Pool } from '../database/pool.ts';
-import { findChainEnd } from '../ledger/ranges.ts';
+import { findPartitionEnds } from '../ledger/read-ledger.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { connectKafka } from '../kafka/connection.ts';
 import { createAdmin } from '../kafka/admin.ts';
@@ -90,7 +90,7 @@ export async function standingOf(
         targets,
         kafka,
         temporal,
-        chainEnd: (chain) => (pool ? findChainEnd(pool, chain) : Promise.reject(new Error(away['Postgres']))),
+        partitionEnds: (topic) => (pool ? findPartitionEnds(pool, topic) : Promise.reject(new Error(away['Postgres']))),
       }),
     schedules: () =>
       ofTemporal((client) =>

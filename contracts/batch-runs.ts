@@ -45,6 +45,11 @@ export interface HaltedRunsPort {
   halted(pipeline: string): Promise<HaltedRun[]>;
 }
 
+export interface OpenRunsPort {
+  /** Batches of a topic that are open, of whatever layout: the first `max`. */
+  open(topic: TopicRef, max: number): Promise<BatchRun[]>;
+}
+
 /** The batches of one deployment, as Temporal shows them. Every call has a deadline. */
 export interface BatchRunsPort {
   /** One batch of a chain; undefined when Temporal has none (any more). */

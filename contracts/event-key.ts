@@ -110,6 +110,11 @@ export function batchWorkflowIdPrefix(chain: ChainRef): string {
   return `batch:${chainId(chain)}:`;
 }
 
+/** What the workflow ids of all batches of a topic begin with, of whatever layout, and no others. */
+export function topicWorkflowIdPrefix(topic: TopicRef): string {
+  return `batch:${topicId(topic)}:`;
+}
+
 /** How many records a batch holds. */
 export function recordCount({ ranges }: Pick<BatchRef, 'ranges'>): number {
   return ranges.reduce((sum, { count }) => sum + count, 0);

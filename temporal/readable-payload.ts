@@ -48,6 +48,7 @@ function readableScored(bytes: Uint8Array, rowsMax: number) {
 function readableRecords(bytes: Uint8Array, rowsMax: number) {
   const { batch, clockMs, records } = decodeRecords(bytes);
   const rows = records.slice(0, rowsMax).map((record) => ({
+    partition: record.partition,
     offset: record.offset,
     ...readableTime(record),
     key: textOf(record.key),
@@ -69,7 +70,7 @@ function readableTime(record: KafkaRecord) {
 
 function readableFeatures(bytes: Uint8Array, rowsMax: number) {
   const { header, recordIndex, values } = decodeFeatures(bytes);
-  const { batch, names, rejections, duplicates, late, ahead, watermarkMs, commitSequence } = header;
+  const { batch, names, rejections, duplicates, late, ahead, watermarksMs, commitSequence } = header;
   const lateRows = new Set(late);
   const rows = Array.from(recordIndex.subarray(0, rowsMax), (record, row) => ({
     record,
@@ -82,7 +83,7 @@ function readableFeatures(bytes: Uint8Array, rowsMax: number) {
     total: recordIndex.length,
     shown: rows.length,
     totals: { rejected: rejections.length, duplicates: duplicates.length, late: late.length, ahead },
-    watermark: isoTime(watermarkMs),
+    watermarks: Object.fromEntries(batch.ranges.map(({ partition }, i) => [partition, isoTime(watermarksMs[i]!)])),
     commitSequence,
     rejections: rejections.slice(0, rowsMax),
     rows,
