@@ -79,8 +79,7 @@ export function createSweepActivities({
     const holes = placed((report) => report.holes);
     const overlaps = placed((report) => report.overlaps);
     const counts = countByPipeline(pipelines, { incomplete: incomplete.map(({ chain }) => chain), holes, overlaps });
-    for (const { partition, moreHoles } of reports)
-      if (moreHoles > 0) counts.get(partition.pipeline)!.holes += moreHoles;
+    for (const { partition, moreHoles } of reports) countOf(counts, partition.pipeline).holes += moreHoles;
     onSwept(counts);
     return {
       partitions: ledger.length,
@@ -120,12 +119,14 @@ function countByPipeline(
   const counts = new Map<string, SweepCounts>(
     pipelines.map((name) => [name, { incomplete: 0, holes: 0, overlaps: 0 }]),
   );
-  for (const what of ['incomplete', 'holes', 'overlaps'] as const) {
-    for (const { pipeline } of found[what]) {
-      const count = counts.get(pipeline) ?? { incomplete: 0, holes: 0, overlaps: 0 };
-      count[what]++;
-      counts.set(pipeline, count);
-    }
-  }
+  for (const what of ['incomplete', 'holes', 'overlaps'] as const)
+    for (const { pipeline } of found[what]) countOf(counts, pipeline)[what]++;
   return counts;
+}
+
+/** Also of a pipeline that this worker does not have. */
+function countOf(counts: Map<string, SweepCounts>, pipeline: string): SweepCounts {
+  const count = counts.get(pipeline) ?? { incomplete: 0, holes: 0, overlaps: 0 };
+  counts.set(pipeline, count);
+  return count;
 }

@@ -9,6 +9,7 @@ import { Command, CommanderError } from 'commander';
 import { UserError } from './exit.ts';
 import { directHosts } from '../lib/proxies.ts';
 import { cleanSettings } from '../contracts/schemas/config.ts';
+import { registerChains } from './chains.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerResume } from './resume.ts';
@@ -21,6 +22,7 @@ const commands: ((program: Command) => void)[] = [
   registerUp,
   registerSubmit,
   registerStatus,
+  registerChains,
   registerRedrive,
   registerResume,
   registerReplay,

@@ -7,6 +7,7 @@ import { findPartitionEnds } from '../ledger/read-ledger.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { connectKafka } from '../kafka/connection.ts';
 import { createAdmin } from '../kafka/admin.ts';
+import { commitForGroup, type OffsetToCommit } from '../kafka/group-commit.ts';
 import { createLogReader, type LogReader } from '../kafka/log-reader.ts';
 import { createLogger } from '../lib/log.ts';
 import { readSchedules } from '../temporal/schedules.ts';
@@ -18,7 +19,11 @@ import { connectTemporal } from '../temporal/connection.ts';
 export interface Servers {
   pool?: Pool;
   temporal?: Client;
-  kafka?: { admin: Admin; logs: LogReader };
+  kafka?: {
+    admin: Admin;
+    logs: LogReader;
+    commitForGroup(groupId: string, topic: string, offsets: ReadonlyMap<number, OffsetToCommit>): Promise<void>;
+  };
   /** Why one is not there, by its name. */
   away: Record<string, string>;
   close(): Promise<void>;
@@ -60,7 +65,11 @@ export async function connectServers(config: Config): Promise<Servers> {
         () => logs.close(),
       );
       await Promise.all([admin.connect(), logs.connect()]);
-      return { admin, logs };
+      return {
+        admin,
+        logs,
+        commitForGroup: (groupId, topic, offsets) => commitForGroup(client, groupId, topic, offsets),
+      };
     }),
   ]);
   return {

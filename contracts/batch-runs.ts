@@ -56,8 +56,6 @@ export interface BatchRunsPort {
   of(chain: ChainRef, sequence: number): Promise<BatchRun | undefined>;
   /** Up to `max` batches that ended without completing, and were not re-driven since; of no topic that is moot. */
   incomplete(max: number, isMoot: (topic: TopicRef) => boolean): Promise<IncompleteRuns>;
-  /** True when Temporal lists any batch of a topic, however it is or ended. */
-  hasAny(topic: TopicRef): Promise<boolean>;
   /** Batches that have been open since before that time: how many, and the first `max` of them. */
   openSince(beforeMs: number, max: number): Promise<{ total: number; runs: BatchRun[] }>;
 }

@@ -75,9 +75,9 @@ export function chainsOf(
       highest.set(chainId(chain), Math.max(sequence, highest.get(chainId(chain)) ?? 0));
   const followed = new Map<string, Promise<ChainState>>();
   return async ({ chain }) => {
-    if (!chain) return { positions: {} };
+    if (!chain) return { positions: {}, marks: {} };
     const id = chainId(chain);
-    const state = followed.get(id) ?? followChain(temporal, chain, highest.get(id), nowMs);
+    const state = followed.get(id) ?? followChain(temporal, chain, { scored: highest.get(id), nowMs });
     followed.set(id, state);
     return state;
   };

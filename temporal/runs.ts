@@ -38,9 +38,6 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
       );
       return (await Promise.all(described.map((run) => haltOf(client, run)))).filter((halt) => halt !== undefined);
     },
-    async hasAny(topic) {
-      return (await count(client, ofTopic(topic))) > 0;
-    },
     open: async (topic, max) => (await list(client, `${ofTopic(topic)} AND ${isOpenSql}`, max)).map(batchRunOf),
     async openSince(beforeMs, max) {
       const query = `${ours} AND ${isOpenSql} AND StartTime < '${new Date(beforeMs).toISOString()}'`;
