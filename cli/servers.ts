@@ -65,11 +65,12 @@ export async function connectServers(config: Config): Promise<Servers> {
         () => logs.close(),
       );
       await Promise.all([admin.connect(), logs.connect()]);
-      return {
+      const kafka: NonNullable<Servers['kafka']> = {
         admin,
         logs,
         commitForGroup: (groupId, topic, offsets) => commitForGroup(client, groupId, topic, offsets),
       };
+      return kafka;
     }),
   ]);
   return {

@@ -91,20 +91,21 @@ function byPartition(runs: readonly BatchRun[]): Map<string, BatchRun[]> {
 /** Undefined = there is no such run. */
 type FindRun = (chain: ChainRef, sequence: number) => Promise<BatchRun | undefined | 'not asked'>;
 
-/** Sequences of a chain, one after the other: upwards until there is no such run, or as far as `to`. */
+/** Sequences of a chain, one after the other. */
 interface Walk {
   chain: ChainRef;
   from: number;
+  step: 1 | -1;
   /** The last one; without it the walk ends where there is no run. */
   to?: number;
 }
 
 function walksBetween(topic: TopicRef, before: LedgerBatch, behind: LedgerBatch): Walk[] {
   if (before.layout === behind.layout && before.sequence < behind.sequence)
-    return [{ chain: chainOf(topic, before), from: before.sequence + 1, to: behind.sequence - 1 }];
+    return [{ chain: chainOf(topic, before), from: before.sequence + 1, step: 1, to: behind.sequence - 1 }];
   return [
-    { chain: chainOf(topic, before), from: before.sequence + 1 },
-    { chain: chainOf(topic, behind), from: behind.sequence - 1, to: 0 },
+    { chain: chainOf(topic, before), from: before.sequence + 1, step: 1 },
+    { chain: chainOf(topic, behind), from: behind.sequence - 1, step: -1, to: 0 },
   ];
 }
 
@@ -113,10 +114,10 @@ function walksBehind(
   last: LedgerBatch,
   metadata?: CommitMetadata,
 ): Walk[] {
-  const walks: Walk[] = [{ chain: chainOf(topic, last), from: last.sequence + 1 }];
+  const walks: Walk[] = [{ chain: chainOf(topic, last), from: last.sequence + 1, step: 1 }];
   if (metadata?.sequence !== undefined && metadata.epoch === topic.epoch && metadata.layout > last.layout) {
     const { layout, chains, sequence } = metadata;
-    walks.push({ chain: { ...topic, layout, chain: partition % chains }, from: sequence, to: 0 });
+    walks.push({ chain: { ...topic, layout, chain: partition % chains }, from: sequence, step: -1, to: 0 });
   }
   return walks;
 }
@@ -144,10 +145,9 @@ async function walkOver(
   left: Left,
   report: PartitionReport,
 ): Promise<OffsetRange[]> {
-  for (const { chain, from, to } of walks) {
-    const step = to !== undefined && to < from ? -1 : 1;
+  for (const { chain, from, step, to } of walks) {
     const isOn = (sequence: number) => to === undefined || (to - sequence) * step >= 0;
-    for (let sequence = from; left.parts.length > 0 && sequence >= 0 && isOn(sequence); sequence += step) {
+    for (let sequence = from; left.parts.length > 0 && isOn(sequence); sequence += step) {
       const run = await find(chain, sequence);
       if (run === 'not asked') {
         report.unexamined.push(...left.parts);

@@ -86,7 +86,8 @@ describe('the check of a partition', () => {
   });
 
   it('names the parts of a hole that no batch has', async () => {
-    const check = createPartitionCheck(temporalWith(run(3, [[0, 14, 18]]), run(4, [[0, 22, 24]])));
+    const temporal = temporalWith(run(3, [[0, 14, 18]]), run(4, [[0, 22, 24]]));
+    const check = createPartitionCheck(temporal);
     const holes = [hole(10, 30, [0, 2], [0, 5]), hole(50, 60, [0, 6], [0, 7])];
     const report = await check(ledger({ holes }));
     expect(report.holes).toEqual([
@@ -95,6 +96,8 @@ describe('the check of a partition', () => {
       { from: 24, to: 30 },
       { from: 50, to: 60 },
     ]);
+    // Between 6 and 7 there is none to ask for.
+    expect(temporal.asked).toEqual(['0.0:3', '0.0:4']);
     expect(isBroken(report)).toBe(true);
   });
 
