@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { chainsReport, chainsText } from './chains/chains-text.ts';
-import { planLayout, refusalOf, wrongNumber } from './chains/plan-layout.ts';
-import { openTopics } from './chains/open-topics.ts';
+import { chainsReport, chainsText } from './positions/chains-text.ts';
+import { planLayout, refusalOf, wrongNumber } from './positions/plan-layout.ts';
+import { openTopics } from './positions/open-topics.ts';
 
 interface ShowOptions {
   pipeline?: string;

@@ -10,6 +10,7 @@ import { UserError } from './exit.ts';
 import { directHosts } from '../lib/proxies.ts';
 import { cleanSettings } from '../contracts/schemas/config.ts';
 import { registerChains } from './chains.ts';
+import { registerEpoch } from './epoch.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerResume } from './resume.ts';
@@ -23,6 +24,7 @@ const commands: ((program: Command) => void)[] = [
   registerSubmit,
   registerStatus,
   registerChains,
+  registerEpoch,
   registerRedrive,
   registerResume,
   registerReplay,

@@ -68,7 +68,9 @@ export function createPartitionCheck(runs: Pick<BatchRunsPort, 'of'>, known: rea
     for (const { from, to, before, behind } of holes)
       report.holes.push(...(await explain({ from, to }, walksBetween(partition, before, behind))));
     // Whoever commits has seen the batch scored, so a commit past the ledger's end is a batch under way, or one that never was.
-    if (commit && commit.offset > span.to) {
+    // What is committed for a newer epoch says nothing of this one.
+    const isNewer = (commit?.metadata?.epoch ?? 0) > partition.epoch;
+    if (commit && !isNewer && commit.offset > span.to) {
       const range = { from: span.to, to: commit.offset };
       const [first, ...others] = await explain(range, walksBehind(partition, last, commit.metadata));
       if (first) report.skipped = { from: first.from, to: others.at(-1)?.to ?? first.to };

@@ -72,6 +72,23 @@ export async function findPartitionEnds(
   }
 }
 
+/** The newest epoch that the ledger has of a topic; undefined when it has none, or no worker has made its tables yet. */
+export async function findNewestEpoch(
+  pool: Pool,
+  { deployment, pipeline, topic }: Omit<TopicRef, 'epoch'>,
+): Promise<number | undefined> {
+  try {
+    const { rows } = await pool.query<{ epoch: number | null }>(
+      'select max(epoch) as epoch from partitions where (deployment, pipeline, topic) = ($1, $2, $3)',
+      [deployment, pipeline, topic],
+    );
+    return rows[0]?.epoch ?? undefined;
+  } catch (error) {
+    if (isUndefinedTable(error)) return undefined;
+    throw error;
+  }
+}
+
 const partitionsSql = `
   with summed as (
     select partition_id, min(position)::float8 as from, max("end")::float8 as to, sum(batches)::float8 as batches, sum(count)::float8 as records, sum(doubled)::float8 as doubled

@@ -45,6 +45,8 @@ export interface TopicSources {
   admin: Pick<Admin, 'fetchOffsets' | 'describeGroups'>;
   logs: Pick<LogReader, 'ends'>;
   partitionEnds(topic: TopicRef): Promise<ReadonlyMap<number, PartitionEnd>>;
+  /** The newest epoch that the ledger has of the topic. */
+  newestEpoch(): Promise<number | undefined>;
   follow(chain: ChainRef, scored: number | undefined): Promise<ChainState>;
 }
 
@@ -71,7 +73,11 @@ export async function readTopicState(asked: TopicRef, groupId: string, sources: 
   }
   partitions.sort((a, b) => a.partition - b.partition);
   const committed = partitions.flatMap(({ commit }) => (commit ? [commit.metadata] : []));
-  const epoch = Math.max(...committed.map((metadata) => metadata.epoch), committed.length > 0 ? 0 : asked.epoch);
+  // Kafka forgets what was committed of a topic that is deleted.
+  const epoch =
+    committed.length > 0
+      ? Math.max(...committed.map((metadata) => metadata.epoch))
+      : Math.max(asked.epoch, (await sources.newestEpoch()) ?? 0);
   const topic = { ...asked, epoch };
   const newest = committed.toSorted((a, b) => b.epoch - a.epoch || b.layout - a.layout)[0];
   const ends = await sources.partitionEnds(topic);

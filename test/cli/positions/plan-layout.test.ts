@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { chainsReport, chainsText } from '../../../cli/chains/chains-text.ts';
-import { planLayout, refusalOf, wrongNumber } from '../../../cli/chains/plan-layout.ts';
-import { readTopicState, type TopicSources } from '../../../cli/chains/topic-state.ts';
+import { planEpoch, wrongEpochPlan } from '../../../cli/positions/plan-epoch.ts';
+import { chainsReport, chainsText } from '../../../cli/positions/chains-text.ts';
+import { planLayout, refusalOf, wrongNumber } from '../../../cli/positions/plan-layout.ts';
+import { readTopicState, type TopicSources } from '../../../cli/positions/topic-state.ts';
 import type { ChainRef } from '../../../contracts/event-key.ts';
 import {
   decodeCommitMetadata,
@@ -21,11 +22,12 @@ interface World {
   chains?: Record<string, Partial<ChainState>>;
   ends?: Record<number, PartitionEnd>;
   members?: number;
+  newestEpoch?: number;
 }
 const asked: string[] = [];
 
 /** A topic whose partitions hold offsets 10 to 99. */
-function read({ commits, chains = {}, ends = {}, members = 0 }: World) {
+function read({ commits, chains = {}, ends = {}, members = 0, newestEpoch }: World) {
   asked.length = 0;
   const sources = {
     admin: {
@@ -38,6 +40,7 @@ function read({ commits, chains = {}, ends = {}, members = 0 }: World) {
       describeGroups: async () => ({ groups: [{ members: Array.from({ length: members }, () => ({})) }] }),
     },
     logs: { ends: async () => new Map(commits.map((_, i) => [i, { start: 10, end: 100, highWatermark: 100 }])) },
+    newestEpoch: async () => newestEpoch,
     partitionEnds: async () => new Map(Object.entries(ends).map(([partition, end]) => [Number(partition), end])),
     follow: async ({ layout, chain, epoch }: ChainRef, scored: number | undefined): Promise<ChainState> => {
       asked.push(`${epoch}:${layout}.${chain}:${scored}`);
@@ -167,6 +170,59 @@ describe('a new layout', () => {
       undefined,
       'orders has 2 partitions, so it can have 1 to 2 chains, and not 3',
     ]);
+  });
+});
+
+describe('a new epoch', () => {
+  const tail = { offset: 49, hash: 'old' };
+  const plan = { layout: 0, chains: 1 };
+
+  it('moves the named partitions, and leaves the others where they are; nothing of any is in a batch yet', async () => {
+    const state = await read({
+      commits: [
+        [50, ours({ tail })],
+        [50, ours({ tail })],
+        [5_000, 'x'],
+      ],
+      chains: { '2.0': { positions: { 0: 55, 2: 60 } } },
+    });
+    const asEpoch = (partitions: number[], start: 'earliest' | 'latest' | number) => {
+      const { epoch, commits } = planEpoch(state, { partitions, start, ...plan });
+      expect(epoch).toBe(1);
+      return committed(commits);
+    };
+    const next = { epoch: 1, layout: 2, chains: 2, first: true };
+    expect(asEpoch([0, 2], 'earliest')).toEqual([
+      [0, 10, next],
+      [1, 50, { ...next, tail }],
+      [2, 10, next],
+    ]);
+    expect(asEpoch([1], 'latest').map(([, offset]) => offset)).toEqual([55, 100, 60]);
+    expect(asEpoch([1], 42).map(([, offset]) => offset)).toEqual([55, 42, 60]);
+  });
+
+  it('begins behind the newest epoch of the ledger, where nothing is committed any more', async () => {
+    const state = await read({ commits: [[-1, null]], newestEpoch: 3 });
+    const { epoch, commits } = planEpoch(state, { partitions: [0], start: 'earliest', layout: 0, chains: 1 });
+    expect(epoch).toBe(4);
+    expect(committed(commits)).toEqual([[0, 10, { epoch: 4, layout: 0, chains: 1, first: true }]]);
+  });
+
+  it('says in one sentence what cannot be', async () => {
+    const state = await read({
+      commits: [
+        [50, ours()],
+        [5_000, ours()],
+      ],
+    });
+    const wrong = (partitions: number[], start: 'earliest' | number) => wrongEpochPlan(state, { partitions, start });
+    expect(wrong([1], 'earliest')).toBeUndefined();
+    expect(wrong([1, 7], 'earliest')).toBe('orders has no partition 7');
+    expect(wrong([1], 9)).toBe('orders-1 holds offsets 10 to 100, so it cannot begin at 9');
+    expect(wrong([1], 101)).toContain('so it cannot begin at 101');
+    expect(wrong([0], 'earliest')).toBe(
+      'orders-1 is at offset 5000, and its log ends at 100, so it cannot stay there: name it with --partition, too',
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 import type { TopicRef } from '../../contracts/event-key.ts';
-import { findPartitionEnds } from '../../ledger/read-ledger.ts';
+import { findNewestEpoch, findPartitionEnds } from '../../ledger/read-ledger.ts';
 import type { OffsetToCommit } from '../../kafka/group-commit.ts';
 import { loadPipelines } from '../../pipelines/load.ts';
 import { followChain } from '../../status/follow-chain.ts';
@@ -15,6 +15,8 @@ export interface Topics {
   /** Their epoch is that of partitions that nobody has committed. */
   list: TopicRef[];
   read(topic: TopicRef): Promise<TopicState>;
+  /** In how many chains the file of a pipeline says that its topic is read; undefined when no folder of pipelines is named, or it has no such file. */
+  chainsInFile(pipeline: string): Promise<number | undefined>;
   /** Batches of a topic that are open, or ended without completing: the first ones. */
   unfinished(topic: TopicRef): Promise<Unfinished>;
   /** Commits for a group without members, and makes sure that all of it is there. */
@@ -44,9 +46,11 @@ export async function openTopics(dataDir: string | undefined, pipeline: string |
         readTopicState(topic, groupOf(topic.pipeline), {
           ...kafka,
           partitionEnds: (of) => findPartitionEnds(pool, of),
+          newestEpoch: () => findNewestEpoch(pool, topic),
           follow: (chain, scored) =>
             followChain(temporal, chain, { ...follow, ...(scored === undefined ? {} : { scored }) }),
         }),
+      chainsInFile: async (name) => (await fromFiles(config))?.find((each) => each.name === name)?.chains,
       async unfinished(topic) {
         const isOther = (of: TopicRef) =>
           of.pipeline !== topic.pipeline || of.topic !== topic.topic || of.epoch !== topic.epoch;
@@ -98,8 +102,8 @@ async function topicsOf(
 async function fromFiles({
   pipelinesDir: dir,
   pipelines: names,
-}: SystemConfig['config']): Promise<{ name: string; topic: string }[] | undefined> {
+}: SystemConfig['config']): Promise<{ name: string; topic: string; chains: number }[] | undefined> {
   if (dir === undefined) return undefined;
   const loaded = await loadPipelines({ dir, names });
-  return loaded.map(({ name, topic }) => ({ name, topic: topic.name }));
+  return loaded.map(({ name, topic }) => ({ name, topic: topic.name, chains: topic.chains }));
 }
