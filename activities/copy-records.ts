@@ -1,4 +1,4 @@
-import { eventKey, type Chain } from '../contracts/event-key.ts';
+import { eventKey, type PartitionRef } from '../contracts/event-key.ts';
 import { headersIn, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
 import { readAgainHeader } from '../contracts/resume.ts';
@@ -18,29 +18,29 @@ const groupBytesMax = 256 * 1024;
  */
 export async function copyRecords(
   ports: { copies: CopyPort; store: FeatureStore },
-  chain: Chain,
+  partition: PartitionRef,
   records: readonly KafkaRecord[],
   refuse: Refuse,
 ): Promise<number> {
   let copied = 0;
-  for (const group of groupsOf(records)) copied += await copyGroup(ports, chain, group, refuse);
+  for (const group of groupsOf(records)) copied += await copyGroup(ports, partition, group, refuse);
   return copied;
 }
 
 async function copyGroup(
   ports: { copies: CopyPort; store: FeatureStore },
-  chain: Chain,
+  partition: PartitionRef,
   group: readonly KafkaRecord[],
   refuse: Refuse,
 ): Promise<number> {
   try {
     await ports.copies.publish(
-      chain.topic,
+      partition.topic,
       group.map((record) => ({
-        partition: chain.partition,
+        partition: partition.partition,
         key: record.key,
         value: record.value,
-        headers: headersOfCopy(chain, record),
+        headers: headersOfCopy(partition, record),
       })),
     );
   } catch (error) {
@@ -50,11 +50,11 @@ async function copyGroup(
       return 0;
     }
     let copied = 0;
-    for (const record of group) copied += await copyGroup(ports, chain, [record], refuse);
+    for (const record of group) copied += await copyGroup(ports, partition, [record], refuse);
     return copied;
   }
   await ports.store.noteReadAgain(
-    chain,
+    partition,
     group.map(({ offset }) => offset),
   );
   return group.length;
@@ -76,7 +76,7 @@ function groupsOf(records: readonly KafkaRecord[]): KafkaRecord[][] {
 }
 
 /** Its own, and where it comes from; one that was read again before has come from there. */
-function headersOfCopy(chain: Chain, { offset, headers }: KafkaRecord): RecordHeader[] {
+function headersOfCopy(partition: PartitionRef, { offset, headers }: KafkaRecord): RecordHeader[] {
   const own = [...headersIn(headers)].filter(([name]) => Buffer.from(name).toString('latin1') !== readAgainHeader);
-  return [...own, textHeader(readAgainHeader, eventKey(chain, offset))];
+  return [...own, textHeader(readAgainHeader, eventKey(partition, offset))];
 }

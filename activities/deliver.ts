@@ -3,7 +3,7 @@ import { activityInfo, log, type Info } from '../temporal/activity.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import type { Rejection } from '../contracts/rejection.ts';
-import type { DecisionRow, Delivery } from '../contracts/delivery.ts';
+import type { DecisionRow, Delivery, RecordPlace } from '../contracts/delivery.ts';
 import { attempt } from './attempt.ts';
 import { recordsOf, type Batches } from '../scoring/batches.ts';
 import { type LoadedBatch } from '../scoring/loaded-batch.ts';
@@ -33,8 +33,8 @@ export interface DeliverDependencies {
 const deliveryTimeoutMs = 50_000;
 /** Batches with rows that a sink refuses, of which a worker remembers how far it has looked. Without it a try begins again. */
 const searchesMax = 256;
-/** Offsets that one line of the log names. */
-const offsetsToldMax = 10;
+/** Records that one line of the log names. */
+const recordsToldMax = 10;
 
 /**
  * Delivers the selected rows to one sink. A row that the sink refuses for its content is found by halving, gets a dead letter,
@@ -114,14 +114,14 @@ class Deliveries {
     return rows.length - refused.size;
   }
 
-  /** Returns why, by offset, for the rows that the sink refuses. */
+  /** Returns why, by event key, for the rows that the sink refuses. */
   async #deliverRows(
     admitted: AdmittedTry,
     sink: string,
     delivery: Delivery,
     searchKey: string,
     signal: AbortSignal,
-  ): Promise<ReadonlyMap<number, string>> {
+  ): Promise<ReadonlyMap<string, string>> {
     const seen = this.#evidence.get(`${delivery.pipeline.name} ${sink}`) ?? { accepted: 0, blamedInARow: 0 };
     this.#evidence.set(`${delivery.pipeline.name} ${sink}`, seen);
     let search = this.#searches.get(searchKey);
@@ -152,24 +152,26 @@ async function bury(
   batch: BatchRef,
   loaded: LoadedBatch,
   sink: string,
-  refused: ReadonlyMap<number, string>,
+  refused: ReadonlyMap<string, string>,
 ): Promise<void> {
-  const offsets = [...refused.keys()].sort((a, b) => a - b);
   const records = recordsOf(loaded);
-  const rejections = offsets.map((offset): Rejection => {
-    const index = recordIndexOf(loaded, offset);
-    return {
-      index,
-      step: 'deliver',
-      code: 'SINK_REFUSED_ROW',
-      reason: `sink "${sink}" refuses this decision, and takes others: ${refused.get(offset)!}`,
-    };
+  const rejections = loaded.rows!.flatMap(({ eventKey }, row): Rejection[] => {
+    const why = refused.get(eventKey);
+    if (why === undefined) return [];
+    return [
+      {
+        index: loaded.features.recordIndex[row]!,
+        step: 'deliver',
+        code: 'SINK_REFUSED_ROW',
+        reason: `sink "${sink}" refuses this decision, and takes others: ${why}`,
+      },
+    ];
   });
   const { workflowId } = activityInfo().workflowExecution!;
-  const reasons = [...new Set(refused.values())].slice(0, offsetsToldMax);
-  log.error(`sink "${sink}" refuses ${offsets.length} decisions of a batch, which get dead letters`, {
+  const reasons = [...new Set(refused.values())].slice(0, recordsToldMax);
+  log.error(`sink "${sink}" refuses ${rejections.length} decisions of a batch, which get dead letters`, {
     pipeline: batch.pipeline,
-    offsets: offsets.slice(0, offsetsToldMax),
+    records: [...refused.keys()].slice(0, recordsToldMax),
     reasons,
   });
   await deadLetters.publish(
@@ -177,16 +179,20 @@ async function bury(
   );
   reports.rejected(
     batch,
-    rejections.map((rejection) => ({ ...rejection, offset: records[rejection.index]!.offset })),
+    rejections.map((rejection) => ({ ...rejection, ...placeOf(records[rejection.index]!) })),
   );
 }
 
-/** Offsets of the records that an earlier batch has decided. */
-function duplicatesOf(loaded: LoadedBatch): number[] {
+/** Records that an earlier batch has decided. */
+function duplicatesOf(loaded: LoadedBatch): RecordPlace[] {
   const { duplicates } = loaded.features.header;
   if (duplicates.length === 0) return [];
   const records = recordsOf(loaded);
-  return duplicates.map((index) => records[index]!.offset);
+  return duplicates.map((index) => placeOf(records[index]!));
+}
+
+function placeOf({ partition, offset }: RecordPlace): RecordPlace {
+  return { partition, offset };
 }
 
 function selectedRows(
@@ -213,8 +219,4 @@ function waitOf({
 } {
   // Both by the server's clock.
   return { local: isLocal, waitedMs: isLocal ? 0 : currentAttemptScheduledTimestampMs - scheduledTimestampMs };
-}
-
-function recordIndexOf({ features, events }: LoadedBatch, rowOffset: number): number {
-  return features.recordIndex[events.findIndex(({ offset }) => offset === rowOffset)]!;
 }

@@ -1,4 +1,4 @@
-import type { Chain, PipelineScope } from '../contracts/event-key.ts';
+import type { PartitionRef, PipelineScope } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { deadLettersTopic } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
@@ -70,29 +70,29 @@ async function planReadAgain(
   } = pipelineOf(options, input);
   const bounds = [...(await records.bounds(topic))]
     .filter(([partition]) => input.partitions.length === 0 || input.partitions.includes(partition))
-    .map(([partition, log]) => ({ chain: { ...scope, topic, partition }, start: known(log).start }))
-    .toSorted((a, b) => a.chain.partition - b.chain.partition);
-  if (!spans) for (const { chain, start } of bounds) await forgetNotes(store, chain, start);
+    .map(([partition, log]) => ({ ref: { ...scope, topic, partition }, start: known(log).start }))
+    .toSorted((a, b) => a.ref.partition - b.ref.partition);
+  if (!spans) for (const { ref, start } of bounds) await forgetNotes(store, ref, start);
   spans ??= [...(await records.bounds(deadLettersTopic(input.pipeline)))]
     .map(([partition, log]) => ({ partition, from: known(log).start, to: known(log).end }))
     .filter(({ from, to }) => from < to);
   const { refused, left } = await findRefusedRecords(options, {
     pipeline: input.pipeline,
-    chains: bounds.map(({ chain }) => chain),
+    partitions: bounds.map(({ ref }) => ref),
     from: input.from!,
     spans,
     max: pageMax,
     msMax: pageMsMax,
     tell,
   });
-  const plans = bounds.map(({ chain, start }): ReadAgainPlan => {
-    const all = [...refused.get(chain.partition)!].toSorted((a, b) => a - b);
+  const plans = bounds.map(({ ref, start }): ReadAgainPlan => {
+    const all = [...refused.get(ref.partition)!].toSorted((a, b) => a - b);
     const offsets = all.filter((offset) => offset >= start);
     return {
-      partition: chain.partition,
+      partition: ref.partition,
       offsets,
       gone: all.length - offsets.length,
-      decidedTo: store.appliedTo(chain),
+      decidedTo: store.appliedTo(ref),
     };
   });
   return { plans, ...(left.length > 0 ? { left } : {}) };
@@ -107,22 +107,22 @@ async function readAgain(
 ): Promise<ReadAgainPart> {
   const { records, store, nowMs = Date.now } = options;
   const pipeline = pipelineOf(options, input);
-  const chain: Chain = { ...pipeline.scope, topic: pipeline.topic.name, partition };
+  const ref: PartitionRef = { ...pipeline.scope, topic: pipeline.topic.name, partition };
   // What an earlier try has copied, and noted.
-  const wanted = new Set(offsets.filter((offset) => !store.wasReadAgain(chain, offset)));
+  const wanted = new Set(offsets.filter((offset) => !store.wasReadAgain(ref, offset)));
   const part: ReadAgainPart = { copied: offsets.length - wanted.size, gone: wanted.size, refused: 0 };
   const refuse: Refuse = (offset, { code, reason }) => {
     part.refused++;
     part.example ??= { offset, code, reason };
   };
-  for await (const piece of records.read(chain.topic, partition, offsets[0]!, offsets.at(-1)! + 1)) {
-    const found = piece.records.filter(({ offset }) => wanted.has(offset));
+  for await (const piece of records.read(ref.topic, partition, offsets[0]!, offsets.at(-1)! + 1)) {
+    const found = piece.records.flatMap((record) => (wanted.has(record.offset) ? [{ ...record, partition }] : []));
     part.gone -= found.length;
     const { events, rejections } = decodeEvents(pipeline, found, { clockMs: nowMs() });
     for (const rejection of rejections) refuse(found[rejection.index]!.offset, rejection);
     part.copied += await copyRecords(
       options,
-      chain,
+      ref,
       events.map(({ recordIndex }) => found[recordIndex]!),
       refuse,
     );
@@ -145,8 +145,8 @@ function pipelineOf(
 }
 
 /** What lies before the start of the log is known to be over; without this the notes would grow with every record ever read again. */
-async function forgetNotes(store: FeatureStore, chain: Chain, start: number): Promise<void> {
-  while (await store.forgetReadAgain(chain, start));
+async function forgetNotes(store: FeatureStore, partition: PartitionRef, start: number): Promise<void> {
+  while (await store.forgetReadAgain(partition, start));
 }
 
 /** Of the partitions that were asked for all have to be known. */

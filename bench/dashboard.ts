@@ -30,9 +30,10 @@ export const dashboard: Bench = {
           { name: 'dashboard', rowsPerRound: rowsPerBatch, rounds: batches, warmUpRounds: warmUpBatches },
           async (round) => {
             if (round === warmUpBatches) cpuBefore = cpuMicrosOfTree(servers.postgres.pid);
-            const batch = batchRef(round * rowsPerBatch, rowsPerBatch);
+            const position = round * rowsPerBatch;
+            const batch = batchRef(position, rowsPerBatch);
             await sink.deliver(
-              { batch, pipeline, workflowId: `bench-${round}`, rows: rows.slice(batch.position, batch.end) },
+              { batch, pipeline, workflowId: `bench-${round}`, rows: rows.slice(position, position + rowsPerBatch) },
               AbortSignal.timeout(30_000),
             );
           },

@@ -1,4 +1,4 @@
-import { eventKey } from '../contracts/event-key.ts';
+import { eventKey, partitionOf } from '../contracts/event-key.ts';
 import { decodeEvents } from '../pipelines/decode-event.ts';
 import pipeline from '../pipelines/fraud/index.ts';
 import type { DecisionRow } from '../contracts/delivery.ts';
@@ -8,10 +8,12 @@ const featureNames = Object.keys(pipeline.features);
 
 /** Decisions on the first payments of the simulated world, with made-up features and scores. */
 export function decisionRows(count: number): DecisionRow[] {
+  const topic = batchRef(0, count);
   const { events } = decodeEvents(pipeline, paymentRecords(count), { clockMs: Date.now() });
-  return events.map(({ offset, eventId, recordTimeMs, headers, eventTimeMs, event, entityKeys }) => ({
-    eventKey: eventKey(batchRef(0, count), offset),
+  return events.map(({ partition, offset, eventId, recordTimeMs, headers, eventTimeMs, event, entityKeys }) => ({
+    eventKey: eventKey(partitionOf(topic, partition), offset),
     eventId,
+    partition,
     offset,
     recordTimeMs,
     headers,

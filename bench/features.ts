@@ -34,8 +34,9 @@ export const features: Bench = {
       const folding = await measureRows(
         { name: 'decode + fold + LMDB', rowsPerRound: rowsPerBatch, rounds: batches, warmUpRounds: warmUpBatches },
         async (round) => {
-          const batch = batchRef(round * rowsPerBatch, rowsPerBatch);
-          const own = records.slice(batch.position, batch.end);
+          const position = round * rowsPerBatch;
+          const batch = batchRef(position, rowsPerBatch);
+          const own = records.slice(position, position + rowsPerBatch);
           const { events, rejections } = decodeEvents(pipeline, own, { clockMs: Date.now() });
           await store.apply(
             batch,

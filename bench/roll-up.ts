@@ -26,9 +26,10 @@ export const rollUpBench: Bench = {
       const rows = decisionRows(rowsPerSegment * segments);
       const lake = createLakeSink({ root });
       for (let segment = 0; segment < segments; segment++) {
-        const batch = batchRef(segment * rowsPerSegment, rowsPerSegment);
+        const position = segment * rowsPerSegment;
+        const batch = batchRef(position, rowsPerSegment);
         await lake.deliver(
-          { batch, pipeline, workflowId: `bench-${segment}`, rows: rows.slice(batch.position, batch.end) },
+          { batch, pipeline, workflowId: `bench-${segment}`, rows: rows.slice(position, position + rowsPerSegment) },
           AbortSignal.timeout(30_000),
         );
       }

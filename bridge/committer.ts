@@ -1,54 +1,75 @@
+import type { PartitionCommit } from '../kafka/source.ts';
 import type { Clock } from './clock.ts';
-
-interface Commit {
-  offset: number;
-  metadata: string;
-}
 
 export interface CommitterPorts {
   clock: Clock;
-  send(offset: number, metadata: string): Promise<void>;
-  failed(offset: number, error: unknown): void;
+  send(commits: readonly PartitionCommit[]): Promise<void>;
+  failed(commit: PartitionCommit, error: unknown): void;
 }
 
 const retryMs = 1_000;
+/** What waits meanwhile goes along with it. */
+const pauseMs = 250;
 
 /**
- * The commits of one partition: one at a time, so that none overtakes a later one, and of those that wait only the last. One that
- * fails is sent again until there is a newer one, so that a topic that falls silent shows no lag. Nobody has to wait for commits: one
- * that is lost only means that scored batches are found again.
+ * The commits of one chain: one request at a time, so that none overtakes a later one; of those of a partition that wait only the last, and
+ * those of all partitions together. One that fails is sent again until there is a newer one, so that a topic that falls silent shows no
+ * lag; after a request that was refused each partition goes by itself, so that none holds up the others. Nobody has to wait for commits:
+ * one that is lost only means that scored batches are found again.
  */
 export class Committer {
-  #next: Commit | undefined;
+  readonly #waiting = new Map<number, PartitionCommit>();
   #sending: Promise<void> | undefined;
+  #isDraining = false;
+  #goOn = new AbortController();
 
   constructor(
     private readonly ports: CommitterPorts,
     private readonly signal: AbortSignal,
   ) {}
 
-  commit(offset: number, metadata: string): void {
-    this.#next = { offset, metadata };
-    this.#sending ??= this.#send();
+  commit(commits: readonly PartitionCommit[]): void {
+    for (const commit of commits) this.#waiting.set(commit.partition, commit);
+    if (this.#waiting.size > 0) this.#sending ??= this.#send();
   }
 
-  /** Resolves when nothing is left to commit. */
+  /** Sends without a pause from now on. Resolves when nothing is left to commit. */
   async settled(): Promise<void> {
+    this.#isDraining = true;
+    this.#goOn.abort();
     await this.#sending;
   }
 
   async #send(): Promise<void> {
-    while (this.#next && !this.signal.aborted) {
-      const commit: Commit = this.#next;
-      this.#next = undefined;
-      try {
-        await this.ports.send(commit.offset, commit.metadata);
-      } catch (error) {
-        this.ports.failed(commit.offset, error);
-        await this.ports.clock.sleep(retryMs, this.signal);
-        this.#next ??= commit;
-      }
+    while (this.#waiting.size > 0 && !this.signal.aborted) {
+      const commits = [...this.#waiting.values()];
+      this.#waiting.clear();
+      const failed = await this.#trySend(commits);
+      for (const commit of failed)
+        if (!this.#waiting.has(commit.partition)) this.#waiting.set(commit.partition, commit);
+      if (failed.length > 0) await this.ports.clock.sleep(retryMs, this.signal);
+      else if (!this.#isDraining)
+        await this.ports.clock.sleep(pauseMs, AbortSignal.any([this.signal, this.#goOn.signal]));
     }
     this.#sending = undefined;
+  }
+
+  /** Returns those that failed. */
+  async #trySend(commits: readonly PartitionCommit[]): Promise<PartitionCommit[]> {
+    try {
+      await this.ports.send(commits);
+      return [];
+    } catch (error) {
+      if (commits.length === 1) {
+        this.ports.failed(commits[0]!, error);
+        return [...commits];
+      }
+    }
+    const failed: PartitionCommit[] = [];
+    for (const commit of commits) {
+      if (this.signal.aborted) return failed;
+      failed.push(...(await this.#trySend([commit])));
+    }
+    return failed;
   }
 }

@@ -1,10 +1,10 @@
-import type { Chain } from '../contracts/event-key.ts';
+import type { PartitionRef } from '../contracts/event-key.ts';
 import { boundsAround } from './log-bounds.ts';
-import { type ReadStart } from './assignment.ts';
+import type { ReadStart } from './read-start.ts';
 import type { Lane } from './lane.ts';
 import { beginAnew, findOffsetGap, TailCheck } from './offset-gap.ts';
-import { transition, type Unreadable } from './partition-phase.ts';
-import type { PartitionStatus } from './partition-status.ts';
+import { transition, type Unreadable } from './phases.ts';
+import type { PartitionStatus } from './work-status.ts';
 import type { Fetch, Source } from '../kafka/source.ts';
 import type { BridgeReports } from './reports.ts';
 
@@ -15,13 +15,15 @@ export interface IntakeHandlers {
   /** The position's commit may have been destroyed, or means more than before. */
   recommit(): void;
   halt(reason: string, offset?: number): void;
+  /** The log is not the one that the position was found for. */
+  recreated(reason: string, offset: number): void;
   failed(error: unknown): void;
 }
 
 export interface IntakeOptions {
-  chain: Chain;
+  partition: PartitionRef;
   /** Bytes a lane holds before its partition is paused; it is resumed at half of that. */
-  laneBytesMax: number;
+  laneBytesMax: () => number;
 }
 
 /** Whether the consumer reads for the lane, and what a fetch means now. In all but `verifying` and `reading`, fetches are dropped. */
@@ -86,7 +88,7 @@ export class Intake {
     this.seek(offset);
     if (this.status.isOver) return;
     this.#enter(verify ? { kind: 'verifying', check: new TailCheck(verify, offset) } : { kind: 'reading' });
-    this.ports.source.resume(this.options.chain.partition);
+    this.ports.source.resume(this.options.partition.partition);
   }
 
   /** Takes a fetch. Returns whether the next poll may begin behind it. */
@@ -113,7 +115,7 @@ export class Intake {
 
   /** Tells the consumer where to read. */
   seek(offset: number): void {
-    this.ports.source.seek(this.options.chain.partition, offset);
+    this.ports.source.seek(this.options.partition.partition, offset);
   }
 
   /** Lets the consumer read on behind the lane's tail, where nothing but a full lane kept it from that. */
@@ -121,7 +123,7 @@ export class Intake {
     if (this.status.isOver || this.#phase.kind !== 'paused') return;
     if (this.#phase.mustSeek) this.seek(this.lane.tail);
     this.#enter({ kind: 'reading' });
-    this.ports.source.resume(this.options.chain.partition);
+    this.ports.source.resume(this.options.partition.partition);
   }
 
   /** Stops the consumer for good. */
@@ -135,7 +137,7 @@ export class Intake {
 
   #pause(phase: IntakePhase): void {
     this.#enter(phase);
-    this.ports.source.pause(this.options.chain.partition);
+    this.ports.source.pause(this.options.partition.partition);
   }
 
   #take(fetch: Fetch): boolean {
@@ -148,10 +150,10 @@ export class Intake {
     this.#askedAgainAt = -1;
     this.#logEnd = fetch.logEnd;
     if (fetch.unreadable) this.#pause({ kind: 'unreadable', unreadable: fetch.unreadable });
-    else if (lane.bytes >= this.options.laneBytesMax) this.#pause({ kind: 'paused', mustSeek: false });
+    else if (lane.bytes >= this.options.laneBytesMax()) this.#pause({ kind: 'paused', mustSeek: false });
     else if (this.#readsAgain) this.status.wait('none');
     this.#readsAgain = false;
-    this.ports.reports.lane(this.options.chain, lane);
+    this.ports.reports.lane(this.options.partition, lane);
     if (fetch.records.length > 0 || fetch.unreadable) this.handlers.filled();
     return true;
   }
@@ -160,7 +162,7 @@ export class Intake {
   #verifyTail(check: TailCheck, fetch: Fetch): boolean {
     const verdict = check.judge(fetch);
     if (verdict === 'other') {
-      this.handlers.halt(
+      this.handlers.recreated(
         `offset ${check.offset} holds another record than the one that a batch had: the topic was recreated. ${beginAnew}`,
         check.offset,
       );
@@ -184,7 +186,7 @@ export class Intake {
   async #outOfPlace(fetchedOffset: number): Promise<void> {
     const { lane } = this;
     const log = await this.status.untilDone('kafka', (tries) =>
-      boundsAround(this.ports.source, this.options.chain.partition, lane.tail, tries),
+      boundsAround(this.ports.source, this.options.partition.partition, lane.tail, tries),
     );
     if (!log || this.status.isOver) return;
     // The tail may have moved meanwhile: a batch that was adopted can end behind it.
@@ -196,12 +198,12 @@ export class Intake {
     if (verdict.kind === 'skip') lane.skipTo(verdict.to);
     if (verdict.kind === 'ask_again' && fetchedOffset > lane.tail) this.#askedAgainAt = lane.tail;
     this.#enter({ kind: 'paused', mustSeek: true });
-    if (lane.bytes < this.options.laneBytesMax) this.resume();
+    if (lane.bytes < this.options.laneBytesMax()) this.resume();
   }
 
   /** Retention was faster: the chain goes on over what was deleted, and has no hole. */
   #lost(to: number): void {
-    this.ports.reports.lost(this.options.chain, { from: this.lane.tail, to });
+    this.ports.reports.lost(this.options.partition, { from: this.lane.tail, to });
     this.lane.skipTo(to);
     this.handlers.recommit();
   }

@@ -11,19 +11,13 @@ export interface BatchCaps {
   scored?(records: number, ms: number): void;
 }
 
-/** What a lane offers as its next batch. */
+/** What a lane offers for the next batch. */
 export interface Cut {
   position: number;
   end: number;
   records: KafkaRecord[];
-  /** The record is too large even alone: only its stub can travel. */
-  asStub?: true;
-}
-
-/** What to try when a cut was refused for its size: half of it, then a stub of its only record. Undefined when that was refused too. */
-export function smallerCut(lane: Lane, cut: Cut): Cut | undefined {
-  if (cut.records.length > 1) return lane.cut({ recordsMax: Math.floor(cut.records.length / 2), bytesMax: Infinity });
-  return cut.asStub || cut.records[0]!.stub ? undefined : { ...cut, asStub: true };
+  /** Of the records, as the caps count them. */
+  bytes: number;
 }
 
 /** What became of a fetch. */
@@ -84,17 +78,17 @@ export class Lane {
     return this.#records[0];
   }
 
+  /** How many records it holds. */
+  get length(): number {
+    return this.#records.length;
+  }
+
   get bytes(): number {
     return this.#bytes;
   }
 
   get isEmpty(): boolean {
     return this.#records.length === 0;
-  }
-
-  /** True when the next batch would be no larger if it waited. */
-  isFull({ recordsMax, bytesMax }: BatchCaps): boolean {
-    return this.#records.length >= recordsMax || this.#bytes >= bytesMax;
   }
 
   /** Takes a fetch that begins at the tail; any other is left alone. */
@@ -116,28 +110,29 @@ export class Lane {
     this.#tail = offset;
   }
 
-  /** The next batch: as many records as the caps allow, at least one. Undefined when there is none. Takes nothing away. */
-  cut({ recordsMax, bytesMax }: BatchCaps): Cut | undefined {
+  /** A range for the next batch: as many records as the caps allow, at least one. Undefined when there is none. Takes nothing away. */
+  cut({ recordsMax, bytesMax }: Pick<BatchCaps, 'recordsMax' | 'bytesMax'>): Cut | undefined {
     if (this.#records.length === 0) return undefined;
     let count = 0;
     let bytes = 0;
     while (count < this.#records.length && count < recordsMax) {
-      bytes += this.#sizes[count]!;
-      if (count > 0 && bytes > bytesMax) break;
+      const size = this.#sizes[count]!;
+      if (count > 0 && bytes + size > bytesMax) break;
+      bytes += size;
       count++;
     }
     const records = this.#records.slice(0, count);
     // With all records taken, the batch also claims what lies between the last one and the tail (control records, gaps).
     const end = count === this.#records.length ? this.#tail : records.at(-1)!.offset + 1;
-    return { position: this.#position, end, records };
+    return { position: this.#position, end, records, bytes };
   }
 
   /**
-   * Goes on from where the scored batch ended, which may be before or behind what this lane had cut. Returns true when the end
+   * Goes on from where a scored batch ended, which may be before or behind what this lane had cut. Returns true when the end
    * lies behind the tail, so that the next fetch must begin there.
    */
   advance(end: number): boolean {
-    if (end <= this.#position) throw new RangeError(`a batch at ${this.#position} cannot end at ${end}`);
+    if (end <= this.#position) throw new RangeError(`a lane at ${this.#position} cannot go on at ${end}`);
     let scored = 0;
     while (scored < this.#records.length && this.#records[scored]!.offset < end) this.#bytes -= this.#sizes[scored++]!;
     this.#records.splice(0, scored);

@@ -1,7 +1,7 @@
 /**
- * Kafka to workflow starts: one chain of batches for each partition, started, awaited and committed in order.
+ * Kafka to workflow starts: batches of chains of partitions, started, awaited and committed in order.
  * Puts the bridge together from its ports: a Kafka consumer, a starter of runs, and clocks.
- * The rules stand in `partition.ts`; nothing here decides anything.
+ * The rules stand in `chain.ts`; nothing here decides anything.
  */
 import { setFlagsFromString } from 'node:v8';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -9,7 +9,7 @@ import { messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { createPool } from '../database/pool.ts';
-import { findChainEnd } from '../ledger/ranges.ts';
+import { findPartitionEnds } from '../ledger/read-ledger.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { connectKafka, type Kafka } from '../kafka/connection.ts';
 import { startMetricsServer } from '../process/metrics-server.ts';
@@ -24,7 +24,7 @@ import { createKafkaSource } from '../kafka/consumer.ts';
 import type { Source } from '../kafka/source.ts';
 import type { Logger } from '../lib/log.ts';
 import { Linger } from './linger.ts';
-import { withLedger, type ChainEnd } from './ledger-starter.ts';
+import type { LedgerEnds } from './ledger-ends.ts';
 import { createBridgeReports } from './metrics.ts';
 import { countOpenBatches, OpenBatches } from './open-batches.ts';
 import { showStates } from './state-metrics.ts';
@@ -33,6 +33,8 @@ import { createTemporalStarter } from '../temporal/temporal-starter.ts';
 import { ScoringLimiter, scoredAtOnce } from './scoring-limiter.ts';
 
 const startDeadlineMsMin = 1_500;
+/** Of one pipeline. What lanes hold keeps whole fetches alive. */
+const laneBytesMaxOfAll = 32 * 1024 * 1024;
 
 // What was fetched is soon garbage. V8 would let up to four times what is alive pile up before it looks; see docs/performance/memory.md.
 setFlagsFromString('--heap-growing-percent=100');
@@ -53,11 +55,11 @@ await runMain('bridge', async (config, log) => {
     turns: new ScoringLimiter(systemClock, atOnce),
   });
   // Asked only when a commit says nothing: the bridge does not hold connections for it, and starts without Postgres.
-  const chainEnd: ChainEnd = async (chain) => {
+  const ledgerEnds: LedgerEnds = async (topic) => {
     const pool = await createPool(config.database.url, { max: 1, applicationName: 'headrace bridge' });
-    return findChainEnd(pool, chain).finally(() => pool.end());
+    return findPartitionEnds(pool, topic).finally(() => pool.end());
   };
-  const starter = withLedger(createTemporalStarter(temporal, config.temporal.taskQueue), chainEnd);
+  const starter = createTemporalStarter(temporal, config.temporal.taskQueue);
 
   const running = pipelines.map((pipeline) => {
     const openBatches = watchOpenBatches(temporal, config, pipeline.name, reports, log);
@@ -67,6 +69,7 @@ await runMain('bridge', async (config, log) => {
         {
           createSource: () => sourceOf(kafka, config, pipeline),
           starter,
+          ledgerEnds,
           clock: systemClock,
           budget,
           openBatches,
@@ -121,17 +124,18 @@ function sourceOf(kafka: Kafka, { kafka: config, deployment }: Config, { name, t
     topic: topic.name,
     groupId: `${config.groupPrefix}.${deployment}.${name}`,
     sessionTimeoutMs: config.sessionTimeoutMs,
+    chains: topic.chains,
   });
 }
 
 function pipelineOptions(config: Config, pipeline: AnyPipeline): PipelineBridgeOptions {
   const { bridge, deployment, epoch, kafka, triton } = config;
   return {
-    chain: { deployment, pipeline: pipeline.name, epoch, topic: pipeline.topic.name },
-    epoch,
+    topic: { deployment, pipeline: pipeline.name, epoch, topic: pipeline.topic.name },
+    chains: pipeline.topic.chains,
     startAt: bridge.startAt,
     caps: followingCaps(capsOf(pipeline, bridge), triton.deadlineMs),
-    laneBytesMax: bridge.laneBytesMax,
+    laneBytesMax: { all: laneBytesMaxOfAll, each: bridge.laneBytesMax },
     startDeadlineMs: Math.max(startDeadlineMsMin, Math.floor(kafka.sessionTimeoutMs / 6)),
   };
 }

@@ -1,9 +1,9 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Chain } from '../contracts/event-key.ts';
+import type { PartitionRef } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Logger } from '../lib/log.ts';
 import { RecordLatency } from '../process/record-latency.ts';
-import { whyOf } from './partition-status.ts';
+import { whyOf } from './work-status.ts';
 import type { BridgeReports, WaitReason } from './reports.ts';
 
 /** As the log says it. A start needs Temporal and, where a chain begins, the range ledger; which of them is away is in the error. */
@@ -27,44 +27,54 @@ export function createBridgeReports(
 ): BridgeReports & { openBatches(pipeline: string, count: number): void } {
   const metric = createMetrics(registry);
   const lastLogMs = new Map<string, number>();
-  const goesOn = (chain: Chain) => {
-    metric.halted.set(labels(chain), 0);
-    metric.haltedOffset.remove(labels(chain));
+  const goesOn = (partition: PartitionRef) => {
+    metric.halted.set(labels(partition), 0);
+    metric.haltedOffset.remove(labels(partition));
   };
 
   return {
-    scored(chain, { position, end, adopted }, recordTimesMs) {
-      metric.records.inc(labels(chain), recordTimesMs.length);
-      metric.batches.inc(labels(chain));
-      if (adopted) metric.adopted.inc(labels(chain));
-      goesOn(chain);
-      metric.latency.observe(chain.pipeline, recordTimesMs);
-      log.debug({ ...labels(chain), position, end, adopted }, 'scored');
+    scored(partition, { position, end, adopted }, recordTimesMs) {
+      metric.records.inc(labels(partition), recordTimesMs.length);
+      if (adopted) metric.adopted.inc(labels(partition));
+      goesOn(partition);
+      metric.latency.observe(partition.pipeline, recordTimesMs);
+      log.debug({ ...labels(partition), position, end, adopted }, 'scored');
     },
-    lane: (chain, lane) => metric.laneBytes.set(labels(chain), lane.bytes),
-    lost(chain, { from, to }) {
-      metric.lost.inc(labels(chain), to - from);
+    batch({ pipeline, topic }, chain, ms) {
+      metric.batches.inc({ pipeline, topic, chain: String(chain) });
+      metric.scoringSeconds.inc({ pipeline, topic, chain: String(chain) }, ms / 1_000);
+    },
+    notTaken({ pipeline, topic }, chain, sequence) {
+      metric.notTaken.inc({ pipeline, topic, chain: String(chain) });
       log.error(
-        { ...labels(chain), from, to },
+        { pipeline, topic, chain, sequence },
+        'a batch of this number exists that does not begin where its partitions are: nothing of it is taken, and the next number is tried',
+      );
+    },
+    lane: (partition, lane) => metric.laneBytes.set(labels(partition), lane.bytes),
+    lost(partition, { from, to }) {
+      metric.lost.inc(labels(partition), to - from);
+      log.error(
+        { ...labels(partition), from, to },
         'retention deleted records before they were read; raise the retention of the topic',
       );
     },
-    halted(chain, reason, offset) {
-      metric.halted.set(labels(chain), 1);
-      if (offset !== undefined) metric.haltedOffset.set(labels(chain), offset);
-      log.error({ ...labels(chain), offset }, `halted: ${reason}`);
+    halted(partition, reason, offset) {
+      metric.halted.set(labels(partition), 1);
+      if (offset !== undefined) metric.haltedOffset.set(labels(partition), offset);
+      log.error({ ...labels(partition), offset }, `halted: ${reason}`);
     },
-    waiting(chain, reason, error) {
-      if (reason === 'none') goesOn(chain);
-      const key = `${chain.pipeline} ${chain.partition} ${reason}`;
+    waiting(partition, reason, error) {
+      if (reason === 'none') goesOn(partition);
+      const key = `${partition.pipeline} ${partition.partition} ${reason}`;
       if (error === undefined || performance.now() - (lastLogMs.get(key) ?? -Infinity) < logEveryMs) return;
       lastLogMs.set(key, performance.now());
-      log.warn({ ...labels(chain) }, `${waits[reason]}: ${whyOf(error)}`);
+      log.warn({ ...labels(partition) }, `${waits[reason]}: ${whyOf(error)}`);
     },
-    commitFailed: (chain, offset, error) =>
-      log.warn({ ...labels(chain), offset }, `commit failed, the next one will do: ${messageOf(error)}`),
-    revoked(chain) {
-      for (const gauge of [metric.laneBytes, metric.halted, metric.haltedOffset]) gauge.remove(labels(chain));
+    commitFailed: (partition, offset, error) =>
+      log.warn({ ...labels(partition), offset }, `commit failed, the next one will do: ${messageOf(error)}`),
+    revoked(partition) {
+      for (const gauge of [metric.laneBytes, metric.halted, metric.haltedOffset]) gauge.remove(labels(partition));
     },
     openBatches: (pipeline, count) => metric.openBatches.set({ pipeline }, count),
   };
@@ -73,6 +83,7 @@ export function createBridgeReports(
 function createMetrics(registry: Registry) {
   const registers = [registry];
   const byPartition = ['pipeline', 'topic', 'partition'] as const;
+  const byChain = ['pipeline', 'topic', 'chain'] as const;
   return {
     records: new Counter({
       name: 'headrace_bridge_records_total',
@@ -83,12 +94,24 @@ function createMetrics(registry: Registry) {
     batches: new Counter({
       name: 'headrace_bridge_batches_total',
       help: 'Batches scored.',
-      labelNames: byPartition,
+      labelNames: byChain,
+      registers,
+    }),
+    scoringSeconds: new Counter({
+      name: 'headrace_chain_scoring_seconds_total',
+      help: 'Time in which a batch of the chain was being scored: its rate is the share of the time, and above 0.7 the topic needs more chains.',
+      labelNames: byChain,
+      registers,
+    }),
+    notTaken: new Counter({
+      name: 'headrace_bridge_batches_not_taken_total',
+      help: 'Batches found that do not begin where their partitions are.',
+      labelNames: byChain,
       registers,
     }),
     adopted: new Counter({
       name: 'headrace_bridge_adopted_total',
-      help: 'Batches found at a position with another end than the lane had cut.',
+      help: 'Ranges of batches found with another end than the lane had cut.',
       labelNames: byPartition,
       registers,
     }),
@@ -126,6 +149,6 @@ function createMetrics(registry: Registry) {
   };
 }
 
-function labels({ pipeline, topic, partition }: Chain) {
+function labels({ pipeline, topic, partition }: PartitionRef) {
   return { pipeline, topic, partition: String(partition) };
 }

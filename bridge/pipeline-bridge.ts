@@ -1,18 +1,21 @@
 import { messageOf } from '../contracts/failures.ts';
-import type { Chain } from '../contracts/event-key.ts';
+import { chainOf, partitionOf } from '../contracts/event-key.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';
-import { createGroupState } from './first-positions.ts';
+import { Chain, type ChainOptions, type ChainPorts } from './chain.ts';
+import { GroupState } from './group-state.ts';
+import type { LedgerEnds } from './ledger-ends.ts';
 import { LogWatch } from './log-watch.ts';
 import type { Source } from '../kafka/source.ts';
-import { lookUpDeadlineMs, Partition, type PartitionOptions, type PartitionPorts } from './partition.ts';
 
-export interface PipelineBridgeOptions extends Omit<PartitionOptions, 'chain'> {
-  chain: Omit<Chain, 'partition'>;
+export interface PipelineBridgeOptions extends Omit<ChainOptions, 'chain' | 'laneBytesMax'> {
+  /** Bytes that all lanes hold together, at most; and a single one. */
+  laneBytesMax: { all: number; each: number };
   /** `earliest`, `latest` or an ISO time: where a topic begins that was never begun before. */
   startAt: string;
 }
 
-export interface PipelineBridgePorts extends Omit<PartitionPorts, 'source'> {
+export interface PipelineBridgePorts extends Omit<ChainPorts, 'source'> {
+  ledgerEnds: LedgerEnds;
   /** A new consumer; called again when one ended for good. */
   createSource(): Source;
   log: { info(message: string): void; error(message: string): void };
@@ -26,11 +29,13 @@ const stopMsMax = 10_000;
 const tellEveryMs = 10_000;
 
 /**
- * The bridge of one pipeline: a consumer, and a `Partition` for each partition that the group has given to this process. Every
+ * The bridge of one pipeline: a consumer, and a `Chain` for each chain that the group has given to this process. Every
  * assignment begins anew: what was in memory is dropped, and read again from the committed position.
  */
 export class PipelineBridge {
-  #partitions = new Map<number, Partition>();
+  #chains: readonly Chain[] = [];
+  /** The chain of each assigned partition. */
+  #byPartition = new Map<number, Chain>();
   #source: Source | undefined;
   #failures = 0;
   readonly #logs: LogWatch;
@@ -50,9 +55,9 @@ export class PipelineBridge {
 
   /** How each partition stands that the group has given to this process. */
   states(wallMs: number = Date.now()): PartitionState[] {
-    const { pipeline, topic } = this.options.chain;
-    return [...this.#partitions].map(([partition, { standing }]) =>
-      this.#logs.state({ pipeline, topic, partition }, standing, wallMs),
+    const { pipeline, topic } = this.options.topic;
+    return [...this.#byPartition].map(([partition, chain]) =>
+      this.#logs.state({ pipeline, topic, partition }, chain.standing(partition), wallMs),
     );
   }
 
@@ -65,12 +70,9 @@ export class PipelineBridge {
   /** Finishes the starts that are under way, commits, and leaves the group. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    const partitions = [...this.#partitions.values()];
-    await Promise.race([
-      Promise.all(partitions.map((partition) => partition.drain())),
-      this.ports.clock.sleep(drainMsMax),
-    ]);
-    for (const partition of partitions) this.#abandon(partition);
+    const chains = this.#chains;
+    await Promise.race([Promise.all(chains.map((chain) => chain.drain())), this.ports.clock.sleep(drainMsMax)]);
+    for (const chain of chains) this.#abandon(chain);
     await this.#source?.stop();
     await this.#running;
   }
@@ -80,9 +82,11 @@ export class PipelineBridge {
     this.#source = source;
     await source.start({
       assigned: (partitions) => this.#assigned(source, partitions),
-      fetched: (fetch) => (source === this.#source && this.#partitions.get(fetch.partition)?.fetched(fetch)) || false,
-      wantsMore: () =>
-        source === this.#source && [...this.#partitions.values()].some((partition) => partition.wantsMore),
+      fetched: (fetch) =>
+        (source === this.#source &&
+          this.#byPartition.get(fetch.partition)?.partitions.get(fetch.partition)?.fetched(fetch)) ||
+        false,
+      wantsMore: () => source === this.#source && this.#chains.some((chain) => chain.wantsMore),
       crashed: (error) => this.#rebuildLater(source, messageOf(error)),
     });
   }
@@ -90,46 +94,43 @@ export class PipelineBridge {
   /** Synchronous: nothing of the old assignment may have an effect once the new one is known. */
   #assigned(source: Source, partitions: readonly number[]): void {
     if (source !== this.#source || this.#stopping.signal.aborted) return;
-    for (const [number, partition] of this.#partitions) {
-      this.#abandon(partition);
-      if (!partitions.includes(number)) this.ports.reports.revoked({ ...this.options.chain, partition: number });
-    }
+    for (const chain of this.#chains) this.#abandon(chain);
+    for (const partition of this.#byPartition.keys())
+      if (!partitions.includes(partition)) this.ports.reports.revoked(partitionOf(this.options.topic, partition));
     this.#progressMs.clear();
     this.#logs.clear();
-    const group = createGroupState(
-      source,
-      (chain) => this.ports.starter.lastStarted(chain, lookUpDeadlineMs),
-      this.options,
+    const { topic, chains, startAt } = this.options;
+    const { starter, ledgerEnds } = this.ports;
+    const group = new GroupState({ source, starter, ledgerEnds }, { topic, chains, startAt });
+    this.#chains = [...new Set(partitions.map((partition) => chainOf(partition, chains)))].map((number) => {
+      const theirs = partitions.filter((partition) => chainOf(partition, chains) === number);
+      const chain: Chain = this.createChain(source, number, theirs, () => this.#chains.includes(chain));
+      return chain;
+    });
+    this.#byPartition = new Map(
+      this.#chains.flatMap((chain) => [...chain.partitions.keys()].map((partition) => [partition, chain])),
     );
-    this.#partitions = new Map(
-      partitions.map((number) => {
-        const partition: Partition = this.createPartition(
-          source,
-          number,
-          () => this.#partitions.get(number) === partition,
-        );
-        return [number, partition];
-      }),
-    );
-    for (const partition of this.#partitions.values())
-      partition.run(group).catch((error: unknown) => this.#unexpected(error));
+    for (const chain of this.#chains) chain.run(group).catch((error: unknown) => this.#unexpected(error));
   }
 
-  /** What `source` is told by a partition has an effect only while the partition is the current one. */
-  protected createPartition(source: Source, partition: number, isCurrent: () => boolean): Partition {
-    return new Partition(
-      { ...this.ports, source: fenced(source, isCurrent) },
-      { ...this.options, chain: { ...this.options.chain, partition } },
-    );
+  /** What `source` is told by a chain has an effect only while the chain is a current one. */
+  protected createChain(source: Source, chain: number, partitions: readonly number[], isCurrent: () => boolean): Chain {
+    const { laneBytesMax, ...options } = this.options;
+    return new Chain({ ...this.ports, source: fenced(source, isCurrent) }, partitions, {
+      ...options,
+      chain,
+      laneBytesMax: () => Math.min(laneBytesMax.each, laneBytesMax.all / this.#byPartition.size),
+    });
   }
 
   /** Makes a new consumer in place of one that ended for good, or that gets nowhere. */
   async #rebuild(dead: Source, reason: string): Promise<void> {
     if (dead !== this.#source || this.#stopping.signal.aborted) return;
     this.#source = undefined;
-    this.ports.log.error(`the consumer of ${this.options.chain.topic} is built anew: ${reason}`);
-    for (const partition of this.#partitions.values()) this.#abandon(partition);
-    this.#partitions.clear();
+    this.ports.log.error(`the consumer of ${this.options.topic.topic} is built anew: ${reason}`);
+    for (const chain of this.#chains) this.#abandon(chain);
+    this.#chains = [];
+    this.#byPartition.clear();
     await this.#stopOld(dead);
     while (!this.#stopping.signal.aborted) {
       await this.ports.clock.sleep(
@@ -141,7 +142,7 @@ export class PipelineBridge {
         await this.#startSource();
         return;
       } catch (error) {
-        this.ports.log.error(`the consumer of ${this.options.chain.topic} does not start: ${messageOf(error)}`);
+        this.ports.log.error(`the consumer of ${this.options.topic.topic} does not start: ${messageOf(error)}`);
         const failed = this.#source as Source | undefined;
         this.#source = undefined;
         if (failed) await this.#stopOld(failed);
@@ -168,12 +169,12 @@ export class PipelineBridge {
     ]);
     if (!isStopped)
       this.ports.log.error(
-        `the old consumer of ${this.options.chain.topic} did not end within ${stopMsMax / 1_000} s and is left behind`,
+        `the old consumer of ${this.options.topic.topic} did not end within ${stopMsMax / 1_000} s and is left behind`,
       );
   }
 
-  #abandon(partition: Partition): void {
-    partition.abandon().catch((error: unknown) => this.#unexpected(error));
+  #abandon(chain: Chain): void {
+    chain.abandon().catch((error: unknown) => this.#unexpected(error));
   }
 
   #unexpected(error: unknown): void {
@@ -191,13 +192,13 @@ export class PipelineBridge {
         .catch((error: unknown) => (error instanceof Error ? error : new Error(messageOf(error))));
       if (!(bounds instanceof Error)) this.#failures = 0;
       await Promise.all(
-        [...this.#partitions].map(async ([number, partition]) => {
+        [...this.#byPartition].map(async ([number, chain]) => {
           const ofThis =
             bounds instanceof Error ? bounds : (bounds.get(number) ?? new Error('the brokers do not know it yet'));
-          await this.#logs.note(source, number, ofThis, partition.standing);
-          if (this.#partitions.get(number) !== partition) return;
+          await this.#logs.note(source, number, ofThis, chain.standing(number));
+          if (this.#byPartition.get(number) !== chain) return;
           if (ofThis instanceof Error) this.#tellUnknown(number, ofThis);
-          else this.#checkProgress(source, number, partition, ofThis.end);
+          else this.#checkProgress(source, number, chain, ofThis.end);
         }),
       );
     }
@@ -208,16 +209,16 @@ export class PipelineBridge {
     if (nowMs - (this.#toldMs.get(partition) ?? -Infinity) < tellEveryMs) return;
     this.#toldMs.set(partition, nowMs);
     this.ports.log.error(
-      `the end of the log of ${this.options.chain.topic}-${partition} is unknown: ${messageOf(reason)}`,
+      `the end of the log of ${this.options.topic.topic}-${partition} is unknown: ${messageOf(reason)}`,
     );
   }
 
-  #checkProgress(source: Source, number: number, partition: Partition, logEnd: number): void {
-    const position = this.#logs.doneBelow(number, partition.standing);
+  #checkProgress(source: Source, number: number, chain: Chain, logEnd: number): void {
+    const position = this.#logs.doneBelow(number, chain.standing(number));
     const hasMore = position === undefined || position < logEnd;
     const nowMs = this.ports.clock.nowMs();
     const last = this.#progressMs.get(number);
-    if (!last || last.position !== position || !hasMore || partition.isWaiting) {
+    if (!last || last.position !== position || !hasMore || chain.isWaiting(number)) {
       this.#progressMs.set(number, { position, atMs: nowMs });
     } else if (nowMs - last.atMs > stalledMsMax) {
       this.#progressMs.clear();
@@ -236,7 +237,7 @@ function fenced(source: Source, isCurrent: () => boolean): Source {
     start: (handlers) => source.start(handlers),
     stop: () => source.stop(),
     committed: () => source.committed(),
-    commitAll: async (offsets, metadata) => (isCurrent() ? source.commitAll(offsets, metadata) : undefined),
+    commitAll: async (commits) => (isCurrent() ? source.commitAll(commits) : undefined),
     bounds: () => source.bounds(),
     offsetAt: (partition, timeMs) => source.offsetAt(partition, timeMs),
     firstRecord: (partition, offset) => source.firstRecord(partition, offset),
@@ -245,7 +246,6 @@ function fenced(source: Source, isCurrent: () => boolean): Source {
     pause: (partition) => void (isCurrent() && source.pause(partition)),
     resume: (partition) => void (isCurrent() && source.resume(partition)),
     seek: (partition, offset) => void (isCurrent() && source.seek(partition, offset)),
-    commit: async (partition, offset, metadata) =>
-      isCurrent() ? source.commit(partition, offset, metadata) : undefined,
+    commit: async (commits) => (isCurrent() ? source.commit(commits) : undefined),
   };
 }

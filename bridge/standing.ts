@@ -1,12 +1,12 @@
-import { batchWorkflowId, type Chain } from '../contracts/event-key.ts';
+import { batchWorkflowId } from '../contracts/event-key.ts';
 import type { Waiting } from '../contracts/partition-state.ts';
 import type { KafkaRecord } from '../contracts/records-frame.ts';
-import type { CommitMetadata } from './commit-metadata.ts';
-import type { Intake } from './intake.ts';
-import type { Lane } from './lane.ts';
-import type { PartitionPhase } from './partition-phase.ts';
+import type { ChainProgress } from './chain-progress.ts';
+import type { Partition } from './partition.ts';
+import type { ChainPhase } from './phases.ts';
+import type { ChainStatus } from './work-status.ts';
 
-/** How a partition stands, as far as it knows by itself. */
+/** How a partition stands, as far as its bridge knows by itself. */
 export interface Standing {
   /** No record below it is left to do; undefined while the first position is looked for. */
   doneBelow: number | undefined;
@@ -16,44 +16,35 @@ export interface Standing {
   isEmpty: boolean;
   first: KafkaRecord | undefined;
   waiting: Waiting;
-  /** Workflow id of the batch that is being started or scored. */
+  /** Workflow id of the batch of its chain that is being started or scored, while its records wait for that. */
   run?: string;
 }
 
-/** What a partition has once its position is known. */
-export interface Work {
-  readonly lane: Lane;
-  readonly intake: Intake;
-  /** Nothing of the chain was started yet. */
-  head: boolean;
-  /** The last record below the position, for the commit. */
-  tail: CommitMetadata['tail'];
-}
-
-/** What a phase means for who asks how the partition stands; `held` is what holds it up. */
+/** What the phases of a partition and of its chain mean for who asks how it stands. A chain's wait is a wait of each of its partitions. */
 export function standingOf(
-  chain: Chain,
-  work: Work | undefined,
-  phase: PartitionPhase,
-  held: Waiting | undefined,
+  { lane, nextOffset, status: own }: Partition,
+  chain: ChainStatus,
+  progress: ChainProgress | undefined,
   nowMs: number,
 ): Standing {
+  const isEmpty = lane?.isEmpty ?? true;
+  const chainPhase = chain.phase;
   return {
-    doneBelow: work?.lane.doneBelow,
-    nextOffset: work?.intake.logEnd ?? 0,
-    isEmpty: work?.lane.isEmpty ?? true,
-    first: work?.lane.first,
-    waiting: held ?? waitingIn(phase, work, nowMs),
-    ...(work && hasBatch(phase) ? { run: batchWorkflowId(chain, work.lane.position) } : {}),
+    doneBelow: lane?.doneBelow,
+    nextOffset,
+    isEmpty,
+    first: lane?.first,
+    waiting: own.waiting ?? chain.waiting ?? waitingIn(chainPhase, isEmpty ? undefined : lane?.position, nowMs),
+    ...(progress && !isEmpty && hasBatch(chainPhase) ? { run: batchWorkflowId(progress.ref, progress.sequence) } : {}),
   };
 }
 
-function waitingIn(phase: PartitionPhase, work: Work | undefined, nowMs: number): Waiting {
-  if (!work || phase.kind !== 'scoring') return { kind: 'records' };
-  return { kind: 'scoring', offset: work.lane.position, forSeconds: (nowMs - phase.sinceMs) / 1_000 };
+function waitingIn(phase: ChainPhase, position: number | undefined, nowMs: number): Waiting {
+  if (position === undefined || phase.kind !== 'scoring') return { kind: 'records' };
+  return { kind: 'scoring', offset: position, forSeconds: (nowMs - phase.sinceMs) / 1_000 };
 }
 
 /** True while a batch is being started or scored; also where that was interrupted. */
-function hasBatch(phase: PartitionPhase): boolean {
+function hasBatch(phase: ChainPhase): boolean {
   return phase.kind === 'scoring' || (phase.kind === 'halted' && phase.during === 'scoring');
 }

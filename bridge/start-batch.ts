@@ -1,20 +1,24 @@
-import type { Chain } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
+import type { BatchRange } from '../contracts/event-key.ts';
+import type { RecordMark } from '../contracts/names.ts';
+import { waitText } from '../contracts/partition-state.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
 import { encodeRecords } from '../contracts/records-frame.ts';
 import { stubOf } from '../kafka/record.ts';
-import { waitText } from '../contracts/partition-state.ts';
-import { recordHash } from './commit-metadata.ts';
-import { smallerCut, type BatchCaps, type Cut, type Lane } from './lane.ts';
-import type { PartitionStatus } from './partition-status.ts';
 import type { BatchStart, StartAnswer, Starter } from '../temporal/starter.ts';
+import { cutChain, smallerCut, type ChainCut, type FilledLane } from './chain-cut.ts';
+import type { ChainProgress } from './chain-progress.ts';
+import type { ChainStatus } from './work-status.ts';
 import type { Clock } from './clock.ts';
+import { recordHash } from './commit-metadata.ts';
+import type { BatchCaps } from './lane.ts';
 
 /** Tries that are usual under load, and not worth a question. */
 const unexplainedTries = 2;
 
 export interface StartBatchOptions {
-  chain: Chain;
+  /** In how many chains the topic is. */
+  chains: number;
   caps: BatchCaps;
   /** Bound on one start attempt. At most a sixth of the session time-out, so that the group never waits for Temporal. */
   startDeadlineMs: number;
@@ -25,37 +29,38 @@ export interface StartBatchPorts {
   clock: Clock;
 }
 
-/** A cut of the lane, and where the run that exists at its position ends. */
+/** What was cut of the lanes, and what the run holds that exists under the batch's number. */
 export interface ScoredBatch {
-  cut: Cut;
-  end: number;
+  cut: ChainCut;
+  reply: Extract<StartAnswer, { kind: 'scored' }>;
 }
 
 /**
- * Starts the lane's next batch, however long that takes: with the same ids after an unknown answer, smaller after one that was
- * refused for its size. Undefined when the lane is empty, or when the partition was over before the answer came.
+ * Starts the chain's next batch, however long that takes: with the same ids after an unknown answer, smaller after one that was
+ * refused for its size. Undefined when the lanes are empty, or when the chain was over before the answer came.
  */
 export async function startBatch(
   { starter, clock }: StartBatchPorts,
-  lane: Lane,
-  head: boolean,
-  status: PartitionStatus,
+  lanes: readonly FilledLane[],
+  progress: ChainProgress,
+  status: ChainStatus,
   options: StartBatchOptions,
 ): Promise<ScoredBatch | undefined> {
-  let cut = lane.cut(options.caps);
-  let start = cut && startOf(options.chain, cut, head, clock.wallMs());
+  const { ref } = progress;
+  let cut = cutChain(lanes, options.caps);
+  let start = cut && startOf(progress, cut, options.chains, clock.wallMs());
   for (let tries = 0; cut && start && !status.isOver; tries++) {
     const answer = await tryStart(starter, start, options.startDeadlineMs);
     if (status.isOver) return undefined;
-    const smaller: Cut | undefined = answer.kind === 'too_large' ? smallerCut(lane, cut) : undefined;
-    if (answer.kind === 'scored') return { cut, end: answer.end };
-    if (answer.kind === 'blocked') await status.blocked(answer.reason, cut.position);
-    else if (smaller) start = startOf(options.chain, (cut = smaller), head, clock.wallMs());
+    const smaller: ChainCut | undefined = answer.kind === 'too_large' ? smallerCut(lanes, cut) : undefined;
+    if (answer.kind === 'scored') return { cut, reply: answer };
+    if (answer.kind === 'blocked') await status.blocked(answer.reason);
+    else if (smaller) start = startOf(progress, (cut = smaller), options.chains, clock.wallMs());
     else {
       const why =
         tries < unexplainedTries
           ? undefined
-          : await starter.explain(options.chain, start.position, options.startDeadlineMs).catch(() => undefined);
+          : await starter.explain(ref, start.sequence, options.startDeadlineMs).catch(() => undefined);
       await status.backOff(why?.kind ?? 'temporal', why ? waitText({ ...why, by: undefined }) : answer.reason, tries);
     }
   }
@@ -66,20 +71,39 @@ function tryStart(starter: Starter, start: BatchStart, deadlineMs: number): Prom
   return starter.start(start, deadlineMs).catch((error: unknown) => ({ kind: 'unknown', reason: messageOf(error) }));
 }
 
-function startOf(chain: Chain, cut: Cut, head: boolean, clockMs: number): BatchStart {
-  const range = { position: cut.position, end: cut.end, count: cut.records.length };
-  const records = encodeRecords(
-    { ...chain, ...range, ...(head ? { head: true } : {}) },
-    cut.asStub ? cut.records.map(stubOf) : cut.records,
-    clockMs,
-  );
-  const first = cut.records[0]!;
+function startOf(progress: ChainProgress, cut: ChainCut, chains: number, clockMs: number): BatchStart {
+  const { ref, sequence, after } = progress;
+  for (const { partition, position } of cut.ranges)
+    if (position !== progress.position(partition))
+      throw new Error(
+        `the lane of partition ${partition} is at ${position}, and its chain at ${progress.position(partition)}`,
+      );
+  const ranges = cut.ranges.map(({ partition, position, end, records }): BatchStart['ranges'][number] => ({
+    partition,
+    position,
+    end,
+    count: records.length,
+    ...(progress.isUntouched(partition) ? { first: true } : {}),
+    mark: { offset: records[0]!.offset, hash: recordHash(records[0]!) },
+  }));
+  const records = cut.ranges.flatMap((range) => range.records);
+  const times = records.map(recordTimeMs).filter((time) => time !== undefined);
   return {
-    chain,
-    ...range,
-    head,
-    records,
-    first: { offset: first.offset, hash: recordHash(first) },
-    firstRecordMs: recordTimeMs(first),
+    chain: ref,
+    chains,
+    sequence,
+    after,
+    ranges,
+    ...progress.behind(ranges),
+    records: encodeRecords(
+      { ...ref, sequence, ranges: ranges.map(withoutMark) },
+      cut.asStub ? records.map(stubOf) : records,
+      clockMs,
+    ),
+    firstRecordMs: times.length === 0 ? undefined : times.reduce((least, time) => Math.min(least, time)),
   };
+}
+
+function withoutMark({ mark: _, ...range }: BatchRange & { mark: RecordMark }): BatchRange {
+  return range;
 }

@@ -1,7 +1,7 @@
 import type { Admin } from '../kafka/connection.ts';
 import type { BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import { decodeCommitMetadata, type CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
-import type { PartitionRef, TopicRef } from '../contracts/event-key.ts';
+import { chainOf, type PartitionRef, type TopicRef } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { LogEnds, LogReader } from '../kafka/log-reader.ts';
 
@@ -151,6 +151,6 @@ async function isInBatches(
 ): Promise<boolean> {
   if (metadata?.sequence === undefined) return false;
   const { layout, chains, sequence } = metadata;
-  const run = await runs.of({ ...topic, layout, chain: partition % chains }, sequence);
+  const run = await runs.of({ ...topic, layout, chain: chainOf(partition, chains) }, sequence);
   return (run?.positions[partition] ?? 0) >= committed;
 }

@@ -110,9 +110,14 @@ export function batchWorkflowIdPrefix(chain: ChainRef): string {
   return `batch:${chainId(chain)}:`;
 }
 
-/** What the workflow ids of all batches of a topic begin with, of whatever layout, and no others. */
+/** What the workflow ids of all batches of a topic begin with, and no others. */
 export function topicWorkflowIdPrefix(topic: TopicRef): string {
   return `batch:${topicId(topic)}:`;
+}
+
+/** The chain of a partition. */
+export function chainOf(partition: number, chains: number): number {
+  return partition % chains;
 }
 
 /** How many records a batch holds. */

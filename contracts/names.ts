@@ -1,4 +1,4 @@
-import type { BatchRange } from './event-key.ts';
+import type { BatchRange, BatchRef } from './event-key.ts';
 
 /** Names that several processes must agree on. */
 
@@ -14,15 +14,20 @@ export const workflowNames = {
 export const scoredUpdateName = 'scored';
 
 /** What `scored` answers: of the run that exists, which is the one that its chain must go on from. */
-export interface ScoredReply {
+export interface ScoredReply extends BehindBatch {
   ranges: readonly BatchRange[];
-  /** See `BatchMemo`. */
-  positions: Positions;
   startId: string;
 }
 
-/** Of partitions of a chain, the next offset of each that no batch has claimed. */
+/** Of every partition of a chain, the next offset that no batch has claimed. */
 export type Positions = Readonly<Record<number, number>>;
+
+/** How far a chain is behind one of its batches. */
+export interface BehindBatch {
+  positions: Positions;
+  /** Those of these partitions of which nothing was in a batch yet. Absent = none. */
+  untouched?: readonly number[];
+}
 
 /** Memo of a batch run; lets anybody read what it holds without its input. */
 export type BatchMemo = {
@@ -30,10 +35,16 @@ export type BatchMemo = {
     /** The first record: when another one stands at its offset, the topic is not the one that was read. */
     mark: RecordMark;
   })[];
-  /** Of every partition of the chain, the position behind this batch. */
-  positions: Positions;
   startId: string;
-};
+  /** In how many chains the topic is. */
+  chains: number;
+} & BehindBatch;
+
+/** Input of a batch run, beside its records frame. */
+export interface BatchInput {
+  batch: BatchRef;
+  behind: BehindBatch;
+}
 
 /** Tells one record from another at the same offset: its hash covers offset, time, key and value. */
 export type RecordMark = { offset: number; hash: string };

@@ -3,7 +3,7 @@ import { encodeFeatures, type FeaturesHeader } from '../contracts/features-frame
 import { refusePromise } from '../contracts/refuse-promise.ts';
 import { nameOf, type Rejection } from '../contracts/rejection.ts';
 import type { FeaturePlan, WindowGroup } from './plan.ts';
-import { isNone, refusalsAfter, type Refusals } from './refusals.ts';
+import { isNone, noRefusals, refusalsAfter, type Refusals } from './refusals.ts';
 import type { FoldContext, FoldResult } from './store.ts';
 import { WatermarkFold } from './watermark.ts';
 import { WindowState } from './window-state.ts';
@@ -151,11 +151,14 @@ function countRefusals(
   if (rejections.length === 0 && isNone(before)) return before;
   const accepted = events.flatMap(({ recordIndex }, i) => (isRow[i] ? [recordIndex] : []));
   let refusals = before;
+  let earlier = before;
   for (const { partition, from, to } of parts) {
     const refused = rejections.filter(({ index }) => index >= from && index < to);
     const theirs = accepted.filter((index) => index >= from && index < to);
     if (refused.length + theirs.length > 0)
-      refusals = refusalsAfter(refusals, { partition, offsets, refused, accepted: theirs, max });
+      refusals = refusalsAfter(refusals, { partition, offsets, refused, accepted: theirs, earlier, max });
+    // What is refused from then on has none before it.
+    if (theirs.length > 0) earlier = noRefusals;
   }
   return refusals;
 }

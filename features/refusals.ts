@@ -13,12 +13,14 @@ export interface Refusals {
 
 export const noRefusals: Refusals = { counts: {}, first: {}, tolerated: [] };
 
-/** What a batch adds: which records it refused, and which it accepted. Indices ascend. */
+/** What one range of a batch adds: which records it refused, and which it accepted. Indices ascend. */
 export interface BatchRefusals {
   partition: number;
   offsets: readonly number[];
   refused: readonly { index: number; code: string; reason: string }[];
   accepted: readonly number[];
+  /** What of the refusals until then is of earlier batches. Absent = all. */
+  earlier?: Refusals;
   /** So many refusals of one code without an acceptance are too many; 0 = any number is right, and none is counted. */
   max: number;
 }
@@ -64,7 +66,7 @@ export function refusalsAfter(before: Refusals, batch: BatchRefusals): Refusals 
 }
 
 /** Looks at each stretch of refusals between two acceptances, not at the last one alone. */
-function assertFew(before: Refusals, { refused, accepted, max }: BatchRefusals): void {
+function assertFew(before: Refusals, { refused, accepted, earlier: ofEarlier = before, max }: BatchRefusals): void {
   let counts = new Map(Object.entries(before.counts));
   let at = 0;
   for (const last of refused) {
@@ -74,7 +76,7 @@ function assertFew(before: Refusals, { refused, accepted, max }: BatchRefusals):
     }
     const count = (counts.get(last.code) ?? 0) + 1;
     counts.set(last.code, count);
-    const earlier = at === 0 ? before : noRefusals;
+    const earlier = at === 0 ? ofEarlier : noRefusals;
     if (count >= max) throw new RefusedInARow(last, count, earlier.counts[last.code] ?? 0, earlier.first);
   }
 }

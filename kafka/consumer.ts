@@ -2,6 +2,7 @@ import type { Consumer, ConsumerConfig, ConsumerStartBatchProcessEvent, EachBatc
 import { withTimeout } from '../lib/with-timeout.ts';
 import { watchClock } from './clock-watch.ts';
 import { createAdmin } from './admin.ts';
+import { createChainAssigner } from './chain-assigner.ts';
 import { installFetchDecoding } from './fetch-decoding.ts';
 import { createLogReader, type LogReader } from './log-reader.ts';
 import { toRecords } from './record.ts';
@@ -17,6 +18,8 @@ export interface KafkaSourceOptions {
   topic: string;
   groupId: string;
   sessionTimeoutMs: number;
+  /** In how many chains the topic is: a member of the group gets whole ones. */
+  chains: number;
   /** For a commit. @default 20000 */
   commitDeadlineMs?: number;
   /** Connected and closed together with the consumer. @default one of this client */
@@ -34,16 +37,19 @@ export function createKafkaSource(kafka: Kafka, options: KafkaSourceOptions): So
 
 function createSource(
   kafka: Kafka,
-  { topic, groupId, sessionTimeoutMs, commitDeadlineMs, logs = createLogReader(kafka) }: KafkaSourceOptions,
+  { topic, groupId, sessionTimeoutMs, chains, commitDeadlineMs, logs = createLogReader(kafka) }: KafkaSourceOptions,
 ): Source {
   installCoordinatorFailover();
   installFetchDecoding();
   const admin = createAdmin(kafka);
-  const consumer = kafka.consumer(consumerConfig(groupId, sessionTimeoutMs));
+  let assigned: readonly number[] = [];
+  const consumer = kafka.consumer({
+    ...consumerConfig(groupId, sessionTimeoutMs),
+    partitionAssigners: [createChainAssigner(chains, () => assigned)],
+  });
   let crashed: SourceHandlers['crashed'] = () => {};
   const commits = new Commits(
-    async (partition, offset, metadata) =>
-      consumer.commitOffsets([{ topic, partition, offset: String(offset), metadata }]),
+    async (each) => consumer.commitOffsets(each.map((one) => ({ ...one, topic, offset: String(one.offset) }))),
     commitDeadlineMs,
     (error) => crashed(error),
   );
@@ -62,7 +68,10 @@ function createSource(
     await Promise.all([admin.connect(), logs.connect()]);
     await consumer.connect();
     // Before the handlers hear of the new assignment, which commits anew.
-    consumer.on(consumer.events.GROUP_JOIN, () => commits.dropWaiting());
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      assigned = payload.memberAssignment[topic] ?? [];
+      commits.dropWaiting();
+    });
     listen(consumer, handlers, topic, polls);
     unwatchClock = watchClock(
       (byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)),
@@ -102,7 +111,7 @@ function createSource(
     resume: (partition) => firstPoll.resume(partition),
     seek: (partition, offset) => unlessBetweenRuns(() => consumer.seek({ topic, partition, offset: String(offset) })),
     poll: () => polls.poll(),
-    commit: (partition, offset, metadata) => commits.commit(partition, offset, metadata),
+    commit: (each) => commits.commit(each),
     ...groupOffsets({ consumer, admin, groupId, topic }),
     ...logOffsets({ logs, admin, topic }),
   };

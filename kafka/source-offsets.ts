@@ -18,16 +18,10 @@ export function groupOffsets({
   topic: string;
 }): Pick<Source, 'commitAll' | 'committed'> {
   return {
-    commitAll(offsets, metadata) {
-      const partitions = [...offsets].map(([partition, offset]) => ({
-        topic,
-        partition,
-        offset: String(offset),
-        metadata,
-      }));
+    commitAll(commits) {
       return withTimeout(
         commitAllDeadlineMs,
-        consumer.commitOffsets(partitions),
+        consumer.commitOffsets(commits.map((commit) => ({ ...commit, topic, offset: String(commit.offset) }))),
         `no answer to a commit within ${commitAllDeadlineMs / 1_000} s`,
       );
     },

@@ -20,6 +20,13 @@ export interface Commit {
   metadata: string | null;
 }
 
+/** What a group is to hold for a partition. */
+export interface PartitionCommit {
+  partition: number;
+  offset: number;
+  metadata: string;
+}
+
 /** A consumer of one topic, as the bridge needs it. Methods that ask brokers have a deadline of their own. */
 export interface Source {
   /** Joins the group and calls the handlers until `stop`. */
@@ -33,12 +40,12 @@ export interface Source {
   /** Polls at once where the consumer rests, and resolves when a poll was answered and what came was handed on, or after some milliseconds. Never rejects. */
   poll(): Promise<void>;
   /**
-   * One that fails may have its effect even so, though not after a later one that this consumer made for the same partition. It can come after
-   * one of another consumer: a rebalance in between does not stop what is under way.
+   * Commits of partitions of one chain, in one request. One that fails may have its effect even so, though not after a later one that this
+   * consumer made for the same partition. It can come after one of another consumer: a rebalance in between does not stop what is under way.
    */
-  commit(partition: number, offset: number, metadata: string): Promise<void>;
-  /** Commits an offset for each of these partitions, all in one request, whoever has them assigned. */
-  commitAll(offsets: ReadonlyMap<number, number>, metadata: string): Promise<void>;
+  commit(commits: readonly PartitionCommit[]): Promise<void>;
+  /** The same for any partitions of the topic, whoever has them assigned. */
+  commitAll(commits: readonly PartitionCommit[]): Promise<void>;
   committed(): Promise<Map<number, Commit>>;
   /** First and next offset of each partition's log. A partition of which they are not known, because its leader is away for instance, has an error of its own. */
   bounds(): Promise<Map<number, LogBounds | Error>>;

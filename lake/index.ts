@@ -9,5 +9,6 @@ export { claimLake, refuseForeignLake } from './owner.ts';
 export { segmentPath } from './paths.ts';
 export { planRollUps } from './plan.ts';
 export { rollUp } from './roll-up.ts';
-export { BrokenSegmentError, type SegmentSource, encodeSegment, readSegment } from './segment.ts';
+export { type SegmentSource, encodeSegment, readSegment } from './segment.ts';
+export { BrokenSegmentError, type SegmentRange } from './segment-file.ts';
 export { type LakeHole, type RollUpPlan, type RollUpResult, type RollUpRound } from './types.ts';

@@ -2,14 +2,14 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../contracts/failures.ts';
 import { writeDurably, type StepHook } from './durable-file.ts';
-import { manifestsFolder, type LakeChain } from './paths.ts';
+import { manifestsFolder, type LakePartition } from './paths.ts';
 import type { Range } from './ranges.ts';
 import type { RollUpPlan, RollUpResult } from './types.ts';
 
 /** What is in Parquet, of one pipeline. */
 export interface Manifest {
   format: 1;
-  /** Merged ranges by `chainKey`. */
+  /** Merged ranges by `partitionKey`. */
   covered: Record<string, Range[]>;
   /** The roll-up under way: it is finished before another is planned, so that no row gets into two files. */
   pending?: RollUpPlan;
@@ -20,8 +20,13 @@ export interface Manifest {
 const attemptsMax = 20;
 const versionsKept = 2;
 
-export function chainKey({ epoch, topic, partition }: LakeChain): string {
+export function partitionKey({ epoch, topic, partition }: LakePartition): string {
   return `${epoch}/${topic}/${partition}`;
+}
+
+export function parsePartitionKey(key: string): LakePartition {
+  const [epoch, topic, partition] = key.split('/');
+  return { epoch: Number(epoch), topic: topic!, partition: Number(partition) };
 }
 
 export async function readManifest(root: string, pipeline: string): Promise<Manifest> {

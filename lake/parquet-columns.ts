@@ -1,5 +1,5 @@
 import { schemaFromColumnData, type ColumnSource, type SchemaElement } from 'hyparquet-writer';
-import { eventKey } from '../contracts/event-key.ts';
+import { eventKey, partitionOf as partitionRef } from '../contracts/event-key.ts';
 import type { ColumnKind } from './event-columns.ts';
 import { identities, repeated, required, text, type ColumnType } from './parquet-encodings.ts';
 import type { Segment, SegmentHeader } from './segment.ts';
@@ -62,7 +62,8 @@ function read<T>(rows: readonly RowPlace[], of: Read<T>): T[] {
   return data;
 }
 
-const keyOf: Read<Buffer> = ({ segment, row }) => Buffer.from(eventKey(segment.header.batch, segment.offset[row]!));
+const keyOf: Read<Buffer> = ({ segment, row }) =>
+  Buffer.from(eventKey(partitionRef(segment.header.batch, segment.partition[row]!), segment.offset[row]!));
 const idOf: Read<Buffer> = ({ segment, row }) => Buffer.from(segment.eventIds[row]!);
 const eventTimeOf: Read<bigint> = ({ segment, row }) => wholeMs(segment.eventTimeMs[row]!);
 const recordTimeOf: Read<bigint | null> = ({ segment, row }) => {
@@ -76,7 +77,7 @@ const headersOf: Read<string | null> = ({ segment, row }) => {
 const deploymentOf: Read<string> = ({ segment }) => segment.header.batch.deployment;
 const epochOf: Read<number> = ({ segment }) => segment.header.batch.epoch;
 const topicOf: Read<string> = ({ segment }) => segment.header.batch.topic;
-const partitionOf: Read<number> = ({ segment }) => segment.header.batch.partition;
+const partitionOf: Read<number> = ({ segment, row }) => segment.partition[row]!;
 const offsetOf: Read<bigint> = ({ segment, row }) => BigInt(segment.offset[row]!);
 const workflowIdOf: Read<string> = ({ segment }) => segment.header.workflowId;
 const outcomeOf: Read<string> = ({ segment, row }) => segment.header.outcomes[segment.outcome[row]!]!;

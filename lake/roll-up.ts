@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StepHook } from './durable-file.ts';
-import { chainKey, readManifest, updateManifest, type Manifest } from './manifest.ts';
+import { partitionKey, readManifest, updateManifest, type Manifest } from './manifest.ts';
 import { segmentPath } from './paths.ts';
 import { mergeRanges, type Range } from './ranges.ts';
 import type { RollUpPlan, RollUpResult } from './types.ts';
@@ -53,9 +53,15 @@ function finished(manifest: Manifest, plan: RollUpPlan, result: RollUpResult): M
   const id = planId(plan);
   if (!manifest.pending || planId(manifest.pending) !== id) return undefined;
   const covered = { ...manifest.covered };
-  for (const chain of plan.chains) {
-    const taken = chain.segments.map(({ position, end }): Range => [position, end]);
-    covered[chainKey(chain)] = mergeRanges([...(covered[chainKey(chain)] ?? []), ...taken]);
+  for (const { epoch, topic, segments } of plan.chains) {
+    const taken = new Map<string, Range[]>();
+    for (const [partition, from, to] of segments.flatMap(({ take }) => take)) {
+      const key = partitionKey({ epoch, topic, partition });
+      const ranges = taken.get(key);
+      if (ranges) ranges.push([from, to]);
+      else taken.set(key, [[from, to]]);
+    }
+    for (const [key, ranges] of taken) covered[key] = mergeRanges([...(covered[key] ?? []), ...ranges]);
   }
   return { format: 1, covered, last: { id, result } };
 }
@@ -65,8 +71,8 @@ function write(
   plan: RollUpPlan,
 ): Promise<RollUpResult> {
   const rowsMax = plan.chains
-    .flatMap(({ segments }) => segments)
-    .reduce((sum, { position, end }) => sum + end - position, 0);
+    .flatMap(({ segments }) => segments.flatMap(({ take }) => take))
+    .reduce((sum, [, from, to]) => sum + to - from, 0);
   if (rowsMax < threadRowsMin) return writeParquet(root, plan, onStep);
   onStep?.('thread', plan.pipeline);
   return writeInThread(root, plan, signal);
@@ -74,11 +80,12 @@ function write(
 
 /** The same for equal plans, also after a journey through JSON. */
 function planId({ chains }: RollUpPlan): string {
-  const ranges = chains.map(({ epoch, topic, partition, segments }) => [
+  const segments = chains.map(({ epoch, topic, layout, chain, segments }) => [
     epoch,
     topic,
-    partition,
-    segments.map(({ position, end, take }) => [position, end, take ?? null]),
+    layout,
+    chain,
+    segments.map(({ sequence, startId, take }) => [sequence, startId, take]),
   ]);
-  return createHash('sha256').update(JSON.stringify(ranges)).digest('hex');
+  return createHash('sha256').update(JSON.stringify(segments)).digest('hex');
 }

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
 import snappy from 'snappy';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { decodeFrame, encodeFrame, type Column, type FrameHeader } from '../contracts/frame.ts';
@@ -9,10 +7,11 @@ import type { Schema } from '../lib/schema-definition.ts';
 import { featureMatrix } from '../contracts/feature-matrix.ts';
 import type { DecisionRow } from '../contracts/delivery.ts';
 import type { EventColumns } from './event-columns.ts';
+import { decodeSegmentFile, encodeSegmentFile, readSegmentFile, type SegmentRange } from './segment-file.ts';
 
 /**
- * A segment is the raw file of one batch: "HRL1", the CRC-32 of the rest (little-endian), and a frame under snappy. The frame says
- * everything about itself, so that it can become typed columns without the pipeline's code.
+ * A segment is the raw file of one batch: a frame under snappy, behind a head that names its ranges. The frame says everything about
+ * itself, so that it can become typed columns without the pipeline's code.
  */
 export interface SegmentHeader extends FrameHeader {
   kind: 'segment';
@@ -28,9 +27,10 @@ export interface SegmentHeader extends FrameHeader {
   whys: string[];
 }
 
-/** The rows of a segment in offset order, by column. */
+/** The rows of a segment in the order of its ranges and of their offsets, by column. */
 export interface Segment {
   header: SegmentHeader;
+  partition: Int32Array;
   offset: Float64Array;
   /** NaN for a record without a usable time. */
   recordTimeMs: Float64Array;
@@ -55,6 +55,8 @@ export interface Segment {
 
 export interface SegmentSource {
   batch: BatchRef;
+  /** What of the batch's ranges the segment answers for. */
+  ranges: SegmentRange[];
   workflowId: string;
   events: EventColumns;
   /** What made the events; absent = unknown. */
@@ -62,16 +64,8 @@ export interface SegmentSource {
   rows: readonly DecisionRow[];
 }
 
-const magic = 0x314c5248; // "HRL1", little-endian
-const prologueBytes = 8;
-
-/** A segment that was cut or changed. */
-export class BrokenSegmentError extends Error {
-  override readonly name = 'BrokenSegmentError';
-}
-
 /** Encodes the rows of a batch. Takes a few milliseconds for 2,048 rows, most of it JSON. */
-export function encodeSegment({ batch, workflowId, events, schema, rows }: SegmentSource): Uint8Array {
+export function encodeSegment({ batch, ranges, workflowId, events, schema, rows }: SegmentSource): Uint8Array {
   const features = [...(rows[0]?.features.names ?? [])];
   const entities = Object.keys(rows[0]?.entities ?? {});
   const outputs = Object.entries(rows[0]?.prediction ?? {}).map(([name, value]) => ({
@@ -94,6 +88,7 @@ export function encodeSegment({ batch, workflowId, events, schema, rows }: Segme
     whys: whys.values,
   };
   const columns: Record<string, Column> = {
+    partition: Int32Array.from(rows.map(partitionOf)),
     offset: Float64Array.from(rows.map(offsetOf)),
     recordTimeMs: Float64Array.from(rows.map(recordTimeMsOf)),
     eventTimeMs: Float64Array.from(rows.map(eventTimeMsOf)),
@@ -109,20 +104,23 @@ export function encodeSegment({ batch, workflowId, events, schema, rows }: Segme
     events: json(rows.map(eventOf), replacerFor(schema)),
     ...(rows.some(hasHeaders) ? { headers: json(rows.map(headersOf)) } : {}),
   };
-  const body = snappy.compressSync(Buffer.from(encodeFrame({ header, columns }).buffer));
-  const bytes = Buffer.allocUnsafe(prologueBytes + body.length);
-  bytes.writeUInt32LE(magic, 0);
-  bytes.writeUInt32LE(crc32(body), 4);
-  body.copy(bytes, prologueBytes);
-  return bytes;
+  return encodeSegmentFile(
+    { ranges },
+    snappy.compressSync(Buffer.from(encodeFrame({ header, columns }).buffer)) as Buffer,
+  );
 }
 
 /** Reads a segment. Throws a BrokenSegmentError when a byte is not as it was written. */
 export function decodeSegment(bytes: Buffer): Segment {
-  const body = bytes.subarray(prologueBytes);
-  if (bytes.length < prologueBytes || bytes.readUInt32LE(0) !== magic)
-    throw new BrokenSegmentError('does not begin like a segment');
-  if (crc32(body) !== bytes.readUInt32LE(4)) throw new BrokenSegmentError('was cut or changed: its checksum differs');
+  return decodeBody(decodeSegmentFile(bytes).body);
+}
+
+/** Reads a segment file. A BrokenSegmentError then says which, and what to do. */
+export async function readSegment(path: string): Promise<Segment> {
+  return decodeBody((await readSegmentFile(path)).body);
+}
+
+function decodeBody(body: Buffer): Segment {
   const { header, columns } = decodeFrame<SegmentHeader>(snappy.uncompressSync(body) as Buffer);
   const { eventIds, entityKeys, events, headers, ...rest } = columns as Record<string, Uint8Array>;
   return {
@@ -135,21 +133,8 @@ export function decodeSegment(bytes: Buffer): Segment {
   };
 }
 
-/** Reads a segment file. A BrokenSegmentError then says which, and what to do. */
-export async function readSegment(path: string): Promise<Segment> {
-  const bytes = await readFile(path);
-  try {
-    return decodeSegment(bytes);
-  } catch (error) {
-    if (!(error instanceof BrokenSegmentError)) throw error;
-    throw new BrokenSegmentError(
-      `segment ${path} ${error.message}; re-drive its batch (npx headrace redrive --again <batch id>), and it is written again`,
-      { cause: error },
-    );
-  }
-}
-
 // What is called for each row lives as long as the module: see docs/performance/hot-code.md.
+const partitionOf = (row: DecisionRow) => row.partition;
 const offsetOf = (row: DecisionRow) => row.offset;
 const recordTimeMsOf = (row: DecisionRow) => row.recordTimeMs ?? Number.NaN;
 const hasHeaders = (row: DecisionRow) => row.headers !== undefined;

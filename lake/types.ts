@@ -1,15 +1,15 @@
-import type { LakeChain } from './paths.ts';
-import type { Range } from './ranges.ts';
+import type { LakeChain, LakePartition, SegmentId } from './paths.ts';
+
+/** Offsets of one partition. */
+export type PartRange = [partition: number, from: number, to: number];
 
 /** One segment of a roll-up. */
-export interface PlannedSegment {
-  position: number;
-  end: number;
-  /** The parts to take, when some of it is in Parquet already; absent = all of it. */
-  take?: Range[];
+export interface PlannedSegment extends SegmentId {
+  /** What is taken of it: all of its ranges, but for what is in Parquet already. */
+  take: PartRange[];
 }
 
-/** One roll-up: segments of one pipeline, per chain in order. Whoever carries it out writes the same files. */
+/** One roll-up: segments of one pipeline, in an order in which each partition's follow one another. Whoever carries it out writes the same files. */
 export interface RollUpPlan {
   pipeline: string;
   chains: (LakeChain & { segments: PlannedSegment[] })[];
@@ -17,10 +17,10 @@ export interface RollUpPlan {
   more: boolean;
 }
 
-/** A range of a chain that no segment has come for, though a later one has. */
-export interface LakeHole extends LakeChain {
+/** A range of a partition that no segment has come for, though a later one has. */
+export interface LakeHole extends LakePartition {
   pipeline: string;
-  /** Absent when no batch of the chain has come that says it is the first. */
+  /** Absent when no batch has come that has the first records of the partition. */
   from?: number;
   to: number;
   /** `waited`: later segments wait for it. `passed`: they were rolled up without it; its segment is still welcome. */

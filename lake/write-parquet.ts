@@ -7,7 +7,7 @@ import { parquetColumns, type RowPlace } from './parquet-columns.ts';
 import { hourFolder, segmentPath } from './paths.ts';
 import type { Range } from './ranges.ts';
 import { readSegment, type Segment } from './segment.ts';
-import type { RollUpPlan, RollUpResult } from './types.ts';
+import type { PartRange, RollUpPlan, RollUpResult } from './types.ts';
 
 /** Rows per row group: large enough to compress, small enough that a reader skips what it does not want. */
 const rowGroupRows = 32_768;
@@ -16,7 +16,7 @@ const hourMs = 3_600_000;
 
 /** Segments whose rows have the same columns, with the part of each that is taken. */
 interface Group {
-  segments: { segment: Segment; ranges: Range[] }[];
+  segments: { segment: Segment; take: PartRange[] }[];
 }
 
 /**
@@ -45,7 +45,7 @@ async function readGroups(root: string, { pipeline, chains }: RollUpPlan): Promi
       const { events, entities, features, outputs } = segment.header;
       const shape = JSON.stringify([events, entities, features, outputs]);
       const group = groups.get(shape) ?? { segments: [] };
-      group.segments.push({ segment, ranges: planned.take ?? [[planned.position, planned.end]] });
+      group.segments.push({ segment, take: planned.take });
       groups.set(shape, group);
     }
   }
@@ -55,9 +55,10 @@ async function readGroups(root: string, { pipeline, chains }: RollUpPlan): Promi
 /** The rows of each hour, in the order of the plan. */
 function byHour(pipeline: string, group: Group): Map<string, RowPlace[]> {
   const hours = new Map<number, RowPlace[]>();
-  for (const { segment, ranges } of group.segments) {
+  for (const { segment, take } of group.segments) {
+    const isTaken = takenOf(take);
     for (let row = 0; row < segment.offset.length; row++) {
-      if (!isIn(ranges, segment.offset[row]!)) continue;
+      if (!isTaken(segment.partition[row]!, segment.offset[row]!)) continue;
       const hour = Math.floor(segment.eventTimeMs[row]! / hourMs);
       const rows = hours.get(hour);
       if (rows) rows.push({ segment, row });
@@ -67,24 +68,22 @@ function byHour(pipeline: string, group: Group): Map<string, RowPlace[]> {
   return new Map([...hours].map(([hour, rows]) => [hourFolder(pipeline, hour * hourMs), rows]));
 }
 
-function isIn(ranges: readonly Range[], offset: number): boolean {
-  for (const [from, to] of ranges) if (offset >= from && offset < to) return true;
-  return false;
+function takenOf(take: readonly PartRange[]): (partition: number, offset: number) => boolean {
+  const byPartition = new Map<number, Range[]>();
+  for (const [partition, from, to] of take)
+    byPartition.set(partition, [...(byPartition.get(partition) ?? []), [from, to]]);
+  return (partition, offset) => {
+    for (const [from, to] of byPartition.get(partition) ?? []) if (offset >= from && offset < to) return true;
+    return false;
+  };
 }
 
 /** Readable at its beginning, told apart by a hash of all the ranges that are covered. */
 function fileName({ segments }: Group): string {
-  const ranges = segments.map(
-    ({
-      segment: {
-        header: { batch },
-      },
-      ranges,
-    }) => [batch.epoch, batch.topic, batch.partition, ...ranges.flat()],
-  );
+  const ranges = segments.map(({ segment: { header }, take }) => [header.batch.epoch, header.batch.topic, ...take]);
   const hash = createHash('sha256').update(JSON.stringify(ranges)).digest('hex').slice(0, 16);
-  const { epoch, topic, partition } = segments[0]!.segment.header.batch;
-  const [from] = segments[0]!.ranges[0]!;
+  const { epoch, topic } = segments[0]!.segment.header.batch;
+  const [partition, from] = segments[0]!.take[0]!;
   return `${epoch}-${topic}-${partition}-${from}.${segments.length}.${hash}.parquet`;
 }
 

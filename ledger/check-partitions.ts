@@ -1,5 +1,12 @@
 import type { BatchRun, BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
-import { batchWorkflowId, partitionId, partitionOf, type ChainRef, type TopicRef } from '../contracts/event-key.ts';
+import {
+  batchWorkflowId,
+  chainOf,
+  partitionId,
+  partitionOf,
+  type ChainRef,
+  type TopicRef,
+} from '../contracts/event-key.ts';
 import type { CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
 import type { LedgerBatch, LedgerPartition } from './read-ledger.ts';
 
@@ -104,10 +111,10 @@ interface Walk {
 
 function walksBetween(topic: TopicRef, before: LedgerBatch, behind: LedgerBatch): Walk[] {
   if (before.layout === behind.layout && before.sequence < behind.sequence)
-    return [{ chain: chainOf(topic, before), from: before.sequence + 1, step: 1, to: behind.sequence - 1 }];
+    return [{ chain: chainRefOf(topic, before), from: before.sequence + 1, step: 1, to: behind.sequence - 1 }];
   return [
-    { chain: chainOf(topic, before), from: before.sequence + 1, step: 1 },
-    { chain: chainOf(topic, behind), from: behind.sequence - 1, step: -1, to: 0 },
+    { chain: chainRefOf(topic, before), from: before.sequence + 1, step: 1 },
+    { chain: chainRefOf(topic, behind), from: behind.sequence - 1, step: -1, to: 0 },
   ];
 }
 
@@ -116,15 +123,15 @@ function walksBehind(
   last: LedgerBatch,
   metadata?: CommitMetadata,
 ): Walk[] {
-  const walks: Walk[] = [{ chain: chainOf(topic, last), from: last.sequence + 1, step: 1 }];
+  const walks: Walk[] = [{ chain: chainRefOf(topic, last), from: last.sequence + 1, step: 1 }];
   if (metadata?.sequence !== undefined && metadata.epoch === topic.epoch && metadata.layout > last.layout) {
     const { layout, chains, sequence } = metadata;
-    walks.push({ chain: { ...topic, layout, chain: partition % chains }, from: sequence, step: -1, to: 0 });
+    walks.push({ chain: { ...topic, layout, chain: chainOf(partition, chains) }, from: sequence, step: -1, to: 0 });
   }
   return walks;
 }
 
-function chainOf({ deployment, pipeline, epoch, topic }: TopicRef, { layout, chain }: LedgerBatch): ChainRef {
+function chainRefOf({ deployment, pipeline, epoch, topic }: TopicRef, { layout, chain }: LedgerBatch): ChainRef {
   return { deployment, pipeline, epoch, topic, layout, chain };
 }
 

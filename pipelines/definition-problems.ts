@@ -31,6 +31,10 @@ export function definitionProblems(pipeline: AnyPipeline): string[] {
   );
   check(isPositiveInteger(pipeline.topic.partitions), 'topic.partitions: a whole number from 1');
   check(
+    isPositiveInteger(pipeline.topic.chains) && !(pipeline.topic.chains > pipeline.topic.partitions),
+    'topic.chains: a whole number from 1 to the number of partitions',
+  );
+  check(
     typeof pipeline.event?.safeParse === 'function',
     'event: a schema of zod, or of another library that follows Standard Schema',
   );

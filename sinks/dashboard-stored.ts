@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { DecisionRow, Delivery } from '../contracts/delivery.ts';
+import { parseEventKey, type BatchRef } from '../contracts/event-key.ts';
 
 /** A decision that the dashboard holds, as a delivery could bring it again. */
 export interface StoredDelivery {
@@ -11,7 +12,6 @@ export interface StoredDelivery {
 
 type StoredRow = Omit<DecisionRow, 'features' | 'recordTimeMs' | 'eventTimeMs' | 'model'> & {
   topic: string;
-  partition: number;
   recordTime: Date | null;
   eventTime: Date;
   featureSet: number;
@@ -34,18 +34,7 @@ export async function storedDelivery(pool: Pool, pipeline: AnyPipeline): Promise
     rows: [stored],
   } = await pool.query<StoredRow>(findSql, [pipeline.name]);
   if (!stored) return undefined;
-  const {
-    topic,
-    partition,
-    recordTime,
-    eventTime,
-    featureSet,
-    features,
-    modelName,
-    modelVersion,
-    workflowId,
-    ...same
-  } = stored;
+  const { topic, recordTime, eventTime, featureSet, features, modelName, modelVersion, workflowId, ...same } = stored;
   const row: DecisionRow = {
     ...same,
     recordTimeMs: recordTime?.getTime(),
@@ -53,16 +42,18 @@ export async function storedDelivery(pool: Pool, pipeline: AnyPipeline): Promise
     features: { names: features.map(String), values: Float32Array.from(features), from: 0 },
     model: { name: modelName, version: modelVersion },
   };
-  const [deployment, , epoch] = stored.eventKey.split(':');
-  const batch = {
-    deployment: deployment!,
+  const { partition, offset } = row;
+  const { deployment, epoch } = parseEventKey(row.eventKey);
+  const batch: BatchRef = {
+    deployment,
     pipeline: pipeline.name,
-    epoch: Number(epoch),
+    epoch,
     topic,
-    partition,
-    position: row.offset,
-    end: row.offset + 1,
-    count: 1,
+    // Nobody asks which chain it travelled in.
+    layout: 0,
+    chain: 0,
+    sequence: 0,
+    ranges: [{ partition, position: offset, end: offset + 1, count: 1 }],
   };
   return { delivery: { batch, pipeline, workflowId, rows: [row] }, featureSet };
 }

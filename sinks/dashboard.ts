@@ -151,7 +151,7 @@ function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: n
       copy.text(pipeline.name);
       copy.text(sanitizeText(row.eventId));
       copy.text(batch.topic);
-      copy.int4(batch.partition);
+      copy.int4(row.partition);
       copy.int8(row.offset);
       if (row.recordTimeMs === undefined) copy.null();
       else copy.timestamptz(row.recordTimeMs);

@@ -1,16 +1,16 @@
-import { eventKey } from '../contracts/event-key.ts';
+import { eventKey, partitionOf, type TopicRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { isRefusedMessage } from '../kafka/refusal.ts';
 import { deadLettersTopic, eventKeyHeader } from '../contracts/names.ts';
 import { headerBytes, headersIn, textHeader, type RecordHeader } from '../contracts/record-headers.ts';
 import { exactTimestamp } from '../contracts/record-time.ts';
-import type { KafkaRecord } from '../contracts/records-frame.ts';
+import type { BatchRecord } from '../contracts/records-frame.ts';
 import { failureOf } from './kafka-failure.ts';
 
 /** A refused record with its origin. */
 export interface DeadLetterInput {
-  batch: Parameters<typeof eventKey>[0];
-  record: KafkaRecord;
+  batch: TopicRef;
+  record: BatchRecord;
   rejection: { step: string; code: string; reason: string };
   workflowId: string;
 }
@@ -117,12 +117,12 @@ function message(
   );
   const allLeftOut = leftOut + (record.stub?.headersLeftOut ?? 0);
   const ours: [name: string, value: string | undefined][] = [
-    [eventKeyHeader, eventKey(batch, record.offset)],
+    [eventKeyHeader, eventKey(partitionOf(batch, record.partition), record.offset)],
     ['headrace-step', rejection.step],
     ['headrace-code', rejection.code],
     ['headrace-reason', rejection.reason],
     ['headrace-topic', batch.topic],
-    ['headrace-partition', String(batch.partition)],
+    ['headrace-partition', String(record.partition)],
     ['headrace-offset', String(record.offset)],
     ['headrace-timestamp', exactTimestamp(record)],
     ['headrace-workflow', workflowId],

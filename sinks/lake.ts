@@ -7,8 +7,9 @@ import { syncFolder, writeDurably, type StepHook } from '../lake/durable-file.ts
 import { eventColumns, type EventColumns } from '../lake/event-columns.ts';
 import { claimLake } from '../lake/owner.ts';
 import { segmentPath } from '../lake/paths.ts';
-import { BrokenSegmentError, encodeSegment, readSegment, type SegmentSource } from '../lake/segment.ts';
-import type { Delivery } from '../contracts/delivery.ts';
+import { BrokenSegmentError, type SegmentRange } from '../lake/segment-file.ts';
+import { encodeSegment, readSegment, type SegmentSource } from '../lake/segment.ts';
+import type { Delivery, RecordPlace } from '../contracts/delivery.ts';
 import type { Sink } from './port.ts';
 
 export interface LakeSinkOptions {
@@ -19,8 +20,8 @@ export interface LakeSinkOptions {
 }
 
 /**
- * The data lake: one durable segment per batch, rolled up into Parquet later. A segment's name is its batch's range, without the
- * duplicates, so a second delivery finds the file and is done. It never refuses a row: two halves of a batch would have one name.
+ * The data lake: one durable segment per batch, rolled up into Parquet later. A segment is named for its batch's number and start,
+ * so a second delivery finds the file and is done. It never refuses a row: two halves of a batch would have one name.
  */
 export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink {
   const root = resolve(folder);
@@ -38,10 +39,13 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
   return {
     name: 'lake',
     async deliver({ batch, pipeline, workflowId, rows, duplicates }, signal) {
-      const own = ownRange(batch, duplicates);
-      // The earlier batch's segment is the one that the roll-up must wait for.
-      if (own.position >= own.end) return;
-      const path = segmentPath(batch.pipeline, batch, own);
+      const { sequence, startId } = batch;
+      if (startId === undefined)
+        throw new HeadraceError('SINK_BROKEN', 'a batch without a start was delivered to the lake');
+      const ranges = ownRanges(batch, duplicates);
+      // The segments of earlier batches are those that the roll-up must wait for.
+      if (ranges.length === 0) return;
+      const path = segmentPath(batch.pipeline, batch, { sequence, startId });
       try {
         signal.throwIfAborted();
         await claim(batch.deployment);
@@ -49,7 +53,7 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
         await writeDurably(
           root,
           path,
-          encode({ batch, workflowId, events: shapeOf(pipeline), schema: pipeline.event, rows }),
+          encode({ batch, ranges, workflowId, events: shapeOf(pipeline), schema: pipeline.event, rows }),
           { signal, onStep },
         );
       } catch (error) {
@@ -61,12 +65,16 @@ export function createLakeSink({ root: folder, onStep }: LakeSinkOptions): Sink 
   };
 }
 
-/** What of a batch's range its segment answers for: the rows of duplicates are in the segment of an earlier batch, which may come later. */
-function ownRange(
-  { position, end }: Delivery['batch'],
-  duplicates: readonly number[] = [],
-): { position: number; end: number } {
-  return { position: duplicates.reduce((from, offset) => Math.max(from, offset + 1), position), end };
+/** What of a batch's ranges its segment answers for: the rows of duplicates are in the segments of earlier batches, which may come later. */
+function ownRanges({ ranges }: Delivery['batch'], duplicates: readonly RecordPlace[] = []): SegmentRange[] {
+  const decidedTo = new Map<number, number>();
+  for (const { partition, offset } of duplicates)
+    decidedTo.set(partition, Math.max(offset + 1, decidedTo.get(partition) ?? 0));
+  return ranges.flatMap(({ partition, position, end, first }) => {
+    const from = Math.max(position, decidedTo.get(partition) ?? 0);
+    if (from >= end) return [];
+    return [{ partition, position: from, end, ...(first && from === position ? { first } : {}) }];
+  });
 }
 
 /** True when the batch's segment is there, whole; whoever wrote it may have died before its folder was synced. One that is broken is written again. */

@@ -7,7 +7,7 @@ import type { Sink } from './port.ts';
 import { failureOf } from './postgres-failure.ts';
 
 /**
- * Writes the batch's range into the range ledger. Delivered beside the sinks, for every batch, also one without rows; no pipeline
+ * Writes the ranges of a batch into the range ledger. Delivered beside the sinks, for every batch, also one without rows; no pipeline
  * names it. It never blames a row: it does not look at them.
  */
 export function createLedgerSink({ pool }: { pool: Pool }): Sink {
@@ -17,7 +17,7 @@ export function createLedgerSink({ pool }: { pool: Pool }): Sink {
     async deliver({ batch }, signal) {
       signal.throwIfAborted();
       try {
-        await untilAborted(add(batch, batch), signal);
+        await untilAborted(add(batch), signal);
       } catch (error) {
         const { code, detail } = failureOf(error);
         throw new HeadraceError(

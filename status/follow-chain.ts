@@ -13,6 +13,8 @@ export interface ChainState {
   sequence?: number;
   /** Behind that one, as far as its run is still known. */
   positions: Positions;
+  /** Of these partitions no batch has had anything, up to that one. */
+  untouched: readonly number[];
   /** Of partitions that these batches had, the first record of the last one. */
   marks: Readonly<Record<number, RecordMark>>;
   /** The batch behind it that is not completed: its workflow id, and how its run is. Nothing of the chain goes on before it is scored. */
@@ -39,7 +41,12 @@ export async function followChain(
   chain: ChainRef,
   { scored, batchesMax = 30, deadlineMs = 3_000, nowMs = Date.now() }: FollowOptions,
 ): Promise<ChainState> {
-  const found: ChainState = { positions: {}, marks: {}, ...(scored === undefined ? {} : { sequence: scored }) };
+  const found: ChainState = {
+    positions: {},
+    untouched: [],
+    marks: {},
+    ...(scored === undefined ? {} : { sequence: scored }),
+  };
   if (!temporal) return { ...found, waiting: { kind: 'temporal', text: 'Temporal does not answer' } };
   try {
     await temporal.withDeadline(Date.now() + deadlineMs, () => follow(temporal, chain, found, batchesMax, nowMs));
@@ -69,9 +76,10 @@ async function follow(
       found.waiting = await whyNotCompleted(temporal, run, nowMs);
       return;
     }
-    const { positions = {}, ranges = [] } = (run.memo ?? {}) as Partial<BatchMemo>;
+    const { positions = {}, untouched = [], ranges = [] } = (run.memo ?? {}) as Partial<BatchMemo>;
     found.sequence = sequence;
     found.positions = positions;
+    found.untouched = untouched;
     found.marks = { ...found.marks, ...Object.fromEntries(ranges.map(({ partition, mark }) => [partition, mark])) };
   }
   found.more = true;

@@ -1,5 +1,5 @@
 import type { Client } from '../temporal/connection.ts';
-import { chainId, type ChainRef, type TopicRef } from '../contracts/event-key.ts';
+import { chainId, chainOf, type ChainRef, type TopicRef } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
 import { followChain, type ChainState } from './follow-chain.ts';
@@ -53,7 +53,7 @@ export async function placesOf(
     if (commit) {
       const { offset: done, layout, chains, sequence } = commit;
       const own = { ...ref, epoch: commit.epoch };
-      return { topic: own, done, chain: { ...own, layout, chain: partition % chains }, sequence };
+      return { topic: own, done, chain: { ...own, layout, chain: chainOf(partition, chains) }, sequence };
     }
     const end = ends.get(partition);
     if (!end) return { topic: ref, done: undefined };
@@ -75,7 +75,7 @@ export function chainsOf(
       highest.set(chainId(chain), Math.max(sequence, highest.get(chainId(chain)) ?? 0));
   const followed = new Map<string, Promise<ChainState>>();
   return async ({ chain }) => {
-    if (!chain) return { positions: {}, marks: {} };
+    if (!chain) return { positions: {}, untouched: [], marks: {} };
     const id = chainId(chain);
     const state = followed.get(id) ?? followChain(temporal, chain, { scored: highest.get(id), nowMs });
     followed.set(id, state);

@@ -89,7 +89,7 @@ async function groupStates(
   const members = await read(`members of ${group.groupId}`, ({ admin }) => membersOf(admin, group.groupId));
   if (!committed) return states;
   const places = await placesOf(group, others, committed, sources, unknown);
-  const chainOf = chainsOf([...places.values()], sources.temporal, nowMs);
+  const follow = chainsOf([...places.values()], sources.temporal, nowMs);
   for (let i = 0; i < others.length; i += atOnce) {
     states.push(
       ...(await Promise.all(
@@ -103,7 +103,7 @@ async function groupStates(
               members,
               groupId: group.groupId,
             },
-            { logs: sources.kafka!.logs, chain: () => chainOf(place) },
+            { logs: sources.kafka!.logs, chain: () => follow(place) },
             nowMs,
           );
         }),

@@ -83,7 +83,7 @@ function readableFeatures(bytes: Uint8Array, rowsMax: number) {
     total: recordIndex.length,
     shown: rows.length,
     totals: { rejected: rejections.length, duplicates: duplicates.length, late: late.length, ahead },
-    watermarks: Object.fromEntries(batch.ranges.map(({ partition }, i) => [partition, isoTime(watermarksMs[i]!)])),
+    watermarks: Object.fromEntries(batch.ranges.map(({ partition }, i) => [partition, isoTime(watermarksMs[i])])),
     commitSequence,
     rejections: rejections.slice(0, rowsMax),
     rows,

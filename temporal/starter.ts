@@ -1,45 +1,51 @@
-import type { Chain } from '../contracts/event-key.ts';
-import type { BatchMemo, RecordMark, ScoredReply } from '../contracts/names.ts';
+import type { BatchRange, ChainRef, TopicRef } from '../contracts/event-key.ts';
+import type { BatchMemo, BehindBatch, RecordMark, ScoredReply } from '../contracts/names.ts';
 import type { RunWait } from './run-waits.ts';
 
-/** The range a lane wants to start as a batch. */
-export interface BatchStart {
-  chain: Chain;
-  position: number;
-  end: number;
-  count: number;
-  head: boolean;
+/** What of its partitions a chain wants to start as a batch. */
+export interface BatchStart extends BehindBatch {
+  chain: ChainRef;
+  /** In how many chains the topic is. */
+  chains: number;
+  sequence: number;
+  /** See `BatchRef.after`. */
+  after?: string | undefined;
+  /** Each with its first record. */
+  ranges: readonly (BatchRange & { mark: RecordMark })[];
   /** The records frame. */
   records: Uint8Array;
-  /** The first of the records. */
-  first: RecordMark;
-  /** Record time of the first record, if it has one; shown in the Web UI. */
+  /** The least record time, if the records have one; shown in the Web UI. */
   firstRecordMs: number | undefined;
 }
 
 export type StartAnswer =
-  /** The run at this position has its decisions in history; its range is the one to go on from. */
+  /** The run of this number has its decisions in history; its ranges are those to go on from. */
   | ({ kind: 'scored' } & ScoredReply)
   /** Nothing is known: the start may or may not be durable. Ask again with the same ids. */
   | { kind: 'unknown'; reason: string }
   /** The server refused the request for its size: nothing was started, and the same request will never be taken. */
   | { kind: 'too_large'; reason: string }
-  /** A run at this position ended without completing: passing it would lose its records. */
+  /** A run of this number ended without completing: passing it would lose its records. */
   | { kind: 'blocked'; reason: string };
 
-/** The furthest known batch of a chain. */
-export type LastStarted = Pick<BatchMemo, 'position' | 'end'> & {
-  head: boolean;
-  /** Absent where only the ledger knows the batch. */
-  first?: RecordMark;
-};
+/** A batch of a chain that the server knows. */
+export interface LastRun extends BatchMemo {
+  sequence: number;
+  /** It is known to have its decisions in history. */
+  isScored: boolean;
+}
 
 /** Starts batches. */
 export interface Starter {
-  /** Starts the batch at its position, or finds the run that is there already, and waits until it is scored. One try. */
+  /** Starts a batch, or finds the run of its number that is there already, and waits until it is scored. One try. */
   start(start: BatchStart, deadlineMs: number): Promise<StartAnswer>;
-  /** The furthest batch of the chain that the server still knows; undefined when it knows none. Some seconds late. Throws when it does not answer. */
-  lastStarted(chain: Chain, deadlineMs: number): Promise<LastStarted | undefined>;
-  /** Why the run at a position is not scored yet; undefined when there is none, or nothing is known. Throws when the server does not answer. */
-  explain(chain: Chain, position: number, deadlineMs: number): Promise<RunWait | undefined>;
+  /**
+   * The run of a number that was scored; where that is gone, or no number is known, the one with the highest number that the server lists,
+   * some seconds late. Undefined when it knows none. Throws when it does not answer.
+   */
+  lastRun(chain: ChainRef, scored: number | undefined, deadlineMs: number): Promise<LastRun | undefined>;
+  /** The newest layout of a topic's batches that the server lists, and its number of chains; undefined when it lists none. Throws when it does not answer. */
+  lastLayout(topic: TopicRef, deadlineMs: number): Promise<{ layout: number; chains: number } | undefined>;
+  /** Why the run of a number is not scored yet; undefined when there is none, or nothing is known. Throws when the server does not answer. */
+  explain(chain: ChainRef, sequence: number, deadlineMs: number): Promise<RunWait | undefined>;
 }

@@ -7,31 +7,39 @@ import {
   TypedSearchAttributes,
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/common';
-import { batchWorkflowId, batchWorkflowIdPrefix, type Chain } from '../contracts/event-key.ts';
+import {
+  batchWorkflowId,
+  batchWorkflowIdPrefix,
+  parseBatchId,
+  recordCount,
+  topicWorkflowIdPrefix,
+  type BatchRef,
+} from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { redriveCommand } from '../contracts/redrive-command.ts';
 import {
   scoredUpdateName,
   searchAttributes,
   workflowNames,
+  type BatchInput,
   type BatchMemo,
   type ScoredReply,
 } from '../contracts/names.ts';
 import { describeLatest, isOpen } from './runs.ts';
 import { explainRun } from './run-waits.ts';
-import type { BatchStart, LastStarted, StartAnswer, Starter } from './starter.ts';
+import type { BatchStart, LastRun, StartAnswer, Starter } from './starter.ts';
 
 const pipelineKey = defineSearchAttributeKey(searchAttributes.pipeline.name, SearchAttributeType.KEYWORD);
 
 /**
- * Update-with-Start: one call starts the batch and waits until it is scored. The workflow id ends in the position, so the first
- * start at a position wins and fixes the batch's end; the update id is always the same, so that a repeated call, after a crash or
+ * Update-with-Start: one call starts the batch and waits until it is scored. The workflow id ends in the batch's number, so the first
+ * start of a number wins and fixes the batch's ranges; the update id is always the same, so that a repeated call, after a crash or
  * a lost reply, is answered for the run that exists, open or closed.
  */
 export function createTemporalStarter(client: Client, taskQueue: string, nowMs: () => number = Date.now): Starter {
   return {
     async start(start, deadlineMs) {
-      const workflowId = batchWorkflowId(start.chain, start.position);
+      const workflowId = batchWorkflowId(start.chain, start.sequence);
       try {
         const reply = await client.withDeadline(nowMs() + deadlineMs, () =>
           client.workflow.executeUpdateWithStart<() => Promise<unknown>, ScoredReply, []>(scoredUpdateName, {
@@ -44,59 +52,84 @@ export function createTemporalStarter(client: Client, taskQueue: string, nowMs: 
         return afterFailure(client, workflowId, () => nowMs() + deadlineMs, error);
       }
     },
-    lastStarted: (chain, deadlineMs) => client.withDeadline(nowMs() + deadlineMs, () => lastStarted(client, chain)),
-    explain: (chain, position, deadlineMs) =>
+    lastRun: (chain, scored, deadlineMs) =>
       client.withDeadline(nowMs() + deadlineMs, async () => {
-        const run = await describeLatest(client, batchWorkflowId(chain, position));
+        const run = scored === undefined ? undefined : await describeLatest(client, batchWorkflowId(chain, scored));
+        return run
+          ? { ...(run.memo as unknown as BatchMemo), sequence: scored!, isScored: true }
+          : highestListed(client, batchWorkflowIdPrefix(chain), ({ sequence }) => sequence);
+      }),
+    lastLayout: (topic, deadlineMs) =>
+      client.withDeadline(nowMs() + deadlineMs, async () => {
+        const run = await highestListed(client, topicWorkflowIdPrefix(topic), ({ layout }) => layout);
+        return run && { layout: run.layout, chains: run.chains };
+      }),
+    explain: (chain, sequence, deadlineMs) =>
+      client.withDeadline(nowMs() + deadlineMs, async () => {
+        const run = await describeLatest(client, batchWorkflowId(chain, sequence));
         if (!run || !isOpen(run.status.name)) return undefined;
         return (await explainRun(client, run))[0] ?? { kind: 'scoring', text: `${run.workflowId} is being scored` };
       }),
   };
 }
 
-/** Visibility gives the open runs first, then those that closed last: the furthest one is among the first so many. */
+/** Visibility gives the open runs first, then those that closed last: the one with the highest number is among the first so many. */
 const lookedThroughMax = 2_000;
 
-async function lastStarted(client: Client, chain: Chain): Promise<LastStarted | undefined> {
-  let last: BatchMemo | undefined;
+async function highestListed(
+  client: Client,
+  idPrefix: string,
+  of: (id: ReturnType<typeof parseBatchId>) => number,
+): Promise<(LastRun & { layout: number }) | undefined> {
+  let highest: (LastRun & { layout: number }) | undefined;
+  let highestNumber = -1;
   let seen = 0;
-  const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`;
-  for await (const { memo } of client.workflow.list({ query, pageSize: 200 })) {
-    const batch = memo as unknown as BatchMemo;
-    if (!last || isFurther(batch, last)) last = batch;
+  const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${idPrefix}'`;
+  for await (const { workflowId, memo, status: runStatus } of client.workflow.list({ query, pageSize: 200 })) {
+    const id = parseBatchId(workflowId);
+    if (of(id) > highestNumber) {
+      const { sequence, layout } = id;
+      highest = { ...(memo as unknown as BatchMemo), sequence, layout, isScored: runStatus.name === 'COMPLETED' };
+      highestNumber = of(id);
+    }
     if (++seen >= lookedThroughMax) break;
   }
-  if (!last) return undefined;
-  const { position, end, first } = last;
-  return { position, end, first, head: last.head === true };
+  return highest;
 }
 
-/** Two owners can have begun a chain, before either knew of the other: then it is the first beginning that counts, and what goes on. */
-function isFurther(batch: BatchMemo, than: BatchMemo): boolean {
-  if ((batch.head === true) !== (than.head === true)) return than.head === true;
-  return batch.head ? batch.position < than.position : batch.position > than.position;
-}
-
-function startOperation(
-  { chain, position, end, count, head, records, first, firstRecordMs }: BatchStart,
-  workflowId: string,
-  taskQueue: string,
-) {
-  const range = { position, end, count, ...(head ? { head } : {}) };
-  const memo: BatchMemo = { ...range, first };
+function startOperation(start: BatchStart, workflowId: string, taskQueue: string) {
+  const { chain, chains, sequence, after, ranges, positions, untouched, records } = start;
+  const startId = randomUUID();
+  const behind = { positions, ...(untouched?.length ? { untouched } : {}) };
+  const memo: BatchMemo = { ranges, startId, chains, ...behind };
+  const batch: BatchRef = {
+    ...chain,
+    sequence,
+    ranges: ranges.map(({ mark: _, ...range }) => range),
+    startId,
+    ...(after === undefined ? {} : { after }),
+  };
   const operation = new WithStartWorkflowOperation(workflowNames.processBatch, {
     workflowId,
     taskQueue,
-    args: [{ ...chain, ...range, startId: randomUUID() }, records],
+    args: [{ batch, behind } satisfies BatchInput, records],
     memo: memo as unknown as Record<string, unknown>,
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
     workflowIdConflictPolicy: 'USE_EXISTING',
     typedSearchAttributes: new TypedSearchAttributes([{ key: pipelineKey, value: chain.pipeline }]),
-    staticSummary: `${chain.topic}-${chain.partition}, ${count} ${count === 1 ? 'record' : 'records'}${firstRecordMs === undefined ? '' : `, ${new Date(firstRecordMs).toISOString().slice(11, 19)}`}`,
+    staticSummary: summaryOf(start),
   });
   // The update's own error tells all; a handle promise that nobody awaits would be an unhandled rejection.
   operation.workflowHandle().catch(() => undefined);
   return operation;
+}
+
+/** For the Web UI: how many records of which partitions, and since when they waited. */
+function summaryOf({ chain: { topic }, ranges, firstRecordMs }: BatchStart): string {
+  const count = recordCount({ ranges });
+  const where = ranges.length === 1 ? `${topic}-${ranges[0]!.partition}` : `${ranges.length} partitions of ${topic}`;
+  const since = firstRecordMs === undefined ? '' : `, ${new Date(firstRecordMs).toISOString().slice(11, 19)}`;
+  return `${where}, ${count} ${count === 1 ? 'record' : 'records'}${since}`;
 }
 
 /** A failed call says little about the run: ask for it, where the error says that one exists. */
@@ -117,8 +150,8 @@ async function afterFailure(
         kind: 'blocked',
         reason: `${workflowId} ended as ${run.status.name} and its records were not all decided; re-drive it: ${redriveCommand(workflowId)}`,
       };
-    const { position, end, count } = run.memo as unknown as BatchMemo;
-    return { kind: 'scored', position, end, count };
+    const { chains: _, ...reply } = run.memo as unknown as BatchMemo;
+    return { kind: 'scored', ...reply };
   } catch (describeError) {
     return { kind: 'unknown', reason: `${messageOf(error)}; and then: ${messageOf(describeError)}` };
   }

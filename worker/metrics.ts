@@ -41,8 +41,8 @@ export function createActivityReports(registry: Registry, log: Logger): Activity
       metric.ahead.inc({ pipeline }, ahead);
       lateShare(pipeline, events, late);
     },
-    rejected({ pipeline, topic, partition }, rejections) {
-      for (const { step, code, reason, offset } of rejections) {
+    rejected({ pipeline, topic }, rejections) {
+      for (const { step, code, reason, partition, offset } of rejections) {
         metric.rejections.inc({ pipeline, step, code });
         rarely.happened(`${pipeline} ${code}`, 1, false, (count) => {
           const say = code === 'EVENT_TOO_FAR_AHEAD' ? log.error.bind(log) : log.warn.bind(log);

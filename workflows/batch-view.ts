@@ -1,7 +1,7 @@
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributeUpdatePair } from '@temporalio/common';
 import type { DecisionsHeader } from '../contracts/decisions-frame.ts';
-import type { BatchRef } from '../contracts/event-key.ts';
+import { recordCount, type BatchRef } from '../contracts/event-key.ts';
 import { searchAttributes } from '../contracts/names.ts';
 
 /** What the Web UI shows of a batch. Counts and versions only: nothing personal may stand here. */
@@ -65,11 +65,10 @@ export class BatchView {
   }
 
   #show(): void {
-    const { topic, partition, position, end, count } = this.batch;
     const stage = this.#stages.at(-1)!;
     const rows: [string, string][] = [
       ['stage', `${stage.name}, since ${new Date(stage.sinceMs).toISOString().slice(11, 23)}`],
-      ['records', `${count} of ${topic}-${partition}, offsets ${position} to ${end - 1}`],
+      ...recordsRows(this.batch),
       ...this.#stages
         .slice(0, -1)
         .map(({ name, sinceMs }, i): [string, string] => [name, `${this.#stages[i + 1]!.sinceMs - sinceMs} ms`]),
@@ -81,6 +80,22 @@ export class BatchView {
     ];
     setCurrentDetails(['| | |', '| --- | --- |', ...rows.map(([name, text]) => `| ${name} | ${text} |`)].join('\n'));
   }
+}
+
+/** Ranges that one run shows by themselves. */
+const rangesShownMax = 16;
+
+function recordsRows({ topic, ranges }: BatchRef): [string, string][] {
+  const rows = ranges
+    .slice(0, rangesShownMax)
+    .map(({ partition, position, end, count }): [string, string] => [
+      'records',
+      `${count} of ${topic}-${partition}, offsets ${position} to ${end - 1}`,
+    ]);
+  const rest = ranges.slice(rangesShownMax);
+  return rest.length === 0
+    ? rows
+    : [...rows, ['records', `${recordCount({ ranges: rest })} of ${rest.length} more partitions`]];
 }
 
 function decidedRows({ outcomeCounts, model, degradedCount, rejectedCount }: DecisionsHeader): [string, string][] {

@@ -2,7 +2,7 @@ import { CancellationScope, condition, defineUpdate, setHandler, sleep } from '@
 import type { DecisionsHeader } from '../contracts/decisions-frame.ts';
 import type { BatchRef } from '../contracts/event-key.ts';
 import { decodeFrameHeader } from '../contracts/frame.ts';
-import { scoredUpdateName, type ScoredReply } from '../contracts/names.ts';
+import { scoredUpdateName, type BatchInput, type ScoredReply } from '../contracts/names.ts';
 import { decodeScored, type Scored } from '../contracts/scored-frame.ts';
 import { featuresDurably, hereOrDurably, inferDurably, scoreHere } from './batch-steps.ts';
 import { BatchView } from './batch-view.ts';
@@ -21,7 +21,7 @@ export interface BatchResult {
  * Everything that is policy or model is recorded data that activities computed, so a changed threshold never breaks a replay.
  * There is no time-out, and cancelling has no effect: a batch that was started is finished.
  */
-export async function processBatch(batch: BatchRef, records: Uint8Array): Promise<BatchResult> {
+export async function processBatch({ batch, behind }: BatchInput, records: Uint8Array): Promise<BatchResult> {
   let reply: ScoredReply | undefined;
   setHandler(
     scoredUpdate,
@@ -30,7 +30,8 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
       return reply!;
     },
     {
-      description: 'Answers with the range of this batch as soon as its decisions are in history. Asked by the bridge.',
+      description:
+        'Answers with the ranges of this batch as soon as its decisions are in history. Asked by the bridge.',
     },
   );
 
@@ -40,9 +41,9 @@ export async function processBatch(batch: BatchRef, records: Uint8Array): Promis
     // 1. Features, then predictions and decisions. All are in history before anything outside sees them.
     const decided = await score(batch, records, view);
 
-    // 2. Let the lane go on. The timer ends this workflow task: an update is answered only when its task is, and the sinks'
+    // 2. Let the chain go on. The timer ends this workflow task: an update is answered only when its task is, and the sinks'
     //    local activity would otherwise belong to it and hold the answer back.
-    reply = { position: batch.position, end: batch.end, count: batch.count };
+    reply = { ranges: batch.ranges, startId: batch.startId!, ...behind };
     await sleep(1, { summary: 'ends the scoring task' });
 
     // 3. Every sink, side by side.

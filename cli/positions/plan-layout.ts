@@ -55,11 +55,7 @@ export function planLayout(
 }
 
 /** Where a partition stays, and what its next commit keeps of the one before. One that nobody has begun begins at its earliest record. */
-export function keptOf({ log, commit, position, mark }: PartitionStand) {
-  if (position === undefined) return { offset: log.start, first: true as const };
-  if (position === commit?.offset) {
-    const { first, tail } = commit.metadata;
-    return { offset: position, ...(first && { first }), ...(tail && { tail }) };
-  }
-  return { offset: position, ...(mark && { tail: mark }) };
+export function keptOf({ log, commit, position = log.start, first, mark }: PartitionStand) {
+  const tail = position === commit?.offset ? commit.metadata.tail : mark;
+  return { offset: position, ...(first && { first }), ...(tail && { tail }) };
 }

@@ -1,4 +1,4 @@
-import { chainId, type ChainRef, type TopicRef } from '../../contracts/event-key.ts';
+import { chainId, chainOf, type ChainRef, type TopicRef } from '../../contracts/event-key.ts';
 import type { RecordMark } from '../../contracts/names.ts';
 import { decodeCommitMetadata, type CommitMetadata } from '../../contracts/schemas/commit-metadata.ts';
 import type { Admin } from '../../kafka/connection.ts';
@@ -16,6 +16,8 @@ export interface PartitionStand {
   isForeign?: true;
   /** The next offset that no batch has; absent = no batch, commit or row of the ledger tells. */
   position?: number;
+  /** Nothing of it was in a batch yet. */
+  first?: true;
   /** The first record of the last batch that had the partition, as far as its run is still known. */
   mark?: RecordMark;
 }
@@ -105,7 +107,7 @@ async function standsOf(
     const metadata = commit?.metadata ?? newest;
     if (!metadata) continue;
     const { epoch, layout, chains } = metadata;
-    const chain: ChainRef = { ...topic, epoch, layout, chain: partition % chains };
+    const chain: ChainRef = { ...topic, epoch, layout, chain: chainOf(partition, chains) };
     const stand = found.get(chainId(chain)) ?? { chain, partitions: [], scored: undefined };
     found.set(chainId(chain), stand);
     stand.partitions.push(partition);
@@ -132,7 +134,16 @@ function withPosition(
   const known = [commit?.offset, end?.end].filter((each) => each !== undefined);
   const position = state?.positions[partition] ?? (known.length > 0 ? Math.max(...known) : undefined);
   const mark = state?.marks[partition];
-  return { ...stand, ...(position === undefined ? {} : { position }), ...(mark && { mark }) };
+  const isFirst =
+    position === undefined ||
+    state?.untouched.includes(partition) ||
+    (commit?.metadata.first === true && position === commit.offset);
+  return {
+    ...stand,
+    ...(position === undefined ? {} : { position }),
+    ...(isFirst ? { first: true } : {}),
+    ...(mark && { mark }),
+  };
 }
 
 /** What the log holds of some partitions beyond their positions, in offsets. */

@@ -1,3 +1,4 @@
+import type { BatchRef } from '../../contracts/event-key.ts';
 import { decodeFeatures } from '../../contracts/features-frame.ts';
 import { compileFeatures, foldBatch, MemoryStore, type FoldEvent } from '../../features/index.ts';
 import pipeline from '../../pipelines/fraud/index.ts';
@@ -23,19 +24,19 @@ export async function* trainingDays(world: WorldConfig): AsyncGenerator<Training
   const plan = compileFeatures(pipeline);
   const store = new MemoryStore();
   let position = 0;
+  let sequence = 0;
   for (const payments of simulateDays(world)) {
     const events = payments.map((payment, index) => foldEvent(payment, index, position + index));
     const end = position + events.length;
-    const batch = {
+    const batch: BatchRef = {
       deployment: 'training',
       pipeline: pipeline.name,
       epoch: 0,
       topic: pipeline.topic.name,
-      partition: 0,
-      position,
-      end,
-      count: events.length,
-      head: position === 0,
+      layout: 0,
+      chain: 0,
+      sequence: sequence++,
+      ranges: [{ partition: 0, position, end, count: events.length, ...(position === 0 ? { first: true } : {}) }],
     };
     const result = await store.apply(
       batch,

@@ -14,10 +14,10 @@ export interface SinkEvidence {
 
 /** How far the search for the refused rows of a batch has come. A further try of the batch goes on from there. */
 export interface Search {
-  /** Offsets that the sink has taken. */
-  taken: Set<number>;
-  /** By offset, why the sink refuses the row. */
-  refused: Map<number, string>;
+  /** Event keys that the sink has taken. */
+  taken: Set<string>;
+  /** By event key, why the sink refuses the row. */
+  refused: Map<string, string>;
   /** What the sink said last when it refused something. */
   reason: string;
   /** `accepted` when the sink had refused every row of the batch for the first time. */
@@ -44,12 +44,12 @@ export interface Examined {
 }
 
 /**
- * Finds the rows for which a sink refuses a delivery, by halving, and delivers the others. Returns why, by offset. Every refusal may be
+ * Finds the rows for which a sink refuses a delivery, by halving, and delivers the others. Returns why, by event key. Every refusal may be
  * the sink's fault instead: before anything is split, and before a row is blamed, also when it is alone in its batch, the sink must take a
  * row that it took before. When it does not, or there is none, or it refuses every row of the batch, this throws `SINK_WRONG`: nothing
  * is drained into dead letters.
  */
-export async function examineRefusal(examined: Examined): Promise<ReadonlyMap<number, string>> {
+export async function examineRefusal(examined: Examined): Promise<ReadonlyMap<string, string>> {
   return new Examination(examined).run();
 }
 
@@ -60,13 +60,13 @@ class Examination {
 
   constructor(private readonly of: Examined) {}
 
-  async run(): Promise<ReadonlyMap<number, string>> {
+  async run(): Promise<ReadonlyMap<string, string>> {
     const {
       delivery: { rows },
       search,
     } = this.of;
     await this.#prove();
-    const left = rows.filter(({ offset }) => !search.taken.has(offset) && !search.refused.has(offset));
+    const left = rows.filter(({ eventKey }) => !search.taken.has(eventKey) && !search.refused.has(eventKey));
     if (left.length > 0) await this.#split(left);
     for (const row of this.#unproven) await this.#examine(row);
     if (search.refused.size > 0) await this.#assertMayBlame();
@@ -91,7 +91,7 @@ class Examination {
       this.#unproven.push(row);
       return;
     }
-    if (!(await this.#take([row]))) this.of.search.refused.set(row.offset, this.of.search.reason);
+    if (!(await this.#take([row]))) this.of.search.refused.set(row.eventKey, this.of.search.reason);
   }
 
   /** Returns false when the sink refuses the content of at least one of the rows. */
@@ -109,7 +109,7 @@ class Examination {
       return false;
     }
     noteAccepted(evidence, { ...delivery, rows });
-    for (const { offset } of rows) search.taken.add(offset);
+    for (const { eventKey } of rows) search.taken.add(eventKey);
     return true;
   }
 
@@ -195,6 +195,7 @@ function copyOf(row: DecisionRow): DecisionRow {
   const {
     eventKey,
     eventId,
+    partition,
     offset,
     recordTimeMs,
     eventTimeMs,
@@ -213,6 +214,7 @@ function copyOf(row: DecisionRow): DecisionRow {
   return {
     eventKey,
     eventId,
+    partition,
     offset,
     recordTimeMs,
     headers,

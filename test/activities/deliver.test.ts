@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { HeadraceError } from '../../contracts/failures.ts';
+import { MemoryStore } from '../../features/index.ts';
 import { paymentsPipeline } from '../live/payments.ts';
 import { until } from '../live/wait.ts';
 import { Rig, type FakeDeliver, type RigOptions } from './rig.ts';
@@ -50,6 +51,29 @@ describe('rows that a sink refuses', () => {
       rig.deadLetters.map(({ record, rejection }) => [record.offset, rejection.index, rejection.step, rejection.code]),
     ).toEqual([0, 1, 2, 3, 6].map((offset) => [offset, offset, 'deliver', 'SINK_REFUSED_ROW']));
     expect(rig.deliveries).toEqual(['ok']);
+  });
+
+  test('are told from those at the same offset of another partition', async () => {
+    const kept: number[] = [];
+    const rig = new Rig({
+      pipeline: paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard'] }),
+      amounts: [10, 11, 12],
+      amounts1: [20, -21, 22],
+      model,
+      deliver: ({ rows }) => {
+        const amounts = rows.map(({ event }) => event['amount'] as number);
+        if (amounts.some((amount) => amount < 0))
+          return Promise.reject(new HeadraceError('SINK_REFUSED_ROW', 'SQLSTATE 23514'));
+        kept.push(...amounts);
+        return Promise.resolve();
+      },
+    });
+    const { worker, decisions } = await rig.score();
+    expect(await worker.deliver('dashboard', decisions.header.id)).toBe(5);
+    expect(new Set(kept)).toEqual(new Set([10, 11, 12, 20, 22]));
+    expect(rig.deadLetters.map(({ record, rejection }) => [record.partition, record.offset, rejection.index])).toEqual([
+      [1, 1, 4],
+    ]);
   });
 
   test('speak against the sink when they are all there is: nothing is drained, and it is tried again', async () => {
@@ -136,6 +160,40 @@ describe('rows that a sink refuses', () => {
     await expect(worker.deliver('dashboard', decisions.header.id)).rejects.toMatchObject({ type: 'SINK_UNAVAILABLE' });
     expect(calls).toEqual([4]);
   });
+});
+
+test('records that an earlier batch has decided are told by their places', async () => {
+  const store = new MemoryStore();
+  const seen: unknown[] = [];
+  const rig = new Rig({
+    pipeline: paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard'] }),
+    amounts: [10, 11, 12],
+    amounts1: [20, 21, 22],
+    model,
+    store,
+    deliver: ({ rows, duplicates }) =>
+      Promise.resolve(void seen.push(duplicates, ...rows.map(({ partition, offset }) => [partition, offset]))),
+  });
+  const ranges = [{ partition: 1, position: 0, end: 2, count: 2, first: true as const }];
+  await store.apply({ ...rig.batch, ranges, startId: 'earlier' }, ({ refusals }) => ({
+    result: new Uint8Array(),
+    watermarks: [{ watermarkMs: null }],
+    states: new Map(),
+    refusals,
+    retentions: [],
+  }));
+  const { worker, decisions } = await rig.score();
+  expect(await worker.deliver('dashboard', decisions.header.id)).toBe(4);
+  expect(seen).toEqual([
+    [
+      { partition: 1, offset: 0 },
+      { partition: 1, offset: 1 },
+    ],
+    [0, 0],
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ]);
 });
 
 describe('a row that is alone in its batch', () => {

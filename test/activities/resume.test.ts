@@ -10,7 +10,7 @@ import { MemoryStore } from '../../features/index.ts';
 import { paymentsPipeline } from '../live/payments.ts';
 
 const pipeline = paymentsPipeline({ name: 'p', topic: 't' });
-const chain = { deployment: 'local', pipeline: 'p', epoch: 0, topic: 't', partition: 0 };
+const partition0 = { deployment: 'local', pipeline: 'p', epoch: 0, topic: 't', partition: 0 };
 const input = { deployment: 'local', pipeline: 'p', partitions: [], from: 3 };
 const time = 1_700_000_000_000;
 const good = Buffer.from(JSON.stringify({ id: 'e', account: 'a', amount: 1, at: time }));
@@ -93,7 +93,7 @@ describe('reading again', () => {
     asyncLocalStorage.run({ info: { isLocal: true } } as unknown as Context, work);
   const key = (offset: number, of = 'local:p:0:t:0') => `${of}:${offset}`;
 
-  test('plans what decoding refused of the chains that are asked for, from the offset on, each once, as far as the topic holds it', async () => {
+  test('plans what decoding refused of the partitions that are asked for, from the offset on, each once, as far as the topic holds it', async () => {
     letters = [
       letter(key(7)),
       letter(key(4)),
@@ -108,11 +108,13 @@ describe('reading again', () => {
       letter(key(4, 'local:p:0:t:1')),
     ];
     start = 4;
-    await store.noteReadAgain(chain, [9]);
-    await store.apply({ ...chain, position: 0, end: 10, count: 10, head: true }, ({ refusals }) => ({
+    await store.noteReadAgain(partition0, [9]);
+    const ranges = [{ partition: 0, position: 0, end: 10, count: 10, first: true as const }];
+    const { partition: _, ...topic } = partition0;
+    await store.apply({ ...topic, layout: 0, chain: 0, sequence: 0, ranges }, ({ refusals }) => ({
       result: new Uint8Array(),
       states: new Map(),
-      watermarkMs: null,
+      watermarks: [{ watermarkMs: null }],
       refusals,
       retentions: [],
     }));
@@ -148,13 +150,13 @@ describe('reading again', () => {
 
   test('forgets what was read again and the topic does not hold any more, and still does not take it for lost', async () => {
     letters = [letter(key(4)), letter(key(7))];
-    await store.noteReadAgain(chain, [4]);
+    await store.noteReadAgain(partition0, [4]);
     start = 6;
     expect(await inActivity(() => activities().planReadAgain({ ...input, partitions: [0] }))).toMatchObject({
       plans: [{ offsets: [7], gone: 0 }],
     });
     // Nothing is noted apart any more: what lies before the log counts as read again.
-    expect([4, 5, 6].map((offset) => store.wasReadAgain(chain, offset))).toEqual([true, true, false]);
+    expect([4, 5, 6].map((offset) => store.wasReadAgain(partition0, offset))).toEqual([true, true, false]);
   });
 
   test('reads only where something is wanted, in steps that are bounded', () => {

@@ -16,7 +16,7 @@ import { decodeDecisions, type Decisions } from '../../contracts/decisions-frame
 import { batchWorkflowId, type BatchRef } from '../../contracts/event-key.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { encodeRecords } from '../../contracts/records-frame.ts';
-import { MemoryStore } from '../../features/index.ts';
+import { MemoryStore, type FeatureStore } from '../../features/index.ts';
 import type { Sink } from '../../sinks/port.ts';
 import type { Payment } from '../live/payments.ts';
 
@@ -25,11 +25,15 @@ export type FakeDeliver = (...of: [...Parameters<Sink['deliver']>, sink?: string
 
 export interface RigOptions {
   pipeline: AnyPipeline;
-  /** One record per amount; the account is always the same. */
+  /** One record of partition 0 per amount; the account is always the same. */
   amounts: readonly number[];
+  /** The amounts of partition 1. Absent = the batch has no range of it. */
+  amounts1?: readonly number[];
   model: ModelPort;
   deliver: FakeDeliver;
   deliveriesMax?: number;
+  /** @default an empty one for each worker */
+  store?: FeatureStore;
   /** How long features wait for decisions. */
   decideMs?: number;
   /** How long the quick try of all deliveries may take. */
@@ -51,28 +55,37 @@ export class Rig {
 
   constructor(options: RigOptions) {
     this.#options = options;
-    const { pipeline, amounts } = options;
+    const { pipeline } = options;
+    const partitions = [options.amounts, ...(options.amounts1 ? [options.amounts1] : [])];
     this.batch = {
       deployment: 'local',
       pipeline: pipeline.name,
       epoch: 0,
       topic: pipeline.topic.name,
-      partition: 0,
-      position: 0,
-      end: amounts.length,
-      count: amounts.length,
-      head: true,
+      layout: 0,
+      chain: 0,
+      sequence: 0,
+      startId: 'start',
+      ranges: partitions.map(({ length }, partition) => ({
+        partition,
+        position: 0,
+        end: length,
+        count: length,
+        first: true,
+      })),
     };
-    const records = amounts.map((amount, offset) => {
-      const payment: Payment = { id: `p${offset}`, account: 'a', amount, at: 1_700_000_000_000 + offset };
-      return { offset, timestampMs: payment.at, key: null, value: Buffer.from(JSON.stringify(payment)) };
-    });
+    const records = partitions.flatMap((amounts) =>
+      amounts.map((amount, offset) => {
+        const payment: Payment = { id: `p${offset}`, account: 'a', amount, at: 1_700_000_000_000 + offset };
+        return { offset, timestampMs: payment.at, key: null, value: Buffer.from(JSON.stringify(payment)) };
+      }),
+    );
     this.recorded = { records: encodeRecords(this.batch, records, 1_700_000_000_000) };
   }
 
   /** A worker that has just started: it remembers nothing, and has guards of its own. */
   worker(stopping: AbortSignal = new AbortController().signal): RigWorker {
-    const { pipeline, model, deliver, deliveriesMax = 4, decideMs = 2_500, quickMs } = this.#options;
+    const { pipeline, model, deliver, deliveriesMax = 4, decideMs = 2_500, quickMs, store } = this.#options;
     const reports: ActivityReports = {
       stage: () => {},
       decided: () => {},
@@ -105,7 +118,7 @@ export class Rig {
       throw new Error('nothing to catch up with');
     };
     const noRecords = { read: nothing, bounds: nothing };
-    const applyBatch = createApplyBatch({ batches, store: new MemoryStore(), records: noRecords, reports });
+    const applyBatch = createApplyBatch({ batches, store: store ?? new MemoryStore(), records: noRecords, reports });
     const decide = createDecide({ batches, model, reports });
     const deliverOne = createDeliver({ batches, sinks, deadLetters, reports, stopping });
     const deadLetter = createDeadLetter({ batches, deadLetters, reports });
@@ -163,7 +176,7 @@ class RigWorker {
   }
 
   #inContext<T>(isLocal: boolean, work: () => Promise<T>, waitedMs = 0): Promise<T> {
-    const workflowExecution = { workflowId: batchWorkflowId(this.rig.batch, this.rig.batch.position), runId: 'run' };
+    const workflowExecution = { workflowId: batchWorkflowId(this.rig.batch, this.rig.batch.sequence), runId: 'run' };
     const context = {
       info: {
         isLocal,

@@ -96,11 +96,11 @@ async function committed() {
 
 /** Nobody works on it. */
 function startBatch(sequence: number, positions: Record<number, number>) {
-  const memo: BatchMemo = { ranges: [], positions, startId: 's' };
+  const memo: BatchMemo = { ranges: [], positions, untouched: [], startId: 's', chains: 1 };
   return temporal.workflow.start('processBatch', {
     taskQueue: 'nobody',
     workflowId: batchWorkflowId(chain(), sequence),
-    memo,
+    memo: { ...memo },
     args: [],
   });
 }

@@ -6,7 +6,17 @@ import { inARow } from '../../features/watermark.ts';
 import { noRefusals } from '../../features/refusals.ts';
 import { cuts, paymentLog } from './arbitrary.ts';
 import { naiveRows } from './oracle.ts';
-import { applyRange, batchOf, eventsOf, payments, rowsByOffset, type Payment } from './support.ts';
+import {
+  applyRange,
+  batchOf,
+  batchOfRanges,
+  eventsOf,
+  payments,
+  rangeOf,
+  rowsByOffset,
+  rowsByPlace,
+  type Payment,
+} from './support.ts';
 
 const plan = compileFeatures(payments);
 
@@ -25,6 +35,32 @@ describe('foldBatch', () => {
     );
   });
 
+  test('gives the rows of batches of one partition each that are applied in the order of its ranges', async () => {
+    const logs = fc.tuple(paymentLog, paymentLog, paymentLog);
+    const parts = fc.array(fc.tuple(fc.nat(30), fc.nat(30), fc.nat(30)), { maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(logs, parts, async (log, sizes) => {
+        const together = new MemoryStore();
+        const apart = new MemoryStore();
+        const positions = [0, 0, 0];
+        for (const size of sizes) {
+          const ranges = size.flatMap((records, partition) => {
+            const position = positions[partition]!;
+            positions[partition] = Math.min(log[partition]!.length, position + records);
+            return positions[partition] > position ? [rangeOf(partition, position, positions[partition])] : [];
+          });
+          if (ranges.length === 0) continue;
+          const whole = await applyRange(together, plan, log, batchOfRanges(ranges));
+          const single = [];
+          for (const range of ranges) single.push(await applyRange(apart, plan, log, batchOfRanges([range])));
+          expect([...rowsByPlace(whole)]).toEqual(single.flatMap((each) => [...rowsByPlace(each)]));
+          expect(whole.header.watermarksMs).toEqual(single.flatMap(({ header }) => header.watermarksMs));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   test('marks a late event, gives it a row, and keeps it out of the windows', async () => {
     const log = [payment(100), payment(70), payment(100)];
     const rows = rowsByOffset(await applyRange(new MemoryStore(), plan, log, batchOf(0, 3)));
@@ -38,10 +74,9 @@ describe('foldBatch', () => {
     const rejections = [0, 3].map((index) => ({ index, step: 'decode' as const, code: 'NOT_JSON', reason: 'no JSON' }));
     const events = eventsOf(log, batch).filter(({ recordIndex }) => recordIndex === 1 || recordIndex === 2);
     const fold = foldBatch(plan, batch, [0, 1, 2, 3], events, rejections);
-    const { result, watermarkMs } = fold({
-      markerPosition: 2,
+    const { result, watermarks } = fold({
+      markers: [{ position: 2, watermarkMs: 500 }],
       commitSequence: 9,
-      watermarkMs: 500,
       refusals: noRefusals,
       get: () => undefined,
     });
@@ -49,11 +84,11 @@ describe('foldBatch', () => {
     expect(header).toMatchObject({
       duplicates: [0, 1],
       rejections: [rejections[1]],
-      watermarkMs: 3_000,
+      watermarksMs: [3_000],
       commitSequence: 9,
     });
     expect([...recordIndex]).toEqual([2]);
-    expect(watermarkMs).toBe(3_000);
+    expect(watermarks).toMatchObject([{ watermarkMs: 3_000 }]);
   });
 
   test.each([
@@ -92,15 +127,12 @@ describe('foldBatch', () => {
   });
 
   test('an empty batch has no rows and keeps the watermark', () => {
-    const { result, states, watermarkMs } = foldBatch(
-      plan,
-      batchOf(5, 9),
-      [],
-      [],
-      [],
-    )({ ...emptyContext, watermarkMs: 77 });
+    const empty = batchOfRanges([{ ...rangeOf(0, 5, 9), count: 0 }]);
+    const fold = foldBatch(plan, empty, [], [], []);
+    const { result, states, watermarks } = fold({ ...emptyContext, markers: [{ position: 5, watermarkMs: 77 }] });
     expect(decodeFeatures(result).values).toHaveLength(0);
-    expect([states.size, watermarkMs]).toEqual([0, 77]);
+    expect(states.size).toBe(0);
+    expect(watermarks).toMatchObject([{ watermarkMs: 77 }]);
   });
 
   test('answers every state that it changed, also one that only forgot', () => {
@@ -116,7 +148,7 @@ describe('foldBatch', () => {
       events.map((_, i) => 1 + i),
       eventsOf([early, ...events], batch),
       [],
-    )({ ...emptyContext, markerPosition: 1, get: (key) => states.get(key) });
+    )({ ...emptyContext, markers: [{ position: 1, watermarkMs: null }], get: (key) => states.get(key) });
     expect(decodeFeatures(after.result).header.late).toEqual([inARow]);
     const of = (changed: Map<string, Float64Array>) =>
       [...changed].filter(([key]) => key.endsWith('|early')).map(([, state]) => [...state]);
@@ -127,9 +159,8 @@ describe('foldBatch', () => {
 });
 
 const emptyContext = {
-  markerPosition: null,
+  markers: [undefined],
   commitSequence: 1,
-  watermarkMs: null,
   refusals: noRefusals,
   get: () => undefined,
 };

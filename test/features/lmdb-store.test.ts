@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { decodeFeatures } from '../../contracts/features-frame.ts';
-import { activeCommits, idleMs } from '../../features/chain-progress.ts';
+import { activeCommits, idleMs } from '../../features/marker-progress.ts';
 import { compileFeatures, foldBatch, MemoryStore, openLmdbStore, type FeatureStore } from '../../features/index.ts';
 import { printedBy } from '../lib/child.ts';
 import { batchRecords, childLog } from './lmdb-log.ts';
@@ -118,7 +118,7 @@ describe('LMDB store', () => {
     }
   }, 60_000);
 
-  test('two processes that write different chains over shared entities equal one that applied them in commit order', async () => {
+  test('two processes that write different partitions over shared entities equal one that applied them in commit order', async () => {
     const batches = 40;
     const processes = [await startChild(0, 0, batches), await startChild(1, 0, batches)];
     for (const { go } of processes) go();

@@ -1,20 +1,27 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { HeadraceError } from '../../contracts/failures.ts';
+import { partitionOf } from '../../contracts/event-key.ts';
 import {
   compileFeatures,
   foldBatch,
   MemoryStore,
-  openLmdbStore,
+  PredecessorMissing,
   RefusedInARow,
   type FeatureStore,
   type FoldContext,
 } from '../../features/index.ts';
 import { cuts, paymentLog } from './arbitrary.ts';
-import { applyRange, batchOf, eventsOf, payments, rowsByOffset, type Payment } from './support.ts';
+import { openLmdb, stores, type Opened } from './stores.ts';
+import {
+  applyRange,
+  batchOf,
+  batchOfRanges,
+  eventsOf,
+  payments,
+  rangeOf,
+  rowsByOffset,
+  type Payment,
+} from './support.ts';
 
 const plan = compileFeatures(payments);
 const log: Payment[] = Array.from({ length: 12 }, (_, i) => ({
@@ -25,39 +32,7 @@ const log: Payment[] = Array.from({ length: 12 }, (_, i) => ({
   amount: i,
 }));
 
-interface Opened {
-  store: FeatureStore;
-  /** Closes and opens again, where the store outlives its process. */
-  reopen(): Promise<FeatureStore>;
-  end(): Promise<void>;
-}
-
-async function openMemory(): Promise<Opened> {
-  const store = new MemoryStore();
-  return { store, reopen: async () => store, end: () => store.close() };
-}
-
-async function openLmdb(): Promise<Opened> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'headrace-features-'));
-  const opened: Opened = {
-    store: openLmdbStore({ dataDir }),
-    async reopen() {
-      await opened.store.close();
-      opened.store = openLmdbStore({ dataDir });
-      return opened.store;
-    },
-    async end() {
-      await opened.store.close();
-      await rm(dataDir, { recursive: true });
-    },
-  };
-  return opened;
-}
-
-describe.each([
-  ['memory', openMemory],
-  ['lmdb', openLmdb],
-])('feature store: %s', (_, openStore) => {
+describe.each(stores)('feature store: %s', (_, openStore) => {
   let opened: Opened;
   let store: FeatureStore;
 
@@ -77,19 +52,7 @@ describe.each([
     const fold = () => expect.unreachable('folded again');
     await expect(store.apply(batchOf(3, 6), fold)).resolves.toBeInstanceOf(Uint8Array);
     expect(await apply(3, 6)).toEqual(first);
-    expect((await apply(6, 12)).header).toMatchObject({ commitSequence: 3, duplicates: [], watermarkMs: 11_000 });
-  });
-
-  test('another start of the last batch has no rows: the first one decided them', async () => {
-    await apply(0, 3);
-    const started = (startId: string) => applyRange(store, plan, log, { ...batchOf(3, 6), startId });
-    const first = await started('first');
-    store = await opened.reopen();
-    expect(await started('first')).toEqual(first);
-    const { header, recordIndex } = await started('second');
-    expect(header.duplicates).toEqual([0, 1, 2]);
-    expect(recordIndex).toHaveLength(0);
-    expect(await started('first')).toEqual(first);
+    expect((await apply(6, 12)).header).toMatchObject({ commitSequence: 3, duplicates: [], watermarksMs: [11_000] });
   });
 
   test('a fold that throws after it has changed states has changed nothing', async () => {
@@ -111,53 +74,6 @@ describe.each([
     ).rejects.toThrow('too late');
     rows.push(...rowsByOffset(await apply(6, 12)));
     expect(new Map(rows)).toEqual(whole);
-  });
-
-  test('keeps the result of a batch that another one overlaps with: its run may not have recorded it', async () => {
-    const started = (position: number, end: number, startId: string) =>
-      applyRange(store, plan, log, { ...batchOf(position, end), startId });
-    await started(0, 3, 'a');
-    const overlapped = await started(3, 6, 'b');
-    expect((await started(4, 8, 'c')).header.duplicates).toEqual([0, 1]);
-    await started(8, 10, 'd');
-    store = await opened.reopen();
-    expect(await started(3, 6, 'b')).toEqual(overlapped);
-    expect((await started(3, 6, 'e')).recordIndex).toHaveLength(0);
-  });
-
-  test('keeps the result of the last batch, too, when the chain is walked again over it and there is nothing to apply', async () => {
-    const started = (position: number, end: number, startId: string) =>
-      applyRange(store, plan, log, { ...batchOf(position, end), startId });
-    await started(0, 3, 'a');
-    const overlapped = await started(3, 8, 'b');
-    expect((await started(2, 5, 'c')).recordIndex).toHaveLength(0);
-    expect((await started(5, 8, 'd')).recordIndex).toHaveLength(0);
-    store = await opened.reopen();
-    await started(8, 10, 'e');
-    await started(10, 12, 'f');
-    expect(await started(3, 8, 'b')).toEqual(overlapped);
-    expect((await started(8, 10, 'e')).recordIndex, 'nobody walked over this one').toHaveLength(0);
-  });
-
-  test('a batch that is answered and lies before the last one keeps nothing', async () => {
-    const started = (position: number, end: number, startId: string) =>
-      applyRange(store, plan, log, { ...batchOf(position, end), startId });
-    await started(0, 3, 'a');
-    await started(3, 8, 'b');
-    await started(0, 3, 'c');
-    await started(8, 10, 'd');
-    expect((await started(3, 8, 'b')).recordIndex).toHaveLength(0);
-  });
-
-  test('keeps only so many overlapped results', async () => {
-    const started = (position: number, end: number) =>
-      applyRange(store, plan, log, { ...batchOf(position, end), startId: `${end}` });
-    await started(0, 2);
-    for (let end = 3; end <= 9; end++) await started(end - 2, end);
-    expect((await started(7, 8 + 1)).recordIndex).toHaveLength(1);
-    for (const end of [8, 7, 6, 5])
-      expect((await started(end - 2, end)).recordIndex, `the batch to ${end}`).toHaveLength(1);
-    expect((await started(2, 4)).recordIndex, 'one too many').toHaveLength(0);
   });
 
   test('gives the rows of an uninterrupted run after it was reopened', async () => {
@@ -184,20 +100,21 @@ describe.each([
   });
 
   test('an old batch has no effect and does not displace the result of the newest one', async () => {
-    await apply(0, 4);
-    const newest = await apply(4, 8);
-    const old = await apply(0, 4);
+    await apply(0, 4, { startId: 'a' });
+    const newest = await apply(4, 8, { startId: 'b', after: 'a' });
+    const old = await apply(0, 4, { startId: 'a' });
     expect([old.recordIndex.length, old.header.duplicates, old.header.commitSequence]).toEqual([0, [0, 1, 2, 3], 2]);
-    expect(await apply(4, 8)).toEqual(newest);
+    expect(await apply(4, 8, { startId: 'b', after: 'a' })).toEqual(newest);
   });
 
   test.each([
     ['a batch whose predecessor is missing', 6, 9],
-    ['a batch of an unknown chain that is not its first', 3, 6],
+    ['a batch of an unknown partition that is not its first', 3, 6],
   ])('refuses %s', async (_name, position, end) => {
     if (position === 6) await apply(0, 3);
     const refused = store.apply(batchOf(position, end), () => expect.unreachable('folded'));
-    await expect(refused).rejects.toMatchObject({ name: HeadraceError.name, code: 'PREDECESSOR_MISSING' });
+    await expect(refused).rejects.toBeInstanceOf(PredecessorMissing);
+    await expect(refused).rejects.toMatchObject({ code: 'PREDECESSOR_MISSING', range: rangeOf(0, position, end) });
   });
 
   describe('what is refused in a row', () => {
@@ -224,6 +141,7 @@ describe.each([
       );
     };
     const scope = { deployment: 'test', pipeline: 'payments', epoch: 0 };
+    const refOf = (partition: number) => partitionOf({ ...scope, topic: 'payments' }, partition);
 
     test('is counted over batches and partitions, survives the process, and changes with the batch or not at all', async () => {
       await refuse(0, 3);
@@ -238,7 +156,7 @@ describe.each([
         first: { 0: 0, 1: 0 },
       });
       store = await opened.reopen();
-      expect(store.appliedTo(batchOf(0, 0))).toBe(3);
+      expect(store.appliedTo(refOf(0))).toBe(3);
       await apply(1, 2, { partition: 1 });
       await refuse(3, 7);
       await expect(refuse(7, 8)).rejects.toBeInstanceOf(RefusedInARow);
@@ -263,11 +181,10 @@ describe.each([
       await expect(refuse(21, 26)).rejects.toBeInstanceOf(RefusedInARow);
     });
 
-    test('and was read again is remembered, of each chain apart', async () => {
-      await store.noteReadAgain(batchOf(0, 0), [3, 70]);
+    test('and was read again is remembered, of each partition apart', async () => {
+      await store.noteReadAgain(refOf(0), [3, 70]);
       store = await opened.reopen();
-      const of = (partition: number) =>
-        [3, 4, 70].map((offset) => store.wasReadAgain(batchOf(0, 0, { partition }), offset));
+      const of = (partition: number) => [3, 4, 70].map((offset) => store.wasReadAgain(refOf(partition), offset));
       expect([of(0), of(1)]).toEqual([
         [true, false, true],
         [false, false, false],
@@ -275,13 +192,13 @@ describe.each([
     });
 
     test('and was read again is forgotten below an offset, where everything counts as read again from then on', async () => {
-      await store.noteReadAgain(batchOf(0, 0), [3, 70, 500]);
-      await store.noteReadAgain(batchOf(0, 0, { partition: 1 }), [3]);
-      expect(await store.forgetReadAgain(batchOf(0, 0), 2)).toBe(false);
+      await store.noteReadAgain(refOf(0), [3, 70, 500]);
+      await store.noteReadAgain(refOf(1), [3]);
+      expect(await store.forgetReadAgain(refOf(0), 2)).toBe(false);
       const of = (partition: number) =>
-        [2, 3, 69, 70, 71, 500].map((offset) => store.wasReadAgain(batchOf(0, 0, { partition }), offset));
+        [2, 3, 69, 70, 71, 500].map((offset) => store.wasReadAgain(refOf(partition), offset));
       expect(of(0)).toEqual([false, true, false, true, false, true]);
-      expect(await store.forgetReadAgain(batchOf(0, 0), 70)).toBe(false);
+      expect(await store.forgetReadAgain(refOf(0), 70)).toBe(false);
       store = await opened.reopen();
       expect([of(0), of(1)]).toEqual([
         [true, true, true, true, false, true],
@@ -301,20 +218,20 @@ describe.each([
       [60, 80],
     ] as const) {
       const { header } = await applyRange(store, plan, all, batchOf(position, end));
-      expect(header.watermarkMs).toBe(end < 80 ? Math.min(end - 1, 39) * 1_000 : whole.watermarkMs);
+      expect(header.watermarksMs).toEqual([end < 80 ? Math.min(end - 1, 39) * 1_000 : whole.watermarksMs[0]]);
       store = await opened.reopen();
     }
-    expect(whole.watermarkMs).toBe(9e9 + 79_000);
+    expect(whole.watermarksMs).toEqual([9e9 + 79_000]);
   });
 
-  test('a chain may begin anywhere, and chains do not share their markers', async () => {
-    expect((await apply(5, 7, { head: true })).recordIndex).toHaveLength(2);
+  test('a partition may begin anywhere, and partitions do not share their markers', async () => {
+    expect((await apply(5, 7, { first: true })).recordIndex).toHaveLength(2);
     expect((await apply(0, 2, { partition: 1 })).header).toMatchObject({
       duplicates: [],
       commitSequence: 2,
-      watermarkMs: 1_000,
+      watermarksMs: [1_000],
     });
-    expect((await apply(7, 9)).header).toMatchObject({ duplicates: [], commitSequence: 3, watermarkMs: 8_000 });
+    expect((await apply(7, 9)).header).toMatchObject({ duplicates: [], commitSequence: 3, watermarksMs: [8_000] });
   });
 
   test('a fold that throws changes nothing, and its error comes through', async () => {
@@ -340,20 +257,31 @@ describe.each([
   });
 });
 
-test('memory and LMDB agree to the last byte on any log, any cuts and any repeats', async () => {
-  const runs = paymentLog.chain((anyLog) =>
-    fc.tuple(fc.constant(anyLog), cuts(anyLog.length), fc.array(fc.nat(2), { minLength: 7, maxLength: 7 })),
-  );
+test('memory and LMDB agree to the last byte on any logs, any cuts and any repeats', async () => {
+  const runs = fc
+    .tuple(paymentLog, paymentLog)
+    .chain(([log0, log1]) =>
+      fc.tuple(
+        fc.constant([log0, log1]),
+        cuts(log0.length),
+        cuts(log1.length),
+        fc.array(fc.nat(2), { minLength: 7, maxLength: 7 }),
+      ),
+    );
   await fc.assert(
-    fc.asyncProperty(runs, async ([anyLog, ranges, repeats]) => {
+    fc.asyncProperty(runs, async ([logs, cuts0, cuts1, repeats]) => {
       const lmdb = await openLmdb();
       try {
         const memory = new MemoryStore();
-        for (const [i, { position, end }] of ranges.entries()) {
-          const batch = batchOf(position, end);
-          const expected = await applyRange(memory, plan, anyLog, batch);
+        for (let i = 0; i < Math.max(cuts0.length, cuts1.length); i++) {
+          const ranges = [cuts0[i], cuts1[i]].flatMap((range, partition) =>
+            range && range.end > range.position ? [rangeOf(partition, range.position, range.end)] : [],
+          );
+          if (ranges.length === 0) continue;
+          const batch = batchOfRanges(ranges);
+          const expected = await applyRange(memory, plan, logs, batch);
           for (let again = 0; again <= repeats[i]!; again++)
-            expect(await applyRange(lmdb.store, plan, anyLog, batch)).toEqual(expected);
+            expect(await applyRange(lmdb.store, plan, logs, batch)).toEqual(expected);
           if (repeats[i] === 2) await lmdb.reopen();
         }
       } finally {

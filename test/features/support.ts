@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BatchRef } from '../../contracts/event-key.ts';
+import type { BatchRange, BatchRef } from '../../contracts/event-key.ts';
 import { decodeFeatures, type Features } from '../../contracts/features-frame.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { foldBatch, type FeaturePlan, type FeatureStore, type FoldEvent } from '../../features/index.ts';
@@ -41,25 +41,46 @@ export const payments: AnyPipeline = definePipeline({
   sinks: [],
 });
 
-export function batchOf(position: number, end: number, { partition = 0, head = position === 0 } = {}): BatchRef {
+/** A range that begins a partition where its position is 0. */
+export function rangeOf(partition: number, position: number, end: number, first = position === 0): BatchRange {
+  return { partition, position, end, count: end - position, ...(first ? { first: true } : {}) };
+}
+
+/** A batch of these ranges. By default equal ones are one start, and nothing is known of the one before it. */
+export function batchOfRanges(ranges: BatchRange[], parts: Partial<BatchRef> = {}): BatchRef {
   return {
     deployment: 'test',
     pipeline: 'payments',
     epoch: 0,
     topic: 'payments',
-    partition,
-    position,
-    end,
-    count: end - position,
-    ...(head ? { head: true } : {}),
+    layout: 0,
+    chain: 0,
+    sequence: 0,
+    ranges,
+    startId: ranges.map(({ partition, position, end }) => `${partition}.${position}-${end}`).join(),
+    ...parts,
   };
 }
 
-/** The events of `[position, end)`, given all events of the partition by offset. */
-export function eventsOf(log: readonly Payment[], { position, end }: { position: number; end: number }): FoldEvent[] {
-  return log.slice(position, end).map((event, recordIndex) => ({
+/** A batch of one range. */
+export function batchOf(
+  position: number,
+  end: number,
+  { partition = 0, first, ...parts }: { partition?: number; first?: boolean } & Partial<BatchRef> = {},
+): BatchRef {
+  return batchOfRanges([rangeOf(partition, position, end, first)], parts);
+}
+
+/** The events of a batch's ranges, given all events by offset; those of each partition, or the same for all. */
+export function eventsOf(log: readonly Payment[] | readonly (readonly Payment[])[], { ranges }: BatchRef): FoldEvent[] {
+  const logs = log as readonly (Payment | readonly Payment[])[];
+  const events = ranges.flatMap(({ partition, position, end }) => {
+    const ofPartition = Array.isArray(logs[0]) ? (logs[partition] as readonly Payment[]) : (log as readonly Payment[]);
+    return ofPartition.slice(position, end).map((event, i) => ({ event, offset: position + i }));
+  });
+  return events.map(({ event, offset }, recordIndex) => ({
     recordIndex,
-    offset: position + recordIndex,
+    offset,
     event,
     eventTimeMs: event.timeMs,
     clockMs: event.clockMs,
@@ -71,7 +92,7 @@ export function eventsOf(log: readonly Payment[], { position, end }: { position:
 export async function applyRange(
   store: FeatureStore,
   plan: FeaturePlan,
-  log: readonly Payment[],
+  log: Parameters<typeof eventsOf>[0],
   batch: BatchRef,
 ): Promise<Features> {
   const events = eventsOf(log, batch);
@@ -88,13 +109,23 @@ export async function applyRange(
   return decodeFeatures(result);
 }
 
-/** The rows of a features frame by offset, late ones marked. */
-export function rowsByOffset({ header, recordIndex, values }: Features): Map<number, { row: number[]; late: boolean }> {
+type Row = { row: number[]; late: boolean };
+
+/** The rows of a features frame by `partition:offset`, late ones marked. */
+export function rowsByPlace({ header, recordIndex, values }: Features): Map<string, Row> {
   const width = header.names.length;
+  const places = header.batch.ranges.flatMap(({ partition, position, count }) =>
+    Array.from({ length: count }, (_, i) => `${partition}:${position + i}`),
+  );
   return new Map(
     Array.from(recordIndex, (index, row) => [
-      header.batch.position + index,
+      places[index]!,
       { row: [...values.subarray(row * width, (row + 1) * width)], late: header.late.includes(row) },
     ]),
   );
+}
+
+/** Those of a batch of one range by offset. */
+export function rowsByOffset(features: Features): Map<number, Row> {
+  return new Map([...rowsByPlace(features)].map(([place, row]) => [Number(place.split(':')[1]), row]));
 }

@@ -184,7 +184,7 @@ describe('features with events that stray in time', () => {
       log.map((_, i) => i),
       eventsOf(log, batch),
       [],
-    )({ markerPosition: null, commitSequence: 1, watermarkMs: null, refusals: none, get: () => undefined });
-    expect(decodeFeatures(result).header).toMatchObject({ ahead: 2, late: [], watermarkMs: start + 39 });
+    )({ markers: [undefined], commitSequence: 1, refusals: none, get: () => undefined });
+    expect(decodeFeatures(result).header).toMatchObject({ ahead: 2, late: [], watermarksMs: [start + 39] });
   });
 });

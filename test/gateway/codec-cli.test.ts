@@ -22,10 +22,10 @@ it('lets the temporal command read an encrypted batch', async () => {
       pipeline: 'orders',
       epoch: 0,
       topic: 'orders',
-      partition: 0,
-      position: 0,
-      end: 1,
-      count: 1,
+      layout: 0,
+      chain: 0,
+      sequence: 0,
+      ranges: [{ partition: 0, position: 0, end: 1, count: 1 }],
     };
     const records = encodeRecords(
       batch,

@@ -22,10 +22,10 @@ const batch = {
   pipeline: 'orders',
   epoch: 0,
   topic: 'orders',
-  partition: 0,
-  position: 100,
-  end: 180,
-  count: 80,
+  layout: 0,
+  chain: 1,
+  sequence: 7,
+  ranges: [{ partition: 3, position: 100, end: 180, count: 80 }],
 };
 const codec = createPayloadCodec({ key: { id: 'k1', key: randomBytes(32) } });
 
@@ -113,6 +113,7 @@ describe('/codec', () => {
     expect(totals).toEqual({ frame: 'records', batch, clock: '2023-11-14T22:13:20.000Z', total: 80, shown: 50 });
     expect(rows.slice(0, 4)).toEqual([
       {
+        partition: 3,
         offset: 100,
         time: '2025-10-09T08:53:20.000Z',
         key: 'k0',
@@ -123,9 +124,10 @@ describe('/codec', () => {
           { name: 'raw', valueBase64: '/w==' },
         ],
       },
-      { offset: 101, time: '2025-10-09T08:53:20.001Z', key: 'k1', value: null },
-      { offset: 102, time: '2025-10-09T08:53:20.002Z', key: 'k2', value: '{broken' },
+      { partition: 3, offset: 101, time: '2025-10-09T08:53:20.001Z', key: 'k1', value: null },
+      { partition: 3, offset: 102, time: '2025-10-09T08:53:20.002Z', key: 'k2', value: '{broken' },
       {
+        partition: 3,
         offset: 103,
         time: '2025-10-09T08:53:20.003Z',
         key: 'k3',
@@ -144,7 +146,7 @@ describe('/codec', () => {
       duplicates: [4],
       late: [1],
       ahead: 0,
-      watermarkMs: 1_760_000_000_000,
+      watermarksMs: [1_760_000_000_000],
       commitSequence: 9,
     };
     const features = encodeFeatures({
@@ -164,7 +166,7 @@ describe('/codec', () => {
       total: 2,
       shown: 2,
       totals: { rejected: 1, duplicates: 1, late: 1, ahead: 0 },
-      watermark: '2025-10-09T08:53:20.000Z',
+      watermarks: { 3: '2025-10-09T08:53:20.000Z' },
       commitSequence: 9,
       rejections: header.rejections,
       rows: [

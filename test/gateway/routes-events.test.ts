@@ -24,8 +24,8 @@ describe('POST /v1/pipelines/{name}/events', () => {
     publisher = await createPublisher(kafka);
     app = await testGateway({
       pipelines: [
-        { ...orders, topic: { name: topic, partitions: 2 } },
-        { ...orders, name: 'lost', topic: { name: uniqueName('missing'), partitions: 1 } },
+        { ...orders, topic: { name: topic, partitions: 2, chains: 1 } },
+        { ...orders, name: 'lost', topic: { name: uniqueName('missing'), partitions: 1, chains: 1 } },
       ],
       publishEvents: (name, messages) => publisher.publish(name, messages),
     });

@@ -3,28 +3,43 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBConnection, type Json } from '@duckdb/node-api';
 import { z } from 'zod';
+import { batchWorkflowId, type BatchRef } from '../../contracts/event-key.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { planRollUps, type PlanOptions } from '../../lake/plan.ts';
 import { rollUp, type RollUpOptions } from '../../lake/roll-up.ts';
 import type { RollUpRound } from '../../lake/types.ts';
 import { createLakeSink } from '../../sinks/lake.ts';
 import type { DecisionRow } from '../../contracts/delivery.ts';
-import { chain, decisionRow } from '../sinks/rows.ts';
+import { decisionRow, topic } from '../sinks/rows.ts';
 
 export const orders = {
   name: 'orders',
   event: z.object({ orderId: z.string(), amount: z.number(), note: z.string() }),
 } as unknown as AnyPipeline;
 
-export interface BatchParts {
-  partition?: number;
-  head?: boolean;
+export interface RowParts {
   pipeline?: AnyPipeline;
+  /** Replaces parts of the row at an offset; null leaves it out. */
+  row?: (offset: number, partition: number) => Partial<DecisionRow> | null;
+}
+
+export interface BatchParts extends RowParts {
+  partition?: number;
+  first?: boolean;
   /** How many records at the beginning are duplicates. */
   duplicates?: number;
-  /** Replaces parts of the row at an offset; null leaves it out. */
-  row?: (offset: number) => Partial<DecisionRow> | null;
 }
+
+export interface RigBatch {
+  layout?: number;
+  chain?: number;
+  sequence: number;
+  startId?: string;
+  ranges: readonly RigRange[];
+}
+
+/** One record an offset, of which the first ones may be duplicates. Offset 0 is the first of its partition. */
+export type RigRange = { partition: number; position: number; end: number; duplicates?: number; first?: boolean };
 
 /** A lake in a folder of its own, with DuckDB beside it as an outsider that reads it. */
 export class LakeRig {
@@ -39,27 +54,52 @@ export class LakeRig {
     return new LakeRig(await mkdtemp(join(tmpdir(), 'headrace-lake-')), await instance.connect(), instance);
   }
 
-  /** Delivers the batch `[position, end)`, one row an offset. */
+  /** Delivers the batch `[position, end)` of one partition, which has a chain of its own. Equal batches have one start. */
   async deliver(
     position: number,
     end: number,
-    {
-      partition = 0,
-      head = position === 0,
-      pipeline = orders,
-      duplicates: duplicateCount = 0,
-      row = () => ({}),
-    }: BatchParts = {},
+    { partition = 0, first, duplicates = 0, ...parts }: BatchParts = {},
   ): Promise<void> {
-    const batch = { ...chain, partition, pipeline: pipeline.name, position, end, count: end - position, head };
-    const offsets = Array.from({ length: end - position }, (_, i) => position + i);
-    const duplicates = offsets.slice(0, duplicateCount);
-    const rows = offsets.slice(duplicateCount).flatMap((offset) => {
-      const parts = row(offset);
-      return parts ? [decisionRow(offset, parts)] : [];
+    const startId = `${position}-${end}-${duplicates}`;
+    const ranges = [{ partition, position, end, duplicates, first }];
+    await this.deliverBatch({ chain: partition, sequence: position, startId, ranges }, parts);
+  }
+
+  /** Delivers a batch of several partitions. */
+  async deliverBatch(
+    { layout = 0, chain = 0, sequence, startId = `start-${sequence}`, ranges }: RigBatch,
+    { pipeline = orders, row = () => ({}) }: RowParts = {},
+  ): Promise<void> {
+    const places = ranges.flatMap(({ partition, position, end, duplicates = 0 }) =>
+      Array.from({ length: end - position }, (_, i) => ({ partition, offset: position + i, own: i >= duplicates })),
+    );
+    const rows = places.flatMap(({ partition, offset, own }) => {
+      const parts = own && row(offset, partition);
+      return parts ? [decisionRow(offset, { partition, ...parts })] : [];
     });
+    const batch: BatchRef = {
+      ...topic,
+      pipeline: pipeline.name,
+      layout,
+      chain,
+      sequence,
+      startId,
+      ranges: ranges.map(({ partition, position, end, first = position === 0 }) => ({
+        partition,
+        position,
+        end,
+        count: end - position,
+        ...(first ? { first } : {}),
+      })),
+    };
     await createLakeSink({ root: this.root }).deliver(
-      { batch, pipeline, workflowId: `run-${partition}-${position}`, rows, duplicates },
+      {
+        batch,
+        pipeline,
+        workflowId: batchWorkflowId(batch, sequence),
+        rows,
+        duplicates: places.filter(({ own }) => !own),
+      },
       new AbortController().signal,
     );
   }

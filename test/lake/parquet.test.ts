@@ -103,7 +103,7 @@ describe('Parquet of the lake, read by DuckDB', () => {
       topic: 'orders',
       partition: 0,
       offset: '0',
-      workflow_id: 'run-0-0',
+      workflow_id: 'batch:local:orders:0:orders:0.0:0',
       outcome: 'approve',
       why: 'score below 0.9',
       model_name: 'orders',

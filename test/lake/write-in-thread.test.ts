@@ -53,7 +53,7 @@ describe('writing Parquet in a thread', () => {
 
   it('ends the thread of an aborted plan, also when the plan fails meanwhile', async () => {
     const missing = structuredClone(plan);
-    missing.chains[0]!.segments[0]!.end = 499;
+    missing.chains[0]!.segments[0]!.startId = 'gone';
     for (const each of [plan, missing, plan, missing, missing]) {
       const controller = new AbortController();
       const writing = writeInThread(lake.root, each, controller.signal, start);

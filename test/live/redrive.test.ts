@@ -41,7 +41,9 @@ const batchAt = (position: number) =>
   until(
     `there is a batch at ${position}`,
     async () => {
-      for await (const { workflowId, memo } of system.temporal.workflow.list({ query: `WorkflowType = 'processBatch'` }))
+      for await (const { workflowId, memo } of system.temporal.workflow.list({
+        query: `WorkflowType = 'processBatch'`,
+      }))
         if ((memo as unknown as BatchMemo).ranges.some((range) => range.position === position)) return workflowId;
       return undefined;
     },

@@ -1,26 +1,26 @@
 import { CatchUp } from '../../scoring/catch-up.ts';
-import { chainId, type BatchRef } from '../../contracts/event-key.ts';
-import { HeadraceError } from '../../contracts/failures.ts';
+import type { RecordPlace } from '../../contracts/delivery.ts';
+import type { BatchRange, BatchRef } from '../../contracts/event-key.ts';
 import { decodeFeatures } from '../../contracts/features-frame.ts';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
-import { decodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
+import { decodeRecords, type BatchRecord } from '../../contracts/records-frame.ts';
 import type { Rejection } from '../../contracts/rejection.ts';
 import { foldBatch, type FoldEvent } from '../../features/fold-batch.ts';
 import { compileFeatures } from '../../features/plan.ts';
-import type { FoldContext } from '../../features/store.ts';
+import { PredecessorMissing, type FoldContext } from '../../features/store.ts';
 import { poison } from './events.ts';
 import type { World } from './world.ts';
 
 /** What `extractFeatures` recorded. */
 export interface Extracted {
-  rows: { offset: number; feature: number }[];
-  /** Offsets that get a dead letter. */
-  rejected: number[];
+  rows: (RecordPlace & { feature: number })[];
+  /** Records that get a dead letter. */
+  rejected: RecordPlace[];
 }
 
 /** What `infer` recorded. */
 export interface Decided {
-  rows: { offset: number; feature: number; modelVersion: number; outcome: 'approve' | 'review' }[];
+  rows: (RecordPlace & { feature: number; modelVersion: number; outcome: 'approve' | 'review' })[];
 }
 
 const plan = compileFeatures({
@@ -29,8 +29,8 @@ const plan = compileFeatures({
   allowedLatenessMs: 3_600_000,
 } as unknown as AnyPipeline);
 
-/** The key of the state in which a chain notes the offsets that were folded, in the order in which they were. */
-export const foldLogKey = (batch: BatchRef) => `folded:${chainId(batch)}`;
+/** The key of the state in which it is noted of a partition which offsets were folded, in the order in which they were. */
+export const foldLogKey = (partition: number) => `folded:${partition}`;
 
 /** The steps of a batch in one worker process: the real rules of features over the one store that all workers of a host share. */
 export class BatchSteps {
@@ -55,39 +55,37 @@ export class BatchSteps {
       store,
       records,
       () => scheduler.nowMs,
-      (message, fields) => this.#alarm(message, fields as { chain: string; from: number | string; to: number }),
+      (message, fields) => this.#alarm(message, fields as { partition: string; from: number | string; to: number }),
     );
   }
 
   /** As the activity does: only a durable attempt brings a store up that is behind. */
   async extract(batch: BatchRef, frame: Uint8Array, isLocal: boolean): Promise<Extracted> {
     const { records } = decodeRecords(frame);
-    try {
-      return await this.#apply(batch, records);
-    } catch (error) {
-      if (!(error instanceof HeadraceError) || error.code !== 'PREDECESSOR_MISSING') throw error;
-      this.world.trace.count('predecessor missing');
-      if (isLocal || !(await this.#bringUp(batch))) throw error;
-      this.world.trace.count('caught up');
-      return this.#apply(batch, records);
+    for (let behind = 0; ; behind++) {
+      try {
+        return await this.#apply(batch, records);
+      } catch (error) {
+        if (!(error instanceof PredecessorMissing)) throw error;
+        this.world.trace.count('predecessor missing');
+        if (isLocal || behind === batch.ranges.length || !(await this.#bringUp(batch, error.range))) throw error;
+        this.world.trace.count('caught up');
+      }
     }
   }
 
   /** What was folded without effects, and is gone from the log, is a loss that this alarm reports. */
-  #alarm(message: string, { chain, from, to }: { chain: string; from: number | string; to: number }): void {
-    this.world.trace.tell(() => `worker: ${message}: ${chain} [${from}, ${to})`);
-    this.world.oracle.lost.push({
-      partition: Number(chain.split(':').at(-1)),
-      from: typeof from === 'number' ? from : 0,
-      to,
-    });
+  #alarm(message: string, { partition, from, to }: { partition: string; from: number | string; to: number }): void {
+    const { trace, oracle } = this.world;
+    trace.tell(() => `worker: ${message}: ${partition} [${from}, ${to})`);
+    oracle.caughtUp({ partition: Number(partition.split(':').at(-1)), from: typeof from === 'number' ? from : 0, to });
   }
 
-  #bringUp(batch: BatchRef): Promise<boolean> {
-    return this.#catchUp.bringUpTo(batch, chainId(batch), (each, records) => this.#apply(each, records));
+  #bringUp(batch: BatchRef, range: BatchRange): Promise<boolean> {
+    return this.#catchUp.bringUpTo(batch, range, (each, records) => this.#apply(each, records));
   }
 
-  async #apply(batch: BatchRef, records: KafkaRecord[]): Promise<Extracted> {
+  async #apply(batch: BatchRef, records: BatchRecord[]): Promise<Extracted> {
     const events: FoldEvent[] = [];
     const rejections: Rejection[] = [];
     records.forEach((record, recordIndex) => {
@@ -99,7 +97,7 @@ export class BatchSteps {
           offset: record.offset,
           event: {},
           eventTimeMs: record.timestampMs,
-          entityKeys: [`account-${batch.partition}`],
+          entityKeys: [`account-${record.partition}`],
         });
     });
     const fold = foldBatch(
@@ -111,16 +109,25 @@ export class BatchSteps {
     );
     const foldAndNote = (tx: FoldContext) => {
       const result = fold(tx);
-      const begin = tx.markerPosition ?? -1;
-      const folded = events.flatMap(({ offset }) => (offset >= begin ? [offset] : []));
-      result.states.set(foldLogKey(batch), Float64Array.from([...(tx.get(foldLogKey(batch)) ?? []), ...folded]));
+      batch.ranges.forEach(({ partition }, i) => {
+        const begin = tx.markers[i]?.position ?? -1;
+        const folded = events.flatMap(({ recordIndex, offset }) =>
+          records[recordIndex]!.partition === partition && offset >= begin ? [offset] : [],
+        );
+        const key = foldLogKey(partition);
+        result.states.set(key, Float64Array.from([...(tx.get(key) ?? []), ...folded]));
+      });
       return result;
     };
     const { header, recordIndex, values } = decodeFeatures(await this.world.store.apply(batch, foldAndNote));
     if (header.duplicates.length > 0) this.world.trace.count('duplicate records refused');
+    const placeOf = (index: number): RecordPlace => {
+      const { partition, offset } = records[index]!;
+      return { partition, offset };
+    };
     return {
-      rows: Array.from(recordIndex, (index, row) => ({ offset: records[index]!.offset, feature: values[row]! })),
-      rejected: header.rejections.map(({ index }) => records[index]!.offset),
+      rows: Array.from(recordIndex, (index, row) => ({ ...placeOf(index), feature: values[row]! })),
+      rejected: header.rejections.map(({ index }) => placeOf(index)),
     };
   }
 

@@ -1,6 +1,9 @@
-import { batchWorkflowIdPrefix } from '../../contracts/event-key.ts';
-import { chainOf } from './events.ts';
+import { topicWorkflowIdPrefix } from '../../contracts/event-key.ts';
+import { refOf, topic } from './events.ts';
+import { FakeLog } from './fake-log.ts';
 import type { World } from './world.ts';
+
+const partitionsMax = 6;
 
 /** Something that happens on purpose. Each ends by itself or is ended by `heal`. */
 type Blow = (world: World) => void;
@@ -67,6 +70,27 @@ const blows: Record<string, Blow> = {
       if (offset < log.end - 1) log.compact(offset);
     }
   },
+  'records unreadable': ({ random, scheduler, logs, trace }) => {
+    const log = random.pick(logs);
+    const from = random.whole(log.start, log.end);
+    log.unreadableFrom = from;
+    trace.tell(() => `log ${logs.indexOf(log)}: nothing can be read from ${from} on`);
+    scheduler.after(random.whole(500, 15_000), () => (log.unreadableFrom = undefined));
+  },
+  'partition added': (world) => {
+    const { random, scheduler, logs, group, trace } = world;
+    if (logs.length >= partitionsMax) return;
+    logs.push(new FakeLog());
+    const partition = logs.length - 1;
+    trace.tell(() => `partition ${partition} is added`);
+    for (let i = random.whole(0, 4); i > 0; i--) world.produce(partition);
+    scheduler.after(random.whole(100, 5_000), () => {
+      if (world.isProduced) return;
+      for (let i = random.whole(0, 4); i > 0; i--) world.produce(partition);
+    });
+    scheduler.after(random.whole(0, 5_000), () => group.rebalance());
+  },
+  'chains changed': ({ operator }) => operator.changeChains(),
   'leader changed': ({ random, scheduler, logs }) => {
     const log = random.pick(logs);
     log.namedEnd = random.whole(log.start, log.end);
@@ -85,57 +109,55 @@ const blows: Record<string, Blow> = {
   'closed runs deleted': ({ random, temporal, store, setting }) => {
     const share = random.next();
     // While a store is behind, what it has not seen must still be known: retention is longer than its repair takes.
-    temporal.expire(({ partition, memo }) => {
-      const appliedTo = store.appliedTo(chainOf(partition)) ?? 0;
-      return memo.end <= appliedTo && (setting.startAt === 'earliest' || memo.end < appliedTo) && random.chance(share);
+    temporal.expire(({ memo }) => {
+      const isApplied = memo.ranges.every(({ partition, end }) => {
+        const appliedTo = store.appliedTo(refOf(partition)) ?? 0;
+        return end <= appliedTo && (setting.startAt === 'earliest' || end < appliedTo);
+      });
+      return isApplied && random.chance(share);
     });
   },
   'store put back': (world) => {
     const { random, store, temporal, trace } = world;
     // A copy that is older than the retention of runs is beyond what is promised.
+    const expired = temporal.everStarted.filter(({ workflowId }) => !temporal.runs.has(workflowId));
+    const ranges = expired.flatMap(({ memo }) => memo.ranges);
     const least = (partition: number) =>
-      Math.max(
-        0,
-        ...temporal.everStarted
-          .filter((run) => run.partition === partition && !temporal.runs.has(run.workflowId))
-          .map(({ memo }) => memo.end),
-      );
-    void store
-      .restore(random.next(), (chain) => least(chain.partition))
-      .then((count) => {
-        if (count > 0) trace.count('batches taken back');
-        trace.tell(() => `store: ${count} batches are taken back`);
-      });
+      Math.max(0, ...ranges.filter((range) => range.partition === partition).map(({ end }) => end));
+    void store.restore(random.next(), least).then((count) => {
+      if (count > 0) trace.count('batches taken back');
+      trace.tell(() => `store: ${count} batches are taken back`);
+    });
   },
   'commits deleted': (world) => {
-    const { random, group, logs, oracle, trace } = world;
+    const { random, group, logs, trace } = world;
     const partition = random.whole(0, logs.length - 1);
-    if (isUnknown(world, partition)) return;
+    if (isUnknown(world)) return;
     trace.tell(() => `group: the commit of partition ${partition} is deleted`);
     group.commits.delete(partition);
-    oracle.walkedAgain.add(partition);
     if (random.chance(0.7)) group.rebalance();
   },
-  'all read again': ({ random, group, temporal, store, setting, partitions, oracle, trace }) => {
+  'all read again': ({ random, group, temporal, store, ledger, setting, partitions, oracle, trace }) => {
     // With `latest` it would begin at the end; and nothing may be under way of what is forgotten.
     if (setting.startAt === 'latest') return;
-    temporal.expire(({ partition, memo }) => memo.end <= (store.appliedTo(chainOf(partition)) ?? 0));
+    temporal.expire(({ memo }) =>
+      memo.ranges.every(({ partition, end }) => end <= (store.appliedTo(refOf(partition)) ?? 0)),
+    );
+    ledger.clear();
     for (let partition = 0; partition < partitions; partition++) {
-      if (!random.chance(0.8)) continue;
-      group.commits.delete(partition);
       oracle.walkedAgain.add(partition);
+      if (random.chance(0.8)) group.commits.delete(partition);
     }
-    trace.tell(() => 'group: commits are deleted');
+    trace.tell(() => 'group: commits and the ledger are deleted');
     group.rebalance();
   },
   'foreign commit': (world) => {
-    const { random, group, logs, oracle, trace } = world;
+    const { random, group, logs, trace } = world;
     const partition = random.whole(0, logs.length - 1);
-    if (isUnknown(world, partition)) return;
+    if (isUnknown(world)) return;
     const offset = random.whole(logs[partition]!.start, logs[partition]!.end);
     trace.tell(() => `group: somebody else commits ${partition}@${offset}`);
     group.commits.set(partition, { offset, metadata: null });
-    oracle.walkedAgain.add(partition);
     if (random.chance(0.7)) group.rebalance();
   },
   'model changed': (world) => void world.modelVersion++,
@@ -148,9 +170,9 @@ const blows: Record<string, Blow> = {
 
 export const blowNames = Object.keys(blows);
 
-/** With `latest`, a chain of which neither the group nor Temporal knows anything begins at the end of the log: that is what was asked for. */
-function isUnknown({ setting, temporal }: World, partition: number): boolean {
-  return setting.startAt === 'latest' && temporal.visible(batchWorkflowIdPrefix(chainOf(partition))).length === 0;
+/** With `latest`, a topic of which neither the group nor Temporal knows anything begins at the end of the log: that is what was asked for. */
+function isUnknown({ setting, temporal }: World): boolean {
+  return setting.startAt === 'latest' && temporal.visible(topicWorkflowIdPrefix(topic)).length === 0;
 }
 
 /** Strikes with one of the blows. */

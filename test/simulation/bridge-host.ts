@@ -3,6 +3,7 @@ import { Linger } from '../../bridge/linger.ts';
 import { OpenBatches } from '../../bridge/open-batches.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
 import type { Starter } from '../../temporal/starter.ts';
+import type { LedgerEnd } from '../../bridge/ledger-ends.ts';
 import type { BridgeReports } from '../../bridge/reports.ts';
 import { createTemporalStarter } from '../../temporal/temporal-starter.ts';
 import { ScoringLimiter } from '../../bridge/scoring-limiter.ts';
@@ -10,9 +11,9 @@ import { messageOf } from '../../contracts/failures.ts';
 import { createFakeClient } from './fake-client.ts';
 import { sessionTimeoutMs } from './fake-group.ts';
 import { FakeSource } from './fake-source.ts';
-import { mutateStarter, UnguardedBridge } from './mutants.ts';
+import { mutateSource, mutateStarter, UnguardedBridge } from './mutants.ts';
 import { SimProcess } from './process.ts';
-import { chainOf } from './events.ts';
+import { topic } from './events.ts';
 import type { World } from './world.ts';
 
 /** A place where bridges run, one process after another; as bridge/main.ts puts them together. */
@@ -53,11 +54,11 @@ export class BridgeHost {
     this.#openBatches = openBatches;
     void openBatches.watch();
     const Bridge = mutant.unguarded ? UnguardedBridge : PipelineBridge;
-    const { partition: _, ...chain } = chainOf(0);
     this.#bridge = new Bridge(
       {
         createSource: () => this.#createSource(process),
         starter: this.#starter(process),
+        ledgerEnds: () => this.#ledgerEnds(process),
         clock: process.clock,
         budget: new Budget(process.clock, setting.batchesPerSecond, {
           linger: new Linger(process.clock, setting.lingerMs, 1),
@@ -68,11 +69,11 @@ export class BridgeHost {
         log: { info: () => {}, error: (text) => this.#logged(process, text) },
       },
       {
-        chain,
-        epoch: 0,
+        topic,
+        chains: this.world.chains,
         startAt: setting.startAt,
         caps: { recordsMax: setting.batchRecordsMax, bytesMax: 1_000_000 },
-        laneBytesMax: setting.laneBytesMax,
+        laneBytesMax: { all: Infinity, each: setting.laneBytesMax },
         startDeadlineMs: Math.floor(sessionTimeoutMs / 6),
       },
     );
@@ -134,12 +135,23 @@ export class BridgeHost {
   #createSource(process: SimProcess): FakeSource {
     const source = new FakeSource(this.world, process, `${process.name}.${this.#sources.length}`);
     this.#sources.push(source);
-    return source;
+    return mutateSource(this.world.mutant, source);
   }
 
   #starter(process: SimProcess): Starter {
     const starter = createTemporalStarter(createFakeClient(this.world, process), 'queue', process.clock.nowMs);
     return mutateStarter(this.world.mutant, starter, () => this.source!);
+  }
+
+  /** Postgres answers, or does not. */
+  #ledgerEnds(process: SimProcess): Promise<ReadonlyMap<number, LedgerEnd>> {
+    const { random, ledger, faults, mutant } = this.world;
+    const ends = mutant.forgetsRuns || mutant.trustsCommits ? new Map<number, LedgerEnd>() : ledger.ends();
+    return new Promise((resolve, reject) => {
+      process.after(random.whole(1, 30), () =>
+        random.chance(faults.exhausted) ? reject(new Error('no answer from Postgres')) : resolve(ends),
+      );
+    });
   }
 
   /** Visibility says how many are open, some seconds late. */
@@ -158,6 +170,13 @@ export class BridgeHost {
     return {
       scored: ({ partition }, { position, end }) =>
         trace.tell(() => `${process.name}: partition ${partition} goes on behind [${position}, ${end})`),
+      batch: () => trace.count('batch'),
+      notTaken: (_, chain, sequence) => {
+        trace.count('batch not taken');
+        trace.tell(
+          () => `${process.name}: number ${sequence} of chain ${chain} does not begin where its partitions are`,
+        );
+      },
       lane: () => {},
       lost: ({ partition }, { from, to }) => {
         trace.count('retention overtook');

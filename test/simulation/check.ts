@@ -1,5 +1,6 @@
+import { batchWorkflowId } from '../../contracts/event-key.ts';
 import { foldLogKey } from './batch-steps.ts';
-import { chainOf } from './events.ts';
+import { refOf } from './events.ts';
 import { deadLetters, sinkNames } from './fake-sinks.ts';
 import type { World } from './world.ts';
 
@@ -11,6 +12,7 @@ export function isDone({ isProduced, oracle, temporal, logs }: World): boolean {
 
 /** What must hold once everything is healed and done. */
 export async function check(world: World): Promise<void> {
+  checkPositions(world);
   for (let partition = 0; partition < world.partitions; partition++) {
     const base = world.oracle.firstPosition.get(partition);
     if (base === undefined) {
@@ -49,18 +51,21 @@ function checkEffects({ logs, sinks, oracle }: World, partition: number, base: n
   });
 }
 
+interface StartedRange {
+  position: number;
+  end: number;
+  first?: true;
+}
+
 /** I3: the ranges of a partition merge into one span. */
 function checkRanges({ temporal, oracle, logs }: World, partition: number, base: number): void {
-  const ranges = [
-    ...new Map(
-      temporal.everStarted
-        .filter((run) => run.partition === partition)
-        .map((run) => [`${run.memo.position}-${run.memo.end}`, run.memo]),
-    ).values(),
-  ];
+  const started = temporal.everStarted.flatMap((run): StartedRange[] =>
+    run.memo.ranges.filter((range) => range.partition === partition),
+  );
+  const ranges = [...new Map(started.map((range) => [`${range.position}-${range.end}`, range])).values()];
   ranges.sort((a, b) => a.position - b.position || a.end - b.end);
   // With `latest`, two owners can begin a chain at different positions, before either knows of the other.
-  const beginnings = ranges.filter(({ head }) => head).length;
+  const beginnings = ranges.filter(({ first }) => first).length;
   const mayOverlap = beginnings > 1 || oracle.walkedAgain.has(partition);
   let reached = base;
   for (const { position, end } of ranges) {
@@ -77,14 +82,37 @@ function checkRanges({ temporal, oracle, logs }: World, partition: number, base:
     oracle.violated('I3', `partition ${partition}: the chain ends at ${reached}, the log at ${logs[partition]!.end}`);
 }
 
+/** I3: of each batch and the one before it, `positions(s) = positions(s-1) + ranges(s)`. */
+function checkPositions({ temporal, oracle }: World): void {
+  const runs = new Map(temporal.everStarted.map((run) => [run.workflowId, run]));
+  for (const { batch, memo, workflowId } of runs.values()) {
+    const before = runs.get(batchWorkflowId(batch, batch.sequence - 1));
+    if (!before) continue;
+    const ends = new Map(memo.ranges.map(({ partition, end }) => [partition, end]));
+    for (const [key, position] of Object.entries(before.memo.positions)) {
+      const partition = Number(key);
+      // Where nothing of a partition was in a batch, its first position may have been found anew.
+      if (oracle.walkedAgain.has(partition) || before.memo.untouched?.includes(partition)) continue;
+      const expected = ends.get(partition) ?? position;
+      const found = memo.positions[partition];
+      if (found !== expected)
+        oracle.violated('I3', `${workflowId}: partition ${partition} is at ${found} behind it, and not at ${expected}`);
+    }
+    for (const { partition, position } of memo.ranges) {
+      const expected = before.memo.untouched?.includes(partition) ? undefined : before.memo.positions[partition];
+      if (!oracle.walkedAgain.has(partition) && expected !== undefined && position !== expected)
+        oracle.violated('I3', `${workflowId}: partition ${partition} begins at ${position}, and not at ${expected}`);
+    }
+  }
+}
+
 /** I5 and I6: events were folded in offset order, exactly once, and each row saw what was folded before it. */
 async function checkFolds(
   { store, logs, oracle, sinks, trace }: World,
   partition: number,
   base: number,
 ): Promise<void> {
-  const chain = chainOf(partition);
-  const folded = [...(await store.read(chain, foldLogKey({ ...chain, position: 0, end: 0, count: 0 })))];
+  const folded = [...(await store.read(refOf(partition), foldLogKey(partition)))];
   folded.forEach((offset, i) => {
     if (i > 0 && offset <= folded[i - 1]!)
       oracle.violated('I5', `partition ${partition}: offset ${offset} is folded after ${folded[i - 1]}`);

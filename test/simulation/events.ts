@@ -1,8 +1,10 @@
-import type { Chain } from '../../contracts/event-key.ts';
+import { partitionOf, type PartitionRef, type TopicRef } from '../../contracts/event-key.ts';
 
 /** The one topic of the simulation. */
-export function chainOf(partition: number): Chain {
-  return { deployment: 'sim', pipeline: 'orders', epoch: 0, topic: 'orders', partition };
+export const topic: TopicRef = { deployment: 'sim', pipeline: 'orders', epoch: 0, topic: 'orders' };
+
+export function refOf(partition: number): PartitionRef {
+  return partitionOf(topic, partition);
 }
 
 /** The value of a record that can never become an event. */

@@ -5,8 +5,7 @@ import {
   type WithStartWorkflowOperation,
 } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { BatchRef } from '../../contracts/event-key.ts';
-import { workflowNames, type BatchMemo, type ScoredReply } from '../../contracts/names.ts';
+import { workflowNames, type BatchInput, type BatchMemo, type ScoredReply } from '../../contracts/names.ts';
 import { AlreadyStarted, type Run } from './fake-temporal.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
@@ -21,12 +20,12 @@ export function createFakeClient(world: World, process: SimProcess): Client {
       { startWorkflowOperation }: { startWorkflowOperation: WithStartWorkflowOperation<any> },
     ): Promise<ScoredReply> {
       const { workflowId, memo, args } = startWorkflowOperation.options;
-      const [{ partition, startId }, records] = args as unknown as [BatchRef, Uint8Array];
+      const [{ batch }, records] = args as unknown as [BatchInput, Uint8Array];
+      const startId = world.mutant.namelessStarts ? `${batch.sequence}` : batch.startId!;
       const request = {
         workflowId,
-        partition,
-        memo: memo as unknown as BatchMemo,
-        startId: world.mutant.namelessStarts ? '' : startId!,
+        memo: { ...(memo as unknown as BatchMemo), startId },
+        batch: { ...batch, startId },
         records,
       };
       return process
@@ -45,7 +44,8 @@ export function createFakeClient(world: World, process: SimProcess): Client {
     /** Visibility: open runs first, then those that closed last. */
     async *list({ query }: { query: string }) {
       const prefix = /STARTS_WITH '([^']+)'/.exec(query)![1]!;
-      for (const run of await call<Run[]>((answer) => answer(world.temporal.visible(prefix)))) yield { memo: run.memo };
+      for (const run of await call<Run[]>((answer) => answer(world.temporal.visible(prefix))))
+        yield { workflowId: run.workflowId, memo: run.memo, status: { name: run.status } };
     },
     getHandle: (workflowId: string, runId?: string) => ({
       describe: () => call<unknown>((answer) => answer(describe(world.temporal.current(workflowId)))),

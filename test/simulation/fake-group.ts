@@ -1,4 +1,5 @@
-import type { Commit } from '../../kafka/source.ts';
+import { chainOf } from '../../contracts/event-key.ts';
+import type { Commit, PartitionCommit } from '../../kafka/source.ts';
 import type { FakeSource } from './fake-source.ts';
 import type { World } from './world.ts';
 
@@ -37,7 +38,7 @@ export class FakeGroup {
 
   /** A new generation; who does not answer is not in it. */
   rebalance(): void {
-    const { random, trace, partitions } = this.world;
+    const { random, trace, partitions, chains } = this.world;
     for (const source of this.#members.keys()) if (!source.process.isUp) this.#members.delete(source);
     this.generation++;
     trace.count('rebalance');
@@ -46,7 +47,7 @@ export class FakeGroup {
     const first = random.whole(0, 7);
     if (members.length > 0)
       for (let partition = 0; partition < partitions; partition++)
-        this.#members.get(members[(partition + first) % members.length]!)!.push(partition);
+        this.#members.get(members[(chainOf(partition, chains) + first) % members.length]!)!.push(partition);
     for (const [source, assigned] of this.#members) {
       trace.tell(() => `group: generation ${this.generation} gives ${source.name} [${assigned.join(' ')}]`);
       source.joined(this.generation, assigned);
@@ -54,11 +55,21 @@ export class FakeGroup {
   }
 
   /** As the broker does: the generation decides, not who has the partition. */
-  commit(source: FakeSource, generation: number, partition: number, offset: number, metadata: string | null): void {
+  commit(
+    source: FakeSource,
+    generation: number,
+    commits: readonly (Omit<PartitionCommit, 'metadata'> & { metadata: string | null })[],
+  ): void {
     if (!this.#members.has(source) || generation !== this.generation) throw new Error('ILLEGAL_GENERATION');
-    if (metadata !== null) this.world.oracle.committed(partition, offset, metadata);
-    this.world.trace.tell(() => `group: ${source.name} commits ${partition}@${offset} ${metadata ?? '(kafkajs)'}`);
-    this.commits.set(partition, { offset, metadata });
+    for (const { partition, offset, metadata } of commits) {
+      if (metadata !== null) this.world.oracle.committed(partition, offset, metadata);
+      this.world.trace.tell(() => `group: ${source.name} commits ${partition}@${offset} ${metadata ?? '(kafkajs)'}`);
+      this.commits.set(partition, { offset, metadata });
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#members.size === 0;
   }
 
   committed(): Map<number, Commit> {

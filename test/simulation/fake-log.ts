@@ -13,6 +13,8 @@ export interface LogRead {
   /** The first offset that came, visible or not; null when all that came lies below the offset that was asked for. */
   firstOffset: number | null;
   endOffset: number;
+  /** Nothing can be read from here on. */
+  unreadableFrom?: number;
 }
 
 const readMax = 6;
@@ -25,6 +27,8 @@ export class FakeLog {
   #waiting: (() => void)[] = [];
   /** Until a new leader has caught up, brokers name an end that is too low. */
   namedEnd: number | undefined;
+  /** From here on nothing can be read. */
+  unreadableFrom: number | undefined;
 
   get end(): number {
     return this.entries.length;
@@ -50,6 +54,12 @@ export class FakeLog {
     const read: LogRead = { records: [], firstOffset: null, endOffset: offset };
     let at = offset;
     for (; at < this.end && at - offset < readMax; at++) {
+      if (this.unreadableFrom !== undefined && at >= this.unreadableFrom) {
+        read.unreadableFrom = at;
+        // As the real source has it: only what was read moves the lane on.
+        read.endOffset = (read.records.at(-1)?.offset ?? offset - 1) + 1;
+        return read;
+      }
       const entry = this.entries[at]!;
       if (entry.kind === 'compacted') continue;
       read.firstOffset ??= at;

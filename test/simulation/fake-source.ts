@@ -1,5 +1,5 @@
 import { decodeCommitMetadata } from '../../bridge/commit-metadata.ts';
-import type { Commit, Source, SourceHandlers } from '../../kafka/source.ts';
+import type { Commit, PartitionCommit, Source, SourceHandlers } from '../../kafka/source.ts';
 import type { LogRead } from './fake-log.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
@@ -152,7 +152,9 @@ export class FakeSource implements Source {
     this.world.trace.count('offset out of range');
     this.world.oracle.walkedAgain.add(reader.partition);
     try {
-      this.world.group.commit(this, this.#generation, reader.partition, this.world.mutant.fromEnd ? -1 : -2, null);
+      this.world.group.commit(this, this.#generation, [
+        { partition: reader.partition, offset: this.world.mutant.fromEnd ? -1 : -2, metadata: null },
+      ]);
     } catch {
       // The next generation begins anew.
     }
@@ -161,7 +163,7 @@ export class FakeSource implements Source {
     this.#poll(reader);
   }
 
-  #polled(reader: Reader, asked: number, { records, firstOffset, endOffset }: LogRead): void {
+  #polled(reader: Reader, asked: number, { records, firstOffset, endOffset, unreadableFrom }: LogRead): void {
     const { random, trace, logs } = this.world;
     const isCurrent = this.#readers.get(reader.partition) === reader;
     reader.polling = false;
@@ -171,7 +173,7 @@ export class FakeSource implements Source {
     if (isStale && (!this.#readers.has(reader.partition) || random.chance(0.6)))
       return isCurrent ? this.#poll(reader) : undefined;
     if (isStale) trace.count('stale fetch');
-    const isFiltered = records.length === 0;
+    const isFiltered = records.length === 0 && unreadableFrom === undefined;
     // The mutant takes what comes for what it asked for, as a consumer does that does not look at offsets.
     const fetchedOffset = this.world.mutant.fromEnd ? reader.expected : isFiltered ? (firstOffset ?? asked) : asked;
     trace.tell(
@@ -183,6 +185,9 @@ export class FakeSource implements Source {
       endOffset,
       logEnd: logs[reader.partition]!.end,
       records,
+      ...(unreadableFrom === undefined
+        ? {}
+        : { unreadable: { from: unreadableFrom, reason: 'its checksum is wrong' } }),
     });
     if (!isCurrent) return;
     if (taken) reader.expected = endOffset;
@@ -215,32 +220,35 @@ export class FakeSource implements Source {
     if (this.world.random.chance(0.5)) await this.process.clock.sleep(this.world.random.whole(1, 10));
   }
 
-  /** Sent when kafkajs gets to it, with the generation that it then has: it can come late, and it can be lost. */
-  async commit(partition: number, offset: number, metadata: string): Promise<void> {
-    const { random, trace, oracle } = this.world;
-    // A first position may be put right once there are runs.
-    if (decodeCommitMetadata(metadata)?.head !== true) {
+  /** Sent when kafkajs gets to it, with the generation that it then has: it can come late, it can be lost, and a part of it can be refused. */
+  async commit(commits: readonly PartitionCommit[]): Promise<void> {
+    const { random, trace, oracle, faults, group } = this.world;
+    for (const { partition, offset, metadata } of commits) {
+      // A first position may be put right once there are runs.
+      if (decodeCommitMetadata(metadata)?.first === true) continue;
       oracle.commitsOf(this.name, partition, this.#committedHere.get(partition), offset);
       this.#committedHere.set(partition, offset);
     }
-    const isLate = random.chance(this.world.faults.lateCommit);
+    const isLate = random.chance(faults.lateCommit);
     return this.process.during('a commit had not come to the group', async (at) => {
       if (isLate) await this.process.clock.sleep(random.whole(100, 4_000));
       return this.#ask('commit', () => {
         if (isLate) trace.count('late commit');
-        this.world.group.commit(this, this.#generation, partition, offset, metadata);
+        if (commits.length > 1) trace.count('commit of several partitions');
+        const taken = commits.filter(() => !random.chance(faults.commitRefused));
+        group.commit(this, this.#generation, taken);
         at('the group had a commit, and its answer was not back');
+        if (taken.length === commits.length) return;
+        trace.count(taken.length === 0 ? 'commit refused' : 'commit refused in part');
+        throw new Error('a partition was refused');
       });
     });
   }
 
   /** As one request: all of it comes to the group, or nothing. */
-  commitAll(offsets: ReadonlyMap<number, number>, metadata: string): Promise<void> {
+  commitAll(commits: readonly PartitionCommit[]): Promise<void> {
     return this.process.during('the first commit had not come to the group', () =>
-      this.#ask('commit', () => {
-        for (const [partition, offset] of offsets)
-          this.world.group.commit(this, this.#generation, partition, offset, metadata);
-      }),
+      this.#ask('commit', () => this.world.group.commit(this, this.#generation, commits)),
     );
   }
 

@@ -1,3 +1,4 @@
+import { parseBatchId, recordCount, type BatchRef } from '../../contracts/event-key.ts';
 import type { BatchMemo, ScoredReply } from '../../contracts/names.ts';
 import type { Decided, Extracted } from './batch-steps.ts';
 import type { World } from './world.ts';
@@ -8,9 +9,9 @@ export type RunStatus = 'RUNNING' | 'COMPLETED' | 'TERMINATED';
 export interface Run {
   workflowId: string;
   runId: string;
-  partition: number;
+  sequence: number;
   memo: BatchMemo;
-  startId: string;
+  batch: BatchRef;
   records: Uint8Array;
   status: RunStatus;
   /** Recorded results. */
@@ -31,9 +32,8 @@ export interface Run {
 /** What Update-with-Start is asked for. */
 export interface UpdateWithStart {
   workflowId: string;
-  partition: number;
   memo: BatchMemo;
-  startId: string;
+  batch: BatchRef;
   records: Uint8Array;
 }
 
@@ -59,16 +59,13 @@ export class FakeTemporal {
     const run = startsAnew ? this.#start(request) : known;
     if (startsAnew) {
       oracle.started(run);
-      trace.tell(
-        () =>
-          `temporal: starts ${run.workflowId} [${run.memo.position}, ${run.memo.end})${run.memo.head ? ' head' : ''} as ${run.runId}`,
-      );
+      trace.tell(() => `temporal: starts ${run.workflowId} ${toldRanges(run)} as ${run.runId}`);
     } else {
       trace.count('start found a run');
-      if (run.memo.end !== request.memo.end)
-        trace.count(run.memo.end < request.memo.end ? 'adopted a shorter batch' : 'adopted a longer batch');
+      const more = recordCount(run.memo) - recordCount(request.memo);
+      if (more !== 0) trace.count(more < 0 ? 'adopted a shorter batch' : 'adopted a longer batch');
     }
-    if (run.isScored) return answer(rangeOf(run));
+    if (run.isScored) return answer(replyOf(run));
     if (run.status !== 'RUNNING') {
       trace.count('start found a closed run');
       return answer(new AlreadyStarted('Workflow execution already started'));
@@ -76,13 +73,13 @@ export class FakeTemporal {
     run.waiting.push(answer);
   }
 
-  #start({ workflowId, partition, memo, startId, records }: UpdateWithStart): Run {
+  #start({ workflowId, memo, batch, records }: UpdateWithStart): Run {
     const run: Run = {
       workflowId,
       runId: `run-${++this.#runIds}`,
-      partition,
+      sequence: parseBatchId(workflowId).sequence,
       memo,
-      startId,
+      batch,
       records,
       status: 'RUNNING',
       isScored: false,
@@ -105,14 +102,12 @@ export class FakeTemporal {
     run.extracted = extracted;
     run.decided = decided;
     run.isScored = true;
-    for (const answer of run.waiting.splice(0)) answer(rangeOf(run));
+    for (const answer of run.waiting.splice(0)) answer(replyOf(run));
   }
 
   complete(run: Run): void {
     run.status = 'COMPLETED';
-    this.world.trace.tell(
-      () => `temporal: ${run.runId} [${run.memo.position}, ${run.memo.end}) of ${run.workflowId} is complete`,
-    );
+    this.world.trace.tell(() => `temporal: ${run.runId} ${toldRanges(run)} of ${run.workflowId} is complete`);
   }
 
   terminate(run: Run): void {
@@ -153,7 +148,6 @@ export class FakeTemporal {
       const run = runs.at(-1)!;
       if (run.status !== 'COMPLETED' || !isExpired(run)) continue;
       this.world.trace.count('closed run expired');
-      this.world.oracle.walkedAgain.add(run.partition);
       this.world.trace.tell(() => `temporal: retention takes ${workflowId}`);
       this.runs.delete(workflowId);
     }
@@ -185,6 +179,12 @@ export class FakeTemporal {
   }
 }
 
-function rangeOf({ memo: { position, end, count } }: Run): ScoredReply {
-  return { position, end, count };
+function replyOf({ memo: { chains: _, ...reply } }: Run): ScoredReply {
+  return reply;
+}
+
+function toldRanges({ memo: { ranges } }: Run): string {
+  return ranges
+    .map(({ partition, position, end, first }) => `${partition}[${position}, ${end})${first ? ' first' : ''}`)
+    .join(' ');
 }

@@ -1,9 +1,7 @@
-import type { BatchRef } from '../../contracts/event-key.ts';
 import { BatchSteps, type Decided, type Extracted } from './batch-steps.ts';
 import { deadLetters, sinkNames } from './fake-sinks.ts';
 import type { Run } from './fake-temporal.ts';
 import { SimProcess } from './process.ts';
-import { chainOf } from './events.ts';
 import type { World } from './world.ts';
 
 /** How long the server waits for a task before it gives it to another worker. */
@@ -69,7 +67,7 @@ export class FakeWorkers {
   async #score(run: Run, attempt: number, { process, steps }: Worker, tries: number): Promise<void> {
     const { random, trace, faults } = this.world;
     const pause = () => process.clock.sleep(random.whole(1, random.chance(faults.slowStep) ? 8_000 : 20));
-    const extracted = run.extracted ?? (await steps.extract(batchOf(run), run.records, tries === 0));
+    const extracted = run.extracted ?? (await steps.extract(run.batch, run.records, tries === 0));
     await pause();
     // A durable activity's result is recorded by itself.
     if (tries > 0 && isAwaited(run, attempt)) run.extracted = extracted;
@@ -92,11 +90,10 @@ export class FakeWorkers {
     if (run.status !== 'RUNNING') return;
     run.secondTaskStarted = true;
     const deliveries = deliveriesOf(run);
-    if (deliveries.size === 0) return this.world.temporal.complete(run);
     for (const [sink, effects] of deliveries) this.#deliver(run, sink, effects, deliveries.size, 0);
   }
 
-  #deliver(run: Run, sink: string, effects: Map<number, string>, sinks: number, tries: number): void {
+  #deliver(run: Run, sink: string, effects: readonly Effect[], sinks: number, tries: number): void {
     const { scheduler, random, trace, faults } = this.world;
     if (run.status !== 'RUNNING' || run.delivered.has(sink)) return;
     const again = () => this.#deliver(run, sink, effects, sinks, tries + 1);
@@ -110,7 +107,8 @@ export class FakeWorkers {
         trace.count('sink refuses');
         return scheduler.after(Math.min(30_000, 1_000 * 2 ** tries), again);
       }
-      for (const [offset, effect] of effects) this.world.sinks.take(sink, run.partition, offset, effect);
+      for (const { partition, offset, effect } of effects) this.world.sinks.take(sink, partition, offset, effect);
+      if (sink === ledger) this.world.ledger.add(run.batch);
       // Had, but not recorded: a worker that dies here, or whose answer is lost, makes it come again.
       if (random.chance(faults.answerLost)) return;
       worker.process.after(random.whole(1, 20), () => {
@@ -132,27 +130,34 @@ function isAwaited(run: Run, attempt: number): boolean {
   return run.status === 'RUNNING' && run.attempt === attempt && !run.isScored;
 }
 
-function batchOf(run: Run): BatchRef {
-  return { ...chainOf(run.partition), ...run.memo, startId: run.startId };
+interface Effect {
+  partition: number;
+  offset: number;
+  effect: string;
 }
 
-/** Per sink, the effect of each offset that its condition selects. */
-function deliveriesOf({ extracted, decided }: Run): Map<string, Map<number, string>> {
-  const deliveries = new Map<string, Map<number, string>>();
+/** Takes every batch, also one without rows. */
+const ledger = 'ledger';
+
+/** Per sink, the effect of each record that its condition selects. */
+function deliveriesOf({ extracted, decided }: Run): Map<string, Effect[]> {
+  const deliveries = new Map<string, Effect[]>([[ledger, []]]);
   for (const sink of sinkNames) {
     const rows = decided!.rows.filter(({ outcome }) => sink !== 'review' || outcome === 'review');
     if (rows.length > 0)
       deliveries.set(
         sink,
-        new Map(
-          rows.map(({ offset, modelVersion, outcome, feature }) => [
-            offset,
-            `${outcome} by model ${modelVersion}, seen ${feature}`,
-          ]),
-        ),
+        rows.map(({ partition, offset, modelVersion, outcome, feature }) => ({
+          partition,
+          offset,
+          effect: `${outcome} by model ${modelVersion}, seen ${feature}`,
+        })),
       );
   }
   if (extracted!.rejected.length > 0)
-    deliveries.set(deadLetters, new Map(extracted!.rejected.map((offset) => [offset, 'rejected'])));
+    deliveries.set(
+      deadLetters,
+      extracted!.rejected.map((place) => ({ ...place, effect: 'rejected' })),
+    );
   return deliveries;
 }

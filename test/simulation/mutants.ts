@@ -1,14 +1,16 @@
+import { Chain } from '../../bridge/chain.ts';
+import { ChainProgress } from '../../bridge/chain-progress.ts';
 import { encodeCommitMetadata } from '../../bridge/commit-metadata.ts';
-import { Partition } from '../../bridge/partition.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
+import type { ScoredReply } from '../../contracts/names.ts';
 import type { Source } from '../../kafka/source.ts';
-import type { Starter } from '../../temporal/starter.ts';
+import type { BatchStart, Starter } from '../../temporal/starter.ts';
 
 /** Bugs that are planted to see whether the simulation finds them. */
 export interface Mutant {
   /** The bridge commits before the start is durable, as home-made consumers do. */
   commitBeforeStart?: true;
-  /** The bridge goes on from the end it had cut, not from the end of the run that exists. */
+  /** The bridge goes on from the ends it had cut, not from those of the run that exists. */
   adoptLocalEnd?: true;
   /** What an older assignment left behind goes on acting in the next one. */
   unguarded?: true;
@@ -18,43 +20,87 @@ export interface Mutant {
   allowDuplicate?: true;
   /** The feature store has no marker rules: what comes again is folded again. */
   reapply?: true;
-  /** The bridge does not ask Temporal where the chain is when the commit says nothing. It once did not; see docs/decisions/0010. */
+  /** The bridge does not ask Temporal, nor the ledger, where the chain is when the commit says nothing. It once did not; see docs/decisions/0010. */
   forgetsRuns?: true;
   /** Starts have no ids of their own. They once had none. */
   namelessStarts?: true;
-  /** The store keeps the last result of a chain only, also when batches overlap. It once did. */
+  /** The store keeps the last result of a chain only, whatever follows it. It once did. */
   oneResult?: true;
+  /** On assignment the bridge believes the commits, and not the run that they name. */
+  trustsCommits?: true;
+  /** Of the commits of a chain that wait only the last request is sent, and not one for each partition. */
+  commitReplaced?: true;
+  /** A partition's first range is not marked when its chain has had a batch already. */
+  headPerBatch?: true;
+  /** The store tells results apart by the number of their batch. */
+  resultBySequence?: true;
+  /** The bridge takes the ranges of a run wherever they begin. */
+  takesAnyRange?: true;
 }
 
 export function mutateStarter(mutant: Mutant, starter: Starter, source: () => Source): Starter {
   return {
     // It only tells an operator more, and would change the order of all that follows.
     explain: () => Promise.resolve(undefined),
-    lastStarted: (chain, deadlineMs) =>
-      mutant.forgetsRuns ? Promise.resolve(undefined) : starter.lastStarted(chain, deadlineMs),
+    lastRun: (chain, scored, deadlineMs) =>
+      mutant.forgetsRuns || mutant.trustsCommits
+        ? Promise.resolve(undefined)
+        : starter.lastRun(chain, scored, deadlineMs),
+    lastLayout: (topic, deadlineMs) =>
+      mutant.forgetsRuns ? Promise.resolve(undefined) : starter.lastLayout(topic, deadlineMs),
     async start(start, deadlineMs) {
-      if (mutant.commitBeforeStart)
-        source()
-          .commit(start.chain.partition, start.end, encodeCommitMetadata({ epoch: 0 }))
-          .catch(() => undefined);
+      if (mutant.commitBeforeStart) commitEarly(start, source());
+      if (mutant.headPerBatch && start.sequence > 0)
+        start = { ...start, ranges: start.ranges.map(({ first: _, ...range }) => range) };
       const answer = await starter.start(start, deadlineMs);
-      return mutant.adoptLocalEnd && answer.kind === 'scored' ? { ...answer, end: start.end } : answer;
+      return mutant.adoptLocalEnd && answer.kind === 'scored'
+        ? { ...answer, ranges: start.ranges, positions: start.positions }
+        : answer;
     },
   };
 }
 
-/** A partition that does not notice that it was given away. */
-class LastingPartition extends Partition {
+function commitEarly({ chain: { epoch, layout }, chains, sequence, ranges }: BatchStart, source: Source): void {
+  const metadata = encodeCommitMetadata({ epoch, layout, chains, sequence });
+  source.commit(ranges.map(({ partition, end }) => ({ partition, offset: end, metadata }))).catch(() => undefined);
+}
+
+/** A source that drops what waits when more is to be committed. */
+export function mutateSource<S extends Source>(mutant: Mutant, source: S): S {
+  if (!mutant.commitReplaced) return source;
+  const { commit } = source;
+  source.commit = (commits) => commit.call(source, commits.slice(-1));
+  return source;
+}
+
+/** Plants `takesAnyRange` while `work` runs. */
+export function withTakenRanges<T>(mutant: Mutant, work: () => Promise<T>): Promise<T> {
+  if (!mutant.takesAnyRange) return work();
+  const { adopt } = ChainProgress.prototype;
+  ChainProgress.prototype.adopt = function (reply: ScoredReply) {
+    const ranges = reply.ranges.map((range) => ({
+      ...range,
+      position: this.position(range.partition) ?? range.position,
+    }));
+    return adopt.call(this, { ...reply, ranges });
+  };
+  return work().finally(() => (ChainProgress.prototype.adopt = adopt));
+}
+
+/** A chain that does not notice that it was given away. */
+class LastingChain extends Chain {
   override abandon(): Promise<void> {
     return Promise.resolve();
   }
 }
 
 export class UnguardedBridge extends PipelineBridge {
-  protected override createPartition(source: Source, partition: number): Partition {
-    return new LastingPartition(
-      { ...this.ports, source },
-      { ...this.options, chain: { ...this.options.chain, partition } },
-    );
+  protected override createChain(source: Source, chain: number, partitions: readonly number[]): Chain {
+    const { laneBytesMax, ...options } = this.options;
+    return new LastingChain({ ...this.ports, source }, partitions, {
+      ...options,
+      chain,
+      laneBytesMax: () => laneBytesMax.each,
+    });
   }
 }

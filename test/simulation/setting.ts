@@ -8,6 +8,8 @@ export interface Faults {
   exhausted: number;
   kafkaFails: number;
   lateCommit: number;
+  /** Of the partitions of a commit, each by itself. */
+  commitRefused: number;
   storeFails: number;
   modelFails: number;
   sinkFails: number;
@@ -18,6 +20,8 @@ export interface Faults {
 /** What one schedule runs with; all of it drawn from its seed. */
 export interface Setting {
   partitions: number;
+  /** In how many chains they are; never more than partitions. */
+  chains: number;
   startAt: 'earliest' | 'latest';
   batchRecordsMax: number;
   laneBytesMax: number;
@@ -46,8 +50,10 @@ function drawFault(random: Random, most: number): number {
 }
 
 export function drawSetting(random: Random): Setting {
+  const partitions = random.pick([1, 2, 2, 3, 5]);
   const drawn: Omit<Setting, 'turns' | 'lingerMs'> = {
-    partitions: random.pick([1, 1, 2]),
+    partitions,
+    chains: random.whole(1, Math.min(3, partitions)),
     startAt: random.chance(0.3) ? 'latest' : 'earliest',
     batchRecordsMax: random.whole(1, 6),
     laneBytesMax: random.pick([80, 200, 1_000_000]),
@@ -55,7 +61,7 @@ export function drawSetting(random: Random): Setting {
     openBatchesMax: random.pick([1, 2, 5, 100]),
     poison: random.pick([0, 0.1]),
     transactions: random.pick([0, 0.3]),
-    records: random.whole(6, 15),
+    records: Math.max(3, Math.round(random.whole(6, 15) / Math.sqrt(partitions))),
     blows: random.whole(2, 7),
     faults: {
       requestLost: drawFault(random, 0.25),
@@ -64,6 +70,7 @@ export function drawSetting(random: Random): Setting {
       exhausted: drawFault(random, 0.3),
       kafkaFails: drawFault(random, 0.2),
       lateCommit: drawFault(random, 0.5),
+      commitRefused: drawFault(random, 0.3),
       storeFails: drawFault(random, 0.2),
       modelFails: drawFault(random, 0.2),
       sinkFails: drawFault(random, 0.3),
@@ -82,6 +89,7 @@ export const noFaults: Faults = {
   exhausted: 0,
   kafkaFails: 0,
   lateCommit: 0,
+  commitRefused: 0,
   storeFails: 0,
   modelFails: 0,
   sinkFails: 0,

@@ -1,6 +1,7 @@
 import { BridgeHost } from './bridge-host.ts';
 import { poison } from './events.ts';
 import { FakeGroup } from './fake-group.ts';
+import { FakeLedger } from './fake-ledger.ts';
 import { FakeLog, type LogEntry } from './fake-log.ts';
 import { FakeSinks } from './fake-sinks.ts';
 import { FakeStore } from './fake-store.ts';
@@ -19,6 +20,7 @@ export class World {
   readonly logs: FakeLog[];
   readonly group = new FakeGroup(this);
   readonly temporal = new FakeTemporal(this);
+  readonly ledger = new FakeLedger();
   readonly sinks = new FakeSinks(this);
   readonly oracle = new Oracle(this);
   readonly operator = new Operator(this);
@@ -28,6 +30,8 @@ export class World {
   readonly faults: Faults;
   kafkaIsDown = false;
   modelVersion = 1;
+  /** In how many chains the topic is. */
+  chains: number;
   /** The last records are written. */
   isProduced = false;
 
@@ -38,13 +42,14 @@ export class World {
     readonly setting: Setting,
     readonly mutant: Mutant,
   ) {
+    this.chains = setting.chains;
     this.logs = Array.from({ length: setting.partitions }, () => new FakeLog());
     this.faults = { ...setting.faults };
     this.hosts = ['a', 'b'].map((name) => new BridgeHost(this, name));
   }
 
   get partitions(): number {
-    return this.setting.partitions;
+    return this.logs.length;
   }
 
   /** A producer appends to a partition: mostly records, sometimes what no reader sees. */

@@ -52,7 +52,7 @@ describe('dashboard sink', () => {
         late: true,
         outcome: 'approve',
         why: row.why,
-        workflow_id: 'batch:local:orders:0:orders:3:5',
+        workflow_id: 'batch:local:orders:0:orders:0.3:5',
         decided_at: expect.any(Date),
       },
     ]);

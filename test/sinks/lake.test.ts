@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { segmentPath } from '../../lake/paths.ts';
+import { readSegmentHead } from '../../lake/segment-file.ts';
 import { decodeSegment } from '../../lake/segment.ts';
 import { createLakeSink } from '../../sinks/lake.ts';
 import { printedBy } from '../lib/child.ts';
@@ -29,7 +30,8 @@ describe('lake sink', () => {
     decisionRow(offset, { late: offset === 9, degraded: offset === 4, why: `why ${offset % 2}` }),
   );
   const delivery = () => deliveryOf(rows, { event: orders });
-  const pathOf = ({ batch }: ReturnType<typeof delivery>) => join(root, segmentPath(batch.pipeline, batch, batch));
+  const pathOf = ({ batch }: ReturnType<typeof delivery>) =>
+    join(root, segmentPath(batch.pipeline, batch, { sequence: batch.sequence, startId: batch.startId! }));
   const filesUnder = (folder: string) =>
     readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
@@ -37,14 +39,19 @@ describe('lake sink', () => {
 
   it('keeps everything about a batch in one file that says what it holds', async () => {
     const own = delivery();
-    own.batch.head = true;
+    own.batch.ranges[0]!.first = true;
     await createLakeSink({ root }).deliver(own, never);
     const segment = decodeSegment(
-      readFileSync(join(root, 'segments/orders/0/orders/3/0000000000000003-0000000000000010.seg')),
+      readFileSync(join(root, 'segments/orders/0/orders/0.3/0000000000000003-start-3.seg')),
     );
     expect(segment.header).toMatchObject({
-      batch: { ...chain, position: 3, end: 10, count: 3, head: true },
-      workflowId: 'batch:local:orders:0:orders:3:3',
+      batch: {
+        ...chain,
+        sequence: 3,
+        startId: 'start-3',
+        ranges: [{ partition: 3, position: 3, end: 10, count: 3, first: true }],
+      },
+      workflowId: 'batch:local:orders:0:orders:0.3:3',
       entities: ['customer', 'shop'],
       features: ['amount', 'customer_count_1d'],
       outputs: [
@@ -65,6 +72,7 @@ describe('lake sink', () => {
         rest: false,
       },
     });
+    expect([...segment.partition]).toEqual([3, 3, 3]);
     expect([...segment.offset]).toEqual([3, 4, 9]);
     expect([...segment.why]).toEqual([0, 1, 0]);
     expect([...segment.degraded]).toEqual([0, 1, 0]);
@@ -93,17 +101,67 @@ describe('lake sink', () => {
     const sink = createLakeSink({ root });
     await sink.deliver(delivery(), never);
     const whole = readFileSync(pathOf(delivery()));
-    for (const broken of [whole.subarray(0, 40), Buffer.from(whole).fill(0, 60, 61), Buffer.alloc(0)]) {
+    for (const broken of [
+      whole.subarray(0, 10),
+      whole.subarray(0, 60),
+      Buffer.from(whole).fill(0, 60, 61),
+      Buffer.alloc(0),
+    ]) {
       writeFileSync(pathOf(delivery()), broken);
       await sink.deliver(delivery(), never);
       expect(readFileSync(pathOf(delivery()))).toEqual(whole);
     }
   });
 
-  it('takes a batch without rows, so that the chain has no hole', async () => {
+  it('takes a batch without rows, so that no partition has a hole', async () => {
     const empty = { ...delivery(), rows: [] };
     await createLakeSink({ root }).deliver(empty, never);
     expect(decodeSegment(readFileSync(pathOf(empty))).offset).toHaveLength(0);
+  });
+
+  it('answers for the ranges of a batch without what an earlier one has decided', async () => {
+    const places = (partition: number, offsets: number[]) => offsets.map((offset) => ({ partition, offset }));
+    const rows = [...places(1, [5, 7]), ...places(2, [0, 1])].map(({ partition, offset }) =>
+      decisionRow(offset, { partition }),
+    );
+    const two = deliveryOf(rows, { event: orders });
+    const batch = {
+      ...two.batch,
+      ranges: [
+        { partition: 0, position: 3, end: 9, count: 2 },
+        { partition: 1, position: 2, end: 9, count: 4, first: true as const },
+        { partition: 2, position: 0, end: 2, count: 2, first: true as const },
+        { partition: 3, position: 4, end: 6, count: 2 },
+      ],
+    };
+    const duplicates = [...places(0, [3, 8]), ...places(1, [2, 4]), ...places(3, [4])];
+    await createLakeSink({ root }).deliver({ ...two, batch, duplicates }, never);
+    const { ranges } = await readSegmentHead(pathOf(two));
+    expect(ranges).toEqual([
+      { partition: 1, position: 5, end: 9 },
+      { partition: 2, position: 0, end: 2, first: true },
+      { partition: 3, position: 5, end: 6 },
+    ]);
+    const segment = decodeSegment(readFileSync(pathOf(two)));
+    expect([...segment.partition]).toEqual([1, 1, 2, 2]);
+    expect([...segment.offset]).toEqual([5, 7, 0, 1]);
+  });
+
+  it('writes nothing for a batch that an earlier one has decided, and takes none that was not started', async () => {
+    const decided = { ...delivery(), rows: [], duplicates: [3, 4, 9].map((offset) => ({ partition: 3, offset })) };
+    await createLakeSink({ root }).deliver(decided, never);
+    expect(filesUnder(root)).toEqual([]);
+    const foldedAgain = delivery();
+    delete foldedAgain.batch.startId;
+    await expect(createLakeSink({ root }).deliver(foldedAgain, never)).rejects.toMatchObject({ code: 'SINK_BROKEN' });
+    expect(filesUnder(root)).toEqual([]);
+  });
+
+  it('keeps two runs of one number apart', async () => {
+    const other = delivery();
+    other.batch.startId = 'other';
+    for (const each of [delivery(), other]) await createLakeSink({ root }).deliver(each, never);
+    expect(filesUnder(root).filter((path) => path.endsWith('.seg'))).toHaveLength(2);
   });
 
   it('never refuses a value that JSON has no form for', async () => {
@@ -115,7 +173,9 @@ describe('lake sink', () => {
     });
     const event = { big: 2n ** 70n, tags: new Set(['a']), by: new Map([['b', 1]]), when: new Date(5) };
     await createLakeSink({ root }).deliver(deliveryOf([decisionRow(0, { event })], { event: odd }), never);
-    const { events } = decodeSegment(readFileSync(join(root, segmentPath('orders', chain, { position: 0, end: 1 }))));
+    const { events } = decodeSegment(
+      readFileSync(join(root, segmentPath('orders', chain, { sequence: 0, startId: 'start-0' }))),
+    );
     expect(events).toEqual([
       { big: '1180591620717411303424', tags: ['a'], by: [['b', 1]], when: '1970-01-01T00:00:00.005Z' },
     ]);

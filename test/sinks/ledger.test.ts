@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Pool } from '../../database/pool.ts';
 import { createLedgerSink } from '../../sinks/ledger.ts';
 import { openDatabase } from '../database/open.ts';
-import { decisionRow, deliveryOf } from './rows.ts';
+import { chain, decisionRow, deliveryOf } from './rows.ts';
 
 const signal = () => new AbortController().signal;
 
@@ -13,20 +13,24 @@ describe('range ledger', () => {
   }, 180_000);
   afterAll(() => pool?.end());
 
-  it('keeps the range of a batch once, also of one without rows', async () => {
+  it('keeps each range of a batch once, also of one without rows', async () => {
     const { batch, ...delivery } = deliveryOf([decisionRow(4)]);
     const sink = createLedgerSink({ pool });
-    const empty = { ...delivery, batch: { ...batch, position: batch.end, end: batch.end + 7, count: 3 }, rows: [] };
+    const ranges = [
+      { partition: 3, position: 5, end: 12, count: 3 },
+      { partition: 4, position: 0, end: 2, count: 2, first: true as const },
+    ];
+    const empty = { ...delivery, batch: { ...batch, sequence: batch.sequence + 1, ranges }, rows: [] };
     for (const each of [{ ...delivery, batch }, empty, { ...delivery, batch }, empty])
       await sink.deliver(each, signal());
     const { rows } = await pool.query<object>(
-      'select deployment, pipeline, epoch, topic, partition, position::int, "end"::int as end, count::int from batch_ranges join chains on id = chain order by position',
+      `select deployment, pipeline, epoch, topic, layout, chain, first_sequence::int as sequence, partition, position::int, "end"::int as end, count::int
+       from batch_ranges join partitions on id = partition_id order by partition, position`,
     );
-    const { deployment, pipeline, epoch, topic, partition, position, end, count } = batch;
-    const chain = { deployment, pipeline, epoch, topic, partition };
     expect(rows).toEqual([
-      { ...chain, position, end, count },
-      { ...chain, position: end, end: end + 7, count: 3 },
+      { ...chain, sequence: 4, partition: 3, position: 4, end: 5, count: 1 },
+      { ...chain, sequence: 5, partition: 3, position: 5, end: 12, count: 3 },
+      { ...chain, sequence: 5, partition: 4, position: 0, end: 2, count: 2 },
     ]);
   });
 
@@ -39,7 +43,7 @@ describe('range ledger', () => {
       message: expect.stringContaining('the range ledger cannot be written: connection refused'),
     });
     const { batch, ...delivery } = deliveryOf([decisionRow(0)]);
-    const impossible = { ...delivery, batch: { ...batch, end: batch.position } };
+    const impossible = { ...delivery, batch: { ...batch, ranges: [{ ...batch.ranges[0]!, end: 0 }] } };
     await expect(createLedgerSink({ pool }).deliver(impossible, signal())).rejects.toMatchObject({
       code: 'SINK_WRONG',
       message: expect.stringContaining('SQLSTATE 23514'),

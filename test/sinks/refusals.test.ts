@@ -31,8 +31,8 @@ const pipeline = { name: 'orders', review } as Partial<AnyPipeline>;
 function workerOf(sink: Sink) {
   const guarded = guardSink(sink, { deliveriesMax: 1, failuresMax: Infinity });
   const evidence: SinkEvidence = { accepted: 0, blamedInARow: 0 };
-  /** Returns why, by offset, for the rows that are blamed. */
-  return async (...rows: DecisionRow[]): Promise<Record<number, string>> => {
+  /** Returns why, by event key, for the rows that are blamed. */
+  return async (...rows: DecisionRow[]): Promise<Record<string, string>> => {
     const admitted = guarded.admit({ pipeline: 'orders', local: false, waitedMs: 0 });
     const delivery = deliveryOf(rows, pipeline);
     const { signal } = new AbortController();
@@ -163,7 +163,7 @@ describe.each([
     expect(await deliver(old)).toEqual({});
     const reasons = await deliver(badRow);
     expect(reasons).toEqual({
-      5: expect.stringMatching(/SQLSTATE 22008|title of pipeline "orders" failed \(TypeError\)/),
+      [badRow.eventKey]: expect.stringMatching(/SQLSTATE 22008|title of pipeline "orders" failed \(TypeError\)/),
     });
     expect(JSON.stringify(reasons)).not.toContain('secret');
     expect(await workerOf(create())(badRow)).toEqual(reasons);
@@ -192,7 +192,7 @@ describe('the dashboard', () => {
         expect(await deliver(decisionRow(0))).toEqual({});
         expect(await deliver(decisionRow(0), decisionRow(1))).toEqual({});
         expect(await deliver(decisionRow(2, { eventId: 'order-0' }), decisionRow(3))).toEqual({
-          2: expect.stringContaining('SQLSTATE 23505, table decisions, constraint once'),
+          [decisionRow(2).eventKey]: expect.stringContaining('SQLSTATE 23505, table decisions, constraint once'),
         });
       },
     );

@@ -1,14 +1,17 @@
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
-import { eventKey } from '../../contracts/event-key.ts';
+import { eventKey, partitionOf, type BatchRange, type ChainRef } from '../../contracts/event-key.ts';
 import type { DecisionRow, Delivery } from '../../contracts/delivery.ts';
 
-export const chain = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 3 };
+export const topic = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders' };
+export const chain: ChainRef = { ...topic, layout: 0, chain: 3 };
 
 /** A decided event at an offset, with any part replaced. */
 export function decisionRow(offset: number, parts: Partial<DecisionRow> = {}): DecisionRow {
+  const { partition = 3 } = parts;
   return {
-    eventKey: eventKey(chain, offset),
+    eventKey: eventKey(partitionOf(topic, partition), offset),
     eventId: `order-${offset}`,
+    partition,
     offset,
     recordTimeMs: 1_760_000_000_500,
     headers: undefined,
@@ -28,13 +31,16 @@ export function decisionRow(offset: number, parts: Partial<DecisionRow> = {}): D
 
 /** A delivery of these rows, as the deliver activity makes one. */
 export function deliveryOf(rows: readonly DecisionRow[], pipeline: Partial<AnyPipeline> = {}): Delivery {
-  const offsets = rows.map((row) => row.offset);
-  const position = Math.min(...offsets);
-  const end = Math.max(...offsets) + 1;
+  const partitions = [...new Set(rows.map(({ partition }) => partition))].sort((a, b) => a - b);
+  const ranges = partitions.map((partition): BatchRange => {
+    const offsets = rows.filter((row) => row.partition === partition).map(({ offset }) => offset);
+    return { partition, position: Math.min(...offsets), end: Math.max(...offsets) + 1, count: offsets.length };
+  });
+  const sequence = Math.min(...ranges.map(({ position }) => position));
   return {
-    batch: { ...chain, position, end, count: rows.length },
+    batch: { ...chain, sequence, ranges, startId: `start-${sequence}` },
     pipeline: { name: 'orders', ...pipeline } as AnyPipeline,
-    workflowId: `batch:local:orders:0:orders:3:${position}`,
+    workflowId: `batch:local:orders:0:orders:0.3:${sequence}`,
     rows,
   };
 }

@@ -46,6 +46,7 @@ function read({ commits, chains = {}, ends = {}, members = 0, newestEpoch }: Wor
       asked.push(`${epoch}:${layout}.${chain}:${scored}`);
       return {
         positions: {},
+        untouched: [],
         marks: {},
         ...(scored === undefined ? {} : { sequence: scored }),
         ...chains[`${layout}.${chain}`],
@@ -70,8 +71,10 @@ describe('a new layout', () => {
         [20, ours({ first: true })],
         [-1, null],
         [-1, null],
+        [-1, null],
+        [-1, null],
       ],
-      chains: { '2.0': { positions: { 0: 50, 2: 70, 4: 20, 6: 30 }, marks: { 2: mark } } },
+      chains: { '2.0': { positions: { 0: 50, 2: 70, 4: 20, 6: 30, 8: 12 }, untouched: [4, 8], marks: { 2: mark } } },
       ends: { 1: { end: 60, layout: 2, chain: 1, sequence: 9 }, 3: { end: 40, layout: 1, chain: 0, sequence: 99 } },
     });
     expect(asked).toEqual(['0:2.0:8', '0:2.1:9']);
@@ -86,6 +89,8 @@ describe('a new layout', () => {
       [4, 20, { ...next, first: true }],
       [5, 10, { ...next, first: true }],
       [6, 30, next],
+      [7, 10, { ...next, first: true }],
+      [8, 12, { ...next, first: true }],
     ]);
   });
 

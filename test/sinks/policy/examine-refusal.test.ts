@@ -7,6 +7,7 @@ import {
   type SinkEvidence,
 } from '../../../sinks/policy/examine-refusal.ts';
 import type { AdmittedTry } from '../../../sinks/policy/sink-guard.ts';
+import { parseEventKey } from '../../../contracts/event-key.ts';
 import { HeadraceError } from '../../../contracts/failures.ts';
 import { decisionRow, deliveryOf } from '../rows.ts';
 
@@ -55,11 +56,15 @@ class Sink {
       }
     }
     const search = this.#searches.get(key)!;
-    return [
-      ...(
-        await examineRefusal({ sink: 's', admitted: this.#admitted, delivery, evidence: this.evidence, search, signal })
-      ).keys(),
-    ].sort((a, b) => a - b);
+    const blamed = await examineRefusal({
+      sink: 's',
+      admitted: this.#admitted,
+      delivery,
+      evidence: this.evidence,
+      search,
+      signal,
+    });
+    return [...blamed.keys()].map((eventKey) => parseEventKey(eventKey).offset).sort((a, b) => a - b);
   }
 }
 

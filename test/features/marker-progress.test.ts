@@ -5,41 +5,36 @@ import {
   leastWatermark,
   withProgress,
   type ProgressMarker,
-} from '../../features/chain-progress.ts';
+} from '../../features/marker-progress.ts';
 
 const retentionMs = 3_600_000;
 
-/** Chains that commit in turn: each step is a chain and its watermark from then on. */
-function walk(steps: Iterable<readonly [chain: string, watermarkMs: number | null]>): {
-  chains: Map<string, ProgressMarker>;
+/** Partitions that commit in turn: each step is a partition and its watermark from then on. */
+function walk(steps: Iterable<readonly [partition: string, watermarkMs: number | null]>): {
+  partitions: Map<string, ProgressMarker>;
   commit: number;
   least: () => number | null;
 } {
-  const chains = new Map<string, ProgressMarker>();
+  const partitions = new Map<string, ProgressMarker>();
   let commit = 0;
-  for (const [chain, watermarkMs] of steps) {
+  for (const [partition, watermarkMs] of steps) {
     commit++;
-    const others = [...chains].flatMap(([id, marker]) => (id === chain ? [] : [marker]));
-    chains.set(
-      chain,
-      withProgress(
-        { position: commit, watermarkMs, last: { position: commit - 1, end: commit } },
-        chains.get(chain),
-        others,
-        commit,
-      ),
+    const others = [...partitions].flatMap(([id, marker]) => (id === partition ? [] : [marker]));
+    partitions.set(
+      partition,
+      withProgress({ position: commit, watermarkMs }, partitions.get(partition), others, commit),
     );
   }
-  return { chains, commit, least: () => leastWatermark([...chains.values()], commit, retentionMs) };
+  return { partitions, commit, least: () => leastWatermark([...partitions.values()], commit, retentionMs) };
 }
 
-/** `count` commits of a chain from one time to another. */
-const steps = (chain: string, count: number, fromMs: number, toMs: number) =>
-  Array.from({ length: count }, (_, i) => [chain, fromMs + ((toMs - fromMs) * (i + 1)) / count] as const);
+/** `count` commits of a partition from one time to another. */
+const steps = (partition: string, count: number, fromMs: number, toMs: number) =>
+  Array.from({ length: count }, (_, i) => [partition, fromMs + ((toMs - fromMs) * (i + 1)) / count] as const);
 const farMs = retentionMs + idleMs + 1;
 
 describe('the least watermark that counts', () => {
-  test('is that of the slowest chain', () => {
+  test('is that of the slowest partition', () => {
     expect(
       walk([
         ['a', 500],
@@ -50,18 +45,18 @@ describe('the least watermark that counts', () => {
     expect(walk([]).least()).toBeNull();
   });
 
-  test('leaves out a chain that others went on without, far enough in commits and in event time', () => {
+  test('leaves out a partition that others went on without, far enough in commits and in event time', () => {
     const far = (count: number, toMs: number) => walk([['a', 0], ['idle', 0], ...steps('a', count, 0, toMs)]).least();
     expect(far(activeCommits + 1, farMs)).toBe(farMs);
     expect(far(activeCommits, farMs)).toBe(0);
     expect(far(activeCommits + 1, farMs - 1)).toBe(0);
   });
 
-  test('counts a chain again once it goes on', () => {
+  test('counts a partition again once it goes on', () => {
     expect(walk([['a', 0], ['idle', 0], ...steps('a', activeCommits + 1, 0, farMs), ['idle', 7]]).least()).toBe(7);
   });
 
-  test('counts a slow chain, however far behind it was before it paused', () => {
+  test('counts a slow partition, however far behind it was before it paused', () => {
     expect(
       walk([['a', 10 * farMs], ['slow', 0], ...steps('a', activeCommits + 1, 10 * farMs, 10 * farMs + 1_000)]).least(),
     ).toBe(0);
@@ -75,17 +70,16 @@ describe('the least watermark that counts', () => {
     expect(walk([['c', 500], ...busy]).least()).toBe(500);
   });
 
-  test('waits for a new chain that has seen no event, but not for ever', () => {
+  test('waits for a new partition that has seen no event, but not for ever', () => {
     expect(walk([['none', null], ...steps('a', activeCommits, 0, 100)]).least()).toBeNull();
     expect(walk([['none', null], ...steps('a', activeCommits, 0, 100), ['none', null]]).least()).toBe(100);
   });
 
-  test('nothing is forgotten while a chain is new whose watermark rests on few events', () => {
+  test('nothing is forgotten while a partition is new whose watermark rests on few events', () => {
     const marker = (seen: number): ProgressMarker => ({
       position: 1,
       watermarkMs: 7 * farMs,
       trend: { seen },
-      last: { position: 0, end: 1 },
       firstCommit: 1,
       lastCommit: 9,
       othersMs: null,

@@ -1,0 +1,306 @@
+import { partitionOf, type TopicRef } from '../contracts/event-key.ts';
+import { messageOf } from '../contracts/failures.ts';
+import { recordTimeMs } from '../contracts/record-time.ts';
+import type { Budget } from './budget.ts';
+import type { FilledLane } from './chain-cut.ts';
+import { ChainProgress } from './chain-progress.ts';
+import type { Clock } from './clock.ts';
+import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-metadata.ts';
+import { Committer } from './committer.ts';
+import type { GroupState } from './group-state.ts';
+import { Partition } from './partition.ts';
+import { nextChainPhase } from './phases.ts';
+import type { PartitionStart } from './read-start.ts';
+import type { BridgeReports } from './reports.ts';
+import { resolveChain } from './resolve-chain.ts';
+import { standingOf, type Standing } from './standing.ts';
+import { startBatch, type ScoredBatch, type StartBatchOptions } from './start-batch.ts';
+import { createChainStatus, HaltError, type ChainStatus } from './work-status.ts';
+import type { PartitionCommit, Source } from '../kafka/source.ts';
+import type { Starter } from '../temporal/starter.ts';
+
+export interface ChainOptions extends StartBatchOptions {
+  topic: TopicRef;
+  chain: number;
+  /** Bytes a lane holds before its partition is paused; it is resumed at half of that. */
+  laneBytesMax: () => number;
+}
+
+export interface ChainPorts {
+  source: Source;
+  starter: Starter;
+  clock: Clock;
+  budget: Budget;
+  /** Resolves when another batch may be open. */
+  openBatches: { admit(signal: AbortSignal): Promise<void>; isFull(): boolean };
+  reports: BridgeReports;
+}
+
+/**
+ * The assigned partitions of one chain, from assignment until the group takes them away: one batch at a time is started from what their lanes
+ * hold, and what was scored is committed. After `abandon` nothing of it has an effect any more, except for a start that is under way: that
+ * one is found again by whoever owns the chain next.
+ */
+export class Chain {
+  readonly #partitions: ReadonlyMap<number, Partition>;
+  readonly #status: ChainStatus;
+  readonly #committer: Committer;
+  /** Undefined while it is looked for where the chain goes on. */
+  #progress: ChainProgress | undefined;
+  /** The number of the last batch that had records of a partition: who has waited for the longest goes first. */
+  readonly #served = new Map<number, number>();
+  #idle: Promise<void> = Promise.resolve();
+  /** A request, which the phase follows after the batch that is under way. */
+  #draining = false;
+
+  constructor(
+    private readonly ports: ChainPorts,
+    partitions: readonly number[],
+    private readonly options: ChainOptions,
+  ) {
+    const { clock, reports, source } = ports;
+    this.#partitions = new Map(partitions.map((number) => [number, this.#createPartition(number)]));
+    const each = (tell: (partition: Partition) => void) => [...this.#partitions.values()].forEach(tell);
+    this.#status = createChainStatus(clock, {
+      // One that has halted by itself waits for nothing else.
+      waiting: (reason, error) => each(({ ref, status }) => status.isOver || reports.waiting(ref, reason, error)),
+      halted: (reason, offset) => each(({ ref }) => reports.halted(ref, reason, offset)),
+    });
+    this.#committer = new Committer(
+      {
+        clock,
+        send: (commits) => source.commit(commits),
+        failed: ({ partition, offset }, error) =>
+          reports.commitFailed(partitionOf(options.topic, partition), offset, error),
+      },
+      this.#status.signal,
+    );
+  }
+
+  get partitions(): ReadonlyMap<number, Partition> {
+    return this.#partitions;
+  }
+
+  /** True while what holds a partition up is known: it must not be mistaken for a consumer that gets nowhere. */
+  isWaiting(partition: number): boolean {
+    return this.#status.isWaiting || (this.#partitions.get(partition)?.status.isWaiting ?? false);
+  }
+
+  /** True while it could use records at once: all lanes are empty, or one holds less than it could of what the log has. */
+  get wantsMore(): boolean {
+    if (this.#status.isOver) return false;
+    return this.#status.phase.kind === 'records' || [...this.#partitions.values()].some(({ isBehind }) => isBehind);
+  }
+
+  /** How a partition stands, as far as its bridge knows by itself. */
+  standing(partition: number): Standing {
+    return standingOf(this.#partitions.get(partition)!, this.#status, this.#progress, this.ports.clock.nowMs());
+  }
+
+  /** Finds where the chain goes on and works until abandoned. Never rejects: what goes wrong is reported and retried, or halts the chain. */
+  run(group: GroupState): Promise<void> {
+    for (const partition of this.#partitions.keys()) this.ports.source.pause(partition);
+    this.#idle = this.#run(group).catch((error: unknown) =>
+      this.#halt(error instanceof HaltError ? error.message : `unexpected: ${messageOf(error)}`),
+    );
+    return this.#idle;
+  }
+
+  /** Ends after the batch that is under way, with its commit. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#wakeUp();
+    await this.#idle;
+    await this.#committer.settled();
+  }
+
+  /** Stops for good. Resolves when no start of this chain is under way. */
+  abandon(): Promise<void> {
+    this.#wakeUp();
+    this.#status.abandon();
+    for (const partition of this.#partitions.values()) partition.abandon();
+    return this.#idle;
+  }
+
+  #createPartition(number: number): Partition {
+    return new Partition(
+      this.ports,
+      {
+        filled: () => this.#wakeUp(),
+        recommit: () => this.#commit([number]),
+        haltChain: (reason, offset) => this.#halt(reason, offset),
+      },
+      { ref: partitionOf(this.options.topic, number), laneBytesMax: this.options.laneBytesMax },
+    );
+  }
+
+  async #run(group: GroupState): Promise<void> {
+    const { topic, chain, chains } = this.options;
+    const found = await this.#status.untilDone('temporal', async () => {
+      const ref = { ...topic, layout: await group.layout(), chain };
+      const isOurs = (partition: number) => partition % chains === chain;
+      return { ref, ...(await resolveChain(this.ports.starter, ref, group, isOurs)) };
+    });
+    if (!found || this.#status.isOver) return;
+    const progress = new ChainProgress(found.ref, found.start);
+    this.#progress = progress;
+    for (const [number, { tail }] of found.partitions) {
+      const partition = this.#partitions.get(number);
+      if (partition) partition.tail = tail;
+    }
+    for (const partition of this.#partitions.values())
+      void partition.run(
+        () => this.#startOf(partition, found.partitions, progress, group),
+        ({ position }) => progress.position(partition.number) === position,
+      );
+    this.#commit([...found.partitions.keys()].filter((partition) => this.#partitions.has(partition)));
+    await this.#loop(progress);
+  }
+
+  /** Where a partition begins; one that no batch and no commit knows is part of the chain's positions from then on. */
+  async #startOf(
+    { number }: Partition,
+    known: ReadonlyMap<number, PartitionStart>,
+    progress: ChainProgress,
+    group: GroupState,
+  ): Promise<PartitionStart> {
+    const start = known.get(number);
+    if (start && start.position === progress.position(number)) return start;
+    const position = progress.position(number) ?? (await group.firstPosition(number));
+    // A batch of an owner before may have been adopted meanwhile.
+    if (progress.position(number) !== undefined) return { position: progress.position(number)!, ofChain: false };
+    progress.begin(number, position);
+    this.#commit([number]);
+    return { position, ofChain: false };
+  }
+
+  async #loop(progress: ChainProgress): Promise<void> {
+    for (this.#goOn(); ; this.#goOn()) {
+      const { phase } = this.#status;
+      if (phase.kind === 'records') {
+        void this.ports.source.poll();
+        // Goes on later than the fetch that woke it was handled: the consumer must not rest on that one, because a lane is about to ask for the next.
+        await phase.woken;
+      } else if (phase.kind === 'scoring') await this.#nextBatch(progress);
+      else return;
+    }
+  }
+
+  /** Enters the phase that the lanes ask for. */
+  #goOn(): void {
+    if (this.#status.isOver) return;
+    const phase = nextChainPhase(this.#filled().length === 0, this.ports.clock.nowMs());
+    this.#status.enter(this.#draining ? { kind: 'drained' } : phase);
+  }
+
+  #wakeUp(): void {
+    const { phase } = this.#status;
+    if (phase.kind === 'records') phase.wake();
+    else this.ports.budget.recheck();
+  }
+
+  /** Lanes that have records, who was served least recently first. */
+  #filled(): FilledLane[] {
+    const servedAt = ({ number }: Partition) => this.#served.get(number) ?? -1;
+    return [...this.#partitions.values()]
+      .filter(({ isFilled }) => isFilled)
+      .toSorted((a, b) => servedAt(a) - servedAt(b) || a.number - b.number)
+      .map(({ number, lane }) => ({ partition: number, lane: lane! }));
+  }
+
+  /** True when the next batch would be no larger if it waited. */
+  #isFull(): boolean {
+    if (this.#draining) return true;
+    const { recordsMax, bytesMax } = this.options.caps;
+    let records = 0;
+    let bytes = 0;
+    for (const { lane } of this.#filled()) {
+      records += lane.length;
+      bytes += lane.bytes;
+    }
+    return records >= recordsMax || bytes >= bytesMax || [...this.#partitions.values()].some(({ isFull }) => isFull);
+  }
+
+  async #nextBatch(progress: ChainProgress): Promise<void> {
+    const { budget, openBatches, source, clock } = this.ports;
+    const status = this.#status;
+    if (openBatches.isFull()) {
+      status.wait('open_batches');
+      await openBatches.admit(status.signal);
+      status.wait('none');
+    }
+    const endTurn = await budget.acquire(status.signal, () => this.#isFull());
+    try {
+      // What came while the lanes waited goes along.
+      await source.poll();
+      if (status.isOver || this.#draining) return;
+      const startedMs = clock.nowMs();
+      const scored = await startBatch(this.ports, this.#filled(), progress, status, this.options);
+      if (!scored) return;
+      const records = scored.cut.ranges.reduce((sum, range) => sum + range.records.length, 0);
+      const tookMs = clock.nowMs() - startedMs;
+      this.options.caps.scored?.(records, tookMs);
+      this.ports.reports.batch(this.options.topic, this.options.chain, tookMs);
+      this.#scored(progress, scored);
+    } finally {
+      endTurn();
+    }
+  }
+
+  /** Goes on behind the run that exists, whatever was cut of these lanes. */
+  #scored(progress: ChainProgress, { cut, reply }: ScoredBatch): void {
+    const { sequence } = progress;
+    const moved = progress.adopt(reply);
+    this.#status.wait('none');
+    if (!moved) {
+      this.ports.reports.notTaken(this.options.topic, this.options.chain, sequence);
+      return;
+    }
+    for (const [number, end] of moved) {
+      const partition = this.#partitions.get(number);
+      const own = cut.ranges.find((range) => range.partition === number);
+      const records = own?.records.filter(({ offset }) => offset < end) ?? [];
+      if (!partition) continue;
+      const last = own && end <= own.end ? records.at(-1) : undefined;
+      partition.tail = last && { offset: last.offset, hash: recordHash(last) };
+      this.#served.set(number, sequence);
+      partition.advance(end);
+      this.ports.reports.scored(
+        partition.ref,
+        { position: own?.position ?? end, end, adopted: own?.end !== end },
+        records.map(recordTimeMs),
+      );
+    }
+    this.#commit([...moved.keys()].filter((number) => this.#partitions.has(number)));
+  }
+
+  #commit(partitions: readonly number[]): void {
+    const progress = this.#progress;
+    if (!progress) return;
+    const { layout, epoch } = progress.ref;
+    const { chains } = this.options;
+    this.#committer.commit(
+      partitions.flatMap((partition): PartitionCommit[] => {
+        const offset = progress.position(partition);
+        if (offset === undefined) return [];
+        const tail = this.#partitions.get(partition)?.tail;
+        const metadata: CommitMetadata = {
+          epoch,
+          layout,
+          chains,
+          ...(progress.scored === undefined ? {} : { sequence: progress.scored }),
+          ...(progress.isUntouched(partition) ? { first: true } : {}),
+          ...(tail ? { tail } : {}),
+        };
+        return [{ partition, offset, metadata: encodeCommitMetadata(metadata) }];
+      }),
+    );
+  }
+
+  #halt(reason: string, offset?: number): void {
+    if (this.#status.signal.aborted) return;
+    for (const partition of this.#partitions.values()) partition.stopReading();
+    this.#wakeUp();
+    this.#status.halt(reason, offset);
+  }
+}

@@ -1,0 +1,145 @@
+import type { TopicRef } from '../contracts/event-key.ts';
+import type { LedgerEnds } from './ledger-ends.ts';
+import { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from './commit-metadata.ts';
+import { boundsOf } from './log-bounds.ts';
+import { HaltError } from './work-status.ts';
+import type { Source } from '../kafka/source.ts';
+import type { Starter } from '../temporal/starter.ts';
+
+export interface GroupStateOptions {
+  topic: TopicRef;
+  /** The number of chains that the pipeline declares. */
+  chains: number;
+  /** `earliest`, `latest` or an ISO time: where a topic begins that was never begun before. */
+  startAt: string;
+}
+
+export interface GroupStatePorts {
+  source: Source;
+  starter: Pick<Starter, 'lastLayout'>;
+  ledgerEnds: LedgerEnds;
+}
+
+/** A commit of ours, of the epoch and the layout of now. */
+export interface TrustedCommit extends CommitMetadata {
+  offset: number;
+}
+
+/** Nobody waits for the answer but one assignment, and a busy server may have many runs to look through. */
+export const lookUpDeadlineMs = 30_000;
+
+/**
+ * What an assignment knows of its consumer group; one for all its chains, each part asked for once. `startAt` is about a topic that is begun for
+ * the first time: the first positions of all its partitions are then committed in one request, before anything is started. So a partition
+ * that has none although others have was added to the topic later: it begins at its earliest record, whatever `startAt` says.
+ */
+export class GroupState {
+  readonly #ports: GroupStatePorts;
+  readonly #options: GroupStateOptions;
+  /** Whatever the group holds for each partition. */
+  readonly #committed = onceUntilItFails(() => this.#ports.source.committed());
+  readonly #begun = onceUntilItFails(() => this.#begin());
+  /** Throws a HaltError when the pipeline does not fit to what the group has done so far. */
+  readonly layout = onceUntilItFails(() => this.#findLayout());
+  /** Where the ranges of each partition end. */
+  readonly ledgerEnds = onceUntilItFails(() => this.#ports.ledgerEnds(this.#options.topic));
+
+  constructor(ports: GroupStatePorts, options: GroupStateOptions) {
+    this.#ports = ports;
+    this.#options = options;
+  }
+
+  /** Commits of ours. What others have committed, or we in another epoch or layout, says nothing of where to go on. */
+  async trusted(): Promise<Map<number, TrustedCommit>> {
+    const layout = await this.layout();
+    return new Map(
+      [...(await this.#ours())].filter(
+        ([, commit]) => commit.epoch === this.#options.topic.epoch && commit.layout === layout,
+      ),
+    );
+  }
+
+  /** Where a partition begins that no batch and no commit of ours knows. */
+  async firstPosition(partition: number): Promise<number> {
+    // Then no partition has to wait for the leaders of the others.
+    const first = this.#options.startAt === 'earliest' ? undefined : (await this.#begun()).get(partition);
+    return first ?? (await boundsOf(this.#ports.source, partition)).start;
+  }
+
+  async #ours(): Promise<Map<number, TrustedCommit>> {
+    const ours = new Map<number, TrustedCommit>();
+    for (const [partition, { offset, metadata }] of await this.#committed()) {
+      const decoded = decodeCommitMetadata(metadata);
+      if (decoded && offset !== null && offset >= 0) ours.set(partition, { ...decoded, offset });
+    }
+    return ours;
+  }
+
+  async #findLayout(): Promise<number> {
+    const { topic, chains } = this.#options;
+    const ours = [...(await this.#ours()).values()];
+    const newer = ours.find(({ epoch }) => epoch > topic.epoch);
+    if (newer)
+      throw new HaltError(
+        `the group has committed epoch ${newer.epoch}, and this bridge runs epoch ${topic.epoch}; set HEADRACE_EPOCH to ${newer.epoch}`,
+      );
+    const known =
+      newestLayout(ours.filter(({ epoch }) => epoch === topic.epoch)) ??
+      (await this.#ports.starter.lastLayout(topic, lookUpDeadlineMs)) ??
+      newestLayout([...(await this.ledgerEnds()).values()].map(({ layout }) => ({ layout, chains })));
+    if (known && known.chains !== chains)
+      throw new HaltError(
+        `the batches of ${topic.topic} are in ${known.chains} chains, and the pipeline says ${chains}: write chains: ${known.chains} into its topic, or stop the bridges and run headrace chains set ${chains} --pipeline ${topic.pipeline}`,
+      );
+    return known?.layout ?? 0;
+  }
+
+  /** Commits the first positions of all partitions of a topic that nobody has begun; none when it was begun. */
+  async #begin(): Promise<Map<number, number>> {
+    const { source } = this.#ports;
+    const { topic, chains, startAt } = this.#options;
+    if (await this.#isBegun()) return new Map();
+    const positions = await resolveStartAt(source, startAt);
+    const layout = await this.layout();
+    const metadata = encodeCommitMetadata({ epoch: topic.epoch, layout, chains, first: true });
+    await source.commitAll([...positions].map(([partition, offset]) => ({ partition, offset, metadata })));
+    return positions;
+  }
+
+  async #isBegun(): Promise<boolean> {
+    // Also by a commit that is not ours any more: only a consumer of this group makes one.
+    if ([...(await this.#committed()).values()].some(({ offset }) => offset !== null)) return true;
+    // Kafka forgets the commits of a group that was away for a week: the runs, and the ledger, still know.
+    if (await this.#ports.starter.lastLayout(this.#options.topic, lookUpDeadlineMs)) return true;
+    return (await this.ledgerEnds()).size > 0;
+  }
+}
+
+function newestLayout(
+  known: readonly { layout: number; chains: number }[],
+): { layout: number; chains: number } | undefined {
+  return known.toSorted((a, b) => b.layout - a.layout)[0];
+}
+
+/** Where each partition of a topic begins that is new to us. All begin together, so all leaders have to answer. */
+async function resolveStartAt(source: Source, startAt: string): Promise<Map<number, number>> {
+  const positions = new Map<number, number>();
+  for (const [partition, ends] of await source.bounds()) {
+    if (ends instanceof Error) throw ends;
+    positions.set(partition, startAt === 'latest' ? ends.end : await source.offsetAt(partition, Date.parse(startAt)));
+  }
+  return positions;
+}
+
+/** One answer for all who ask; after a failed attempt the next one who asks makes another. */
+function onceUntilItFails<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => {
+    answer ??= ask();
+    const asked = answer;
+    asked.catch(() => {
+      if (answer === asked) answer = undefined;
+    });
+    return asked;
+  };
+}

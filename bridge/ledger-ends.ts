@@ -1,0 +1,16 @@
+import type { TopicRef } from '../contracts/event-key.ts';
+
+/** The furthest of a partition that the range ledger knows. */
+export interface LedgerEnd {
+  /** Behind everything that is in the ledger. */
+  end: number;
+  layout: number;
+  /** The highest number of a batch of that layout. */
+  sequence: number;
+}
+
+/**
+ * Asks the ledger where the ranges of each partition of a topic end. They are safe to go on from, because no batch is started before the
+ * one before it is scored.
+ */
+export type LedgerEnds = (topic: TopicRef) => Promise<ReadonlyMap<number, LedgerEnd>>;
