@@ -4,7 +4,7 @@ import { definePipeline } from '../../pipelines/define.ts';
 /** A small pipeline for gateway tests. */
 export const orders = definePipeline({
   name: 'orders',
-  topic: { name: 'orders', partitions: 2 },
+  topic: { name: 'orders', partitions: 2, chains: 1 },
   event: z.object({
     orderId: z.string(),
     customer: z.string(),
@@ -27,7 +27,7 @@ export const orders = definePipeline({
 });
 
 /** The same under another name, reading another topic. */
-export const returns = { ...orders, name: 'returns', topic: { name: 'returns', partitions: 1 } };
+export const returns = { ...orders, name: 'returns', topic: { name: 'returns', partitions: 1, chains: 1 } };
 
 /** A raw event that `orders` accepts. */
 export function orderEvent(id: string, parts: Record<string, unknown> = {}): Record<string, unknown> {
