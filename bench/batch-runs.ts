@@ -1,40 +1,31 @@
 import type { Client } from '@temporalio/client';
-import { parseEventKey } from '../contracts/event-key.ts';
+import { recordCount } from '../contracts/event-key.ts';
 import { workflowNames, type BatchMemo } from '../contracts/names.ts';
 import { poll } from './poll.ts';
 
 /** A batch that is delivered everywhere. */
 export interface FinishedBatch {
-  partition: number;
-  position: number;
-  end: number;
-  count: number;
+  ranges: BatchMemo['ranges'];
   closedMs: number;
 }
 
-/** Waits until batches of so many events have completed, and answers them. Temporal's list of runs is late: none open does not mean all done. */
+/** Waits until batches of so many events have completed, and returns them. Temporal's list of runs is late: none open does not mean all done. */
 export async function allBatches(temporal: Client, events: number, timeoutMs: number): Promise<FinishedBatch[]> {
   return poll('all batches are completed', timeoutMs, async () => {
     if ((await openBatchCount(temporal)) > 0) return undefined;
     const batches = await finishedBatches(temporal);
-    return batches.reduce((sum, { count }) => sum + count, 0) >= events ? batches : undefined;
+    return batches.reduce((sum, batch) => sum + recordCount(batch), 0) >= events ? batches : undefined;
   });
 }
 
 /** Every batch run of a namespace that has completed. */
 async function finishedBatches(temporal: Client): Promise<FinishedBatch[]> {
   const batches: FinishedBatch[] = [];
-  for await (const { workflowId, memo, closeTime } of temporal.workflow.list({
+  for await (const { memo, closeTime } of temporal.workflow.list({
     query: `WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus = 'Completed'`,
   })) {
-    const { position, end, count } = memo as unknown as BatchMemo;
-    batches.push({
-      partition: parseEventKey(workflowId.replace(/^batch:/, '')).partition,
-      position,
-      end,
-      count,
-      closedMs: closeTime!.getTime(),
-    });
+    const { ranges } = memo as unknown as BatchMemo;
+    batches.push({ ranges, closedMs: closeTime!.getTime() });
   }
   return batches;
 }

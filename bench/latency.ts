@@ -53,7 +53,7 @@ async function measureLatency(context: BenchContext, partitions: number): Promis
     const batches = await allBatches(system.temporal, sent.length, drainMsMax);
     const delivered = latencies(
       steady,
-      batches.map((batch) => ({ ...batch, doneMs: batch.closedMs })),
+      batches.flatMap(({ ranges, closedMs }) => ranges.map((range) => ({ ...range, doneMs: closedMs }))),
     );
     tell(`${partitions} partitions: ${steady.length} samples`);
     const under = `${partitions} partitions, ${rate} events/s`;

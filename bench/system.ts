@@ -48,7 +48,7 @@ export class BenchSystem {
       [
         `import pipeline from ${JSON.stringify(shipped)};`,
         `const sinks = ${JSON.stringify(context.sinks ?? null)};`,
-        `export default { ...pipeline, topic: ${JSON.stringify({ name: topic, partitions })}, sinks: pipeline.sinks.filter(({ sink }) => !sinks || sinks.includes(sink)) };\n`,
+        `export default { ...pipeline, topic: ${JSON.stringify({ name: topic, partitions, chains: 1 })}, sinks: pipeline.sinks.filter(({ sink }) => !sinks || sinks.includes(sink)) };\n`,
       ].join('\n'),
     );
     const pool = new pg.Pool({ connectionString: servers.postgres.databaseUrl, max: 2 });

@@ -10,6 +10,7 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { createPool } from '../database/pool.ts';
 import { findPartitionEnds } from '../ledger/read-ledger.ts';
+import { withTimeout } from '../lib/with-timeout.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { connectKafka, type Kafka } from '../kafka/connection.ts';
 import { startMetricsServer } from '../process/metrics-server.ts';
@@ -33,6 +34,8 @@ import { createTemporalStarter } from '../temporal/temporal-starter.ts';
 import { ScoringLimiter, scoredAtOnce } from './scoring-limiter.ts';
 
 const startDeadlineMsMin = 1_500;
+/** Every assignment asks the ledger, and mostly goes on without an answer. */
+const ledgerDeadlineMs = 5_000;
 /** Of one pipeline. What lanes hold keeps whole fetches alive. */
 const laneBytesMaxOfAll = 32 * 1024 * 1024;
 
@@ -54,10 +57,10 @@ await runMain('bridge', async (config, log) => {
     linger: new Linger(systemClock, bridge.lingerMs, atOnce),
     turns: new ScoringLimiter(systemClock, atOnce),
   });
-  // Asked only when a commit says nothing: the bridge does not hold connections for it, and starts without Postgres.
+  // Asked once for each assignment: the bridge does not hold connections for it, and starts without Postgres.
   const ledgerEnds: LedgerEnds = async (topic) => {
     const pool = await createPool(config.database.url, { max: 1, applicationName: 'headrace bridge' });
-    return findPartitionEnds(pool, topic).finally(() => pool.end());
+    return withTimeout(ledgerDeadlineMs, findPartitionEnds(pool, topic)).finally(() => pool.end());
   };
   const starter = createTemporalStarter(temporal, config.temporal.taskQueue);
 

@@ -14,7 +14,7 @@ export interface ResolvedChain {
 type Commits = ReadonlyMap<number, TrustedCommit>;
 
 /**
- * Finds where a chain goes on: behind the run of the highest committed number, else behind the highest that is listed or in the ledger. That run
+ * Finds where a chain goes on: behind the run of the highest committed number, else behind the highest that is listed; and behind a higher one where the ledger names it. That run
  * answers for all positions of the chain. Only where it is gone do commits and the ledger count, of each partition the greater; the chain then goes
  * on above the highest number that any of them names. Starts nothing.
  *
@@ -29,10 +29,10 @@ export async function resolveChain(
   const commits = ofChain(await group.trusted(), isOurs);
   const committed = highest([...commits.values()].map(({ sequence }) => sequence));
   const run = await starter.lastRun(chain, committed, lookUpDeadlineMs);
-  if (run && run.sequence === committed) return fromRun(run, commits);
-  // Where a run is listed, the ledger being away holds nothing up: what it would add is at the worst decided again, without effects.
+  // Where the run is known that commits name, or a later one, the ledger being away holds nothing up: what it would add is at the worst
+  // decided again, without effects.
   const ends = await group.ledgerEnds().catch((error: unknown) => {
-    if (run && run.sequence > (committed ?? -1)) return new Map<number, LedgerEnd>();
+    if (run && run.sequence >= (committed ?? 0)) return new Map<number, LedgerEnd>();
     throw error;
   });
   const ledger = ofChain(ends, isOurs);

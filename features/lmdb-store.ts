@@ -1,16 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import {
-  chainId,
-  partitionId,
-  scopeId,
-  type BatchRef,
-  type PartitionRef,
-  type PipelineScope,
-} from '../contracts/event-key.ts';
+import { chainId, partitionId, type BatchRef, type PartitionRef, type PipelineScope } from '../contracts/event-key.ts';
 import { HeadraceError, messageOf } from '../contracts/failures.ts';
 import { makeFolder } from '../lib/make-folder.ts';
+import {
+  keptKey,
+  markerKey,
+  readAgainBeforeKey,
+  readAgainKey,
+  refusalsKey,
+  resultKey,
+  scopeOf,
+  sequenceKey,
+  stateKey,
+  statePrefix,
+} from './lmdb-keys.ts';
 import { isActive, leastWatermark, withProgress, type ProgressMarker } from './marker-progress.ts';
 import { packState, unpackState } from './pack-state.ts';
 import { isNone, noRefusals, tolerate, type Refusals } from './refusals.ts';
@@ -42,14 +47,10 @@ interface Sequence {
   writer: string;
 }
 
-const sequenceKey = 'sequence';
-const statePrefix = 'state|';
 /** How many states of each entity a batch looks at, besides as many as it added, to find those that can be forgotten. */
 const sweptMin = 32;
 /** Notes of records that were read again which one transaction removes. */
 const forgottenMax = 10_000;
-/** LMDB refuses longer keys. */
-const keyBytesMax = 1_900;
 
 /** Opens the embedded feature store. Throws `STORE_UNAVAILABLE`, naming the setting, when the folder cannot be used. */
 export function openLmdbStore({ dataDir, cacheBytesMax = 64 * 1024 * 1024 }: LmdbStoreOptions): FeatureStore {
@@ -304,44 +305,6 @@ class LmdbStore implements FeatureStore {
   #writeJson(key: string, value: unknown): void {
     this.#write(key, Buffer.from(JSON.stringify(value)));
   }
-}
-
-function markerKey(partition: string): string {
-  return `marker|${partition}`;
-}
-
-/** Under which a chain keeps whose results it has, a `KeptResults`. */
-function keptKey(chain: string): string {
-  return `kept|${chain}`;
-}
-
-function resultKey(chain: string, startId: string): string {
-  return `result|${chain}|${startId}`;
-}
-
-/** In the order of the offsets, so that old ones lie together. */
-function readAgainKey(partition: PartitionRef, offset: number): string {
-  return `read-again|${partitionId(partition)}|${String(offset).padStart(16, '0')}`;
-}
-
-function readAgainBeforeKey(partition: PartitionRef): string {
-  return `read-again-before|${partitionId(partition)}`;
-}
-
-function refusalsKey(scope: PipelineScope): string {
-  return `refusals|${scopeId(scope)}`;
-}
-
-/** What the ids of a pipeline's partitions, and the keys of its states, begin with; the epoch follows. */
-function scopeOf({ deployment, pipeline }: BatchRef): string {
-  return `${deployment}:${pipeline}:`;
-}
-
-function stateKey(key: string): string {
-  // A character takes at most three bytes, so most need no counting.
-  if (key.length * 3 > keyBytesMax && Buffer.byteLength(key) > keyBytesMax)
-    throw new RangeError(`a state key of ${Buffer.byteLength(key)} bytes; entity keys may have at most 256 characters`);
-  return statePrefix + key;
 }
 
 function parse<T>(bytes: Uint8Array): T {

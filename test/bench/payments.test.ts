@@ -18,7 +18,8 @@ test("payments are the simulator's, in time order, the same ones each time, and 
   expect(events.map(({ offset }) => offset)).toEqual(Array.from({ length: 3_000 }, (_, i) => i));
 });
 
-test('only the first batch of a chain is its head', () => {
-  expect(batchRef(0, 10)).toMatchObject({ position: 0, end: 10, count: 10, head: true });
-  expect(batchRef(10, 10)).not.toHaveProperty('head');
+test('batches of the bench follow one another', () => {
+  expect(batchRef(0, 10)).toMatchObject({ sequence: 0, ranges: [{ position: 0, end: 10, count: 10, first: true }] });
+  expect(batchRef(10, 10)).toMatchObject({ sequence: 1, after: batchRef(0, 10).startId });
+  expect(batchRef(10, 10).ranges[0]).not.toHaveProperty('first');
 });

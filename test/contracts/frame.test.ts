@@ -4,8 +4,9 @@ import { decodeFrame, decodeFrameHeader, encodeFrame, isFrame } from '../../cont
 import { recordBytes } from '../../bridge/lane.ts';
 import { encodeHeaders } from '../../contracts/record-headers.ts';
 import { decodeRecords, encodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
+import { oneRange } from './one-range.ts';
 
-const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 1, position: 5, end: 50, count: 3 };
+const topic = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' };
 const bytes = fc.option(fc.uint8Array({ maxLength: 40 }), { nil: null });
 const header = fc.tuple(fc.uint8Array({ maxLength: 200 }), bytes);
 const record: fc.Arbitrary<KafkaRecord> = fc.record(
@@ -84,15 +85,20 @@ describe('records frame', () => {
       }),
     );
     const counted = records.reduce((sum, each) => sum + recordBytes(each), 0);
-    expect(encodeRecords(batch, records, 7).length).toBeLessThan(counted + 1_000);
+    expect(encodeRecords(oneRange(topic, { count: 2_000 }), records, 7).length).toBeLessThan(counted + 1_000);
   });
 
-  test('gives back any records', () => {
+  test('gives back any records, each with the partition of its range', () => {
+    const records = fc.array(fc.array(anyRecord, { maxLength: 10 }), { minLength: 1, maxLength: 4 });
     fc.assert(
-      fc.property(fc.array(anyRecord, { maxLength: 20 }), (records) => {
-        const decoded = decodeRecords(encodeRecords(batch, records, 7));
+      fc.property(records, (byRange) => {
+        const ranges = byRange.map(({ length }, i) => ({ partition: 3 * i + 1, position: 5, end: 50, count: length }));
+        const batch = { ...oneRange(topic), ranges };
+        const decoded = decodeRecords(encodeRecords(batch, byRange.flat(), 7));
         expect(decoded).toMatchObject({ batch, clockMs: 7 });
-        expect(decoded.records).toEqual(records);
+        expect(decoded.records).toEqual(
+          byRange.flatMap((of, i) => of.map((each) => ({ ...each, partition: ranges[i]!.partition }))),
+        );
       }),
     );
   });

@@ -82,14 +82,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'random-object-key',
-    about: "a segment's name is not that of its range alone",
+    about: "a segment's name is not that of its batch alone",
     row: 'kill-worker',
     caughtBy: /lake: .*: (lost|twice)$/,
     changes: [
       {
         file: 'lake/paths.ts',
-        from: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end)}.seg`;',
-        to: 'return `${segmentFolder(pipeline, chain)}/${digits(position)}-${digits(end + Math.floor(Math.random() * 50))}.seg`;',
+        from: "padStart(sequenceDigits, '0')}-${startId}.seg`;",
+        to: "padStart(sequenceDigits, '0')}-${startId}${Math.floor(Math.random() * 50)}.seg`;",
       },
     ],
   },
@@ -160,14 +160,18 @@ export const mutants: readonly Mutant[] = [
     changes: [
       {
         file: 'features/store.ts',
-        from: "if (resultName(marker.last) === name) return 'repeat';",
-        to: "if (resultName(marker.last) === name) return 'apply';",
+        from: "kept?.unsettled.includes(startId))) return 'repeat';",
+        to: "kept?.unsettled.includes(startId))) return 'apply';",
       },
-      { file: 'features/store.ts', from: "return end <= marker.position ? 'answer' : 'apply';", to: "return 'apply';" },
+      {
+        file: 'features/store.ts',
+        from: "(markers[i]?.position ?? -1)) ? 'answer' : 'apply';",
+        to: "(markers[i]?.position ?? -1)) ? 'apply' : 'apply';",
+      },
       {
         file: 'features/fold-batch.ts',
-        from: 'const begin = tx.markerPosition ?? -Infinity;',
-        to: 'const begin = -Infinity;',
+        from: 'begin: marker?.position ?? -Infinity,',
+        to: 'begin: -Infinity,',
       },
     ],
   },

@@ -11,21 +11,20 @@ import type { GatewayApp } from '../../gateway/app.ts';
 import { codecOrigins } from '../../gateway/routes-codec.ts';
 import { createPayloadCodec } from '../../temporal/payload-codec.ts';
 import { testGateway } from './rig.ts';
+import { oneRange } from '../contracts/one-range.ts';
 
 interface JsonPayload {
   metadata: Record<string, string>;
   data?: string;
 }
 const uiOrigin = 'http://localhost:8233';
+const topic = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders' };
 const batch = {
-  deployment: 'local',
-  pipeline: 'orders',
-  epoch: 0,
-  topic: 'orders',
-  layout: 0,
-  chain: 1,
-  sequence: 7,
-  ranges: [{ partition: 3, position: 100, end: 180, count: 80 }],
+  ...oneRange(topic),
+  ranges: [
+    { partition: 2, position: 100, end: 102, count: 2 },
+    { partition: 5, position: 102, end: 180, count: 78 },
+  ],
 };
 const codec = createPayloadCodec({ key: { id: 'k1', key: randomBytes(32) } });
 
@@ -113,7 +112,7 @@ describe('/codec', () => {
     expect(totals).toEqual({ frame: 'records', batch, clock: '2023-11-14T22:13:20.000Z', total: 80, shown: 50 });
     expect(rows.slice(0, 4)).toEqual([
       {
-        partition: 3,
+        partition: 2,
         offset: 100,
         time: '2025-10-09T08:53:20.000Z',
         key: 'k0',
@@ -124,10 +123,10 @@ describe('/codec', () => {
           { name: 'raw', valueBase64: '/w==' },
         ],
       },
-      { partition: 3, offset: 101, time: '2025-10-09T08:53:20.001Z', key: 'k1', value: null },
-      { partition: 3, offset: 102, time: '2025-10-09T08:53:20.002Z', key: 'k2', value: '{broken' },
+      { partition: 2, offset: 101, time: '2025-10-09T08:53:20.001Z', key: 'k1', value: null },
+      { partition: 5, offset: 102, time: '2025-10-09T08:53:20.002Z', key: 'k2', value: '{broken' },
       {
-        partition: 3,
+        partition: 5,
         offset: 103,
         time: '2025-10-09T08:53:20.003Z',
         key: 'k3',
@@ -146,7 +145,7 @@ describe('/codec', () => {
       duplicates: [4],
       late: [1],
       ahead: 0,
-      watermarksMs: [1_760_000_000_000],
+      watermarksMs: [1_760_000_000_000, null],
       commitSequence: 9,
     };
     const features = encodeFeatures({
@@ -166,7 +165,7 @@ describe('/codec', () => {
       total: 2,
       shown: 2,
       totals: { rejected: 1, duplicates: 1, late: 1, ahead: 0 },
-      watermarks: { 3: '2025-10-09T08:53:20.000Z' },
+      watermarks: { 2: '2025-10-09T08:53:20.000Z', 5: null },
       commitSequence: 9,
       rejections: header.rejections,
       rows: [
@@ -221,10 +220,11 @@ describe('/codec', () => {
     ]);
     const good = { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from('2') };
     const cut = binary(
-      encodeRecords(batch, [{ offset: 1, timestampMs: 1, key: null, value: Buffer.from('xxxxxxxxxxxx') }], 1).slice(
-        0,
-        -16,
-      ),
+      encodeRecords(
+        oneRange(topic),
+        [{ offset: 1, timestampMs: 1, key: null, value: Buffer.from('xxxxxxxxxxxx') }],
+        1,
+      ).slice(0, -16),
     );
     const response = await post('decode', [...sealed, good, cut].map(toJson));
     const texts = response

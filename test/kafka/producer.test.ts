@@ -137,8 +137,9 @@ describe('dead letters at the limit that topics have by default', () => {
     offset: number,
     parts: Partial<DeadLetterInput['record']> = {},
   ): DeadLetterInput => ({
-    batch: { deployment: 'local', pipeline, epoch: 0, topic: 'orders', partition: 3 },
+    batch: { deployment: 'local', pipeline, epoch: 0, topic: 'orders' },
     record: {
+      partition: 3,
       offset,
       timestampMs: 1_760_000_000_000,
       key: Buffer.from('one'),

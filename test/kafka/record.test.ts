@@ -4,8 +4,9 @@ import { encodeHeaders, headersIn, textHeader } from '../../contracts/record-hea
 import { encodeRecords } from '../../contracts/records-frame.ts';
 import { FetchedRecord } from '../../kafka/record-batches.ts';
 import { contentBytes, recordBytesMax, stubOf, toRecord, toRecords } from '../../kafka/record.ts';
+import { oneRange } from '../contracts/one-range.ts';
 
-const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0, position: 0, end: 1, count: 1 };
+const batch = oneRange({ deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' });
 
 interface Parts {
   offset?: string;

@@ -20,11 +20,13 @@ export function paymentsPipeline({
   name,
   topic,
   partitions = 2,
+  chains = 1,
   sinks = ['lake', 'dashboard', 'decisions', 'review'],
 }: {
   name: string;
   topic: string;
   partitions?: number;
+  chains?: number;
   sinks?: string[];
 }) {
   const amount = { name: 'amount', read: (event: Payment) => event.amount };
@@ -36,7 +38,7 @@ export function paymentsPipeline({
   ];
   return definePipeline({
     name,
-    topic: { name: topic, partitions },
+    topic: { name: topic, partitions, chains },
     event: z.object({ id: z.string(), account: z.string(), amount: z.number(), at: z.number() }),
     eventId: (event) => event.id,
     eventTimeMs: (event) => event.at,

@@ -13,6 +13,8 @@ export const linearModels = join(root, 'test/inference-client/fixtures/repositor
 
 export interface SystemOptions {
   partitions?: number;
+  /** @default 1 */
+  chains?: number;
   sinks?: string[];
   /** Address of a model server of the test's own; absent = the shared one with the `linear` model. */
   tritonUrl?: string;
@@ -45,6 +47,7 @@ export class System {
 
   static async start({
     partitions = 2,
+    chains = 1,
     sinks,
     tritonUrl,
     pipelineSource,
@@ -66,7 +69,7 @@ export class System {
     writeFileSync(
       join(pipelinesDir, 'payments', 'index.ts'),
       pipelineSource?.({ name, topic, partitions }) ??
-        `import { paymentsPipeline } from ${JSON.stringify(join(root, 'test/live/payments.ts'))};\nexport default paymentsPipeline(${JSON.stringify({ name, topic, partitions, sinks })});\n`,
+        `import { paymentsPipeline } from ${JSON.stringify(join(root, 'test/live/payments.ts'))};\nexport default paymentsPipeline(${JSON.stringify({ name, topic, partitions, chains, sinks })});\n`,
     );
     const namespace = beside?.env['TEMPORAL_NAMESPACE'] ?? (await createNamespace(servers.temporal.address));
     const databaseUrl = await createDatabase(servers.postgres.databaseUrl);

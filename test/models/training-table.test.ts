@@ -46,11 +46,18 @@ describe("features of the handbook's data set", () => {
         pipeline: 'fraud',
         epoch: 0,
         topic: 'transactions',
-        partition: 0,
-        position: begin,
-        end: position,
-        count: events.length,
-        head: payments[0]!.day === bookWorld.days - 40,
+        layout: 0,
+        chain: 0,
+        sequence: 0,
+        ranges: [
+          {
+            partition: 0,
+            position: begin,
+            end: position,
+            count: events.length,
+            ...(payments[0]!.day === bookWorld.days - 40 ? { first: true as const } : {}),
+          },
+        ],
       };
       const { header, values } = decodeFeatures(
         await store.apply(

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeEvents } from '../../pipelines/decode-event.ts';
-import type { KafkaRecord } from '../../contracts/records-frame.ts';
+import type { BatchRecord } from '../../contracts/records-frame.ts';
 import { paymentsPipeline } from '../live/payments.ts';
 
 const pipeline = paymentsPipeline({ name: 'p', topic: 't' });
@@ -9,8 +9,9 @@ const recordTimeMs = 1_700_000_000_500;
 const time = { clockMs: recordTimeMs };
 const good = { id: 'e1', account: 'a1', amount: 5, at: 1_700_000_000_000 };
 
-function recordOf(value: Uint8Array | string | null, offset = 0): KafkaRecord {
+function recordOf(value: Uint8Array | string | null, offset = 0): BatchRecord {
   return {
+    partition: 3,
     offset,
     timestampMs: recordTimeMs,
     key: null,
@@ -25,6 +26,7 @@ describe('decodeEvents', () => {
     expect(events).toEqual([
       {
         recordIndex: 0,
+        partition: 3,
         offset: 7,
         recordTimeMs,
         event: good,
@@ -76,7 +78,7 @@ describe('decodeEvents', () => {
   });
 
   const dayMs = 86_400_000;
-  test.each<[string, Partial<KafkaRecord>, number, boolean]>([
+  test.each<[string, Partial<BatchRecord>, number, boolean]>([
     ['within the allowance', {}, recordTimeMs + dayMs, true],
     ['beyond the clock', {}, recordTimeMs + dayMs + 1, false],
     [
@@ -113,7 +115,7 @@ describe('decodeEvents', () => {
   });
 
   test('a watermark goes no further than the clock; than the time of the record, where it was decided at an earlier time', () => {
-    const clockOf = (parts: Partial<KafkaRecord>, again?: true) =>
+    const clockOf = (parts: Partial<BatchRecord>, again?: true) =>
       decodeEvents(pipeline, [{ ...recordOf(JSON.stringify(good)), ...parts }], { clockMs: recordTimeMs + 77, again })
         .events[0]!.clockMs;
     expect([clockOf({}), clockOf({ timeIsBrokers: true })]).toEqual([recordTimeMs + 77, recordTimeMs]);

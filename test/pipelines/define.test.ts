@@ -26,7 +26,7 @@ type Helpers = Record<'value' | 'count' | 'sum', (...parts: unknown[]) => unknow
 describe('definePipeline', () => {
   test('fills in the defaults', () => {
     expect(define({})).toMatchObject({
-      topic: { name: 'visits', partitions: 4 },
+      topic: { name: 'visits', partitions: 4, chains: 1 },
       allowedLatenessMs: 86_400_000,
       allowedAheadMs: 86_400_000,
       features: { visits_1h: { kind: 'window', delayMs: 0 } },
@@ -37,6 +37,11 @@ describe('definePipeline', () => {
     ['name', { name: 'Not Good' }],
     ['topic.name', { topic: { name: 'a/b' } }],
     ['topic.partitions', { topic: { name: 'a', partitions: 0 } }],
+    ['topic.chains', { topic: { name: 'a', chains: 0 } }],
+    ['topic.chains', { topic: { name: 'a', chains: 1.5 } }],
+    ['topic.chains', { topic: { name: 'a', chains: '2' } }],
+    ['topic.chains', { topic: { name: 'a', chains: 5 } }],
+    ['topic.chains', { topic: { name: 'a', partitions: 12, chains: 13 } }],
     ['event', { event: {} }],
     ['eventId', { eventId: 'id' }],
     ['entities', { entities: {} }],

@@ -40,6 +40,7 @@ function decode(pipeline: AnyPipeline, value: unknown) {
     pipeline,
     [
       {
+        partition: 0,
         offset: 0,
         timestampMs: 1_760_000_000_000,
         key: null,

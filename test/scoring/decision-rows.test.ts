@@ -10,6 +10,7 @@ test('each row has all that was recorded of its own event, beside rows that were
     pipeline: paymentsPipeline({ name: 'p', topic: 't', sinks: ['dashboard'] }),
     // The second is no event, because it has no amount; the model refuses the third.
     amounts: [5, Number.NaN, 7, 75_000, 80_000],
+    amounts1: [Number.NaN, 6],
     model: {
       rowsMax: () => Promise.resolve(Infinity),
       predict: (_pipeline, features, rows) =>
@@ -23,17 +24,19 @@ test('each row has all that was recorded of its own event, beside rows that were
     deliver: ({ rows }) => Promise.resolve(void delivered.push(...rows)),
   });
   const { worker, decisions } = await rig.score();
-  expect(await worker.deliver('dashboard', decisions.header.id)).toBe(3);
+  expect(await worker.deliver('dashboard', decisions.header.id)).toBe(4);
   const expected = [
-    [0, 5, 'approve', 5],
-    [3, 75_000, 'review', 75_012],
-    [4, 80_000, 'block', 155_012],
+    [0, 0, 5, 'approve', 5],
+    [0, 3, 75_000, 'review', 75_012],
+    [0, 4, 80_000, 'block', 155_012],
+    [1, 1, 6, 'approve', 155_018],
   ] as const;
   expect(
     delivered.map(
       ({
         eventKey,
         eventId,
+        partition,
         offset,
         recordTimeMs,
         eventTimeMs,
@@ -49,6 +52,7 @@ test('each row has all that was recorded of its own event, beside rows that were
       }) => ({
         eventKey,
         eventId,
+        partition,
         offset,
         recordTimeMs,
         eventTimeMs,
@@ -64,9 +68,10 @@ test('each row has all that was recorded of its own event, beside rows that were
       }),
     ),
   ).toEqual(
-    expected.map(([offset, amount, outcome, sum]) => ({
-      eventKey: `local:p:0:t:0:${offset}`,
+    expected.map(([partition, offset, amount, outcome, sum]) => ({
+      eventKey: `local:p:0:t:${partition}:${offset}`,
       eventId: `p${offset}`,
+      partition,
       offset,
       recordTimeMs: 1_700_000_000_000 + offset,
       eventTimeMs: 1_700_000_000_000 + offset,

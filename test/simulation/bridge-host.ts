@@ -145,12 +145,14 @@ export class BridgeHost {
 
   /** Postgres answers, or does not. */
   #ledgerEnds(process: SimProcess): Promise<ReadonlyMap<number, LedgerEnd>> {
-    const { random, ledger, faults, mutant } = this.world;
+    const { random, ledger, oracle, faults, mutant } = this.world;
     const ends = mutant.forgetsRuns || mutant.trustsCommits ? new Map<number, LedgerEnd>() : ledger.ends();
     return new Promise((resolve, reject) => {
-      process.after(random.whole(1, 30), () =>
-        random.chance(faults.exhausted) ? reject(new Error('no answer from Postgres')) : resolve(ends),
-      );
+      process.after(random.whole(1, 30), () => {
+        if (!random.chance(faults.exhausted)) return resolve(ends);
+        oracle.withoutLedger();
+        reject(new Error('no answer from Postgres'));
+      });
     });
   }
 

@@ -148,8 +148,25 @@ export class FakeTemporal {
       const run = runs.at(-1)!;
       if (run.status !== 'COMPLETED' || !isExpired(run)) continue;
       this.world.trace.count('closed run expired');
+      this.#noteLeft(run);
       this.world.trace.tell(() => `temporal: retention takes ${workflowId}`);
       this.runs.delete(workflowId);
+    }
+  }
+
+  /** What an expired run may leave behind: an older run of its chain, which would not tell of it, and a bridge that is frozen and knows neither. */
+  #noteLeft({ batch, memo: { ranges } }: Run): void {
+    const { oracle, hosts, trace } = this.world;
+    const { layout, chain, sequence } = batch;
+    const older = [...this.runs.values()].some(([first]) => {
+      const other = first!.batch;
+      return other.layout === layout && other.chain === chain && other.sequence < sequence;
+    });
+    if (older) trace.count('run left over the expiry of a later one');
+    const isZombie = hosts.some(({ process }) => process && !process.isUp && !process.isDead);
+    for (const { partition } of ranges) {
+      if (older) oracle.onlyInLedger.add(partition);
+      if (isZombie) oracle.walkedAgain.add(partition);
     }
   }
 

@@ -12,6 +12,8 @@ export class Oracle {
   readonly committedTo = new Map<number, number>();
   /** Partitions that are walked again, because all that knew of them is gone: batches may then overlap, and the markers make up for it. */
   readonly walkedAgain = new Set<number>();
+  /** Partitions with an expired run of which, when its commit is lost too, nothing but the ledger tells. */
+  readonly onlyInLedger = new Set<number>();
   /** What the bridges reported as lost to retention. */
   readonly lost: { partition: number; from: number; to: number }[] = [];
 
@@ -34,6 +36,11 @@ export class Oracle {
     if (!this.world.trace.counts.has('batches taken back') && this.walkedAgain.size === 0)
       this.violated('I6', `partition ${range.partition}: the store is behind at ${range.from}, and nobody put it back`);
     this.lost.push(range);
+  }
+
+  /** The ledger did not answer. */
+  withoutLedger(): void {
+    for (const partition of this.onlyInLedger) this.walkedAgain.add(partition);
   }
 
   /** I4: a commit is never past the end of the last started batch, or the chain's first position. */

@@ -29,6 +29,7 @@ export const sometimes: Readonly<Record<string, number>> = {
   'reset to the first task': 50,
   'reset to the second task': 500,
   'closed run expired': 500,
+  'run left over the expiry of a later one': 200,
   'workflow task timed out': 100,
   'workflow task in failed state': 500,
   'answer of an old attempt dropped': 50,

@@ -9,6 +9,7 @@ import { createHaltReports } from '../../worker/halt-reports.ts';
 import { createLateShare } from '../../worker/late-share.ts';
 import { createActivityReports } from '../../worker/metrics.ts';
 import { watchSystemicFailures } from '../../worker/systemic-failures.ts';
+import { oneRange } from '../contracts/one-range.ts';
 
 function rig() {
   const lines: [level: string, fields: Record<string, unknown>, text: string][] = [];
@@ -108,16 +109,16 @@ describe('refusals', () => {
   test('are told with an example offset, an event of the far future loudest', async () => {
     const { registry, log, lines } = rig();
     const reports = createActivityReports(registry, log);
-    const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 3, position: 0, end: 9, count: 9 };
-    const rejection = { index: 0, step: 'decode' as const, reason: 'why', offset: 5 };
+    const batch = oneRange({ deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' }, { partition: 3, count: 9 });
+    const rejection = { index: 0, step: 'decode' as const, reason: 'why', partition: 3, offset: 5 };
     reports.rejected(batch, [
       { ...rejection, code: 'NOT_JSON' },
       { ...rejection, code: 'NOT_JSON', offset: 6 },
-      { ...rejection, code: 'EVENT_TOO_FAR_AHEAD', offset: 7 },
+      { ...rejection, code: 'EVENT_TOO_FAR_AHEAD', partition: 4, offset: 7 },
     ]);
     expect(lines).toMatchObject([
       ['warn', { topic: 't', partition: 3, offset: 5, code: 'NOT_JSON' }, 'a dead letter: why'],
-      ['error', { offset: 7, code: 'EVENT_TOO_FAR_AHEAD' }, 'a dead letter: why'],
+      ['error', { partition: 4, offset: 7, code: 'EVENT_TOO_FAR_AHEAD' }, 'a dead letter: why'],
     ]);
     reports.late('p', { events: 10, late: 1, ahead: 2 });
     const metrics = await registry.metrics();

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseEventKey } from '../../../contracts/event-key.ts';
+import { parseBatchId } from '../../../contracts/event-key.ts';
 import type { BatchMemo } from '../../../contracts/names.ts';
 import { segmentPath, segmentsFolder } from '../../../lake/paths.ts';
 import { openBatches } from '../../live/collect.ts';
@@ -12,6 +12,8 @@ import { seenBy } from './kills.ts';
 /** What a lake says that cannot write. */
 const diskFull = 'the disk is full';
 const fullMs = 20_000;
+/** Within the head of a segment. */
+const cutAt = 20;
 
 /** The path of one of the segments that are not rolled up yet, if there is one. */
 function aSegment({ lakeDir }: FaultSystem): string | undefined {
@@ -21,7 +23,7 @@ function aSegment({ lakeDir }: FaultSystem): string | undefined {
   return name && join(lakeDir, name);
 }
 
-/** What a machine that loses its power leaves behind: segments of batches that wait for the lake, each under its name and with half of its bytes. */
+/** What a machine that loses its power leaves behind: segments of batches that wait for the lake, each under its name and with its first bytes alone. */
 async function leaveHalfSegments({ system }: RowContext, most: number): Promise<number> {
   const whole = aSegment(system);
   if (!whole) return 0;
@@ -31,11 +33,13 @@ async function leaveHalfSegments({ system }: RowContext, most: number): Promise<
     query: "WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'",
   })) {
     if (left === most) break;
-    const chain = parseEventKey(workflowId.replace(/^batch:/, ''));
-    const path = join(system.lakeDir, segmentPath(system.name, chain, memo as unknown as BatchMemo));
+    const { sequence, ...chain } = parseBatchId(workflowId);
+    const { startId } = memo as unknown as BatchMemo;
+    const path = join(system.lakeDir, segmentPath(system.name, chain, { sequence, startId }));
     if (existsSync(path)) continue;
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, bytes.subarray(0, bytes.length >> 1));
+    // Not beyond its head, which is another batch's.
+    writeFileSync(path, bytes.subarray(0, cutAt));
     left++;
   }
   return left;

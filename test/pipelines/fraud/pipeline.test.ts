@@ -6,6 +6,7 @@ import { parse } from './parse.ts';
 import { toEvent } from '../../../pipelines/fraud/simulator/payment-event.ts';
 import { simulateDays } from '../../../pipelines/fraud/simulator/simulate.ts';
 import { bookWorld } from '../../../pipelines/fraud/simulator/world.ts';
+import { oneRange } from '../../contracts/one-range.ts';
 
 const dayMs = 86_400_000;
 
@@ -56,17 +57,8 @@ describe('the fraud pipeline', () => {
         entityKeys: [event.customerId, event.terminalId],
       };
     });
-    const batch = {
-      deployment: 'test',
-      pipeline: 'fraud',
-      epoch: 0,
-      topic: 'transactions',
-      partition: 0,
-      position: 0,
-      end: events.length,
-      count: events.length,
-      head: true,
-    };
+    const topic = { deployment: 'test', pipeline: 'fraud', epoch: 0, topic: 'transactions' };
+    const batch = oneRange(topic, { count: events.length, first: true });
     const result = await new MemoryStore().apply(
       batch,
       foldBatch(

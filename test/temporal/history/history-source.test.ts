@@ -102,7 +102,7 @@ describe('headrace replay of a workflow id', () => {
         const handle = await client.workflow.start('processBatch', {
           taskQueue,
           workflowId,
-          args: [batch, records],
+          args: [{ batch, behind: { positions: { 3: 7 } } }, records],
           workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         });
         await handle.result();
