@@ -1,29 +1,30 @@
 import { heartbeat } from '../temporal/activity.ts';
 import type { BatchRun, BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
-import type { Chain } from '../contracts/event-key.ts';
-import { checkChain, supersededBy, type ChainReport } from '../ledger/check-chains.ts';
+import type { PartitionRef, PipelineScope } from '../contracts/event-key.ts';
+import { createPartitionCheck, supersededBy, type PartitionReport } from '../ledger/check-partitions.ts';
 import type { Pool } from '../database/pool.ts';
-import { createRangeWriter, mergeOldRanges, readLedger } from '../ledger/ranges.ts';
+import { createRangeWriter, mergeOldRanges } from '../ledger/ranges.ts';
+import { readLedger } from '../ledger/read-ledger.ts';
 import { toApplicationFailure } from '../temporal/failure.ts';
 
 /** The activity of the sweep, as its workflow sees it. */
 export interface SweepActivities {
-  /** Merges old rows of the range ledger, checks every chain, and adds what the ledger lacks. Re-drives nothing. */
+  /** Merges old rows of the range ledger, checks every partition, and adds what the ledger lacks. Re-drives nothing. */
   sweepChains(): Promise<SweepResult>;
 }
 
 /** What a sweep found; of each list the first ones. */
 export interface SweepResult {
-  chains: number;
+  partitions: number;
   /** Batches that ended without completing. */
   incomplete: { workflowId: string; status: string }[];
   moreIncomplete: boolean;
   /** So many runs ended, re-driven ones among them, that not all could be looked at. */
   unexaminedIncomplete: boolean;
-  holes: (Chain & OffsetRange)[];
+  holes: (PartitionRef & OffsetRange)[];
   /** How many others there are, those among them that were not looked up in Temporal. */
   moreHoles: number;
-  overlaps: (Chain & OffsetRange)[];
+  overlaps: (PartitionRef & OffsetRange)[];
   /** Batches that the ledger lacked, and has now. */
   added: number;
   /** Rows of the ledger that were merged into others. */
@@ -58,28 +59,30 @@ export function createSweepActivities({
   runs,
   onSwept,
 }: SweepOptions & { pool: Pool }): SweepActivities {
-  const addRange = createRangeWriter(pool);
+  const addRanges = createRangeWriter(pool);
 
   async function sweep(): Promise<SweepResult> {
     // Before anything is asked of Temporal: the ledger must not grow for as long as look-ups fail.
     const merged = await mergeOldRanges(pool, mergedAfterSeconds);
     const ledger = await readLedger(pool, deployment);
     const closed = await runs.incomplete(incompleteMax, supersededBy(ledger));
-    const reports: ChainReport[] = [];
-    for (const chain of ledger) reports.push(await checkChain(chain, runs));
-    const completed = reports.flatMap(({ unwritten }) => unwritten).filter(({ status }) => status === 'COMPLETED');
-    for (const { chain, position, end, count } of completed) await addRange(chain, { position, end, count });
+    const check = createPartitionCheck(runs, closed.runs);
+    const reports: PartitionReport[] = [];
+    for (const partition of ledger) reports.push(await check(partition));
+    const unwritten = distinct(reports.flatMap((report) => report.unwritten));
+    const completed = unwritten.filter(({ status }) => status === 'COMPLETED');
+    for (const { chain, sequence, ranges } of completed) await addRanges({ ...chain, sequence, ranges });
 
     const incomplete = distinct([...closed.runs, ...reports.flatMap((report) => report.incomplete)]);
-    const placed = (of: (report: ChainReport) => OffsetRange[]) =>
-      reports.flatMap((report) => of(report).map((range) => ({ ...report.chain, ...range })));
+    const placed = (of: (report: PartitionReport) => OffsetRange[]) =>
+      reports.flatMap((report) => of(report).map((range) => ({ ...report.partition, ...range })));
     const holes = placed((report) => report.holes);
     const overlaps = placed((report) => report.overlaps);
     const counts = countByPipeline(pipelines, { incomplete: incomplete.map(({ chain }) => chain), holes, overlaps });
-    for (const { chain, moreHoles } of reports) if (moreHoles > 0) counts.get(chain.pipeline)!.holes += moreHoles;
+    for (const { partition, moreHoles } of reports) countOf(counts, partition.pipeline).holes += moreHoles;
     onSwept(counts);
     return {
-      chains: ledger.length,
+      partitions: ledger.length,
       incomplete: incomplete.slice(0, listedMax).map(({ workflowId, status }) => ({ workflowId, status })),
       moreIncomplete: closed.more || incomplete.length > listedMax,
       unexaminedIncomplete: closed.unexamined,
@@ -111,17 +114,19 @@ function distinct(runs: readonly BatchRun[]): BatchRun[] {
 
 function countByPipeline(
   pipelines: readonly string[],
-  found: Record<keyof SweepCounts, readonly Chain[]>,
+  found: Record<keyof SweepCounts, readonly PipelineScope[]>,
 ): Map<string, SweepCounts> {
   const counts = new Map<string, SweepCounts>(
     pipelines.map((name) => [name, { incomplete: 0, holes: 0, overlaps: 0 }]),
   );
-  for (const what of ['incomplete', 'holes', 'overlaps'] as const) {
-    for (const { pipeline } of found[what]) {
-      const count = counts.get(pipeline) ?? { incomplete: 0, holes: 0, overlaps: 0 };
-      count[what]++;
-      counts.set(pipeline, count);
-    }
-  }
+  for (const what of ['incomplete', 'holes', 'overlaps'] as const)
+    for (const { pipeline } of found[what]) countOf(counts, pipeline)[what]++;
   return counts;
+}
+
+/** Also of a pipeline that this worker does not have. */
+function countOf(counts: Map<string, SweepCounts>, pipeline: string): SweepCounts {
+  const count = counts.get(pipeline) ?? { incomplete: 0, holes: 0, overlaps: 0 };
+  counts.set(pipeline, count);
+  return count;
 }

@@ -9,7 +9,7 @@ import { messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { createPool } from '../database/pool.ts';
-import { findPartitionEnds } from '../ledger/ranges.ts';
+import { findPartitionEnds } from '../ledger/read-ledger.ts';
 import { withTimeout } from '../lib/with-timeout.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { connectKafka, type Kafka } from '../kafka/connection.ts';

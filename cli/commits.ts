@@ -1,7 +1,7 @@
 import type { Admin } from '../kafka/connection.ts';
 import type { BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import { decodeCommitMetadata, type CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
-import type { Chain } from '../contracts/event-key.ts';
+import { chainOf, type PartitionRef, type TopicRef } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { LogEnds, LogReader } from '../kafka/log-reader.ts';
 
@@ -16,12 +16,12 @@ export interface Commit {
 }
 
 /** A partition that is committed, and of which the ledger has no batch. */
-export interface WithoutChain {
+export interface WithoutBatch {
   pipeline: string;
   topic: string;
   partition: number;
   committed: number;
-  /** Records below the commit that are still in the log, although no batch of the partition is known to Temporal either. */
+  /** Records below the commit that are still in the log, although the batch that the commit names does not say that they were in one. */
   unbatched?: OffsetRange;
 }
 
@@ -100,28 +100,28 @@ async function knownEnds(
   return known;
 }
 
-export interface WithoutChainOptions extends TopicReaders {
+export interface WithoutBatchOptions extends TopicReaders {
   deployment: string;
   /** Of commits that do not say theirs. */
   epoch: number;
-  runs: Pick<BatchRunsPort, 'hasAny'>;
-  isMoot: (chain: Chain) => boolean;
+  runs: Pick<BatchRunsPort, 'of'>;
+  isMoot: (topic: TopicRef) => boolean;
   /** Takes what could not be looked at, and why. */
   unknown: Record<string, string>;
 }
 
 /**
- * What is to be said of commits without a chain. The bridge commits where it begins before it starts a batch, so most of them are
- * no error. It is one when records were committed that no batch has.
+ * What is to be said of commits of partitions that are not in the ledger. The bridge commits where it begins before it starts a batch, so most
+ * of them are no error. It is one when records were committed that no batch has.
  */
-export async function explainWithoutChain(
+export async function explainWithoutBatch(
   commits: readonly Commit[],
-  { deployment, epoch, runs, admin, logs, isMoot, unknown }: WithoutChainOptions,
-): Promise<WithoutChain[]> {
+  { deployment, epoch, runs, admin, logs, isMoot, unknown }: WithoutBatchOptions,
+): Promise<WithoutBatch[]> {
   if (commits.length === 0) return [];
   // Kafka keeps commits of topics that are gone for a while.
   const topics = new Set(await admin.listTopics());
-  const explained: WithoutChain[] = [];
+  const explained: WithoutBatch[] = [];
   for (const topic of new Set(commits.map((commit) => commit.topic))) {
     const bounds = topics.has(topic) ? await knownEnds(logs, topic, unknown) : new Map<number, LogEnds>();
     for (const { pipeline, partition, offset: committed, metadata } of commits.filter(
@@ -129,11 +129,28 @@ export async function explainWithoutChain(
     )) {
       const log = bounds.get(partition);
       const below = log && { from: log.start, to: Math.min(committed, log.highWatermark) };
-      const chain: Chain = { deployment, pipeline, epoch: metadata?.epoch ?? epoch, topic, partition };
+      const ref: PartitionRef = { deployment, pipeline, epoch: metadata?.epoch ?? epoch, topic, partition };
       const isSound =
-        metadata?.head === true || !below || below.to <= below.from || isMoot(chain) || (await runs.hasAny(chain));
+        metadata?.first === true ||
+        !below ||
+        below.to <= below.from ||
+        isMoot(ref) ||
+        (await isInBatches(ref, committed, metadata, runs));
       explained.push({ pipeline, topic, partition, committed, ...(!isSound && { unbatched: below }) });
     }
   }
   return explained;
+}
+
+/** True when the batch that a commit names says that everything below the offset was in batches. */
+async function isInBatches(
+  { partition, ...topic }: PartitionRef,
+  committed: number,
+  metadata: CommitMetadata | undefined,
+  runs: Pick<BatchRunsPort, 'of'>,
+): Promise<boolean> {
+  if (metadata?.sequence === undefined) return false;
+  const { layout, chains, sequence } = metadata;
+  const run = await runs.of({ ...topic, layout, chain: chainOf(partition, chains) }, sequence);
+  return (run?.positions[partition] ?? 0) >= committed;
 }

@@ -9,6 +9,8 @@ import { Command, CommanderError } from 'commander';
 import { UserError } from './exit.ts';
 import { directHosts } from '../lib/proxies.ts';
 import { cleanSettings } from '../contracts/schemas/config.ts';
+import { registerChains } from './chains.ts';
+import { registerEpoch } from './epoch.ts';
 import { registerRedrive } from './redrive.ts';
 import { registerReplay } from './replay.ts';
 import { registerResume } from './resume.ts';
@@ -21,6 +23,8 @@ const commands: ((program: Command) => void)[] = [
   registerUp,
   registerSubmit,
   registerStatus,
+  registerChains,
+  registerEpoch,
   registerRedrive,
   registerResume,
   registerReplay,

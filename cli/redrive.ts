@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import type { Client } from '../temporal/connection.ts';
-import { batchWorkflowId, parseEventKey } from '../contracts/event-key.ts';
+import { batchWorkflowId, parseBatchId } from '../contracts/event-key.ts';
 import type { IncompleteRuns } from '../contracts/batch-runs.ts';
 import { messageOf } from '../contracts/failures.ts';
-import { supersededBy } from '../ledger/check-chains.ts';
+import { supersededBy } from '../ledger/check-partitions.ts';
 import { createPool } from '../database/pool.ts';
-import { readLedger } from '../ledger/ranges.ts';
+import { readLedger } from '../ledger/read-ledger.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { redrive, type RedrivePoint } from '../temporal/redrive.ts';
@@ -95,6 +95,6 @@ async function redriveOne(client: Client, workflowId: string, again: boolean): P
 }
 
 function withPrefix(id: string): string {
-  const key = parseEventKey(id.replace(/^batch:/, ''));
-  return batchWorkflowId(key, key.offset);
+  const batch = parseBatchId(`batch:${id.replace(/^batch:/, '')}`);
+  return batchWorkflowId(batch, batch.sequence);
 }

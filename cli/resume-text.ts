@@ -1,10 +1,16 @@
 import type { HaltedRun } from '../contracts/batch-runs.ts';
 import type { ReadAgainReport, ResumeInput, ResumeReport } from '../contracts/resume.ts';
 
-/** Which partitions wait, and why. */
+const placesShownMax = 4;
+
+/** Which batches wait, and why: the reason names the partition that is refused. */
 export function haltedText(halted: readonly HaltedRun[]): string {
   return halted
-    .map(({ chain, position, reason }) => `${chain.topic}-${chain.partition} waits at offset ${position}: ${reason}\n`)
+    .map(({ workflowId, ranges, reason }) => {
+      const places = ranges.map(({ partition, position }) => `${partition} from offset ${position}`);
+      const more = places.length - placesShownMax;
+      return `${workflowId} waits (partition ${places.slice(0, placesShownMax).join(', ')}${more > 0 ? ` and ${more} more` : ''}): ${reason}\n`;
+    })
     .join('');
 }
 

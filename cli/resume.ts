@@ -46,7 +46,9 @@ async function resumePipeline({ pipeline, partition, from, dataDir }: ResumeOpti
   const client = await connectTemporal(config);
   try {
     const halted = await createBatchRuns(client, config.deployment).halted(pipeline);
-    const concerned = halted.filter(({ chain }) => partition.length === 0 || partition.includes(chain.partition));
+    const concerned = halted.filter(
+      ({ ranges }) => partition.length === 0 || ranges.some((range) => partition.includes(range.partition)),
+    );
     process.stdout.write(haltedText(halted));
     if (concerned.length === 0 && from === undefined)
       throw new Error(
@@ -63,7 +65,7 @@ async function resumePipeline({ pipeline, partition, from, dataDir }: ResumeOpti
     const problem = problemOf(
       input,
       report,
-      halted.map((each): number => each.chain.partition),
+      halted.flatMap(({ ranges }) => ranges.map((range): number => range.partition)),
     );
     if (problem) throw new Error(problem);
   } finally {

@@ -3,10 +3,11 @@ import type { Admin } from '../kafka/connection.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { Config } from '../contracts/schemas/config.ts';
 import { createPool, type Pool } from '../database/pool.ts';
-import { findChainEnd } from '../ledger/ranges.ts';
+import { findPartitionEnds } from '../ledger/read-ledger.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { connectKafka } from '../kafka/connection.ts';
 import { createAdmin } from '../kafka/admin.ts';
+import { commitForGroup, type OffsetToCommit } from '../kafka/group-commit.ts';
 import { createLogReader, type LogReader } from '../kafka/log-reader.ts';
 import { createLogger } from '../lib/log.ts';
 import { readSchedules } from '../temporal/schedules.ts';
@@ -18,7 +19,11 @@ import { connectTemporal } from '../temporal/connection.ts';
 export interface Servers {
   pool?: Pool;
   temporal?: Client;
-  kafka?: { admin: Admin; logs: LogReader };
+  kafka?: {
+    admin: Admin;
+    logs: LogReader;
+    commitForGroup(groupId: string, topic: string, offsets: ReadonlyMap<number, OffsetToCommit>): Promise<void>;
+  };
   /** Why one is not there, by its name. */
   away: Record<string, string>;
   close(): Promise<void>;
@@ -60,7 +65,12 @@ export async function connectServers(config: Config): Promise<Servers> {
         () => logs.close(),
       );
       await Promise.all([admin.connect(), logs.connect()]);
-      return { admin, logs };
+      const kafka: NonNullable<Servers['kafka']> = {
+        admin,
+        logs,
+        commitForGroup: (groupId, topic, offsets) => commitForGroup(client, groupId, topic, offsets),
+      };
+      return kafka;
     }),
   ]);
   return {
@@ -90,7 +100,7 @@ export async function standingOf(
         targets,
         kafka,
         temporal,
-        chainEnd: (chain) => (pool ? findChainEnd(pool, chain) : Promise.reject(new Error(away['Postgres']))),
+        partitionEnds: (topic) => (pool ? findPartitionEnds(pool, topic) : Promise.reject(new Error(away['Postgres']))),
       }),
     schedules: () =>
       ofTemporal((client) =>

@@ -2,12 +2,12 @@ import type { Admin } from '../kafka/connection.ts';
 import type { BatchRun, BatchRunsPort, IncompleteRuns } from '../contracts/batch-runs.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';
-import { checkChain, isBroken, supersededBy, type ChainReport } from '../ledger/check-chains.ts';
+import { createPartitionCheck, isBroken, supersededBy, type PartitionReport } from '../ledger/check-partitions.ts';
 import type { Pool } from '../database/pool.ts';
-import { readLedger } from '../ledger/ranges.ts';
+import { readLedger } from '../ledger/read-ledger.ts';
 import type { LogReader } from '../kafka/log-reader.ts';
 import type { Problem } from '../status/problems.ts';
-import { explainWithoutChain, findUnread, readCommits, type Unread, type WithoutChain } from './commits.ts';
+import { explainWithoutBatch, findUnread, readCommits, type Unread, type WithoutBatch } from './commits.ts';
 
 /** What `headrace status --verify --output json` prints. */
 export interface VerifyReport {
@@ -16,11 +16,12 @@ export interface VerifyReport {
   ok: boolean;
   /** `unknown`: nothing wrong was found, and not everything could be looked at. */
   verdict: 'well' | 'wrong' | 'unknown';
-  chains: ChainReport[];
+  /** What the ledger has of each partition, and what breaks it. */
+  ledger: PartitionReport[];
   /** Pipelines that are expected, and of which the ledger has no batch. */
   without: string[];
   /** Partitions that are committed, and of which the ledger has no batch. */
-  withoutChain: WithoutChain[];
+  withoutBatch: WithoutBatch[];
   /** Partitions that hold records, and in which no bridge has begun. A new partition is found within half a minute. */
   unread: Unread[];
   /** Batches that ended without completing. */
@@ -75,14 +76,14 @@ async function withoutLedger(
   { deployment, runs, overdueSeconds, nowMs = Date.now() }: BatchOptions,
   reason: string,
 ): Promise<VerifyReport> {
-  const unknown: Record<string, string> = { 'batches of each chain': reason };
+  const unknown: Record<string, string> = { 'batches of each partition': reason };
   const none: VerifyReport = {
     deployment,
     ok: false,
     verdict: 'unknown',
-    chains: [],
+    ledger: [],
     without: [],
-    withoutChain: [],
+    withoutBatch: [],
     unread: [],
     partitions: [],
     problems: [],
@@ -104,14 +105,14 @@ async function withoutLedger(
 
 /** The report with what follows from all of it. */
 export function withVerdict(report: VerifyReport): VerifyReport {
-  const { incomplete, overdue, chains, withoutChain, problems, unknown } = report;
+  const { incomplete, overdue, ledger, withoutBatch, problems, unknown } = report;
   const isWrong =
     incomplete.runs.length > 0 ||
     incomplete.more ||
     incomplete.unexamined ||
     overdue.total > 0 ||
-    chains.some(isBroken) ||
-    withoutChain.some(({ unbatched }) => unbatched) ||
+    ledger.some(isBroken) ||
+    withoutBatch.some(({ unbatched }) => unbatched) ||
     problems.length > 0;
   const verdict = isWrong ? 'wrong' : Object.keys(unknown).length > 0 ? 'unknown' : 'well';
   return { ...report, verdict, ok: verdict === 'well' };
@@ -122,7 +123,10 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   const { deployment, pool, runs, kafka, overdueSeconds, nowMs = Date.now() } = options;
   // The commits first: what they cover had been started by then, and is in the ledger or in Temporal.
   const pipelines = [
-    ...new Set([...options.pipelines, ...(await readLedger(pool, deployment)).map(({ chain }) => chain.pipeline)]),
+    ...new Set([
+      ...options.pipelines,
+      ...(await readLedger(pool, deployment)).map(({ partition }) => partition.pipeline),
+    ]),
   ];
   const commits = await readCommits(pipelines, kafka.admin, options.groupOf);
   const ledger = await readLedger(pool, deployment);
@@ -133,29 +137,30 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     runs.openSince(nowMs - overdueSeconds * 1_000, overdueListedMax),
   ]);
   const unseen = new Map(commits.map((commit) => [placeOf(commit), commit]));
-  const chains: ChainReport[] = [];
+  const check = createPartitionCheck(runs, incomplete.runs);
+  const reports: PartitionReport[] = [];
   for (const each of ledger) {
-    const place = placeOf(each.chain);
+    const place = placeOf(each.partition);
     // Of a pipeline that came into the ledger just now, nothing was asked.
-    const committed = pipelines.includes(each.chain.pipeline) ? (unseen.get(place)?.offset ?? null) : undefined;
+    const commit = pipelines.includes(each.partition.pipeline) ? (unseen.get(place) ?? null) : undefined;
     unseen.delete(place);
-    chains.push(await checkChain(each, runs, committed));
+    reports.push(await check(each, commit));
   }
-  chains.sort((a, b) => comparePlaces(a.chain, b.chain));
-  const withoutChain = await explainWithoutChain([...unseen.values()], { ...options, ...kafka, isMoot, unknown });
+  reports.sort((a, b) => comparePlaces(a.partition, b.partition));
+  const withoutBatch = await explainWithoutBatch([...unseen.values()], { ...options, ...kafka, isMoot, unknown });
   const all = [
     ...new Map(
-      [...incomplete.runs, ...chains.flatMap((chain) => chain.incomplete)].map((run) => [run.workflowId, run]),
+      [...incomplete.runs, ...reports.flatMap((report) => report.incomplete)].map((run) => [run.workflowId, run]),
     ).values(),
   ];
   return withVerdict({
     deployment,
     ok: true,
     verdict: 'well',
-    chains,
-    without: pipelines.filter((name) => !ledger.some(({ chain }) => chain.pipeline === name)),
-    withoutChain: withoutChain.sort(comparePlaces),
-    unread: await findUnread([...commits, ...ledger.map(({ chain }) => chain)], kafka, unknown),
+    ledger: reports,
+    without: pipelines.filter((name) => !ledger.some(({ partition }) => partition.pipeline === name)),
+    withoutBatch: withoutBatch.sort(comparePlaces),
+    unread: await findUnread([...commits, ...ledger.map(({ partition }) => partition)], kafka, unknown),
     incomplete: { ...incomplete, runs: all },
     overdue: { ...overdue, olderThanSeconds: overdueSeconds },
     partitions: [],

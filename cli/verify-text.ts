@@ -1,13 +1,14 @@
 import type { BatchRun, OffsetRange } from '../contracts/batch-runs.ts';
 import { waitText } from '../contracts/partition-state.ts';
 import { redriveCommand } from '../contracts/redrive-command.ts';
-import type { ChainReport } from '../ledger/check-chains.ts';
+import type { PartitionReport } from '../ledger/check-partitions.ts';
 import { lagText } from '../status/problems.ts';
-import type { WithoutChain } from './commits.ts';
+import type { WithoutBatch } from './commits.ts';
 import type { VerifyReport } from './verify-report.ts';
 
 /** Of each kind of finding so many are printed; the JSON form has all. */
 const listedMax = 20;
+const rangesShownMax = 4;
 
 const verdicts: Record<VerifyReport['verdict'], string> = {
   well: 'Every record up to these offsets is in a batch, and every batch has completed or is on its way.',
@@ -15,12 +16,12 @@ const verdicts: Record<VerifyReport['verdict'], string> = {
   unknown: 'Nothing wrong was found, but not everything could be looked at: see above.',
 };
 
-/** The report for people: one line a chain, then what is wrong with what to do about it. */
+/** The report for people: one line a partition, then what is wrong with what to do about it. */
 export function verifyText({
   deployment,
-  chains,
+  ledger,
   without,
-  withoutChain,
+  withoutBatch,
   unread,
   incomplete,
   overdue,
@@ -30,11 +31,11 @@ export function verifyText({
   verdict,
 }: VerifyReport): string {
   const findings = [
-    ...chains.flatMap(chainFindings),
-    ...listed(withoutChain.flatMap(({ unbatched, ...place }) => (unbatched ? [[neverStarted(place, unbatched)]] : []))),
+    ...ledger.flatMap(partitionFindings),
+    ...listed(withoutBatch.flatMap(({ unbatched, ...place }) => (unbatched ? [[neverStarted(place, unbatched)]] : []))),
     ...listed(
-      incomplete.runs.map(({ workflowId, status, position, end }) => [
-        `${workflowId} (offsets ${position} to ${end - 1}) ended as ${status}; its effects may be missing. Re-drive it:`,
+      incomplete.runs.map(({ workflowId, status, ranges }) => [
+        `${workflowId} (${rangesText(ranges)}) ended as ${status}; its effects may be missing. Re-drive it:`,
         `    ${redriveCommand(workflowId)}`,
       ]),
     ),
@@ -53,8 +54,8 @@ export function verifyText({
   return [
     `Batches of deployment ${deployment}, from the range ledger, Temporal and Kafka:`,
     '',
-    ...chains.map(chainLine),
-    ...withoutChain.map(
+    ...ledger.map(partitionLine),
+    ...withoutBatch.map(
       ({ pipeline, topic, partition, committed }) =>
         `  ${pipeline}  ${topic}-${partition}  committed ${committed}, no batch delivered yet`,
     ),
@@ -74,20 +75,28 @@ export function verifyText({
   ].join('\n');
 }
 
-function chainLine({ chain, span, batches, records, committed, unwritten, doubled }: ChainReport): string {
-  const place = `${chain.topic}-${chain.partition}`;
-  const epoch = chain.epoch > 0 ? `, epoch ${chain.epoch}` : '';
+function partitionLine({
+  partition: ref,
+  span,
+  batches,
+  records,
+  committed,
+  unwritten,
+  doubled,
+}: PartitionReport): string {
+  const place = `${ref.topic}-${ref.partition}`;
+  const epoch = ref.epoch > 0 ? `, epoch ${ref.epoch}` : '';
   const details = [
     `${count(records)} records in ${count(batches)} ${batches === 1 ? 'batch' : 'batches'}`,
     committed === undefined ? undefined : committed === null ? 'nothing committed' : `committed ${committed}`,
     unwritten.length > 0 ? `${unwritten.length} more on their way` : undefined,
     doubled > 0 ? `${count(doubled)} offsets were read twice, with one effect each` : undefined,
   ];
-  return `  ${chain.pipeline}${epoch}  ${place}  offsets ${span.from} to ${span.to - 1}: ${details.filter(Boolean).join(', ')}`;
+  return `  ${ref.pipeline}${epoch}  ${place}  offsets ${span.from} to ${span.to - 1}: ${details.filter(Boolean).join(', ')}`;
 }
 
-function chainFindings({
-  chain,
+function partitionFindings({
+  partition: ref,
   holes,
   moreHoles,
   overlaps,
@@ -95,8 +104,8 @@ function chainFindings({
   skipped,
   unexamined,
   committed,
-}: ChainReport): string[] {
-  const place = `of ${chain.topic}-${chain.partition} (pipeline ${chain.pipeline})`;
+}: PartitionReport): string[] {
+  const place = `of ${ref.topic}-${ref.partition} (pipeline ${ref.pipeline})`;
   const each = (ranges: readonly OffsetRange[], tell: (range: OffsetRange) => string) =>
     listed(ranges.map((range) => [tell(range)]));
   return [
@@ -120,16 +129,16 @@ function chainFindings({
     ...each(
       unexamined,
       (range) =>
-        `not looked at: ${offsets(range)} ${place}, because too many batches before them are not in the ledger; try again after the next sweep`,
+        `not looked at: ${offsets(range)} ${place}, because too many batches may have them; try again after the next sweep, which adds completed ones to the ledger`,
     ),
   ];
 }
 
 function neverStarted(
-  { pipeline, topic, partition, committed }: Omit<WithoutChain, 'unbatched'>,
+  { pipeline, topic, partition, committed }: Omit<WithoutBatch, 'unbatched'>,
   unbatched: OffsetRange,
 ): string {
-  return `never started: offset ${committed} is committed, and neither the ledger nor Temporal has any batch of ${topic}-${partition} (pipeline ${pipeline}), so ${offsets(unbatched)} may be without effect. Check that DATABASE_URL and HEADRACE_DEPLOYMENT are those of the workers; if they are, somebody else committed: stop the bridge, and set the group's offset back to ${unbatched.from}`;
+  return `never started: offset ${committed} is committed, and neither the ledger nor Temporal has a batch of ${topic}-${partition} (pipeline ${pipeline}) up to it, so ${offsets(unbatched)} may be without effect. Check that DATABASE_URL and HEADRACE_DEPLOYMENT are those of the workers; if they are, somebody else committed: stop the bridge, and set the group's offset back to ${unbatched.from}`;
 }
 
 function overdueFindings({ total, olderThanSeconds, runs }: VerifyReport['overdue']): string[] {
@@ -150,6 +159,15 @@ function listed(findings: readonly (readonly string[])[]): string[] {
     ...findings.slice(0, listedMax).flat(),
     ...(more > 0 ? [`... and ${count(more)} more (--output json lists them)`] : []),
   ];
+}
+
+/** Of many partitions the first ones. */
+function rangesText(ranges: BatchRun['ranges']): string {
+  const shown = ranges
+    .slice(0, rangesShownMax)
+    .map(({ partition, position, end }) => `partition ${partition} ${offsets({ from: position, to: end })}`);
+  const more = ranges.length - shown.length;
+  return [...shown, ...(more > 0 ? [`${count(more)} more partitions`] : [])].join(', ') || 'its ranges are not known';
 }
 
 function offsets({ from, to }: OffsetRange): string {

@@ -55,8 +55,11 @@ async function topicsOf(
     if (loaded) return loaded.map(({ name, topic }) => ({ name, topic: topic.name }));
   }
   if (!kafka) return [];
-  const pipelines = [...new Set([...(names ?? []), ...report.chains.map(({ chain }) => chain.pipeline)])];
-  const places = [...(await readCommits(pipelines, kafka.admin, groupOf)), ...report.chains.map(({ chain }) => chain)];
+  const pipelines = [...new Set([...(names ?? []), ...report.ledger.map(({ partition }) => partition.pipeline)])];
+  const places = [
+    ...(await readCommits(pipelines, kafka.admin, groupOf)),
+    ...report.ledger.map(({ partition }) => partition),
+  ];
   const topics = new Set(await kafka.admin.listTopics());
   return [
     ...new Map(

@@ -45,14 +45,17 @@ export interface HaltedRunsPort {
   halted(pipeline: string): Promise<HaltedRun[]>;
 }
 
+export interface OpenRunsPort {
+  /** Batches of a topic that are open, of whatever layout: the first `max`. */
+  open(topic: TopicRef, max: number): Promise<BatchRun[]>;
+}
+
 /** The batches of one deployment, as Temporal shows them. Every call has a deadline. */
 export interface BatchRunsPort {
   /** One batch of a chain; undefined when Temporal has none (any more). */
   of(chain: ChainRef, sequence: number): Promise<BatchRun | undefined>;
   /** Up to `max` batches that ended without completing, and were not re-driven since; of no topic that is moot. */
   incomplete(max: number, isMoot: (topic: TopicRef) => boolean): Promise<IncompleteRuns>;
-  /** True when Temporal lists any batch of a topic, however it is or ended. */
-  hasAny(topic: TopicRef): Promise<boolean>;
   /** Batches that have been open since before that time: how many, and the first `max` of them. */
   openSince(beforeMs: number, max: number): Promise<{ total: number; runs: BatchRun[] }>;
 }

@@ -10,6 +10,7 @@ export {
   type HaltedRunsPort,
   type IncompleteRuns,
   type OffsetRange,
+  type OpenRunsPort,
 } from './batch-runs.ts';
 export { type Decisions, type DecisionsHeader, decodeDecisions, encodeDecisions } from './decisions-frame.ts';
 export { type DecisionRow, type Delivery, type RecordPlace } from './delivery.ts';
@@ -36,6 +37,7 @@ export {
   reviewWorkflowId,
   scheduledWorkflowId,
   scopeId,
+  topicWorkflowIdPrefix,
 } from './event-key.ts';
 export { type FailureCode, HeadraceError, failures, fetchFailure, fullMessageOf, messageOf } from './failures.ts';
 export {

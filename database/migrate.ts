@@ -131,11 +131,11 @@ async function assertMayUseTables(client: PoolClient): Promise<void> {
 /** What is done with the tables at work. */
 const needed = Object.entries({
   batch_ranges: ['SELECT', 'INSERT', 'DELETE'],
-  chains: ['SELECT', 'INSERT'],
   decision_minutes: ['SELECT', 'INSERT', 'UPDATE'],
   decisions: ['SELECT', 'INSERT'],
   decisions_by_name: ['SELECT'],
   feature_sets: ['SELECT', 'INSERT'],
+  partitions: ['SELECT', 'INSERT'],
   review_audit: ['SELECT', 'INSERT'],
   reviews: ['SELECT', 'INSERT', 'UPDATE'],
 }).flatMap(([name, privileges]) => privileges.map((privilege) => [name, privilege] as const));

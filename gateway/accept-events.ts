@@ -55,7 +55,9 @@ export function acceptEvents(
 
 function decode(pipeline: AnyPipeline, value: Buffer): ReturnType<typeof decodeEvents> {
   try {
-    return decodeEvents(pipeline, [{ offset: 0, timestampMs: Date.now(), key: null, value }], { clockMs: Date.now() });
+    // Its place is not known before Kafka has it.
+    const record = { partition: 0, offset: 0, timestampMs: Date.now(), key: null, value };
+    return decodeEvents(pipeline, [record], { clockMs: Date.now() });
   } catch (error) {
     // No event is to blame.
     if (error instanceof HeadraceError)

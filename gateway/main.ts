@@ -12,7 +12,7 @@ import { migrate } from '../database/migrate.ts';
 import { messageOf } from '../lib/error-text.ts';
 import type { Logger } from '../lib/log.ts';
 import { createPool } from '../database/pool.ts';
-import { findChainEnd } from '../ledger/ranges.ts';
+import { findPartitionEnds } from '../ledger/read-ledger.ts';
 import { countReviews } from '../reviews/lists.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
@@ -145,7 +145,7 @@ function stateOf(
         targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])),
         kafka: { logs, admin },
         temporal,
-        chainEnd: (chain) => findChainEnd(pool, chain),
+        partitionEnds: (topic) => findPartitionEnds(pool, topic),
       }),
     schedules: remembered(
       () => readSchedules(temporal, { deployment, taskQueue: config.temporal.taskQueue }),

@@ -3,5 +3,6 @@
  * `sinks/ledger.ts` records, the sweep and `headrace status --verify` check.
  * A hole is looked up in Temporal before anybody is told of it.
  */
-export { type ChainReport, checkChain, isBroken, supersededBy } from './check-chains.ts';
-export { createRangeWriter, findChainEnd, mergeOldRanges, readLedger } from './ranges.ts';
+export { type PartitionReport, createPartitionCheck, isBroken, supersededBy } from './check-partitions.ts';
+export { createRangeWriter, mergeOldRanges } from './ranges.ts';
+export { type PartitionEnd, findNewestEpoch, findPartitionEnds, readLedger } from './read-ledger.ts';

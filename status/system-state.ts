@@ -1,6 +1,6 @@
 import type { Client } from '../temporal/connection.ts';
 import type { Admin } from '../kafka/connection.ts';
-import type { Chain } from '../contracts/event-key.ts';
+import type { TopicRef } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';
 import { decodeCommitMetadata } from '../contracts/schemas/commit-metadata.ts';
@@ -8,6 +8,7 @@ import { withTimeout } from '../lib/with-timeout.ts';
 import { describeLatest } from '../temporal/runs.ts';
 import type { LogEnds, LogReader } from '../kafka/log-reader.ts';
 import { outsideState } from './outside-state.ts';
+import { chainsOf, placesOf, type CommittedPlace, type LedgerEnd } from './places.ts';
 import { explainRun } from '../temporal/run-waits.ts';
 import { askProcesses, type ProcessState } from './partitions-asked.ts';
 
@@ -20,8 +21,8 @@ export interface StateSources {
   /** Undefined when no broker answers. */
   kafka: { logs: LogReader; admin: Pick<Admin, 'fetchOffsets' | 'describeGroups'> } | undefined;
   temporal: Client | undefined;
-  /** Where the last batch of a chain ends, as the range ledger has it. */
-  chainEnd: (chain: Chain) => Promise<number | null>;
+  /** Where the partitions of a topic end, as the range ledger has it. */
+  partitionEnds: (topic: TopicRef) => Promise<ReadonlyMap<number, LedgerEnd>>;
 }
 
 /** How everything stands that waits for records. */
@@ -87,22 +88,22 @@ async function groupStates(
   const committed = await read(`committed offsets of ${group.groupId}`, ({ admin }) => committedOf(admin, group));
   const members = await read(`members of ${group.groupId}`, ({ admin }) => membersOf(admin, group.groupId));
   if (!committed) return states;
+  const places = await placesOf(group, others, committed, sources, unknown);
+  const follow = chainsOf([...places.values()], sources.temporal, nowMs);
   for (let i = 0; i < others.length; i += atOnce) {
     states.push(
       ...(await Promise.all(
-        others.slice(i, i + atOnce).map(async ([partition, each]) => {
-          const commit = committed.get(partition);
-          const chain: Chain = {
-            deployment: sources.deployment,
-            pipeline,
-            epoch: commit?.epoch ?? sources.epoch,
-            topic,
-            partition,
-          };
-          const done = commit?.offset ?? (await ledgerEnd(sources, chain, unknown));
+        others.slice(i, i + atOnce).map(([partition, each]) => {
+          const place = places.get(partition)!;
           return outsideState(
-            { chain, ends: each, done, members, groupId: group.groupId },
-            { logs: sources.kafka!.logs, temporal: sources.temporal },
+            {
+              partition: { ...place.topic, partition },
+              ends: each,
+              done: place.done,
+              members,
+              groupId: group.groupId,
+            },
+            { logs: sources.kafka!.logs, chain: () => follow(place) },
             nowMs,
           );
         }),
@@ -144,12 +145,12 @@ async function withPauser(temporal: Client | undefined, state: PartitionState): 
 async function committedOf(
   admin: Pick<Admin, 'fetchOffsets'>,
   { groupId, topic }: Group,
-): Promise<Map<number, { offset: number; epoch: number }>> {
+): Promise<Map<number, CommittedPlace>> {
   const [answer] = await admin.fetchOffsets({ groupId, topics: [topic] });
   return new Map(
     (answer?.partitions ?? []).flatMap(({ partition, offset, metadata }) => {
       const ours = decodeCommitMetadata(metadata);
-      return ours && Number(offset) >= 0 ? [[partition, { offset: Number(offset), epoch: ours.epoch }]] : [];
+      return ours && Number(offset) >= 0 ? [[partition, { ...ours, offset: Number(offset) }]] : [];
     }),
   );
 }
@@ -157,17 +158,4 @@ async function committedOf(
 async function membersOf(admin: Pick<Admin, 'describeGroups'>, groupId: string): Promise<number> {
   const { groups } = await admin.describeGroups([groupId]);
   return groups[0]?.members.length ?? 0;
-}
-
-async function ledgerEnd(
-  { chainEnd }: StateSources,
-  chain: Chain,
-  unknown: Record<string, string>,
-): Promise<number | undefined> {
-  try {
-    return (await chainEnd(chain)) ?? undefined;
-  } catch (error) {
-    unknown['range ledger'] = messageOf(error);
-    return undefined;
-  }
 }

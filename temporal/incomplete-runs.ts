@@ -1,5 +1,5 @@
 import type { BatchRun, IncompleteRuns } from '../contracts/batch-runs.ts';
-import { parseEventKey, type Chain } from '../contracts/event-key.ts';
+import { parseBatchId, type TopicRef } from '../contracts/event-key.ts';
 
 /** A run as a list shows it. */
 export interface ListedRun {
@@ -32,12 +32,12 @@ const describedAtOnce = 16;
 /**
  * Finds batches whose latest run ended without completing. A run that was reset stays in the lists as it ended for as long as
  * Temporal keeps it, so most of what is listed may be re-driven long since: of those a list tells it, and only the others are
- * described. `isMoot` says which chains are of no interest.
+ * described. `isMoot` says which topics are of no interest.
  */
 export async function findIncomplete(
   lists: RunLists,
   max: number,
-  isMoot: (chain: Chain) => boolean,
+  isMoot: (topic: TopicRef) => boolean,
   limits: LookingLimits = {},
 ): Promise<IncompleteRuns> {
   const { lookedAtMax = 50_000, lookingMaxMs = 120_000, nowMs = () => performance.now() } = limits;
@@ -54,7 +54,7 @@ export async function findIncomplete(
     const ids = (
       await withoutRedriven(
         lists,
-        ended.filter(({ workflowId }) => !isMoot(parseEventKey(workflowId.slice('batch:'.length)))),
+        ended.filter(({ workflowId }) => !isMoot(parseBatchId(workflowId))),
       )
     ).filter((id) => !described.has(id));
     for (let i = 0; i < ids.length; i += describedAtOnce) {

@@ -21,7 +21,7 @@ export { explainRun } from './run-waits.ts';
 export { createBatchRuns, describeLatest, isIncomplete, isOpen } from './runs.ts';
 export { type ScheduleState, type ScheduledWorkflow, ensureSchedule, isOverdue, readSchedules } from './schedules.ts';
 export { ensureSearchAttributes } from './search-attributes.ts';
-export { type BatchStart, type LastStarted, type StartAnswer, type Starter } from './starter.ts';
+export { type BatchStart, type StartAnswer, type Starter } from './starter.ts';
 export { createTemporalStarter } from './temporal-starter.ts';
 export { type SendVerdict, createVerdictSender } from './verdicts.ts';
 export { preloadModules, workflowsPath } from './workflow-bundle.ts';

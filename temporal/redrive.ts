@@ -17,7 +17,7 @@ export interface RedrivePoint {
 /**
  * The point that keeps as much as needed, and no effect twice: the task that began the deliveries, so that they are made again
  * from the recorded decisions. A run that ended before has had no effect yet; it goes on with its second task, or begins with the
- * first one when that recorded nothing. Never a new start: the chain's next position follows from this very run.
+ * first one when that recorded nothing. Never a new start: the chain's next positions follow from this very run.
  */
 export function redrivePoint(events: readonly HistoryEvent[]): RedrivePoint {
   // A batch has one timer, between scoring and delivering. Steps that went on as regular activities make more tasks before it.

@@ -6,8 +6,8 @@ import {
   type WorkflowExecutionDescription,
   type WorkflowExecutionInfo,
 } from '@temporalio/client';
-import type { BatchRun, BatchRunsPort, HaltedRun, HaltedRunsPort } from '../contracts/batch-runs.ts';
-import { batchWorkflowId, batchWorkflowIdPrefix, parseEventKey } from '../contracts/event-key.ts';
+import type { BatchRun, BatchRunsPort, HaltedRun, HaltedRunsPort, OpenRunsPort } from '../contracts/batch-runs.ts';
+import { batchWorkflowId, parseBatchId, topicWorkflowIdPrefix, type TopicRef } from '../contracts/event-key.ts';
 import type { FailureCode } from '../contracts/failures.ts';
 import { searchAttributes, workflowNames, type BatchMemo } from '../contracts/names.ts';
 import { explainRun, failureText } from './run-waits.ts';
@@ -17,16 +17,16 @@ const deadlineMs = 10_000;
 const pageSize = 200;
 /** As many runs as Temporal gives in one answer: some of a page's workflow ids may have several. */
 const answerMax = 1_000;
-/** As many as a topic has partitions, about. */
+/** As many as a topic has chains, and far more. */
 const haltedMax = 1_000;
 
 /** The batches of a deployment in the client's namespace. Lists come from visibility, a moment late; single runs are exact. */
-export function createBatchRuns(client: Client, deployment: string): BatchRunsPort & HaltedRunsPort {
+export function createBatchRuns(client: Client, deployment: string): BatchRunsPort & HaltedRunsPort & OpenRunsPort {
   const ours = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH 'batch:${deployment}:'`;
   const lists = runLists(client, ours);
   return {
-    async at(chain, position) {
-      const run = await latestSoon(client, batchWorkflowId(chain, position));
+    async of(chain, sequence) {
+      const run = await latestSoon(client, batchWorkflowId(chain, sequence));
       return run && batchRunOf(run);
     },
     incomplete: (max, isMoot) => findIncomplete(lists, max, isMoot),
@@ -38,13 +38,9 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
       );
       return (await Promise.all(described.map((run) => haltOf(client, run)))).filter((halt) => halt !== undefined);
     },
-    async hasAny(chain) {
-      const query = `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(chain)}'`;
-      return (await count(client, query)) > 0;
-    },
+    open: async (topic, max) => (await list(client, `${ofTopic(topic)} AND ${isOpenSql}`, max)).map(batchRunOf),
     async openSince(beforeMs, max) {
-      // Not by 'Running': somebody may have paused it, which servers before 1.30 do not know.
-      const query = `${ours} AND ExecutionStatus NOT IN ('Completed', 'Terminated', 'Failed', 'Canceled', 'TimedOut') AND StartTime < '${new Date(beforeMs).toISOString()}'`;
+      const query = `${ours} AND ${isOpenSql} AND StartTime < '${new Date(beforeMs).toISOString()}'`;
       const total = await count(client, query);
       if (total === 0) return { total, runs: [] };
       const runs = await list(client, query, max);
@@ -59,6 +55,13 @@ export function createBatchRuns(client: Client, deployment: string): BatchRunsPo
       };
     },
   };
+}
+
+/** Not 'Running': somebody may have paused it, which servers before 1.30 do not know. */
+const isOpenSql = `ExecutionStatus NOT IN ('Completed', 'Terminated', 'Failed', 'Canceled', 'TimedOut')`;
+
+function ofTopic(topic: TopicRef): string {
+  return `WorkflowType = '${workflowNames.processBatch}' AND WorkflowId STARTS_WITH '${topicWorkflowIdPrefix(topic)}'`;
 }
 
 /** The lists that `findIncomplete` goes through. */
@@ -161,9 +164,18 @@ function batchRunOf({
   memo,
   startTime,
 }: Pick<WorkflowExecutionInfo, 'workflowId' | 'runId' | 'status' | 'memo' | 'startTime'>): BatchRun {
-  const { offset, ...chain } = parseEventKey(workflowId.slice('batch:'.length));
-  const { position = offset, end = offset, count = 0 } = (memo ?? {}) as Partial<BatchMemo>;
-  return { workflowId, runId, chain, position, end, count, status: name, startedAtMs: startTime.getTime() };
+  const { sequence, ...chain } = parseBatchId(workflowId);
+  const { ranges = [], positions = {} } = (memo ?? {}) as Partial<BatchMemo>;
+  return {
+    workflowId,
+    runId,
+    chain,
+    sequence,
+    ranges: ranges.map(({ mark: _, ...range }) => range),
+    positions,
+    status: name,
+    startedAtMs: startTime.getTime(),
+  };
 }
 
 const refusedInARow: FailureCode = 'REFUSED_IN_A_ROW';

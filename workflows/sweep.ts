@@ -15,7 +15,7 @@ const { sweepChains } = proxyActivities<SweepActivities>({
  */
 export async function sweep(): Promise<SweepResult> {
   const found = await sweepChains();
-  const { chains, incomplete, moreIncomplete, unexaminedIncomplete, holes, moreHoles, overlaps } = found;
+  const { partitions, incomplete, moreIncomplete, unexaminedIncomplete, holes, moreHoles, overlaps } = found;
   for (const { workflowId, status } of incomplete) {
     log.error(
       `${workflowId} ended as ${status} and its effects may be missing; re-drive it: ${redriveCommand(workflowId)}`,
@@ -33,14 +33,14 @@ export async function sweep(): Promise<SweepResult> {
     );
   }
   if (moreHoles > 0)
-    log.error(`${moreHoles} more holes; npx headrace status --verify --output json lists the first of each chain`);
+    log.error(`${moreHoles} more holes; npx headrace status --verify --output json lists the first of each partition`);
   for (const { pipeline, topic, partition, from, to } of overlaps) {
     log.warn(
       `two batches have offsets ${from} to ${to - 1} of ${topic}-${partition} (pipeline ${pipeline}); each sink keeps one effect of them`,
     );
   }
   setCurrentDetails(
-    `${chains} chains, ${incomplete.length}${moreIncomplete ? ' and more' : ''} batches that ended without completing, ${holes.length + moreHoles} holes, ${overlaps.length} overlaps`,
+    `${partitions} partitions, ${incomplete.length}${moreIncomplete ? ' and more' : ''} batches that ended without completing, ${holes.length + moreHoles} holes, ${overlaps.length} overlaps`,
   );
   return found;
 }

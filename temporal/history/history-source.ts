@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import { isGrpcServiceError } from '@temporalio/client';
-import { batchWorkflowId, parseEventKey } from '../../contracts/event-key.ts';
+import { batchWorkflowId, parseBatchId } from '../../contracts/event-key.ts';
 import { messageOf } from '../../contracts/failures.ts';
 import { workflowNames } from '../../contracts/names.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
@@ -126,8 +126,8 @@ function withPrefix(idOrPart: string): string {
   // As it stands in the address of a page of the Web UI, and in the links that the API gives.
   const id = idOrPart.replaceAll(/%3A/gi, ':');
   try {
-    const key = parseEventKey(id);
-    return batchWorkflowId(key, key.offset);
+    const batch = parseBatchId(`batch:${id}`);
+    return batchWorkflowId(batch, batch.sequence);
   } catch {
     return id;
   }

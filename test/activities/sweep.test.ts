@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSweepActivities, type SweepCounts } from '../../activities/sweep.ts';
-import type { BatchRunsPort } from '../../contracts/batch-runs.ts';
-import type { Chain } from '../../contracts/event-key.ts';
+import type { BatchRun, BatchRunsPort } from '../../contracts/batch-runs.ts';
+import { batchWorkflowId, type PartitionRef } from '../../contracts/event-key.ts';
 import type { Pool } from '../../database/pool.ts';
-import { createRangeWriter, readLedger } from '../../ledger/ranges.ts';
+import { createRangeWriter } from '../../ledger/ranges.ts';
+import { readLedger } from '../../ledger/read-ledger.ts';
 import { uniqueName } from '../stack/live.ts';
 import { openDatabase } from '../database/open.ts';
 
@@ -14,27 +15,37 @@ beforeAll(async () => {
 afterAll(() => pool?.end());
 
 const nothing: BatchRunsPort = {
-  at: async () => undefined,
-  hasAny: async () => false,
+  of: async () => undefined,
   incomplete: async () => ({ runs: [], more: false, unexamined: false }),
   openSince: async () => ({ total: 0, runs: [] }),
 };
 
-/** A chain of a deployment of its own, whose ranges came hours ago. */
-async function oldChain(...ranges: [position: number, end: number][]): Promise<Chain> {
-  const chain: Chain = { deployment: uniqueName('d'), pipeline: 'orders', epoch: 2, topic: 'orders', partition: 0 };
+/** A partition of a deployment of its own, whose ranges came hours ago, each in a batch. */
+async function oldPartition(...ranges: [position: number, end: number][]): Promise<PartitionRef> {
+  const partition: PartitionRef = {
+    deployment: uniqueName('d'),
+    pipeline: 'orders',
+    epoch: 2,
+    topic: 'orders',
+    partition: 0,
+  };
   const add = createRangeWriter(pool);
-  for (const [position, end] of ranges) await add(chain, { position, end, count: 1 });
+  for (const [sequence, [position, end]] of ranges.entries())
+    await add({ ...partition, layout: 0, chain: 0, sequence, ranges: [{ partition: 0, position, end, count: 1 }] });
   await pool.query(
-    `update batch_ranges set at = now() - interval '2 hours' where chain = (select id from chains where deployment = $1)`,
-    [chain.deployment],
+    `update batch_ranges set at = now() - interval '2 hours' where partition_id = (select id from partitions where deployment = $1)`,
+    [partition.deployment],
   );
-  return chain;
+  return partition;
 }
-const rowsOf = async ({ deployment }: Chain) =>
-  (await pool.query('select from batch_ranges join chains on id = chain where deployment = $1', [deployment])).rowCount;
+const rowsOf = async ({ deployment }: PartitionRef) =>
+  (
+    await pool.query('select from batch_ranges join partitions on id = partition_id where deployment = $1', [
+      deployment,
+    ])
+  ).rowCount;
 
-function sweeper({ deployment }: Chain, runs: Partial<BatchRunsPort>) {
+function sweeper({ deployment }: PartitionRef, runs: Partial<BatchRunsPort>) {
   const counts: Record<string, SweepCounts>[] = [];
   const activities = createSweepActivities({
     pool,
@@ -47,18 +58,28 @@ function sweeper({ deployment }: Chain, runs: Partial<BatchRunsPort>) {
 }
 
 describe('the sweep', () => {
-  it.each(['incomplete', 'at'] as const)('merges the ledger also when Temporal does not answer (%s)', async (call) => {
-    const chain = await oldChain([0, 10], [10, 20], [20, 30], [40, 50]);
-    const { sweep, counts } = sweeper(chain, { [call]: () => Promise.reject(new Error('deadline exceeded')) });
+  it.each(['incomplete', 'of'] as const)('merges the ledger also when Temporal does not answer (%s)', async (call) => {
+    const partition = await oldPartition([0, 10], [10, 20], [20, 30], [40, 50], [35, 36]);
+    const { sweep, counts } = sweeper(partition, { [call]: () => Promise.reject(new Error('deadline exceeded')) });
     await expect(sweep()).rejects.toThrow('deadline exceeded');
-    expect(await rowsOf(chain)).toBe(2);
-    expect(await readLedger(pool, chain.deployment)).toMatchObject([{ batches: 4, holes: [{ from: 30, to: 40 }] }]);
+    expect(await rowsOf(partition)).toBe(3);
+    expect(await readLedger(pool, partition.deployment)).toMatchObject([
+      {
+        batches: 5,
+        holes: [
+          { from: 30, to: 35 },
+          { from: 36, to: 40 },
+        ],
+      },
+    ]);
     expect(counts).toEqual([]);
   });
 
   it('counts holes that are too many to be looked up', async () => {
-    const chain = await oldChain(...Array.from({ length: 231 }, (_, i): [number, number] => [i * 10, i * 10 + 5]));
-    const { sweep, counts } = sweeper(chain, {});
+    const partition = await oldPartition(
+      ...Array.from({ length: 231 }, (_, i): [number, number] => [i * 10, i * 10 + 5]),
+    );
+    const { sweep, counts } = sweeper(partition, {});
     expect(await sweep()).toMatchObject({ holes: { length: 20 }, moreHoles: 210, unexaminedIncomplete: false });
     expect(counts).toEqual([
       { orders: { incomplete: 0, holes: 230, overlaps: 0 }, returns: { incomplete: 0, holes: 0, overlaps: 0 } },
@@ -66,15 +87,51 @@ describe('the sweep', () => {
   });
 
   it('asks for no batch of an epoch that is over', async () => {
-    const chain = await oldChain([0, 10]);
+    const partition = await oldPartition([0, 10]);
     const asked: boolean[] = [];
-    const { sweep } = sweeper(chain, {
+    const { sweep } = sweeper(partition, {
       incomplete: async (_, isMoot) => {
-        asked.push(isMoot({ ...chain, epoch: 1 }), isMoot(chain));
+        asked.push(isMoot({ ...partition, epoch: 1 }), isMoot(partition));
         return { runs: [], more: false, unexamined: true };
       },
     });
     expect(await sweep()).toMatchObject({ moreIncomplete: false, unexaminedIncomplete: true });
     expect(asked).toEqual([true, false]);
+  });
+
+  it('adds completed batches that the ledger lacks, with all their ranges, and counts each once', async () => {
+    const partition = await oldPartition([0, 10], [10, 20]);
+    const { partition: _, ...topic } = partition;
+    const chain = { ...topic, layout: 0, chain: 0 };
+    const add = createRangeWriter(pool);
+    const ranges = (of: number[], position: number) =>
+      of.map((each) => ({ partition: each, position, end: position + 10, count: 1 }));
+    await add({ ...chain, sequence: 0, ranges: ranges([1], 0) });
+    await add({ ...chain, sequence: 4, ranges: ranges([0, 1], 30) });
+    const asked: number[] = [];
+    const completed = (sequence: number): BatchRun => ({
+      workflowId: batchWorkflowId(chain, sequence),
+      runId: 'r',
+      chain,
+      sequence,
+      ranges: sequence === 2 ? ranges([0], 20) : [...ranges([1], 10), ...ranges([2], 0)],
+      positions: {},
+      status: 'COMPLETED',
+      startedAtMs: 0,
+    });
+    const { sweep, counts } = sweeper(partition, {
+      of: async (__, sequence) => {
+        asked.push(sequence);
+        return sequence < 4 ? completed(sequence) : undefined;
+      },
+    });
+    expect(await sweep()).toMatchObject({ partitions: 2, added: 2, holes: [{ partition: 1, from: 20, to: 30 }] });
+    expect(asked.toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
+    expect(counts).toMatchObject([{ orders: { holes: 1 } }]);
+    expect(await readLedger(pool, partition.deployment)).toMatchObject([
+      { partition: { partition: 0 }, batches: 4, holes: [] },
+      { partition: { partition: 1 }, holes: [{ from: 20, to: 30 }] },
+      { partition: { partition: 2 }, span: { from: 0, to: 10 } },
+    ]);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { haltedText, problemOf, resumeText } from '../../cli/resume-text.ts';
 import type { ReadAgainReport } from '../../contracts/resume.ts';
 
-const chain = { deployment: 'local', pipeline: 'fraud', epoch: 0, topic: 'payments', partition: 2 };
+const chain = { deployment: 'local', pipeline: 'fraud', epoch: 0, topic: 'payments', layout: 0, chain: 1 };
 const input = { deployment: 'local', pipeline: 'fraud', partitions: [], from: 10 };
 const of = (parts: Partial<ReadAgainReport> = {}): ReadAgainReport => ({
   partition: 2,
@@ -20,15 +20,17 @@ describe('headrace resume', () => {
       workflowId: 'w',
       runId: 'r',
       chain,
-      position: 7,
-      end: 9,
-      count: 2,
+      sequence: 3,
+      ranges: [2, 5, 8, 11, 14].map((partition) => ({ partition, position: 7, end: 9, count: 2 })),
+      positions: {},
       status: 'RUNNING',
       startedAtMs: 0,
       reason: 'REFUSED_IN_A_ROW: why',
       taskQueue: 'q',
     };
-    expect(haltedText([run])).toBe('payments-2 waits at offset 7: REFUSED_IN_A_ROW: why\n');
+    expect(haltedText([run])).toBe(
+      'w waits (partition 2 from offset 7, 5 from offset 7, 8 from offset 7, 11 from offset 7 and 1 more): REFUSED_IN_A_ROW: why\n',
+    );
   });
 
   test('says what goes on', () => {

@@ -2,24 +2,28 @@ import { describe, expect, it } from 'vitest';
 import type { VerifyReport } from '../../cli/verify-report.ts';
 import { verifyText } from '../../cli/verify-text.ts';
 import type { BatchRun } from '../../contracts/batch-runs.ts';
-import { batchWorkflowId, type Chain } from '../../contracts/event-key.ts';
-import type { ChainReport } from '../../ledger/check-chains.ts';
+import { batchWorkflowId, type ChainRef, type PartitionRef } from '../../contracts/event-key.ts';
+import type { PartitionReport } from '../../ledger/check-partitions.ts';
 
-const chain: Chain = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 3 };
+const topic = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders' };
+const partition: PartitionRef = { ...topic, partition: 3 };
+const chain: ChainRef = { ...topic, layout: 1, chain: 0 };
+/** The batch that has ten offsets of partition 3 from there on. */
 const run = (position: number, more: Partial<BatchRun> = {}): BatchRun => ({
-  workflowId: batchWorkflowId(chain, position),
+  workflowId: batchWorkflowId(chain, position / 10),
   runId: 'r',
   chain,
-  position,
-  end: position + 10,
-  count: 10,
+  sequence: position / 10,
+  ranges: [{ partition: 3, position, end: position + 10, count: 10 }],
+  positions: {},
   status: 'TERMINATED',
   startedAtMs: 0,
   ...more,
 });
-const chainReport = (more: Partial<ChainReport> = {}): ChainReport => ({
-  chain,
+const partitionReport = (more: Partial<PartitionReport> = {}): PartitionReport => ({
+  partition,
   span: { from: 0, to: 12_000 },
+  last: { layout: 1, chain: 0, sequence: 1_199 },
   batches: 1_024,
   records: 11_990,
   doubled: 0,
@@ -40,9 +44,9 @@ const report = (more: Partial<VerifyReport> = {}): VerifyReport => ({
   partitions: [],
   problems: [],
   unknown: {},
-  chains: [chainReport()],
+  ledger: [partitionReport()],
   without: [],
-  withoutChain: [],
+  withoutBatch: [],
   unread: [],
   incomplete: { runs: [], more: false, unexamined: false },
   overdue: { total: 0, olderThanSeconds: 600, runs: [] },
@@ -66,8 +70,13 @@ Every record up to these offsets is in a batch, and every batch has completed or
     expect(
       verifyText(
         report({
-          chains: [
-            chainReport({ chain: { ...chain, epoch: 2 }, committed: null, unwritten: [run(12_000)], doubled: 1_500 }),
+          ledger: [
+            partitionReport({
+              partition: { ...partition, epoch: 2 },
+              committed: null,
+              unwritten: [run(12_000)],
+              doubled: 1_500,
+            }),
           ],
         }),
       ),
@@ -80,8 +89,8 @@ Every record up to these offsets is in a batch, and every batch has completed or
     const text = verifyText(
       report({
         ok: false,
-        chains: [
-          chainReport({
+        ledger: [
+          partitionReport({
             holes: [{ from: 5, to: 6 }],
             overlaps: [{ from: 10, to: 20 }],
             skipped: { from: 12_000, to: 12_050 },
@@ -108,7 +117,7 @@ Every record up to these offsets is in a batch, and every batch has completed or
       'skipped: offset 12050 is committed, and no batch has offsets 12000 to 12049',
       "set the group's offset back to 12000",
       'not looked at: offsets 30 to 39',
-      `${run(40).workflowId} (offsets 40 to 49) ended as CANCELLED; its effects may be missing. Re-drive it:\n      npx headrace redrive ${run(40).workflowId}\n`,
+      `${run(40).workflowId} (partition 3 offsets 40 to 49) ended as CANCELLED; its effects may be missing. Re-drive it:\n      npx headrace redrive ${run(40).workflowId}\n`,
       '7 batches have been open for more than 10 min.',
       `${run(60).workflowId}, since 2026-01-01T00:00:00.000Z\n          deliver, attempt 12: SINK_UNAVAILABLE: gone\n`,
       'Something is wrong: see above.',
@@ -125,9 +134,19 @@ Every record up to these offsets is in a batch, and every batch has completed or
     expect(text).toContain('    npx headrace redrive --all\n');
   });
 
-  it('says how many breaks of a chain it leaves out', () => {
-    const text = verifyText(report({ ok: false, chains: [chainReport({ moreHoles: 1_234, moreOverlaps: 5 })] }));
+  it('says how many breaks of a partition it leaves out', () => {
+    const text = verifyText(report({ ok: false, ledger: [partitionReport({ moreHoles: 1_234, moreOverlaps: 5 })] }));
     expect(text).toContain('1,234 more holes of orders-3 (pipeline orders) were not looked at\n');
     expect(text).toContain('5 more overlaps of orders-3 (pipeline orders)\n');
+  });
+
+  it('names the first ranges of a batch that has many', () => {
+    const ranges = Array.from({ length: 7 }, (_, i) => ({ partition: i * 2, position: 5, end: 6, count: 1 }));
+    const text = verifyText(
+      report({ ok: false, incomplete: { runs: [run(40, { ranges })], more: false, unexamined: false } }),
+    );
+    expect(text).toContain(
+      '(partition 0 offset 5, partition 2 offset 5, partition 4 offset 5, partition 6 offset 5, 3 more partitions)',
+    );
   });
 });

@@ -65,7 +65,7 @@ describe('a Postgres that was set up by somebody else', () => {
       /may not use headrace_migrations: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES/,
     );
     await owner.query(
-      `grant select on all tables in schema public to ${role}; grant insert on reviews, review_audit, chains, batch_ranges, decisions, feature_sets, decision_minutes to ${role}`,
+      `grant select on all tables in schema public to ${role}; grant insert on reviews, review_audit, partitions, batch_ranges, decisions, feature_sets, decision_minutes to ${role}`,
     );
     await expect(migrate(pool)).rejects.toThrow(/may not use batch_ranges, decision_minutes, reviews: GRANT/);
     await owner.query(`grant select, insert, update, delete on all tables in schema public to ${role}`);

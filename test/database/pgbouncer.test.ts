@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { countDecisions, findDecisions } from '../../database/decisions.ts';
 import { migrate, readMigrations } from '../../database/migrate.ts';
 import { createPool, type Pool } from '../../database/pool.ts';
-import { createRangeWriter, findChainEnd, mergeOldRanges, readLedger } from '../../ledger/ranges.ts';
+import { createRangeWriter, mergeOldRanges } from '../../ledger/ranges.ts';
+import { findPartitionEnds, readLedger } from '../../ledger/read-ledger.ts';
 import { countReviews, findReview, listReviews } from '../../reviews/lists.ts';
 import { writeReviewTransition } from '../../reviews/projection.ts';
 import { addWaitingReviews, claimWaitingReviews } from '../../reviews/waiting.ts';
@@ -69,9 +70,10 @@ describe.skipIf(typeof program === 'string')('through PgBouncer in transaction m
 
   it('keeps the range ledger', async () => {
     const writers = pools.map(createRangeWriter);
-    const chain = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', partition: 0 };
-    await onBoth(40, (_, i) => writers[i % 2]!(chain, { position: i * 10, end: i * 10 + 10, count: 10 }));
-    expect(await findChainEnd(pools[1]!, chain)).toBe(400);
+    const chain = { deployment: 'local', pipeline: 'orders', epoch: 0, topic: 'orders', layout: 0, chain: 0 };
+    const range = (i: number) => ({ partition: 0, position: i * 10, end: i * 10 + 10, count: 10 });
+    await onBoth(40, (_, i) => writers[i % 2]!({ ...chain, sequence: i, ranges: [range(i)] }));
+    expect((await findPartitionEnds(pools[1]!, chain)).get(0)).toMatchObject({ end: 400, sequence: 39 });
     expect(await mergeOldRanges(pools[0]!, -60)).toBe(39);
     expect(await readLedger(pools[1]!, 'local')).toMatchObject([
       { span: { from: 0, to: 400 }, batches: 40, holes: [], moreHoles: 0 },

@@ -2,7 +2,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { migrate } from '../../database/migrate.ts';
 import { createPool, type Pool } from '../../database/pool.ts';
-import { createRangeWriter, mergeOldRanges, readLedger } from '../../ledger/ranges.ts';
+import { createRangeWriter, mergeOldRanges } from '../../ledger/ranges.ts';
+import { readLedger } from '../../ledger/read-ledger.ts';
 import { withClient } from '../../database/with-client.ts';
 import { createVerdictService } from '../../reviews/verdict-service.ts';
 import { uniqueName } from '../stack/live.ts';
@@ -95,10 +96,14 @@ const holding = (statement: string, work: () => Promise<void>) =>
 
 describe('a connection that drops while it is lent', () => {
   it('fails a merge, whose rows stay, and ends no process', async () => {
-    const chain = { deployment: uniqueName('d'), pipeline: 'orders', epoch: 0, topic: 'orders', partition: 0 };
+    const chain = { deployment: uniqueName('d'), pipeline: 'orders', epoch: 0, topic: 'orders', layout: 0, chain: 0 };
     const add = createRangeWriter(pool);
-    await add(chain, { position: 0, end: 10, count: 10 });
-    await add(chain, { position: 10, end: 20, count: 10 });
+    for (const sequence of [0, 1])
+      await add({
+        ...chain,
+        sequence,
+        ranges: [{ partition: 0, position: sequence * 10, end: sequence * 10 + 10, count: 10 }],
+      });
     await pool.query(`update batch_ranges set at = now() - interval '2 hours'`);
     await holding('select from batch_ranges for update', () => cutBlocked((victim) => mergeOldRanges(victim, 3_600)));
     expect(await readLedger(pool, chain.deployment)).toMatchObject([{ batches: 2, records: 20 }]);

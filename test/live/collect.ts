@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { eventKeyHeader, type BatchMemo } from '../../contracts/names.ts';
-import { parseEventKey } from '../../contracts/event-key.ts';
 import { headersIn } from '../../contracts/record-headers.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
 import { installFetchDecoding } from '../../kafka/fetch-decoding.ts';
@@ -157,12 +156,11 @@ export async function batchRanges(system: Observed): Promise<Map<number, Range[]
   const ranges = new Map<number, Range[]>();
   const seen = new Set<string>();
   for await (const run of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch'" })) {
-    const { partition } = parseEventKey(run.workflowId.replace(/^batch:/, ''));
-    const { position, end } = run.memo as unknown as BatchMemo;
     // A run that was reset has another one of the same batch behind it.
     if (seen.has(run.workflowId)) continue;
     seen.add(run.workflowId);
-    ranges.set(partition, [...(ranges.get(partition) ?? []), { position, end }]);
+    for (const { partition, position, end } of (run.memo as unknown as BatchMemo).ranges)
+      ranges.set(partition, [...(ranges.get(partition) ?? []), { position, end }]);
   }
   return ranges;
 }

@@ -3,6 +3,7 @@ import { registerRedrive } from '../../cli/redrive.ts';
 import { registerStatus } from '../../cli/status.ts';
 import type { VerifyReport } from '../../cli/verify-report.ts';
 import { batchWorkflowId } from '../../contracts/event-key.ts';
+import type { BatchMemo } from '../../contracts/names.ts';
 import { runCommand } from '../cli/run-command.ts';
 import { dashboardRows, decisionMessages, lakeRows, openBatches, readTopic } from './collect.ts';
 import { differences, recompute } from './oracle.ts';
@@ -35,8 +36,19 @@ async function produce(count: number): Promise<number> {
   return Number(sent!.baseOffset);
 }
 
-const workflowIdAt = (position: number) =>
-  batchWorkflowId({ deployment: 'test', pipeline: system.name, epoch: 0, topic: system.topic, partition: 0 }, position);
+/** The batch that begins at an offset of the one partition. */
+const batchAt = (position: number) =>
+  until(
+    `there is a batch at ${position}`,
+    async () => {
+      for await (const { workflowId, memo } of system.temporal.workflow.list({
+        query: `WorkflowType = 'processBatch'`,
+      }))
+        if ((memo as unknown as BatchMemo).ranges.some((range) => range.position === position)) return workflowId;
+      return undefined;
+    },
+    { detail: () => system.logs() },
+  );
 
 /** A command in a second terminal, with the system's settings. */
 function command(register: typeof registerStatus, ...args: string[]) {
@@ -109,7 +121,7 @@ describe('a batch that is ended from outside', () => {
     await checkEverySink();
     const blocker = await system.pool.connect();
     await blocker.query('begin; lock table decisions in access exclusive mode');
-    const workflowId = workflowIdAt(await produce(30));
+    const workflowId = await batchAt(await produce(30));
     const batch = system.temporal.workflow.getHandle(workflowId);
     await until(
       'its other deliveries are made, and one is pending',
@@ -122,7 +134,7 @@ describe('a batch that is ended from outside', () => {
 
     const { stdout } = await until('verify names it', async () => {
       const said = await verify();
-      return said.stdout.includes(`${workflowId} (offsets`) && said;
+      return said.stdout.includes(`${workflowId} (partition 0 offset`) && said;
     });
     expect(stdout).toContain('ended as TERMINATED');
     expect((await verify()).exitCode).toBe(1);
@@ -150,22 +162,12 @@ describe('a batch that is ended from outside', () => {
 
   test('before a worker saw it: the chain stands still until it is re-driven, and goes on', async () => {
     await system.worker.kill();
-    const workflowId = workflowIdAt(await produce(10));
-    const batch = system.temporal.workflow.getHandle(workflowId);
-    await until(
-      'it is started',
-      () =>
-        batch.describe().then(
-          () => true,
-          () => false,
-        ),
-      { detail: () => system.logs() },
-    );
-    await batch.terminate('by a test');
+    const workflowId = await batchAt(await produce(10));
+    await system.temporal.workflow.getHandle(workflowId).terminate('by a test');
     await produce(10);
     system.startWorker();
     await system.worker.ready;
-    await until('verify names it', async () => (await verify()).stdout.includes(`${workflowId} (offsets`));
+    await until('verify names it', async () => (await verify()).stdout.includes(`${workflowId} (partition 0 offset`));
     // Temporal still lists the batch of the test above as terminated. Which epochs are over the ledger says, and not the shell.
     vi.stubEnv('HEADRACE_EPOCH', '9');
     const { stdout } = await command(registerRedrive, 'redrive', '--all');
@@ -178,7 +180,9 @@ describe('a batch that is ended from outside', () => {
   });
 
   test('one that has completed is re-driven only when that is asked for, and then has no effect twice', async () => {
-    const [done, never] = [workflowIdAt(0), workflowIdAt(999_999)];
+    const done = await batchAt(0);
+    const chain = { deployment: 'test', pipeline: system.name, epoch: 0, topic: system.topic, layout: 0, chain: 0 };
+    const never = batchWorkflowId(chain, 999_999);
     const { stderr, exitCode } = await command(registerRedrive, 'redrive', done.replace('batch:', ''), never);
     expect(exitCode).toBe(1);
     expect(stderr).toContain(`${done} is not re-driven: it has completed; --again`);
@@ -198,7 +202,7 @@ describe('a batch that is ended from outside', () => {
       'name the batches to re-drive, or give --all',
     );
     expect((await command(registerRedrive, 'redrive', 'something')).error?.message).toContain(
-      '"something" is no event key',
+      '"batch:something" is no batch id',
     );
   });
 });
@@ -213,8 +217,8 @@ describe('the range ledger', () => {
     await system.pool.query('delete from batch_ranges where position = $1', [before[1].position]);
     expect(await verifyJson()).toMatchObject({
       ok: true,
-      withoutChain: [],
-      chains: [{ committed: events, unwritten: [{ position: Number(before[1].position) }] }],
+      withoutBatch: [],
+      ledger: [{ committed: events, unwritten: [{ ranges: [{ position: Number(before[1].position) }] }] }],
     });
     expect(await sweep()).toMatchObject({ added: 1, holes: [] });
     expect((await ranges()).rows).toEqual(before);
@@ -222,14 +226,16 @@ describe('the range ledger', () => {
 
   test('shows offsets that no batch has, and those that two have', async () => {
     const {
-      rows: [chain],
-    } = await system.pool.query<{ id: number; end: string }>(
-      'select chain as id, max("end") as end from batch_ranges group by chain',
+      rows: [partition],
+    } = await system.pool.query<{ id: number; end: string; last: string }>(
+      'select partition_id as id, max("end") as end, max(last_sequence) as last from batch_ranges group by partition_id',
     );
-    const end = Number(chain!.end);
+    const end = Number(partition!.end);
+    const sequence = Number(partition!.last) + 1;
     await system.pool.query(
-      'insert into batch_ranges (chain, position, "end", count) values ($1, $2, $3, 1), ($1, $4, $5, 1)',
-      [chain!.id, end - 2, end, end + 3, end + 4],
+      `insert into batch_ranges (partition_id, position, "end", count, layout, chain, first_sequence, last_sequence)
+       values ($1, $2, $3, 1, 0, 0, $6, $6), ($1, $4, $5, 1, 0, 0, $6 + 1, $6 + 1)`,
+      [partition!.id, end - 2, end, end + 3, end + 4, sequence],
     );
     try {
       const { stdout, exitCode } = await verify();
@@ -246,8 +252,8 @@ describe('the range ledger', () => {
       expect(await metric('headrace_chain_holes')).toBe(1);
       expect(await metric('headrace_chain_overlaps')).toBe(1);
     } finally {
-      await system.pool.query('delete from batch_ranges where chain = $1 and (position = $2 or position = $3)', [
-        chain!.id,
+      await system.pool.query('delete from batch_ranges where partition_id = $1 and (position = $2 or position = $3)', [
+        partition!.id,
         end - 2,
         end + 3,
       ]);
@@ -259,7 +265,7 @@ describe('the range ledger', () => {
     const blocker = await system.pool.connect();
     await blocker.query('begin; lock table decisions in access exclusive mode');
     try {
-      const workflowId = workflowIdAt(await produce(5));
+      const workflowId = await batchAt(await produce(5));
       const { stdout, exitCode } = await until(
         'verify tells it',
         async () => {

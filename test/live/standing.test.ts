@@ -73,7 +73,7 @@ async function untilReport(what: string, is: (report: VerifyReport) => boolean):
   const isSo = async () => is((last = (await verify()).report));
   await until(what, isSo, {
     timeoutMs: 90_000,
-    detail: () => `${JSON.stringify({ ...last, chains: undefined }, undefined, 1)}\n${system.logs()}`,
+    detail: () => `${JSON.stringify({ ...last, ledger: undefined }, undefined, 1)}\n${system.logs()}`,
   });
   return last!;
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { BatchRun } from '../../contracts/batch-runs.ts';
-import { batchWorkflowId, parseEventKey, type Chain } from '../../contracts/event-key.ts';
+import { batchWorkflowId, parseBatchId, type ChainRef } from '../../contracts/event-key.ts';
 import { findIncomplete, type RunLists } from '../../temporal/incomplete-runs.ts';
 
-const chain: Chain = { deployment: 'd', pipeline: 'orders', epoch: 1, topic: 'orders', partition: 0 };
+const chain: ChainRef = { deployment: 'd', pipeline: 'orders', epoch: 1, topic: 'orders', layout: 0, chain: 0 };
 /** Every run of one batch, the latest last: how it is, and when it closed. */
 type Runs = [status: 'TERMINATED' | 'COMPLETED' | 'RUNNING', closedAtMs: number][];
 
@@ -30,9 +30,9 @@ function temporalWith(batches: ReadonlyMap<string, Runs>) {
     async incompleteAt(workflowId): Promise<BatchRun | undefined> {
       asked.described++;
       const [status] = batches.get(workflowId)!.at(-1)!;
-      const { offset: position, ...of } = parseEventKey(workflowId.slice('batch:'.length));
+      const { sequence, ...of } = parseBatchId(workflowId);
       return status === 'TERMINATED'
-        ? { workflowId, runId: 'r', chain: of, position, end: position + 1, count: 1, status, startedAtMs: 0 }
+        ? { workflowId, runId: 'r', chain: of, sequence, ranges: [], positions: {}, status, startedAtMs: 0 }
         : undefined;
     },
   };
@@ -40,7 +40,7 @@ function temporalWith(batches: ReadonlyMap<string, Runs>) {
 }
 
 const never = () => false;
-const batch = (position: number, runs: Runs, of = chain): [string, Runs] => [batchWorkflowId(of, position), runs];
+const batch = (sequence: number, runs: Runs, of = chain): [string, Runs] => [batchWorkflowId(of, sequence), runs];
 const redriven = (count: number) =>
   Array.from({ length: count }, (_, i) =>
     batch(i, [
@@ -53,7 +53,7 @@ describe('findIncomplete', () => {
   it('goes on behind thousands of re-driven runs, without describing one of them', async () => {
     const { lists, asked } = temporalWith(new Map([...redriven(3_000), batch(5_000, [['TERMINATED', 5]])]));
     expect(await findIncomplete(lists, 10, never)).toMatchObject({
-      runs: [{ position: 5_000 }],
+      runs: [{ sequence: 5_000 }],
       more: false,
       unexamined: false,
     });
@@ -83,7 +83,7 @@ describe('findIncomplete', () => {
       ]),
     );
     const { runs } = await findIncomplete(lists, 10, never);
-    expect(runs.map(({ position }) => position).toSorted((a, b) => a - b)).toEqual([2, 3, 4]);
+    expect(runs.map(({ sequence }) => sequence).toSorted((a, b) => a - b)).toEqual([2, 3, 4]);
   });
 
   it('believes the run and not the list, when the list is late', async () => {
@@ -129,12 +129,12 @@ describe('findIncomplete', () => {
     });
   });
 
-  it('passes moot chains by, which must not take the place of others', async () => {
+  it('passes moot topics by, which must not take the place of others', async () => {
     const old = { ...chain, epoch: 0 };
     const moot = Array.from({ length: 500 }, (_, i) => batch(i, [['TERMINATED', 1_000 + i]], old));
     const { lists, asked } = temporalWith(new Map([...moot, batch(7, [['TERMINATED', 1]])]));
     expect(await findIncomplete(lists, 10, ({ epoch }) => epoch < 1)).toMatchObject({
-      runs: [{ position: 7, chain: { epoch: 1 } }],
+      runs: [{ sequence: 7, chain: { epoch: 1 } }],
       more: false,
     });
     expect(asked.described).toBe(1);

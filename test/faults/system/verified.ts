@@ -15,7 +15,7 @@ export async function verified(system: FaultSystem): Promise<string[]> {
       async () => {
         const report = await verifyOnce(system);
         said = JSON.stringify(report).slice(0, 1_000);
-        return report.ok && report.chains.length > 0;
+        return report.ok && report.ledger.length > 0;
       },
       { timeoutMs: 60_000, everyMs: 2_000 },
     );

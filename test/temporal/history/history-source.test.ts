@@ -12,7 +12,7 @@ import { historyToJson } from '../../../temporal/history/history-json.ts';
 import type { Run } from '../../../temporal/history/steps.ts';
 import { encodeDecisions } from '../../../contracts/decisions-frame.ts';
 import { encodeScored } from '../../../contracts/scored-frame.ts';
-import { batchWorkflowId } from '../../../contracts/event-key.ts';
+import { batchWorkflowId, type BatchRef } from '../../../contracts/event-key.ts';
 import { encodeRecords } from '../../../contracts/records-frame.ts';
 import { dataConverter } from '../../../temporal/connection.ts';
 import { preloadModules, workflowsPath } from '../../../temporal/workflow-bundle.ts';
@@ -22,8 +22,13 @@ import { createNamespace, startLiveServers, uniqueName } from '../../stack/live.
 import { runCommand } from '../../cli/run-command.ts';
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
-const chain = { deployment: 'test', pipeline: uniqueName('replay'), epoch: 0, topic: 'orders', partition: 0 };
-const batch = { ...chain, position: 5, end: 7, count: 2, head: true };
+const chain = { deployment: 'test', pipeline: uniqueName('replay'), epoch: 0, topic: 'orders', layout: 0, chain: 0 };
+const batch: BatchRef = {
+  ...chain,
+  sequence: 5,
+  ranges: [{ partition: 3, position: 5, end: 7, count: 2, first: true }],
+  startId: 's',
+};
 const workflowId = batchWorkflowId(chain, 5);
 
 /** As good as the real ones for a history: one approved event, no sink. */
@@ -97,7 +102,7 @@ describe('headrace replay of a workflow id', () => {
         const handle = await client.workflow.start('processBatch', {
           taskQueue,
           workflowId,
-          args: [batch, records],
+          args: [{ batch, behind: { positions: { 3: 7 } } }, records],
           workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         });
         await handle.result();
@@ -141,7 +146,7 @@ describe('headrace replay of a workflow id', () => {
       frame: 'records',
       total: 2,
       shown: 1,
-      rows: [{ offset: 5, value: { note: expect.stringMatching(/^größer größer/) } }],
+      rows: [{ partition: 3, offset: 5, value: { note: expect.stringMatching(/^größer größer/) } }],
     });
   });
 

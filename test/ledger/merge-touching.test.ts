@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mergeTouching, type LedgerRow } from '../../ledger/merge-ranges.ts';
+import { mergeTouching, type LedgerRow } from '../../ledger/merge-touching.ts';
 
 const row = (position: number, end: number, more: Partial<LedgerRow> = {}): LedgerRow => ({
   position,
@@ -8,6 +8,10 @@ const row = (position: number, end: number, more: Partial<LedgerRow> = {}): Ledg
   count: end - position,
   batches: 1,
   doubled: 0,
+  layout: 0,
+  chain: 0,
+  firstSequence: 0,
+  lastSequence: 0,
   atSeconds: 0,
   ...more,
 });
@@ -25,6 +29,29 @@ describe('mergeTouching', () => {
     expect(
       mergeTouching([row(20, 30, { atSeconds: 9 }), row(0, 10), row(10, 20, { count: 3, atSeconds: 4 }), row(31, 40)]),
     ).toEqual([row(0, 30, { count: 23, batches: 3, atSeconds: 9 }), row(31, 40)]);
+  });
+
+  it('keeps the least and the greatest sequence of what it merges', () => {
+    const of = (sequence: number) => ({ firstSequence: sequence, lastSequence: sequence });
+    expect(mergeTouching([row(10, 20, of(7)), row(0, 10, of(3)), row(20, 30, of(5)), row(40, 50, of(9))])).toEqual([
+      row(0, 30, { batches: 3, firstSequence: 3, lastSequence: 7 }),
+      row(40, 50, of(9)),
+    ]);
+  });
+
+  it('leaves layouts apart, whatever they share', () => {
+    const rows = [
+      row(0, 10),
+      row(10, 20),
+      row(20, 30, { layout: 1 }),
+      row(30, 40, { layout: 1 }),
+      row(5, 8, { layout: 1 }),
+    ];
+    expect(mergeTouching(rows)).toEqual([
+      row(0, 20, { batches: 2 }),
+      row(5, 8, { layout: 1 }),
+      row(20, 40, { batches: 2, layout: 1 }),
+    ]);
   });
 
   it('counts the offsets that were taken twice', () => {

@@ -1,0 +1,61 @@
+import type { Kafka } from 'kafkajs';
+import { withTimeout } from '../lib/with-timeout.ts';
+import { createCluster, errorOf, send, type Broker, type Cluster } from './cluster.ts';
+
+const deadlineMs = 20_000;
+
+/** kafkajs 2.2.4's way to the broker that keeps the offsets of a group. */
+interface GroupCluster extends Cluster {
+  findGroupCoordinator(of: { groupId: string }): Promise<Broker>;
+}
+
+interface CommitAnswer {
+  responses: { partitions: { partition: number; errorCode: number }[] }[];
+}
+
+/** An offset to commit, and what stands beside it. */
+export interface OffsetToCommit {
+  offset: number;
+  metadata: string;
+}
+
+/** What a broker says to whoever commits for a group without being its member, while it has some. */
+const hasMembers = new Set(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'REBALANCE_IN_PROGRESS']);
+
+/**
+ * Commits offsets for a group that has no members, all in one request. The broker refuses it while the group has some, so that nobody who
+ * reads is overtaken. kafkajs's own way, `admin.setOffsets`, joins the group and carries no metadata.
+ */
+export function commitForGroup(
+  kafka: Kafka,
+  groupId: string,
+  topic: string,
+  offsets: ReadonlyMap<number, OffsetToCommit>,
+): Promise<void> {
+  const commit = async () => {
+    const cluster = createCluster(kafka) as GroupCluster;
+    try {
+      await cluster.connect();
+      const broker = await cluster.findGroupCoordinator({ groupId });
+      const partitions = [...offsets].map(([partition, { offset, metadata }]) => ({
+        partition,
+        offset: String(offset),
+        metadata,
+      }));
+      const fields = { groupId, groupGenerationId: -1, memberId: '', topics: [{ topic, partitions }] };
+      const answer = await send(broker, 'OffsetCommit', fields, (decoded) => decoded as CommitAnswer);
+      const refused = answer.responses.flatMap((each) => each.partitions).find(({ errorCode }) => errorCode !== 0);
+      if (refused) throw reasonOf(refused, groupId, topic);
+    } finally {
+      void cluster.disconnect().catch(() => undefined);
+    }
+  };
+  return withTimeout(deadlineMs, commit(), `no answer to a commit within ${deadlineMs / 1_000} s`);
+}
+
+function reasonOf({ partition, errorCode }: { partition: number; errorCode: number }, groupId: string, topic: string) {
+  const error = errorOf(errorCode) as Error & { type?: string };
+  return hasMembers.has(error.type ?? '')
+    ? new Error(`the consumer group ${groupId} has members: stop all its bridges first`, { cause: error })
+    : new Error(`the brokers refuse a commit of ${topic}-${partition}: ${error.message}`, { cause: error });
+}
