@@ -44,6 +44,7 @@ beforeEach(async () => {
     {
       createSource,
       starter,
+      ledgerEnds: () => Promise.resolve(new Map()),
       clock,
       budget: new Budget(clock, 1_000),
       openBatches: { isFull: () => false, admit: () => Promise.resolve() },
@@ -51,11 +52,11 @@ beforeEach(async () => {
       log: { info: () => {}, error: (text) => errors.push(text) },
     },
     {
-      chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' },
-      epoch: 0,
+      topic: { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' },
+      chains: 1,
       startAt: 'earliest',
       caps: { recordsMax: 100, bytesMax: 1_000_000 },
-      laneBytesMax: 1_000_000,
+      laneBytesMax: { all: 1_000_000, each: 1_000_000 },
       startDeadlineMs: 1_000,
     },
   );
@@ -93,7 +94,7 @@ describe('the bridge of a pipeline', () => {
   });
 
   test('leaves a consumer alone whose partition waits for Temporal to know where to begin', async () => {
-    starter.lastStarted = () => Promise.reject(new Error('away'));
+    starter.lastRun = () => Promise.reject(new Error('away'));
     sources[0]!.handlers!.assigned([0]);
     clock.isHeld = false;
     await until('five minutes', () => clock.nowMs() > 300_000, { everyMs: 1 });
@@ -160,7 +161,7 @@ describe('the bridge of a pipeline', () => {
     clock.isHeld = false;
     await until('the reason', () => bridge.states()[0]?.waiting.kind === 'paused', { everyMs: 1 });
     expect(bridge.states(61_000)).toMatchObject([
-      { lag: 10, oldestSeconds: 60, waiting: { text: 'step infer is paused' }, run: 'batch:d:p:0:t:0:0' },
+      { lag: 10, oldestSeconds: 60, waiting: { text: 'step infer is paused' }, run: 'batch:d:p:0:t:0.0:0' },
     ]);
     expect(JSON.stringify(bridge.states())).not.toContain('ann');
     // The clock of the host may be behind the producer's.

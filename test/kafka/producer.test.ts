@@ -137,8 +137,9 @@ describe('dead letters at the limit that topics have by default', () => {
     offset: number,
     parts: Partial<DeadLetterInput['record']> = {},
   ): DeadLetterInput => ({
-    batch: { deployment: 'local', pipeline, epoch: 0, topic: 'orders', partition: 3 },
+    batch: { deployment: 'local', pipeline, epoch: 0, topic: 'orders' },
     record: {
+      partition: 3,
       offset,
       timestampMs: 1_760_000_000_000,
       key: Buffer.from('one'),
@@ -146,7 +147,7 @@ describe('dead letters at the limit that topics have by default', () => {
       ...parts,
     },
     rejection: { step: 'decode', code: 'SCHEMA_MISMATCH', reason: 'r'.repeat(300) },
-    workflowId: `batch:local:${pipeline}:0:orders:3:0`,
+    workflowId: `batch:local:${pipeline}:0:orders:0.0:0`,
   });
   const deadLetters = async (letters: (pipeline: string) => DeadLetterInput[], messageBytesMax?: number) => {
     const pipeline = uniqueName('orders');

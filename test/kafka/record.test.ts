@@ -5,7 +5,16 @@ import { encodeRecords } from '../../contracts/records-frame.ts';
 import { FetchedRecord } from '../../kafka/record-batches.ts';
 import { contentBytes, recordBytesMax, stubOf, toRecord, toRecords } from '../../kafka/record.ts';
 
-const batch = { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't', partition: 0, position: 0, end: 1, count: 1 };
+const batch = {
+  deployment: 'd',
+  pipeline: 'p',
+  epoch: 0,
+  topic: 't',
+  layout: 0,
+  chain: 0,
+  sequence: 0,
+  ranges: [{ partition: 0, position: 0, end: 1, count: 1 }],
+};
 
 interface Parts {
   offset?: string;
