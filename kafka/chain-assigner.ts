@@ -27,7 +27,7 @@ export function assignChains(members: readonly ChainMember[], chains: number): M
   // So many members have one more.
   let larger = chains % sorted.length;
   for (const { memberId, owned } of sorted) {
-    const kept = owned.filter((chain) => left.has(chain)).slice(0, least + (larger > 0 ? 1 : 0));
+    const kept = [...new Set(owned)].filter((chain) => left.has(chain)).slice(0, least + (larger > 0 ? 1 : 0));
     if (kept.length > least) larger--;
     for (const chain of kept) give(memberId, chain);
   }
