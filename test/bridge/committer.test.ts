@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { Committer } from '../../bridge/committer.ts';
 import type { PartitionCommit } from '../../kafka/source.ts';
@@ -93,6 +94,24 @@ describe('a committer', () => {
     expect(failed).toEqual([[1, 7]]);
     sent[4]!.end();
     await committer.settled();
+  });
+
+  test('leaves no trace of its requests on the signal of its chain', async () => {
+    const { committer, commit, sent, untilSent, abort } = createCommitter();
+    // What AbortSignal.any makes of a signal is noted there by Node, and never removed.
+    const traces = () =>
+      Object.getOwnPropertySymbols(abort.signal)
+        .map((symbol) => (abort.signal as unknown as Record<symbol, unknown>)[symbol])
+        .filter((noted) => noted instanceof Set)
+        .reduce((sum, noted) => sum + noted.size, getEventListeners(abort.signal, 'abort').length);
+    const before = traces();
+    for (let count = 1; count <= 20; count++) {
+      commit([0, count]);
+      await untilSent(count);
+      sent[count - 1]!.end();
+    }
+    await committer.settled();
+    expect(traces()).toBe(before);
   });
 
   test('sends nothing more once its chain is given away', async () => {
