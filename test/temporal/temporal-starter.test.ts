@@ -120,7 +120,9 @@ describe('the Temporal starter', () => {
 /** Does a worker's part of a run that has nothing to do. */
 async function completeFirstTask(taskQueue: string): Promise<void> {
   const { workflowService } = connection;
-  const { taskToken } = await workflowService.pollWorkflowTaskQueue({ namespace, taskQueue: { name: taskQueue } });
+  const { taskToken } = await connection.withDeadline(Date.now() + 10_000, () =>
+    workflowService.pollWorkflowTaskQueue({ namespace, taskQueue: { name: taskQueue } }),
+  );
   await workflowService.respondWorkflowTaskCompleted({
     namespace,
     taskToken,
