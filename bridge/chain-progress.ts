@@ -95,7 +95,7 @@ export class ChainProgress {
       this.#positions.set(partition, position);
       moved.set(partition, position);
     }
-    for (const partition of [...this.#untouched])
+    for (const partition of this.#untouched)
       if (partition in positions && !untouched?.includes(partition)) this.#untouched.delete(partition);
     for (const partition of untouched ?? []) if (moved.has(partition)) this.#untouched.add(partition);
     return moved;

@@ -31,7 +31,7 @@ export function assignChains(members: readonly ChainMember[], chains: number): M
     if (kept.length > least) larger--;
     for (const chain of kept) give(memberId, chain);
   }
-  for (const chain of [...left]) {
+  for (const chain of left) {
     const next = sorted.reduce((few, each) =>
       assigned.get(each.memberId)!.length < assigned.get(few.memberId)!.length ? each : few,
     );

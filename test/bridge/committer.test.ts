@@ -56,7 +56,7 @@ describe('a committer', () => {
     await untilSent(2);
     sent[1]!.end();
     await committer.settled();
-    expect(offsets()[1]!.toSorted()).toEqual([
+    expect(offsets()[1]!.toSorted(([a], [b]) => a - b)).toEqual([
       [0, 2],
       [1, 8],
       [2, 9],
