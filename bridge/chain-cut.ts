@@ -50,9 +50,13 @@ function takeLeftovers(each: { lane: Lane; cut: Cut }, left: Limits): void {
   each.cut = more;
 }
 
-/** What to try when a cut was refused for its size: half of its records, then a stub of the only one. Undefined when that was refused too. */
+/**
+ * What to try when a cut was refused for its size: half of its records, and no more bytes than before, which lanes of larger records would
+ * bring in place of smaller ones; then a stub of the only one. Undefined when that was refused too.
+ */
 export function smallerCut(lanes: readonly FilledLane[], cut: ChainCut): ChainCut | undefined {
   const records = cut.ranges.flatMap((range) => range.records);
-  if (records.length > 1) return cutChain(lanes, { recordsMax: Math.floor(records.length / 2), bytesMax: Infinity });
+  const bytesMax = cut.ranges.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (records.length > 1) return cutChain(lanes, { recordsMax: Math.floor(records.length / 2), bytesMax });
   return cut.asStub || records[0]!.stub ? undefined : { ...cut, asStub: true };
 }

@@ -16,6 +16,7 @@ export interface ChainStart extends BehindBatch {
 export class ChainProgress {
   #sequence: number;
   #after: string | undefined;
+  #scored: number | undefined;
   readonly #positions: Map<number, number>;
   readonly #untouched: Set<number>;
 
@@ -25,6 +26,7 @@ export class ChainProgress {
   ) {
     this.#sequence = sequence;
     this.#after = after;
+    this.#scored = sequence === 0 ? undefined : sequence - 1;
     this.#positions = new Map(Object.entries(positions).map(([partition, position]) => [Number(partition), position]));
     this.#untouched = new Set(untouched);
   }
@@ -38,9 +40,12 @@ export class ChainProgress {
     return this.#after;
   }
 
-  /** The number of the last batch that was scored; undefined when there is none in this layout. */
+  /**
+   * The number of the last batch that was scored, and whose positions are those of the chain: whoever has the chain next goes on behind that
+   * one. Undefined when there is none in this layout.
+   */
   get scored(): number | undefined {
-    return this.#sequence === 0 ? undefined : this.#sequence - 1;
+    return this.#scored;
   }
 
   /** Adds a partition that is new to the chain. */
@@ -76,10 +81,11 @@ export class ChainProgress {
    * go on; undefined when one of its ranges does not begin where its partition is: then nothing of it is taken, and the next number is tried.
    */
   adopt({ ranges, positions, untouched, startId }: ScoredReply): Map<number, number> | undefined {
-    this.#sequence++;
+    const sequence = this.#sequence++;
     this.#after = startId;
     const isOurs = ranges.every(({ partition, position }) => (this.#positions.get(partition) ?? position) === position);
     if (!isOurs) return undefined;
+    this.#scored = sequence;
     const moved = new Map<number, number>();
     for (const [key, position] of Object.entries(positions)) {
       const partition = Number(key);
@@ -89,7 +95,7 @@ export class ChainProgress {
       this.#positions.set(partition, position);
       moved.set(partition, position);
     }
-    for (const partition of [...this.#untouched])
+    for (const partition of this.#untouched)
       if (partition in positions && !untouched?.includes(partition)) this.#untouched.delete(partition);
     for (const partition of untouched ?? []) if (moved.has(partition)) this.#untouched.add(partition);
     return moved;

@@ -15,7 +15,7 @@ import type { BridgeReports } from './reports.ts';
 import { resolveChain } from './resolve-chain.ts';
 import { standingOf, type Standing } from './standing.ts';
 import { startBatch, type ScoredBatch, type StartBatchOptions } from './start-batch.ts';
-import { createChainStatus, HaltError, type ChainStatus } from './work-status.ts';
+import { createChainStatus, HaltError, type ChainStatus, type PartitionStatus } from './work-status.ts';
 import type { PartitionCommit, Source } from '../kafka/source.ts';
 import type { Starter } from '../temporal/starter.ts';
 
@@ -62,8 +62,9 @@ export class Chain {
     this.#partitions = new Map(partitions.map((number) => [number, this.#createPartition(number)]));
     const each = (tell: (partition: Partition) => void) => [...this.#partitions.values()].forEach(tell);
     this.#status = createChainStatus(clock, {
-      // One that has halted by itself waits for nothing else.
-      waiting: (reason, error) => each(({ ref, status }) => status.isOver || reports.waiting(ref, reason, error)),
+      // One that needs an operator by itself does so until it says otherwise.
+      waiting: (reason, error) =>
+        each(({ ref, status }) => needsOperator(status) || reports.waiting(ref, reason, error)),
       halted: (reason, offset) => each(({ ref }) => reports.halted(ref, reason, offset)),
     });
     this.#committer = new Committer(
@@ -123,14 +124,18 @@ export class Chain {
   }
 
   #createPartition(number: number): Partition {
+    const ref = partitionOf(this.options.topic, number);
     return new Partition(
       this.ports,
       {
         filled: () => this.#wakeUp(),
         recommit: () => this.#commit([number]),
+        waiting: (reason, error) => {
+          if (!needsOperator(this.#status)) this.ports.reports.waiting(ref, reason, error);
+        },
         haltChain: (reason, offset) => this.#halt(reason, offset),
       },
-      { ref: partitionOf(this.options.topic, number), laneBytesMax: this.options.laneBytesMax },
+      { ref, laneBytesMax: this.options.laneBytesMax },
     );
   }
 
@@ -299,8 +304,13 @@ export class Chain {
 
   #halt(reason: string, offset?: number): void {
     if (this.#status.signal.aborted) return;
-    for (const partition of this.#partitions.values()) partition.stopReading();
+    for (const partition of this.#partitions.values()) partition.end();
     this.#wakeUp();
     this.#status.halt(reason, offset);
   }
+}
+
+/** True while it is told that an operator must act: what else it is part of, or is part of it, must not take that back. */
+function needsOperator({ waiting }: ChainStatus | PartitionStatus): boolean {
+  return waiting?.kind === 'halted';
 }

@@ -21,12 +21,15 @@ export class Committer {
   readonly #waiting = new Map<number, PartitionCommit>();
   #sending: Promise<void> | undefined;
   #isDraining = false;
-  #goOn = new AbortController();
+  /** Ends pauses. Of what `AbortSignal.any` makes of the chain's signal, that one would keep a trace for as long as its assignment lasts. */
+  readonly #goOn = new AbortController();
 
   constructor(
     private readonly ports: CommitterPorts,
     private readonly signal: AbortSignal,
-  ) {}
+  ) {
+    signal.addEventListener('abort', () => this.#goOn.abort(), { once: true });
+  }
 
   commit(commits: readonly PartitionCommit[]): void {
     for (const commit of commits) this.#waiting.set(commit.partition, commit);
@@ -48,8 +51,7 @@ export class Committer {
       for (const commit of failed)
         if (!this.#waiting.has(commit.partition)) this.#waiting.set(commit.partition, commit);
       if (failed.length > 0) await this.ports.clock.sleep(retryMs, this.signal);
-      else if (!this.#isDraining)
-        await this.ports.clock.sleep(pauseMs, AbortSignal.any([this.signal, this.#goOn.signal]));
+      else if (!this.#isDraining) await this.ports.clock.sleep(pauseMs, this.#goOn.signal);
     }
     this.#sending = undefined;
   }

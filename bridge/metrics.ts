@@ -36,7 +36,6 @@ export function createBridgeReports(
     scored(partition, { position, end, adopted }, recordTimesMs) {
       metric.records.inc(labels(partition), recordTimesMs.length);
       if (adopted) metric.adopted.inc(labels(partition));
-      goesOn(partition);
       metric.latency.observe(partition.pipeline, recordTimesMs);
       log.debug({ ...labels(partition), position, end, adopted }, 'scored');
     },

@@ -5,7 +5,7 @@ import type { Clock } from './clock.ts';
 import { Intake } from './intake.ts';
 import { Lane } from './lane.ts';
 import { resolveRead, type PartitionStart, type ReadStart } from './read-start.ts';
-import type { BridgeReports } from './reports.ts';
+import type { BridgeReports, WaitReason } from './reports.ts';
 import { createPartitionStatus, HaltError, type PartitionStatus } from './work-status.ts';
 import type { Fetch, Source } from '../kafka/source.ts';
 
@@ -21,6 +21,8 @@ export interface PartitionHandlers {
   filled(): void;
   /** The position's commit may have been destroyed, or means more than before. */
   recommit(): void;
+  /** What it waits for changed. */
+  waiting(reason: WaitReason, error?: unknown): void;
   /** What the chain knows of its positions is wrong. */
   haltChain(reason: string, offset?: number): void;
 }
@@ -54,7 +56,7 @@ export class Partition {
   ) {
     const { reports, clock } = ports;
     this.status = createPartitionStatus(clock, {
-      waiting: (reason, error) => reports.waiting(options.ref, reason, error),
+      waiting: (reason, error) => handlers.waiting(reason, error),
       halted: (reason, offset) => reports.halted(options.ref, reason, offset),
     });
   }
@@ -150,9 +152,10 @@ export class Partition {
     this.#lookUnreadable();
   }
 
-  /** Its chain stands still. */
-  stopReading(): void {
+  /** Its chain has halted. */
+  end(): void {
     this.#work?.intake.halt();
+    this.status.end();
   }
 
   /** Gives it up. */

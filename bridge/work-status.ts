@@ -111,6 +111,13 @@ class WorkStatus<P extends ChainPhase | PartitionPhase> {
     this.#halted(reason, offset);
   }
 
+  /** Ends it because what it is part of has halted, which tells why. */
+  end(): void {
+    if (this.isOver) return;
+    this.enter({ kind: 'halted', during: this.#phase.kind } as P);
+    this.#note('none');
+  }
+
   wait(reason: WaitReason, error?: unknown): void {
     // Whoever has the work now tells what it waits for; and one that has halted waits for nothing else.
     if (this.isOver) return;

@@ -27,11 +27,11 @@ export function assignChains(members: readonly ChainMember[], chains: number): M
   // So many members have one more.
   let larger = chains % sorted.length;
   for (const { memberId, owned } of sorted) {
-    const kept = owned.filter((chain) => left.has(chain)).slice(0, least + (larger > 0 ? 1 : 0));
+    const kept = [...new Set(owned)].filter((chain) => left.has(chain)).slice(0, least + (larger > 0 ? 1 : 0));
     if (kept.length > least) larger--;
     for (const chain of kept) give(memberId, chain);
   }
-  for (const chain of [...left]) {
+  for (const chain of left) {
     const next = sorted.reduce((few, each) =>
       assigned.get(each.memberId)!.length < assigned.get(few.memberId)!.length ? each : few,
     );

@@ -77,14 +77,7 @@ function createSource(
       (byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)),
       { leastMs: sessionTimeoutMs / 3 },
     );
-    // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
-    await consumer.subscribe({ topic, fromBeginning: true });
-    await consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: 64,
-      eachBatch: (payload) => onFetch(payload, handlers, polls),
-    });
+    await run(consumer, handlers, topic, polls);
   }
 
   return {
@@ -131,6 +124,17 @@ function consumerConfig(groupId: string, sessionTimeoutMs: number): ConsumerConf
     allowAutoTopicCreation: false,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
   };
+}
+
+async function run(consumer: Consumer, handlers: SourceHandlers, topic: string, polls: PollThrottle): Promise<void> {
+  // `fromBeginning` decides where kafkajs goes on after "offset out of range"; with false it would skip to the end.
+  await consumer.subscribe({ topic, fromBeginning: true });
+  await consumer.run({
+    autoCommit: false,
+    eachBatchAutoResolve: false,
+    partitionsConsumedConcurrently: 64,
+    eachBatch: (payload) => onFetch(payload, handlers, polls),
+  });
 }
 
 /** While kafkajs restarts a consumer there is nothing to steer, and it throws; the assignment after that begins anew. */

@@ -1,15 +1,22 @@
-import type { BatchStart, LastStarted, StartAnswer, Starter } from '../../temporal/starter.ts';
-import type { Clock } from '../../bridge/clock.ts';
-import type { Commit, Fetch, LogBounds, Source, SourceHandlers } from '../../kafka/source.ts';
-import type { BridgeReports } from '../../bridge/reports.ts';
-import type { RunWait } from '../../temporal/run-waits.ts';
+import { batchWorkflowId, type BatchRange } from '../../contracts/event-key.ts';
+import type { BehindBatch, ScoredReply } from '../../contracts/names.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
+import type { Clock } from '../../bridge/clock.ts';
+import type { BridgeReports } from '../../bridge/reports.ts';
+import type { Commit, Fetch, LogBounds, PartitionCommit, Source, SourceHandlers } from '../../kafka/source.ts';
+import type { RunWait } from '../../temporal/run-waits.ts';
+import type { BatchStart, LastRun, StartAnswer, Starter } from '../../temporal/starter.ts';
 
 export function recordAt(offset: number, text = `v${offset}`): KafkaRecord {
   return { offset, timestampMs: 1_000 + offset, key: null, value: Buffer.from(text) };
 }
 
-/** A fetch of the records at these offsets. */
+/** Records at the offsets `[from, to)`. */
+export function recordsAt(from: number, to: number): KafkaRecord[] {
+  return Array.from({ length: to - from }, (_, i) => recordAt(from + i));
+}
+
+/** A fetch of the records at these offsets, of partition 0. */
 export function fetchOf(
   fetchedOffset: number,
   records: KafkaRecord[],
@@ -18,19 +25,57 @@ export function fetchOf(
   return { partition: 0, fetchedOffset, endOffset, logEnd: endOffset, records };
 }
 
-/** A source that does nothing by itself and remembers what it was told. */
-export class FakeSource implements Source {
-  handlers: SourceHandlers | undefined;
+/** What a source was told of one partition, and what its group and its log hold. */
+class FakePartition {
   commits: { offset: number; metadata: string }[] = [];
   seeks: number[] = [];
   paused = false;
   stored: Commit = { offset: null, metadata: null };
   log: LogBounds | Error = { start: 0, end: 0 };
+}
+
+/** A source that does nothing by itself and remembers what it was told. Without a number its fields are those of partition 0. */
+export class FakeSource implements Source {
+  readonly partitions: readonly FakePartition[];
+  handlers: SourceHandlers | undefined;
+  /** Commits as they were sent. */
+  requests: (readonly PartitionCommit[])[] = [];
   /** Offsets of the records that may be read; absent = all. */
   readable: ((offset: number) => boolean) | undefined;
-  failCommits = false;
   /** What the next poll brings while a lane waits for it. */
   onPoll: () => void = () => {};
+
+  constructor(partitions = 1) {
+    this.partitions = Array.from({ length: partitions }, () => new FakePartition());
+  }
+
+  get commits(): FakePartition['commits'] {
+    return this.partitions[0]!.commits;
+  }
+  get seeks(): number[] {
+    return this.partitions[0]!.seeks;
+  }
+  set seeks(seeks: number[]) {
+    this.partitions[0]!.seeks = seeks;
+  }
+  get paused(): boolean {
+    return this.partitions[0]!.paused;
+  }
+  set paused(paused: boolean) {
+    this.partitions[0]!.paused = paused;
+  }
+  get stored(): Commit {
+    return this.partitions[0]!.stored;
+  }
+  set stored(stored: Commit) {
+    this.partitions[0]!.stored = stored;
+  }
+  get log(): LogBounds | Error {
+    return this.partitions[0]!.log;
+  }
+  set log(log: LogBounds | Error) {
+    this.partitions[0]!.log = log;
+  }
 
   start(handlers: SourceHandlers): Promise<void> {
     this.handlers = handlers;
@@ -40,36 +85,39 @@ export class FakeSource implements Source {
     this.handlers = undefined;
     return Promise.resolve();
   }
-  pause(): void {
-    this.paused = true;
+  pause(partition: number): void {
+    this.partitions[partition]!.paused = true;
   }
-  resume(): void {
-    this.paused = false;
+  resume(partition: number): void {
+    this.partitions[partition]!.paused = false;
   }
-  seek(_: number, offset: number): void {
-    this.seeks.push(offset);
+  seek(partition: number, offset: number): void {
+    this.partitions[partition]!.seeks.push(offset);
   }
   poll(): Promise<void> {
     this.onPoll();
     return Promise.resolve();
   }
-  commit(_: number, offset: number, metadata: string): Promise<void> {
-    if (this.failCommits) return Promise.reject(new Error('no commit'));
-    this.commits.push({ offset, metadata });
-    this.stored = { offset, metadata };
+  commit(commits: readonly PartitionCommit[]): Promise<void> {
+    this.requests.push(commits);
+    for (const { partition, offset, metadata } of commits) {
+      this.partitions[partition]!.commits.push({ offset, metadata });
+      this.partitions[partition]!.stored = { offset, metadata };
+    }
     return Promise.resolve();
   }
-  commitAll(offsets: ReadonlyMap<number, number>, metadata: string): Promise<void> {
-    return this.commit(0, offsets.get(0)!, metadata);
+  commitAll(commits: readonly PartitionCommit[]): Promise<void> {
+    return this.commit(commits);
   }
   committed(): Promise<Map<number, Commit>> {
-    return Promise.resolve(new Map([[0, this.stored]]));
+    return Promise.resolve(new Map(this.partitions.map(({ stored }, partition) => [partition, stored])));
   }
   bounds(): Promise<Map<number, LogBounds | Error>> {
-    return Promise.resolve(new Map([[0, this.log]]));
+    return Promise.resolve(new Map(this.partitions.map(({ log }, partition) => [partition, log])));
   }
-  firstRecord(_: number, offset: number): Promise<{ offset: number } | { noneBelow: number }> {
-    const end = this.log instanceof Error ? offset : this.log.end;
+  firstRecord(partition: number, offset: number): Promise<{ offset: number } | { noneBelow: number }> {
+    const { log } = this.partitions[partition]!;
+    const end = log instanceof Error ? offset : log.end;
     for (let at = offset; at < end; at++) if (this.readable?.(at) ?? true) return Promise.resolve({ offset: at });
     return Promise.resolve({ noneBelow: end });
   }
@@ -81,31 +129,49 @@ export class FakeSource implements Source {
   }
 }
 
-/** The server's side of starts: the first start at a position fixes its end. `answer` may stand in for it. */
+/** The server's side of starts: the first start of a number fixes its ranges. `answer` may stand in for it. */
 export class FakeStarter implements Starter {
-  readonly ends = new Map<number, number>();
   readonly starts: BatchStart[] = [];
-  last: LastStarted | undefined;
+  /** The run that a chain finds when it looks for the last one, and the layout of the topic. */
+  last: LastRun | undefined;
+  layout: { layout: number; chains: number } | undefined;
   answer: ((start: BatchStart) => StartAnswer | undefined | Promise<StartAnswer | undefined>) | undefined;
+  /** Why a run is not scored. */
+  wait: RunWait | undefined;
+  readonly #runs = new Map<string, ScoredReply>();
+
+  /** Where the ranges of the starts begin and end, in their order. */
+  get ranges(): [position: number, end: number][] {
+    return this.starts.flatMap(({ ranges }) => ranges.map(({ position, end }): [number, number] => [position, end]));
+  }
+
+  /** Somebody else has started chain 0's batch of this number before. */
+  startedBefore(sequence: number, ranges: readonly BatchRange[], behind: Partial<BehindBatch> = {}): void {
+    const positions = Object.fromEntries(ranges.map(({ partition, end }) => [partition, end]));
+    this.#runs.set(`0:${sequence}`, { ranges, positions, startId: `before-${sequence}`, ...behind });
+  }
 
   async start(start: BatchStart): Promise<StartAnswer> {
     this.starts.push(start);
     const answer = await this.answer?.(start);
     if (answer) return answer;
-    const end = this.ends.get(start.position) ?? start.end;
-    this.ends.set(start.position, end);
-    return { kind: 'scored', position: start.position, end, count: start.count };
+    const { chain, sequence, ranges, positions, untouched } = start;
+    const key = `${chain.chain}:${sequence}`;
+    const reply = this.#runs.get(key) ?? { ranges, positions, untouched, startId: batchWorkflowId(chain, sequence) };
+    this.#runs.set(key, reply);
+    return { kind: 'scored', ...reply };
   }
-
-  /** Why a run is not scored. */
-  wait: RunWait | undefined;
 
   explain(): Promise<RunWait | undefined> {
     return Promise.resolve(this.wait);
   }
 
-  lastStarted(): Promise<LastStarted | undefined> {
+  lastRun(): Promise<LastRun | undefined> {
     return Promise.resolve(this.last);
+  }
+
+  lastLayout(): Promise<{ layout: number; chains: number } | undefined> {
+    return Promise.resolve(this.layout);
   }
 }
 
@@ -120,12 +186,23 @@ export const instantClock: Clock & { slept: number[] } = {
   },
 };
 
-export function recordingReports(): BridgeReports & { events: { what: string; detail: unknown }[] } {
-  const events: { what: string; detail: unknown }[] = [];
-  const note = (what: string) => (_: unknown, detail?: unknown) => void events.push({ what, detail });
+interface ReportedEvent {
+  what: string;
+  partition?: number;
+  detail: unknown;
+}
+
+export function recordingReports(): BridgeReports & { events: ReportedEvent[] } {
+  const events: ReportedEvent[] = [];
+  const note =
+    (what: string) =>
+    ({ partition }: { partition: number }, detail?: unknown) =>
+      void events.push({ what, partition, detail });
   return {
     events,
     scored: note('scored'),
+    batch: () => {},
+    notTaken: (_, chain, sequence) => void events.push({ what: 'notTaken', detail: { chain, sequence } }),
     lane: () => {},
     lost: note('lost'),
     halted: note('halted'),

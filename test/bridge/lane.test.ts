@@ -71,10 +71,10 @@ describe('Lane', () => {
       pipeline: 'p',
       epoch: 0,
       topic: 't',
-      partition: 0,
-      position: 0,
-      end: cut.end,
-      count: cut.records.length,
+      layout: 0,
+      chain: 0,
+      sequence: 0,
+      ranges: [{ partition: 0, position: 0, end: cut.end, count: cut.records.length }],
     };
     expect(encodeRecords(batch, cut.records, 1).length).toBeLessThan(400 * 1024);
     expect(cut.records.length).toBeGreaterThan(200);

@@ -23,6 +23,8 @@ describe('the metrics of a partition', () => {
     reports.waiting(chain, 'temporal', new Error('away'));
     expect(await line('headrace_chain_halted')).toBe(`headrace_chain_halted{${labels}} 1`);
     reports.scored(chain, { position: 7, end: 8, adopted: false }, [undefined]);
+    expect(await line('headrace_chain_halted')).toBe(`headrace_chain_halted{${labels}} 1`);
+    reports.waiting(chain, 'none');
     expect(await line('headrace_chain_halted')).toBe(`headrace_chain_halted{${labels}} 0`);
     expect(await line('headrace_chain_halted_offset')).toBeUndefined();
     reports.halted(chain, 'again', 9);

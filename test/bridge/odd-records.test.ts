@@ -6,7 +6,7 @@ import { systemClock } from '../../bridge/clock.ts';
 import { createKafkaSource } from '../../kafka/consumer.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
 import { headersIn, textHeader } from '../../contracts/record-headers.ts';
-import { decodeRecords, type KafkaRecord } from '../../contracts/records-frame.ts';
+import { decodeRecords } from '../../contracts/records-frame.ts';
 import { readTopicRange } from '../../kafka/topic-range.ts';
 import { createPublisher } from '../../kafka/producer.ts';
 import { until } from '../live/wait.ts';
@@ -39,17 +39,12 @@ async function startBridge() {
   const errors: string[] = [];
   const halts: { partition: number; offset: number | undefined; reason: string }[] = [];
   reports.halted = ({ partition }, reason, offset) => void halts.push({ partition, reason, offset });
-  // The fake remembers ends by position alone.
-  const ends = new Map<string, number>();
-  starter.answer = ({ chain, position, end, count }) => {
-    const key = `${chain.partition}:${position}`;
-    ends.set(key, ends.get(key) ?? end);
-    return { kind: 'scored', position, end: ends.get(key)!, count };
-  };
   const bridge = new PipelineBridge(
     {
-      createSource: () => createKafkaSource(kafka, { topic, groupId: uniqueName('group'), sessionTimeoutMs: 10_000 }),
+      createSource: () =>
+        createKafkaSource(kafka, { topic, groupId: uniqueName('group'), sessionTimeoutMs: 10_000, chains: 1 }),
       starter,
+      ledgerEnds: () => Promise.resolve(new Map()),
       clock: systemClock,
       budget: new Budget(systemClock, 1_000),
       openBatches: { isFull: () => false, admit: () => Promise.resolve() },
@@ -57,20 +52,18 @@ async function startBridge() {
       log: { info: () => {}, error: (text) => void errors.push(text) },
     },
     {
-      chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic },
-      epoch: 0,
+      topic: { deployment: 'd', pipeline: 'p', epoch: 0, topic },
+      chains: 1,
       startAt: 'earliest',
       caps: { recordsMax: 100, bytesMax: 1_000_000 },
-      laneBytesMax: 1_000_000,
+      laneBytesMax: { all: 1_000_000, each: 1_000_000 },
       startDeadlineMs: 1_000,
     },
   );
   cleanUps.push(() => bridge.stop());
   await bridge.start();
-  const records = (partition: number) =>
-    starter.starts
-      .filter(({ chain }) => chain.partition === partition)
-      .flatMap((start): KafkaRecord[] => decodeRecords(start.records).records);
+  const records = (of: number) =>
+    starter.starts.flatMap((start) => decodeRecords(start.records).records).filter(({ partition }) => partition === of);
   return { records, halts, errors };
 }
 

@@ -40,10 +40,24 @@ beforeEach(async () => {
     sources.push(source);
     return source;
   };
-  bridge = new PipelineBridge(
+  bridge = new PipelineBridge(...bridgeOf(createSource, starter));
+  await bridge.start();
+});
+afterEach(() => {
+  clock.isHeld = false;
+  return bridge.stop();
+});
+
+function bridgeOf(
+  createSource: () => FakeSource,
+  ofThis: FakeStarter,
+  chains = 1,
+): ConstructorParameters<typeof PipelineBridge> {
+  return [
     {
       createSource,
-      starter,
+      starter: ofThis,
+      ledgerEnds: () => Promise.resolve(new Map()),
       clock,
       budget: new Budget(clock, 1_000),
       openBatches: { isFull: () => false, admit: () => Promise.resolve() },
@@ -51,20 +65,22 @@ beforeEach(async () => {
       log: { info: () => {}, error: (text) => errors.push(text) },
     },
     {
-      chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' },
-      epoch: 0,
+      topic: { deployment: 'd', pipeline: 'p', epoch: 0, topic: 't' },
+      chains,
       startAt: 'earliest',
       caps: { recordsMax: 100, bytesMax: 1_000_000 },
-      laneBytesMax: 1_000_000,
+      laneBytesMax: { all: 1_000_000, each: 1_000_000 },
       startDeadlineMs: 1_000,
     },
-  );
-  await bridge.start();
-});
-afterEach(() => {
-  clock.isHeld = false;
-  return bridge.stop();
-});
+  ];
+}
+
+/** A server whose chain 0 stands still before a run that was terminated. */
+function starterOfOneChain(): FakeStarter {
+  const blocked = new FakeStarter();
+  blocked.answer = ({ chain }) => (chain.chain === 0 ? { kind: 'blocked', reason: 'terminated' } : undefined);
+  return blocked;
+}
 
 /** Gives the first consumer its partition, and waits until it can take fetches. */
 async function assign(source: FakeSource): Promise<void> {
@@ -74,6 +90,38 @@ async function assign(source: FakeSource): Promise<void> {
 }
 
 describe('the bridge of a pipeline', () => {
+  test('runs each chain of its partitions by itself: one that stands still holds up no other', async () => {
+    const source = new FakeSource(4);
+    for (const partition of source.partitions) partition.log = { start: 0, end: 10 };
+    const blocked = starterOfOneChain();
+    const two = new PipelineBridge(...bridgeOf(() => source, blocked, 2));
+    await two.start();
+    try {
+      source.handlers!.assigned([0, 1, 3]);
+      const isReading = (partition: number) =>
+        two.states()[partition]?.doneBelow === 0 && !source.partitions[partition]!.paused;
+      await until('assigned', () => isReading(0) && !source.partitions[1]!.paused && !source.partitions[3]!.paused, {
+        everyMs: 1,
+      });
+      for (const partition of [0, 1, 3])
+        expect(source.handlers!.fetched({ ...fetchOf(0, [recordAt(0)]), partition })).toBe(true);
+      // No one has told of this one.
+      expect(source.handlers!.fetched({ ...fetchOf(0, [recordAt(0)]), partition: 2 })).toBe(false);
+      await until('chain 1 is scored', () => two.states().filter(({ doneBelow }) => doneBelow === 1).length === 2, {
+        everyMs: 1,
+      });
+      const waits = two.states().map(({ partition, waiting, run }) => [partition, waiting.kind, run]);
+      expect(waits).toEqual([
+        [0, 'halted', 'batch:d:p:0:t:0.0:0'],
+        [1, 'records', undefined],
+        [3, 'records', undefined],
+      ]);
+    } finally {
+      clock.isHeld = false;
+      await two.stop();
+    }
+  });
+
   test('builds a consumer anew that leaves records lying', async () => {
     await assign(sources[0]!);
     clock.isHeld = false;
@@ -93,7 +141,7 @@ describe('the bridge of a pipeline', () => {
   });
 
   test('leaves a consumer alone whose partition waits for Temporal to know where to begin', async () => {
-    starter.lastStarted = () => Promise.reject(new Error('away'));
+    starter.lastRun = () => Promise.reject(new Error('away'));
     sources[0]!.handlers!.assigned([0]);
     clock.isHeld = false;
     await until('five minutes', () => clock.nowMs() > 300_000, { everyMs: 1 });
@@ -160,7 +208,7 @@ describe('the bridge of a pipeline', () => {
     clock.isHeld = false;
     await until('the reason', () => bridge.states()[0]?.waiting.kind === 'paused', { everyMs: 1 });
     expect(bridge.states(61_000)).toMatchObject([
-      { lag: 10, oldestSeconds: 60, waiting: { text: 'step infer is paused' }, run: 'batch:d:p:0:t:0:0' },
+      { lag: 10, oldestSeconds: 60, waiting: { text: 'step infer is paused' }, run: 'batch:d:p:0:t:0.0:0' },
     ]);
     expect(JSON.stringify(bridge.states())).not.toContain('ann');
     // The clock of the host may be behind the producer's.

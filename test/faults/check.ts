@@ -1,4 +1,5 @@
 import { eventKey } from '../../contracts/event-key.ts';
+import type { BatchMemo } from '../../contracts/names.ts';
 import type { KafkaRecord } from '../../contracts/records-frame.ts';
 import { batchRanges, dashboardRows, decisionMessages, lakeRows, readTopic, reviews } from '../live/collect.ts';
 import { chainProblems, differences, recompute, type Expected, type Found } from '../live/oracle.ts';
@@ -225,9 +226,10 @@ async function rangeProblems(
 async function earlyCommits(system: FaultSystem, commits: readonly SeenCommit[]): Promise<string[]> {
   const startedMs = new Map<string, number>();
   for await (const run of system.temporal.workflow.list({ query: "WorkflowType = 'processBatch'" })) {
-    const partition = run.workflowId.split(':').at(-2);
-    const key = `${partition} ${(run.memo as { end: number }).end}`;
-    startedMs.set(key, Math.min(startedMs.get(key) ?? Infinity, run.startTime.getTime()));
+    for (const { partition, end } of (run.memo as unknown as BatchMemo).ranges) {
+      const key = `${partition} ${end}`;
+      startedMs.set(key, Math.min(startedMs.get(key) ?? Infinity, run.startTime.getTime()));
+    }
   }
   return commits.flatMap(({ partition, offset, atMs }) => {
     if (offset === 0) return [];

@@ -17,6 +17,7 @@ const usage = `npm run faults -- [options]
   --seed N            fixes the schedule; the seed of a run is always printed (default: random)
   --minutes M         goes on with further seeds until so much time has passed
   --events N          events a run has at least (default 20000)
+  --chains N          in how many chains the topic is, in rows that do not say (default 2; the topic has 4 partitions)
   --rate N            events a second while faults go on (default 500)
   --working-tree      tests the sources as they are, and keeps no figures; otherwise the last commit is tested
   --resume            leaves out the runs that docs/reliability.json has of this commit, with this seed
@@ -34,6 +35,7 @@ const { values } = parseArgs({
     minutes: { type: 'string' },
     rate: { type: 'string', default: '500' },
     events: { type: 'string', default: '20000' },
+    chains: { type: 'string', default: '2' },
     list: { type: 'boolean' },
     resume: { type: 'boolean' },
     json: { type: 'boolean' },
@@ -165,6 +167,7 @@ async function main(): Promise<void> {
           seed,
           rate: numberOf('rate', values.rate),
           eventsMin: numberOf('events', values.events),
+          chains: numberOf('chains', values.chains),
           env: process.env,
           keepFailed: values.keep,
         }),

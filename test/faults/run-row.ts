@@ -20,6 +20,8 @@ export interface RunOptions {
   log: (text: string) => void;
   /** Keep the folder with all logs when the row fails. */
   keepFailed?: boolean;
+  /** In how many chains the topic is, where the row does not say. */
+  chains?: number | undefined;
   /** Fewer rounds, for planted bugs. */
   brief?: boolean;
   /** Told the system as soon as there is one, so that it can be stopped when this process has to end. */
@@ -47,7 +49,7 @@ const warmUpEvents = 1_000;
 /** Runs a row on servers and processes of its own. Rejects only when the harness itself could not start. */
 export async function runRow(row: Row, options: RunOptions): Promise<RowResult> {
   const startedMs = Date.now();
-  const system = await FaultSystem.start(options.product, row.needs ?? {}, options.env);
+  const system = await FaultSystem.start(options.product, { chains: options.chains, ...row.needs }, options.env);
   options.onSystem?.(system);
   const ledger = new Ledger();
   const monitor = new Monitor(system);

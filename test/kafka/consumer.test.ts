@@ -4,6 +4,7 @@ import { Budget } from '../../bridge/budget.ts';
 import { systemClock } from '../../bridge/clock.ts';
 import { createKafkaSource } from '../../kafka/consumer.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
+import { recordCount } from '../../contracts/event-key.ts';
 import { until } from '../live/wait.ts';
 import { startLiveServers, uniqueName } from '../stack/live.ts';
 import { FakeStarter, recordingReports } from '../bridge/fakes.ts';
@@ -31,7 +32,7 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.reverse()) await cleanUp();
 });
 
-const newSource = () => createKafkaSource(kafka, { topic, groupId, sessionTimeoutMs: 10_000 });
+const newSource = () => createKafkaSource(kafka, { topic, groupId, sessionTimeoutMs: 10_000, chains: 1 });
 
 async function newProducer(transactionalId?: string) {
   const producer = await connectProducer(kafka, transactionalId);
@@ -46,6 +47,7 @@ async function startBridge(starter = new FakeStarter()) {
     {
       createSource: newSource,
       starter,
+      ledgerEnds: () => Promise.resolve(new Map()),
       clock: systemClock,
       budget: new Budget(systemClock, 1_000),
       openBatches: { isFull: () => false, admit: () => Promise.resolve() },
@@ -53,11 +55,11 @@ async function startBridge(starter = new FakeStarter()) {
       log: { info: () => {}, error: () => {} },
     },
     {
-      chain: { deployment: 'd', pipeline: 'p', epoch: 0, topic },
-      epoch: 0,
+      topic: { deployment: 'd', pipeline: 'p', epoch: 0, topic },
+      chains: 1,
       startAt: 'earliest',
       caps: { recordsMax: 100, bytesMax: 1_000_000 },
-      laneBytesMax: 1_000_000,
+      laneBytesMax: { all: 1_000_000, each: 1_000_000 },
       startDeadlineMs: 1_000,
     },
   );
@@ -71,7 +73,7 @@ describe('the bridge on kafkajs', () => {
     const plain = await newProducer();
     await plain.send({ topic, messages: [{ value: 'a' }, { value: 'b' }] });
     const { starter, state } = await startBridge();
-    await until('scored', () => starter.starts.some(({ end }) => end >= 2));
+    await until('scored', () => starter.ranges.some(([, end]) => end >= 2));
     const transaction = await (await newProducer(uniqueName('tx'))).transaction();
     await transaction.send({ topic, messages: [{ value: 'never' }, { value: 'seen' }] });
     await transaction.abort();
@@ -82,8 +84,8 @@ describe('the bridge on kafkajs', () => {
     );
     expect(state()).toMatchObject({ lag: 0, waiting: { kind: 'records' } });
     await plain.send({ topic, messages: [{ value: 'c' }] });
-    await until('the next record', () => starter.starts.at(-1)?.end === 6);
-    expect(starter.starts.at(-1)).toMatchObject({ position: 2, count: 1 });
+    await until('the next record', () => starter.ranges.at(-1)?.[1] === 6);
+    expect(starter.starts.at(-1)).toMatchObject({ ranges: [{ position: 2, count: 1 }] });
   }, 60_000);
 
   test('aborted transactions of two producers that overlap have no effect, whichever ended first', async () => {
@@ -95,8 +97,8 @@ describe('the bridge on kafkajs', () => {
     await first.abort();
     await (await newProducer()).send({ topic, messages: [{ value: 'a' }] });
     const { starter } = await startBridge();
-    await until('scored', () => starter.starts.some(({ end }) => end >= 5));
-    expect(starter.starts.reduce((sum, { count }) => sum + count, 0)).toBe(1);
+    await until('scored', () => starter.ranges.some(([, end]) => end >= 5));
+    expect(starter.starts.reduce((sum, start) => sum + recordCount(start), 0)).toBe(1);
   }, 60_000);
 
   test('an open transaction is not part of the log yet', async () => {
@@ -115,7 +117,7 @@ describe('the bridge on kafkajs', () => {
     const plain = await newProducer();
     await plain.send({ topic, messages: [{ value: 'a' }] });
     const { starter, state } = await startBridge();
-    await until('scored', () => starter.starts.some(({ end }) => end >= 1));
+    await until('scored', () => starter.ranges.some(([, end]) => end >= 1));
     const transaction = await (await newProducer(uniqueName('tx'))).transaction();
     await transaction.send({ topic, messages: [{ value: 'b', timestamp: String(Date.now() - 3 * 86_400_000) }] });
     await plain.send({ topic, messages: [{ value: 'behind it' }] });
@@ -132,7 +134,7 @@ describe('the bridge on kafkajs', () => {
       detail: () => JSON.stringify(state()),
     });
     await transaction.abort();
-    await until('the record behind it', () => starter.starts.at(-1)?.end === 4);
+    await until('the record behind it', () => starter.ranges.at(-1)?.[1] === 4);
     await until('nothing waits', () => state()?.lag === 0, { detail: () => JSON.stringify(state()) });
     expect(state()?.waiting).toEqual({ kind: 'records' });
   }, 60_000);
@@ -140,7 +142,7 @@ describe('the bridge on kafkajs', () => {
   test('a last record that retention deleted neither stops the chain nor loses its commit', async () => {
     await (await newProducer()).send({ topic, messages: ['a', 'b', 'c', 'd'].map((value) => ({ value })) });
     const first = await startBridge();
-    await until('scored', () => first.starter.starts.some(({ end }) => end === 4));
+    await until('scored', () => first.starter.ranges.some(([, end]) => end === 4));
     await cleanUps.pop()!();
     const admin = kafka.admin();
     await admin.connect();
@@ -157,8 +159,8 @@ describe('the bridge on kafkajs', () => {
     };
     const second = await startBridge(starter);
     await until('asked what is committed at the start', () => atStart !== undefined);
-    expect(second.starter.starts).toMatchObject([{ position: 4, end: 6, count: 1, head: false }]);
-    expect(second.reports.events).toContainEqual({ what: 'lost', detail: { from: 4, to: 5 } });
+    expect(second.starter.starts).toMatchObject([{ sequence: 1, ranges: [{ position: 4, end: 6, count: 1 }] }]);
+    expect(second.reports.events).toContainEqual({ what: 'lost', partition: 0, detail: { from: 4, to: 5 } });
     expect(atStart).toMatchObject({ offset: '4', metadata: expect.stringContaining('"tail":{"offset":3') as string });
     await until('committed', async () => (await committed()).metadata?.includes('"tail":{"offset":5'));
   }, 60_000);

@@ -147,7 +147,7 @@ describe('dead letters at the limit that topics have by default', () => {
       ...parts,
     },
     rejection: { step: 'decode', code: 'SCHEMA_MISMATCH', reason: 'r'.repeat(300) },
-    workflowId: `batch:local:${pipeline}:0:orders:3:0`,
+    workflowId: `batch:local:${pipeline}:0:orders:0.0:0`,
   });
   const deadLetters = async (letters: (pipeline: string) => DeadLetterInput[], messageBytesMax?: number) => {
     const pipeline = uniqueName('orders');

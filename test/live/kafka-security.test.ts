@@ -103,7 +103,7 @@ describe('a broker with access control', () => {
         { key: 'a', value: '2' },
       ])
       .finally(() => publisher.close());
-    const source = createKafkaSource(kafka, { topic, groupId: uniqueName('group'), sessionTimeoutMs: 10_000 });
+    const source = createKafkaSource(kafka, { topic, groupId: uniqueName('group'), sessionTimeoutMs: 10_000, chains: 1 });
     const offsets: number[] = [];
     try {
       await source.start({
@@ -113,7 +113,7 @@ describe('a broker with access control', () => {
         crashed: (error) => expect.unreachable(error.message),
       });
       await until('both records', () => offsets.length === 2);
-      await source.commit(0, 2, 'ours');
+      await source.commit([{ partition: 0, offset: 2, metadata: 'ours' }]);
       expect(await source.committed()).toEqual(new Map([[0, { offset: 2, metadata: 'ours' }]]));
     } finally {
       await source.stop();
@@ -345,7 +345,7 @@ describe('a right that is missing is named', () => {
     const kafka = await connectPlain();
     /** Why a consumer ended. */
     async function ending(): Promise<string> {
-      const source = createKafkaSource(kafka, { topic, groupId, sessionTimeoutMs: 10_000 });
+      const source = createKafkaSource(kafka, { topic, groupId, sessionTimeoutMs: 10_000, chains: 1 });
       try {
         return await new Promise<string>((resolve) => {
           const crashed = (error: Error) => resolve(error.message);

@@ -1,8 +1,9 @@
 import { Client, Connection } from '@temporalio/client';
+import { temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BatchStart } from '../../temporal/starter.ts';
 import { createTemporalStarter } from '../../temporal/temporal-starter.ts';
-import { batchWorkflowId, batchWorkflowIdPrefix } from '../../contracts/event-key.ts';
+import { batchWorkflowId, type ChainRef } from '../../contracts/event-key.ts';
 import { workflowNames } from '../../contracts/names.ts';
 import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
 
@@ -12,27 +13,45 @@ let connection: Connection;
 let client: Client;
 
 beforeAll(async () => {
-  ({
-    temporal: { address },
-  } = await startLiveServers({ temporal: true }));
+  const servers = await startLiveServers({ temporal: true });
+  ({ address } = servers.temporal);
   namespace = await createNamespace(address);
   connection = await Connection.connect({ address });
   client = new Client({ connection, namespace });
 }, 120_000);
 afterAll(() => connection?.close());
 
-function startOf(bytes: number): BatchStart {
-  const chain = { deployment: 'd', pipeline: 'p', epoch: 0, topic: uniqueName('t'), partition: 0 };
+function chainRef(): ChainRef {
+  return { deployment: 'd', pipeline: 'p', epoch: 0, topic: uniqueName('t'), layout: 0, chain: 0 };
+}
+
+function startOf(bytes: number, chain = chainRef(), sequence = 0): BatchStart {
+  const end = sequence * 5 + 5;
   return {
     chain,
-    position: 0,
-    end: 1,
-    count: 1,
-    head: true,
+    chains: 3,
+    sequence,
+    ranges: [{ partition: chain.chain, position: end - 5, end, count: 5, mark: { offset: end - 5, hash: 'h' } }],
+    positions: { [chain.chain]: end, [chain.chain + 3]: 70 },
+    untouched: [chain.chain + 3],
     records: new Uint8Array(bytes),
-    first: { offset: 0, hash: 'h' },
     firstRecordMs: 1,
   };
+}
+
+/** Starts a batch whose run nobody works at, and waits until it is listed. */
+async function startAndList(taskQueue: string, starts: readonly BatchStart[]): Promise<void> {
+  const starter = createTemporalStarter(client, taskQueue);
+  for (const start of starts) {
+    await starter.start(start, 500);
+    const query = `WorkflowId = '${batchWorkflowId(start.chain, start.sequence)}'`;
+    await expect.poll(() => client.workflow.count(query).then(({ count }) => count), { timeout: 20_000 }).toBe(1);
+  }
+}
+
+/** What the server has to say of a run that was started so. */
+function runOf({ chain: _, records: _records, firstRecordMs: _first, after: _after, ...run }: BatchStart) {
+  return { ...run, startId: expect.any(String) as string };
 }
 
 describe('the Temporal starter', () => {
@@ -42,34 +61,47 @@ describe('the Temporal starter', () => {
     expect(await starter.start(startOf(10), 500)).toMatchObject({ kind: 'unknown' });
   }, 30_000);
 
-  test('tells the furthest batch of a chain that was started, and knows none of another chain', async () => {
+  test('tells the run of a number that was scored, else the highest that is listed, and knows none of another chain', async () => {
     const taskQueue = uniqueName('queue');
     const starter = createTemporalStarter(client, taskQueue);
-    const first = startOf(10);
-    const starts = [
-      first,
-      { ...first, position: 1, end: 5, head: false },
-      { ...first, position: 5, end: 12, head: false },
-    ];
-    for (const start of starts) await starter.start(start, 500);
-    const other = { ...first.chain, partition: 10 };
-    await starter.start({ ...first, chain: other, position: 70, end: 71 }, 500);
-    await starter.start({ ...first, chain: other, position: 75, end: 76 }, 500);
-    await expect
-      .poll(
-        () =>
-          client.workflow.count(`WorkflowId STARTS_WITH '${batchWorkflowIdPrefix(other)}'`).then(({ count }) => count),
-        { timeout: 20_000 },
-      )
-      .toBe(2);
-    await expect
-      .poll(() => starter.lastStarted(first.chain, 5_000), { timeout: 20_000 })
-      .toEqual({ position: 5, end: 12, head: false, first: { offset: 0, hash: 'h' } });
-    await expect
-      .poll(() => starter.lastStarted(other, 5_000), { timeout: 20_000 })
-      .toEqual({ position: 70, end: 71, head: true, first: { offset: 0, hash: 'h' } });
-    expect(await starter.lastStarted({ ...first.chain, epoch: 1 }, 5_000)).toBeUndefined();
+    const chain = chainRef();
+    const other = { ...chain, chain: 1 };
+    const starts = [0, 1, 10].map((sequence) => startOf(10, chain, sequence));
+    // The text of its id is that of chain 1 and more.
+    await startAndList(taskQueue, [...starts, startOf(10, { ...chain, chain: 10 }, 70), startOf(10, other, 7)]);
+    expect(await starter.lastRun(chain, undefined, 5_000)).toMatchObject({ ...runOf(starts[2]!), isScored: false });
+    expect(await starter.lastRun(chain, 1, 5_000)).toMatchObject({ ...runOf(starts[1]!), isScored: true });
+    expect(await starter.lastRun(chain, 4, 5_000)).toMatchObject({ sequence: 10, isScored: false });
+    expect(await starter.lastRun(other, undefined, 5_000)).toMatchObject({ sequence: 7 });
+    expect(await starter.lastRun({ ...chain, epoch: 1 }, undefined, 5_000)).toBeUndefined();
+    expect(await starter.lastRun({ ...chain, layout: 1 }, undefined, 5_000)).toBeUndefined();
+  }, 90_000);
+
+  test('tells the newest layout of a topic, with its number of chains', async () => {
+    const taskQueue = uniqueName('queue');
+    const starter = createTemporalStarter(client, taskQueue);
+    const chain = chainRef();
+    expect(await starter.lastLayout(chain, 5_000)).toBeUndefined();
+    await startAndList(taskQueue, [
+      { ...startOf(10, { ...chain, layout: 2 }, 1), chains: 4 },
+      startOf(10, { ...chain, layout: 1 }, 9),
+    ]);
+    expect(await starter.lastLayout(chain, 5_000)).toEqual({ layout: 2, chains: 4 });
+    expect(await starter.lastLayout({ ...chain, epoch: 1 }, 5_000)).toBeUndefined();
   }, 60_000);
+
+  test('a run that completed is scored, and answers for the positions of the whole chain', async () => {
+    const taskQueue = uniqueName('queue');
+    const start = startOf(10);
+    const { ranges, positions, untouched } = start;
+    const memo = { ranges, positions, untouched, chains: 3, startId: 'first' };
+    const workflowId = batchWorkflowId(start.chain, 0);
+    const handle = await client.workflow.start(workflowNames.processBatch, { workflowId, taskQueue, memo });
+    await completeFirstTask(taskQueue);
+    await handle.result();
+    const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000);
+    expect(answer).toEqual({ kind: 'scored', ranges, positions, untouched, startId: 'first' });
+  }, 30_000);
 
   test('is blocked by a run that ended without completing, and names the command that re-drives it', async () => {
     const taskQueue = uniqueName('queue');
@@ -84,3 +116,21 @@ describe('the Temporal starter', () => {
     });
   }, 30_000);
 });
+
+/** Does a worker's part of a run that has nothing to do. */
+async function completeFirstTask(taskQueue: string): Promise<void> {
+  const { workflowService } = connection;
+  const { taskToken } = await connection.withDeadline(Date.now() + 10_000, () =>
+    workflowService.pollWorkflowTaskQueue({ namespace, taskQueue: { name: taskQueue } }),
+  );
+  await workflowService.respondWorkflowTaskCompleted({
+    namespace,
+    taskToken,
+    commands: [
+      {
+        commandType: temporal.api.enums.v1.CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION,
+        completeWorkflowExecutionCommandAttributes: {},
+      },
+    ],
+  });
+}

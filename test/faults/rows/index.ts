@@ -9,6 +9,7 @@ import {
   killWithoutTemporal,
   killWorker,
 } from './kills.ts';
+import { chainsChanged, hostsMoreThanChains, partitionHaltedInChain, sixteenPartitions } from './chains.ts';
 import { clockSteps } from './clock.ts';
 import { brokersCutOff, brokersKilled, brokersRolled } from './cluster.ts';
 import { producerDuplicates } from './duplicates.ts';
@@ -96,6 +97,10 @@ export const rows: readonly Row[] = [
   topicRecreated,
   topicRecreatedAway,
   partitionsAdded,
+  partitionHaltedInChain,
+  chainsChanged,
+  hostsMoreThanChains,
+  sixteenPartitions,
   endedFromOutside,
   transactions,
   compaction,

@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +17,8 @@ import { SmallDisk } from './small-disk.ts';
 /** What a row needs of the system besides what all have. */
 export interface SystemNeeds {
   partitions?: number;
+  /** In how many chains they are. @default 2, so that both bridges have one */
+  chains?: number | undefined;
   bridges?: number;
   workers?: number;
   /** Brokers of the Kafka cluster, which gives topics as many replicas, up to three. @default 1 */
@@ -29,6 +33,7 @@ export interface SystemNeeds {
 }
 
 export const sessionTimeoutMs = 10_000;
+const execute = promisify(execFile);
 
 /**
  * Two bridges and two workers on real servers. What they reach goes through proxies; what the harness itself asks goes past them, so
@@ -75,11 +80,11 @@ export class FaultSystem {
   }
 
   static async #on(servers: FaultServers, folder: string, product: Product, needs: SystemNeeds): Promise<FaultSystem> {
-    const { partitions = 4, sinks, env = {} } = needs;
+    const { partitions = 4, chains = 2, sinks, env = {} } = needs;
     const name = uniqueName('payments');
     const topic = uniqueName('topic');
     const dataDir = dataOf(folder);
-    writePipeline(product, join(dataDir, 'pipelines'), { name, topic, partitions, sinks });
+    writePipeline(product, join(dataDir, 'pipelines'), { name, topic, partitions, chains, sinks });
     const namespace = await createNamespace(servers.temporal.direct.address);
     const databaseUrl = await createDatabase(servers.postgres.direct.databaseUrl);
     const proxiedDatabaseUrl = new URL(databaseUrl);
@@ -205,6 +210,16 @@ export class FaultSystem {
     Object.assign(this.env as Record<string, string>, env);
   }
 
+  /** Puts the topic into so many chains, as an operator does: with the bridges stopped, by the command, and then in the pipeline's file. */
+  async setChains(chains: number): Promise<void> {
+    const { root } = this.product;
+    const cli = join(root ?? repositoryRoot, 'cli', 'headrace.mjs');
+    const args = [cli, 'chains', 'set', String(chains), '--pipeline', this.name];
+    await execute(process.execPath, args, { env: { ...process.env, ...this.env }, timeout: 60_000 });
+    const { name, topic, partitions } = this;
+    writePipeline(this.product, this.env['HEADRACE_PIPELINES_DIR']!, { name, topic, partitions, chains });
+  }
+
   /** Decisions in the dashboard. */
   async countDecisions(): Promise<number> {
     const { rows } = await this.pool.query<{ count: string }>('select count(*) from decisions');
@@ -268,7 +283,7 @@ const lakeOf = (dataDir: string) => join(dataDir, 'lake');
 function writePipeline(
   product: Product,
   folder: string,
-  names: { name: string; topic: string; partitions: number; sinks?: string[] },
+  names: { name: string; topic: string; partitions: number; chains: number; sinks?: string[] | undefined },
 ): void {
   mkdirSync(join(folder, 'payments'), { recursive: true });
   // A copy's own `headrace` has to be imported: its file is found next to the sources that run.
