@@ -110,11 +110,9 @@ function startBatch(sequence: number, positions: Record<number, number>) {
 async function complete(sequence: number): Promise<void> {
   const namespace = env['TEMPORAL_NAMESPACE']!;
   const taskQueue = { name: `${pipeline}-${sequence}` };
-  const { taskToken } = await temporal.workflowService.pollWorkflowTaskQueue({
-    namespace,
-    taskQueue,
-    identity: 'test',
-  });
+  const { taskToken } = await temporal.withDeadline(Date.now() + 60_000, () =>
+    temporal.workflowService.pollWorkflowTaskQueue({ namespace, taskQueue, identity: 'test' }),
+  );
   const completed = proto.api.enums.v1.CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION;
   await temporal.workflowService.respondWorkflowTaskCompleted({
     namespace,
