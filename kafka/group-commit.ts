@@ -1,12 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
 import { createCluster, errorOf, send, type Broker, type Cluster } from './cluster.ts';
 
 const deadlineMs = 20_000;
+const triesMax = 30;
+const pauseMs = 500;
 
 /** kafkajs 2.2.4's way to the broker that keeps the offsets of a group. */
 interface GroupCluster extends Cluster {
   findGroupCoordinator(of: { groupId: string }): Promise<Broker>;
+}
+
+interface ProtocolError extends Error {
+  type: string;
+  retriable: boolean;
 }
 
 interface CommitAnswer {
@@ -36,16 +44,19 @@ export function commitForGroup(
     const cluster = createCluster(kafka) as GroupCluster;
     try {
       await cluster.connect();
-      const broker = await cluster.findGroupCoordinator({ groupId });
-      const partitions = [...offsets].map(([partition, { offset, metadata }]) => ({
-        partition,
-        offset: String(offset),
-        metadata,
-      }));
-      const fields = { groupId, groupGenerationId: -1, memberId: '', topics: [{ topic, partitions }] };
-      const answer = await send(broker, 'OffsetCommit', fields, (decoded) => decoded as CommitAnswer);
-      const refused = answer.responses.flatMap((each) => each.partitions).find(({ errorCode }) => errorCode !== 0);
-      if (refused) throw reasonOf(refused, groupId, topic);
+      for (let tries = 1; ; tries++) {
+        const refused = await tryOnce(cluster, groupId, topic, offsets);
+        if (!refused) return;
+        const error = errorOf(refused.errorCode) as ProtocolError;
+        if (hasMembers.has(error.type))
+          throw new Error(`the consumer group ${groupId} has members: stop all its bridges first`, { cause: error });
+        // A broker that has just become the group's coordinator reads its offsets first.
+        if (!error.retriable || tries >= triesMax)
+          throw new Error(`the brokers refuse a commit of ${topic}-${refused.partition}: ${error.message}`, {
+            cause: error,
+          });
+        await sleep(pauseMs);
+      }
     } finally {
       void cluster.disconnect().catch(() => undefined);
     }
@@ -53,9 +64,20 @@ export function commitForGroup(
   return withTimeout(deadlineMs, commit(), `no answer to a commit within ${deadlineMs / 1_000} s`);
 }
 
-function reasonOf({ partition, errorCode }: { partition: number; errorCode: number }, groupId: string, topic: string) {
-  const error = errorOf(errorCode) as Error & { type?: string };
-  return hasMembers.has(error.type ?? '')
-    ? new Error(`the consumer group ${groupId} has members: stop all its bridges first`, { cause: error })
-    : new Error(`the brokers refuse a commit of ${topic}-${partition}: ${error.message}`, { cause: error });
+/** The first partition that was refused. */
+async function tryOnce(
+  cluster: GroupCluster,
+  groupId: string,
+  topic: string,
+  offsets: ReadonlyMap<number, OffsetToCommit>,
+): Promise<{ partition: number; errorCode: number } | undefined> {
+  const broker = await cluster.findGroupCoordinator({ groupId });
+  const partitions = [...offsets].map(([partition, { offset, metadata }]) => ({
+    partition,
+    offset: String(offset),
+    metadata,
+  }));
+  const fields = { groupId, groupGenerationId: -1, memberId: '', topics: [{ topic, partitions }] };
+  const answer = await send(broker, 'OffsetCommit', fields, (decoded) => decoded as CommitAnswer);
+  return answer.responses.flatMap((each) => each.partitions).find(({ errorCode }) => errorCode !== 0);
 }
