@@ -1,4 +1,4 @@
-import type { PartitionRef, PipelineScope } from '../contracts/event-key.ts';
+import type { PartitionRef, PipelineScope, TopicRef } from '../contracts/event-key.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { deadLettersTopic } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
@@ -25,7 +25,8 @@ export interface ResumeActivities {
 
 export interface ResumeOptions {
   deployment: string;
-  epoch: number;
+  /** The epoch of a topic now. */
+  epochOf: (topic: Omit<TopicRef, 'epoch'>) => Promise<number>;
   copies: CopyPort;
   nowMs?: () => number;
   /** A page ends with the fetch that brings it to so many records. @default 1000 */
@@ -50,7 +51,7 @@ export function createResumeActivities(options: ResumeOptions & Ports): ResumeAc
 }
 
 async function tolerateRefusals(options: ResumeOptions & Ports, input: ResumeInput): Promise<number[]> {
-  const { topic, scope } = pipelineOf(options, input);
+  const { topic, scope } = await pipelineOf(options, input);
   const partitions =
     input.partitions.length > 0 ? input.partitions : [...(await options.records.bounds(topic.name)).keys()];
   await options.store.tolerate(scope, partitions);
@@ -67,7 +68,7 @@ async function planReadAgain(
   const {
     topic: { name: topic },
     scope,
-  } = pipelineOf(options, input);
+  } = await pipelineOf(options, input);
   const bounds = [...(await records.bounds(topic))]
     .filter(([partition]) => input.partitions.length === 0 || input.partitions.includes(partition))
     .map(([partition, log]) => ({ ref: { ...scope, topic, partition }, start: known(log).start }))
@@ -106,7 +107,7 @@ async function readAgain(
   tell: (progress: unknown) => void,
 ): Promise<ReadAgainPart> {
   const { records, store, nowMs = Date.now } = options;
-  const pipeline = pipelineOf(options, input);
+  const pipeline = await pipelineOf(options, input);
   const ref: PartitionRef = { ...pipeline.scope, topic: pipeline.topic.name, partition };
   // What an earlier try has copied, and noted.
   const wanted = new Set(offsets.filter((offset) => !store.wasReadAgain(ref, offset)));
@@ -131,17 +132,19 @@ async function readAgain(
   return part;
 }
 
-function pipelineOf(
-  { pipelines, deployment, epoch }: ResumeOptions & Ports,
+async function pipelineOf(
+  { pipelines, deployment, epochOf }: ResumeOptions & Ports,
   input: ResumeInput,
-): AnyPipeline & { scope: PipelineScope } {
+): Promise<AnyPipeline & { scope: PipelineScope }> {
   const pipeline = pipelines.find(({ name }) => name === input.pipeline);
   if (!pipeline || input.deployment !== deployment)
     throw new HeadraceError(
       'PIPELINE_UNKNOWN',
       `this worker is of deployment "${deployment}" and has no pipeline "${input.pipeline}" of "${input.deployment}"`,
     );
-  return { ...pipeline, scope: { deployment, pipeline: pipeline.name, epoch } };
+  const { name } = pipeline;
+  const epoch = await epochOf({ deployment, pipeline: name, topic: pipeline.topic.name });
+  return { ...pipeline, scope: { deployment, pipeline: name, epoch } };
 }
 
 /** What lies before the start of the log is known to be over; without this the notes would grow with every record ever read again. */

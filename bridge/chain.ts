@@ -1,4 +1,4 @@
-import { partitionOf, type TopicRef } from '../contracts/event-key.ts';
+import { chainOf, partitionOf, type TopicRef } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
 import type { Budget } from './budget.ts';
@@ -90,7 +90,8 @@ export class Chain {
   /** True while it could use records at once: all lanes are empty, or one holds less than it could of what the log has. */
   get wantsMore(): boolean {
     if (this.#status.isOver) return false;
-    return this.#status.phase.kind === 'records' || [...this.#partitions.values()].some(({ isBehind }) => isBehind);
+    const isIdle = this.#status.phase.kind === 'records';
+    return [...this.#partitions.values()].some(({ isBehind, isReading }) => isBehind || (isIdle && isReading));
   }
 
   /** How a partition stands, as far as its bridge knows by itself. */
@@ -140,10 +141,12 @@ export class Chain {
   }
 
   async #run(group: GroupState): Promise<void> {
-    const { topic, chain, chains } = this.options;
+    const { chain, chains } = this.options;
+    const topic = await this.#status.untilDone('kafka', () => group.topic());
+    if (!topic) return;
     const found = await this.#status.untilDone('temporal', async () => {
       const ref = { ...topic, layout: await group.layout(), chain };
-      const isOurs = (partition: number) => partition % chains === chain;
+      const isOurs = (partition: number) => chainOf(partition, chains) === chain;
       return { ref, ...(await resolveChain(this.ports.starter, ref, group, isOurs)) };
     });
     if (!found || this.#status.isOver) return;

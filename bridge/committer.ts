@@ -70,7 +70,10 @@ export class Committer {
     const failed: PartitionCommit[] = [];
     for (const commit of commits) {
       if (this.signal.aborted) return failed;
-      failed.push(...(await this.#trySend([commit])));
+      // Perhaps there was no answer in time: by now there may be a newer one.
+      const newest = this.#waiting.get(commit.partition) ?? commit;
+      this.#waiting.delete(commit.partition);
+      failed.push(...(await this.#trySend([newest])));
     }
     return failed;
   }

@@ -1,5 +1,5 @@
 import type { TopicRef } from '../contracts/event-key.ts';
-import type { LedgerEnds } from './ledger-ends.ts';
+import type { LedgerEnds, NewestEpoch } from './ledger-ends.ts';
 import { decodeCommitMetadata, encodeCommitMetadata, type CommitMetadata } from './commit-metadata.ts';
 import { boundsOf } from './log-bounds.ts';
 import { HaltError } from './work-status.ts';
@@ -7,6 +7,7 @@ import type { Source } from '../kafka/source.ts';
 import type { Starter } from '../temporal/starter.ts';
 
 export interface GroupStateOptions {
+  /** Its epoch is the least that may be; see `GroupState.topic`. */
   topic: TopicRef;
   /** The number of chains that the pipeline declares. */
   chains: number;
@@ -18,6 +19,7 @@ export interface GroupStatePorts {
   source: Source;
   starter: Pick<Starter, 'lastLayout'>;
   ledgerEnds: LedgerEnds;
+  newestEpoch: NewestEpoch;
 }
 
 /** A commit of ours, of the epoch and the layout of now. */
@@ -39,10 +41,12 @@ export class GroupState {
   /** Whatever the group holds for each partition. */
   readonly #committed = onceUntilItFails(() => this.#ports.source.committed());
   readonly #begun = onceUntilItFails(() => this.#begin());
+  /** The topic in its epoch of now: the highest that the group has committed, or the ledger knows, or the bridge was given. */
+  readonly topic = onceUntilItFails(() => this.#findTopic());
   /** Throws a HaltError when the pipeline does not fit to what the group has done so far. */
   readonly layout = onceUntilItFails(() => this.#findLayout());
   /** Where the ranges of each partition end. */
-  readonly ledgerEnds = onceUntilItFails(() => this.#ports.ledgerEnds(this.#options.topic));
+  readonly ledgerEnds = onceUntilItFails(async () => this.#ports.ledgerEnds(await this.topic()));
 
   constructor(ports: GroupStatePorts, options: GroupStateOptions) {
     this.#ports = ports;
@@ -52,10 +56,9 @@ export class GroupState {
   /** Commits of ours. What others have committed, or we in another epoch or layout, says nothing of where to go on. */
   async trusted(): Promise<Map<number, TrustedCommit>> {
     const layout = await this.layout();
+    const { epoch } = await this.topic();
     return new Map(
-      [...(await this.#ours())].filter(
-        ([, commit]) => commit.epoch === this.#options.topic.epoch && commit.layout === layout,
-      ),
+      [...(await this.#ours())].filter(([, commit]) => commit.epoch === epoch && commit.layout === layout),
     );
   }
 
@@ -75,14 +78,18 @@ export class GroupState {
     return ours;
   }
 
+  async #findTopic(): Promise<TopicRef> {
+    const { topic } = this.#options;
+    const committed = [...(await this.#ours()).values()].map(({ epoch }) => epoch);
+    // Kafka forgets the commits of a group that was away for a week.
+    const known = committed.length > 0 ? committed : [(await this.#ports.newestEpoch(topic)) ?? 0];
+    return { ...topic, epoch: Math.max(topic.epoch, ...known) };
+  }
+
   async #findLayout(): Promise<number> {
-    const { topic, chains } = this.#options;
+    const { chains } = this.#options;
+    const topic = await this.topic();
     const ours = [...(await this.#ours()).values()];
-    const newer = ours.find(({ epoch }) => epoch > topic.epoch);
-    if (newer)
-      throw new HaltError(
-        `the group has committed epoch ${newer.epoch}, and this bridge runs epoch ${topic.epoch}; set HEADRACE_EPOCH to ${newer.epoch}`,
-      );
     const known =
       newestLayout(ours.filter(({ epoch }) => epoch === topic.epoch)) ??
       (await this.#ports.starter.lastLayout(topic, lookUpDeadlineMs)) ??
@@ -97,8 +104,9 @@ export class GroupState {
   /** Commits the first positions of all partitions of a topic that nobody has begun; none when it was begun. */
   async #begin(): Promise<Map<number, number>> {
     const { source } = this.#ports;
-    const { topic, chains, startAt } = this.#options;
+    const { chains, startAt } = this.#options;
     if (await this.#isBegun()) return new Map();
+    const topic = await this.topic();
     const positions = await resolveStartAt(source, startAt);
     const layout = await this.layout();
     const metadata = encodeCommitMetadata({ epoch: topic.epoch, layout, chains, first: true });
@@ -110,7 +118,7 @@ export class GroupState {
     // Also by a commit that is not ours any more: only a consumer of this group makes one.
     if ([...(await this.#committed()).values()].some(({ offset }) => offset !== null)) return true;
     // Kafka forgets the commits of a group that was away for a week: the runs, and the ledger, still know.
-    if (await this.#ports.starter.lastLayout(this.#options.topic, lookUpDeadlineMs)) return true;
+    if (await this.#ports.starter.lastLayout(await this.topic(), lookUpDeadlineMs)) return true;
     return (await this.ledgerEnds()).size > 0;
   }
 }

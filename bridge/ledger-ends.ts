@@ -14,3 +14,6 @@ export interface LedgerEnd {
  * one before it is scored.
  */
 export type LedgerEnds = (topic: TopicRef) => Promise<ReadonlyMap<number, LedgerEnd>>;
+
+/** Asks the ledger for the newest epoch that it has of a topic; undefined when it has none. */
+export type NewestEpoch = (topic: Omit<TopicRef, 'epoch'>) => Promise<number | undefined>;

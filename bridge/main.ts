@@ -8,8 +8,8 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { Config } from '../contracts/schemas/config.ts';
-import { createPool } from '../database/pool.ts';
-import { findPartitionEnds } from '../ledger/read-ledger.ts';
+import { createPool, type Pool } from '../database/pool.ts';
+import { findNewestEpoch, findPartitionEnds } from '../ledger/read-ledger.ts';
 import { withTimeout } from '../lib/with-timeout.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { connectKafka, type Kafka } from '../kafka/connection.ts';
@@ -25,7 +25,6 @@ import { createKafkaSource } from '../kafka/consumer.ts';
 import type { Source } from '../kafka/source.ts';
 import type { Logger } from '../lib/log.ts';
 import { Linger } from './linger.ts';
-import type { LedgerEnds } from './ledger-ends.ts';
 import { createBridgeReports } from './metrics.ts';
 import { countOpenBatches, OpenBatches } from './open-batches.ts';
 import { showStates } from './state-metrics.ts';
@@ -58,9 +57,9 @@ await runMain('bridge', async (config, log) => {
     turns: new ScoringLimiter(systemClock, atOnce),
   });
   // Asked once for each assignment: the bridge does not hold connections for it, and starts without Postgres.
-  const ledgerEnds: LedgerEnds = async (topic) => {
+  const askLedger = async <T>(ask: (pool: Pool) => Promise<T>): Promise<T> => {
     const pool = await createPool(config.database.url, { max: 1, applicationName: 'headrace bridge' });
-    return withTimeout(ledgerDeadlineMs, findPartitionEnds(pool, topic)).finally(() => pool.end());
+    return withTimeout(ledgerDeadlineMs, ask(pool)).finally(() => pool.end());
   };
   const starter = createTemporalStarter(temporal, config.temporal.taskQueue);
 
@@ -72,7 +71,8 @@ await runMain('bridge', async (config, log) => {
         {
           createSource: () => sourceOf(kafka, config, pipeline),
           starter,
-          ledgerEnds,
+          ledgerEnds: (topic) => askLedger((pool) => findPartitionEnds(pool, topic)),
+          newestEpoch: (topic) => askLedger((pool) => findNewestEpoch(pool, topic)),
           clock: systemClock,
           budget,
           openBatches,

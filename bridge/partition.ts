@@ -84,6 +84,11 @@ export class Partition {
     return !this.status.isOver && this.#work !== undefined && !this.#work.lane.isEmpty;
   }
 
+  /** True while records of it can come. */
+  get isReading(): boolean {
+    return this.status.phase.kind === 'reading';
+  }
+
   /** True while the log holds more, and the lane has room for it. */
   get isBehind(): boolean {
     return !this.status.isOver && (this.#work?.intake.isBehind ?? false);

@@ -3,7 +3,7 @@ import { chainOf, partitionOf } from '../contracts/event-key.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';
 import { Chain, type ChainOptions, type ChainPorts } from './chain.ts';
 import { GroupState } from './group-state.ts';
-import type { LedgerEnds } from './ledger-ends.ts';
+import type { LedgerEnds, NewestEpoch } from './ledger-ends.ts';
 import { LogWatch } from './log-watch.ts';
 import type { Source } from '../kafka/source.ts';
 
@@ -16,6 +16,7 @@ export interface PipelineBridgeOptions extends Omit<ChainOptions, 'chain' | 'lan
 
 export interface PipelineBridgePorts extends Omit<ChainPorts, 'source'> {
   ledgerEnds: LedgerEnds;
+  newestEpoch: NewestEpoch;
   /** A new consumer; called again when one ended for good. */
   createSource(): Source;
   log: { info(message: string): void; error(message: string): void };
@@ -100,8 +101,8 @@ export class PipelineBridge {
     this.#progressMs.clear();
     this.#logs.clear();
     const { topic, chains, startAt } = this.options;
-    const { starter, ledgerEnds } = this.ports;
-    const group = new GroupState({ source, starter, ledgerEnds }, { topic, chains, startAt });
+    const { starter, ledgerEnds, newestEpoch } = this.ports;
+    const group = new GroupState({ source, starter, ledgerEnds, newestEpoch }, { topic, chains, startAt });
     this.#chains = [...new Set(partitions.map((partition) => chainOf(partition, chains)))].map((number) => {
       const theirs = partitions.filter((partition) => chainOf(partition, chains) === number);
       const chain: Chain = this.createChain(source, number, theirs, () => this.#chains.includes(chain));

@@ -60,7 +60,7 @@ function fromRun(run: LastRun, commits: Commits): ResolvedChain {
     const range = ranges.find((each) => each.partition === partition);
     const commit = commits.get(partition);
     const tail = range?.mark ?? (commit?.offset === position ? commit.tail : undefined);
-    partitions.set(partition, { position, ofChain: range !== undefined, ...(tail ? { tail } : {}) });
+    partitions.set(partition, { position, ofChain: true, ...(tail ? { tail } : {}) });
   }
   addUnknown(partitions, untouched, commits);
   // Not known to be scored: the same number comes again, which finds the run and waits for it.

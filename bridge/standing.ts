@@ -34,7 +34,11 @@ export function standingOf(
     nextOffset,
     isEmpty,
     first: lane?.first,
-    waiting: own.waiting ?? chain.waiting ?? waitingIn(chainPhase, isEmpty ? undefined : lane?.position, nowMs),
+    waiting:
+      (chainPhase.kind === 'halted' ? chain.waiting : undefined) ??
+      own.waiting ??
+      chain.waiting ??
+      waitingIn(chainPhase, isEmpty ? undefined : lane?.position, nowMs),
     ...(progress && !isEmpty && hasBatch(chainPhase) ? { run: batchWorkflowId(progress.ref, progress.sequence) } : {}),
   };
 }

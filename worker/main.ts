@@ -17,6 +17,7 @@ import type { Config } from '../contracts/schemas/config.ts';
 import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
 import { openLmdbStore, type FeatureStore } from '../features/index.ts';
+import { findNewestEpoch } from '../ledger/read-ledger.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { connectKafka } from '../kafka/connection.ts';
@@ -171,7 +172,7 @@ function portsOf({ kafka, publisher, temporal, pool }: Servers, { payloadCodecs 
 
 /** What the activities of the sweep and of `headrace resume` need. */
 function tasksOf(
-  { temporal, publisher }: Servers,
+  { temporal, publisher, pool }: Servers,
   { deployment, epoch, worker }: Config,
   pipelines: readonly AnyPipeline[],
   registry: Registry,
@@ -183,7 +184,12 @@ function tasksOf(
       runs: createBatchRuns(temporal, deployment),
       onSwept: createSweepMetrics(registry, { everySeconds: worker.sweepSeconds }),
     },
-    resume: { deployment, epoch, copies: publisher },
+    resume: {
+      deployment,
+      // Raised for one topic by `headrace epoch bump`; the ledger learns it with the first batch.
+      epochOf: async (topic) => Math.max(epoch, (await findNewestEpoch(pool, topic)) ?? 0),
+      copies: publisher,
+    },
   };
 }
 

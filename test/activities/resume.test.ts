@@ -85,7 +85,7 @@ describe('reading again', () => {
       store,
       records,
       deployment: 'local',
-      epoch: 0,
+      epochOf: () => Promise.resolve(0),
       copies: { publish: (_topic, copies) => Promise.resolve(void published.push(...copies)) },
       nowMs: () => time,
     });

@@ -102,7 +102,10 @@ export function chainRig(budgetOptions?: BudgetOptions, partitions = 1) {
     );
 
   const groupState = (startAt = 'earliest') =>
-    new GroupState({ source, starter, ledgerEnds: () => Promise.resolve(ledger) }, { topic, chains: 1, startAt });
+    new GroupState(
+      { source, starter, ledgerEnds: () => Promise.resolve(ledger), newestEpoch: () => Promise.resolve(undefined) },
+      { topic, chains: 1, startAt },
+    );
 
   /** Runs a chain until all of its partitions can take fetches. */
   const running = async (options?: TestedOptions): Promise<TestedChain> => {

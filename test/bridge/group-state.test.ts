@@ -23,6 +23,7 @@ function groupOf(
     ledger = new Map<number, LedgerEnd>(),
     chains = 1,
     epoch = 0,
+    newestEpoch = undefined as number | undefined,
   } = {},
 ) {
   const source = new FakeSource(logs.length);
@@ -31,7 +32,7 @@ function groupOf(
   const starter = new FakeStarter();
   const group = (startAt = 'latest') =>
     new GroupState(
-      { source, starter, ledgerEnds: () => Promise.resolve(ledger) },
+      { source, starter, ledgerEnds: () => Promise.resolve(ledger), newestEpoch: () => Promise.resolve(newestEpoch) },
       { topic: { ...topic, epoch }, chains, startAt },
     );
   return { source, starter, group };
@@ -160,11 +161,18 @@ describe('the epoch of a topic', () => {
     expect([...(await asked.trusted()).keys()]).toEqual([1]);
   });
 
-  test('a bridge that runs an earlier one than the group is told which to set', async () => {
-    const { group } = groupOf([at(5), at(8, { epoch: 2 })], { epoch: 1 });
-    await expect(group().layout()).rejects.toThrow(
-      'the group has committed epoch 2, and this bridge runs epoch 1; set HEADRACE_EPOCH to 2',
-    );
+  test('is the newest that the group has committed, where the bridge was given an earlier one', async () => {
+    const asked = groupOf([at(5), at(8, { epoch: 2, layout: 3 })], { epoch: 1 }).group();
+    expect(await asked.topic()).toEqual({ ...topic, epoch: 2 });
+    expect(await asked.layout()).toBe(3);
+    expect([...(await asked.trusted()).keys()]).toEqual([1]);
+  });
+
+  test('is the newest that the ledger knows, where the commits are gone', async () => {
+    const { group } = groupOf([none, none], { newestEpoch: 4 });
+    expect((await group().topic()).epoch).toBe(4);
+    const raised = groupOf([none, none], { epoch: 5, newestEpoch: 4 });
+    expect((await raised.group().topic()).epoch).toBe(5);
   });
 
   test('what was committed by others is not trusted', async () => {

@@ -45,6 +45,7 @@ async function startBridge() {
         createKafkaSource(kafka, { topic, groupId: uniqueName('group'), sessionTimeoutMs: 10_000, chains: 1 }),
       starter,
       ledgerEnds: () => Promise.resolve(new Map()),
+      newestEpoch: () => Promise.resolve(undefined),
       clock: systemClock,
       budget: new Budget(systemClock, 1_000),
       openBatches: { isFull: () => false, admit: () => Promise.resolve() },

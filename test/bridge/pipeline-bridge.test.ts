@@ -58,6 +58,7 @@ function bridgeOf(
       createSource,
       starter: ofThis,
       ledgerEnds: () => Promise.resolve(new Map()),
+      newestEpoch: () => Promise.resolve(undefined),
       clock,
       budget: new Budget(clock, 1_000),
       openBatches: { isFull: () => false, admit: () => Promise.resolve() },

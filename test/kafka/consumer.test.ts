@@ -48,6 +48,7 @@ async function startBridge(starter = new FakeStarter()) {
       createSource: newSource,
       starter,
       ledgerEnds: () => Promise.resolve(new Map()),
+      newestEpoch: () => Promise.resolve(undefined),
       clock: systemClock,
       budget: new Budget(systemClock, 1_000),
       openBatches: { isFull: () => false, admit: () => Promise.resolve() },

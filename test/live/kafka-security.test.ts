@@ -103,7 +103,12 @@ describe('a broker with access control', () => {
         { key: 'a', value: '2' },
       ])
       .finally(() => publisher.close());
-    const source = createKafkaSource(kafka, { topic, groupId: uniqueName('group'), sessionTimeoutMs: 10_000, chains: 1 });
+    const source = createKafkaSource(kafka, {
+      topic,
+      groupId: uniqueName('group'),
+      sessionTimeoutMs: 10_000,
+      chains: 1,
+    });
     const offsets: number[] = [];
     try {
       await source.start({

@@ -59,6 +59,7 @@ export class BridgeHost {
         createSource: () => this.#createSource(process),
         starter: this.#starter(process),
         ledgerEnds: () => this.#ledgerEnds(process),
+        newestEpoch: () => Promise.resolve(undefined),
         clock: process.clock,
         budget: new Budget(process.clock, setting.batchesPerSecond, {
           linger: new Linger(process.clock, setting.lingerMs, 1),
