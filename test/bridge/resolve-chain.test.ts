@@ -161,7 +161,7 @@ describe('what of each partition is untouched, and which record must still be th
     });
     expect(partitions).toEqual({
       0: { position: 45, ofChain: true, tail: markOf(40) },
-      2: { position: 50, ofChain: false, tail: markOf(49) },
+      2: { position: 50, ofChain: true, tail: markOf(49) },
     });
     const late = await resolve({ runs: [runOf(7, 40, 45)], commits: { 0: commitOf(45, 7), 2: commitOf(48, 6) } });
     expect(late.partitions[2]).toEqual({ position: 50, ofChain: false });
