@@ -2,10 +2,11 @@ import { chainOf, partitionOf, type TopicRef } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
 import type { Budget } from './budget.ts';
-import type { FilledLane } from './chain-cut.ts';
+import { commitsOf } from './chain-commits.ts';
+import { ChainLanes } from './chain-lanes.ts';
 import { ChainProgress } from './chain-progress.ts';
 import type { Clock } from './clock.ts';
-import { encodeCommitMetadata, recordHash, type CommitMetadata } from './commit-metadata.ts';
+import { recordHash } from './commit-metadata.ts';
 import { Committer } from './committer.ts';
 import type { GroupState } from './group-state.ts';
 import { Partition } from './partition.ts';
@@ -16,7 +17,7 @@ import { resolveChain } from './resolve-chain.ts';
 import { standingOf, type Standing } from './standing.ts';
 import { startBatch, type ScoredBatch, type StartBatchOptions } from './start-batch.ts';
 import { createChainStatus, HaltError, type ChainStatus, type PartitionStatus } from './work-status.ts';
-import type { PartitionCommit, Source } from '../kafka/source.ts';
+import type { Source } from '../kafka/source.ts';
 import type { Starter } from '../temporal/starter.ts';
 
 export interface ChainOptions extends StartBatchOptions {
@@ -43,12 +44,11 @@ export interface ChainPorts {
  */
 export class Chain {
   readonly #partitions: ReadonlyMap<number, Partition>;
+  readonly #lanes: ChainLanes;
   readonly #status: ChainStatus;
   readonly #committer: Committer;
   /** Undefined while it is looked for where the chain goes on. */
   #progress: ChainProgress | undefined;
-  /** The number of the last batch that had records of a partition: who has waited for the longest goes first. */
-  readonly #served = new Map<number, number>();
   #idle: Promise<void> = Promise.resolve();
   /** A request, which the phase follows after the batch that is under way. */
   #draining = false;
@@ -60,6 +60,7 @@ export class Chain {
   ) {
     const { clock, reports, source } = ports;
     this.#partitions = new Map(partitions.map((number) => [number, this.#createPartition(number)]));
+    this.#lanes = new ChainLanes(this.#partitions);
     const each = (tell: (partition: Partition) => void) => [...this.#partitions.values()].forEach(tell);
     this.#status = createChainStatus(clock, {
       // One that needs an operator by itself does so until it says otherwise.
@@ -89,9 +90,7 @@ export class Chain {
 
   /** True while it could use records at once: all lanes are empty, or one holds less than it could of what the log has. */
   get wantsMore(): boolean {
-    if (this.#status.isOver) return false;
-    const isIdle = this.#status.phase.kind === 'records';
-    return [...this.#partitions.values()].some(({ isBehind, isReading }) => isBehind || (isIdle && isReading));
+    return !this.#status.isOver && this.#lanes.wantsMore(this.#status.phase.kind === 'records');
   }
 
   /** How a partition stands, as far as its bridge knows by itself. */
@@ -197,7 +196,7 @@ export class Chain {
   /** Enters the phase that the lanes ask for. */
   #goOn(): void {
     if (this.#status.isOver) return;
-    const phase = nextChainPhase(this.#filled().length === 0, this.ports.clock.nowMs());
+    const phase = nextChainPhase(this.#lanes.filled().length === 0, this.ports.clock.nowMs());
     this.#status.enter(this.#draining ? { kind: 'drained' } : phase);
   }
 
@@ -205,28 +204,6 @@ export class Chain {
     const { phase } = this.#status;
     if (phase.kind === 'records') phase.wake();
     else this.ports.budget.recheck();
-  }
-
-  /** Lanes that have records, who was served least recently first. */
-  #filled(): FilledLane[] {
-    const servedAt = ({ number }: Partition) => this.#served.get(number) ?? -1;
-    return [...this.#partitions.values()]
-      .filter(({ isFilled }) => isFilled)
-      .toSorted((a, b) => servedAt(a) - servedAt(b) || a.number - b.number)
-      .map(({ number, lane }) => ({ partition: number, lane: lane! }));
-  }
-
-  /** True when the next batch would be no larger if it waited. */
-  #isFull(): boolean {
-    if (this.#draining) return true;
-    const { recordsMax, bytesMax } = this.options.caps;
-    let records = 0;
-    let bytes = 0;
-    for (const { lane } of this.#filled()) {
-      records += lane.length;
-      bytes += lane.bytes;
-    }
-    return records >= recordsMax || bytes >= bytesMax || [...this.#partitions.values()].some(({ isFull }) => isFull);
   }
 
   async #nextBatch(progress: ChainProgress): Promise<void> {
@@ -237,13 +214,13 @@ export class Chain {
       await openBatches.admit(status.signal);
       status.wait('none');
     }
-    const endTurn = await budget.acquire(status.signal, () => this.#isFull());
+    const endTurn = await budget.acquire(status.signal, () => this.#draining || this.#lanes.isFull(this.options.caps));
     try {
       // What came while the lanes waited goes along.
       await source.poll();
       if (status.isOver || this.#draining) return;
       const startedMs = clock.nowMs();
-      const scored = await startBatch(this.ports, this.#filled(), progress, status, this.options);
+      const scored = await startBatch(this.ports, this.#lanes.filled(), progress, status, this.options);
       if (!scored) return;
       const records = scored.cut.ranges.reduce((sum, range) => sum + range.records.length, 0);
       const tookMs = clock.nowMs() - startedMs;
@@ -271,7 +248,7 @@ export class Chain {
       if (!partition) continue;
       const last = own && end <= own.end ? records.at(-1) : undefined;
       partition.tail = last && { offset: last.offset, hash: recordHash(last) };
-      this.#served.set(number, sequence);
+      this.#lanes.served(number, sequence);
       partition.advance(end);
       this.ports.reports.scored(
         partition.ref,
@@ -283,26 +260,9 @@ export class Chain {
   }
 
   #commit(partitions: readonly number[]): void {
-    const progress = this.#progress;
-    if (!progress) return;
-    const { layout, epoch } = progress.ref;
-    const { chains } = this.options;
-    this.#committer.commit(
-      partitions.flatMap((partition): PartitionCommit[] => {
-        const offset = progress.position(partition);
-        if (offset === undefined) return [];
-        const tail = this.#partitions.get(partition)?.tail;
-        const metadata: CommitMetadata = {
-          epoch,
-          layout,
-          chains,
-          ...(progress.scored === undefined ? {} : { sequence: progress.scored }),
-          ...(progress.isUntouched(partition) ? { first: true } : {}),
-          ...(tail ? { tail } : {}),
-        };
-        return [{ partition, offset, metadata: encodeCommitMetadata(metadata) }];
-      }),
-    );
+    if (!this.#progress) return;
+    const tailOf = (partition: number) => this.#partitions.get(partition)?.tail;
+    this.#committer.commit(commitsOf(this.#progress, this.options.chains, partitions, tailOf));
   }
 
   #halt(reason: string, offset?: number): void {
