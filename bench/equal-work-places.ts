@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInferenceClient } from '@headrace/inference-client';
 import type { Consumer, Kafka } from 'kafkajs';
@@ -53,8 +53,12 @@ export async function openEqualWorkPlaces(
   } as AnyPipeline;
   const folder = join(servers.dataDir, name);
   await mkdir(folder);
-  const database = await makeDatabase(servers.postgres.databaseUrl, name);
-  const pool = await createPool(database, { max: connectionsMax, applicationName: name });
+  const { databaseUrl } = servers.postgres;
+  await overDatabases(databaseUrl, `create database ${quoted(name)} template template0 encoding 'UTF8'`);
+  const pool = await createPool(Object.assign(new URL(databaseUrl), { pathname: `/${name}` }).href, {
+    max: connectionsMax,
+    applicationName: name,
+  });
   await migrate(pool);
   const kafka = kafkaClient(servers);
   await ensureTopics(kafka, [pipeline], {});
@@ -76,20 +80,24 @@ export async function openEqualWorkPlaces(
       await consumer.disconnect();
       await Promise.all([publisher.close(), client.close(), store.close(), ...sinks.map((sink) => sink.close())]);
       await pool.end();
+      // Nothing of it is to be vacuumed while the next one is measured.
+      await overDatabases(databaseUrl, `drop database ${quoted(name)} with (force)`);
+      await rm(folder, { recursive: true });
     },
   };
 }
 
-/** Returns the address of a new database on the same server. */
-async function makeDatabase(url: string, name: string): Promise<string> {
+const quoted = (name: string) => pg.escapeIdentifier(name);
+
+/** Makes or drops a database, which needs a connection to another one. */
+async function overDatabases(url: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000, query_timeout: 60_000 });
   await client.connect();
   try {
-    await client.query(`create database ${client.escapeIdentifier(name)} template template0 encoding 'UTF8'`);
+    await client.query(sql);
   } finally {
     await client.end();
   }
-  return Object.assign(new URL(url), { pathname: `/${name}` }).href;
 }
 
 interface Written {
