@@ -90,6 +90,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
       'lake',
       'lib',
       'pipelines',
+      'scoring',
       'sinks',
       'stack',
       'temporal',
