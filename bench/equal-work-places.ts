@@ -23,7 +23,10 @@ import { kafkaClient } from './servers.ts';
 import type { BenchSystem } from './system.ts';
 
 const modelDeadlineMs = 10_000;
-const connectionsMax = 8;
+/** Batches whose rows are on their way to the sinks while the next ones are fetched and scored. */
+export const deliveringMax = 4;
+/** Two sinks write to Postgres: no delivery waits for a connection. */
+const connectionsMax = 2 * deliveringMax;
 
 /** What the equal-work loop reads and writes: all of it is its own, but for the servers and the topic. */
 export interface EqualWorkPlaces {

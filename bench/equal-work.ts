@@ -11,13 +11,11 @@ import { decisionRows } from '../scoring/decision-rows.ts';
 import type { LoadedBatch } from '../scoring/loaded-batch.ts';
 import { predictRows } from '../scoring/predict-rows.ts';
 import type { BenchContext } from './context.ts';
-import { openEqualWorkPlaces, type EqualWorkPlaces } from './equal-work-places.ts';
+import { deliveringMax, openEqualWorkPlaces, type EqualWorkPlaces } from './equal-work-places.ts';
 import { UsageProbe } from './process-usage.ts';
 import type { BenchSystem } from './system.ts';
 
 const rowsMax = 2_048;
-/** For each partition, batches whose rows are on their way to the sinks while the next ones are fetched and scored. */
-const deliveringMax = 4;
 const deliveryTimeoutMs = 50_000;
 const timeoutMs = 300_000;
 
@@ -83,7 +81,7 @@ class EqualWorkLoop {
       this.#finish = resolve;
       this.#fail = reject;
     });
-    this.#delivering = new Semaphore(deliveringMax * places.pipeline.topic.partitions);
+    this.#delivering = new Semaphore(deliveringMax);
   }
 
   /** Ends when the offsets of all events are committed. */
