@@ -2,13 +2,15 @@ import { heartbeat } from '../temporal/activity.ts';
 import type { BatchRun, BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import type { Chain } from '../contracts/event-key.ts';
 import { checkChain, supersededBy, type ChainReport } from '../ledger/check-chains.ts';
+import { forgetDecisions } from '../database/decisions.ts';
 import type { Pool } from '../database/pool.ts';
+import { forgetFiles } from '../lake/forget.ts';
 import { createRangeWriter, mergeOldRanges, readLedger } from '../ledger/ranges.ts';
 import { toApplicationFailure } from '../temporal/failure.ts';
 
 /** The activity of the sweep, as its workflow sees it. */
 export interface SweepActivities {
-  /** Merges old rows of the range ledger, checks every chain, and adds what the ledger lacks. Re-drives nothing. */
+  /** Merges old rows of the range ledger, checks every chain, adds what the ledger lacks, and deletes decisions that are too old. Re-drives nothing. */
   sweepChains(): Promise<SweepResult>;
 }
 
@@ -43,6 +45,9 @@ export interface SweepOptions {
   pipelines: readonly string[];
   runs: BatchRunsPort;
   onSwept(counts: ReadonlyMap<string, SweepCounts>): void;
+  /** How long lake and dashboard keep decisions; absent = for ever. */
+  retentionHours?: number;
+  lakeRoot: string;
 }
 
 /** What else a row of the ledger says, Temporal says too; so rows need not stay apart for longer. */
@@ -57,6 +62,8 @@ export function createSweepActivities({
   pipelines,
   runs,
   onSwept,
+  retentionHours,
+  lakeRoot,
 }: SweepOptions & { pool: Pool }): SweepActivities {
   const addRange = createRangeWriter(pool);
 
@@ -91,11 +98,19 @@ export function createSweepActivities({
     };
   }
 
+  async function forget(): Promise<void> {
+    if (retentionHours === undefined) return;
+    await forgetDecisions(pool, deployment, retentionHours * 3_600);
+    await forgetFiles({ root: lakeRoot, deployment, beforeMs: Date.now() - retentionHours * 3_600_000 });
+  }
+
   return {
     async sweepChains() {
       const beating = setInterval(heartbeat, heartbeatMs);
       try {
-        return await sweep();
+        const found = await sweep();
+        await forget();
+        return found;
       } catch (error) {
         throw toApplicationFailure(error);
       } finally {

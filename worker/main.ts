@@ -172,7 +172,7 @@ function portsOf({ kafka, publisher, temporal, pool }: Servers, { payloadCodecs 
 /** What the activities of the sweep and of `headrace resume` need. */
 function tasksOf(
   { temporal, publisher }: Servers,
-  { deployment, epoch, worker }: Config,
+  { deployment, epoch, worker, lake }: Config,
   pipelines: readonly AnyPipeline[],
   registry: Registry,
 ): Pick<ActivityDependencies, 'sweep' | 'resume'> {
@@ -181,6 +181,7 @@ function tasksOf(
       deployment,
       pipelines: pipelines.map(({ name }) => name),
       runs: createBatchRuns(temporal, deployment),
+      retentionHours: lake.retentionHours,
       onSwept: createSweepMetrics(registry, { everySeconds: worker.sweepSeconds }),
     },
     resume: { deployment, epoch, copies: publisher },

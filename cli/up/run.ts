@@ -117,6 +117,7 @@ async function feed(
       pipeline: pipelines[0]!.name,
       rate: options.rate,
       signal: session.producing.signal,
+      room: () => session.room.wait(session.producing.signal),
       onRefused: ({ line, reason }) => refusals.add(line, reason),
       onProgress: (progress) =>
         console.status('feed', `${file}: ${progress.accepted} events taken, ${progress.refused} refused`),
@@ -143,6 +144,7 @@ async function tellUp(
   );
   const facts = {
     retentionHours: plan.retentionHours(),
+    decisionsHours: plan.decisionsHours,
     logsDir: `${folder.root}/logs`,
     simulatedRate: plan.simulatedRate,
     eventsFile: options.events,

@@ -1,0 +1,2 @@
+-- Decisions may be kept for a limited time. Rows of one delivery share their `decided_at`, so the index is small and grows at its end only.
+create index decisions_by_age on decisions (decided_at);
