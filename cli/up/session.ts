@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fullMessageOf } from '../../contracts/failures.ts';
 import {
   largestParts,
+  recordParts,
   removeEndpoints,
   roomShare,
   RunState,
@@ -77,6 +78,7 @@ export class Session {
     const timer = setInterval(() => this.#teller.renew(), 1_000);
     try {
       await this.supervisor.start();
+      recordParts(folder.root);
     } finally {
       clearInterval(timer);
     }

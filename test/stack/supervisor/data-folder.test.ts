@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { identityOf, isAlive } from '../../../stack/servers/identity.ts';
@@ -14,6 +23,7 @@ import {
   writeEndpoints,
 } from '../../../stack/supervisor/index.ts';
 import type { Endpoints } from '../../../stack/supervisor/index.ts';
+import { checkFolder, recordParts } from '../../../stack/supervisor/index.ts';
 import { temporaryFolder, until } from '../servers/trial.ts';
 
 describe('the data folder', () => {
@@ -115,6 +125,69 @@ describe('the data folder', () => {
     writeFileSync(join(root, 'big'), Buffer.alloc(1_200_000, 1));
     await until(() => told.length > 2, 'limit told again');
     expect(told[2]).toBeGreaterThan(1_000_000);
+  });
+});
+
+describe('the parts of a data folder', () => {
+  const names = ['servers/temporal', 'servers/kafka', 'servers/postgres', 'features'];
+
+  /** A folder in which everything has run once. */
+  function used(): string {
+    const folder = openDataFolder(join(temporaryFolder(), 'data'));
+    for (const name of names) mkdirSync(join(folder.root, name), { recursive: true });
+    recordParts(folder.root);
+    folder.lock.release();
+    return folder.root;
+  }
+
+  it('are wanted once they were there, wherever the folder is moved', () => {
+    const root = used();
+    recordParts(root);
+    checkFolder(root);
+    const moved = join(temporaryFolder(), 'elsewhere');
+    renameSync(root, moved);
+    checkFolder(moved);
+    openDataFolder(moved).lock.release();
+    checkFolder(moved);
+  });
+
+  it.each(names)('are named when they are missing, empty, or of another folder: %s', (name) => {
+    const root = used();
+    rmSync(join(root, name), { recursive: true });
+    const sentence = (what: string) =>
+      `data folder ${root} is not whole: ${name} ${what}. Put back what belongs there, or begin from scratch with --reset`;
+    expect(() => checkFolder(root)).toThrow(sentence('is missing'));
+    mkdirSync(join(root, name));
+    expect(() => checkFolder(root)).toThrow(sentence('is not the one that was there'));
+    recordParts(root);
+    writeFileSync(join(root, name, 'part-of'), readFileSync(join(used(), name, 'part-of')));
+    expect(() => checkFolder(root)).toThrow(sentence('belongs to another data folder'));
+  });
+
+  it("are not wanted of a server of the user's own, and not after a reset", () => {
+    const root = used();
+    rmSync(join(root, 'servers/kafka'), { recursive: true });
+    checkFolder(root, ['servers/kafka']);
+    const folder = openDataFolder(root);
+    emptyDataFolder(folder);
+    folder.lock.release();
+    checkFolder(root);
+  });
+
+  it('tell a folder of 0.1, which a reset makes ours', () => {
+    const root = join(temporaryFolder(), 'data');
+    mkdirSync(root);
+    writeFileSync(
+      join(root, 'headrace-data-folder'),
+      'Data of Headrace. `npm start -- --reset` empties this folder.\n',
+    );
+    const folder = openDataFolder(root);
+    expect(() => checkFolder(root)).toThrow(
+      `data folder ${root} was made by another version of Headrace (0.1), and this one cannot go on with it: begin from scratch with --reset, choose another with --data-dir, or go on with the version that made it`,
+    );
+    emptyDataFolder(folder);
+    folder.lock.release();
+    checkFolder(root);
   });
 });
 
