@@ -33,7 +33,7 @@ function secret<T extends z.ZodType>(env: string, schema: T, help: string): Sett
   return { env, schema, help, secret: true };
 }
 
-/** Every setting of every process. The README's table and .env.example are made from this. */
+/** Every setting of every process. docs/configuration.md and .env.example are made from this. */
 export const settings = {
   deployment: setting(
     'HEADRACE_DEPLOYMENT',
