@@ -1,4 +1,5 @@
-import { heartbeat } from '../temporal/activity.ts';
+import { heartbeat, log } from '../temporal/activity.ts';
+import { messageOf } from '../lib/error-text.ts';
 import type { BatchRun, BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import type { Chain } from '../contracts/event-key.ts';
 import { checkChain, supersededBy, type ChainReport } from '../ledger/check-chains.ts';
@@ -98,10 +99,16 @@ export function createSweepActivities({
     };
   }
 
+  /** What fails is tried at the next sweep: it must not hide what this one found. */
   async function forget(): Promise<void> {
     if (retentionHours === undefined) return;
-    await forgetDecisions(pool, deployment, retentionHours * 3_600);
-    await forgetFiles({ root: lakeRoot, deployment, beforeMs: Date.now() - retentionHours * 3_600_000 });
+    const beforeMs = Date.now() - retentionHours * 3_600_000;
+    for (const forgetting of [
+      () => forgetDecisions(pool, deployment, retentionHours * 3_600),
+      () => forgetFiles({ root: lakeRoot, deployment, beforeMs }),
+    ]) {
+      await forgetting().catch((error: unknown) => log.warn(`old decisions are not deleted: ${messageOf(error)}`));
+    }
   }
 
   return {

@@ -1,4 +1,5 @@
-import { utimesSync } from 'node:fs';
+import { asyncLocalStorage, type Context } from '@temporalio/activity';
+import { utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createSweepActivities, type SweepCounts } from '../../activities/sweep.ts';
@@ -116,7 +117,15 @@ describe('the sweep', () => {
 
     await sweeper(chain, {}, { lakeRoot: lake.root }).sweep();
     expect([(await keys()).length, (await lake.files()).length]).toEqual([4, 1]);
-    await sweeper(chain, {}, { lakeRoot: lake.root, retentionHours: 1 }).sweep();
-    expect([await keys(), await lake.files()]).toEqual([[rows[2]!.eventKey, stranger.eventKey].sort(), []]);
+    const warned: string[] = [];
+    const context = { log: { warn: (text: string) => void warned.push(text) } } as unknown as Context;
+    const { sweep } = sweeper(chain, {}, { lakeRoot: lake.root, retentionHours: 1 });
+    // The lake is another deployment's. That hides nothing of what the sweep has found.
+    expect(await asyncLocalStorage.run(context, sweep)).toMatchObject({ chains: 1 });
+    expect(warned).toEqual([expect.stringMatching(/^old decisions are not deleted: .*belongs to/)]);
+    expect([await keys(), (await lake.files()).length]).toEqual([[rows[2]!.eventKey, stranger.eventKey].sort(), 1]);
+    writeFileSync(join(lake.root, 'deployment'), deployment);
+    expect(await sweep()).toMatchObject({ chains: 1 });
+    expect(await lake.files()).toEqual([]);
   });
 });
