@@ -68,7 +68,7 @@ const forgottenAtOnce = 10_000;
 /** The next call goes on where one stops. */
 const forgettingRoundsMax = 100;
 
-/** Deletes a deployment's decisions that are older than that; the counts per minute stay. Returns how many went. */
+/** Deletes a deployment's decisions that are older than that, and the counts of minutes that have none left. Returns how many decisions went. */
 export async function forgetDecisions(pool: Pool, deployment: string, olderThanSeconds: number): Promise<number> {
   let gone = 0;
   for (let round = 0; round < forgettingRoundsMax; round++) {
@@ -80,5 +80,9 @@ export async function forgetDecisions(pool: Pool, deployment: string, olderThanS
     gone += rowCount ?? 0;
     if ((rowCount ?? 0) < forgottenAtOnce) break;
   }
+  await pool.query(
+    'delete from decision_minutes where deployment = $1 and counted_at < now() - make_interval(secs => $2)',
+    [deployment, olderThanSeconds],
+  );
   return gone;
 }

@@ -103,6 +103,12 @@ describe('the sweep', () => {
     await pool.query(`update decisions set decided_at = now() - interval '2 hours' where event_key <> all($1)`, [
       [rows[2]!.eventKey],
     ]);
+    // Counts of minutes: one that was counted in long ago, one that was counted in again since, and a stranger's.
+    await pool.query(
+      `insert into decision_minutes select d, 'orders', now(), o, '1', 1, 0, 0, now() - make_interval(hours => h)
+       from (values ($1, 'old', 2), ($1, 'new', 0), ($1 || '2', 'old', 2)) as minute (d, o, h)`,
+      [deployment],
+    );
     await lake.deliver(0, 3);
     await lake.rollUpAll();
     const past = new Date(Date.now() - 2 * 3_600_000);
@@ -123,6 +129,14 @@ describe('the sweep', () => {
     // The lake is another deployment's. That hides nothing of what the sweep has found.
     expect(await asyncLocalStorage.run(context, sweep)).toMatchObject({ chains: 1 });
     expect(warned).toEqual([expect.stringMatching(/^old decisions are not deleted: .*belongs to/)]);
+    const { rows: minutes } = await pool.query(
+      'select deployment, outcome from decision_minutes where starts_with(deployment, $1) order by 1',
+      [deployment],
+    );
+    expect(minutes).toEqual([
+      { deployment, outcome: 'new' },
+      { deployment: `${deployment}2`, outcome: 'old' },
+    ]);
     expect([await keys(), (await lake.files()).length]).toEqual([[rows[2]!.eventKey, stranger.eventKey].sort(), 1]);
     writeFileSync(join(lake.root, 'deployment'), deployment);
     expect(await sweep()).toMatchObject({ chains: 1 });
