@@ -15,6 +15,7 @@ import { connectKafka, type Kafka } from '../kafka/connection.ts';
 import { startMetricsServer } from '../process/metrics-server.ts';
 import { runMain } from '../process/run-main.ts';
 import { ensureSearchAttributes } from '../temporal/search-attributes.ts';
+import { refuseOtherGeneration } from '../temporal/schedules.ts';
 import { connectTemporal, type Client } from '../temporal/connection.ts';
 import { ensureTopics } from '../kafka/topics.ts';
 import { Budget } from './budget.ts';
@@ -43,6 +44,7 @@ await runMain('bridge', async (config, log) => {
   const kafka = await connectKafka(config, log, 'bridge');
   await ensureTopics(kafka, pipelines, config.kafka);
   const temporal = await connectTemporal(config);
+  await refuseOtherGeneration(temporal, { deployment, taskQueue: config.temporal.taskQueue });
   await ensureSearchAttributes(temporal);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

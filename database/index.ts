@@ -4,7 +4,7 @@
  * Errors name the setting or the right that is missing.
  */
 export { CopyRows, UnstorableError, copyIn } from './copy-rows.ts';
-export { type StoredDecision, countDecisions, findDecisions } from './decisions.ts';
+export { type StoredDecision, countDecisions, findDecisions, forgetDecisions } from './decisions.ts';
 export { migrate } from './migrate.ts';
 export { type Pool, createPool } from './pool.ts';
 export { sanitizeJson, sanitizeText, sanitizedText } from './sanitize-text.ts';

@@ -221,7 +221,7 @@ function addToMinutesSql(delivery: Delivery, rows: Delivery['rows']): string {
     join json_to_recordset(convert_from(decode('${kindsJson}', 'base64'), 'UTF8')::json) as kinds (kind bigint, deployment text, pipeline text, outcome text, model_version text) using (kind)
     group by deployment, pipeline, added.minute, outcome, model_version order by added.minute, outcome, model_version
     on conflict (deployment, pipeline, minute, outcome, model_version) do update set decisions = minute.decisions + excluded.decisions,
-      degraded = minute.degraded + excluded.degraded, late = minute.late + excluded.late`;
+      degraded = minute.degraded + excluded.degraded, late = minute.late + excluded.late, counted_at = excluded.counted_at`;
 }
 
 function minutesOf({ batch: { deployment }, pipeline: { name } }: Delivery, rows: Delivery['rows']): Minutes {

@@ -24,7 +24,7 @@ import type { Logger } from '../lib/log.ts';
 import { startMetricsServer } from '../process/metrics-server.ts';
 import { createPublisher } from '../kafka/producer.ts';
 import { runMain } from '../process/run-main.ts';
-import { ensureSchedule, type ScheduledWorkflow } from '../temporal/schedules.ts';
+import { ensureSchedule, refuseOtherGeneration, type ScheduledWorkflow } from '../temporal/schedules.ts';
 import { ensureSearchAttributes } from '../temporal/search-attributes.ts';
 import { connectTemporal, dataConverter, nativeConnectionOptions, type Client } from '../temporal/connection.ts';
 import { readTopicRange, topicBounds } from '../kafka/topic-range.ts';
@@ -127,6 +127,7 @@ type Servers = Awaited<ReturnType<typeof connectServers>>;
 /** Connects to every server, and sets up what these pipelines need of each. */
 async function connectServers(config: Config, pipelines: readonly AnyPipeline[], log: Logger) {
   const temporal = await connectTemporal(config);
+  await refuseOtherGeneration(temporal, { deployment: config.deployment, taskQueue: config.temporal.taskQueue });
   await ensureSearchAttributes(temporal);
   const pool = await createPool(config.database.url, {
     max: config.database.poolMax,
@@ -172,7 +173,7 @@ function portsOf({ kafka, publisher, temporal, pool }: Servers, { payloadCodecs 
 /** What the activities of the sweep and of `headrace resume` need. */
 function tasksOf(
   { temporal, publisher }: Servers,
-  { deployment, epoch, worker }: Config,
+  { deployment, epoch, worker, lake }: Config,
   pipelines: readonly AnyPipeline[],
   registry: Registry,
 ): Pick<ActivityDependencies, 'sweep' | 'resume'> {
@@ -181,6 +182,7 @@ function tasksOf(
       deployment,
       pipelines: pipelines.map(({ name }) => name),
       runs: createBatchRuns(temporal, deployment),
+      retentionHours: lake.retentionHours,
       onSwept: createSweepMetrics(registry, { everySeconds: worker.sweepSeconds }),
     },
     resume: { deployment, epoch, copies: publisher },

@@ -33,6 +33,7 @@ export class Supervisor {
   readonly failed: Promise<never>;
   readonly #services: Service[];
   readonly #runners: Map<string, ServiceRunner>;
+  readonly #newRunner: (service: Service) => ServiceRunner;
   readonly #stopTimeoutMs: number;
   #stopping: Promise<void> | undefined;
 
@@ -51,20 +52,17 @@ export class Supervisor {
       giveUp = reject;
     });
     this.failed.catch(() => undefined);
-    this.#runners = new Map(
-      services.map((service) => [
-        service.name,
-        new ServiceRunner({
-          service,
-          policy,
-          onEvent,
-          onPid: (pid) => onPid(service.name, pid),
-          onFailed: (reason) => {
-            if (service.essential !== false) giveUp(new Error(`${service.name} ${reason}`));
-          },
-        }),
-      ]),
-    );
+    this.#newRunner = (service) =>
+      new ServiceRunner({
+        service,
+        policy,
+        onEvent,
+        onPid: (pid) => onPid(service.name, pid),
+        onFailed: (reason) => {
+          if (service.essential !== false) giveUp(new Error(`${service.name} ${reason}`));
+        },
+      });
+    this.#runners = new Map(services.map((service) => [service.name, this.#newRunner(service)]));
   }
 
   /** Resolves when everything is ready. Rejects with the first failure; the caller then stops what did start. */
@@ -94,9 +92,17 @@ export class Supervisor {
     return this.#stopping;
   }
 
-  /** Stops one service for good, for instance the generator at the disk limit. */
+  /** Stops one service until `startService`, for instance the generator at the disk limit. */
   async stopService(name: string): Promise<void> {
     await this.#runner(name).stop();
+  }
+
+  /** Starts a service that `stopService` has stopped. Rejects when it does not come up; does nothing while everything stops. */
+  async startService(name: string): Promise<void> {
+    if (this.#stopping !== undefined) return;
+    const runner = this.#newRunner(this.#runner(name).service);
+    this.#runners.set(name, runner);
+    await runner.start();
   }
 
   /** Ends every process group at once: for a second Ctrl+C. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { feedFile } from '../../../cli/up/feed-file.ts';
 import type { FeedProgress } from '../../../cli/up/feed-file.ts';
+import { Room } from '../../../cli/up/room.ts';
 import { temporaryFolder } from '../../stack/servers/trial.ts';
 
 interface Fake {
@@ -49,7 +50,10 @@ function fileOf(lines: string[]): string {
 async function feed(
   gateway: Fake,
   lines: string[],
-  { signal = new AbortController().signal, rate }: { signal?: AbortSignal; rate?: number } = {},
+  {
+    signal = new AbortController().signal,
+    ...more
+  }: { signal?: AbortSignal; rate?: number; room?: () => Promise<void> } = {},
 ) {
   const refused: [number, string][] = [];
   const told: FeedProgress[] = [];
@@ -57,7 +61,7 @@ async function feed(
     file: fileOf(lines),
     gatewayUrl: gateway.url,
     pipeline: 'fraud',
-    rate,
+    ...more,
     signal,
     onProgress: (progress) => void told.push(progress),
     onRefused: ({ line, reason }) => void refused.push([line, reason]),
@@ -123,6 +127,32 @@ describe('feeding a file', () => {
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(195);
     expect(gateway.requests).toEqual([4, 4, 1]);
     expect(told.map(({ accepted }) => accepted)).toEqual([4, 8, 9]);
+  });
+
+  it.each([undefined, 1_000])(
+    'waits while there is no room, and goes on when there is some (rate %s)',
+    async (rate) => {
+      const gateway = await fakeGateway();
+      const room = new Room();
+      const { signal } = new AbortController();
+      room.close();
+      const feeding = feed(gateway, ['{"n":1}', '{"n":2}'], { rate, room: () => room.wait(signal) });
+      await Promise.race([feeding, room.wait(AbortSignal.timeout(50))]);
+      expect(gateway.taken).toEqual([]);
+      room.open();
+      expect((await feeding).result).toEqual({ accepted: 2, refused: 0 });
+    },
+  );
+
+  it('ends while it waits for room', async () => {
+    const gateway = await fakeGateway();
+    const room = new Room();
+    room.close();
+    const stop = new AbortController();
+    const feeding = feed(gateway, ['{"n":1}'], { signal: stop.signal, room: () => room.wait(stop.signal) });
+    stop.abort();
+    await expect(feeding).rejects.toThrow('aborted');
+    expect(gateway.taken).toEqual([]);
   });
 
   it('loses no time to events that are refused', async () => {
