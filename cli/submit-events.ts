@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fetchFailure } from '../contracts/failures.ts';
 import { isJson } from '../lib/json-text.ts';
 import type { EventPiece, EventPlace } from './events/piece.ts';
@@ -165,7 +165,7 @@ async function postUntilAnswered(
     }
     if (tries >= triesMax) throw new GatewayAwayError(`no gateway takes events at ${gatewayUrl} (${reason})`);
     if (tries === 1) onWaiting?.(reason);
-    await delay(Math.min(retryDelayMsMax, 100 * tries), undefined, { signal });
+    await sleep(Math.min(retryDelayMsMax, 100 * tries), undefined, { signal });
   }
 }
 

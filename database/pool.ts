@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Client, DatabaseError, Pool } from 'pg';
 import { explainDatabaseError } from './explain.ts';
 import { DirectClient, PooledClient } from './session.ts';
+import { sleep } from '../lib/sleep.ts';
 
 export type { Pool };
 
@@ -43,7 +43,7 @@ export async function createPool(url: string, options: PoolOptions): Promise<Poo
           cause: error,
         });
       }
-      await delay(startingUpRetryMs);
+      await sleep(startingUpRetryMs);
     }
   }
 }

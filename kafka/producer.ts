@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CompressionTypes, type Kafka, type Producer } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
 import { keyPartitioner } from './partitioner.ts';
@@ -6,6 +5,7 @@ import { EncodedMessages } from './produce.ts';
 import { namingRights } from './rights.ts';
 import { EncodedRecords, type EncodedRange, type KeyedMessage } from './encode-records.ts';
 import { sendBytesMax, TopicQueue } from './topic-queue.ts';
+import { sleep } from '../lib/sleep.ts';
 
 export interface Publisher {
   /**

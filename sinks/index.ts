@@ -5,7 +5,7 @@
  */
 export { createDeadLetters } from './dead-letters.ts';
 export { createLedgerSink } from './ledger.ts';
-export { retryAfter } from './policy/breaker.ts';
+export { retryAfter } from './policy/sink-breaker.ts';
 export {
   type Search,
   type SinkEvidence,

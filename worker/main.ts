@@ -6,7 +6,6 @@
 import type { DataConverter } from '@temporalio/common';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { activitySlots, createActivities, type ActivityDependencies } from '../activities/index.ts';
@@ -46,6 +45,7 @@ import { createSweepMetrics } from './sweep-metrics.ts';
 import { watchSystemicFailures } from './systemic-failures.ts';
 import { createTritonModel } from '../scoring/triton-model.ts';
 import { bundleWorkflows } from './workflow-code.ts';
+import { sleep } from '../lib/sleep.ts';
 
 const shutdownGraceMs = 5_000;
 const retryMs = 5_000;
@@ -230,7 +230,7 @@ async function keepTrying(signal: AbortSignal, log: Logger, what: string, work: 
       return await work();
     } catch (error) {
       log.warn(`${what}, trying again: ${messageOf(error)}`);
-      await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+      await sleep(retryMs, signal);
     }
   }
 }

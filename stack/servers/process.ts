@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { platform } from 'node:os';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startGuard } from './guard.ts';
 import { rotateLogFile, tailLines } from './log-file.ts';
 
@@ -102,7 +102,7 @@ export async function launch(options: LaunchOptions): Promise<ManagedProcess> {
   async function stopOnce(): Promise<Exit> {
     if (exit === undefined) signalGroup(pid, stopSignal);
     const abort = new AbortController();
-    const deadline = delay(stopTimeoutMs, undefined, { signal: abort.signal, ref: false }).then(
+    const deadline = sleep(stopTimeoutMs, undefined, { signal: abort.signal, ref: false }).then(
       () => signalGroup(pid, 'SIGKILL'),
       () => undefined,
     );

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultRestartPolicy } from './restart-policy.ts';
 import type { RestartPolicy } from './restart-policy.ts';
 import { assertStartable, dependantsOf } from './service-order.ts';
@@ -130,10 +130,10 @@ export class Supervisor {
     };
     const inOrder = Promise.all(this.#services.map((service) => stopOf(service.name))).then(() => undefined);
     const over = new AbortController();
-    const deadline = delay(this.#stopTimeoutMs, undefined, { signal: over.signal }).then(async () => {
+    const deadline = sleep(this.#stopTimeoutMs, undefined, { signal: over.signal }).then(async () => {
       this.killAll();
       // Only a task of our own process, which no signal reaches, can still be under way after this.
-      await delay(500, undefined, { signal: over.signal });
+      await sleep(500, undefined, { signal: over.signal });
     });
     await Promise.race([inOrder, deadline]).finally(() => {
       over.abort();

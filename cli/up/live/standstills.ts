@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../../contracts/failures.ts';
 import type { PartitionState } from '../../../contracts/partition-state.ts';
 import type { Problem } from '../../../status/problems.ts';
+import { sleep } from '../../../lib/sleep.ts';
 
 /** How the system stands, as its gateway says. */
 export interface Standstills {
@@ -34,7 +34,7 @@ export async function watchStandstills({
   while (!signal.aborted) {
     const standstills = await readStandstills(gatewayUrl());
     if (!signal.aborted) onStandstills(standstills);
-    await delay(intervalMs, undefined, { signal }).catch(() => undefined);
+    await sleep(intervalMs, signal);
   }
 }
 
