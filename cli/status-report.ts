@@ -17,7 +17,7 @@ export interface PipelineCounts {
 }
 
 /** One server as the gateway sees it. */
-export interface ServerCheck {
+interface ServerCheck {
   name: string;
   /** Events are not taken without it. */
   needed: boolean;
@@ -27,7 +27,7 @@ export interface ServerCheck {
 }
 
 /** What stands; `log` is the file to look into. */
-export type Standstill = Omit<Problem, 'kind'> & { kind: Problem['kind'] | 'server' };
+type Standstill = Omit<Problem, 'kind'> & { kind: Problem['kind'] | 'server' };
 
 /** What `headrace status --output json` prints: every address and path of the running system, what the gateway counts, and what stands. */
 export interface StatusReport extends Endpoints {

@@ -18,7 +18,7 @@ export interface Publisher {
 }
 
 /** The queue of a topic is full: the caller should answer "later". */
-export class PublisherFullError extends Error {
+class PublisherFullError extends Error {
   override readonly name = 'PublisherFullError';
 }
 

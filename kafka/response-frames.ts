@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 
 /** The parts of kafkajs's connection that take part in this. */
-export interface KafkaConnection {
+interface KafkaConnection {
   socket: Socket;
   chunks: Buffer[];
   bytesBuffered: number;
