@@ -31,8 +31,7 @@ import { showStates } from './state-metrics.ts';
 import { PipelineBridge, type PipelineBridgeOptions } from './pipeline-bridge.ts';
 import { createTemporalStarter } from '../temporal/temporal-starter.ts';
 import { ScoringLimiter, scoredAtOnce } from './scoring-limiter.ts';
-
-const startDeadlineMsMin = 1_500;
+import { sessionTimes } from '../contracts/timeouts.ts';
 
 // What was fetched is soon garbage. V8 would let up to four times what is alive pile up before it looks; see docs/performance/memory.md.
 setFlagsFromString('--heap-growing-percent=100');
@@ -132,6 +131,6 @@ function pipelineOptions(config: Config, pipeline: AnyPipeline): PipelineBridgeO
     startAt: bridge.startAt,
     caps: followingCaps(capsOf(pipeline, bridge), triton.deadlineMs),
     laneBytesMax: bridge.laneBytesMax,
-    startDeadlineMs: Math.max(startDeadlineMsMin, Math.floor(kafka.sessionTimeoutMs / 6)),
+    startDeadlineMs: sessionTimes(kafka.sessionTimeoutMs).startMs,
   };
 }

@@ -1,6 +1,6 @@
 import { Client, DatabaseError, Pool } from 'pg';
 import { explainDatabaseError } from './explain.ts';
-import { DirectClient, PooledClient } from './session.ts';
+import { backendPidOf, DirectClient, PooledClient } from './session.ts';
 import { sleep } from '../lib/sleep.ts';
 
 export type { Pool };
@@ -112,7 +112,7 @@ async function isDirect(pool: Pool): Promise<boolean> {
       );
     }
     failed = false;
-    return pid === (client as unknown as { processID: number }).processID;
+    return pid === backendPidOf(client);
   } finally {
     client.release(failed);
     client.off('error', onError);

@@ -6,6 +6,7 @@ import { namingRights } from './rights.ts';
 import { EncodedRecords, type EncodedRange, type KeyedMessage } from './encode-records.ts';
 import { sendBytesMax, TopicQueue } from './topic-queue.ts';
 import { sleep } from '../lib/sleep.ts';
+import { kafkaRequests } from '../contracts/timeouts.ts';
 
 export interface Publisher {
   /**
@@ -61,7 +62,13 @@ export async function createPublisher(
       const messages = new EncodedMessages(parts);
       try {
         messages.assertAnswered(
-          await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic, messages }),
+          await producer.send({
+            acks: -1,
+            timeout: kafkaRequests.requestMs,
+            compression: CompressionTypes.None,
+            topic,
+            messages,
+          }),
         );
         return;
       } catch (error) {

@@ -4,9 +4,7 @@ import { Semaphore } from '../../lib/semaphore.ts';
 import type { Delivery } from '../../contracts/delivery.ts';
 import type { Sink } from '../port.ts';
 import { SinkBreaker, retryAfter, type SinkBreakerOptions, type DeliveryCall } from './sink-breaker.ts';
-
-/** How long a quick try may take: nobody waits for it any more after that. */
-export const quickTryMs = 2_000;
+import { delivering } from '../../contracts/timeouts.ts';
 
 /** A try that may be made. */
 export interface AdmittedTry {
@@ -48,7 +46,7 @@ interface Lane {
  */
 export function guardSink(
   sink: Sink,
-  { deliveriesMax, waitingMax = 10, quickMs = quickTryMs, onBreaker, ...breakerOptions }: GuardOptions,
+  { deliveriesMax, waitingMax = 10, quickMs = delivering.quickMs, onBreaker, ...breakerOptions }: GuardOptions,
 ): GuardedSink {
   const lanes = new Map<string, Lane>();
 

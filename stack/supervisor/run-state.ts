@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isAlive, startMarkOf } from '../servers/identity.ts';
 import type { ProcessIdentity } from '../servers/identity.ts';
-import { signalGroup } from '../servers/process.ts';
+import { killAfterMs, signalGroup } from '../servers/process.ts';
 import { sleep } from '../../lib/sleep.ts';
 
 /** A process that a supervisor started, by the name of its service. */
@@ -50,7 +50,7 @@ function readRecorded(file: string): RecordedProcess[] {
  * stopping them already, so they first get `graceMs` to end by themselves.
  * @returns the names of the services that were found running.
  */
-export async function endLeftovers(file: string, graceMs = 10_000): Promise<string[]> {
+export async function endLeftovers(file: string, graceMs = killAfterMs + 2_000): Promise<string[]> {
   const found = readRecorded(file).filter(isAlive);
   for (const leftover of found) signalGroup(leftover.pid, 'SIGTERM');
   for (const deadline = Date.now() + graceMs; Date.now() < deadline && found.some(isAlive); ) await sleep(50);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { killAfterMs } from '../servers/process.ts';
 import { defaultRestartPolicy } from './restart-policy.ts';
 import type { RestartPolicy } from './restart-policy.ts';
 import { assertStartable, dependantsOf } from './service-order.ts';
@@ -12,7 +13,7 @@ export interface SupervisorOptions {
   onPid?: (service: string, pid: number | undefined) => void;
   /** @default 5 deaths in 5 minutes, 0.5 s to 10 s apart */
   restartPolicy?: RestartPolicy;
-  /** This long into a stop everything that is left is killed. @default 9000 */
+  /** This long into a stop everything that is left is killed. @default a second after `killAfterMs` */
   stopTimeoutMs?: number;
 }
 
@@ -45,7 +46,7 @@ export class Supervisor {
     } = options;
     assertStartable(services);
     this.#services = services;
-    this.#stopTimeoutMs = options.stopTimeoutMs ?? 9_000;
+    this.#stopTimeoutMs = options.stopTimeoutMs ?? killAfterMs + 1_000;
     let giveUp: (error: Error) => void;
     this.failed = new Promise((_, reject) => {
       giveUp = reject;
