@@ -3,7 +3,6 @@
  * Puts the bridge together from its ports: a Kafka consumer, a starter of runs, and clocks.
  * The rules stand in `partition.ts`; nothing here decides anything.
  */
-import { setFlagsFromString } from 'node:v8';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
@@ -32,9 +31,6 @@ import { PipelineBridge, type PipelineBridgeOptions } from './pipeline-bridge.ts
 import { createTemporalStarter } from '../temporal/temporal-starter.ts';
 import { ScoringLimiter, scoredAtOnce } from './scoring-limiter.ts';
 import { sessionTimes } from '../contracts/timeouts.ts';
-
-// What was fetched is soon garbage. V8 would let up to four times what is alive pile up before it looks; see docs/performance/memory.md.
-setFlagsFromString('--heap-growing-percent=100');
 
 await runMain('bridge', async (config, log) => {
   const { bridge, deployment } = config;

@@ -1,7 +1,6 @@
 import { CompressionTypes, type Kafka, type Producer } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
-import { keyPartitioner } from './partitioner.ts';
-import { EncodedMessages } from './produce.ts';
+import { EncodedMessages, keyPartitioner } from './produce.ts';
 import { namingRights } from './rights.ts';
 import { EncodedRecords, type EncodedRange, type KeyedMessage } from './encode-records.ts';
 import { sendBytesMax, TopicQueue } from './topic-queue.ts';
