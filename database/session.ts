@@ -12,7 +12,7 @@ const parametersOfPostgres = {
   extra_float_digits: '1',
   default_transaction_isolation: 'read committed',
   lock_timeout: '0',
-  // The server must notice a host that is gone as well: what a COPY has written so far keeps others from the same keys until then.
+  // The server must notice a host that is gone as well: what a statement has written so far keeps others from the same keys until then.
   tcp_keepalives_idle: '10',
   tcp_keepalives_interval: '5',
   tcp_keepalives_count: '3',
