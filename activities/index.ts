@@ -5,7 +5,7 @@
  */
 import { deadLettersTarget } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { decideMsMax } from '../contracts/scoring-time.ts';
+import { decideMsMax } from '../contracts/timeouts.ts';
 import type { Pool } from '../database/pool.ts';
 import type { FeatureStore } from '../features/index.ts';
 import type { Sink } from '../sinks/port.ts';

@@ -8,6 +8,7 @@ import type { Pool } from '../database/pool.ts';
 import { forgetFiles } from '../lake/forget.ts';
 import { createRangeWriter, mergeOldRanges, readLedger } from '../ledger/ranges.ts';
 import { toApplicationFailure } from '../temporal/failure.ts';
+import { heartbeats } from '../contracts/timeouts.ts';
 
 /** The activity of the sweep, as its workflow sees it. */
 export interface SweepActivities {
@@ -55,7 +56,6 @@ export interface SweepOptions {
 const mergedAfterSeconds = 3_600;
 const incompleteMax = 1_000;
 const listedMax = 20;
-const heartbeatMs = 5_000;
 
 export function createSweepActivities({
   pool,
@@ -113,7 +113,7 @@ export function createSweepActivities({
 
   return {
     async sweepChains() {
-      const beating = setInterval(heartbeat, heartbeatMs);
+      const beating = setInterval(heartbeat, heartbeats.upkeep.everyMs);
       try {
         const found = await sweep();
         await forget();

@@ -17,7 +17,7 @@ const lowestLatencyEnv = { HEADRACE_LINGER_MS: '0', HEADRACE_BATCHES_PER_SECOND:
 const readyTimeoutMs = 60_000;
 
 /** Name of the measured pipeline: the shipped one, with a topic of the bench's own. */
-export const pipelineName = 'fraud';
+const pipelineName = 'fraud';
 
 export type SystemServers = BenchServers<'temporal' | 'kafka' | 'postgres' | 'model-server'>;
 

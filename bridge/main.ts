@@ -3,7 +3,6 @@
  * Puts the bridge together from its ports: a Kafka consumer, a starter of runs, and clocks.
  * The rules stand in `partition.ts`; nothing here decides anything.
  */
-import { setFlagsFromString } from 'node:v8';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
@@ -32,11 +31,7 @@ import { showStates } from './state-metrics.ts';
 import { PipelineBridge, type PipelineBridgeOptions } from './pipeline-bridge.ts';
 import { createTemporalStarter } from '../temporal/temporal-starter.ts';
 import { ScoringLimiter, scoredAtOnce } from './scoring-limiter.ts';
-
-const startDeadlineMsMin = 1_500;
-
-// What was fetched is soon garbage. V8 would let up to four times what is alive pile up before it looks; see docs/performance/memory.md.
-setFlagsFromString('--heap-growing-percent=100');
+import { sessionTimes } from '../contracts/timeouts.ts';
 
 await runMain('bridge', async (config, log) => {
   const { bridge, deployment } = config;
@@ -134,6 +129,6 @@ function pipelineOptions(config: Config, pipeline: AnyPipeline): PipelineBridgeO
     startAt: bridge.startAt,
     caps: followingCaps(capsOf(pipeline, bridge), triton.deadlineMs),
     laneBytesMax: bridge.laneBytesMax,
-    startDeadlineMs: Math.max(startDeadlineMsMin, Math.floor(kafka.sessionTimeoutMs / 6)),
+    startDeadlineMs: sessionTimes(kafka.sessionTimeoutMs).startMs,
   };
 }

@@ -5,6 +5,7 @@ import { createGroupState } from './first-positions.ts';
 import { LogWatch } from './log-watch.ts';
 import type { Source } from '../kafka/source.ts';
 import { lookUpDeadlineMs, Partition, type PartitionOptions, type PartitionPorts } from './partition.ts';
+import { stopping } from '../contracts/timeouts.ts';
 
 export interface PipelineBridgeOptions extends Omit<PartitionOptions, 'chain'> {
   chain: Omit<Chain, 'partition'>;
@@ -21,7 +22,6 @@ export interface PipelineBridgePorts extends Omit<PartitionPorts, 'source'> {
 const lagPollMs = 2_000;
 const stalledMsMax = 60_000;
 const rebuildMsMax = 10_000;
-const drainMsMax = 4_000;
 const stopMsMax = 10_000;
 const tellEveryMs = 10_000;
 
@@ -68,7 +68,7 @@ export class PipelineBridge {
     const partitions = [...this.#partitions.values()];
     await Promise.race([
       Promise.all(partitions.map((partition) => partition.drain())),
-      this.ports.clock.sleep(drainMsMax),
+      this.ports.clock.sleep(stopping.drainMs),
     ]);
     for (const partition of partitions) this.#abandon(partition);
     await this.#source?.stop();

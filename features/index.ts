@@ -4,8 +4,8 @@
  * One contract test suite runs on every store.
  */
 export { foldBatch, type FoldEvent } from './fold-batch.ts';
-export { openLmdbStore, type LmdbStoreOptions } from './lmdb-store.ts';
+export { openLmdbStore } from './lmdb-store.ts';
 export { MemoryStore } from './memory-store.ts';
-export { compileFeatures, type FeaturePlan, type PlanOptions } from './plan.ts';
-export { RefusedInARow, type Refusals } from './refusals.ts';
-export type { FeatureStore, FoldContext, FoldResult } from './store.ts';
+export { compileFeatures, type FeaturePlan } from './plan.ts';
+export { RefusedInARow } from './refusals.ts';
+export type { FeatureStore, FoldContext } from './store.ts';

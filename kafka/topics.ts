@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { messageOf } from '../contracts/failures.ts';
 import { deadLettersTopic, decisionsTopic, labelsTopic } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { createAdmin } from './admin.ts';
 import { troubleOf } from './diagnosis.ts';
+import { sleep } from '../lib/sleep.ts';
 
 export interface TopicOptions {
   /** Absent = the brokers' default. */

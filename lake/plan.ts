@@ -15,7 +15,7 @@ import { BrokenSegmentError, readSegment, type SegmentHeader } from './segment.t
 import { holesShownMax, type LakeHole, type PlannedSegment, type RollUpPlan, type RollUpRound } from './types.ts';
 
 /** How much one roll-up takes at most; but it always takes a segment of each chain that has one. */
-export interface RollUpLimits {
+interface RollUpLimits {
   segments: number;
   /** Counted as offsets, which is never less than the rows. */
   rows: number;

@@ -5,7 +5,7 @@ import { mergeTouching, type LedgerRow } from './merge-ranges.ts';
 import { withClient } from '../database/with-client.ts';
 
 /** What a batch has taken of its partition. */
-export interface BatchRange {
+interface BatchRange {
   position: number;
   end: number;
   count: number;

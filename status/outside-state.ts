@@ -7,6 +7,7 @@ import { redriveCommand } from '../contracts/redrive-command.ts';
 import { describeLatest, isIncomplete, isOpen } from '../temporal/runs.ts';
 import type { LogEnds, LogReader } from '../kafka/log-reader.ts';
 import { explainRun } from '../temporal/run-waits.ts';
+import { asking } from '../contracts/timeouts.ts';
 
 /** What is known of a partition whose bridge could not be asked. */
 export interface OutsidePlace {
@@ -25,7 +26,6 @@ export interface OutsideSources {
   temporal: Client | undefined;
 }
 
-const temporalDeadlineMs = 3_000;
 /** Commits may be some batches behind what was scored. */
 const batchesFollowedMax = 30;
 
@@ -119,7 +119,7 @@ async function followed(
 ): Promise<{ doneBelow: number; waiting?: Waiting }> {
   let doneBelow = from;
   try {
-    return await temporal.withDeadline(Date.now() + temporalDeadlineMs, async () => {
+    return await temporal.withDeadline(Date.now() + asking.temporalMs, async () => {
       for (let batches = 0; batches < batchesFollowedMax; batches++) {
         const run = await describeLatest(temporal, batchWorkflowId(chain, doneBelow));
         if (!run) return { doneBelow };

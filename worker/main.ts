@@ -6,7 +6,6 @@
 import type { DataConverter } from '@temporalio/common';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { activitySlots, createActivities, type ActivityDependencies } from '../activities/index.ts';
@@ -46,11 +45,10 @@ import { createSweepMetrics } from './sweep-metrics.ts';
 import { watchSystemicFailures } from './systemic-failures.ts';
 import { createTritonModel } from '../scoring/triton-model.ts';
 import { bundleWorkflows } from './workflow-code.ts';
+import { sleep } from '../lib/sleep.ts';
+import { stopping as stopTimes } from '../contracts/timeouts.ts';
 
-const shutdownGraceMs = 5_000;
 const retryMs = 5_000;
-/** How long deliveries under way may still take when the worker stops. */
-const deliveryGraceMs = 3_000;
 
 await runMain('worker', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
@@ -105,7 +103,7 @@ await runMain('worker', async (config, log) => {
     failed: ran.then(() => new Promise<never>(() => {})),
     async stop() {
       worker.shutdown();
-      const givingUp = setTimeout(() => stopping.abort(new Error('the worker stops')), deliveryGraceMs);
+      const givingUp = setTimeout(() => stopping.abort(new Error('the worker stops')), stopTimes.deliveriesMs);
       try {
         await ran;
       } finally {
@@ -232,7 +230,7 @@ async function keepTrying(signal: AbortSignal, log: Logger, what: string, work: 
       return await work();
     } catch (error) {
       log.warn(`${what}, trying again: ${messageOf(error)}`);
-      await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+      await sleep(retryMs, signal);
     }
   }
 }
@@ -250,7 +248,7 @@ function createWorker(
     maxConcurrentWorkflowTaskExecutions: 40,
     maxConcurrentLocalActivityExecutions: 100,
     maxConcurrentActivityTaskExecutions: slots,
-    shutdownGraceTime: shutdownGraceMs,
-    shutdownForceTime: shutdownGraceMs + 1_000,
+    shutdownGraceTime: stopTimes.activitiesMs,
+    shutdownForceTime: stopTimes.forceMs,
   });
 }

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openEvents } from '../events/open-events.ts';
 import { submitEvents } from '../submit-events.ts';
 import type { Refusal } from '../submit-events.ts';
@@ -78,6 +78,6 @@ function paceOf(
     if (rate === undefined) return;
     startedAt += Date.now() - askedAt;
     const dueMs = startedAt + (accepted / rate) * 1_000 - Date.now();
-    if (dueMs >= 1) await delay(dueMs, undefined, { signal });
+    if (dueMs >= 1) await sleep(dueMs, undefined, { signal });
   };
 }

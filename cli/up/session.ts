@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fullMessageOf } from '../../contracts/failures.ts';
 import {
   largestParts,
@@ -131,7 +131,7 @@ export class Session {
     this.producing.abort();
     await this.supervisor.stop();
     // A look at a large folder may take longer than we have.
-    await Promise.race([Promise.all([this.#disk?.stop(), ...this.#background]), delay(500, undefined, { ref: false })]);
+    await Promise.race([Promise.all([this.#disk?.stop(), ...this.#background]), sleep(500, undefined, { ref: false })]);
     if (this.isFolderLost) return;
     this.#runState.clear();
     removeEndpoints(this.#options.folder.endpointsFile);

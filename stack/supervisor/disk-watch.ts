@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { boundLogFile } from '../servers/log-file.ts';
 import { diskUseBytes } from './disk-use.ts';
+import { sleep } from '../../lib/sleep.ts';
 
 export interface DiskWatchOptions {
   folder: string;
@@ -43,7 +43,7 @@ export function watchDisk(options: DiskWatchOptions): DiskWatch {
   const loop = async (): Promise<void> => {
     while (!ended.signal.aborted) {
       await look().catch(onError);
-      await delay(intervalMs, undefined, { signal: ended.signal }).catch(() => undefined);
+      await sleep(intervalMs, ended.signal);
     }
   };
   const running = loop();

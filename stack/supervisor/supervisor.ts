@@ -1,4 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { killAfterMs } from '../servers/process.ts';
 import { defaultRestartPolicy } from './restart-policy.ts';
 import type { RestartPolicy } from './restart-policy.ts';
 import { assertStartable, dependantsOf } from './service-order.ts';
@@ -12,7 +13,7 @@ export interface SupervisorOptions {
   onPid?: (service: string, pid: number | undefined) => void;
   /** @default 5 deaths in 5 minutes, 0.5 s to 10 s apart */
   restartPolicy?: RestartPolicy;
-  /** This long into a stop everything that is left is killed. @default 9000 */
+  /** This long into a stop everything that is left is killed. @default a second after `killAfterMs` */
   stopTimeoutMs?: number;
 }
 
@@ -46,7 +47,7 @@ export class Supervisor {
     } = options;
     assertStartable(services);
     this.#services = services;
-    this.#stopTimeoutMs = options.stopTimeoutMs ?? 9_000;
+    this.#stopTimeoutMs = options.stopTimeoutMs ?? killAfterMs + 1_000;
     let giveUp: (error: Error) => void;
     this.failed = new Promise((_, reject) => {
       giveUp = reject;
@@ -136,10 +137,10 @@ export class Supervisor {
     };
     const inOrder = Promise.all(this.#services.map((service) => stopOf(service.name))).then(() => undefined);
     const over = new AbortController();
-    const deadline = delay(this.#stopTimeoutMs, undefined, { signal: over.signal }).then(async () => {
+    const deadline = sleep(this.#stopTimeoutMs, undefined, { signal: over.signal }).then(async () => {
       this.killAll();
       // Only a task of our own process, which no signal reaches, can still be under way after this.
-      await delay(500, undefined, { signal: over.signal });
+      await sleep(500, undefined, { signal: over.signal });
     });
     await Promise.race([inOrder, deadline]).finally(() => {
       over.abort();
