@@ -134,13 +134,20 @@ describe('feeding a file', () => {
     async (rate) => {
       const gateway = await fakeGateway();
       const room = new Room();
-      const { signal } = new AbortController();
       room.close();
-      const feeding = feed(gateway, ['{"n":1}', '{"n":2}'], { rate, room: () => room.wait(signal) });
-      await Promise.race([feeding, room.wait(AbortSignal.timeout(50))]);
+      const { signal } = new AbortController();
+      let feeding: Promise<unknown> = Promise.resolve();
+      const asked = new Promise<string>((resolve) => {
+        const wait = () => {
+          resolve('asked');
+          return room.wait(signal);
+        };
+        feeding = feed(gateway, ['{"n":1}', '{"n":2}'], { rate, room: wait }).then(({ result }) => result);
+      });
+      expect(await Promise.race([asked, feeding])).toBe('asked');
       expect(gateway.taken).toEqual([]);
       room.open();
-      expect((await feeding).result).toEqual({ accepted: 2, refused: 0 });
+      expect(await feeding).toEqual({ accepted: 2, refused: 0 });
     },
   );
 
