@@ -1,8 +1,6 @@
 import { Context } from '../temporal/activity.ts';
 import { toApplicationFailure } from '../temporal/failure.ts';
-
-/** Well below the heartbeat time-out that `workflows/batch-steps.ts` sets. */
-const heartbeatMs = 2_000;
+import { heartbeats } from '../contracts/timeouts.ts';
 
 /**
  * Runs one attempt of an activity. A regular one sends heartbeats, so that the death of its worker is noticed in seconds and not
@@ -12,7 +10,9 @@ const heartbeatMs = 2_000;
 export async function attempt<T>(work: (tell: (progress: unknown) => void) => Promise<T>): Promise<T> {
   const context = Context.current();
   let progress: unknown;
-  const beating = context.info.isLocal ? undefined : setInterval(() => context.heartbeat(progress), heartbeatMs);
+  const beating = context.info.isLocal
+    ? undefined
+    : setInterval(() => context.heartbeat(progress), heartbeats.batch.everyMs);
   try {
     return await work((told) => (progress = told));
   } catch (error) {

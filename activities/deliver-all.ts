@@ -1,8 +1,8 @@
 import { messageOf } from '../contracts/failures.ts';
 import { deadLettersTarget } from '../contracts/names.ts';
 import { withTimeout } from '../lib/with-timeout.ts';
-import { quickTryMs } from '../sinks/policy/sink-guard.ts';
 import type { BatchActivities, QuickTry } from './types.ts';
+import { delivering } from '../contracts/timeouts.ts';
 
 /**
  * The quick try of all deliveries of a batch as one step: a step of its own for each sink costs a small batch more than its
@@ -10,7 +10,7 @@ import type { BatchActivities, QuickTry } from './types.ts';
  */
 export function createDeliverAll(
   { deliver, deadLetter }: Pick<BatchActivities, 'deliver' | 'deadLetter'>,
-  { quickMs = quickTryMs } = {},
+  { quickMs = delivering.quickMs } = {},
 ): BatchActivities['deliverAll'] {
   return async function deliverAll(batch, targets, decisionsId) {
     const result: QuickTry = { delivered: {}, missing: {} };

@@ -19,6 +19,7 @@ import { withLinkedSignal } from '../lib/linked-signal.ts';
 import type { ActivityReports, DeadLetterPort } from '../scoring/ports.ts';
 import type { AdmittedTry, GuardedSink } from '../sinks/policy/sink-guard.ts';
 import type { BatchActivities } from './types.ts';
+import { delivering } from '../contracts/timeouts.ts';
 
 export interface DeliverDependencies {
   batches: Batches;
@@ -29,8 +30,6 @@ export interface DeliverDependencies {
   stopping: AbortSignal;
 }
 
-/** Below the time-out of the durable attempt, so that what hangs has ended before it is tried again. */
-const deliveryTimeoutMs = 50_000;
 /** Batches with rows that a sink refuses, of which a worker remembers how far it has looked. Without it a try begins again. */
 const searchesMax = 256;
 /** Records that one line of the log names. */
@@ -106,7 +105,7 @@ class Deliveries {
         setMaxListeners(0, signal);
         return this.#deliverRows(admitted, sinkName, delivery, `${runId} ${sinkName}`, signal);
       },
-      { timeoutMs: deliveryTimeoutMs },
+      { timeoutMs: delivering.deliverMs },
     );
     if (refused.size > 0) await bury(this.#dependencies, batch, loaded, sinkName, refused);
     this.#searches.delete(`${runId} ${sinkName}`);

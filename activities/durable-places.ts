@@ -4,7 +4,7 @@ import { HeadraceError } from '../contracts/failures.ts';
 import { deadLettersTarget, ledgerTarget } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { Shares } from '../lib/shares.ts';
-import { retryAfter } from '../sinks/policy/breaker.ts';
+import { retryAfter } from '../sinks/policy/sink-breaker.ts';
 import { toApplicationFailure } from '../temporal/failure.ts';
 
 /** Where durable steps of a batch may be held up: at the model, at each sink, at the dead letters. */

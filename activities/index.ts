@@ -5,7 +5,7 @@
  */
 import { deadLettersTarget } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
-import { decideMsMax } from '../contracts/scoring-time.ts';
+import { decideMsMax } from '../contracts/timeouts.ts';
 import type { Pool } from '../database/pool.ts';
 import type { FeatureStore } from '../features/index.ts';
 import type { Sink } from '../sinks/port.ts';
@@ -48,7 +48,7 @@ export interface ActivityDependencies {
   pool: Pool;
   publishLabel: ReviewActivityOptions['publishLabel'];
   lakeRoot: string;
-  sweep: SweepOptions;
+  sweep: Omit<SweepOptions, 'lakeRoot'>;
   resume: ResumeOptions;
   /** Aborted when the worker stops. */
   stopping: AbortSignal;
@@ -106,7 +106,7 @@ export function createActivities(
     deliverAll: createDeliverAll({ deliver, deadLetter }),
     ...createReviewActivities({ pool, publishLabel }),
     ...createRollUpActivities({ lakeRoot, deployment: sweep.deployment }),
-    ...createSweepActivities({ pool, ...sweep }),
+    ...createSweepActivities({ pool, lakeRoot, ...sweep }),
     ...createResumeActivities({ pipelines, store, records, ...dependencies.resume }),
   };
 }

@@ -7,8 +7,7 @@ import { planRollUps } from '../lake/plan.ts';
 import { rollUp } from '../lake/roll-up.ts';
 import { toApplicationFailure } from '../temporal/failure.ts';
 import type { LakeActivities } from './types.ts';
-
-const heartbeatMs = 5_000;
+import { heartbeats } from '../contracts/timeouts.ts';
 
 /** The activities behind the workflow `rollUpLake`, over a deployment's lake in a folder. */
 export function createRollUpActivities({
@@ -32,7 +31,7 @@ export function createRollUpActivities({
 
 /** Does the work with a heartbeat beside it, and names the lake when it fails. */
 async function told<T>(root: string, work: () => Promise<T>): Promise<T> {
-  const beat = setInterval(heartbeat, heartbeatMs);
+  const beat = setInterval(heartbeat, heartbeats.upkeep.everyMs);
   try {
     return await work();
   } catch (error) {

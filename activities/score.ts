@@ -10,7 +10,7 @@ import type { BatchActivities } from './types.ts';
 export interface ScoreDependencies {
   applyBatch: ApplyBatch;
   decide: Decide;
-  /** How long features that are ready wait for their decisions: see contracts/scoring-time.ts. */
+  /** How long features that are ready wait for their decisions: see contracts/timeouts.ts. */
   decideMsMax: (tookMs: number) => number;
 }
 

@@ -1,15 +1,19 @@
-import { heartbeat } from '../temporal/activity.ts';
+import { heartbeat, log } from '../temporal/activity.ts';
+import { messageOf } from '../lib/error-text.ts';
 import type { BatchRun, BatchRunsPort, OffsetRange } from '../contracts/batch-runs.ts';
 import type { PartitionRef, PipelineScope } from '../contracts/event-key.ts';
-import { createPartitionCheck, supersededBy, type PartitionReport } from '../ledger/check-partitions.ts';
+import { forgetDecisions } from '../database/decisions.ts';
 import type { Pool } from '../database/pool.ts';
+import { forgetFiles } from '../lake/forget.ts';
+import { createPartitionCheck, supersededBy, type PartitionReport } from '../ledger/check-partitions.ts';
 import { createRangeWriter, mergeOldRanges } from '../ledger/ranges.ts';
 import { readLedger } from '../ledger/read-ledger.ts';
 import { toApplicationFailure } from '../temporal/failure.ts';
+import { heartbeats } from '../contracts/timeouts.ts';
 
 /** The activity of the sweep, as its workflow sees it. */
 export interface SweepActivities {
-  /** Merges old rows of the range ledger, checks every partition, and adds what the ledger lacks. Re-drives nothing. */
+  /** Merges old rows of the range ledger, checks every partition, adds what the ledger lacks, and deletes decisions that are too old. Re-drives nothing. */
   sweepChains(): Promise<SweepResult>;
 }
 
@@ -44,13 +48,15 @@ export interface SweepOptions {
   pipelines: readonly string[];
   runs: BatchRunsPort;
   onSwept(counts: ReadonlyMap<string, SweepCounts>): void;
+  /** How long lake and dashboard keep decisions; absent = for ever. */
+  retentionHours?: number;
+  lakeRoot: string;
 }
 
 /** What else a row of the ledger says, Temporal says too; so rows need not stay apart for longer. */
 const mergedAfterSeconds = 3_600;
 const incompleteMax = 1_000;
 const listedMax = 20;
-const heartbeatMs = 5_000;
 
 export function createSweepActivities({
   pool,
@@ -58,6 +64,8 @@ export function createSweepActivities({
   pipelines,
   runs,
   onSwept,
+  retentionHours,
+  lakeRoot,
 }: SweepOptions & { pool: Pool }): SweepActivities {
   const addRanges = createRangeWriter(pool);
 
@@ -94,11 +102,25 @@ export function createSweepActivities({
     };
   }
 
+  /** What fails is tried at the next sweep: it must not hide what this one found. */
+  async function forget(): Promise<void> {
+    if (retentionHours === undefined) return;
+    const beforeMs = Date.now() - retentionHours * 3_600_000;
+    for (const forgetting of [
+      () => forgetDecisions(pool, deployment, retentionHours * 3_600),
+      () => forgetFiles({ root: lakeRoot, deployment, beforeMs }),
+    ]) {
+      await forgetting().catch((error: unknown) => log.warn(`old decisions are not deleted: ${messageOf(error)}`));
+    }
+  }
+
   return {
     async sweepChains() {
-      const beating = setInterval(heartbeat, heartbeatMs);
+      const beating = setInterval(heartbeat, heartbeats.upkeep.everyMs);
       try {
-        return await sweep();
+        const found = await sweep();
+        await forget();
+        return found;
       } catch (error) {
         throw toApplicationFailure(error);
       } finally {

@@ -17,7 +17,7 @@ const lowestLatencyEnv = { HEADRACE_LINGER_MS: '0', HEADRACE_BATCHES_PER_SECOND:
 const readyTimeoutMs = 60_000;
 
 /** Name of the measured pipeline: the shipped one, with a topic of the bench's own. */
-export const pipelineName = 'fraud';
+const pipelineName = 'fraud';
 
 export type SystemServers = BenchServers<'temporal' | 'kafka' | 'postgres' | 'model-server'>;
 
@@ -27,6 +27,7 @@ export class BenchSystem {
 
   private constructor(
     readonly topic: string,
+    readonly partitions: number,
     readonly servers: SystemServers,
     readonly temporal: Client,
     readonly pool: pg.Pool,
@@ -63,7 +64,7 @@ export class BenchSystem {
       namespace: servers.temporal.namespace,
       dataConverter: { payloadCodecs: [createPayloadCodec()] },
     });
-    return new BenchSystem(topic, servers, temporal, pool, context, {
+    return new BenchSystem(topic, partitions, servers, temporal, pool, context, {
       ...lowestLatencyEnv,
       ...Object.fromEntries(
         Object.entries(context.env).filter(([name]) => inherited.includes(name) || name.startsWith('HEADRACE_')),
@@ -163,9 +164,15 @@ export class BenchSystem {
     return Number(rows[0]!.count);
   }
 
+  /** Stops bridge and worker, which lets what else is measured on the same servers alone. */
+  async halt(): Promise<void> {
+    for (const name of ['bridge', 'worker'] as const) await this.#processes.get(name)?.process.stop();
+    this.#processes.clear();
+  }
+
   /** Stops what runs, the bridge first. */
   async stop(): Promise<void> {
-    for (const name of ['bridge', 'worker'] as const) await this.#processes.get(name)?.process.stop();
+    await this.halt();
     await Promise.allSettled([this.pool.end(), this.temporal.connection.close()]);
   }
 }

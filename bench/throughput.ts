@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { measureBareLoop } from './bare-loop.ts';
 import { allBatches, openBatchCount } from './batch-runs.ts';
 import type { Bench, BenchContext } from './context.ts';
+import { measureEqualWork, type EqualWorkResult } from './equal-work.ts';
 import type { Figure } from './figures.ts';
 import { paymentMessage, simulatedPayments } from './payments.ts';
 import { loadAverage, UsageProbe } from './process-usage.ts';
@@ -23,7 +24,7 @@ const mebibyte = 1_024 * 1_024;
 /** A backlog through every sink, and beside it what the same machine does without any of our promises. */
 export const throughput: Bench = {
   name: 'throughput',
-  what: 'events/s from a backlog through all sinks, CPU per event of every process, memory, growth of Temporal, beside a bare loop',
+  what: 'events/s from a backlog through all sinks, CPU per event of every process, memory, growth of Temporal, beside an equal-work loop and a bare one',
   async run(context) {
     if (context.sinks?.includes('dashboard') === false)
       throw new Error('--sinks must name dashboard, because the bench counts decisions there');
@@ -40,11 +41,15 @@ export const throughput: Bench = {
       await system.start('worker');
       await produceBacklog(context, system);
       const bareBefore = await measureBareLoop(context, system);
+      const equalBefore = await measureEqualWork(context, system, 'equal-work-before');
       const measured = await measureSystem(context, system);
+      await system.halt();
+      const equalAfter = await measureEqualWork(context, system, 'equal-work-after');
       const bareAfter = await measureBareLoop(context, system);
       const bare = (bareBefore.eventsPerSecond + bareAfter.eventsPerSecond) / 2;
       return [
         ...measured.figures,
+        ...equalWorkFigures(measured, [equalBefore, equalAfter]),
         { name: 'bare loop (no features, no durability, no sinks)', value: bare, unit: 'events/s' },
         {
           name: 'CPU of the bare loop',
@@ -85,10 +90,38 @@ async function produceBacklog({ events, tell }: BenchContext, system: BenchSyste
   tell(`${events} events produced in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s`);
 }
 
-async function measureSystem(
-  context: BenchContext,
-  system: BenchSystem,
-): Promise<{ eventsPerSecond: number; figures: Figure[] }> {
+/** What the product does beside the loop that does the same work by hand. */
+function equalWorkFigures(
+  { eventsPerSecond, cpuMicrosPerEvent }: Measured,
+  runs: readonly EqualWorkResult[],
+): Figure[] {
+  const mean = (of: (run: EqualWorkResult) => number) => runs.reduce((sum, run) => sum + of(run), 0) / runs.length;
+  const cpuOfAll = mean((run) => run.cpuOfAllMicrosPerEvent);
+  return [
+    {
+      name: 'equal-work loop (same work; no Temporal, chain or ledger)',
+      value: mean((run) => run.eventsPerSecond),
+      unit: 'events/s',
+    },
+    { name: 'CPU of the equal-work loop', value: mean((run) => run.cpuMicrosPerEvent), unit: 'us/event' },
+    { name: 'CPU of the equal-work loop and its servers', value: cpuOfAll, unit: 'us/event' },
+    {
+      name: 'throughput against the equal-work loop',
+      value: eventsPerSecond / mean((run) => run.eventsPerSecond),
+      unit: '',
+    },
+    { name: 'CPU of all of them against that of the equal-work loop', value: cpuMicrosPerEvent / cpuOfAll, unit: '' },
+  ];
+}
+
+interface Measured {
+  eventsPerSecond: number;
+  /** Of all processes. */
+  cpuMicrosPerEvent: number;
+  figures: Figure[];
+}
+
+async function measureSystem(context: BenchContext, system: BenchSystem): Promise<Measured> {
   const { events, tell } = context;
   const databaseBefore = temporalBytes(system.servers);
   tell('bridge starts on the backlog');
@@ -112,6 +145,7 @@ async function measureSystem(
   const memory = (name: string) => (used.rssAnonPeak.get(name) ?? Number.NaN) / mebibyte;
   return {
     eventsPerSecond: events / seconds,
+    cpuMicrosPerEvent: total,
     figures: [
       { name: 'throughput through all sinks', value: events / seconds, unit: 'events/s' },
       { name: 'events', value: events, unit: '' },

@@ -1,3 +1,5 @@
+import { sleep } from '../lib/sleep.ts';
+
 /** Time, so that a simulation can own it. */
 export interface Clock {
   /** Milliseconds since some beginning; they never go back. */
@@ -12,15 +14,5 @@ export interface Clock {
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
-      const done = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal?.addEventListener('abort', done);
-    }),
+  sleep,
 };

@@ -3,7 +3,6 @@
  * Puts the bridge together from its ports: a Kafka consumer, a starter of runs, and clocks.
  * The rules stand in `chain.ts`; nothing here decides anything.
  */
-import { setFlagsFromString } from 'node:v8';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
@@ -16,6 +15,7 @@ import { connectKafka, type Kafka } from '../kafka/connection.ts';
 import { startMetricsServer } from '../process/metrics-server.ts';
 import { runMain } from '../process/run-main.ts';
 import { ensureSearchAttributes } from '../temporal/search-attributes.ts';
+import { refuseOtherGeneration } from '../temporal/schedules.ts';
 import { connectTemporal, type Client } from '../temporal/connection.ts';
 import { ensureTopics } from '../kafka/topics.ts';
 import { Budget } from './budget.ts';
@@ -31,15 +31,12 @@ import { showStates } from './state-metrics.ts';
 import { PipelineBridge, type PipelineBridgeOptions } from './pipeline-bridge.ts';
 import { createTemporalStarter } from '../temporal/temporal-starter.ts';
 import { ScoringLimiter, scoredAtOnce } from './scoring-limiter.ts';
+import { sessionTimes } from '../contracts/timeouts.ts';
 
-const startDeadlineMsMin = 1_500;
 /** Every assignment asks the ledger, and mostly goes on without an answer. */
 const ledgerDeadlineMs = 5_000;
 /** Of one pipeline. What lanes hold keeps whole fetches alive. */
 const laneBytesMaxOfAll = 32 * 1024 * 1024;
-
-// What was fetched is soon garbage. V8 would let up to four times what is alive pile up before it looks; see docs/performance/memory.md.
-setFlagsFromString('--heap-growing-percent=100');
 
 await runMain('bridge', async (config, log) => {
   const { bridge, deployment } = config;
@@ -47,6 +44,7 @@ await runMain('bridge', async (config, log) => {
   const kafka = await connectKafka(config, log, 'bridge');
   await ensureTopics(kafka, pipelines, config.kafka);
   const temporal = await connectTemporal(config);
+  await refuseOtherGeneration(temporal, { deployment, taskQueue: config.temporal.taskQueue });
   await ensureSearchAttributes(temporal);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -139,6 +137,6 @@ function pipelineOptions(config: Config, pipeline: AnyPipeline): PipelineBridgeO
     startAt: bridge.startAt,
     caps: followingCaps(capsOf(pipeline, bridge), triton.deadlineMs),
     laneBytesMax: { all: laneBytesMaxOfAll, each: bridge.laneBytesMax },
-    startDeadlineMs: Math.max(startDeadlineMsMin, Math.floor(kafka.sessionTimeoutMs / 6)),
+    startDeadlineMs: sessionTimes(kafka.sessionTimeoutMs).startMs,
   };
 }

@@ -6,6 +6,7 @@ import { GroupState } from './group-state.ts';
 import type { LedgerEnds, NewestEpoch } from './ledger-ends.ts';
 import { LogWatch } from './log-watch.ts';
 import type { Source } from '../kafka/source.ts';
+import { stopping } from '../contracts/timeouts.ts';
 
 export interface PipelineBridgeOptions extends Omit<ChainOptions, 'chain' | 'laneBytesMax'> {
   /** Bytes that all lanes hold together, at most; and a single one. */
@@ -25,7 +26,6 @@ export interface PipelineBridgePorts extends Omit<ChainPorts, 'source'> {
 const lagPollMs = 2_000;
 const stalledMsMax = 60_000;
 const rebuildMsMax = 10_000;
-const drainMsMax = 4_000;
 const stopMsMax = 10_000;
 const tellEveryMs = 10_000;
 
@@ -72,7 +72,7 @@ export class PipelineBridge {
   async stop(): Promise<void> {
     this.#stopping.abort();
     const chains = this.#chains;
-    await Promise.race([Promise.all(chains.map((chain) => chain.drain())), this.ports.clock.sleep(drainMsMax)]);
+    await Promise.race([Promise.all(chains.map((chain) => chain.drain())), this.ports.clock.sleep(stopping.drainMs)]);
     for (const chain of chains) this.#abandon(chain);
     await this.#source?.stop();
     await this.#running;

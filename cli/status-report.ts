@@ -4,6 +4,7 @@ import type { Problem } from '../status/problems.ts';
 import type { ScheduleState } from '../temporal/schedules.ts';
 import type { Standing } from '../status/standing.ts';
 import type { Endpoints } from '@headrace/stack/supervisor';
+import { asking } from '../contracts/timeouts.ts';
 
 /** Numbers of one pipeline; one that is absent is not known now. */
 export interface PipelineCounts {
@@ -17,7 +18,7 @@ export interface PipelineCounts {
 }
 
 /** One server as the gateway sees it. */
-export interface ServerCheck {
+interface ServerCheck {
   name: string;
   /** Events are not taken without it. */
   needed: boolean;
@@ -27,7 +28,7 @@ export interface ServerCheck {
 }
 
 /** What stands; `log` is the file to look into. */
-export type Standstill = Omit<Problem, 'kind'> & { kind: Problem['kind'] | 'server' };
+type Standstill = Omit<Problem, 'kind'> & { kind: Problem['kind'] | 'server' };
 
 /** What `headrace status --output json` prints: every address and path of the running system, what the gateway counts, and what stands. */
 export interface StatusReport extends Endpoints {
@@ -42,8 +43,6 @@ export interface StatusReport extends Endpoints {
 
 type GatewayStatus = Pick<StatusReport, 'schedules' | 'unknown'> & { pipelines: PipelineCounts[]; problems: Problem[] };
 
-/** The gateway asks others, and waits for those that do not answer. */
-const requestTimeoutMs = 15_000;
 const downStates = new Set(['starting', 'restarting', 'failed', 'waiting']);
 
 /**
@@ -63,7 +62,7 @@ export async function readStatus(endpoints: Endpoints, lookItself: () => Promise
   const ask = async <T>(path: string): Promise<T | string> => {
     try {
       const response = await fetch(`${endpoints.gateway.url}${path}`, {
-        signal: AbortSignal.timeout(requestTimeoutMs),
+        signal: AbortSignal.timeout(asking.askerMs),
       });
       return (await response.json()) as T;
     } catch (error) {

@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fetchFailure } from '../contracts/failures.ts';
 import { isJson } from '../lib/json-text.ts';
 import type { EventPiece, EventPlace } from './events/piece.ts';
+import { submitting } from '../contracts/timeouts.ts';
 
 export interface SubmitOptions {
   gatewayUrl: string;
@@ -45,7 +46,6 @@ export class GatewayAwayError extends Error {
 /** What the gateway takes in one request. */
 const requestEventsMax = 500;
 const bytesMax = 700_000;
-const requestTimeoutMs = 30_000;
 const retryDelayMsMax = 1_000;
 const [opening, comma, closing] = ['[', ',', ']'].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer];
 
@@ -165,7 +165,7 @@ async function postUntilAnswered(
     }
     if (tries >= triesMax) throw new GatewayAwayError(`no gateway takes events at ${gatewayUrl} (${reason})`);
     if (tries === 1) onWaiting?.(reason);
-    await delay(Math.min(retryDelayMsMax, 100 * tries), undefined, { signal });
+    await sleep(Math.min(retryDelayMsMax, 100 * tries), undefined, { signal });
   }
 }
 
@@ -177,7 +177,7 @@ async function post(
     method: 'POST',
     headers: { 'content-type': cloudEvents ? 'application/cloudevents-batch+json' : 'application/json' },
     body: Buffer.concat([opening, ...events.flatMap(({ bytes }, i) => (i === 0 ? [bytes] : [comma, bytes])), closing]),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(submitting.askerMs)]),
   });
   const text = await response.text();
   return { status: response.status, problem: response.ok ? {} : problemOf(text) };

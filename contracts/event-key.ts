@@ -142,7 +142,7 @@ export function deploymentOfWorkflow(workflowId: string): string | undefined {
 }
 
 /** A text that is no event key. */
-export class EventKeyError extends TypeError {
+class EventKeyError extends TypeError {
   override readonly name = 'EventKeyError';
 }
 

@@ -96,7 +96,7 @@ export function decodeFrame<H extends FrameHeader>(bytes: Uint8Array): Frame<H> 
 }
 
 /** Bytes that are no whole frame. The message says where, and quotes none of them. */
-export class FrameError extends RangeError {
+class FrameError extends RangeError {
   override readonly name = 'FrameError';
 }
 

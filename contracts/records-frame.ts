@@ -19,7 +19,7 @@ export interface KafkaRecord {
 }
 
 /** What a record had that could not travel whole. */
-export interface RecordStub {
+interface RecordStub {
   /** The size of all of it. */
   recordBytes: number;
   /** How many of its headers are not there. Absent = none. */

@@ -3,8 +3,8 @@
  * What a table means stands in the room that owns it: `ledger/`, `reviews/`, `sinks/`.
  * Errors name the setting or the right that is missing.
  */
-export { CopyRows, UnstorableError, copyIn } from './copy-rows.ts';
-export { type StoredDecision, countDecisions, findDecisions } from './decisions.ts';
+export { float4Array, plainArray, textArray } from './array-parameters.ts';
+export { type StoredDecision, countDecisions, findDecisions, forgetDecisions } from './decisions.ts';
 export { migrate } from './migrate.ts';
 export { type Pool, createPool } from './pool.ts';
 export { sanitizeJson, sanitizeText, sanitizedText } from './sanitize-text.ts';

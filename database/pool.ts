@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Client, DatabaseError, Pool } from 'pg';
 import { explainDatabaseError } from './explain.ts';
-import { DirectClient, PooledClient } from './session.ts';
+import { backendPidOf, DirectClient, PooledClient } from './session.ts';
+import { sleep } from '../lib/sleep.ts';
 
 export type { Pool };
 
@@ -43,7 +43,7 @@ export async function createPool(url: string, options: PoolOptions): Promise<Poo
           cause: error,
         });
       }
-      await delay(startingUpRetryMs);
+      await sleep(startingUpRetryMs);
     }
   }
 }
@@ -112,7 +112,7 @@ async function isDirect(pool: Pool): Promise<boolean> {
       );
     }
     failed = false;
-    return pid === (client as unknown as { processID: number }).processID;
+    return pid === backendPidOf(client);
   } finally {
     client.release(failed);
     client.off('error', onError);

@@ -1,4 +1,4 @@
-import { Client, type QueryConfig } from 'pg';
+import { Client, type ClientBase, type QueryConfig } from 'pg';
 
 /**
  * What a session of ours must not take from the settings of a database or a role: they change how values are written as text, or what
@@ -12,7 +12,7 @@ const parametersOfPostgres = {
   extra_float_digits: '1',
   default_transaction_isolation: 'read committed',
   lock_timeout: '0',
-  // The server must notice a host that is gone as well: what a COPY has written so far keeps others from the same keys until then.
+  // The server must notice a host that is gone as well: what a statement has written so far keeps others from the same keys until then.
   tcp_keepalives_idle: '10',
   tcp_keepalives_interval: '5',
   tcp_keepalives_count: '3',
@@ -21,6 +21,11 @@ const parametersOfPostgres = {
 /** How pg gets at what it sends when a session starts; its types do not know of it. */
 interface Starting {
   getStartupConf(): Record<string, string>;
+}
+
+/** Which server process Postgres said was ours when the session began. Behind a pooler it is another one that works for us. */
+export function backendPidOf(client: ClientBase): number {
+  return (client as unknown as { processID: number }).processID;
 }
 
 /** The limits that pg sends by itself, and no pooler takes. */

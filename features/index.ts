@@ -4,7 +4,7 @@
  * One contract test suite runs on every store.
  */
 export { foldBatch, type FoldEvent } from './fold-batch.ts';
-export { openLmdbStore, type LmdbStoreOptions } from './lmdb-store.ts';
+export { openLmdbStore } from './lmdb-store.ts';
 export { MemoryStore } from './memory-store.ts';
 export { compileFeatures, type FeaturePlan, type PlanOptions } from './plan.ts';
 export { RefusedInARow, type Refusals } from './refusals.ts';

@@ -26,13 +26,13 @@ export interface WindowGroup {
   windows: Window[];
 }
 
-export interface Window {
+interface Window {
   delayMs: number;
   lengthMs: number;
   outputs: WindowOutput[];
 }
 
-export interface WindowOutput {
+interface WindowOutput {
   column: number;
   aggregate: WindowFeature<unknown>['aggregate'];
   /** Index among the group's fields; -1 for a count. */

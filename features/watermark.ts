@@ -11,7 +11,7 @@ export interface Watermark {
 }
 
 /** What decides whether the watermark follows the next event. */
-export interface Trend {
+interface Trend {
   /** Events so far; counted up to `inARow`. */
   seen: number;
   /** The events in a row, up to the last one, that lie too far ahead: how many, and the least of their times. */

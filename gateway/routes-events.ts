@@ -7,6 +7,7 @@ import { eventTypes, registerEventBodies, type SentEvents } from './event-bodies
 import { withTimeout } from '../lib/with-timeout.ts';
 import { Problem } from '../lib/problem.ts';
 import { problemSchema } from './problems.ts';
+import { submitting } from '../contracts/timeouts.ts';
 
 /** What taking events needs of Kafka. Resolves only when the brokers have all the messages in sync. */
 export type PublishEvents = (topic: string, messages: EventMessage[]) => Promise<void>;
@@ -16,8 +17,6 @@ export type EventMessage = Pick<AcceptedEvent, 'key' | 'value' | 'headers'>;
 
 const eventsMax = 500;
 const bodyBytesMax = 1024 * 1024;
-/** Longer than the publisher's own tries take; whoever waits this long is told to send again. */
-const publishTimeoutMs = 15_000;
 /** A request is split so that none of its parts makes a record batch that brokers refuse. */
 const partBytesMax = 700_000;
 
@@ -106,7 +105,7 @@ async function publishAll(
   events: readonly AcceptedEvent[],
 ): Promise<void> {
   try {
-    await withTimeout(publishTimeoutMs, Promise.all(parts(events).map((part) => publishEvents(topic, part))));
+    await withTimeout(submitting.publishMs, Promise.all(parts(events).map((part) => publishEvents(topic, part))));
   } catch (error) {
     if (/MESSAGE_TOO_LARGE|larger than/i.test(messageOf(error)))
       throw new Problem(

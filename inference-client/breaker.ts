@@ -3,8 +3,8 @@
  *
  * - `closed`: every call is allowed. Entered at the start and when a probe succeeds. Left for `open` after `failuresMax` failures in a row.
  * - `open`: every call is refused. Entered from `closed`, or when a probe fails. Left for `half-open` by the first call after `openMs`.
- * - `half-open`: one call, the probe, is allowed; all others are refused until it reports. Success closes, failure opens again, and a probe
- *   that says nothing about the server (the caller gave it up) lets the next call be the probe.
+ * - `half-open`: one call, the probe, is allowed; all others are refused until it reports, or for `probeMs`. Success closes, failure opens
+ *   again, and a probe that says nothing about the server (the caller gave it up) lets the next call be the probe.
  *
  * It has no timer and reads only the clock that it is given.
  */
@@ -16,6 +16,8 @@ export interface BreakerOptions {
   readonly failuresMax: number;
   /** How long it stays open before it lets a probe through. */
   readonly openMs: number;
+  /** After this long another probe may be made beside one that has not reported. @default Infinity */
+  readonly probeMs?: number;
   /** Milliseconds that never go back. */
   readonly nowMs: () => number;
 }
@@ -30,22 +32,28 @@ export interface Permit {
 
 export interface Breaker {
   readonly state: BreakerState;
+  /** Failures since the last success. */
+  readonly failuresInRow: number;
   /** A permit, or how many milliseconds until it is worth asking again (0 while a probe is out). */
   acquire(): Permit | { readonly retryAfterMs: number };
+  /** A permit for a call that is made whatever the state is. Its outcome decides the state as that of a probe does. */
+  observe(): Permit;
 }
 
 /** Creates a breaker in state `closed`. */
-export function createBreaker({ failuresMax, openMs, nowMs }: BreakerOptions): Breaker {
+export function createBreaker({ failuresMax, openMs, probeMs = Infinity, nowMs }: BreakerOptions): Breaker {
   let state: BreakerState = 'closed';
   let failuresInRow = 0;
   let openUntilMs = 0;
+  let probeUntilMs = 0;
   // Counts changes of state, so that a call which began before the last one cannot decide the present one.
   let generation = 0;
 
   function enter(next: BreakerState): void {
     state = next;
     generation++;
-    failuresInRow = 0;
+    if (next === 'closed') failuresInRow = 0;
+    if (next === 'half-open') probeUntilMs = nowMs() + probeMs;
     if (next === 'open') openUntilMs = nowMs() + openMs;
   }
 
@@ -55,10 +63,10 @@ export function createBreaker({ failuresMax, openMs, nowMs }: BreakerOptions): B
       if (issuedIn === generation) act();
     };
     return {
-      succeeded: report(() => (state === 'half-open' ? enter('closed') : (failuresInRow = 0))),
+      succeeded: report(() => (state === 'closed' ? (failuresInRow = 0) : enter('closed'))),
       failed: report(() => {
         failuresInRow++;
-        if (state === 'half-open' || failuresInRow >= failuresMax) enter('open');
+        if (state !== 'closed' || failuresInRow >= failuresMax) enter('open');
       }),
       abstained: report(() => {
         if (state !== 'half-open') return;
@@ -72,8 +80,15 @@ export function createBreaker({ failuresMax, openMs, nowMs }: BreakerOptions): B
     get state() {
       return state;
     },
+    get failuresInRow() {
+      return failuresInRow;
+    },
+    observe: permit,
     acquire() {
-      if (state === 'half-open') return { retryAfterMs: 0 };
+      if (state === 'half-open') {
+        if (nowMs() < probeUntilMs) return { retryAfterMs: 0 };
+        enter('half-open');
+      }
       if (state === 'open') {
         const retryAfterMs = openUntilMs - nowMs();
         if (retryAfterMs > 0) return { retryAfterMs };

@@ -30,9 +30,6 @@ export type InputTensor =
       readonly data: readonly (Uint8Array | string)[];
     };
 
-/** Any of the typed arrays that hold fixed-width elements. */
-export type FixedWidthData = DataOfDatatype[FixedWidthDatatype];
-
 // Typed arrays have the byte order of the machine and the protocol is little-endian. Every platform that Node is built for today but s390x is.
 const isLittleEndian = endianness() === 'LE';
 

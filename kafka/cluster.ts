@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module';
 import type { Kafka } from 'kafkajs';
+import { kafkajsModule } from './kafkajs-internals.ts';
 
-/** The parts of kafkajs 2.2.4's inside that are needed to ask brokers what its admin client does not ask. */
+/** The parts of kafkajs's inside that are needed to ask brokers what its admin client does not ask. */
 export interface Cluster {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
@@ -30,10 +30,9 @@ interface Metadata {
   topicMetadata: { topicErrorCode: number }[];
 }
 
-const require = createRequire(import.meta.url);
-const { requests } = require('kafkajs/src/protocol/requests') as { requests: Record<string, object> };
-const apiKeys = require('kafkajs/src/protocol/requests/apiKeys') as Record<string, number>;
-const { createErrorFromCode } = require('kafkajs/src/protocol/error') as { createErrorFromCode(code: number): Error };
+const { requests } = kafkajsModule<{ requests: Record<string, object> }>('protocol/requests');
+const apiKeys = kafkajsModule<Record<string, number>>('protocol/requests/apiKeys');
+const { createErrorFromCode } = kafkajsModule<{ createErrorFromCode(code: number): Error }>('protocol/error');
 
 /** Topics' metadata are read so often at most, which is how late a new leader is known. */
 const metadataMaxAgeMs = 2_000;

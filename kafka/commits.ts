@@ -1,13 +1,11 @@
+import { kafkaRequests } from '../contracts/timeouts.ts';
 import type { PartitionCommit } from './source.ts';
 
 /** Hands commits to kafkajs, in one request. */
 type Send = (commits: readonly PartitionCommit[]) => Promise<void>;
 
-/** Longer than one request of kafkajs may take, so that it can try again. */
-const deadlineMsDefault = 20_000;
-
-/** Longer than kafkajs tries again while brokers answer at all. One that takes longer may never end, and its partition would never commit again. */
-const stuckMs = 60_000;
+/** Longer than kafkajs tries again while brokers answer at all. A commit that takes longer may never end, and its partition would never commit again. */
+const { stuckMs } = kafkaRequests;
 
 /**
  * Commits with a deadline of our own, in order. One that has no answer in time fails for whoever waits for it, and kafkajs may still be
@@ -26,7 +24,7 @@ export class Commits {
 
   constructor(
     private readonly send: Send,
-    private readonly deadlineMs = deadlineMsDefault,
+    private readonly deadlineMs = kafkaRequests.commitMs,
     /** Told when kafkajs is at a commit for over a minute: only a new consumer gets its partitions going again. */
     private readonly onStuck: (error: Error) => void = () => {},
   ) {}

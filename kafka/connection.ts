@@ -8,6 +8,7 @@ import { installFrameBounds } from './response-frames.ts';
 import { installQuietQueue } from './quiet-queue.ts';
 import type { Logger } from '../lib/log.ts';
 import { readCertificates, readKeyPair } from '../lib/pem-file.ts';
+import { kafkaRequests } from '../contracts/timeouts.ts';
 
 export type { Admin, Kafka } from 'kafkajs';
 
@@ -98,8 +99,8 @@ function optionsOf({ kafka }: Config, role: string): KafkaConfig {
     brokers: kafka.brokers.map(bootstrapBroker),
     socketFactory: kafkaSocket,
     connectionTimeout: 3_000,
-    authenticationTimeout: 10_000,
-    requestTimeout: 10_000,
+    authenticationTimeout: kafkaRequests.requestMs,
+    requestTimeout: kafkaRequests.requestMs,
     enforceRequestTimeout: true,
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
     ...(kafka.tls ? { ssl: tlsOf(kafka) } : {}),

@@ -13,6 +13,8 @@ import { PollThrottle } from './poll-throttle.ts';
 import type { Source, SourceHandlers } from './source.ts';
 import { groupOffsets, logOffsets } from './source-offsets.ts';
 import { tellingRights } from './source-rights.ts';
+import { fetchedOffsetOf } from './kafkajs-internals.ts';
+import { sessionTimes } from '../contracts/timeouts.ts';
 
 export interface KafkaSourceOptions {
   topic: string;
@@ -27,8 +29,6 @@ export interface KafkaSourceOptions {
 }
 
 const newPartitionsMs = 30_000;
-/** Joining the group takes a rebalance. */
-const startDeadlineMs = 60_000;
 
 /** kafkajs behind the bridge's port. One instance is one consumer: when it crashes for good, make another. */
 export function createKafkaSource(kafka: Kafka, options: KafkaSourceOptions): Source {
@@ -40,6 +40,7 @@ function createSource(
   { topic, groupId, sessionTimeoutMs, chains, commitDeadlineMs, logs = createLogReader(kafka) }: KafkaSourceOptions,
 ): Source {
   installCoordinatorFailover();
+  const times = sessionTimes(sessionTimeoutMs);
   installFetchDecoding();
   const admin = createAdmin(kafka);
   let assigned: readonly number[] = [];
@@ -75,18 +76,14 @@ function createSource(
     listen(consumer, handlers, topic, polls);
     unwatchClock = watchClock(
       (byMs) => handlers.crashed(new Error(`the clock was set back by ${Math.round(byMs / 1_000)} s`)),
-      { leastMs: sessionTimeoutMs / 3 },
+      { leastMs: times.clockStepMs },
     );
     await run(consumer, handlers, topic, polls);
   }
 
   return {
     start: (handlers) =>
-      withTimeout(
-        startDeadlineMs + sessionTimeoutMs,
-        start(handlers),
-        `the consumer does not start within ${(startDeadlineMs + sessionTimeoutMs) / 1_000} s`,
-      ),
+      withTimeout(times.joinMs, start(handlers), `the consumer does not start within ${times.joinMs / 1_000} s`),
     async stop() {
       unwatchClock();
       crashed = () => {};
@@ -115,7 +112,7 @@ function consumerConfig(groupId: string, sessionTimeoutMs: number): ConsumerConf
     groupId,
     sessionTimeout: sessionTimeoutMs,
     rebalanceTimeout: sessionTimeoutMs,
-    heartbeatInterval: Math.floor(sessionTimeoutMs / 6),
+    heartbeatInterval: sessionTimes(sessionTimeoutMs).heartbeatMs,
     // A poll returns as soon as there is a record. Not longer, because kafkajs polls the partitions of a broker together, and one that is resumed
     // (it has records, and the others have none) waits for the poll that is under way.
     maxWaitTimeInMs: 250,
@@ -185,7 +182,7 @@ async function onFetch(
   handlers: SourceHandlers,
   polls: PollThrottle,
 ): Promise<void> {
-  const fetchedOffset = Number((batch as unknown as { fetchedOffset: string }).fetchedOffset);
+  const fetchedOffset = fetchedOffsetOf(batch);
   const { records, unreadable } = toRecords(batch.messages);
   const taken = handlers.fetched({
     partition: batch.partition,

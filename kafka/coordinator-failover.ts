@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import kafkajs from 'kafkajs';
+import { kafkajsModule } from './kafkajs-internals.ts';
 
 /**
  * What kafkajs's consumers do when one of several brokers is lost. By themselves they send heartbeats and commits to the coordinator that
@@ -112,9 +112,7 @@ async function heartbeatAnywhere(group: ConsumerGroup, heartbeat: () => Promise<
 
 /** Makes all consumers of this process bear the loss of a broker. May be called again. */
 export function installCoordinatorFailover(): void {
-  const { prototype } = createRequire(import.meta.url)('kafkajs/src/consumer/consumerGroup') as {
-    prototype: ConsumerGroup;
-  };
+  const { prototype } = kafkajsModule<{ prototype: ConsumerGroup }>('consumer/consumerGroup');
   const { heartbeat, recoverFromFetch } = prototype;
   if (heartbeat.isOurs) return;
   prototype.heartbeat = Object.assign(

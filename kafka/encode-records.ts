@@ -1,6 +1,6 @@
 import type { Message } from 'kafkajs';
 import type { RecordHeader } from '../contracts/record-headers.ts';
-import { murmur2 } from './partitioner.ts';
+import { murmur2 } from './murmur2.ts';
 
 /** A message whose time is when it is sent. */
 export interface KeyedMessage {

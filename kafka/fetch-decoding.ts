@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module';
 import { filterAbortedTransactions } from './aborted-transactions.ts';
 import { entryBytes, entryBytesMin, firstOffsetOf, formatOf } from './batch-header.ts';
 import { InflateBudget } from './compression.ts';
+import { kafkajsModule } from './kafkajs-internals.ts';
 import { decodeMessage } from './old-messages.ts';
 import { decodeBatch, type FetchedRecord } from './record-batches.ts';
 import { UnreadableError } from './unreadable-error.ts';
@@ -45,22 +45,15 @@ interface ResponseModule {
   decode: ((raw: Buffer) => Promise<unknown>) & { isOurs?: true };
 }
 
-const knownVersion = '2.2.4';
 /** Those with record batches, as far as kafkajs knows them. Brokers that only have older ones are older than Kafka 0.11. */
 const fetchVersions = [4, 5, 6, 7, 8, 9, 10, 11];
 const firstOf = { logStart: 5, session: 7, clientThrottle: 8, preferredReplica: 11 } as const;
 
-/** Makes all consumers of this process read records so. May be called again. Throws with another kafkajs than the one that this was written for. */
+/** Makes all consumers of this process read records so. May be called again. */
 export function installFetchDecoding(): void {
-  const require = createRequire(import.meta.url);
-  const { version } = require('kafkajs/package.json') as { version: string };
-  if (version !== knownVersion)
-    throw new Error(
-      `kafkajs is ${version}, and kafka/fetch-decoding.ts knows ${knownVersion}: look at what it replaces`,
-    );
-  const KafkaDecoder = require('kafkajs/src/protocol/decoder') as new (raw: Buffer) => Decoder;
+  const KafkaDecoder = kafkajsModule<new (raw: Buffer) => Decoder>('protocol/decoder');
   for (const apiVersion of fetchVersions) {
-    const response = require(`kafkajs/src/protocol/requests/fetch/v${apiVersion}/response`) as ResponseModule;
+    const response = kafkajsModule<ResponseModule>(`protocol/requests/fetch/v${apiVersion}/response`);
     if (response.decode.isOurs) continue;
     response.decode = Object.assign((raw: Buffer) => decodeResponse(new KafkaDecoder(raw), apiVersion), {
       isOurs: true as const,

@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module';
 import { sendAs, type Broker } from './cluster.ts';
 import type { Aborted } from './aborted-transactions.ts';
+import { kafkajsModule } from './kafkajs-internals.ts';
 
 /** One partition's part of a fetch, its records as they came. */
 export interface RawFetch {
@@ -22,10 +22,9 @@ interface Decoder {
   readArray<T>(read: (decoder: Decoder) => T): T[] | null;
 }
 
-const require = createRequire(import.meta.url);
 /** The oldest version that brokers of today know, and the first one that tells of transactions. */
-const createRequest = require('kafkajs/src/protocol/requests/fetch/v4/request') as (fields: object) => object;
-const KafkaDecoder = require('kafkajs/src/protocol/decoder') as new (raw: unknown) => Decoder;
+const createRequest = kafkajsModule<(fields: object) => object>('protocol/requests/fetch/v4/request');
+const KafkaDecoder = kafkajsModule<new (raw: unknown) => Decoder>('protocol/decoder');
 
 const waitMs = 100;
 

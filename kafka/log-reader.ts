@@ -16,7 +16,7 @@ export interface LogEnds {
 }
 
 /** A record that is there, or the offset up to which there is none. */
-export type FoundRecord = { offset: number; timeMs: number } | { noneBelow: number };
+type FoundRecord = { offset: number; timeMs: number } | { noneBelow: number };
 
 /** Asks brokers about logs. A partition whose leader does not answer has an error of its own. */
 export interface LogReader {

@@ -1,5 +1,4 @@
-import type { Message } from 'kafkajs';
-import { PartitionsAsked } from './partitioner.ts';
+import { Partitioners, type ICustomPartitioner, type Message } from 'kafkajs';
 import { recordOverheadBytes, varIntBytes, writeVarInt, type EncodedRange } from './encode-records.ts';
 
 /**
@@ -11,6 +10,24 @@ import { recordOverheadBytes, varIntBytes, writeVarInt, type EncodedRange } from
 
 /** Asks kafkajs's partitioner for one message, from an empty object; it answers the partition as the only key. */
 type Step = (result: object, message: Message) => Record<string, unknown>;
+
+/** No message, but a question to `keyPartitioner`: how many partitions has the topic? */
+class PartitionsAsked {
+  readonly key = null;
+  readonly value = null;
+  partitions = 0;
+}
+
+/** The partitioner of the Java client, as kafkajs has it: by the murmur2 hash of the key, else in turn. It also answers `PartitionsAsked`. */
+export const keyPartitioner: ICustomPartitioner = () => {
+  const choose = Partitioners.DefaultPartitioner();
+  return (input) => {
+    const { message, partitionMetadata } = input;
+    if (!(message instanceof PartitionsAsked)) return choose(input);
+    message.partitions = partitionMetadata.length;
+    return 0;
+  };
+};
 
 /** What `producer.send` takes as `messages`, for one try. Needs a producer with `keyPartitioner`. */
 export class EncodedMessages extends Array<Message> {

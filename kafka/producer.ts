@@ -1,11 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CompressionTypes, type Kafka, type Producer } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
-import { keyPartitioner } from './partitioner.ts';
-import { EncodedMessages } from './produce.ts';
+import { EncodedMessages, keyPartitioner } from './produce.ts';
 import { namingRights } from './rights.ts';
 import { EncodedRecords, type EncodedRange, type KeyedMessage } from './encode-records.ts';
 import { sendBytesMax, TopicQueue } from './topic-queue.ts';
+import { sleep } from '../lib/sleep.ts';
+import { kafkaRequests } from '../contracts/timeouts.ts';
 
 export interface Publisher {
   /**
@@ -18,7 +18,7 @@ export interface Publisher {
 }
 
 /** The queue of a topic is full: the caller should answer "later". */
-export class PublisherFullError extends Error {
+class PublisherFullError extends Error {
   override readonly name = 'PublisherFullError';
 }
 
@@ -61,7 +61,13 @@ export async function createPublisher(
       const messages = new EncodedMessages(parts);
       try {
         messages.assertAnswered(
-          await producer.send({ acks: -1, timeout: 10_000, compression: CompressionTypes.None, topic, messages }),
+          await producer.send({
+            acks: -1,
+            timeout: kafkaRequests.requestMs,
+            compression: CompressionTypes.None,
+            topic,
+            messages,
+          }),
         );
         return;
       } catch (error) {

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { kafkajsModule } from './kafkajs-internals.ts';
 
 /** The parts of kafkajs's queue of one connection that take part in this. */
 export interface RequestQueue {
@@ -13,9 +13,7 @@ export interface RequestQueue {
  * connection costs a timer every millisecond for as long as it lives, and Node 24 prints a warning. May be called again.
  */
 export function installQuietQueue(): void {
-  const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/requestQueue') as {
-    prototype: RequestQueue;
-  };
+  const { prototype } = kafkajsModule<{ prototype: RequestQueue }>('network/requestQueue');
   const { scheduleCheckPendingRequests } = prototype;
   if (scheduleCheckPendingRequests.isOurs) return;
   prototype.scheduleCheckPendingRequests = Object.assign(

@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
+import { kafkajsModule } from './kafkajs-internals.ts';
 
 /** The parts of kafkajs's connection that take part in this. */
-export interface KafkaConnection {
+interface KafkaConnection {
   socket: Socket;
   chunks: Buffer[];
   bytesBuffered: number;
@@ -56,9 +56,7 @@ function keep(connection: KafkaConnection, buffer: Buffer, bytesNeeded: number):
 
 /** Makes all connections to brokers of this process bear any bytes. May be called again. */
 export function installFrameBounds(): void {
-  const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/connection') as {
-    prototype: KafkaConnection;
-  };
+  const { prototype } = kafkajsModule<{ prototype: KafkaConnection }>('network/connection');
   if (prototype.processData.isOurs) return;
   prototype.processData = Object.assign(takeResponses, { isOurs: true as const });
 }

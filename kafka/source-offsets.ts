@@ -2,8 +2,7 @@ import type { Admin, Consumer } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
 import type { LogReader } from './log-reader.ts';
 import type { Source } from './source.ts';
-
-const commitAllDeadlineMs = 20_000;
+import { kafkaRequests } from '../contracts/timeouts.ts';
 
 /** What the group has committed. */
 export function groupOffsets({
@@ -20,9 +19,9 @@ export function groupOffsets({
   return {
     commitAll(commits) {
       return withTimeout(
-        commitAllDeadlineMs,
+        kafkaRequests.commitMs,
         consumer.commitOffsets(commits.map((commit) => ({ ...commit, topic, offset: String(commit.offset) }))),
-        `no answer to a commit within ${commitAllDeadlineMs / 1_000} s`,
+        `no answer to a commit within ${kafkaRequests.commitMs / 1_000} s`,
       );
     },
     async committed() {

@@ -1,16 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs';
 import { messageOf } from '../contracts/failures.ts';
 import { deadLettersTopic, decisionsTopic, labelsTopic } from '../contracts/names.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { createAdmin } from './admin.ts';
 import { troubleOf } from './diagnosis.ts';
+import { sleep } from '../lib/sleep.ts';
 
 export interface TopicOptions {
   /** Absent = the brokers' default. */
   replicationFactor?: number;
-  /** How long records are kept; absent = the broker's default. */
-  retentionHours?: number;
+  /**
+   * The broker is ours, and its disk small: events stay until `trimTopic` takes those that are done, and what is read by people stays for
+   * a week. Absent = all of it is the brokers' default.
+   */
+  isEmbedded?: boolean;
 }
 
 /** Making topics takes the brokers a while, and kafkajs waits until each has a leader. */
@@ -39,19 +42,32 @@ export async function ensureTopics(
 /** As Kafka's protocol has it. */
 const brokersDefault = -1;
 
+const entries = (settings: Record<string, number>) =>
+  Object.entries(settings).map(([name, value]) => ({ name, value: String(value) }));
+/** An event that no batch has taken yet is never deleted. */
+const keptUntilTrimmed = entries({ 'retention.ms': -1 });
+/** Few, and for people: longer than a weekend, but no more than this of each partition. */
+const keptAWeek = entries({ 'retention.ms': 7 * 24 * 3_600_000, 'retention.bytes': 64 * 1024 * 1024 });
+
 /** Labels have the events' partitions; dead letters are few and keep their order in one. */
 function topicsOf(
   pipelines: readonly AnyPipeline[],
-  { replicationFactor = brokersDefault, retentionHours }: TopicOptions,
+  { replicationFactor = brokersDefault, isEmbedded = false }: TopicOptions,
 ): ITopicConfig[] {
-  const configEntries =
-    retentionHours === undefined ? [] : [{ name: 'retention.ms', value: String(retentionHours * 3_600_000) }];
-  return pipelines.flatMap(({ name, topic }) => [
-    { topic: topic.name, numPartitions: topic.partitions, replicationFactor, configEntries },
-    { topic: decisionsTopic(name), numPartitions: topic.partitions, replicationFactor, configEntries },
-    { topic: labelsTopic(name), numPartitions: topic.partitions, replicationFactor, configEntries },
-    { topic: deadLettersTopic(name), numPartitions: 1, replicationFactor, configEntries },
-  ]);
+  return pipelines.flatMap(({ name, topic: { name: events, partitions } }) => {
+    const of = (topic: string, numPartitions: number, configEntries: typeof keptAWeek = []) => ({
+      topic,
+      numPartitions,
+      replicationFactor,
+      configEntries: isEmbedded ? configEntries : [],
+    });
+    return [
+      of(events, partitions, keptUntilTrimmed),
+      of(decisionsTopic(name), partitions),
+      of(labelsTopic(name), partitions, keptAWeek),
+      of(deadLettersTopic(name), 1, keptAWeek),
+    ];
+  });
 }
 
 async function createMissing(admin: Admin, topics: readonly ITopicConfig[]): Promise<string[]> {

@@ -15,4 +15,5 @@ export {
 export { hostPort, isLoopback, reachableHost, readHostPort } from './host-port.ts';
 export { type Logger, createLogger } from './log.ts';
 export { Problem, type ProblemEntry } from './problem.ts';
+export { sleep } from './sleep.ts';
 export { withTimeout } from './with-timeout.ts';

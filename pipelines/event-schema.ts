@@ -50,7 +50,7 @@ function issueOf({ path = [], expected }: StandardIssue): SchemaIssue {
 }
 
 /** A schema that wants to be waited for. */
-export class AsynchronousSchemaError extends Error {
+class AsynchronousSchemaError extends Error {
   override readonly name = 'AsynchronousSchemaError';
 }
 

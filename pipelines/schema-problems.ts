@@ -60,7 +60,7 @@ export function schemaProblems({ event }: Pick<AnyPipeline, 'event'>): string[] 
   return [...problems].slice(0, problemsMax);
 }
 
-export function isAsyncFunction(value: unknown): boolean {
+function isAsyncFunction(value: unknown): boolean {
   return typeof value === 'function' && /^Async(Generator)?Function$/.test(value.constructor.name);
 }
 

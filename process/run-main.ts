@@ -3,6 +3,7 @@ import { directHosts } from '../lib/proxies.ts';
 import { ConfigError, parseConfig, type Config } from '../contracts/schemas/config.ts';
 import { PipelineDefinitionError } from '../pipelines/define.ts';
 import { createLogger, type Logger } from '../lib/log.ts';
+import { stopping } from '../contracts/timeouts.ts';
 
 /** A running process: what it prints when ready, and how it stops. */
 export interface RunningProcess {
@@ -13,8 +14,6 @@ export interface RunningProcess {
   /** Ends the process with an error when it rejects; resolves never or on a clean end. */
   failed?: Promise<never>;
 }
-
-const stopGraceMs = 8_000;
 
 /**
  * The frame of every main: reads the configuration, starts, says so, and stops on SIGTERM or SIGINT. A failure to start is one
@@ -43,9 +42,9 @@ export async function runMain(
     process.stdout.write(`${JSON.stringify({ ready: true, ...running.ready })}\n`);
     await (running.failed ? Promise.race([stopRequested, running.failed]) : stopRequested);
     setTimeout(() => {
-      log.error(`did not stop within ${stopGraceMs} ms; leaving the rest to the next start`);
+      log.error(`did not stop within ${stopping.processMs} ms; leaving the rest to the next start`);
       process.exit(1);
-    }, stopGraceMs).unref();
+    }, stopping.processMs).unref();
     await running.stop();
     process.exit(0);
   } catch (error) {

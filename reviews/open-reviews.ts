@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { reviewWorkflowId } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
@@ -8,6 +7,7 @@ import { claimWaitingReviews, postponeWaitingReview, releaseWaitingReviews } fro
 import type { Pool } from '../database/pool.ts';
 import type { Logger } from '../lib/log.ts';
 import { ReviewRefusedError, type StartReview } from '../temporal/review-starter.ts';
+import { sleep } from '../lib/sleep.ts';
 
 export interface OpenReviewsOptions {
   pool: Pool;
@@ -47,9 +47,7 @@ export async function openReviews(options: OpenReviewsOptions): Promise<void> {
       failures++;
       log.warn(`reviews cannot be opened now, trying again: ${messageOf(error)}`);
     }
-    await sleep(Math.min(retryMsMax, roundMs * 2 ** Math.min(failures, 10)), undefined, { signal: stopping }).catch(
-      () => undefined,
-    );
+    await sleep(Math.min(retryMsMax, roundMs * 2 ** Math.min(failures, 10)), stopping);
   }
 }
 

@@ -21,7 +21,7 @@ export interface ApplyBatchDependencies {
 }
 
 /** A batch whose features are in the store. */
-export interface AppliedRecords {
+interface AppliedRecords {
   /** The features frame. */
   features: Uint8Array;
   loaded: LoadedBatch;

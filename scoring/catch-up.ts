@@ -3,16 +3,16 @@ import { partitionId, partitionOf, type BatchRange, type BatchRef } from '../con
 import type { BatchRecord } from '../contracts/records-frame.ts';
 import type { FeatureStore } from '../features/store.ts';
 import type { RecordsPort } from './ports.ts';
+import { scoring } from '../contracts/timeouts.ts';
 
 /** Applies records to the feature state as a batch of their own, without any other effect. */
 export type Apply = (batch: BatchRef, records: BatchRecord[]) => Promise<unknown>;
 
-/** How long a batch waits for its predecessor before the store is brought up to it from the topic. */
-const waitMs = 10_000;
-/** One attempt works this long; the next one goes on where it ended. */
-const workMs = 15_000;
-/** Attempts come at most 35 s apart: a batch that did not ask for longer was applied, or another worker has it. */
-const staleMs = 60_000;
+/**
+ * How long a batch waits for its predecessor before the store is brought up to it from the topic; how long one attempt works, where the next
+ * one goes on; and after how long a batch that did not ask again was applied, or another worker has it.
+ */
+const { waitMs, workMs, staleMs } = scoring;
 /** More batches than ever wait in one worker. */
 const waitingMax = 4_096;
 

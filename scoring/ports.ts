@@ -17,7 +17,7 @@ export interface ModelPort {
   rowsMax(pipeline: AnyPipeline): Promise<number>;
 }
 
-export interface ModelAnswer {
+interface ModelAnswer {
   version: string;
   /** Row-major, the widths of the pipeline's outputs added up, in their order. */
   predictions: Float32Array;

@@ -1,17 +1,15 @@
 /**
- * Writes .env.example, docs/configuration.md and the README's table from the settings of contracts/schemas/settings.ts:
+ * Writes .env.example and docs/configuration.md from the settings of contracts/schemas/settings.ts:
  *
  *     node --import tsx scripts/generate-config-docs.ts
  *
  * A test fails while they are stale.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { settingRows, type SettingRow } from '../contracts/schemas/config.ts';
 
 const root = new URL('../', import.meta.url);
-const begin = '<!-- config:begin -->';
-const end = '<!-- config:end -->';
 
 /** Variables of single programs, which are no setting of the system. */
 const programVariables: [name: string, help: string][] = [
@@ -26,22 +24,13 @@ const programVariables: [name: string, help: string][] = [
   ],
 ];
 
-/** What each generated file should hold, by path from the repository's root. Files that are left alone are not in it. */
+/** What each generated file should hold, by path from the repository's root. */
 export function generatedFiles(): Map<string, string> {
   const rows = settingRows();
-  const files = new Map([
+  return new Map([
     ['.env.example', envExample(rows)],
     ['docs/configuration.md', configurationPage(rows)],
   ]);
-  const readme = existsSync(new URL('README.md', root)) ? readFileSync(new URL('README.md', root), 'utf8') : '';
-  if (readme.includes(begin) && readme.includes(end)) files.set('README.md', insertTable(readme, table(rows)));
-  return files;
-}
-
-/** Replaces what stands between the markers. */
-export function insertTable(text: string, replacement: string): string {
-  const from = text.indexOf(begin) + begin.length;
-  return `${text.slice(0, from)}\n${replacement}\n${text.slice(text.indexOf(end, from))}`;
 }
 
 function envExample(rows: readonly SettingRow[]): string {

@@ -1,84 +1,60 @@
 import { randomUUID } from 'node:crypto';
-import type { Pool, PoolClient } from 'pg';
-import { isPostgresError, isProgrammingError, messageOf, type PostgresError } from '../lib/error-text.ts';
+import type { Pool, QueryConfig } from 'pg';
+import { isProgrammingError, messageOf } from '../lib/error-text.ts';
 import { HeadraceError } from '../contracts/failures.ts';
 import { replacerFor } from '../lib/plain-json.ts';
 import { nameOf } from '../contracts/rejection.ts';
-import { copyIn, CopyRows, UnstorableError } from '../database/copy-rows.ts';
+import { float4Array, plainArray, textArray } from '../database/array-parameters.ts';
 import { sanitizeJson, sanitizeText } from '../database/sanitize-text.ts';
 import { untilAborted } from '../database/until-aborted.ts';
-import { withClient } from '../database/with-client.ts';
 import { takenBack } from '../database/taken-back.ts';
 import { storedDelivery } from './dashboard-stored.ts';
-import type { Delivery } from '../contracts/delivery.ts';
+import type { DecisionRow, Delivery } from '../contracts/delivery.ts';
 import type { Sink } from './port.ts';
 import { failureOf } from './postgres-failure.ts';
 
-/** In the order in which `copyRows` writes them. */
-const columns = [
-  'event_key',
-  'pipeline',
-  'event_id',
-  'topic',
-  'partition',
-  'kafka_offset',
-  'record_time',
-  'event_time',
-  'entities',
-  'event',
-  'feature_set',
-  'features',
-  'prediction',
-  'model_name',
-  'model_version',
-  'degraded',
-  'late',
-  'outcome',
-  'why',
-  'workflow_id',
-];
-
-const uniqueViolation = '23505';
-const keyConstraint = 'decisions_pkey';
-/** Each further try meets keys that yet another delivery of the same rows has written in the meantime. */
-const triesMax = 3;
+/**
+ * The rows come as one list for each column. Only those that are new are counted in their minutes, in the same statement; every delivery
+ * locks minutes in the same order, so that none waits for another in a ring.
+ */
+const insertSql = `
+  with added as (
+    insert into decisions (event_key, pipeline, event_id, topic, partition, kafka_offset, record_time, event_time, entities, event,
+      feature_set, features, prediction, model_name, model_version, degraded, late, outcome, why, workflow_id)
+    select event_key, $1, event_id, $2, partition, kafka_offset, timestamptz 'epoch' + record_us * interval '1 microsecond',
+      timestamptz 'epoch' + event_us * interval '1 microsecond', entities::jsonb, event::jsonb, $4, ($5::real[])[(number - 1) * $6 + 1 : number * $6],
+      prediction::jsonb, model_name, model_version, degraded, late, outcome, why, $7
+    from unnest($3::integer[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[],
+      $18::text[], $19::boolean[], $20::boolean[], $21::text[], $22::text[]) with ordinality as row (partition, event_key, event_id, kafka_offset, record_us,
+      event_us, entities, event, prediction, model_name, model_version, degraded, late, outcome, why, number)
+    on conflict (event_key) do nothing
+    returning date_trunc('minute', event_time, 'UTC') as minute, outcome, model_version, degraded, late
+  )
+  insert into decision_minutes as known (deployment, pipeline, minute, outcome, model_version, decisions, degraded, late)
+  select $8, $1, minute, outcome, model_version, count(*), count(*) filter (where degraded), count(*) filter (where late)
+  from added group by minute, outcome, model_version order by minute, outcome, model_version
+  on conflict (deployment, pipeline, minute, outcome, model_version) do update set decisions = known.decisions + excluded.decisions,
+    degraded = known.degraded + excluded.degraded, late = known.late + excluded.late, counted_at = excluded.counted_at`;
 
 /**
  * The serving database: every decision by its event key, and roll-ups per minute of event time. NUL characters and half
  * surrogates, which Postgres cannot store, become U+FFFD. An aborted delivery stops waiting at once; what it has begun ends by
  * itself, at the latest at the pool's time-outs, and has its effect or not: the next call finds out.
- *
- * The rows go in by COPY, which takes them at two thirds of what an INSERT that looks for conflicts takes (docs/performance/dashboard-copy.md), and none when one of them
- * is there already. Only then, which is after a delivery that was made again, those that are there are looked up and left out.
  */
 export function createDashboardSink({ pool }: { pool: Pool }): Sink {
   const featureSets = createFeatureSets(pool);
 
-  async function insert(delivery: Delivery, signal: AbortSignal): Promise<void> {
+  async function insert(delivery: Delivery): Promise<void> {
     const featureSet = await featureSets(delivery.rows[0]!.features.names);
-    let { rows } = delivery;
-    for (let tries = 1; rows.length > 0; tries++) {
-      signal.throwIfAborted();
-      const copy = copyRows({ ...delivery, rows }, featureSet);
-      const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery, rows)}`;
-      const violation = await withClient(pool, (client) => copyUnlessKnown(client, sql, copy));
-      if (!violation) return;
-      if (tries === triesMax)
-        throw new HeadraceError('SINK_UNAVAILABLE', 'other deliveries write the same rows at the same time');
-      const unknown = await newRows(pool, rows);
-      // It is not the event key that is there twice: somebody has added a constraint.
-      if (unknown.length === rows.length && violation.constraint !== keyConstraint) throw violation;
-      rows = unknown;
-    }
+    await pool.query(insertQuery(delivery, featureSet));
   }
 
   /** Under a key and an id of its own, because a row that is there is compared with nothing but its key. */
   async function probe(known: Delivery, featureSet: number): Promise<void> {
     const id = `probe:${randomUUID()}`;
     const delivery = { ...known, rows: known.rows.slice(0, 1).map((row) => ({ ...row, eventKey: id, eventId: id })) };
-    const sql = `copy decisions (${columns.join()}) from stdin (format binary); ${addToMinutesSql(delivery, delivery.rows)}`;
-    const copy = copyRows(delivery, featureSet);
-    await takenBack(pool, (client) => copyIn(client, sql, copy));
+    const query = insertQuery(delivery, featureSet);
+    await takenBack(pool, (client) => client.query(query));
   }
 
   return {
@@ -87,7 +63,7 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
       if (delivery.rows.length === 0) return;
       signal.throwIfAborted();
       try {
-        await untilAborted(insert(delivery, signal), signal);
+        await untilAborted(insert(delivery), signal);
       } catch (error) {
         throw failureOf(error);
       }
@@ -112,8 +88,6 @@ export function createDashboardSink({ pool }: { pool: Pool }): Sink {
   };
 }
 
-const minuteMs = 60_000;
-
 /** Finds or makes the id of a list of names. Remembers them: a worker meets one list per pipeline. */
 function createFeatureSets(pool: Pool): (names: readonly string[]) => Promise<number> {
   const known = new Map<string, number>();
@@ -128,48 +102,53 @@ function createFeatureSets(pool: Pool): (names: readonly string[]) => Promise<nu
   };
 }
 
-/** Returns the error when something that may exist only once is there already: then no row was written. */
-async function copyUnlessKnown(client: PoolClient, sql: string, rows: Buffer): Promise<PostgresError | undefined> {
-  try {
-    await copyIn(client, sql, rows);
-    return undefined;
-  } catch (error) {
-    if (isPostgresError(error) && error.code === uniqueViolation) return error;
-    throw error;
-  }
+/** What no column can hold. The message does not say it. */
+class UnstorableError extends Error {
+  override readonly name = 'UnstorableError';
 }
 
-/** Throws `SINK_REFUSED_ROW` for what no column can hold. */
-function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: number): Buffer {
-  const copy = new CopyRows(columns.length);
+function insertQuery(delivery: Delivery, featureSet: number): QueryConfig {
+  const { batch, pipeline, workflowId, rows } = delivery;
+  const width = rows[0]!.features.names.length;
+  return {
+    name: 'decisions',
+    text: insertSql,
+    values: [
+      pipeline.name,
+      batch.topic,
+      plainArray(rows.map(({ partition }) => partition)),
+      featureSet,
+      float4Array(rows.map(({ features: { values, from } }) => values.subarray(from, from + width))),
+      width,
+      workflowId,
+      batch.deployment,
+      ...columnsOf(delivery),
+    ],
+  };
+}
+
+/** As `insertSql` takes them. Throws `SINK_REFUSED_ROW` for what no column can hold. */
+function columnsOf({ pipeline, rows }: Delivery): (Buffer | string)[] {
   const replacer = replacerFor(pipeline.event);
+  const texts = (of: (row: DecisionRow) => string) => textArray(rows.map(of));
+  const plain = (of: (row: DecisionRow) => number | boolean | null) => plainArray(rows.map(of));
   try {
-    for (const row of rows) {
-      const { features, model } = row;
-      copy.row();
-      copy.text(sanitizeText(row.eventKey));
-      copy.text(pipeline.name);
-      copy.text(sanitizeText(row.eventId));
-      copy.text(batch.topic);
-      copy.int4(row.partition);
-      copy.int8(row.offset);
-      if (row.recordTimeMs === undefined) copy.null();
-      else copy.timestamptz(row.recordTimeMs);
-      copy.timestamptz(row.eventTimeMs);
-      copy.jsonb(sanitizeJson(row.entities));
-      copy.jsonb(sanitizeJson(row.event, replacer));
-      copy.int4(featureSet);
-      copy.float4s(features.values, features.from, features.names.length);
-      copy.jsonb(sanitizeJson(row.prediction));
-      copy.text(sanitizeText(model.name));
-      copy.text(sanitizeText(model.version));
-      copy.bool(row.degraded);
-      copy.bool(row.late);
-      copy.text(sanitizeText(row.outcome));
-      copy.text(sanitizeText(row.why));
-      copy.text(workflowId);
-    }
-    return copy.end();
+    return [
+      texts((row) => sanitizeText(row.eventKey)),
+      texts((row) => sanitizeText(row.eventId)),
+      plain((row) => whole(row.offset)),
+      plain(({ recordTimeMs }) => (recordTimeMs === undefined ? null : microseconds(recordTimeMs))),
+      plain((row) => microseconds(row.eventTimeMs)),
+      texts((row) => sanitizeJson(row.entities)),
+      texts((row) => sanitizeJson(row.event, replacer)),
+      texts((row) => sanitizeJson(row.prediction)),
+      texts(({ model }) => sanitizeText(model.name)),
+      texts(({ model }) => sanitizeText(model.version)),
+      plain(({ degraded }) => degraded),
+      plain(({ late }) => late),
+      texts((row) => sanitizeText(row.outcome)),
+      texts((row) => sanitizeText(row.why)),
+    ];
   } catch (error) {
     // What the event's own code throws may quote it.
     const reason = error instanceof UnstorableError || isProgrammingError(error) ? messageOf(error) : nameOf(error);
@@ -179,80 +158,14 @@ function copyRows({ batch, pipeline, workflowId, rows }: Delivery, featureSet: n
   }
 }
 
-async function newRows(pool: Pool, rows: Delivery['rows']): Promise<Delivery['rows']> {
-  const found = await pool.query<{ event_key: string }>('select event_key from decisions where event_key = any($1)', [
-    rows.map((row) => sanitizeText(row.eventKey)),
-  ]);
-  const known = new Set(found.rows.map((row) => row.event_key));
-  return rows.filter((row) => !known.has(sanitizeText(row.eventKey)));
+function whole(value: number): number {
+  if (!Number.isSafeInteger(value)) throw new UnstorableError('a number is not whole');
+  return value;
 }
 
-/** One of these has one count a minute. */
-interface Kind {
-  deployment: string;
-  pipeline: string;
-  outcome: string;
-  model_version: string;
-}
-
-/** Decisions of a batch by minute, and within it by outcome and version of the model. Most batches have few kinds, and many have a minute for nearly each row. */
-interface Minutes {
-  kinds: (Kind & { kind: number })[];
-  /** Since 1970. As many as there are of the following. */
-  minute: number[];
-  kind: number[];
-  decisions: number[];
-  degraded: number[];
-  late: number[];
-}
-
-/** No more than outcomes (255), times the model's versions in a batch. */
-const kindsMax = 65_536;
-
-/** Every delivery locks minutes in the same order, so that none waits for another in a ring. No statement behind a COPY takes parameters: in base64 there is nothing to quote. Grouped once more, because texts that differ here may be the same once Postgres can store them. */
-function addToMinutesSql(delivery: Delivery, rows: Delivery['rows']): string {
-  const { kinds, minute, kind, decisions, degraded, late } = minutesOf(delivery, rows);
-  const kindsJson = Buffer.from(sanitizeJson(kinds)).toString('base64');
-  const numbers = [minute, kind, decisions, degraded, late].map((column) => `'{${column.join()}}'::bigint[]`).join();
-  return `
-    insert into decision_minutes as minute (deployment, pipeline, minute, outcome, model_version, decisions, degraded, late)
-    select deployment, pipeline, to_timestamp(added.minute * 60), outcome, model_version, sum(decisions), sum(degraded), sum(late)
-    from unnest(${numbers}) as added (minute, kind, decisions, degraded, late)
-    join json_to_recordset(convert_from(decode('${kindsJson}', 'base64'), 'UTF8')::json) as kinds (kind bigint, deployment text, pipeline text, outcome text, model_version text) using (kind)
-    group by deployment, pipeline, added.minute, outcome, model_version order by added.minute, outcome, model_version
-    on conflict (deployment, pipeline, minute, outcome, model_version) do update set decisions = minute.decisions + excluded.decisions,
-      degraded = minute.degraded + excluded.degraded, late = minute.late + excluded.late`;
-}
-
-function minutesOf({ batch: { deployment }, pipeline: { name } }: Delivery, rows: Delivery['rows']): Minutes {
-  const minutes: Minutes = { kinds: [], minute: [], kind: [], decisions: [], degraded: [], late: [] };
-  const places = new Map<number, number>();
-  for (const {
-    eventTimeMs,
-    outcome,
-    model: { version },
-    degraded,
-    late,
-  } of rows) {
-    const kind = kindOf(minutes.kinds, { deployment, pipeline: name, outcome, model_version: version });
-    // To the microsecond, as Postgres has it.
-    const minute = Math.floor(Math.round(eventTimeMs * 1_000) / (minuteMs * 1_000));
-    let place = places.get(minute * kindsMax + kind);
-    if (place === undefined) {
-      place = minutes.minute.push(minute) - 1;
-      places.set(minute * kindsMax + kind, place);
-      minutes.kind.push(kind);
-      for (const counts of [minutes.decisions, minutes.degraded, minutes.late]) counts.push(0);
-    }
-    minutes.decisions[place]!++;
-    if (degraded) minutes.degraded[place]!++;
-    if (late) minutes.late[place]!++;
-  }
-  return minutes;
-}
-
-function kindOf(kinds: Minutes['kinds'], of: Kind): number {
-  for (const { kind, outcome, model_version: version } of kinds)
-    if (outcome === of.outcome && version === of.model_version) return kind;
-  return kinds.push({ kind: kinds.length, ...of }) - 1;
+/** Since 1970. */
+function microseconds(valueMs: number): number {
+  const value = Math.round(valueMs * 1_000);
+  if (!Number.isFinite(value)) throw new UnstorableError('a time is no number');
+  return value;
 }

@@ -46,7 +46,7 @@ function messageOfRow(row: DecisionRow) {
 }
 
 /** The value of a decision message: what other consumer groups rely on. */
-export function decisionMessage(row: DecisionRow) {
+function decisionMessage(row: DecisionRow) {
   const { eventKey, eventId, entities, outcome, why, prediction, model, degraded, late } = row;
   return {
     eventKey,

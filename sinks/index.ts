@@ -5,7 +5,7 @@
  */
 export { createDeadLetters } from './dead-letters.ts';
 export { createLedgerSink } from './ledger.ts';
-export { retryAfter } from './policy/breaker.ts';
+export { retryAfter } from './policy/sink-breaker.ts';
 export {
   type Search,
   type SinkEvidence,
@@ -14,6 +14,6 @@ export {
   newSearch,
   noteAccepted,
 } from './policy/examine-refusal.ts';
-export { type AdmittedTry, type GuardedSink, guardSink, quickTryMs } from './policy/sink-guard.ts';
+export { type AdmittedTry, type GuardedSink, guardSink } from './policy/sink-guard.ts';
 export { type Sink } from './port.ts';
 export { createSinks } from './registry.ts';

@@ -1,5 +1,6 @@
 import type { PartitionState, PartitionStates } from '../contracts/partition-state.ts';
 import { fetchFailure } from '../contracts/failures.ts';
+import { asking } from '../contracts/timeouts.ts';
 
 /** One process of ours at its metrics address. */
 export interface ProcessState {
@@ -9,7 +10,6 @@ export interface ProcessState {
   reason?: string;
 }
 
-const deadlineMs = 1_500;
 const answerBytesMax = 8 * 1024 * 1024;
 const notFound = 404;
 
@@ -36,7 +36,7 @@ export async function askProcesses(
 /** @param address `host:port`, or with `http://` before it */
 async function ask(address: string, deployment: string): Promise<PartitionState[]> {
   const url = address.includes('://') ? address : `http://${address}`;
-  const response = await fetch(`${url}/partitions.json`, { signal: AbortSignal.timeout(deadlineMs) });
+  const response = await fetch(`${url}/partitions.json`, { signal: AbortSignal.timeout(asking.processMs) });
   if (response.status === notFound) {
     await response.body?.cancel();
     return [];

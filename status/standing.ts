@@ -4,6 +4,7 @@ import { withTimeout } from '../lib/with-timeout.ts';
 import { findProblems, unknownReason, type Problem } from './problems.ts';
 import type { ScheduleState } from '../temporal/schedules.ts';
 import type { SystemState } from './system-state.ts';
+import { asking } from '../contracts/timeouts.ts';
 
 /** What is asked to say how a system stands. */
 export interface StateReaders {
@@ -21,7 +22,6 @@ export interface Standing extends SystemState {
 
 /** How long an answer is used again: many may ask. */
 const cacheMs = 1_000;
-const readTimeoutMs = 12_000;
 
 /** Asks anew when the last answer is a second old; while it is on its way, all wait for that one. */
 export function createStandingReader(readers: StateReaders): () => Promise<Standing> {
@@ -54,7 +54,7 @@ export async function readStanding(readers: StateReaders): Promise<Standing> {
   const unknown: Record<string, string> = {};
   const read = async <T>(name: string, work: () => Promise<T>): Promise<T | undefined> => {
     try {
-      return await withTimeout(readTimeoutMs, work());
+      return await withTimeout(asking.gatewayMs, work());
     } catch (error) {
       unknown[name] = messageOf(error);
       return undefined;

@@ -11,6 +11,7 @@ import { outsideState } from './outside-state.ts';
 import { chainsOf, placesOf, type CommittedPlace, type LedgerEnd } from './places.ts';
 import { explainRun } from '../temporal/run-waits.ts';
 import { askProcesses, type ProcessState } from './partitions-asked.ts';
+import { asking } from '../contracts/timeouts.ts';
 
 export interface StateSources {
   deployment: string;
@@ -35,8 +36,6 @@ export interface SystemState {
 
 type Group = StateSources['pipelines'][number];
 
-const kafkaDeadlineMs = 8_000;
-const temporalDeadlineMs = 3_000;
 /** Looked at side by side. */
 const atOnce = 8;
 
@@ -70,7 +69,7 @@ async function groupStates(
   ): Promise<T | undefined> => {
     try {
       if (!sources.kafka) throw new Error('no broker answers');
-      return await withTimeout(kafkaDeadlineMs, work(sources.kafka));
+      return await withTimeout(asking.kafkaMs, work(sources.kafka));
     } catch (error) {
       unknown[what] = messageOf(error);
       return undefined;
@@ -130,7 +129,7 @@ async function withPauser(temporal: Client | undefined, state: PartitionState): 
   const { run: workflowId, waiting } = state;
   if (waiting.kind !== 'paused' || workflowId === undefined || !temporal) return state;
   try {
-    return await temporal.withDeadline(Date.now() + temporalDeadlineMs, async () => {
+    return await temporal.withDeadline(Date.now() + asking.temporalMs, async () => {
       const run = await describeLatest(temporal, workflowId);
       const found = run && (await explainRun(temporal, run)).find(({ kind }) => kind === 'paused');
       return found ? { ...state, waiting: { ...waiting, ...found } } : state;

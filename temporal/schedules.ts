@@ -7,6 +7,9 @@ const deadlineMs = 10_000;
 /** The workflows that run by a schedule, and the beginning of its id. */
 const scheduledWorkflows = { [workflowNames.rollUpLake]: 'roll-up-lake', [workflowNames.sweep]: 'sweep' } as const;
 
+/** In the memo of our schedules. Raised when runs of an earlier version cannot be gone on with; those of 0.1 have none. */
+const generation = { headraceGeneration: 1 };
+
 export type ScheduledWorkflow = keyof typeof scheduledWorkflows;
 
 export interface ScheduleOptions {
@@ -36,6 +39,7 @@ export async function ensureSchedule(
       await client.schedule.create({
         scheduleId,
         spec,
+        memo: generation,
         policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 minute' },
         action: { type: 'startWorkflow', workflowType, workflowId: scheduleId, taskQueue, args: [] },
       });
@@ -44,6 +48,36 @@ export async function ensureSchedule(
       await client.schedule.getHandle(scheduleId).update((description) => ({ ...description, spec }));
     }
   });
+}
+
+/**
+ * Throws one sentence when another version of Headrace has worked for this deployment in the namespace: its runs would fail on this
+ * version's code. Each version leaves its schedules there, so they tell, also where no run is open.
+ */
+export async function refuseOtherGeneration(
+  client: Client,
+  place: Omit<ScheduleOptions, 'workflowType'>,
+): Promise<void> {
+  const types = Object.keys(scheduledWorkflows) as ScheduledWorkflow[];
+  const ids = types.map((workflowType) => scheduleIdOf({ workflowType, ...place }));
+  const found = await client.withDeadline(Date.now() + deadlineMs, () =>
+    Promise.all(ids.map((id) => isOfOther(client, id))),
+  );
+  const others = ids.filter((_, index) => found[index]);
+  if (others.length === 0) return;
+  throw new Error(
+    `namespace "${client.options.namespace}" of Temporal holds runs of another version of Headrace (0.1) for deployment "${place.deployment}": finish them with that version and then delete its schedules ${others.join(' and ')}, or use another namespace (TEMPORAL_NAMESPACE); a data folder of npm start begins from scratch with --reset`,
+  );
+}
+
+async function isOfOther(client: Client, id: string): Promise<boolean> {
+  try {
+    const { memo } = await client.schedule.getHandle(id).describe();
+    return memo?.['headraceGeneration'] !== generation.headraceGeneration;
+  } catch (error) {
+    if (error instanceof ScheduleNotFoundError) return false;
+    throw error;
+  }
 }
 
 /** How a schedule of ours stands. */

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { messageOf } from '../contracts/failures.ts';
 import { searchAttributes } from '../contracts/names.ts';
+import { sleep } from '../lib/sleep.ts';
 
 /** Temporal's numbers for the types of search attributes. */
 const typeNumbers = { TEXT: 1, KEYWORD: 2, INT: 3, DOUBLE: 4, BOOL: 5, DATETIME: 6, KEYWORD_LIST: 7 } as const;
@@ -24,7 +24,7 @@ export async function ensureSearchAttributes(client: Client): Promise<void> {
     await client.withDeadline(endMs, async () => {
       if (await areTaken(client)) return;
       await register(client);
-      while (!(await areTaken(client))) await delay(retryMs);
+      while (!(await areTaken(client))) await sleep(retryMs);
     });
   } catch (error) {
     const { namespace } = client.options;

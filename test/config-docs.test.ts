@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseConfig, settingRows } from '../contracts/schemas/config.ts';
-import { generatedFiles, insertTable } from '../scripts/generate-config-docs.ts';
+import { generatedFiles } from '../scripts/generate-config-docs.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 
@@ -30,11 +30,5 @@ describe('documentation of the configuration', () => {
       expect(read('.env.example')).toContain(`# ${env}=\n`);
       expect(read('docs/configuration.md')).toContain(`| \`${env}\` | secret |`);
     }
-  });
-
-  it('puts the table between the markers of a page and changes nothing else', () => {
-    const page = 'a\n<!-- config:begin -->\nold\n<!-- config:end -->\nb';
-    expect(insertTable(page, 'new')).toBe('a\n<!-- config:begin -->\nnew\n<!-- config:end -->\nb');
-    expect(insertTable(insertTable(page, 'x'), 'new')).toBe(insertTable(page, 'new'));
   });
 });

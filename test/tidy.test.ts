@@ -21,7 +21,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
   process: { imports: ['contracts', 'lib', 'pipelines'] },
   scoring: { imports: ['contracts', 'features', 'inference-client', 'lib', 'pipelines', 'temporal'] },
   reviews: { imports: ['contracts', 'database', 'lib', 'temporal'] },
-  sinks: { imports: ['contracts', 'database', 'kafka', 'lake', 'ledger', 'lib', 'reviews'] },
+  sinks: { imports: ['contracts', 'database', 'inference-client', 'kafka', 'lake', 'ledger', 'lib', 'reviews'] },
   activities: {
     imports: [
       'contracts',
@@ -90,6 +90,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
       'lake',
       'lib',
       'pipelines',
+      'scoring',
       'sinks',
       'stack',
       'temporal',

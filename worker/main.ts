@@ -6,7 +6,6 @@
 import type { DataConverter } from '@temporalio/common';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { activitySlots, createActivities, type ActivityDependencies } from '../activities/index.ts';
@@ -25,7 +24,7 @@ import type { Logger } from '../lib/log.ts';
 import { startMetricsServer } from '../process/metrics-server.ts';
 import { createPublisher } from '../kafka/producer.ts';
 import { runMain } from '../process/run-main.ts';
-import { ensureSchedule, type ScheduledWorkflow } from '../temporal/schedules.ts';
+import { ensureSchedule, refuseOtherGeneration, type ScheduledWorkflow } from '../temporal/schedules.ts';
 import { ensureSearchAttributes } from '../temporal/search-attributes.ts';
 import { connectTemporal, dataConverter, nativeConnectionOptions, type Client } from '../temporal/connection.ts';
 import { readTopicRange, topicBounds } from '../kafka/topic-range.ts';
@@ -47,11 +46,10 @@ import { createSweepMetrics } from './sweep-metrics.ts';
 import { watchSystemicFailures } from './systemic-failures.ts';
 import { createTritonModel } from '../scoring/triton-model.ts';
 import { bundleWorkflows } from './workflow-code.ts';
+import { sleep } from '../lib/sleep.ts';
+import { stopping as stopTimes } from '../contracts/timeouts.ts';
 
-const shutdownGraceMs = 5_000;
 const retryMs = 5_000;
-/** How long deliveries under way may still take when the worker stops. */
-const deliveryGraceMs = 3_000;
 
 await runMain('worker', async (config, log) => {
   const pipelines = await loadPipelines({ dir: config.pipelinesDir, names: config.pipelines });
@@ -106,7 +104,7 @@ await runMain('worker', async (config, log) => {
     failed: ran.then(() => new Promise<never>(() => {})),
     async stop() {
       worker.shutdown();
-      const givingUp = setTimeout(() => stopping.abort(new Error('the worker stops')), deliveryGraceMs);
+      const givingUp = setTimeout(() => stopping.abort(new Error('the worker stops')), stopTimes.deliveriesMs);
       try {
         await ran;
       } finally {
@@ -128,6 +126,7 @@ type Servers = Awaited<ReturnType<typeof connectServers>>;
 /** Connects to every server, and sets up what these pipelines need of each. */
 async function connectServers(config: Config, pipelines: readonly AnyPipeline[], log: Logger) {
   const temporal = await connectTemporal(config);
+  await refuseOtherGeneration(temporal, { deployment: config.deployment, taskQueue: config.temporal.taskQueue });
   await ensureSearchAttributes(temporal);
   const pool = await createPool(config.database.url, {
     max: config.database.poolMax,
@@ -173,7 +172,7 @@ function portsOf({ kafka, publisher, temporal, pool }: Servers, { payloadCodecs 
 /** What the activities of the sweep and of `headrace resume` need. */
 function tasksOf(
   { temporal, publisher, pool }: Servers,
-  { deployment, epoch, worker }: Config,
+  { deployment, epoch, worker, lake }: Config,
   pipelines: readonly AnyPipeline[],
   registry: Registry,
 ): Pick<ActivityDependencies, 'sweep' | 'resume'> {
@@ -182,6 +181,7 @@ function tasksOf(
       deployment,
       pipelines: pipelines.map(({ name }) => name),
       runs: createBatchRuns(temporal, deployment),
+      retentionHours: lake.retentionHours,
       onSwept: createSweepMetrics(registry, { everySeconds: worker.sweepSeconds }),
     },
     resume: {
@@ -236,7 +236,7 @@ async function keepTrying(signal: AbortSignal, log: Logger, what: string, work: 
       return await work();
     } catch (error) {
       log.warn(`${what}, trying again: ${messageOf(error)}`);
-      await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+      await sleep(retryMs, signal);
     }
   }
 }
@@ -254,7 +254,7 @@ function createWorker(
     maxConcurrentWorkflowTaskExecutions: 40,
     maxConcurrentLocalActivityExecutions: 100,
     maxConcurrentActivityTaskExecutions: slots,
-    shutdownGraceTime: shutdownGraceMs,
-    shutdownForceTime: shutdownGraceMs + 1_000,
+    shutdownGraceTime: stopTimes.activitiesMs,
+    shutdownForceTime: stopTimes.forceMs,
   });
 }

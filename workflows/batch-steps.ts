@@ -1,6 +1,6 @@
 import { log, proxyActivities, proxyLocalActivities, TemporalFailure } from '@temporalio/workflow';
 import type { BatchActivities } from '../activities/types.ts';
-import { scoringTimeoutMs } from '../contracts/scoring-time.ts';
+import { delivering, heartbeats, laneRetryMsMax, scoring } from '../contracts/timeouts.ts';
 
 /**
  * Each step is tried once as a local activity, which costs no server round trip; when that fails it goes on alone as a regular
@@ -17,20 +17,19 @@ export async function hereOrDurably<T>(here: () => Promise<T>, durably: () => Pr
   }
 }
 
-/** How long the death of a worker goes unnoticed; activities send heartbeats much more often. */
-const heartbeatTimeout = '8s';
+const heartbeatTimeout = heartbeats.batch.timeoutMs;
 
 /** Scoring holds the lane, so its one local try is long enough for a whole batch on a busy machine. */
 export const scoreHere = proxyLocalActivities<Pick<BatchActivities, 'score'>>({
-  startToCloseTimeout: scoringTimeoutMs.here,
+  startToCloseTimeout: scoring.hereMs,
   retry: { maximumAttempts: 1 },
 });
 
 /** Retried often: the lane waits for these, and everything behind it. */
-const lane = { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' } as const;
+const lane = { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: laneRetryMsMax } as const;
 
 export const featuresDurably = proxyActivities<Pick<BatchActivities, 'extractFeatures'>>({
-  startToCloseTimeout: scoringTimeoutMs.durably,
+  startToCloseTimeout: scoring.durablyMs,
   heartbeatTimeout,
   retry: lane,
 });
@@ -50,12 +49,12 @@ export const inferDurably = proxyActivities<Pick<BatchActivities, 'infer'>>({
  * busy worker may be late to notice. Under a backlog a healthy delivery takes up to a second, and going on as a regular activity costs more.
  */
 export const deliverHere = proxyLocalActivities<Pick<BatchActivities, 'deliverAll'>>({
-  startToCloseTimeout: '4s',
+  startToCloseTimeout: delivering.hereMs,
   retry: { maximumAttempts: 1 },
 });
 
 export const deliverDurably = proxyActivities<Pick<BatchActivities, 'deliver' | 'deadLetter'>>({
-  startToCloseTimeout: '60s',
+  startToCloseTimeout: delivering.durablyMs,
   heartbeatTimeout,
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
 });

@@ -8,10 +8,11 @@ import {
   type ResumeProgress,
   type ResumeReport,
 } from '../contracts/resume.ts';
+import { heartbeats } from '../contracts/timeouts.ts';
 
 const { tolerateRefusals, planReadAgain, readAgain } = proxyActivities<ResumeActivities>({
   startToCloseTimeout: '5 minutes',
-  heartbeatTimeout: '30s',
+  heartbeatTimeout: heartbeats.upkeep.timeoutMs,
   retry: {
     initialInterval: '1s',
     backoffCoefficient: 2,

@@ -1,11 +1,12 @@
 import { ActivityFailure, ApplicationFailure, log, proxyActivities, setCurrentDetails } from '@temporalio/workflow';
 import type { LakeActivities } from '../activities/types.ts';
 import type { LakeHole, RollUpPlan, RollUpResult } from '../lake/types.ts';
+import { heartbeats } from '../contracts/timeouts.ts';
 
 /** Tries are few, because the schedule starts the next run only when this one has ended, and that one goes on with what is left. */
 const { planRollUp, rollUp } = proxyActivities<LakeActivities>({
   startToCloseTimeout: '10 minutes',
-  heartbeatTimeout: '30s',
+  heartbeatTimeout: heartbeats.upkeep.timeoutMs,
   retry: { initialInterval: '1s', backoffCoefficient: 3, maximumInterval: '10s', maximumAttempts: 3 },
 });
 

@@ -1,11 +1,12 @@
 import { log, proxyActivities, setCurrentDetails } from '@temporalio/workflow';
 import type { SweepActivities, SweepResult } from '../activities/sweep.ts';
 import { redriveCommand } from '../contracts/redrive-command.ts';
+import { heartbeats } from '../contracts/timeouts.ts';
 
 /** Tries are few, because the next run of the schedule looks at everything again. */
 const { sweepChains } = proxyActivities<SweepActivities>({
   startToCloseTimeout: '4 minutes',
-  heartbeatTimeout: '30s',
+  heartbeatTimeout: heartbeats.upkeep.timeoutMs,
   retry: { initialInterval: '1s', backoffCoefficient: 3, maximumInterval: '10s', maximumAttempts: 3 },
 });
 

@@ -24,7 +24,7 @@ export interface Ports {
 export type ServerPort = 'temporal' | 'temporalUi' | 'kafka' | 'postgres' | 'modelServer';
 
 /** Our own processes. */
-export const processNames = ['worker', 'bridge', 'gateway', 'generator'] as const;
+const processNames = ['worker', 'bridge', 'gateway', 'generator'] as const;
 export type ProcessName = (typeof processNames)[number];
 
 const preferred = {

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openEvents } from '../events/open-events.ts';
 import { submitEvents } from '../submit-events.ts';
 import type { Refusal } from '../submit-events.ts';
@@ -12,6 +12,8 @@ export interface FeedOptions {
   /** Told each event that was refused. */
   onRefused: (refusal: Refusal) => void;
   onProgress: (progress: FeedProgress) => void;
+  /** Waited for before each request: resolves when there is room on the disk. @default at once */
+  room?: () => Promise<void>;
   signal: AbortSignal;
 }
 
@@ -33,6 +35,7 @@ export async function feedFile({
   rate,
   onRefused,
   onProgress,
+  room = () => Promise.resolve(),
   signal,
 }: FeedOptions): Promise<FeedProgress> {
   const progress: FeedProgress = { accepted: 0, refused: 0 };
@@ -44,10 +47,8 @@ export async function feedFile({
       signal,
       triesMax,
       pieces: source.pieces,
-      ...(rate !== undefined && {
-        pace: paceOf(rate, signal),
-        eventsMax: Math.max(1, Math.round(rate / requestsPerSecond)),
-      }),
+      pace: paceOf(rate, room, signal),
+      ...(rate !== undefined && { eventsMax: Math.max(1, Math.round(rate / requestsPerSecond)) }),
       onRefused: (refusal) => {
         progress.refused += 1;
         onRefused(refusal);
@@ -63,11 +64,20 @@ export async function feedFile({
   }
 }
 
-/** Waits until as many events are due as were accepted: those that were refused cost no time. */
-function paceOf(rate: number, signal: AbortSignal): (accepted: number) => Promise<void> {
-  const startedAt = Date.now();
+/** Waits until there is room, and as many events are due as were accepted: those that were refused cost no time, and what was waited for room is not made up for. */
+function paceOf(
+  rate: number | undefined,
+  room: () => Promise<void>,
+  signal: AbortSignal,
+): (accepted: number) => Promise<void> {
+  let startedAt = Date.now();
   return async (accepted) => {
+    const askedAt = Date.now();
+    await room();
+    signal.throwIfAborted();
+    if (rate === undefined) return;
+    startedAt += Date.now() - askedAt;
     const dueMs = startedAt + (accepted / rate) * 1_000 - Date.now();
-    if (dueMs >= 1) await delay(dueMs, undefined, { signal });
+    if (dueMs >= 1) await sleep(dueMs, undefined, { signal });
   };
 }

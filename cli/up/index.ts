@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { collectNames, parseBytes, parseRate } from './options.ts';
+import { collectNames, parseBytes, parseHours, parseRate } from './options.ts';
 import type { UpOptions } from './options.ts';
 import { runUp } from './run.ts';
 
@@ -24,9 +24,14 @@ export function registerUp(program: Command): void {
     .option('--reset', 'empty the data folder first; asks')
     .option('--yes', 'do not ask')
     .addOption(
-      new Option('--disk-max <size>', 'stop producing when the data folder takes more')
+      new Option('--disk-max <size>', 'produce nothing while the data folder takes more')
         .argParser(parseBytes)
         .default(parseBytes('5GB'), '5GB'),
+    )
+    .option(
+      '--retention <hours>',
+      'how long finished batches stay in Temporal, and their events in Kafka (default: 1; with a Kafka of your own 24)',
+      parseHours,
     )
     .option('--data-dir <dir>', 'where everything is kept (default: HEADRACE_DATA_DIR or .headrace/data)')
     .option('--free-ports', 'take any free ports instead of the usual ones, to run beside another Headrace')

@@ -18,6 +18,8 @@ export interface UpOptions {
   yes?: true;
   /** Bytes that the data folder may take. */
   diskMax: number;
+  /** Hours that the embedded Temporal and Kafka keep what is done. */
+  retention?: number;
   dataDir?: string;
   /** Take free ports instead of the usual ones. */
   freePorts?: true;
@@ -44,6 +46,14 @@ export function parseBytes(text: string): number {
   if (match?.[1] === undefined || unit === undefined)
     throw new InvalidArgumentError('It must be a size such as 5GB or 500MB.');
   return Math.round(Number(match[1]) * unit);
+}
+
+/** Reads a number of hours. */
+export function parseHours(text: string): number {
+  const hours = Number(text);
+  if (!/^\s*\d+\s*$/.test(text) || hours < 1 || hours > 10_000)
+    throw new InvalidArgumentError('It must be a whole number of hours, 1 (the least that Temporal takes) to 10000.');
+  return hours;
 }
 
 /** Reads a rate in events per second. */

@@ -12,6 +12,7 @@ import type { Programs } from './prepare.ts';
 import { processServices, simulatorOf } from './process-services.ts';
 import { serverServices } from './server-services.ts';
 import { setUpServices } from './set-up.ts';
+import type { TrimmingOptions } from './trim.ts';
 
 /** Everything that is known before the first server starts. */
 export interface PlanInput {
@@ -34,6 +35,10 @@ export interface Plan {
   /** Events per second of the generator, when there is one. */
   simulatedRate?: number;
   retentionHours: () => number | undefined;
+  /** How long lake and dashboard keep decisions; undefined = for ever. */
+  decisionsHours?: number;
+  /** What the embedded Kafka is trimmed by; undefined for a Kafka of the user's own. */
+  trimming?: () => Pick<TrimmingOptions, 'config' | 'pipelines' | 'retentionHours'>;
   /** What the worker noted at its start, a sentence each. */
   notes: () => readonly string[];
   endpoints: (status: ServiceStatus[]) => Endpoints;
@@ -41,6 +46,17 @@ export interface Plan {
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const simulatedRate = 50;
+/** The least that a Temporal server takes. */
+const shortestRetentionHours = 1;
+/** A Kafka of the user's own may keep events for longer, and Temporal should then, too. */
+const usualRetentionHours = 24;
+/** Some 2 GB of decisions at the simulated rate. */
+const decisionsHours = 12;
+
+/** How long what is done stays in the embedded Temporal and Kafka. */
+function retentionOf({ options, embedded }: PlanInput): number {
+  return options.retention ?? (embedded.kafka ? shortestRetentionHours : usualRetentionHours);
+}
 
 /** The environment of our processes before the embedded servers are in it. */
 export function commonEnv({
@@ -111,6 +127,10 @@ function environmentOf(input: PlanInput, { databaseUrl }: Learned): NodeJS.Proce
       : {}),
     ...(embedded.kafka ? { KAFKA_BROKERS: `127.0.0.1:${ports.kafka}` } : {}),
     ...(embedded.postgres && databaseUrl !== undefined ? { DATABASE_URL: databaseUrl } : {}),
+    // Where one of the two is the user's own, nothing is deleted unasked.
+    ...(embedded.postgres && !common['LAKE_URL'] && !common['HEADRACE_DECISIONS_RETENTION_HOURS']
+      ? { HEADRACE_DECISIONS_RETENTION_HOURS: String(decisionsHours) }
+      : {}),
     ...(embedded.modelServer ? { TRITON_URL: `127.0.0.1:${ports.modelServer}` } : {}),
     HEADRACE_GATEWAY_PORT: String(ports.gateway),
   };
@@ -125,6 +145,7 @@ function serversOf(input: PlanInput, config: Config, learned: Learned): Service[
     ports,
     env: input.baseEnv,
     namespace: config.temporal.namespace,
+    retentionHours: retentionOf(input),
     uiCodecEndpoint: `${learned.gatewayUrl}/codec`,
     modelsDir: embedded.modelServer ? modelsDirOf(options, config.pipelinesDir) : '',
     onDatabaseUrl: (url) => {
@@ -169,6 +190,10 @@ export function makePlan(input: PlanInput): Plan {
     withoutGenerator: why,
     simulatedRate: generator?.rate,
     retentionHours: () => learned.retentionHours,
+    decisionsHours: config.lake.retentionHours,
+    trimming: embedded.kafka
+      ? () => ({ config: parseConfig(env()), pipelines, retentionHours: retentionOf(input) })
+      : undefined,
     notes: () => [
       ...learned.notLoaded.map(
         (sentence) => `the model server does not serve one model of the repository: ${sentence}`,

@@ -5,7 +5,7 @@ import { parseConfig } from '../../contracts/schemas/config.ts';
 import { loadPipelines } from '../../pipelines/load.ts';
 import { installQuietQueue } from '../../kafka/quiet-queue.ts';
 import { defaultCacheDir } from '@headrace/stack/servers';
-import { diskUseBytes, endLeftovers, openDataFolder, StoppedError } from '@headrace/stack/supervisor';
+import { checkFolder, diskUseBytes, endLeftovers, openDataFolder, StoppedError } from '@headrace/stack/supervisor';
 import type { DataFolder } from '@headrace/stack/supervisor';
 import { openEvents } from '../events/open-events.ts';
 import { choosePorts, embeddedServers } from './addresses.ts';
@@ -117,6 +117,7 @@ async function feed(
       pipeline: pipelines[0]!.name,
       rate: options.rate,
       signal: session.producing.signal,
+      room: () => session.room.wait(session.producing.signal),
       onRefused: ({ line, reason }) => refusals.add(line, reason),
       onProgress: (progress) =>
         console.status('feed', `${file}: ${progress.accepted} events taken, ${progress.refused} refused`),
@@ -143,6 +144,7 @@ async function tellUp(
   );
   const facts = {
     retentionHours: plan.retentionHours(),
+    decisionsHours: plan.decisionsHours,
     logsDir: `${folder.root}/logs`,
     simulatedRate: plan.simulatedRate,
     eventsFile: options.events,
@@ -210,6 +212,12 @@ export async function runUp(options: UpOptions, env: NodeJS.ProcessEnv): Promise
       }
       console.line(`emptied ${folder.root}`);
     }
+    const { temporal, kafka, postgres } = embeddedServers(env);
+    checkFolder(folder.root, [
+      ...(temporal ? [] : (['servers/temporal'] as const)),
+      ...(kafka ? [] : (['servers/kafka'] as const)),
+      ...(postgres ? [] : (['servers/postgres'] as const)),
+    ]);
     const plan = await planRun(options, env, folder, console, stop).catch((error: unknown) => {
       if (stop.signal.aborted) return undefined;
       throw error;

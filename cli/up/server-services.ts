@@ -19,6 +19,8 @@ export interface ServerServicesOptions {
   /** Changed when one of a server that was never up is taken. */
   ports: Ports;
   namespace: string;
+  /** How long Temporal and Kafka keep what is done. */
+  retentionHours: number;
   uiCodecEndpoint: string;
   modelsDir: string;
   env: NodeJS.ProcessEnv;
@@ -81,6 +83,7 @@ function temporalService(options: ServerServicesOptions): Service {
         port: ports.temporal,
         uiPort: ports.temporalUi,
         namespace: options.namespace,
+        retentionHours: options.retentionHours,
         uiCodecEndpoint: options.uiCodecEndpoint,
         env,
         onLaunch,
@@ -101,6 +104,7 @@ function kafkaService(options: ServerServicesOptions): Service {
         jarsDir: programs.kafkaJars as string,
         dataDir: folder.serverDir('kafka'),
         port: ports.kafka,
+        retentionHours: options.retentionHours,
         env,
         onLaunch,
       }),

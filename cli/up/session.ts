@@ -1,8 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fullMessageOf } from '../../contracts/failures.ts';
 import {
   largestParts,
+  recordParts,
   removeEndpoints,
+  roomShare,
   RunState,
   Supervisor,
   watchDisk,
@@ -15,8 +17,10 @@ import { isOfEnded, logFileOf } from '../status-report.ts';
 import { StandstillTeller, watchStandstills, type Standstills } from './live/standstills.ts';
 import { watchFigures } from './live/watch.ts';
 import { formatBytes } from './options.ts';
+import { Room } from './room.ts';
 import type { Plan } from './plan.ts';
 import { EventTeller } from './tell.ts';
+import { keepTrimmed } from './trim.ts';
 
 export interface SessionOptions {
   plan: Plan;
@@ -40,7 +44,9 @@ export class Session {
   #lose!: (error: Error) => void;
   /** Rejects when the data folder cannot be written any more: nothing that runs on it can go on. */
   readonly folderLost = new Promise<never>((_, reject) => (this.#lose = reject));
-  /** Aborted when nothing may be produced any more: at the disk limit and at the end. */
+  /** Whether events may be produced: not while the data folder takes too much. */
+  readonly room = new Room();
+  /** Aborted when nothing may be produced any more. */
   readonly producing = new AbortController();
 
   constructor(options: SessionOptions) {
@@ -66,11 +72,13 @@ export class Session {
       bytesMax: diskBytesMax,
       logFiles: () => this.supervisor.status().flatMap(({ logFile }) => (logFile === undefined ? [] : [logFile])),
       onLimit: (bytes) => this.#stopProducing(bytes),
+      onRoom: (bytes) => this.#goOnProducing(bytes),
       onError: (error) => console.line(`the size of ${folder.root} cannot be measured: ${fullMessageOf(error)}`),
     });
     const timer = setInterval(() => this.#teller.renew(), 1_000);
     try {
       await this.supervisor.start();
+      recordParts(folder.root);
     } finally {
       clearInterval(timer);
     }
@@ -94,6 +102,7 @@ export class Session {
         },
       }),
     );
+    if (plan.trimming !== undefined) this.#background.push(this.#trim(plan.trimming));
     this.#background.push(
       watchFigures({
         targets: metrics,
@@ -106,6 +115,15 @@ export class Session {
     );
   }
 
+  #trim(trimming: NonNullable<Plan['trimming']>): Promise<void> {
+    const { console } = this.#options;
+    return keepTrimmed({
+      ...trimming(),
+      signal: this.#ended.signal,
+      onError: (error) => console.line(`old events in Kafka are not deleted: ${fullMessageOf(error)}`),
+    });
+  }
+
   /** Stops everything in order, within ten seconds. */
   async stop(): Promise<void> {
     this.#stopping = true;
@@ -113,7 +131,7 @@ export class Session {
     this.producing.abort();
     await this.supervisor.stop();
     // A look at a large folder may take longer than we have.
-    await Promise.race([Promise.all([this.#disk?.stop(), ...this.#background]), delay(500, undefined, { ref: false })]);
+    await Promise.race([Promise.all([this.#disk?.stop(), ...this.#background]), sleep(500, undefined, { ref: false })]);
     if (this.isFolderLost) return;
     this.#runState.clear();
     removeEndpoints(this.#options.folder.endpointsFile);
@@ -138,10 +156,14 @@ export class Session {
   }
 
   async #stopProducing(bytes: number): Promise<void> {
-    const { folder, console, diskBytesMax, plan } = this.#options;
-    this.producing.abort();
-    if (plan.services.some(({ name }) => name === 'generator')) await this.supervisor.stopService('generator');
-    const largest = (await largestParts(`${folder.root}/servers`))
+    const { folder, console, diskBytesMax } = this.#options;
+    this.room.close();
+    if (this.#hasGenerator) await this.supervisor.stopService('generator');
+    const parts = await Promise.all([largestParts(folder.root), largestParts(`${folder.root}/servers`)]);
+    const largest = parts
+      .flat()
+      .filter(({ name }) => name !== 'servers')
+      .sort((a, b) => b.bytes - a.bytes)
       .slice(0, 3)
       .map(({ name, bytes: part }) => `${name} ${formatBytes(part)}`)
       .join(', ');
@@ -150,8 +172,20 @@ export class Session {
       `!!! DISK LIMIT: ${folder.root} takes ${formatBytes(bytes)}, more than --disk-max ${formatBytes(diskBytesMax)} (${largest}).`,
     );
     console.line(
-      '!!! The generator is stopped; what is in Kafka is still processed. Raise --disk-max or empty the folder with --reset.',
+      `!!! Nothing is produced until it takes less than ${formatBytes(diskBytesMax * roomShare)}; what is in Kafka is still processed, and what is old enough is deleted. ` +
+        'If that is not enough, start with a higher --disk-max or a lower --rate, or empty the folder with --reset.',
     );
     console.line();
+  }
+
+  async #goOnProducing(bytes: number): Promise<void> {
+    const { folder, console } = this.#options;
+    console.line(`${folder.root} takes ${formatBytes(bytes)}: there is room again, and events are produced again`);
+    this.room.open();
+    if (this.#hasGenerator) await this.supervisor.startService('generator');
+  }
+
+  get #hasGenerator(): boolean {
+    return this.#options.plan.services.some(({ name }) => name === 'generator');
   }
 }

@@ -20,14 +20,11 @@ export interface SetUpOptions {
   onDone: (text: string) => void;
 }
 
-/** A dev server's namespace keeps closed runs this long, so topics keep records no longer. */
-const devRetentionHours = 24;
-
 async function setUpTopics(config: Config, pipelines: readonly AnyPipeline[], embedded: boolean): Promise<string[]> {
   // What kafkajs would log on its way is in the error that it ends with.
   return ensureTopics(await connectKafka(config, createLogger('up', 'silent'), 'up'), pipelines, {
     ...config.kafka,
-    retentionHours: embedded ? devRetentionHours : undefined,
+    isEmbedded: embedded,
   });
 }
 

@@ -3,6 +3,8 @@ import type { Endpoints } from '@headrace/stack/supervisor';
 export interface TableFacts {
   /** How long the embedded namespace keeps closed runs; absent for a Temporal of the user's own. */
   retentionHours?: number;
+  /** How long lake and dashboard keep decisions; absent = for ever. */
+  decisionsHours?: number;
   logsDir: string;
 }
 
@@ -12,7 +14,7 @@ export function withoutPassword(url: string): string {
 }
 
 /** Where everything is, once it is up. */
-export function addressTable(endpoints: Endpoints, { retentionHours, logsDir }: TableFacts): string[] {
+export function addressTable(endpoints: Endpoints, { retentionHours, decisionsHours, logsDir }: TableFacts): string[] {
   const { temporal, kafka, database, triton, gateway, lake } = endpoints;
   const external = (embedded: boolean): string => (embedded ? '' : '  (yours)');
   const kept = retentionHours === undefined ? '' : `  (closed runs are kept ${retentionHours} h)`;
@@ -31,7 +33,7 @@ export function addressTable(endpoints: Endpoints, { retentionHours, logsDir }: 
       `${withoutPassword(database.url)}${database.embedded ? '  (password: headrace status --output json)' : external(false)}`,
     ],
     ['Model server', `${triton.url}${external(triton.embedded)}`],
-    ['Lake', lake.dir],
+    ['Lake', `${lake.dir}${decisionsHours === undefined ? '' : `  (decisions are kept ${decisionsHours} h)`}`],
     ['Metrics', `${gateway.url}/metrics  (of all processes)`],
     ['Logs', logsDir],
   ];

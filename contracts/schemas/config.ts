@@ -68,7 +68,7 @@ export function cleanSettings(env: Readonly<Record<string, string | undefined>>)
   return cleaned;
 }
 
-/** The settings in order, for the README's table, .env.example and tests. */
+/** The settings in order, for docs/configuration.md, .env.example and tests. */
 export function settingRows(): SettingRow[] {
   const rows: SettingRow[] = [];
   const visit = (group: object) => {

@@ -33,7 +33,7 @@ function secret<T extends z.ZodType>(env: string, schema: T, help: string): Sett
   return { env, schema, help, secret: true };
 }
 
-/** Every setting of every process. The README's table and .env.example are made from this. */
+/** Every setting of every process. docs/configuration.md and .env.example are made from this. */
 export const settings = {
   deployment: setting(
     'HEADRACE_DEPLOYMENT',
@@ -174,6 +174,11 @@ export const settings = {
       fileUrl.optional(),
       'Where the lake lives (file:///...); absent = the folder lake in the data folder.',
     ),
+    retentionHours: setting(
+      'HEADRACE_DECISIONS_RETENTION_HOURS',
+      whole(1, 1_000_000).optional(),
+      'How long the lake and the dashboard keep decisions, from the moment they were decided; absent = for ever. `npm start` sets 12 where both are its own.',
+    ),
     rollUpSeconds: setting(
       'HEADRACE_LAKE_ROLL_UP_SECONDS',
       whole(1, 86_400).default(60),
@@ -245,7 +250,7 @@ export const settings = {
     sweepSeconds: setting(
       'HEADRACE_SWEEP_SECONDS',
       whole(1, 86_400).default(300),
-      'How often the chains are checked for holes, and for batches that ended without completing.',
+      'How often the chains are checked for holes, and for batches that ended without completing; decisions that are too old are deleted then.',
     ),
   },
   gateway: {

@@ -3,10 +3,8 @@ import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import { Semaphore } from '../../lib/semaphore.ts';
 import type { Delivery } from '../../contracts/delivery.ts';
 import type { Sink } from '../port.ts';
-import { Breaker, retryAfter, type BreakerOptions, type DeliveryCall } from './breaker.ts';
-
-/** How long a quick try may take: nobody waits for it any more after that. */
-export const quickTryMs = 2_000;
+import { SinkBreaker, retryAfter, type SinkBreakerOptions, type DeliveryCall } from './sink-breaker.ts';
+import { delivering } from '../../contracts/timeouts.ts';
 
 /** A try that may be made. */
 export interface AdmittedTry {
@@ -25,7 +23,7 @@ export interface GuardedSink {
   admit(call: DeliveryCall): AdmittedTry;
 }
 
-export interface GuardOptions extends Omit<BreakerOptions, 'onChange'> {
+export interface GuardOptions extends Omit<SinkBreakerOptions, 'onChange'> {
   /** Deliveries of one pipeline that may be under way. */
   deliveriesMax: number;
   /** Durable tries of one pipeline that may wait for their turn. @default 10 */
@@ -37,7 +35,7 @@ export interface GuardOptions extends Omit<BreakerOptions, 'onChange'> {
 
 /** What one pipeline has at a sink. */
 interface Lane {
-  breaker: Breaker;
+  breaker: SinkBreaker;
   semaphore: Semaphore;
 }
 
@@ -48,7 +46,7 @@ interface Lane {
  */
 export function guardSink(
   sink: Sink,
-  { deliveriesMax, waitingMax = 10, quickMs = quickTryMs, onBreaker, ...breakerOptions }: GuardOptions,
+  { deliveriesMax, waitingMax = 10, quickMs = delivering.quickMs, onBreaker, ...breakerOptions }: GuardOptions,
 ): GuardedSink {
   const lanes = new Map<string, Lane>();
 
@@ -57,7 +55,7 @@ export function guardSink(
     if (!lane) {
       lane = {
         semaphore: new Semaphore(deliveriesMax),
-        breaker: new Breaker(sink.name, { ...breakerOptions, onChange: (open) => onBreaker?.(pipeline, open) }),
+        breaker: new SinkBreaker(sink.name, { ...breakerOptions, onChange: (open) => onBreaker?.(pipeline, open) }),
       };
       lanes.set(pipeline, lane);
     }

@@ -2,7 +2,7 @@
 import type { InferStatistics, ModelStatistics, StatisticDuration } from '@headrace/inference-client/generated';
 
 /** How long the parts of one request took, in nanoseconds. */
-export interface RequestTimes {
+interface RequestTimes {
   readonly queueNs: bigint;
   readonly inputNs: bigint;
   readonly inferNs: bigint;

@@ -7,6 +7,8 @@ export interface KafkaSettings extends Pick<ClusterPlace, 'nodeId' | 'controller
   groupMinSessionTimeoutMs: number;
   /** A second listener, for clients that come through something in between (a proxy, a tunnel). */
   via?: ViaListener;
+  /** How long topics keep records that say nothing else. @default Kafka's own, a week */
+  retentionHours?: number;
   /** More of them, and others in place of those that it has by itself. */
   more?: Record<string, string>;
 }
@@ -32,6 +34,11 @@ export interface ViaListener {
 /** Largest record a producer may send, in bytes. Above the pipeline's own cap, so that oversized records arrive and can be dead-lettered. */
 const messageBytesMax = 4 * 1024 * 1024;
 
+/** Only whole segments are deleted or compacted, and never the one that is written to: a topic keeps records for up to so much longer than it says. */
+const segmentMs = 10 * 60_000;
+/** Of the topics that Kafka keeps for itself. By default the cluster's own log would grow to 1 GB before any of it is deleted. */
+const innerSegmentBytes = 8 * 1024 * 1024;
+
 /** More copies than this make nothing safer on one machine. */
 const replicasMost = 3;
 
@@ -43,6 +50,7 @@ export function serverProperties({
   logsDir,
   groupMinSessionTimeoutMs,
   via,
+  retentionHours,
   more,
 }: KafkaSettings): string {
   const controllerPort = controllerPorts[nodeId - 1]!;
@@ -80,6 +88,12 @@ export function serverProperties({
     'message.max.bytes': messageBytesMax,
     'replica.fetch.max.bytes': messageBytesMax,
     'log.segment.bytes': 64 * 1024 * 1024,
+    'log.roll.ms': segmentMs,
+    ...(retentionHours === undefined ? {} : { 'log.retention.ms': retentionHours * 3_600_000 }),
+    'offsets.topic.segment.bytes': innerSegmentBytes,
+    'transaction.state.log.segment.bytes': innerSegmentBytes,
+    'metadata.log.segment.bytes': innerSegmentBytes,
+    'metadata.max.retention.bytes': 2 * innerSegmentBytes,
     'log.index.size.max.bytes': 1024 * 1024,
     'log.retention.check.interval.ms': 30_000,
     // It compacts little; the default of 128 MiB would be a quarter of the heap.

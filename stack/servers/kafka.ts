@@ -19,6 +19,8 @@ export interface StartKafkaOptions extends StartOptions {
   heapMegabytesMax?: number;
   /** The shortest session time-out that consumers may ask for. @default 1000 */
   groupMinSessionTimeoutMs?: number;
+  /** How long topics keep records that say nothing else, in hours. @default Kafka's own, a week */
+  retentionHours?: number;
   /** Chooses a port that nobody needs to know. @default freePort */
   innerPort?: () => Promise<number>;
   /** A second listener, for clients that come through a proxy. */
@@ -146,6 +148,7 @@ async function startOnce(options: StartKafkaOptions): Promise<KafkaServer> {
       logsDir: paths.logs,
       groupMinSessionTimeoutMs: options.groupMinSessionTimeoutMs ?? 1_000,
       via: options.via,
+      retentionHours: options.retentionHours,
       more: options.settings,
     }),
   );

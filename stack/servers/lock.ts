@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { identityOf, isAlive } from './identity.ts';
 import type { ProcessIdentity } from './identity.ts';
+import { sleep } from '../../lib/sleep.ts';
 
 /** A lock file held by this process. */
 export interface FileLock {
@@ -117,7 +117,7 @@ export async function waitForLock(
     } catch (error) {
       if (!(error instanceof LockedError) || Date.now() >= deadline) throw error;
       if (tries % triesPerSecond === 0) onWait?.(error.holder);
-      await delay(1_000 / triesPerSecond);
+      await sleep(1_000 / triesPerSecond);
     }
   }
 }

@@ -13,7 +13,7 @@ import {
 /** How much of a log is read to find its last lines. */
 const tailBytesMax = 64 * 1024;
 /** A log beyond this size is cut when its server starts, and by {@link boundLogFile}. */
-export const logBytesMax = 16 * 1024 * 1024;
+const logBytesMax = 16 * 1024 * 1024;
 
 /** Reads a file from `offset` to its end, at most `bytesMax`. A missing file reads as empty. */
 export function readFrom(path: string, offset: number, bytesMax: number): string {

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { platform } from 'node:os';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startGuard } from './guard.ts';
 import { rotateLogFile, tailLines } from './log-file.ts';
 
@@ -26,7 +26,7 @@ export interface LaunchOptions {
   gid?: number;
   /** What asks this program to stop. @default 'SIGTERM' */
   stopSignal?: NodeJS.Signals;
-  /** After this long it is killed. @default 8000 */
+  /** After this long it is killed. @default killAfterMs */
   stopTimeoutMs?: number;
   /** Told the pid as soon as there is one. */
   onLaunch?: (pid: number) => void;
@@ -69,12 +69,15 @@ export function describeExit(exit: Exit): string {
   return exit.signal === null ? `exited with code ${exit.code}` : `was ended by ${exit.signal}`;
 }
 
+/** A program that has not stopped by then is killed. Processes of ours end by themselves before (contracts/timeouts.ts). */
+export const killAfterMs = 8_000;
+
 /**
  * Starts a program in its own process group, both streams into a log file, watched by a guard that ends it should
  * this process die without a word. Rejects when the program cannot be started at all.
  */
 export async function launch(options: LaunchOptions): Promise<ManagedProcess> {
-  const { name, logFile, stopSignal = 'SIGTERM', stopTimeoutMs = 8_000 } = options;
+  const { name, logFile, stopSignal = 'SIGTERM', stopTimeoutMs = killAfterMs } = options;
   mkdirSync(dirname(logFile), { recursive: true });
   rotateLogFile(logFile);
   const logOffset = existsSync(logFile) ? statSync(logFile).size : 0;
@@ -102,7 +105,7 @@ export async function launch(options: LaunchOptions): Promise<ManagedProcess> {
   async function stopOnce(): Promise<Exit> {
     if (exit === undefined) signalGroup(pid, stopSignal);
     const abort = new AbortController();
-    const deadline = delay(stopTimeoutMs, undefined, { signal: abort.signal, ref: false }).then(
+    const deadline = sleep(stopTimeoutMs, undefined, { signal: abort.signal, ref: false }).then(
       () => signalGroup(pid, 'SIGKILL'),
       () => undefined,
     );

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { readFrom } from './log-file.ts';
 import { describeExit } from './process.ts';
 import type { ManagedProcess } from './process.ts';
+import { sleep } from '../../lib/sleep.ts';
 
 /** Thrown when a server dies or stays silent before it is ready. The message ends with its last log lines. */
 export class NotReadyError extends Error {
@@ -37,7 +37,7 @@ export async function waitUntilReady<T>({ process, timeoutMs, probe }: WaitOptio
     } catch (error) {
       lastError = error;
     }
-    await Promise.race([delay(pollIntervalMs), process.exited]);
+    await Promise.race([sleep(pollIntervalMs), process.exited]);
   }
   throw notReady(process, `was not ready within ${Math.round(timeoutMs / 1_000)} s`, lastError);
 }

@@ -15,6 +15,8 @@ export interface StartTemporalOptions extends StartOptions {
   preferredUiPort?: number;
   /** Exactly this port for the Web UI, for a restart. */
   uiPort?: number;
+  /** How long the namespace keeps closed runs, in hours; 1 is the least that a server takes. @default what the namespace has, 24 for a new one */
+  retentionHours?: number;
   /** Where the Web UI decodes payloads. */
   uiCodecEndpoint?: string;
   /** Keeps everything in memory: nothing survives the process. For tests. @default false */
@@ -58,6 +60,8 @@ const dynamicConfig = [
   'history.visibilityTaskBatchSize=1000',
   // The dev server would read the search attributes from its database a dozen times a batch. New ones are known after two seconds now, as in a cluster.
   'system.forceSearchAttributesCacheRefreshOnRead=false',
+  // A closed run is deleted at a random moment of so long a time after its retention: half an hour by default, which is half as much again of the shortest retention.
+  'history.retentionTimerJitterDuration="1m"',
   'matching.numTaskqueueReadPartitions=1',
   'matching.numTaskqueueWritePartitions=1',
 ];
@@ -110,9 +114,13 @@ function arguments_(
 }
 
 type Ready = { retentionHours: number };
+type Retention = Parameters<Connection['workflowService']['updateNamespace']>[0]['config'];
 
-/** Ready means: the namespace takes queries. An open port does not say that, and a described namespace neither. */
-async function probe(address: string, namespace: string): Promise<Ready> {
+/** Ready means: the namespace takes queries, and keeps runs as long as asked for. An open port does not say that, and a described namespace neither. */
+async function probe(
+  address: string,
+  { namespace = 'headrace', retentionHours: wanted }: StartTemporalOptions,
+): Promise<Ready> {
   // It is on this machine: variables such as http_proxy are not meant for it.
   const connection = await Connection.connect({
     address,
@@ -123,8 +131,12 @@ async function probe(address: string, namespace: string): Promise<Ready> {
     return await connection.withDeadline(Date.now() + probeTimeoutMs, async () => {
       const described = await connection.workflowService.describeNamespace({ namespace });
       await connection.workflowService.countWorkflowExecutions({ namespace });
-      const seconds = Number(described.config?.workflowExecutionRetentionTtl?.seconds ?? 0);
-      return { retentionHours: seconds / 3_600 };
+      const found = Number(described.config?.workflowExecutionRetentionTtl?.seconds ?? 0) / 3_600;
+      if (wanted === undefined || wanted === found) return { retentionHours: found };
+      // Its type wants an object for the 64 bits; a number is taken as well.
+      const config = { workflowExecutionRetentionTtl: { seconds: wanted * 3_600 } } as unknown as Retention;
+      await connection.workflowService.updateNamespace({ namespace, config });
+      return { retentionHours: wanted };
     });
   } finally {
     await connection.close();
@@ -157,7 +169,7 @@ async function startOnce(options: StartTemporalOptions): Promise<TemporalServer>
     onLaunch: options.onLaunch,
   });
   try {
-    const ready = await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, namespace) });
+    const ready = await waitUntilReady({ process, timeoutMs: readyTimeoutMs, probe: () => probe(address, options) });
     return {
       ...serverOf('temporal', address, process),
       namespace,

@@ -1,9 +1,10 @@
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { makeFolder } from '../../lib/make-folder.ts';
 import { acquireLock, LockedError } from '../servers/lock.ts';
 import type { FileLock } from '../servers/lock.ts';
 import { removePostgresElsewhere } from '../servers/postgres-home.ts';
+import { markerName, markFolder } from './folder-parts.ts';
 
 /** Where everything of one installation lives. */
 export interface DataFolder {
@@ -19,8 +20,6 @@ export interface DataFolder {
   lock: FileLock;
 }
 
-/** Marks a folder as ours, so that `--reset` never empties another one. */
-const markerName = 'headrace-data-folder';
 const lockName = 'headrace.lock';
 
 function createFolder(root: string): void {
@@ -73,7 +72,7 @@ export function openDataFolder(path: string): DataFolder {
   }
   const lock = lockFolder(root);
   try {
-    writeFileSync(marker, 'Data of Headrace. `npm start -- --reset` empties this folder.\n');
+    if (!existsSync(marker)) markFolder(root);
     for (const folder of ['run', 'logs', 'servers']) mkdirSync(join(root, folder), { recursive: true });
   } catch (error) {
     lock.release();
@@ -91,12 +90,13 @@ export function openDataFolder(path: string): DataFolder {
   };
 }
 
-/** Deletes everything in the folder but the lock and the marker. Only while holding it and with nothing running on it. */
+/** Deletes everything in the folder but the lock, and marks it anew. Only while holding it and with nothing running on it. */
 export function emptyDataFolder(folder: DataFolder): void {
   removePostgresElsewhere(folder.serverDir('postgres'));
   for (const name of readdirSync(folder.root)) {
     if (name === markerName || name.startsWith(lockName)) continue;
     rmSync(join(folder.root, name), { recursive: true, force: true });
   }
+  markFolder(folder.root);
   for (const name of ['run', 'logs', 'servers']) mkdirSync(join(folder.root, name), { recursive: true });
 }

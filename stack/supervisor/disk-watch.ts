@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { boundLogFile } from '../servers/log-file.ts';
 import { diskUseBytes } from './disk-use.ts';
+import { sleep } from '../../lib/sleep.ts';
 
 export interface DiskWatchOptions {
   folder: string;
@@ -9,8 +9,10 @@ export interface DiskWatchOptions {
   intervalMs?: number;
   /** Logs that are cut when they grow too long, asked for at each look. */
   logFiles: () => string[];
-  /** Told once, when the folder first takes more than `bytesMax`. */
+  /** Told when the folder takes more than `bytesMax`, and not again before it had room. */
   onLimit: (bytes: number) => Promise<void>;
+  /** Told when it takes less than {@link roomShare} of `bytesMax` after that. */
+  onRoom: (bytes: number) => Promise<void>;
   /** A look that failed; the next one follows. */
   onError: (error: unknown) => void;
 }
@@ -22,23 +24,26 @@ export interface DiskWatch {
   bytes: () => number;
 }
 
+/** Below this part of the limit there is room again; between the two nothing changes, so that it does not go to and fro. */
+export const roomShare = 0.9;
+
 /** Looks at once and then every ten seconds, until stopped. */
 export function watchDisk(options: DiskWatchOptions): DiskWatch {
-  const { folder, bytesMax, intervalMs = 10_000, logFiles, onLimit, onError } = options;
+  const { folder, bytesMax, intervalMs = 10_000, logFiles, onLimit, onRoom, onError } = options;
   const ended = new AbortController();
   let latest = 0;
-  let told = false;
+  let isFull = false;
   const look = async (): Promise<void> => {
     for (const file of logFiles()) boundLogFile(file);
     latest = await diskUseBytes(folder);
-    if (latest <= bytesMax || told) return;
-    told = true;
-    await onLimit(latest);
+    if (isFull ? latest >= bytesMax * roomShare : latest <= bytesMax) return;
+    isFull = !isFull;
+    await (isFull ? onLimit(latest) : onRoom(latest));
   };
   const loop = async (): Promise<void> => {
     while (!ended.signal.aborted) {
       await look().catch(onError);
-      await delay(intervalMs, undefined, { signal: ended.signal }).catch(() => undefined);
+      await sleep(intervalMs, ended.signal);
     }
   };
   const running = loop();

@@ -2,8 +2,9 @@
 export { emptyDataFolder, openDataFolder } from './data-folder.ts';
 export type { DataFolder } from './data-folder.ts';
 export { diskUseBytes, largestParts } from './disk-use.ts';
-export { watchDisk } from './disk-watch.ts';
+export { roomShare, watchDisk } from './disk-watch.ts';
 export type { DiskWatch } from './disk-watch.ts';
+export { checkFolder, recordParts } from './folder-parts.ts';
 export { removeEndpoints, writeEndpoints } from './endpoints.ts';
 export type { Endpoints } from './endpoints.ts';
 export { nodeArgs, nodeEnv, startNodeProcess } from './node-process.ts';

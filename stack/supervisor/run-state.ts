@@ -1,8 +1,8 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, startMarkOf } from '../servers/identity.ts';
 import type { ProcessIdentity } from '../servers/identity.ts';
-import { signalGroup } from '../servers/process.ts';
+import { killAfterMs, signalGroup } from '../servers/process.ts';
+import { sleep } from '../../lib/sleep.ts';
 
 /** A process that a supervisor started, by the name of its service. */
 export interface RecordedProcess extends ProcessIdentity {
@@ -50,15 +50,15 @@ function readRecorded(file: string): RecordedProcess[] {
  * stopping them already, so they first get `graceMs` to end by themselves.
  * @returns the names of the services that were found running.
  */
-export async function endLeftovers(file: string, graceMs = 10_000): Promise<string[]> {
+export async function endLeftovers(file: string, graceMs = killAfterMs + 2_000): Promise<string[]> {
   const found = readRecorded(file).filter(isAlive);
   for (const leftover of found) signalGroup(leftover.pid, 'SIGTERM');
-  for (const deadline = Date.now() + graceMs; Date.now() < deadline && found.some(isAlive); ) await delay(50);
+  for (const deadline = Date.now() + graceMs; Date.now() < deadline && found.some(isAlive); ) await sleep(50);
   for (const leftover of found.filter(isAlive)) signalGroup(leftover.pid, 'SIGKILL');
   for (const deadline = Date.now() + 5_000; found.some(isAlive); ) {
     if (Date.now() > deadline)
       throw new Error(`process ${found.find(isAlive)?.pid} of an earlier run does not end: end it, then start again`);
-    await delay(50);
+    await sleep(50);
   }
   rmSync(file, { force: true });
   return found.map((leftover) => leftover.service);

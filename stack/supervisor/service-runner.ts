@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describeExit, signalGroup } from '../servers/process.ts';
 import type { Exit } from '../servers/process.ts';
 import { restartDelayMs } from './restart-policy.ts';
@@ -126,7 +126,7 @@ export class ServiceRunner {
       this.state = 'restarting';
       this.#options.onEvent({ type: 'died', service, reason, logFile, logTail, restartInMs });
       try {
-        await delay(restartInMs, undefined, { signal: this.#stopRequest.signal });
+        await sleep(restartInMs, undefined, { signal: this.#stopRequest.signal });
         return await this.#launch();
       } catch (error) {
         if (this.#stopRequest.signal.aborted) return;

@@ -1,4 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { killAfterMs } from '../servers/process.ts';
 import { defaultRestartPolicy } from './restart-policy.ts';
 import type { RestartPolicy } from './restart-policy.ts';
 import { assertStartable, dependantsOf } from './service-order.ts';
@@ -12,7 +13,7 @@ export interface SupervisorOptions {
   onPid?: (service: string, pid: number | undefined) => void;
   /** @default 5 deaths in 5 minutes, 0.5 s to 10 s apart */
   restartPolicy?: RestartPolicy;
-  /** This long into a stop everything that is left is killed. @default 9000 */
+  /** This long into a stop everything that is left is killed. @default a second after `killAfterMs` */
   stopTimeoutMs?: number;
 }
 
@@ -33,6 +34,7 @@ export class Supervisor {
   readonly failed: Promise<never>;
   readonly #services: Service[];
   readonly #runners: Map<string, ServiceRunner>;
+  readonly #newRunner: (service: Service) => ServiceRunner;
   readonly #stopTimeoutMs: number;
   #stopping: Promise<void> | undefined;
 
@@ -45,26 +47,23 @@ export class Supervisor {
     } = options;
     assertStartable(services);
     this.#services = services;
-    this.#stopTimeoutMs = options.stopTimeoutMs ?? 9_000;
+    this.#stopTimeoutMs = options.stopTimeoutMs ?? killAfterMs + 1_000;
     let giveUp: (error: Error) => void;
     this.failed = new Promise((_, reject) => {
       giveUp = reject;
     });
     this.failed.catch(() => undefined);
-    this.#runners = new Map(
-      services.map((service) => [
-        service.name,
-        new ServiceRunner({
-          service,
-          policy,
-          onEvent,
-          onPid: (pid) => onPid(service.name, pid),
-          onFailed: (reason) => {
-            if (service.essential !== false) giveUp(new Error(`${service.name} ${reason}`));
-          },
-        }),
-      ]),
-    );
+    this.#newRunner = (service) =>
+      new ServiceRunner({
+        service,
+        policy,
+        onEvent,
+        onPid: (pid) => onPid(service.name, pid),
+        onFailed: (reason) => {
+          if (service.essential !== false) giveUp(new Error(`${service.name} ${reason}`));
+        },
+      });
+    this.#runners = new Map(services.map((service) => [service.name, this.#newRunner(service)]));
   }
 
   /** Resolves when everything is ready. Rejects with the first failure; the caller then stops what did start. */
@@ -94,9 +93,17 @@ export class Supervisor {
     return this.#stopping;
   }
 
-  /** Stops one service for good, for instance the generator at the disk limit. */
+  /** Stops one service until `startService`, for instance the generator at the disk limit. */
   async stopService(name: string): Promise<void> {
     await this.#runner(name).stop();
+  }
+
+  /** Starts a service that `stopService` has stopped. Rejects when it does not come up; does nothing while everything stops. */
+  async startService(name: string): Promise<void> {
+    if (this.#stopping !== undefined) return;
+    const runner = this.#newRunner(this.#runner(name).service);
+    this.#runners.set(name, runner);
+    await runner.start();
   }
 
   /** Ends every process group at once: for a second Ctrl+C. */
@@ -130,10 +137,10 @@ export class Supervisor {
     };
     const inOrder = Promise.all(this.#services.map((service) => stopOf(service.name))).then(() => undefined);
     const over = new AbortController();
-    const deadline = delay(this.#stopTimeoutMs, undefined, { signal: over.signal }).then(async () => {
+    const deadline = sleep(this.#stopTimeoutMs, undefined, { signal: over.signal }).then(async () => {
       this.killAll();
       // Only a task of our own process, which no signal reaches, can still be under way after this.
-      await delay(500, undefined, { signal: over.signal });
+      await sleep(500, undefined, { signal: over.signal });
     });
     await Promise.race([inOrder, deadline]).finally(() => {
       over.abort();

@@ -1,10 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { asyncLocalStorage, type Context } from '@temporalio/activity';
+import { utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createSweepActivities, type SweepCounts } from '../../activities/sweep.ts';
 import type { BatchRun, BatchRunsPort } from '../../contracts/batch-runs.ts';
 import { batchWorkflowId, type PartitionRef } from '../../contracts/event-key.ts';
 import type { Pool } from '../../database/pool.ts';
 import { createRangeWriter } from '../../ledger/ranges.ts';
 import { readLedger } from '../../ledger/read-ledger.ts';
+import { createDashboardSink } from '../../sinks/dashboard.ts';
+import { LakeRig } from '../lake/lake-rig.ts';
+import { decisionRow, deliveryOf } from '../sinks/rows.ts';
 import { uniqueName } from '../stack/live.ts';
 import { openDatabase } from '../database/open.ts';
 
@@ -45,14 +51,20 @@ const rowsOf = async ({ deployment }: PartitionRef) =>
     ])
   ).rowCount;
 
-function sweeper({ deployment }: PartitionRef, runs: Partial<BatchRunsPort>) {
+function sweeper(
+  { deployment }: PartitionRef,
+  runs: Partial<BatchRunsPort>,
+  forgetting: { retentionHours?: number; lakeRoot?: string } = {},
+) {
   const counts: Record<string, SweepCounts>[] = [];
   const activities = createSweepActivities({
     pool,
     deployment,
     pipelines: ['orders', 'returns'],
     runs: { ...nothing, ...runs },
+    lakeRoot: '/nowhere',
     onSwept: (found) => void counts.push(Object.fromEntries(found)),
+    ...forgetting,
   });
   return { sweep: () => activities.sweepChains(), counts };
 }
@@ -133,5 +145,58 @@ describe('the sweep', () => {
       { partition: { partition: 1 }, holes: [{ from: 20, to: 30 }] },
       { partition: { partition: 2 }, span: { from: 0, to: 10 } },
     ]);
+  });
+
+  it('deletes what lake and dashboard hold for longer than they should, of its own deployment', async () => {
+    const lake = await LakeRig.open();
+    onTestFinished(() => lake.close());
+    const partition = await oldPartition([0, 10]);
+    const { deployment } = partition;
+    const rows = [0, 1, 2].map((offset) =>
+      decisionRow(offset, { eventKey: `${deployment}:orders:0:orders:3:${offset}` }),
+    );
+    const stranger = decisionRow(0, { eventKey: `${deployment}2:orders:0:orders:3:0` });
+    await createDashboardSink({ pool }).deliver(deliveryOf([...rows, stranger]), new AbortController().signal);
+    await pool.query(`update decisions set decided_at = now() - interval '2 hours' where event_key <> all($1)`, [
+      [rows[2]!.eventKey],
+    ]);
+    // Counts of minutes: one that was counted in long ago, one that was counted in again since, and a stranger's.
+    await pool.query(
+      `insert into decision_minutes select d, 'orders', now(), o, '1', 1, 0, 0, now() - make_interval(hours => h)
+       from (values ($1, 'old', 2), ($1, 'new', 0), ($1 || '2', 'old', 2)) as minute (d, o, h)`,
+      [deployment],
+    );
+    await lake.deliver(0, 3);
+    await lake.rollUpAll();
+    const past = new Date(Date.now() - 2 * 3_600_000);
+    for (const file of await lake.files()) utimesSync(join(lake.root, file), past, past);
+    const keys = async () =>
+      (
+        await pool.query<{ key: string }>(
+          'select event_key as key from decisions where starts_with(event_key, $1) order by 1',
+          [deployment],
+        )
+      ).rows.map(({ key }) => key);
+
+    await sweeper(partition, {}, { lakeRoot: lake.root }).sweep();
+    expect([(await keys()).length, (await lake.files()).length]).toEqual([4, 1]);
+    const warned: string[] = [];
+    const context = { log: { warn: (text: string) => void warned.push(text) } } as unknown as Context;
+    const { sweep } = sweeper(partition, {}, { lakeRoot: lake.root, retentionHours: 1 });
+    // The lake is another deployment's. That hides nothing of what the sweep has found.
+    expect(await asyncLocalStorage.run(context, sweep)).toMatchObject({ partitions: 1 });
+    expect(warned).toEqual([expect.stringMatching(/^old decisions are not deleted: .*belongs to/)]);
+    const { rows: minutes } = await pool.query(
+      'select deployment, outcome from decision_minutes where starts_with(deployment, $1) order by 1',
+      [deployment],
+    );
+    expect(minutes).toEqual([
+      { deployment, outcome: 'new' },
+      { deployment: `${deployment}2`, outcome: 'old' },
+    ]);
+    expect([await keys(), (await lake.files()).length]).toEqual([[rows[2]!.eventKey, stranger.eventKey].sort(), 1]);
+    writeFileSync(join(lake.root, 'deployment'), deployment);
+    expect(await sweep()).toMatchObject({ partitions: 1 });
+    expect(await lake.files()).toEqual([]);
   });
 });

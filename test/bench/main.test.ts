@@ -19,6 +19,8 @@ describe('npm run bench', () => {
     expect(figure('events')).toBe(3_000);
     expect(figure('batches')).toBeGreaterThanOrEqual(4);
     expect(figure('throughput through all sinks')).toBeGreaterThan(0);
+    expect(figure('throughput against the equal-work loop')).toBeGreaterThan(0);
+    expect(figure('CPU of all of them against that of the equal-work loop')).toBeGreaterThan(0);
     expect(figure('throughput against the bare loop')).toBeGreaterThan(0);
     expect(figure('reviews kept')).toBeGreaterThan(0);
     expect(stderr).toContain('3000 events produced');

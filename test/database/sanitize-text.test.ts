@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { copyIn, CopyRows } from '../../database/copy-rows.ts';
+import { textArray } from '../../database/array-parameters.ts';
 import type { Pool } from '../../database/pool.ts';
 import { sanitizeJson, sanitizeText } from '../../database/sanitize-text.ts';
-import { withClient } from '../../database/with-client.ts';
 import { openDatabase } from './open.ts';
 
 /** What the sentence in storable.ts promises, said in another way. */
@@ -25,25 +24,23 @@ describe('what Postgres stores', () => {
     expect(() => sanitizeJson({ n: 1n })).toThrow(TypeError);
   });
 
-  it('gives back any text and any JSON through COPY and through parameters', async () => {
+  it('gives back any text and any JSON as binary and as plain parameters', async () => {
     const jsonOf = (v: string) => sanitizeJson({ v, [v]: 1 });
     const texts = fc.array(fc.string({ unit: 'binary' }), { minLength: 1, maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(texts, async (values) => {
         await pool.query('truncate stored');
-        const copy = new CopyRows(2);
-        for (const value of values) {
-          copy.row();
-          copy.text(sanitizeText(value));
-          copy.jsonb(jsonOf(value));
+        const [texts, jsons] = [values.map(sanitizeText), values.map(jsonOf)];
+        const forms: (string[] | Buffer)[][] = [
+          [textArray(texts), textArray(jsons)],
+          [texts, jsons],
+        ];
+        for (const lists of forms) {
+          await pool.query(
+            'insert into stored (text, json) select text, json::jsonb from unnest($1::text[], $2::text[]) as row (text, json)',
+            lists,
+          );
         }
-        await withClient(pool, (client) =>
-          copyIn(client, 'copy stored (text, json) from stdin (format binary)', copy.end()),
-        );
-        await pool.query('insert into stored (text, json) select * from unnest($1::text[], $2::jsonb[])', [
-          values.map(sanitizeText),
-          values.map(jsonOf),
-        ]);
         const { rows } = await pool.query<{ text: string; json: { v: string } }>(
           'select text, json from stored order by number',
         );

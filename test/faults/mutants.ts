@@ -75,8 +75,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       {
         file: 'sinks/dashboard.ts',
-        from: 'const unknown = await newRows(pool, rows);',
-        to: 'const unknown = await newRows(pool, rows); await pool.query(addToMinutesSql(delivery, delivery.rows));',
+        from: 'on conflict (event_key) do nothing',
+        to: 'on conflict (event_key) do update set why = excluded.why',
       },
     ],
   },

@@ -31,8 +31,8 @@ export interface KeptMutant {
   caught: string | null;
 }
 
-export const mutantsFile = join(repositoryRoot, 'docs', 'reliability-mutants.json');
-export const resultsFile = join(repositoryRoot, 'docs', 'reliability.json');
+const mutantsFile = join(repositoryRoot, 'docs', 'reliability-mutants.json');
+const resultsFile = join(repositoryRoot, 'docs', 'reliability.json');
 const problemCharsMax = 300;
 
 export function readRuns(file = resultsFile): KeptRun[] {

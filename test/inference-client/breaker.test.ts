@@ -2,9 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Breaker, createBreaker, type Permit } from '../../inference-client/index.ts';
 
-function setUp(): { breaker: Breaker; pass: (ms: number) => void; permit: () => Permit } {
+function setUp(probeMs?: number): { breaker: Breaker; pass: (ms: number) => void; permit: () => Permit } {
   let clockMs = 0;
-  const breaker = createBreaker({ failuresMax: 3, openMs: 100, nowMs: () => clockMs });
+  const breaker = createBreaker({
+    failuresMax: 3,
+    openMs: 100,
+    ...(probeMs !== undefined && { probeMs }),
+    nowMs: () => clockMs,
+  });
   return {
     breaker,
     pass: (ms) => {
@@ -81,6 +86,32 @@ describe('breaker', () => {
     expect(breaker.state).toBe('half-open');
     probe.succeeded();
     expect(breaker.state).toBe('closed');
+  });
+
+  it('lets another probe through beside one that has not reported for too long', () => {
+    const { breaker, permit, pass } = setUp(50);
+    for (let count = 0; count < 3; count++) permit().failed();
+    pass(100);
+    permit();
+    pass(49);
+    expect(breaker.acquire()).toEqual({ retryAfterMs: 0 });
+    pass(1);
+    const second = permit();
+    expect(breaker.acquire()).toEqual({ retryAfterMs: 0 });
+    second.succeeded();
+    expect(breaker.state).toBe('closed');
+  });
+
+  it('takes the outcome of a call that was made without asking it', () => {
+    const { breaker, permit, pass } = setUp();
+    for (let count = 0; count < 3; count++) breaker.observe().failed();
+    expect([breaker.state, breaker.failuresInRow]).toEqual(['open', 3]);
+    pass(60);
+    breaker.observe().failed();
+    expect(breaker.acquire()).toEqual({ retryAfterMs: 100 });
+    breaker.observe().succeeded();
+    expect([breaker.state, breaker.failuresInRow]).toEqual(['closed', 0]);
+    permit().succeeded();
   });
 
   it('never has two probes out, and always lets a call through after a period of silence', () => {

@@ -2,8 +2,8 @@ import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import type { Message } from 'kafkajs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { keyPartitioner, murmur2 } from '../../kafka/partitioner.ts';
-import { EncodedMessages } from '../../kafka/produce.ts';
+import { murmur2 } from '../../kafka/murmur2.ts';
+import { EncodedMessages, keyPartitioner } from '../../kafka/produce.ts';
 import { EncodedRecords, type KeyedMessage } from '../../kafka/encode-records.ts';
 
 /** kafkajs's own functions say what is right. */

@@ -41,3 +41,31 @@ test('whatever else goes wrong is told', async () => {
     ensureTopics(lateBroker('POLICY_VIOLATION').kafka, [paymentsPipeline({ name: 'p', topic: 't' })], {}),
   ).rejects.toThrow(/^Kafka does not create the topics t, p\.decisions/);
 });
+
+test('a broker of ours never deletes an event by its age, and other records within bounds', async () => {
+  const created: Parameters<Admin['createTopics']>[0][] = [];
+  const admin = {
+    connect: () => Promise.resolve(),
+    disconnect: () => Promise.resolve(),
+    listTopics: () => Promise.resolve([]),
+    createTopics: (options: (typeof created)[number]) => {
+      created.push(options);
+      return Promise.resolve(true);
+    },
+  };
+  const kafka = { admin: () => admin as unknown as Admin };
+  const pipelines = [paymentsPipeline({ name: 'p', topic: 't' })];
+  await ensureTopics(kafka, pipelines, { isEmbedded: true });
+  await ensureTopics(kafka, pipelines, {});
+  const settings = created.map(({ topics }) =>
+    topics.map(({ topic, configEntries }) => [
+      topic,
+      Object.fromEntries(configEntries!.map(({ name, value }) => [name, value])),
+    ]),
+  );
+  const aWeek = { 'retention.ms': '604800000', 'retention.bytes': '67108864' };
+  expect(settings.map(Object.fromEntries)).toEqual([
+    { t: { 'retention.ms': '-1' }, 'p.decisions': {}, 'p.labels': aWeek, 'p.dead-letters': aWeek },
+    { t: {}, 'p.decisions': {}, 'p.labels': {}, 'p.dead-letters': {} },
+  ]);
+});

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -174,7 +174,7 @@ export async function openBatches(system: Observed): Promise<number> {
     (await system.temporal.workflow.count("WorkflowType = 'processBatch' AND ExecutionStatus = 'Running'")).count;
   const open = await look();
   if (open > 0) return open;
-  await delay(listLateMs);
+  await sleep(listLateMs);
   return look();
 }
 

@@ -12,8 +12,8 @@ export interface Payment {
 
 export const windowMs = 3_600_000;
 export const allowedLatenessMs = 86_400_000;
-export const reviewAbove = 74_300;
-export const blockAbove = 75_200;
+const reviewAbove = 74_300;
+const blockAbove = 75_200;
 
 /** A pipeline over the `linear` model (y = x0 + 2 x1 + 4 x2 + bias), whose every decision a test can recompute by hand. */
 export function paymentsPipeline({

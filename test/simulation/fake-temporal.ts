@@ -3,7 +3,7 @@ import type { BatchMemo, ScoredReply } from '../../contracts/names.ts';
 import type { Decided, Extracted } from './batch-steps.ts';
 import type { World } from './world.ts';
 
-export type RunStatus = 'RUNNING' | 'COMPLETED' | 'TERMINATED';
+type RunStatus = 'RUNNING' | 'COMPLETED' | 'TERMINATED';
 
 /** One run, with what its history holds: that alone outlives the workers. */
 export interface Run {
@@ -38,7 +38,7 @@ export interface UpdateWithStart {
 }
 
 export class AlreadyStarted extends Error {}
-export class UpdateNotFound extends Error {}
+class UpdateNotFound extends Error {}
 
 /** The Temporal server as far as batches see it: starts as compare-and-set, updates, closed runs and their retention, resets. */
 export class FakeTemporal {

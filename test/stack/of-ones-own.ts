@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { ensureSearchAttributes } from '../../temporal/search-attributes.ts';
@@ -34,7 +34,7 @@ export async function createNamespace(address: string): Promise<string> {
       workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
     });
     const client = new Client({ connection, namespace });
-    for (const deadline = Date.now() + 30_000; ; await delay(50)) {
+    for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
       try {
         await ensureSearchAttributes(client);
         return namespace;

@@ -13,7 +13,7 @@ import { makeCertificate, type Certificate } from './certificates.ts';
 
 /** The ways in; each is a listener of its own. */
 const ways = ['saslSsl', 'saslPlain', 'tls', 'mtls', 'lost'] as const;
-export type Way = (typeof ways)[number];
+type Way = (typeof ways)[number];
 
 export interface SecureKafka {
   server: KafkaServer;

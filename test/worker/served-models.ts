@@ -36,9 +36,9 @@ export function pipelineFor(model: string, more: Partial<AnyPipeline['model']> =
 
 const rows = 7;
 /** Two for each row. */
-export const features = Float32Array.from({ length: 2 * rows }, (_, i) => i);
+const features = Float32Array.from({ length: 2 * rows }, (_, i) => i);
 /** What the models make of them. */
-export const sums = Float32Array.from({ length: rows }, (_, row) => 2 * row + 10 * (2 * row + 1));
+const sums = Float32Array.from({ length: rows }, (_, row) => 2 * row + 10 * (2 * row + 1));
 
 /** Every row has its own answer, whether there are many or one. */
 export async function expectEveryRow(address: string, name: string): Promise<void> {

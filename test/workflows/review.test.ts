@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { searchAttributes } from '../../contracts/names.ts';
-import { findAuditBreak } from '../../reviews/projection.ts';
+import { findAuditBreak } from '../reviews/audit-break.ts';
 import { review, reviewStateQuery, verdictSignal, verdictUpdate } from '../../workflows/review.ts';
 import { reviewInput, startReviewRig, workflowsPath, type ReviewRig } from './review-rig.ts';
 

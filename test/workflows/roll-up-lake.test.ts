@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
@@ -115,7 +115,7 @@ describe('rollUpLake', () => {
       expect(action).toMatchObject({ workflowType: 'rollUpLake', taskQueue });
       await lake.deliver(0, 10);
       for (const deadline = Date.now() + 30_000; (await lake.visible()).length < 10 && Date.now() < deadline; )
-        await delay(100);
+        await sleep(100);
       expect(await lake.visible()).toEqual(keys(0, 10));
     } finally {
       await handle.delete();

@@ -25,7 +25,7 @@ const reasons: Record<string, string> = {
 const shownMax = 2;
 
 /** What the system waits for, in words; empty when it waits for nothing. */
-export function describeWaiting(
+function describeWaiting(
   figures: Figures | undefined,
   services: readonly ServiceStatus[],
   standstills?: Standstills,

@@ -1,7 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../../contracts/failures.ts';
 import type { PartitionState } from '../../../contracts/partition-state.ts';
 import type { Problem } from '../../../status/problems.ts';
+import { sleep } from '../../../lib/sleep.ts';
+import { asking } from '../../../contracts/timeouts.ts';
 
 /** How the system stands, as its gateway says. */
 export interface Standstills {
@@ -19,7 +20,6 @@ interface GatewayStatus {
 }
 
 const intervalMs = 5_000;
-const deadlineMs = 14_000;
 
 /** Asks the gateway every few seconds, until stopped. One that does not answer is told of like any other thing that stands. */
 export async function watchStandstills({
@@ -34,13 +34,13 @@ export async function watchStandstills({
   while (!signal.aborted) {
     const standstills = await readStandstills(gatewayUrl());
     if (!signal.aborted) onStandstills(standstills);
-    await delay(intervalMs, undefined, { signal }).catch(() => undefined);
+    await sleep(intervalMs, signal);
   }
 }
 
 async function readStandstills(url: string): Promise<Standstills> {
   try {
-    const response = await fetch(`${url}/v1/status`, { signal: AbortSignal.timeout(deadlineMs) });
+    const response = await fetch(`${url}/v1/status`, { signal: AbortSignal.timeout(asking.askerMs) });
     if (!response.ok) throw new Error(`it answers ${response.status}`);
     const { problems, unknown, pipelines } = (await response.json()) as GatewayStatus;
     const lags = pipelines.flatMap(({ partitions }) => partitions.map(({ lag }) => lag));

@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { figuresOf } from './figures.ts';
 import type { Figures } from './figures.ts';
 import { MetricsHistory } from './history.ts';
 import { scrape } from './metrics.ts';
+import { sleep } from '../../../lib/sleep.ts';
 
 export interface WatchOptions {
   /** Metrics addresses by process. */
@@ -23,6 +23,6 @@ export async function watchFigures({ targets, onFigures, signal }: WatchOptions)
     history.add(startedAt, await scrape(targets));
     const span = history.span();
     if (!signal.aborted) onFigures(span === undefined ? undefined : figuresOf(span.oldest, span.newest));
-    await delay(Math.max(0, startedAt + intervalMs - Date.now()), undefined, { signal }).catch(() => undefined);
+    await sleep(Math.max(0, startedAt + intervalMs - Date.now()), signal);
   }
 }

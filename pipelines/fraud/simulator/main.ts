@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { collectDefaultMetrics, Counter, Registry } from 'prom-client';
 import { messageOf } from '../../../contracts/failures.ts';
 import { connectKafka } from '../../../kafka/connection.ts';
@@ -11,6 +10,7 @@ import { openProgress } from './progress.ts';
 import { simulateDays } from './simulate.ts';
 import { streamPayments } from './stream.ts';
 import { bookWorld } from './world.ts';
+import { sleep } from '../../../lib/sleep.ts';
 
 /** How long a publication that is under way may still take at the end. */
 const stopGraceMs = 1_500;
@@ -56,7 +56,7 @@ await runMain('simulator', async (config, log) => {
     failed: streamed.then(() => new Promise<never>(() => {})),
     async stop() {
       stopping.abort();
-      await Promise.race([streamed.then(() => publisher.close()), setTimeout(stopGraceMs)]);
+      await Promise.race([streamed.then(() => publisher.close()), sleep(stopGraceMs)]);
       await metrics.close();
     },
   };

@@ -1,7 +1,8 @@
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { toEvent, type PaymentEvent } from './payment-event.ts';
 import type { SimulatedPayment } from './payments.ts';
 import type { Progress } from './progress.ts';
+import { sleep } from '../../../lib/sleep.ts';
 
 export interface StreamOptions {
   days: Iterable<readonly SimulatedPayment[]>;
@@ -37,7 +38,7 @@ export async function streamPayments(options: StreamOptions): Promise<void> {
     while (at < payments.length && !signal.aborted) {
       const due = Math.min(pace.due(), payments.length - at, eventsMax);
       if (due === 0) {
-        await setTimeout(tickMs, undefined, { signal }).catch(() => {});
+        await sleep(tickMs, signal);
         continue;
       }
       const events = payments.slice(at, at + due).map((payment, i) => toEvent(payment, index + at + i));
@@ -63,7 +64,7 @@ async function publishUntilDone(
       return true;
     } catch (error) {
       onFailed(error);
-      await setTimeout(retryMs, undefined, { signal }).catch(() => {});
+      await sleep(retryMs, signal);
     }
   }
   return false;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { feedFile } from '../../../cli/up/feed-file.ts';
 import type { FeedProgress } from '../../../cli/up/feed-file.ts';
+import { Room } from '../../../cli/up/room.ts';
 import { temporaryFolder } from '../../stack/servers/trial.ts';
 
 interface Fake {
@@ -49,7 +50,10 @@ function fileOf(lines: string[]): string {
 async function feed(
   gateway: Fake,
   lines: string[],
-  { signal = new AbortController().signal, rate }: { signal?: AbortSignal; rate?: number } = {},
+  {
+    signal = new AbortController().signal,
+    ...more
+  }: { signal?: AbortSignal; rate?: number; room?: () => Promise<void> } = {},
 ) {
   const refused: [number, string][] = [];
   const told: FeedProgress[] = [];
@@ -57,7 +61,7 @@ async function feed(
     file: fileOf(lines),
     gatewayUrl: gateway.url,
     pipeline: 'fraud',
-    rate,
+    ...more,
     signal,
     onProgress: (progress) => void told.push(progress),
     onRefused: ({ line, reason }) => void refused.push([line, reason]),
@@ -123,6 +127,39 @@ describe('feeding a file', () => {
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(195);
     expect(gateway.requests).toEqual([4, 4, 1]);
     expect(told.map(({ accepted }) => accepted)).toEqual([4, 8, 9]);
+  });
+
+  it.each([undefined, 1_000])(
+    'waits while there is no room, and goes on when there is some (rate %s)',
+    async (rate) => {
+      const gateway = await fakeGateway();
+      const room = new Room();
+      room.close();
+      const { signal } = new AbortController();
+      let feeding: Promise<unknown> = Promise.resolve();
+      const asked = new Promise<string>((resolve) => {
+        const wait = () => {
+          resolve('asked');
+          return room.wait(signal);
+        };
+        feeding = feed(gateway, ['{"n":1}', '{"n":2}'], { rate, room: wait }).then(({ result }) => result);
+      });
+      expect(await Promise.race([asked, feeding])).toBe('asked');
+      expect(gateway.taken).toEqual([]);
+      room.open();
+      expect(await feeding).toEqual({ accepted: 2, refused: 0 });
+    },
+  );
+
+  it('ends while it waits for room', async () => {
+    const gateway = await fakeGateway();
+    const room = new Room();
+    room.close();
+    const stop = new AbortController();
+    const feeding = feed(gateway, ['{"n":1}'], { signal: stop.signal, room: () => room.wait(stop.signal) });
+    stop.abort();
+    await expect(feeding).rejects.toThrow('aborted');
+    expect(gateway.taken).toEqual([]);
   });
 
   it('loses no time to events that are refused', async () => {

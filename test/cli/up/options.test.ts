@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { collectNames, formatBytes, parseBytes, parseRate } from '../../../cli/up/options.ts';
+import { collectNames, formatBytes, parseBytes, parseHours, parseRate } from '../../../cli/up/options.ts';
 import { describeProgress } from '../../../cli/up/progress.ts';
 import { withoutPassword } from '../../../cli/up/table.ts';
 
@@ -26,6 +26,12 @@ describe('options', () => {
   });
   it.each(['', '0', '-3', 'fast', 'NaN', 'Infinity', '1e9'])('refuses the rate "%s"', (text) => {
     expect(() => parseRate(text)).toThrow(/events per second above 0/);
+  });
+  it('reads hours', () => {
+    expect(['1', ' 24 '].map(parseHours)).toEqual([1, 24]);
+  });
+  it.each(['', '0', '0.5', '-1', '1h', '10001'])('refuses the hours "%s"', (text) => {
+    expect(() => parseHours(text)).toThrow(/whole number of hours, 1/);
   });
   it('collects names', () => {
     expect(collectNames('c', collectNames('a, b', undefined))).toEqual(['a', 'b', 'c']);

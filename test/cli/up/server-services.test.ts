@@ -31,6 +31,7 @@ it('moves a server whose port was taken after it was chosen, and after that neve
     env: process.env,
     programs: { postgres: await preparePostgres({ cacheDir: defaultCacheDir(process.env) }) },
     onDatabaseUrl: (url) => (databaseUrl = url),
+    retentionHours: 1,
     onRetention: () => undefined,
     onNotLoaded: () => undefined,
     onNote: (note) => notes.push(note),

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -157,14 +157,19 @@ describe('headrace up', () => {
     expect(existsSync(join(dataDir, 'run', 'endpoints.json'))).toBe(false);
   }, 600_000);
 
-  it('stops producing at the disk limit, loudly', async () => {
+  it('produces nothing at the disk limit, loudly, and goes on by itself when there is room', async () => {
     const folder = temporaryFolder();
     const file = join(folder, 'events.jsonl');
-    writeFileSync(file, Array.from({ length: 1_000 }, (_, n) => order(n)).join('\n'));
-    const run = up(join(folder, 'data'), '--events', file, '--rate', '1', '--disk-max', '1MB');
-    // Which comes first depends on how fast the machine is: the folder is looked at every ten seconds.
-    await says(run, /!!! DISK LIMIT: .* takes [\d.]+ MB, more than --disk-max 1\.0 MB/);
+    const ballast = join(folder, 'data', 'ballast');
+    writeFileSync(file, Array.from({ length: 40 }, (_, n) => order(n)).join('\n'));
+    const run = up(join(folder, 'data'), '--events', file, '--rate', '1', '--disk-max', '1GB');
     await says(run, /Headrace is up/);
+    for (let i = 0; i < 11; i++) appendFileSync(ballast, Buffer.alloc(100_000_000, 1));
+    await says(run, /!!! DISK LIMIT: .* takes 1\.\d GB, more than --disk-max 1\.0 GB \(ballast 1\.1 GB, /);
+    await says(run, /!!! Nothing is produced until it takes less than 900\.0 MB/);
+    rmSync(ballast);
+    await says(run, /there is room again, and events are produced again/);
+    await says(run, /done, 40 events taken, 0 refused/);
     run.kill('SIGTERM');
     expect(await run.exited).toBe(0);
   }, 300_000);

@@ -10,7 +10,7 @@ export const retriedStep = 'goes on as a regular activity';
 /** What a bridge logs when Temporal did not answer a start. */
 export const waitsForTemporal = 'waiting to start a batch';
 /** What a bridge logs of a batch that it had cut otherwise than the run that exists. */
-export const adoptedRange = '"adopted":true';
+const adoptedRange = '"adopted":true';
 
 /** How often all members of a role have logged a watched text. */
 export function seenBy(members: readonly { seen(text: string): number }[], text: string): number {

@@ -41,7 +41,7 @@ export function exportCommit(folder: string): Product {
 }
 
 /** Makes the installed packages visible in a copy of the sources, whose own workspace package takes its original's place. */
-export function linkPackages(root: string): void {
+function linkPackages(root: string): void {
   const installed = join(repositoryRoot, 'node_modules');
   const linked = join(root, 'node_modules');
   mkdirSync(join(linked, '@headrace'), { recursive: true });

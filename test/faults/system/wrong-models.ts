@@ -27,7 +27,7 @@ export type WrongAnswer = (typeof wrongAnswers)[number];
 const deadlineMs = 10_000;
 
 /** The answer as a broken server would give it. */
-export function distorted(answer: ModelInferResponse, wrong: WrongAnswer): ModelInferResponse {
+function distorted(answer: ModelInferResponse, wrong: WrongAnswer): ModelInferResponse {
   const [output] = answer.outputs;
   const [bytes] = answer.rawOutputContents;
   if (!output || !bytes) throw new Error('the server answers without raw contents');

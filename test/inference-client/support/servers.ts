@@ -14,7 +14,7 @@ import {
 } from '../../../inference-client/index.ts';
 import { type ModelServer, type ModelServerOptions, startModelServer } from '../../../stack/model-server/server.ts';
 
-export const fixtureRepository = path.join(import.meta.dirname, '..', 'fixtures', 'repository');
+const fixtureRepository = path.join(import.meta.dirname, '..', 'fixtures', 'repository');
 
 /** A copy of the fixtures that a test may change; the caller removes it. */
 export async function copyRepository(): Promise<string> {

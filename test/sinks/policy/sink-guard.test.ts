@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { DeliveryCall } from '../../../sinks/policy/breaker.ts';
+import type { DeliveryCall } from '../../../sinks/policy/sink-breaker.ts';
 import { guardSink, type GuardedSink } from '../../../sinks/policy/sink-guard.ts';
 import { HeadraceError } from '../../../contracts/failures.ts';
 import type { Delivery } from '../../../contracts/delivery.ts';

@@ -40,6 +40,20 @@ describe('the embedded Temporal server', () => {
     expect(await settings.json()).toMatchObject({ Codec: { Endpoint: 'http://127.0.0.1:9/codec' } });
   }, 60_000);
 
+  it('keeps closed runs as long as asked for, also when it is asked for another time', async () => {
+    const dataDir = temporaryFolder();
+    const retentionOf = (address: string) =>
+      withClient(address, async ({ workflowService }) => {
+        const { config } = await workflowService.describeNamespace({ namespace: 'headrace' });
+        return Number(config!.workflowExecutionRetentionTtl!.seconds) / 3_600;
+      });
+    const first = await start(dataDir, { retentionHours: 1 });
+    expect([first.retentionHours, await retentionOf(first.address)]).toEqual([1, 1]);
+    await first.stop();
+    const second = await start(dataDir, { retentionHours: 48 });
+    expect([second.retentionHours, await retentionOf(second.address)]).toEqual([48, 48]);
+  }, 90_000);
+
   it('keeps its runs over a stop and a SIGKILL, in a folder of any name', async () => {
     const dataDir = awkwardFolder();
     const first = await start(dataDir);

@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { identityOf, isAlive } from '../../../stack/servers/identity.ts';
@@ -14,6 +23,7 @@ import {
   writeEndpoints,
 } from '../../../stack/supervisor/index.ts';
 import type { Endpoints } from '../../../stack/supervisor/index.ts';
+import { checkFolder, recordParts } from '../../../stack/supervisor/index.ts';
 import { temporaryFolder, until } from '../servers/trial.ts';
 
 describe('the data folder', () => {
@@ -65,30 +75,119 @@ describe('the data folder', () => {
     expect(await diskUseBytes(join(root, 'missing'))).toBe(0);
   });
 
-  it('tells once when it reaches its limit, and cuts long logs', async () => {
+  it('counts what a database of SQLite has free inside as room', async () => {
+    const root = temporaryFolder();
+    const header = Buffer.alloc(100);
+    header.write('SQLite format 3\0', 'latin1');
+    header.writeUInt16BE(4_096, 16);
+    header.writeUInt32BE(100, 36);
+    writeFileSync(join(root, 'a.db'), Buffer.concat([header, Buffer.alloc(600_000, 1)]));
+    writeFileSync(join(root, 'no.db'), Buffer.alloc(50_000, 1));
+    writeFileSync(join(root, 'empty.db'), '');
+    const bytes = await diskUseBytes(root);
+    expect(bytes).toBeGreaterThanOrEqual(650_000 - 409_600);
+    expect(bytes).toBeLessThan(650_000 - 409_600 + 50_000);
+  });
+
+  it('tells when it reaches its limit and when it has room again, once each, and cuts long logs', async () => {
     const root = temporaryFolder();
     const log = join(root, 'a.log');
     writeFileSync(log, Buffer.alloc(17 * 1024 * 1024, 1));
     const told: number[] = [];
     const watch = watchDisk({
       folder: root,
-      bytesMax: 100_000,
+      bytesMax: 1_000_000,
       intervalMs: 10,
       logFiles: () => [log],
       onError: (error) => {
         throw error;
       },
       onLimit: async (bytes) => void told.push(bytes),
+      onRoom: async (bytes) => void told.push(-bytes),
     });
     onTestFinished(() => watch.stop());
     await until(() => existsSync(`${log}.1`), 'log cut');
     expect(told).toEqual([]);
-    writeFileSync(join(root, 'big'), Buffer.alloc(200_000, 1));
+    writeFileSync(join(root, 'big'), Buffer.alloc(1_200_000, 1));
     await until(() => told.length > 0, 'limit told');
     const seen = watch.bytes();
     writeFileSync(join(root, 'bigger'), Buffer.alloc(400_000, 1));
     await until(() => watch.bytes() > seen, 'another look');
     expect(told).toHaveLength(1);
+    // Less than the limit is not yet room.
+    writeFileSync(join(root, 'big'), Buffer.alloc(880_000, 1));
+    rmSync(join(root, 'bigger'));
+    await until(() => watch.bytes() < 1_000_000, 'below the limit');
+    expect(told).toHaveLength(1);
+    rmSync(join(root, 'big'));
+    await until(() => told.length > 1, 'room told');
+    expect(told[1]).toBeLessThan(0);
+    writeFileSync(join(root, 'big'), Buffer.alloc(1_200_000, 1));
+    await until(() => told.length > 2, 'limit told again');
+    expect(told[2]).toBeGreaterThan(1_000_000);
+  });
+});
+
+describe('the parts of a data folder', () => {
+  const names = ['servers/temporal', 'servers/kafka', 'servers/postgres', 'features'];
+
+  /** A folder in which everything has run once. */
+  function used(): string {
+    const folder = openDataFolder(join(temporaryFolder(), 'data'));
+    for (const name of names) mkdirSync(join(folder.root, name), { recursive: true });
+    recordParts(folder.root);
+    folder.lock.release();
+    return folder.root;
+  }
+
+  it('are wanted once they were there, wherever the folder is moved', () => {
+    const root = used();
+    recordParts(root);
+    checkFolder(root);
+    const moved = join(temporaryFolder(), 'elsewhere');
+    renameSync(root, moved);
+    checkFolder(moved);
+    openDataFolder(moved).lock.release();
+    checkFolder(moved);
+  });
+
+  it.each(names)('are named when they are missing, empty, or of another folder: %s', (name) => {
+    const root = used();
+    rmSync(join(root, name), { recursive: true });
+    const sentence = (what: string) =>
+      `data folder ${root} is not whole: ${name} ${what}. Put back what belongs there, or begin from scratch with --reset`;
+    expect(() => checkFolder(root)).toThrow(sentence('is missing'));
+    mkdirSync(join(root, name));
+    expect(() => checkFolder(root)).toThrow(sentence('is not the one that was there'));
+    recordParts(root);
+    writeFileSync(join(root, name, 'part-of'), readFileSync(join(used(), name, 'part-of')));
+    expect(() => checkFolder(root)).toThrow(sentence('belongs to another data folder'));
+  });
+
+  it("are not wanted of a server of the user's own, and not after a reset", () => {
+    const root = used();
+    rmSync(join(root, 'servers/kafka'), { recursive: true });
+    checkFolder(root, ['servers/kafka']);
+    const folder = openDataFolder(root);
+    emptyDataFolder(folder);
+    folder.lock.release();
+    checkFolder(root);
+  });
+
+  it('tell a folder of 0.1, which a reset makes ours', () => {
+    const root = join(temporaryFolder(), 'data');
+    mkdirSync(root);
+    writeFileSync(
+      join(root, 'headrace-data-folder'),
+      'Data of Headrace. `npm start -- --reset` empties this folder.\n',
+    );
+    const folder = openDataFolder(root);
+    expect(() => checkFolder(root)).toThrow(
+      `data folder ${root} was made by another version of Headrace (0.1), and this one cannot go on with it: begin from scratch with --reset, choose another with --data-dir, or go on with the version that made it`,
+    );
+    emptyDataFolder(folder);
+    folder.lock.release();
+    checkFolder(root);
   });
 });
 

@@ -101,6 +101,20 @@ describe('the supervisor', () => {
     });
   }, 30_000);
 
+  it('starts a stopped service again, which then comes back after a death, and none while everything stops', async () => {
+    const { supervisor, names, pidOf } = supervise([service(temporaryFolder(), 'generator', [])]);
+    await supervisor.start();
+    await supervisor.stopService('generator');
+    expect(pidOf('generator')).toBe(-1);
+    await supervisor.startService('generator');
+    expect(names('ready')).toHaveLength(2);
+    process.kill(pidOf('generator'), 'SIGKILL');
+    await until(() => names('ready').length === 3, 'up again');
+    await supervisor.stop();
+    await supervisor.startService('generator');
+    expect(names('ready')).toHaveLength(3);
+  }, 30_000);
+
   it('gives up what keeps dying and rejects with the reason', async () => {
     const folder = temporaryFolder();
     const { supervisor, events } = supervise(

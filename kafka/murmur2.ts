@@ -1,25 +1,5 @@
-import { Partitioners, type ICustomPartitioner } from 'kafkajs';
-
 const seed = 0x9747b28c;
 const factor = 0x5bd1e995;
-
-/** No message, but a question to `keyPartitioner`: how many partitions has the topic? */
-export class PartitionsAsked {
-  readonly key = null;
-  readonly value = null;
-  partitions = 0;
-}
-
-/** The partitioner of the Java client, as kafkajs has it: by the murmur2 hash of the key, else in turn. It also answers `PartitionsAsked`. */
-export const keyPartitioner: ICustomPartitioner = () => {
-  const choose = Partitioners.DefaultPartitioner();
-  return (input) => {
-    const { message, partitionMetadata } = input;
-    if (!(message instanceof PartitionsAsked)) return choose(input);
-    message.partitions = partitionMetadata.length;
-    return 0;
-  };
-};
 
 /** 32 bits of hash over `bytes` from one index to another, as a signed number. kafkajs computes it with big integers, which takes many times as long. */
 export function murmur2(bytes: Uint8Array, from = 0, to = bytes.length): number {

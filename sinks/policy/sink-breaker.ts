@@ -1,6 +1,7 @@
+import { createBreaker, type Breaker } from '@headrace/inference-client/breaker';
 import { HeadraceError, messageOf } from '../../contracts/failures.ts';
 
-export interface BreakerOptions {
+export interface SinkBreakerOptions {
   /** Failures in a row that open the breaker. @default 3 */
   failuresMax?: number;
   /** How long after a failure the next try may test the sink. @default 2000 */
@@ -36,14 +37,17 @@ export function retryAfter({ local, waitedMs }: DeliveryCall, leastMs = retryLea
  * the sink; the first that succeeds closes the breaker. Quick tries go on durably then. Durable ones come back after as long as the
  * sink has been away, or the batch has waited: each costs Temporal and the worker some milliseconds, and thousands may be waiting.
  */
-export class Breaker {
-  readonly #options: Required<BreakerOptions>;
-  /** Quick tries that were too slow count. */
-  #failures = 0;
-  /** These have really failed, the first of them then. A sink that is only too slow for quick tries takes durable ones. */
-  #away = { failures: 0, sinceMs: 0, lastReason: '' };
+export class SinkBreaker {
+  /** Quick tries that were too slow count as failures of it. */
+  readonly #quick: Breaker;
+  /** Counts what has really failed: a sink that is only too slow for quick tries takes durable ones. */
+  readonly #durable: Breaker;
+  readonly #nowMs: () => number;
+  readonly #onChange: (open: boolean) => void;
+  #isOpen = false;
   #successes = 0;
-  #nextTestMs = 0;
+  #awaySinceMs = 0;
+  #lastReason = 'it was too slow';
 
   constructor(
     /** As error texts name it. */
@@ -54,68 +58,62 @@ export class Breaker {
       testMs = 10_000,
       nowMs = () => performance.now(),
       onChange = () => {},
-    }: BreakerOptions,
+    }: SinkBreakerOptions,
   ) {
-    this.#options = { failuresMax, openMs, testMs, nowMs, onChange };
+    const breaker = () => createBreaker({ failuresMax, openMs, probeMs: testMs, nowMs });
+    [this.#quick, this.#durable] = [breaker(), breaker()];
+    this.#nowMs = nowMs;
+    this.#onChange = onChange;
   }
 
   /** Throws `SINK_UNAVAILABLE` when a try should not be made. Returns whether it is one that tests the sink. */
   admit(call: DeliveryCall): boolean {
-    const { failuresMax, testMs } = this.#options;
-    const failures = call.local ? this.#failures : this.#away.failures;
-    if (failures < failuresMax) return false;
-    const nowMs = this.#options.nowMs();
-    if (nowMs >= this.#nextTestMs) {
-      // Whatever becomes of this test, another one follows.
-      this.#nextTestMs = nowMs + testMs;
-      return true;
-    }
-    const { sinceMs, lastReason } = this.#away;
-    const reason = lastReason === '' ? 'it was too slow' : lastReason;
+    const breaker = call.local ? this.#quick : this.#durable;
+    if (!('retryAfterMs' in breaker.acquire())) return breaker.state !== 'closed';
     throw new HeadraceError(
       'SINK_UNAVAILABLE',
-      `sink "${this.sink}" failed ${failures} times in a row, and its breaker is open: ${reason}`,
-      { retryAfterMs: retryAfter(call, Math.min(firstRetryMostMs, nowMs - sinceMs)) },
+      `sink "${this.sink}" failed ${breaker.failuresInRow} times in a row, and its breaker is open: ${this.#lastReason}`,
+      { retryAfterMs: retryAfter(call, Math.min(firstRetryMostMs, this.#nowMs() - this.#awaySinceMs)) },
     );
   }
 
-  /** Begins a try; what comes of it is told to the answer. */
+  /** Begins a try; its outcome is reported to the returned object. */
   begin(): { slow(): void; failed(error: unknown): void; succeeded(): void } {
-    const { failuresMax, openMs, nowMs, onChange } = this.#options;
     const begunAt = this.#successes;
     let wasSlow = false;
     /** What began before the last success says nothing of what is true now. */
     const isPast = () => begunAt !== this.#successes;
-    const count = () => {
-      this.#failures++;
-      if (this.#failures === failuresMax) onChange(true);
-    };
     return {
       /** It takes too long for a quick try, and may end well yet. */
       slow: () => {
         if (isPast()) return;
         wasSlow = true;
-        this.#nextTestMs = Math.max(this.#nextTestMs, nowMs() + openMs);
-        count();
+        this.#quick.observe().failed();
+        this.#tellChange();
       },
       failed: (error) => {
         // What content is to blame for says nothing of the sink.
         if (isPast() || (error instanceof HeadraceError && error.code === 'SINK_REFUSED_ROW')) return;
-        const { failures, sinceMs } = this.#away;
-        this.#away = {
-          failures: failures + 1,
-          sinceMs: failures === 0 ? nowMs() : sinceMs,
-          lastReason: messageOf(error).replace(/^SINK_[A-Z]+: /, ''),
-        };
-        this.#nextTestMs = nowMs() + openMs;
-        if (!wasSlow) count();
+        if (this.#durable.failuresInRow === 0) this.#awaySinceMs = this.#nowMs();
+        this.#lastReason = messageOf(error).replace(/^SINK_[A-Z]+: /, '');
+        this.#durable.observe().failed();
+        if (!wasSlow) this.#quick.observe().failed();
+        this.#tellChange();
       },
       succeeded: () => {
-        if (this.#failures >= failuresMax) onChange(false);
         this.#successes++;
-        this.#failures = 0;
-        this.#away = { failures: 0, sinceMs: 0, lastReason: '' };
+        this.#lastReason = 'it was too slow';
+        this.#durable.observe().succeeded();
+        this.#quick.observe().succeeded();
+        this.#tellChange();
       },
     };
+  }
+
+  #tellChange(): void {
+    const isOpen = this.#quick.state !== 'closed';
+    if (isOpen === this.#isOpen) return;
+    this.#isOpen = isOpen;
+    this.#onChange(isOpen);
   }
 }
