@@ -33,6 +33,13 @@ export class BridgeHost {
     return this.#process;
   }
 
+  /** Owns a partition, and has not yet found the batches that reach to `end`: it walks to them one by one. */
+  isBehind(partition: number, end: number): boolean {
+    if (!this.#process || this.#process.isDead || !this.#bridge) return false;
+    const doneBelow = this.#bridge.states().find((state) => state.partition === partition)?.doneBelow;
+    return doneBelow !== undefined && doneBelow < end;
+  }
+
   get source(): FakeSource | undefined {
     return this.#sources.at(-1);
   }

@@ -28,10 +28,13 @@ export function createFakeClient(world: World, process: SimProcess): Client {
         batch: { ...batch, startId },
         records,
       };
+      const sentMs = world.scheduler.nowMs;
       return process
         .during('a start had not come to Temporal', (at) =>
           call<ScoredReply>((answer) => {
             at('a start had come to Temporal, and its answer not back');
+            // No request is on its way for longer than the retention of closed runs.
+            if (world.temporal.hasExpiredSince(workflowId, sentMs)) return;
             world.temporal.updateWithStart(request, answer);
           }),
         )

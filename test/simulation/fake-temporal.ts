@@ -47,6 +47,8 @@ export class FakeTemporal {
   /** Every run that ever was, also those whose retention is over. */
   readonly everStarted: Run[] = [];
   isDown = false;
+  /** When the run of a workflow id was taken by retention. */
+  readonly #expiredMs = new Map<string, number>();
   #runIds = 0;
 
   constructor(private readonly world: World) {}
@@ -151,10 +153,18 @@ export class FakeTemporal {
       this.#noteLeft(run);
       this.world.trace.tell(() => `temporal: retention takes ${workflowId}`);
       this.runs.delete(workflowId);
+      this.#expiredMs.set(workflowId, this.world.scheduler.nowMs);
     }
   }
 
-  /** What an expired run may leave behind: an older run of its chain, which would not tell of it, and a bridge that is frozen and knows neither. */
+  hasExpiredSince(workflowId: string, ms: number): boolean {
+    return (this.#expiredMs.get(workflowId) ?? -Infinity) >= ms;
+  }
+
+  /**
+   * What an expired run may leave behind: an older run of its chain, which would not tell of it, and a bridge that is frozen, or still walks
+   * to where the chain is, and knows neither. A real retention is a thousand times longer than a walk.
+   */
   #noteLeft({ batch, memo: { ranges } }: Run): void {
     const { oracle, hosts, trace } = this.world;
     const { layout, chain, sequence } = batch;
@@ -164,9 +174,9 @@ export class FakeTemporal {
     });
     if (older) trace.count('run left over the expiry of a later one');
     const isZombie = hosts.some(({ process }) => process && !process.isUp && !process.isDead);
-    for (const { partition } of ranges) {
+    for (const { partition, end } of ranges) {
       if (older) oracle.onlyInLedger.add(partition);
-      if (isZombie) oracle.walkedAgain.add(partition);
+      if (isZombie || hosts.some((host) => host.isBehind(partition, end))) oracle.walkedAgain.add(partition);
     }
   }
 
