@@ -19,7 +19,9 @@ const hourMs = 3_600_000;
 async function topicWith(agesHours: readonly number[], committed: number | undefined) {
   const topic = uniqueName('topic');
   const groupId = uniqueName('group');
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
+  // Kafka's own retention, a week by default, must not take the old ones.
+  const configEntries = [{ name: 'retention.ms', value: '-1' }];
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: true });
   const producer = await connectProducer(kafka);
   const messages = agesHours.map((age) => ({ value: 'v', timestamp: String(Date.now() - age * hourMs) }));
   if (messages.length > 0) await producer.send({ topic, messages });
