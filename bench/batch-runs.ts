@@ -12,7 +12,7 @@ export interface FinishedBatch {
   closedMs: number;
 }
 
-/** Waits until batches of so many events have completed, and answers them. Temporal's list of runs is late: none open does not mean all done. */
+/** Waits until batches of so many events have completed, and returns them. Temporal's list of runs is late: none open does not mean all done. */
 export async function allBatches(temporal: Client, events: number, timeoutMs: number): Promise<FinishedBatch[]> {
   return poll('all batches are completed', timeoutMs, async () => {
     if ((await openBatchCount(temporal)) > 0) return undefined;

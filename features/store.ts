@@ -23,7 +23,7 @@ export interface FeatureStore {
   /** Whether a refused record was written to its topic once more; what was noted is durable. Also true of what `forgetReadAgain` has forgotten. */
   wasReadAgain(chain: Chain, offset: number): boolean;
   noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void>;
-  /** Removes notes of records below an offset, which the topic does not hold any more. Removes some; answers whether there may be more. */
+  /** Removes notes of records below an offset, which the topic does not hold any more. Removes some; returns whether there may be more. */
   forgetReadAgain(chain: Chain, below: number): Promise<boolean>;
   close(): Promise<void>;
 }

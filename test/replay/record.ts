@@ -61,7 +61,7 @@ function payment(amount: number): string {
   return JSON.stringify({ id: `e${i}`, account: `a${i}`, amount, at: startMs + i * 1_000 });
 }
 
-/** Sends the values as one Kafka record batch, and answers the run that takes them. */
+/** Sends the values as one Kafka record batch, and returns the run that takes them. */
 async function startBatch(values: string[]): Promise<WorkflowHandle> {
   const [sent] = await system.producer.send({
     topic: system.topic,
