@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const everyMs = 250;
 
-/** Asks until the answer is something, and answers that. Throws when that takes too long. */
+/** Asks until the answer is something, and returns that. Throws when that takes too long. */
 export async function poll<T>(what: string, timeoutMs: number, ask: () => Promise<T | undefined | false>): Promise<T> {
   const deadlineMs = Date.now() + timeoutMs;
   for (;;) {

@@ -25,7 +25,7 @@ export function readMigrations(folder = join(import.meta.dirname, 'migrations'))
 }
 
 /**
- * Brings the tables up to date, all of it or nothing, and answers the names of what it ran. Any number of processes may
+ * Brings the tables up to date, all of it or nothing, and returns the names of what it ran. Any number of processes may
  * call this at once: they take turns, and all but the first find nothing to do. A database that a newer version has already
  * migrated further is left as it is. Throws one sentence that names the fix where the role may not do what is needed, now or later.
  */
@@ -63,7 +63,7 @@ async function begin(client: PoolClient): Promise<void> {
 }
 
 /**
- * Goes on where the tables are, also when a schema that did not exist then has come to stand before it in the search path, and answers
+ * Goes on where the tables are, also when a schema that did not exist then has come to stand before it in the search path, and returns
  * its name; undefined when there are none in any schema that is searched.
  */
 async function useSchemaOfTables(client: PoolClient): Promise<string | undefined> {

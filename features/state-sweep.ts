@@ -8,7 +8,7 @@ export class StateSweep {
 
   constructor(private readonly db: RootDatabase<Buffer, string>) {}
 
-  /** Looks at the next `count` states under a prefix, and answers the keys of those without an event after `limitMs`. */
+  /** Looks at the next `count` states under a prefix, and returns the keys of those without an event after `limitMs`. */
   step(prefix: string, limitMs: number, count: number): string[] {
     const old: string[] = [];
     let seen = 0;

@@ -105,7 +105,7 @@ export class WindowState {
     return pane;
   }
 
-  /** Makes room for a pane and answers where its numbers begin. */
+  /** Makes room for a pane and returns where its numbers begin. */
   #insert(pane: number, time: number): number {
     const at = this.#indexOf(pane);
     const used = this.#indexOf(this.#count);

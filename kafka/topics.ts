@@ -22,7 +22,7 @@ const knownTriesMax = 100;
 const knownPauseMs = 200;
 
 /**
- * Creates the topics of the pipelines that do not exist yet, and answers their names. Existing ones are left as they are. Throws
+ * Creates the topics of the pipelines that do not exist yet, and returns their names. Existing ones are left as they are. Throws
  * with one sentence when that does not work, or when this user may not create topics.
  */
 export async function ensureTopics(

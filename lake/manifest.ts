@@ -35,7 +35,7 @@ export async function readManifest(root: string, pipeline: string): Promise<Mani
 
 /**
  * Changes the manifest of a pipeline. Each version is a file of its own whose number only one writer can take, so a forgotten
- * process never overwrites what came after it. `change` answers undefined to leave things as they are; it is asked again
+ * process never overwrites what came after it. `change` returns undefined to leave things as they are; it is asked again
  * after a collision, and must find its own change made.
  */
 export async function updateManifest(

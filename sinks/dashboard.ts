@@ -15,7 +15,7 @@ import { failureOf } from './postgres-failure.ts';
 
 /**
  * The rows come as one list for each column. Only those that are new are counted in their minutes, in the same statement; every delivery
- * locks minutes in the same order, so that none waits for another in a ring.
+ * locks minutes in the same order, so that no two wait for each other.
  */
 const insertSql = `
   with added as (

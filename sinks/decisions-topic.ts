@@ -14,7 +14,7 @@ export interface PublishPort {
 
 /**
  * Publishes each decision to `<pipeline>.decisions`, keyed by the first entity, with the event key in a header. At-least-once:
- * a reader that cannot bear a repeat de-duplicates by that header. An aborted delivery stops waiting at once; what is on its way
+ * a reader that cannot take a repeat de-duplicates by that header. An aborted delivery stops waiting at once; what is on its way
  * to Kafka then arrives or not.
  */
 export function createDecisionsTopicSink(publisher: PublishPort): Sink {

@@ -73,7 +73,9 @@ export class Session {
       logFiles: () => this.supervisor.status().flatMap(({ logFile }) => (logFile === undefined ? [] : [logFile])),
       onLimit: (bytes) => this.#stopProducing(bytes),
       onRoom: (bytes) => this.#goOnProducing(bytes),
-      onError: (error) => console.line(`the size of ${folder.root} cannot be measured: ${fullMessageOf(error)}`),
+      onError: (error) =>
+        !this.#stopping &&
+        console.line(`the watch over the size of ${folder.root} failed, and tries again: ${fullMessageOf(error)}`),
     });
     const timer = setInterval(() => this.#teller.renew(), 1_000);
     try {
@@ -180,9 +182,9 @@ export class Session {
 
   async #goOnProducing(bytes: number): Promise<void> {
     const { folder, console } = this.#options;
-    console.line(`${folder.root} takes ${formatBytes(bytes)}: there is room again, and events are produced again`);
-    this.room.open();
     if (this.#hasGenerator) await this.supervisor.startService('generator');
+    this.room.open();
+    console.line(`${folder.root} takes ${formatBytes(bytes)}: there is room again, and events are produced again`);
   }
 
   get #hasGenerator(): boolean {

@@ -1,10 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
 import { createAdmin } from '../../kafka/admin.ts';
 import { connectKafka } from '../../kafka/connection.ts';
 import { trimTopic } from '../../kafka/trim-topic.ts';
 import { createLogger } from '../../lib/log.ts';
+import { sleep } from '../../lib/sleep.ts';
 
 const intervalMs = 60_000;
 const hourMs = 3_600_000;
@@ -49,6 +49,6 @@ export async function keepTrimmed({
       if (!failed && !signal.aborted) onError(error);
       failed = true;
     }
-    await delay(intervalMs, undefined, { signal }).catch(() => undefined);
+    await sleep(intervalMs, signal);
   }
 }

@@ -9,11 +9,11 @@ export interface DiskWatchOptions {
   intervalMs?: number;
   /** Logs that are cut when they grow too long, asked for at each look. */
   logFiles: () => string[];
-  /** Told when the folder takes more than `bytesMax`, and not again before it had room. */
+  /** Told when the folder takes more than `bytesMax`, and not again before it had room. When it fails, the next look tells it again. */
   onLimit: (bytes: number) => Promise<void>;
-  /** Told when it takes less than {@link roomShare} of `bytesMax` after that. */
+  /** Told when it takes less than {@link roomShare} of `bytesMax` after that. When it fails, the next look tells it again. */
   onRoom: (bytes: number) => Promise<void>;
-  /** A look that failed; the next one follows. */
+  /** A look that failed, or what was told; the next one follows. */
   onError: (error: unknown) => void;
 }
 
@@ -37,8 +37,8 @@ export function watchDisk(options: DiskWatchOptions): DiskWatch {
     for (const file of logFiles()) boundLogFile(file);
     latest = await diskUseBytes(folder);
     if (isFull ? latest >= bytesMax * roomShare : latest <= bytesMax) return;
+    await (isFull ? onRoom(latest) : onLimit(latest));
     isFull = !isFull;
-    await (isFull ? onLimit(latest) : onRoom(latest));
   };
   const loop = async (): Promise<void> => {
     while (!ended.signal.aborted) {

@@ -73,7 +73,7 @@ class StepReader {
     return step;
   }
 
-  /** Ends a step; answers it when it is known. */
+  /** Ends a step when it is known. Returns true: the event is dealt with. */
   #end(step: Step | undefined, event: HistoryEvent, more: Partial<Step> = {}): true {
     if (!step) return true;
     delete step.open;

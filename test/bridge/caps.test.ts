@@ -27,7 +27,7 @@ test.each([
 describe('caps that follow how long batches take', () => {
   const caps = () => followingCaps({ recordsMax: 2_048, bytesMax: 1_000 }, 2_000);
 
-  /** Full batches at this pace; answers the caps behind each. */
+  /** Full batches at this pace; returns the caps behind each. */
   const run = (following: ReturnType<typeof caps>, msPerRecord: number, batches: number) =>
     Array.from({ length: batches }, () => {
       const records = following.recordsMax;

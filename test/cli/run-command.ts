@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { vi } from 'vitest';
 
-/** Runs one command in this process as the command line does; answers what it printed and the exit code it set. */
+/** Runs one command in this process as the command line does; returns what it printed and the exit code it set. */
 export async function runCommand(
   register: (program: Command) => void,
   args: readonly string[],

@@ -40,7 +40,7 @@ async function newProducer(transactionalId?: string) {
   return producer;
 }
 
-/** Runs a bridge on the topic and answers what it did. */
+/** Runs a bridge on the topic and returns what it did. */
 async function startBridge(starter = new FakeStarter()) {
   const reports = recordingReports();
   const bridge = new PipelineBridge(

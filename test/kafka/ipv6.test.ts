@@ -27,7 +27,7 @@ describe.skipIf(!hasIpv6)('servers at an IPv6 address', () => {
   const doors: Server[] = [];
   let config: Config;
 
-  /** A door on ::1 to a server that listens on 127.0.0.1; answers its address. */
+  /** A door on ::1 to a server that listens on 127.0.0.1; returns its address. */
   async function door(address: string): Promise<string> {
     const { host, port } = readHostPort(address)!;
     const server = createServer((socket) => {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { root } from '../source-tree.ts';
 
 /**
- * Runs a module's text in a process of its own, from the root, and answers what it printed. For calls that may never return: they
+ * Runs a module's text in a process of its own, from the root, and returns what it printed. For calls that may never return: they
  * would hold up the test's process for good.
  */
 export function printedBy(code: string): string {

@@ -71,7 +71,7 @@ async function runPrinted(text: string): Promise<string> {
   return stdout;
 }
 
-/** Lets the schedule run once, and answers what that run found. */
+/** Lets the schedule run once, and returns what that run found. */
 async function sweep(): Promise<Record<string, unknown>> {
   const query = `WorkflowType = 'sweep' AND ExecutionStatus = 'Completed'`;
   const { count } = await system.temporal.workflow.count(query);

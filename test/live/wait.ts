@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Polls until the condition gives something truthy, and answers that. Fails with what was last seen after the time-out. */
+/** Polls until the condition gives something truthy, and returns that. Fails with what was last seen after the time-out. */
 export async function until<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,

@@ -62,7 +62,7 @@ function payment(amount: number): string {
   return JSON.stringify({ id: `e${i}`, account: `a${i}`, amount, at: startMs + i * 1_000 });
 }
 
-/** Sends the values as one Kafka record batch, and answers the run that takes them: the next of the chain, for nothing else is sent. */
+/** Sends the values as one Kafka record batch, and returns the run that takes them: the next of the chain, for nothing else is sent. */
 async function startBatch(values: string[]): Promise<WorkflowHandle> {
   await system.producer.send({
     topic: system.topic,

@@ -124,7 +124,7 @@ describe('headrace up', () => {
     expect(first.output()).toMatch(/events\.jsonl:2: refused: the line is no JSON text/);
     expect(first.output()).toMatch(/events\.jsonl:4: refused: .*shop/);
     expect(first.output()).toMatch(
-      /Temporal Web UI {2}http:\/\/127\.0\.0\.1:\d+\/namespaces\/headrace\/workflows {2}\(closed runs are kept 24 h\)/,
+      /Temporal Web UI {2}http:\/\/127\.0\.0\.1:\d+\/namespaces\/headrace\/workflows {2}\(closed runs are kept 1 h\)/,
     );
     const endpoints = endpointsOf(dataDir);
     expect(statSync(join(dataDir, 'run', 'endpoints.json')).mode & 0o777).toBe(0o600);

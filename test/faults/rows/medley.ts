@@ -2,7 +2,7 @@ import { until } from '../../live/wait.ts';
 import type { Fault, FaultProxy } from '../proxy/fault-proxy.ts';
 import type { Row, RowContext } from '../row.ts';
 
-/** Each stops one of the things that all stands on, and answers how it is healed. */
+/** Each stops one of the things that all stands on, and returns how it is healed. */
 function dependencies({ system }: RowContext): { name: string; stop: () => Promise<() => Promise<void>> }[] {
   const { servers, bridges, workers } = system;
   const killed = servers.all.map((server) => ({

@@ -42,7 +42,7 @@ class Sink {
     failed: (error) => void this.failures.push(error),
   };
 
-  /** Delivers a batch as the activity does; answers the offsets that are blamed. */
+  /** Delivers a batch as the activity does; returns the offsets that are blamed. */
   async deliver(...offsets: number[]): Promise<number[]> {
     const delivery = deliveryOf(rowsOf(...offsets));
     const key = offsets.join();

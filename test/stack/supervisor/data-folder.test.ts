@@ -126,6 +126,35 @@ describe('the data folder', () => {
     await until(() => told.length > 2, 'limit told again');
     expect(told[2]).toBeGreaterThan(1_000_000);
   });
+
+  it('tells its limit and its room again at the next look when that failed', async () => {
+    const root = temporaryFolder();
+    const big = join(root, 'big');
+    writeFileSync(big, Buffer.alloc(1_200_000, 1));
+    const told: string[] = [];
+    const failures: unknown[] = [];
+    /** Fails the first time. */
+    const tell = async (what: string) => {
+      const isFirst = !told.includes(what);
+      told.push(what);
+      if (isFirst) throw new Error(`${what} failed`);
+    };
+    const watch = watchDisk({
+      folder: root,
+      bytesMax: 1_000_000,
+      intervalMs: 10,
+      logFiles: () => [],
+      onError: (error) => failures.push(error),
+      onLimit: () => tell('limit'),
+      onRoom: () => tell('room'),
+    });
+    onTestFinished(() => watch.stop());
+    await until(() => told.length > 1, 'limit told again');
+    rmSync(big);
+    await until(() => told.length > 3, 'room told again');
+    expect(told).toEqual(['limit', 'limit', 'room', 'room']);
+    expect(failures).toEqual([new Error('limit failed'), new Error('room failed')]);
+  });
 });
 
 describe('the parts of a data folder', () => {
