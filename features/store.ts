@@ -29,17 +29,10 @@ export interface FeatureStore {
   /** Lets the refusals of these partitions be right, each until it accepts an event: see `Refusals`. */
   tolerate(scope: PipelineScope, partitions: readonly number[]): Promise<void>;
   /** Whether a refused record was written to its topic once more; what was noted is durable. Also true of what `forgetReadAgain` has forgotten. */
-<<<<<<< HEAD
   wasReadAgain(partition: PartitionRef, offset: number): boolean;
   noteReadAgain(partition: PartitionRef, offsets: readonly number[]): Promise<void>;
-  /** Removes notes of records below an offset, which the topic does not hold any more. Removes some; answers whether there may be more. */
-  forgetReadAgain(partition: PartitionRef, below: number): Promise<boolean>;
-=======
-  wasReadAgain(chain: Chain, offset: number): boolean;
-  noteReadAgain(chain: Chain, offsets: readonly number[]): Promise<void>;
   /** Removes notes of records below an offset, which the topic does not hold any more. Removes some; returns whether there may be more. */
-  forgetReadAgain(chain: Chain, below: number): Promise<boolean>;
->>>>>>> main
+  forgetReadAgain(partition: PartitionRef, below: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
