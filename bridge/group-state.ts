@@ -41,6 +41,13 @@ export class GroupState {
   /** Whatever the group holds for each partition. */
   readonly #committed = onceUntilItFails(() => this.#ports.source.committed());
   readonly #begun = onceUntilItFails(() => this.#begin());
+  /**
+   * Asked once, as the commits are: an assignment that stood still would else put old commits together with new runs of its successor, and
+   * take a partition of a topic that was just begun for one that was added to it.
+   */
+  readonly #lastLayout = onceUntilItFails(async () =>
+    this.#ports.starter.lastLayout(await this.topic(), lookUpDeadlineMs),
+  );
   /** The topic in its epoch of now: the highest that the group has committed, or the ledger knows, or the bridge was given. */
   readonly topic = onceUntilItFails(() => this.#findTopic());
   /** Throws a HaltError when the pipeline does not fit to what the group has done so far. */
@@ -92,7 +99,7 @@ export class GroupState {
     const ours = [...(await this.#ours()).values()];
     const known =
       newestLayout(ours.filter(({ epoch }) => epoch === topic.epoch)) ??
-      (await this.#ports.starter.lastLayout(topic, lookUpDeadlineMs)) ??
+      (await this.#lastLayout()) ??
       newestLayout([...(await this.ledgerEnds()).values()].map(({ layout }) => ({ layout, chains })));
     if (known && known.chains !== chains)
       throw new HaltError(
@@ -118,7 +125,7 @@ export class GroupState {
     // Also by a commit that is not ours any more: only a consumer of this group makes one.
     if ([...(await this.#committed()).values()].some(({ offset }) => offset !== null)) return true;
     // Kafka forgets the commits of a group that was away for a week: the runs, and the ledger, still know.
-    if (await this.#ports.starter.lastLayout(await this.topic(), lookUpDeadlineMs)) return true;
+    if (await this.#lastLayout()) return true;
     return (await this.ledgerEnds()).size > 0;
   }
 }

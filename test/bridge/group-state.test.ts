@@ -81,6 +81,15 @@ describe('where a partition begins that no batch and no commit knows', () => {
     },
   );
 
+  test('an assignment that stood still while its successor began the topic does not take that for a topic of long ago', async () => {
+    const { source, starter, group } = groupOf([none, none]);
+    const stale = group();
+    await stale.layout();
+    starter.layout = { layout: 0, chains: 1 };
+    expect(await stale.firstPosition(0)).toBe(10);
+    expect(source.requests).toHaveLength(1);
+  });
+
   test('a commit that kafkajs has replaced by its default counts as well', async () => {
     const { group } = groupOf([{ offset: -2, metadata: null }, none]);
     expect(await group().firstPosition(1)).toBe(0);

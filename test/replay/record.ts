@@ -252,7 +252,7 @@ describe('sweep', () => {
       },
       { detail: () => system.logs() },
     );
-    expect(await swept.result()).toMatchObject({ chains: 1, incomplete: [], holes: [] });
+    expect(await swept.result()).toMatchObject({ partitions: 1, incomplete: [], holes: [] });
     await recordWhenDone(name, swept);
   });
 });

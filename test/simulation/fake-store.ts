@@ -41,12 +41,6 @@ export class FakeStore implements FeatureStore {
     const withoutMarkers = (tx: FoldContext) => fold({ ...tx, markers: tx.markers.map(() => undefined) });
     if (mutant.reapply) return { asked: this.#anew(batch), folded: withoutMarkers };
     if (mutant.resultBySequence) return { asked: { ...batch, startId: `${batch.sequence}` }, folded: fold };
-    // As if every batch followed the one that changed the store last.
-    if (mutant.oneResult)
-      return {
-        asked: { ...batch, after: this.#applied.findLast((each) => each.batch.startId)?.batch.startId },
-        folded: fold,
-      };
     return { asked: batch, folded: fold };
   }
 

@@ -1,8 +1,6 @@
 import { Chain } from '../../bridge/chain.ts';
-import { ChainProgress } from '../../bridge/chain-progress.ts';
 import { encodeCommitMetadata } from '../../bridge/commit-metadata.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
-import type { ScoredReply } from '../../contracts/names.ts';
 import type { Source } from '../../kafka/source.ts';
 import type { BatchStart, Starter } from '../../temporal/starter.ts';
 
@@ -24,8 +22,6 @@ export interface Mutant {
   forgetsRuns?: true;
   /** Starts have no ids of their own. They once had none. */
   namelessStarts?: true;
-  /** The store keeps the last result of a chain only, whatever follows it. It once did. */
-  oneResult?: true;
   /** On assignment the bridge believes the commits, and not the run that they name. */
   trustsCommits?: true;
   /** Of the commits of a chain that wait only the last request is sent, and not one for each partition. */
@@ -34,8 +30,6 @@ export interface Mutant {
   headPerBatch?: true;
   /** The store tells results apart by the number of their batch. */
   resultBySequence?: true;
-  /** The bridge takes the ranges of a run wherever they begin. */
-  takesAnyRange?: true;
 }
 
 export function mutateStarter(mutant: Mutant, starter: Starter, source: () => Source): Starter {
@@ -71,20 +65,6 @@ export function mutateSource<S extends Source>(mutant: Mutant, source: S): S {
   const { commit } = source;
   source.commit = (commits) => commit.call(source, commits.slice(-1));
   return source;
-}
-
-/** Plants `takesAnyRange` while `work` runs. */
-export function withTakenRanges<T>(mutant: Mutant, work: () => Promise<T>): Promise<T> {
-  if (!mutant.takesAnyRange) return work();
-  const { adopt } = ChainProgress.prototype;
-  ChainProgress.prototype.adopt = function (reply: ScoredReply) {
-    const ranges = reply.ranges.map((range) => ({
-      ...range,
-      position: this.position(range.partition) ?? range.position,
-    }));
-    return adopt.call(this, { ...reply, ranges });
-  };
-  return work().finally(() => (ChainProgress.prototype.adopt = adopt));
 }
 
 /** A chain that does not notice that it was given away. */

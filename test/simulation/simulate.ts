@@ -1,7 +1,7 @@
 import { messageOf } from '../../contracts/failures.ts';
 import { strike } from './blows.ts';
 import { check, isDone } from './check.ts';
-import { withTakenRanges, type Mutant } from './mutants.ts';
+import type { Mutant } from './mutants.ts';
 import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { drawSetting, noFaults } from './setting.ts';
@@ -31,7 +31,7 @@ export async function simulate(
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
   try {
-    return await withTakenRanges(mutant, () => play(seed, mutant, isTold));
+    return await play(seed, mutant, isTold);
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
