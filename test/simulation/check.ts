@@ -69,9 +69,7 @@ function checkRanges({ temporal, oracle, logs }: World, partition: number, base:
     ...new Map(started.map((range) => [`${range.layout}:${range.position}-${range.end}`, range])).values(),
   ];
   ranges.sort((a, b) => a.position - b.position || a.end - b.end);
-  // With `latest`, two owners can begin a chain at different positions, before either knows of the other.
-  const beginnings = ranges.filter(({ first }) => first).length;
-  const mayOverlap = beginnings > 1 || oracle.walkedAgain.has(partition);
+  const mayOverlap = oracle.walkedAgain.has(partition) || isBegunTwice(temporal, partition);
   let reached = base;
   let reachedIn = 0;
   for (const { layout, position, end } of ranges) {
@@ -90,10 +88,21 @@ function checkRanges({ temporal, oracle, logs }: World, partition: number, base:
     oracle.violated('I3', `partition ${partition}: the chain ends at ${reached}, the log at ${logs[partition]!.end}`);
 }
 
+/** With `latest`, or when somebody else has committed, two owners can begin a partition at different positions, before either knows of the other. */
+function isBegunTwice(temporal: World['temporal'], partition: number): boolean {
+  const beginnings = temporal.everStarted.flatMap(({ batch: { layout }, memo }) =>
+    memo.ranges
+      .filter((range) => range.first && range.partition === partition)
+      .map(({ position, end }) => `${layout}:${position}-${end}`),
+  );
+  return new Set(beginnings).size > 1;
+}
+
 /** I3: of each batch and the one before it, `positions(s) = positions(s-1) + ranges(s)`. */
 function checkPositions({ temporal, oracle }: World): void {
   const runs = new Map(temporal.everStarted.map((run) => [run.workflowId, run]));
   const order = new Map(temporal.everStarted.map((run, at) => [run, at]));
+  const mayOverlap = (partition: number) => oracle.walkedAgain.has(partition) || isBegunTwice(temporal, partition);
   for (const run of runs.values()) {
     const { batch, memo, workflowId } = run;
     const before = runs.get(batchWorkflowId(batch, batch.sequence - 1));
@@ -103,7 +112,7 @@ function checkPositions({ temporal, oracle }: World): void {
     for (const [key, position] of Object.entries(before.memo.positions)) {
       const partition = Number(key);
       // Where nothing of a partition was in a batch, its first position may have been found anew.
-      if (oracle.walkedAgain.has(partition) || before.memo.untouched?.includes(partition)) continue;
+      if (mayOverlap(partition) || before.memo.untouched?.includes(partition)) continue;
       const expected = ends.get(partition) ?? position;
       const found = memo.positions[partition];
       if (found !== expected)
@@ -111,7 +120,7 @@ function checkPositions({ temporal, oracle }: World): void {
     }
     for (const { partition, position } of memo.ranges) {
       const expected = before.memo.untouched?.includes(partition) ? undefined : before.memo.positions[partition];
-      if (!oracle.walkedAgain.has(partition) && expected !== undefined && position !== expected)
+      if (!mayOverlap(partition) && expected !== undefined && position !== expected)
         oracle.violated('I3', `${workflowId}: partition ${partition} begins at ${position}, and not at ${expected}`);
     }
   }
