@@ -5,6 +5,7 @@ import { poll } from './poll.ts';
 
 /** A batch that is delivered everywhere. */
 export interface FinishedBatch {
+  workflowId: string;
   ranges: BatchMemo['ranges'];
   closedMs: number;
 }
@@ -21,11 +22,11 @@ export async function allBatches(temporal: Client, events: number, timeoutMs: nu
 /** Every batch run of a namespace that has completed. */
 async function finishedBatches(temporal: Client): Promise<FinishedBatch[]> {
   const batches: FinishedBatch[] = [];
-  for await (const { memo, closeTime } of temporal.workflow.list({
+  for await (const { workflowId, memo, closeTime } of temporal.workflow.list({
     query: `WorkflowType = '${workflowNames.processBatch}' AND ExecutionStatus = 'Completed'`,
   })) {
     const { ranges } = memo as unknown as BatchMemo;
-    batches.push({ ranges, closedMs: closeTime!.getTime() });
+    batches.push({ workflowId, ranges, closedMs: closeTime!.getTime() });
   }
   return batches;
 }

@@ -14,8 +14,8 @@ export interface BenchContext {
   rate: number;
   /** Length of the latency bench. */
   seconds: number;
-  /** Partitions of the topic, for each run of the latency bench. */
-  partitions: number[];
+  /** Partitions of the topic, for each run of the latency and throughput benches; absent = what the bench says. */
+  partitions?: number[];
   /** Sinks of the measured pipeline; absent = all that it declares. */
   sinks?: string[];
   /** Where bridge and worker leave CPU profiles. */

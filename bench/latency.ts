@@ -1,16 +1,18 @@
 import type { SentEvent } from './open-loop.ts';
+import { actionsPerBatch } from './actions.ts';
 import { allBatches } from './batch-runs.ts';
 import type { Bench, BenchContext } from './context.ts';
 import { quantile, type Figure } from './figures.ts';
 import { sendOnSchedule } from './open-loop.ts';
 import { loadAverage, UsageProbe } from './process-usage.ts';
-import { startServers } from './servers.ts';
+import { startServers, temporalBytes } from './servers.ts';
 import { BenchSystem } from './system.ts';
 import { poll } from './poll.ts';
 
 /** What is compiled and connected in the first seconds is no part of the steady state. */
 const warmUpSeconds = 5;
 const drainMsMax = 120_000;
+const partitionsMeasured = [1, 4, 16];
 
 /** A range of offsets, and when it was done. */
 export interface DoneRange {
@@ -26,7 +28,8 @@ export const latency: Bench = {
   what: 'record time to scored and to all sinks at a steady rate, exact samples',
   async run(context) {
     const figures: Figure[] = [];
-    for (const partitions of context.partitions) figures.push(...(await measureLatency(context, partitions)));
+    for (const partitions of context.partitions ?? partitionsMeasured)
+      figures.push(...(await measureLatency(context, partitions)));
     return [...figures, { name: 'load of the machine at the end (1 min)', value: loadAverage(), unit: '' }];
   },
 };
@@ -40,6 +43,7 @@ async function measureLatency(context: BenchContext, partitions: number): Promis
     await system.start('worker');
     // The bridge tells of each scored batch at this level, with its range.
     await system.start('bridge', { HEADRACE_LOG_LEVEL: 'debug' });
+    const databaseBefore = temporalBytes(servers);
     const usage = new UsageProbe(system.pids);
     const sent = await sendOnSchedule(context, system, rate, seconds + warmUpSeconds).finally(() => usage.stop());
     const cores = [...usage.stop().cpuMicros].map(([name, micros]) => ({
@@ -55,6 +59,7 @@ async function measureLatency(context: BenchContext, partitions: number): Promis
       steady,
       batches.flatMap(({ ranges, closedMs }) => ranges.map((range) => ({ ...range, doneMs: closedMs }))),
     );
+    const databaseBytes = temporalBytes(servers) - databaseBefore;
     tell(`${partitions} partitions: ${steady.length} samples`);
     const under = `${partitions} partitions, ${rate} events/s`;
     return [
@@ -65,6 +70,16 @@ async function measureLatency(context: BenchContext, partitions: number): Promis
       { name: `${under}: all sinks, run completed, p99`, value: quantile(delivered, 0.99), unit: 'ms' },
       { name: `${under}: all sinks, run completed, worst`, value: quantile(delivered, 1), unit: 'ms' },
       { name: `${under}: batches`, value: batches.length / (seconds + warmUpSeconds), unit: '1/s' },
+      {
+        name: `${under}: Temporal Actions`,
+        value: ((await actionsPerBatch(system.temporal, batches)) * batches.length) / sent.length,
+        unit: '1/event',
+      },
+      {
+        name: `${under}: growth of Temporal's database`,
+        value: databaseBytes / 1_024 / sent.length,
+        unit: 'KiB/event',
+      },
       {
         name: `${under}: extracting features, mean`,
         value: await stageMs(system, 'extract_features'),

@@ -14,7 +14,7 @@ interface Options {
   seconds: number;
   output: 'table' | 'json';
   sinks?: string[];
-  partitions: number[];
+  partitions?: number[];
   profile?: string;
 }
 
@@ -63,9 +63,8 @@ const program = new Command('bench')
   .option('--seconds <seconds>', 'length of the latency bench', positive, 60)
   .option(
     '--partitions <counts>',
-    'partitions of the topic in the runs of the latency bench, comma-separated',
+    'partitions of the topic in the runs of latency and throughput, comma-separated (default: 1,4,16 and 4)',
     (text) => text.split(',').map(positive),
-    [2, 4],
   )
   .addOption(new Option('--output <form>', 'form of the result').choices(['table', 'json']).default('table'))
   .option('--sinks <names>', 'only these sinks of the pipeline, comma-separated', (text) => text.split(','))

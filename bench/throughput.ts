@@ -9,7 +9,7 @@ import { loadAverage, UsageProbe } from './process-usage.ts';
 import { kafkaClient, startServers, temporalBytes } from './servers.ts';
 import { BenchSystem } from './system.ts';
 
-const partitions = 4;
+const partitionsMeasured = [4];
 const topic = 'bench-throughput';
 const messagesPerSend = 4_000;
 const pollMs = 500;
@@ -28,43 +28,52 @@ export const throughput: Bench = {
   async run(context) {
     if (context.sinks?.includes('dashboard') === false)
       throw new Error('--sinks must name dashboard, because the bench counts decisions there');
-    const servers = await startServers(context, ['temporal', 'kafka', 'postgres', 'model-server']);
-    const system = await BenchSystem.prepare(context, servers, {
-      topic,
-      partitions,
-      env: { HEADRACE_LAKE_ROLL_UP_SECONDS: rollUpSeconds },
-    }).catch(async (error: unknown) => {
-      await servers.stop();
-      throw error;
-    });
-    try {
-      await system.start('worker');
-      await produceBacklog(context, system);
-      const bareBefore = await measureBareLoop(context, system);
-      const equalBefore = await measureEqualWork(context, system, 'equal-work-before');
-      const measured = await measureSystem(context, system);
-      await system.halt();
-      const equalAfter = await measureEqualWork(context, system, 'equal-work-after');
-      const bareAfter = await measureBareLoop(context, system);
-      const bare = (bareBefore.eventsPerSecond + bareAfter.eventsPerSecond) / 2;
-      return [
-        ...measured.figures,
-        ...equalWorkFigures(measured, [equalBefore, equalAfter]),
-        { name: 'bare loop (no features, no durability, no sinks)', value: bare, unit: 'events/s' },
-        {
-          name: 'CPU of the bare loop',
-          value: (bareBefore.cpuMicrosPerEvent + bareAfter.cpuMicrosPerEvent) / 2,
-          unit: 'us/event',
-        },
-        { name: 'throughput against the bare loop', value: measured.eventsPerSecond / bare, unit: '' },
-        { name: 'load of the machine at the end (1 min)', value: loadAverage(), unit: '' },
-      ];
-    } finally {
-      await system.stop();
-      await servers.stop();
-    }
+    const { partitions: counts = partitionsMeasured } = context;
+    const figures: Figure[] = [];
+    for (const partitions of counts)
+      for (const figure of await measureThroughput(context, partitions))
+        figures.push(counts.length === 1 ? figure : { ...figure, name: `${partitions} partitions: ${figure.name}` });
+    return figures;
   },
 };
+
+async function measureThroughput(context: BenchContext, partitions: number): Promise<Figure[]> {
+  const servers = await startServers(context, ['temporal', 'kafka', 'postgres', 'model-server']);
+  const system = await BenchSystem.prepare(context, servers, {
+    topic,
+    partitions,
+    env: { HEADRACE_LAKE_ROLL_UP_SECONDS: rollUpSeconds },
+  }).catch(async (error: unknown) => {
+    await servers.stop();
+    throw error;
+  });
+  try {
+    await system.start('worker');
+    await produceBacklog(context, system);
+    const bareBefore = await measureBareLoop(context, system);
+    const equalBefore = await measureEqualWork(context, system, 'equal-work-before');
+    const measured = await measureSystem(context, system);
+    await system.halt();
+    const equalAfter = await measureEqualWork(context, system, 'equal-work-after');
+    const bareAfter = await measureBareLoop(context, system);
+    const bare = (bareBefore.eventsPerSecond + bareAfter.eventsPerSecond) / 2;
+    return [
+      ...measured.figures,
+      ...equalWorkFigures(measured, [equalBefore, equalAfter]),
+      { name: 'bare loop (no features, no durability, no sinks)', value: bare, unit: 'events/s' },
+      {
+        name: 'CPU of the bare loop',
+        value: (bareBefore.cpuMicrosPerEvent + bareAfter.cpuMicrosPerEvent) / 2,
+        unit: 'us/event',
+      },
+      { name: 'throughput against the bare loop', value: measured.eventsPerSecond / bare, unit: '' },
+      { name: 'load of the machine at the end (1 min)', value: loadAverage(), unit: '' },
+    ];
+  } finally {
+    await system.stop();
+    await servers.stop();
+  }
+}
 
 async function produceBacklog({ events, tell }: BenchContext, system: BenchSystem): Promise<void> {
   const producer = kafkaClient(system.servers).producer({ allowAutoTopicCreation: false });

@@ -17,7 +17,7 @@ describe('npm run bench', () => {
     const figure = (name: string) => result!.figures.find((each) => each.name === name)?.value;
     expect(result!.bench).toBe('throughput');
     expect(figure('events')).toBe(3_000);
-    expect(figure('batches')).toBeGreaterThanOrEqual(4);
+    expect(figure('batches')).toBeGreaterThanOrEqual(2);
     expect(figure('throughput through all sinks')).toBeGreaterThan(0);
     expect(figure('throughput against the equal-work loop')).toBeGreaterThan(0);
     expect(figure('CPU of all of them against that of the equal-work loop')).toBeGreaterThan(0);
