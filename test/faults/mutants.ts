@@ -23,8 +23,8 @@ export interface Mutant {
 const wrongEffects = /: (lost|twice|not expected)$|recomputed|: (hole|overlap) between/;
 const localEnd: Change = {
   file: 'bridge/start-batch.ts',
-  from: 'return { cut, end: answer.end };',
-  to: 'return { cut, end: cut.end };',
+  from: 'return { cut, reply: answer };',
+  to: 'return { cut, reply: { ...answer, ranges: start.ranges, positions: start.positions } };',
 };
 
 /** Bugs that the rows have to find. */
@@ -36,9 +36,23 @@ export const mutants: readonly Mutant[] = [
     caughtBy: /: lost$|before the batch was started|where no batch ends/,
     changes: [
       {
-        file: 'bridge/partition.ts',
-        from: '    const scored = await startBatch(',
-        to: '    const early = lane.cut(this.options.caps);\n    if (early) this.#commit(early.end);\n    const scored = await startBatch(',
+        file: 'bridge/chain.ts',
+        from: '      const scored = await startBatch(',
+        to: `      const { sequence, ref } = progress;
+      const metadata = encodeCommitMetadata({ ...ref, chains: this.options.chains, sequence });
+      const early = cutChain(this.#lanes.filled(), this.options.caps)?.ranges ?? [];
+      void source.commit(early.map(({ partition, end }) => ({ partition, offset: end, metadata }))).catch(() => undefined);
+      const scored = await startBatch(`,
+      },
+      {
+        file: 'bridge/chain.ts',
+        from: "import { commitsOf } from './chain-commits.ts';",
+        to: "import { commitsOf } from './chain-commits.ts';\nimport { cutChain } from './chain-cut.ts';",
+      },
+      {
+        file: 'bridge/chain.ts',
+        from: "import { recordHash } from './commit-metadata.ts';",
+        to: "import { encodeCommitMetadata, recordHash } from './commit-metadata.ts';",
       },
     ],
   },
@@ -113,9 +127,9 @@ export const mutants: readonly Mutant[] = [
     caughtBy: /: lost$|begins at/,
     changes: [
       {
-        file: 'bridge/first-positions.ts',
-        from: 'return position ?? (await boundsOf(source, partition)).start;',
-        to: 'return position ?? (await boundsOf(source, partition)).end;',
+        file: 'bridge/group-state.ts',
+        from: 'return first ?? (await boundsOf(this.#ports.source, partition)).start;',
+        to: 'return first ?? (await boundsOf(this.#ports.source, partition)).end;',
       },
     ],
   },
@@ -133,8 +147,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'bridge/pipeline-bridge.ts',
-        from: '      this.#abandon(partition);\n      if (!partitions.includes(number))',
-        to: '      if (!partitions.includes(number))',
+        from: '    for (const chain of this.#chains) this.#abandon(chain);\n    for (const partition of this.#byPartition.keys())',
+        to: '    for (const partition of this.#byPartition.keys())',
       },
     ],
   },
