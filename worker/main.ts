@@ -16,7 +16,7 @@ import type { Config } from '../contracts/schemas/config.ts';
 import { migrate } from '../database/migrate.ts';
 import { createPool } from '../database/pool.ts';
 import { openLmdbStore, type FeatureStore } from '../features/index.ts';
-import { findNewestEpoch } from '../ledger/read-ledger.ts';
+import { findNewestEpoch } from '../ledger/index.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { connectKafka } from '../kafka/connection.ts';
@@ -45,6 +45,7 @@ import { installRuntime } from './sdk-log.ts';
 import { createSweepMetrics } from './sweep-metrics.ts';
 import { watchSystemicFailures } from './systemic-failures.ts';
 import { createTritonModel } from '../scoring/triton-model.ts';
+import { bundleCacheDir } from './bundle-cache.ts';
 import { bundleWorkflows } from './workflow-code.ts';
 import { sleep } from '../lib/sleep.ts';
 import { stopping as stopTimes } from '../contracts/timeouts.ts';
@@ -57,6 +58,7 @@ await runMain('worker', async (config, log) => {
   const converter = dataConverter(config.codec);
   const bundling = bundleWorkflows({
     failureConverterPath: converter.failureConverterPath,
+    cacheDir: bundleCacheDir,
     warn: (said) => log.warn(said),
   });
   // Awaited below; what fails before that is told first.

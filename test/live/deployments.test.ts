@@ -36,7 +36,7 @@ describe('two deployments in one namespace, with the same pipeline, topic and, b
     const logs = { detail: () => `${one.logs()}\n${two.logs()}` };
     await until('the first has decided all', async () => (await decidedKeys(one)).length >= events, logs);
 
-    const id = `batch:other:${one.name}:0:${one.topic}:0:0`;
+    const id = `batch:other:${one.name}:0:${one.topic}:0.0:0`;
     const refused = await until(
       "the other one's batch is refused",
       async () => {

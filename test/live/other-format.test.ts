@@ -21,7 +21,7 @@ const root = join(import.meta.dirname, '..', '..');
 const source = ({ name, topic, partitions }: { name: string; topic: string; partitions: number }, mended = false) => `
 import { paymentsPipeline } from ${JSON.stringify(join(root, 'test/live/payments.ts'))};
 import { z } from 'zod';
-const pipeline = paymentsPipeline(${JSON.stringify({ name, topic, partitions, sinks: ['dashboard'] })});
+const pipeline = paymentsPipeline(${JSON.stringify({ name, topic, partitions, chains: 2, sinks: ['dashboard'] })});
 export default ${mended ? '{ ...pipeline, event: z.preprocess((value) => (value && value.after ? value.after : value), pipeline.event) }' : 'pipeline'};
 `;
 
@@ -111,7 +111,7 @@ async function metric(pattern: RegExp): Promise<string | undefined> {
 }
 
 describe('a topic of another format', () => {
-  test('halts its pipeline, says what it is, makes fewer dead letters than so many, and holds up no partition that accepts events', async () => {
+  test('halts its pipeline, says what it is, makes fewer dead letters than so many, and holds up no chain that accepts events', async () => {
     await send(0, good(20));
     await send(1, good(20, 1));
     await decided(40);
@@ -126,7 +126,7 @@ describe('a topic of another format', () => {
       ),
     ).toBe('1');
     await send(1, good(10, 1));
-    await until('the other partition goes on', async () => (await system.countDecisions()) >= 50, { detail });
+    await until('the other chain goes on', async () => (await system.countDecisions()) >= 50, { detail });
     expect((await deadLetters(system)).size).toBeLessThan(max);
     expect(system.logs()).toContain("Confluent's wire format");
     expect(system.logs()).not.toContain('canary');
