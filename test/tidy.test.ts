@@ -48,6 +48,7 @@ const house: Record<string, { imports: string[]; types?: string[] }> = {
       'features',
       'kafka',
       'lake',
+      'ledger',
       'lib',
       'pipelines',
       'process',

@@ -60,7 +60,7 @@ describe('headrace replay of a file', () => {
   it('tells each step of a batch, decoded', async () => {
     const { workflowId, type, status, events, steps, verdict } = await report('batch-delivered', '--rows', '2');
     expect({ workflowId, type, status, events, verdict }).toEqual({
-      workflowId: expect.stringMatching(/^batch:test:payments-.*:0:topic-.*:0:0$/),
+      workflowId: expect.stringMatching(/^batch:test:payments-.*:0:topic-.*:0\.0:0$/),
       type: 'processBatch',
       status: 'completed',
       events: 15,
@@ -165,7 +165,7 @@ describe('headrace replay of a file', () => {
     const { stdout, exitCode } = await run(recordedFile('batch-dead-letters'), '--rows', '1');
     expect(exitCode).toBe(0);
     for (const line of [
-      /^batch:test:.*:4, run [0-9a-f-]{36}$/m,
+      /^batch:test:.*:0\.0:1, run [0-9a-f-]{36}$/m,
       /^processBatch, completed after [\d.]+ ms, started 20/m,
       /^ +6 {2}[\d:.]+ local activity score {2}\("features and decisions", [\d.]+ ms\)$/m,
       /^ +in +frame "records" of 4 rows, 1 shown: \{"clock":/m,
@@ -330,7 +330,7 @@ describe('headrace replay --inspect', () => {
         join(import.meta.dirname, 'debugger-client.mjs'),
         port,
         'if (scored.decisions)',
-        '({ position: batch.position, end: batch.end })',
+        '({ sequence: batch.sequence, end: batch.ranges[0].end })',
       ];
       const { stdout } = await promisify(execFile)(
         process.execPath,
@@ -343,7 +343,7 @@ describe('headrace replay --inspect', () => {
         function: 'execute',
         sources: expect.arrayContaining([expect.stringMatching(/\/workflows\/process-batch\.ts$/)]),
       });
-      expect(stops[1]!.value).toEqual({ position: 0, end: 4 });
+      expect(stops[1]!.value).toEqual({ sequence: 0, end: 4 });
       expect(await exited).toEqual([0, null]);
       expect(said).toContain("REPLAYS: today's code");
     } finally {
