@@ -67,6 +67,7 @@ describe('headrace replay of a file', () => {
       verdict: { replays: true },
     });
     const found = (kind: string, name: string) => steps.find((step) => step.kind === kind && step.name === name)!;
+    const range = { partition: 0, position: 0, end: 4, count: 4, first: true };
     const records = {
       frame: 'records',
       total: 4,
@@ -77,14 +78,14 @@ describe('headrace replay of a file', () => {
       ],
     };
     expect(found('started', 'processBatch').input).toMatchObject([
-      { position: 0, end: 4, count: 4, head: true },
+      { batch: { chain: 0, sequence: 0, ranges: [range] }, behind: { positions: { 0: 4 } } },
       records,
     ]);
     expect(found('local activity', 'score')).toMatchObject({
       attempt: 1,
       summary: 'features and decisions',
       durationMs: expect.any(Number),
-      input: [{ position: 0 }, records],
+      input: [{ ranges: [range] }, records],
       result: {
         frame: 'scored',
         features: {
@@ -110,7 +111,11 @@ describe('headrace replay of a file', () => {
         },
       },
     });
-    expect(found('update', 'scored').result).toEqual({ position: 0, end: 4, count: 4 });
+    expect(found('update', 'scored').result).toEqual({
+      ranges: [range],
+      startId: expect.any(String),
+      positions: { 0: 4 },
+    });
     expect(found('local activity', 'deliverAll')).toMatchObject({
       summary: 'to lake, dashboard, decisions, review, ledger',
       result: { delivered: { lake: 4, dashboard: 4, decisions: 4, review: 1, ledger: 0 }, missing: {} },
@@ -169,9 +174,9 @@ describe('headrace replay of a file', () => {
       /^processBatch, completed after [\d.]+ ms, started 20/m,
       /^ +6 {2}[\d:.]+ local activity score {2}\("features and decisions", [\d.]+ ms\)$/m,
       /^ +in +frame "records" of 4 rows, 1 shown: \{"clock":/m,
-      /^ +\{"offset":4,.*"amount":20/m,
+      /^ +\{"partition":0,"offset":4,.*"amount":20/m,
       /NOT_JSON.*no JSON text/,
-      /^ +in +\{\.\.\.\} as at event 1$/m,
+      /^ +in +\{\.\.\.\} as at event 6$/m,
       /local activity deliverAll {2}\("to lake, .*dead letters"/,
       /^REPLAYS: today's code takes the same steps \(15 events\)\.$/m,
     ])
