@@ -164,7 +164,7 @@ describe('what of each partition is untouched, and which record must still be th
       2: { position: 50, ofChain: true, tail: markOf(49) },
     });
     const late = await resolve({ runs: [runOf(7, 40, 45)], commits: { 0: commitOf(45, 7), 2: commitOf(48, 6) } });
-    expect(late.partitions[2]).toEqual({ position: 50, ofChain: false });
+    expect(late.partitions[2]).toEqual({ position: 50, ofChain: true });
   });
 
   test('a first range of a run that comes again is first again', async () => {
