@@ -85,7 +85,7 @@ describe('GET /v1/decisions/{eventId}', () => {
       review: { id, status: 'open', links: { self: `/v1/reviews/${encodeURIComponent(id)}` } },
       links: {
         self: '/v1/decisions/order-1?pipeline=orders',
-        workflow: 'http://127.0.0.1:8233/namespaces/test/workflows/batch%3Alocal%3Aorders%3A0%3Aorders%3A3%3A1',
+        workflow: 'http://127.0.0.1:8233/namespaces/test/workflows/batch%3Alocal%3Aorders%3A0%3Aorders%3A0.3%3A1',
       },
     });
   });
