@@ -46,6 +46,7 @@ export class BatchSteps {
         while (next < to) {
           const read = await Promise.resolve(log.read(next));
           if (!read) throw new Error(`the log of partition ${partition} ends before ${to}`);
+          if (read.endOffset <= next) throw new Error(`offset ${next} of partition ${partition} cannot be read`);
           next = Math.min(to, read.endOffset);
           yield { end: next, records: read.records.filter(({ offset }) => offset < to) };
         }
