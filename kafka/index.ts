@@ -15,4 +15,4 @@ export { type Commit, type Fetch, type LogBounds, type Source } from './source.t
 export { type PipelineCount, countDeadLetters } from './topic-counts.ts';
 export { readTopicRange, topicBounds } from './topic-range.ts';
 export { ensureTopics } from './topics.ts';
-export { trimTopic } from './trim-topic.ts';
+export { TopicTrimmer } from './trim-topic.ts';

@@ -10,7 +10,7 @@ export interface TopicOptions {
   /** Absent = the brokers' default. */
   replicationFactor?: number;
   /**
-   * The broker is ours, and its disk small: events stay until `trimTopic` takes those that are done, and what is read by people stays for
+   * The broker is ours, and its disk small: events stay until a `TopicTrimmer` takes those that are done, and what is read by people stays for
    * a week. Absent = all of it is the brokers' default.
    */
   isEmbedded?: boolean;

@@ -2,7 +2,7 @@ import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
 import { createAdmin } from '../../kafka/admin.ts';
 import { connectKafka } from '../../kafka/connection.ts';
-import { trimTopic } from '../../kafka/trim-topic.ts';
+import { TopicTrimmer } from '../../kafka/trim-topic.ts';
 import { createLogger } from '../../lib/log.ts';
 import { sleep } from '../../lib/sleep.ts';
 
@@ -18,7 +18,7 @@ export interface TrimmingOptions {
   onError: (error: unknown) => void;
 }
 
-/** Once a minute deletes what the pipelines' topics hold of events that are done and too old, until aborted. */
+/** Once a minute deletes what the pipelines' topics hold of events that were done so long ago, until aborted. */
 export async function keepTrimmed({
   config,
   pipelines,
@@ -26,16 +26,17 @@ export async function keepTrimmed({
   signal,
   onError,
 }: TrimmingOptions): Promise<void> {
+  // A minute sooner, because the next look is a minute away: events do not outlive the runs that they became.
+  const keepMs = retentionHours * hourMs - intervalMs;
+  const trimmers = pipelines.map(
+    ({ name, topic }) =>
+      new TopicTrimmer(topic.name, `${config.kafka.groupPrefix}.${config.deployment}.${name}`, keepMs),
+  );
   const trimAll = async () => {
     const admin = createAdmin(await connectKafka(config, createLogger('up', 'silent'), 'trim'));
     try {
       await admin.connect();
-      // A minute sooner, because the next look is a minute away: events never outlive the runs that they became.
-      const beforeMs = Date.now() - retentionHours * hourMs + intervalMs;
-      for (const { name, topic } of pipelines) {
-        const groupId = `${config.kafka.groupPrefix}.${config.deployment}.${name}`;
-        await trimTopic(admin, { topic: topic.name, groupId, beforeMs });
-      }
+      for (const trimmer of trimmers) await trimmer.look(admin, performance.now());
     } finally {
       await admin.disconnect().catch(() => undefined);
     }

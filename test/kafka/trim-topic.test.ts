@@ -1,6 +1,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { trimTopic } from '../../kafka/trim-topic.ts';
+import { commitForGroup } from '../../kafka/group-commit.ts';
+import { TopicTrimmer } from '../../kafka/trim-topic.ts';
 import { uniqueName } from '../stack/live.ts';
 import { connectKafka, connectProducer } from './kafka-rig.ts';
 
@@ -13,37 +14,100 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => admin?.disconnect());
 
-const hourMs = 3_600_000;
+const minuteMs = 60_000;
+const keepMs = 60 * minuteMs;
 
-/** A topic of one partition whose records are so many hours old, up to an offset committed by a group. */
-async function topicWith(agesHours: readonly number[], committed: number | undefined) {
+/** A topic of one partition, and a group that commits. Record times are nonsense, and say nothing. */
+async function topicWith(records: number) {
   const topic = uniqueName('topic');
   const groupId = uniqueName('group');
-  // Kafka's own retention, a week by default, must not take the old ones.
-  const configEntries = [{ name: 'retention.ms', value: '-1' }];
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }], waitForLeaders: true });
   const producer = await connectProducer(kafka);
-  const messages = agesHours.map((age) => ({ value: 'v', timestamp: String(Date.now() - age * hourMs) }));
-  if (messages.length > 0) await producer.send({ topic, messages });
-  await producer.disconnect();
-  if (committed !== undefined)
-    await admin.setOffsets({ groupId, topic, partitions: [{ partition: 0, offset: String(committed) }] });
-  return { topic, groupId };
+  const create = () =>
+    admin.createTopics({
+      topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'retention.ms', value: '-1' }] }],
+      waitForLeaders: true,
+    });
+  const send = async (count: number) => {
+    const times = ['0', String(Date.now()), '1'];
+    const messages = Array.from({ length: count }, (_, i) => ({ value: 'v', timestamp: times[i % 3]! }));
+    if (count > 0) await producer.send({ topic, messages });
+  };
+  await create();
+  await send(records);
+  const trimmer = new TopicTrimmer(topic, groupId, keepMs);
+  return {
+    send,
+    stop: () => producer.disconnect(),
+    commit: (offset: number) => commitForGroup(kafka, groupId, topic, new Map([[0, { offset, metadata: '' }]])),
+    /** The start of the log after a look at a minute. */
+    async lowAfter(minute: number): Promise<number> {
+      await trimmer.look(admin, minute * minuteMs);
+      return Number((await admin.fetchTopicOffsets(topic))[0]!.low);
+    },
+    async recreate(): Promise<void> {
+      await admin.deleteTopics({ topics: [topic] });
+      await expect.poll(async () => (await admin.listTopics()).includes(topic), { timeout: 30_000 }).toBe(false);
+      await create();
+    },
+  };
 }
-const lowOf = async (topic: string) => Number((await admin.fetchTopicOffsets(topic))[0]!.low);
 
-test.each([
-  ['what is committed and old goes', [3, 2, 0.5, 0], 4, 2],
-  ['what is not committed stays, however old', [300, 300, 300], 1, 1],
-  ['what a group has never committed stays', [3, 2], undefined, 0],
-  ['all of it goes when all is old and committed', [3, 2], 2, 2],
-  ['what is recent stays', [0.5, 0], 2, 0],
-  ['an empty topic is left as it is', [], undefined, 0],
-])('%s', async (_, ages, committed, low) => {
-  const { topic, groupId } = await topicWith(ages, committed);
-  const beforeMs = Date.now() - hourMs;
-  await trimTopic(admin, { topic, groupId, beforeMs });
-  expect(await lowOf(topic)).toBe(low);
-  await trimTopic(admin, { topic, groupId, beforeMs });
-  expect(await lowOf(topic)).toBe(low);
+test('what was committed an hour ago goes, whatever record times say; what was committed since stays', async () => {
+  const topic = await topicWith(10);
+  await topic.commit(4);
+  expect(await topic.lowAfter(0)).toBe(0);
+  await topic.commit(6);
+  expect(await topic.lowAfter(30)).toBe(0);
+  await topic.commit(7);
+  expect(await topic.lowAfter(61)).toBe(4);
+  await topic.commit(8);
+  expect(await topic.lowAfter(92)).toBe(6);
+  await topic.stop();
+});
+
+test('what is not committed stays, however long it has been there', async () => {
+  const topic = await topicWith(10);
+  for (const minute of [0, 61, 122, 183]) expect(await topic.lowAfter(minute)).toBe(0);
+  await topic.commit(3);
+  expect(await topic.lowAfter(244)).toBe(0);
+  await topic.stop();
+});
+
+test('of a partition whose commit does not move nothing goes: it may be that of the log before', async () => {
+  const topic = await topicWith(10);
+  await topic.commit(4);
+  for (const minute of [0, 61, 122]) expect(await topic.lowAfter(minute)).toBe(0);
+  await topic.stop();
+});
+
+test('of a topic that was recreated nothing goes by the commits of the one before', async () => {
+  const topic = await topicWith(10);
+  await topic.commit(4);
+  await topic.lowAfter(0);
+  await topic.commit(5);
+  expect(await topic.lowAfter(61)).toBe(4);
+  await topic.recreate();
+  await topic.send(20);
+  // The bridge has halted, or an operator has begun the new log at its start.
+  for (const minute of [62, 123, 184]) expect(await topic.lowAfter(minute)).toBe(0);
+  await topic.commit(1);
+  for (const minute of [245, 306]) expect(await topic.lowAfter(minute)).toBe(0);
+  await topic.commit(3);
+  expect(await topic.lowAfter(367)).toBe(1);
+  await topic.stop();
+});
+
+test('nothing goes by a commit beyond the end of the log', async () => {
+  const topic = await topicWith(10);
+  await topic.commit(11);
+  expect(await topic.lowAfter(0)).toBe(0);
+  await topic.commit(12);
+  expect(await topic.lowAfter(61)).toBe(0);
+  await topic.stop();
+});
+
+test('an empty topic is left as it is', async () => {
+  const topic = await topicWith(0);
+  for (const minute of [0, 61]) expect(await topic.lowAfter(minute)).toBe(0);
+  await topic.stop();
 });
