@@ -120,7 +120,7 @@ const blows: Record<string, Blow> = {
   'store put back': (world) => {
     const { random, store, temporal, trace } = world;
     // A copy that is older than the retention of runs is beyond what is promised.
-    const expired = temporal.everStarted.filter(({ workflowId }) => !temporal.runs.has(workflowId));
+    const expired = temporal.everStarted.filter((run) => !temporal.runs.get(run.workflowId)?.includes(run));
     const ranges = expired.flatMap(({ memo }) => memo.ranges);
     const least = (partition: number) =>
       Math.max(0, ...ranges.filter((range) => range.partition === partition).map(({ end }) => end));
