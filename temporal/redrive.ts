@@ -60,7 +60,7 @@ export async function redrive(
       `there is no such workflow in namespace "${namespace}", or it is older than the namespace's retention`,
     );
   if (isOpen(run.status.name)) throw new Error(`it is ${run.status.name.toLowerCase()}`);
-  const foreign = foreignRun(run);
+  const foreign = foreignRun(client, run);
   if (foreign) throw new Error(foreign);
   if (!again && !isIncomplete(run.status.name))
     throw new Error('it has completed; --again delivers its decisions once more, for a sink that has lost them');

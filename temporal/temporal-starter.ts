@@ -146,7 +146,7 @@ async function afterFailure(
     const run = await client.withDeadline(deadline(), () => client.workflow.getHandle(workflowId).describe());
     if (isOpen(run.status.name))
       return { kind: 'unknown', reason: `${run.workflowId} is ${run.status.name.toLowerCase()} and not scored yet` };
-    const foreign = foreignRun(run);
+    const foreign = foreignRun(client, run);
     if (foreign) return { kind: 'blocked', reason: `${workflowId} ended as ${run.status.name}; ${foreign}` };
     if (run.status.name !== 'COMPLETED')
       return {

@@ -123,7 +123,7 @@ describe('the Temporal starter', () => {
     const workflowId = batchWorkflowId(start.chain, 0);
     await client.workflow.start(workflowNames.processBatch, { workflowId, taskQueue, args: ['x'] });
     await client.workflow.getHandle(workflowId).terminate('test');
-    const remove = `no bridge has started it, so it holds no records; remove it, and the bridge starts the batch: temporal workflow delete --workflow-id ${workflowId}`;
+    const remove = `no bridge has started it, so it holds no records; remove it, and the bridge starts the batch: temporal workflow delete --workflow-id ${workflowId} --namespace ${namespace}`;
     await expect(redrive(client, workflowId)).rejects.toThrow(remove);
     const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000);
     expect(answer).toEqual({ kind: 'blocked', reason: `${workflowId} ended as TERMINATED; ${remove}` });
