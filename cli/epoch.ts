@@ -79,12 +79,16 @@ async function layoutOf(
   return { layout: 0, chains: Math.min(inFile, partitions.length) };
 }
 
+const isWholeNumber = (text: string) => /^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text));
+
 function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value))
-    throw new InvalidArgumentError('it must be a whole number from 0 on.');
-  return value;
+  if (!isWholeNumber(text)) throw new InvalidArgumentError('it must be a whole number from 0 on.');
+  return Number(text);
 }
 
 const partitionNumbers = (text: string, before: number[] = []) => [...before, ...text.split(',').map(wholeNumber)];
-const startPosition = (text: string): Start => (text === 'earliest' || text === 'latest' ? text : wholeNumber(text));
+const startPosition = (text: string): Start => {
+  if (text === 'earliest' || text === 'latest') return text;
+  if (!isWholeNumber(text)) throw new InvalidArgumentError('it must be earliest, latest or an offset from 0 on.');
+  return Number(text);
+};

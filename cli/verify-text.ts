@@ -87,7 +87,7 @@ function partitionLine({
   const place = `${ref.topic}-${ref.partition}`;
   const epoch = ref.epoch > 0 ? `, epoch ${ref.epoch}` : '';
   const details = [
-    `${count(records)} records in ${count(batches)} ${batches === 1 ? 'batch' : 'batches'}`,
+    `${count(records)} ${records === 1 ? 'record' : 'records'} in ${count(batches)} ${batches === 1 ? 'batch' : 'batches'}`,
     committed === undefined ? undefined : committed === null ? 'nothing committed' : `committed ${committed}`,
     unwritten.length > 0 ? `${unwritten.length} more on their way` : undefined,
     doubled > 0 ? `${count(doubled)} offsets were read twice, with one effect each` : undefined,

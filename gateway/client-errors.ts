@@ -48,7 +48,7 @@ const faults: Record<string, string> = {
   HPE_INVALID_URL: 'its address has characters that must be percent-encoded',
   HPE_INVALID_VERSION: 'it has another version of HTTP',
   HPE_INVALID_HEADER_TOKEN: 'a header has a character that no header may have',
-  HPE_INVALID_CONTENT_LENGTH: 'its content-length is no length',
+  HPE_INVALID_CONTENT_LENGTH: 'its content-length is no length, or stands beside a transfer-encoding',
   HPE_UNEXPECTED_CONTENT_LENGTH: 'it has more than one length: content-length twice, or beside transfer-encoding',
   HPE_INVALID_TRANSFER_ENCODING: 'its transfer-encoding is not chunked, or stands beside a content-length',
   HPE_INVALID_CHUNK_SIZE: 'a chunk of its body has no size that can be read',

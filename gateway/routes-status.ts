@@ -52,6 +52,7 @@ const scheduleSchema = z.object({
   id: z.string(),
   state: z.enum(['running', 'paused', 'missing']),
   note: z.string().optional(),
+  remedy: z.string().optional(),
   everySeconds: z.number().optional(),
   ageSeconds: z.number().optional(),
 });

@@ -6,6 +6,7 @@ import { installFetchDecoding } from './fetch-decoding.ts';
 import { diagnose, troubleOf } from './diagnosis.ts';
 import { installFrameBounds } from './response-frames.ts';
 import { installQuietQueue } from './quiet-queue.ts';
+import { installSharedConnect } from './shared-connect.ts';
 import type { Logger } from '../lib/log.ts';
 import { readCertificates, readKeyPair } from '../lib/pem-file.ts';
 import { kafkaRequests } from '../contracts/timeouts.ts';
@@ -86,6 +87,7 @@ export function newKafka(options: KafkaConfig): Kafka {
   installFetchDecoding();
   installFrameBounds();
   installQuietQueue();
+  installSharedConnect();
   return new Kafka(options);
 }
 

@@ -128,7 +128,7 @@ function batchProblems({ total, runs }: NonNullable<Readings['openBatches']>): P
 }
 
 function scheduleProblem(schedule: ScheduleState): Problem[] {
-  const { name, id, state, note, ageSeconds } = schedule;
+  const { name, id, state, note, remedy, ageSeconds } = schedule;
   const what = name === 'sweep' ? 'chains are not checked for holes' : 'the lake is not rolled up';
   const last = ageSeconds === undefined ? '' : `; the last time was ${lasting(ageSeconds)} ago`;
   const schedules = { kind: 'schedule', place: id, short: what } as const;
@@ -138,7 +138,7 @@ function scheduleProblem(schedule: ScheduleState): Problem[] {
     return [
       {
         ...schedules,
-        text: `the schedule ${id} is paused${note ? ` ("${note}")` : ''}, so ${what}${last}; let it go on: temporal schedule toggle --unpause --schedule-id ${id}`,
+        text: `the schedule ${id} is paused${note ? ` ("${note}")` : ''}, so ${what}${last}${remedy ? `; let it go on: ${remedy}` : ''}`,
       },
     ];
   return isOverdue(schedule)

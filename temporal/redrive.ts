@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
+import { foreignRun } from './foreign-run.ts';
 import { describeLatest, isIncomplete, isOpen } from './runs.ts';
 
 const deadlineMs = 10_000;
@@ -59,6 +60,8 @@ export async function redrive(
       `there is no such workflow in namespace "${namespace}", or it is older than the namespace's retention`,
     );
   if (isOpen(run.status.name)) throw new Error(`it is ${run.status.name.toLowerCase()}`);
+  const foreign = foreignRun(client, run);
+  if (foreign) throw new Error(foreign);
   if (!again && !isIncomplete(run.status.name))
     throw new Error('it has completed; --again delivers its decisions once more, for a sink that has lost them');
   const { events } = await soon(() => client.workflow.getHandle(workflowId, run.runId).fetchHistory());

@@ -3,6 +3,7 @@ import { decodeOptionalFailureToOptionalError } from '@temporalio/common/lib/int
 import { messageOf } from '../contracts/failures.ts';
 import type { Waiting } from '../contracts/partition-state.ts';
 import type { FailureCode } from '../contracts/failures.ts';
+import { cliCommand } from './cli-command.ts';
 
 /** Why a run does not go on: a part of what a partition can wait for. */
 export type RunWait = Waiting & { text: string; kind: 'paused' | 'failing' | 'halted' | 'no_worker' | 'scoring' };
@@ -29,11 +30,11 @@ export async function explainRun(
   run: WorkflowExecutionDescription,
   nowMs: number = Date.now(),
 ): Promise<RunWait[]> {
-  const { raw, workflowId } = run;
+  const { raw } = run;
   const steps = await Promise.all(
     (raw.pendingActivities ?? []).map((pending) => stepWait(client, run, pending, nowMs)),
   );
-  const waits = [pauseOf(raw, workflowId, nowMs), ...steps, await taskWait(client, run, nowMs)].filter(
+  const waits = [pauseOf(client, run, nowMs), ...steps, await taskWait(client, run, nowMs)].filter(
     (wait) => wait !== undefined,
   );
   const order: RunWait['kind'][] = ['paused', 'halted', 'failing', 'no_worker', 'scoring'];
@@ -45,8 +46,8 @@ export async function explainRun(
 
 /** Servers since 1.30 can pause a workflow. */
 function pauseOf(
-  { workflowExecutionInfo, workflowExtendedInfo }: Raw,
-  workflowId: string,
+  client: Client,
+  { workflowId, raw: { workflowExecutionInfo, workflowExtendedInfo } }: { workflowId: string; raw: Raw },
   nowMs: number,
 ): RunWait | undefined {
   const info = (
@@ -59,7 +60,7 @@ function pauseOf(
   return {
     kind: 'paused',
     text: `${workflowId} is paused${reasonOf(info?.reason)}`,
-    remedy: `temporal workflow unpause --workflow-id ${workflowId}`,
+    remedy: cliCommand(client, `workflow unpause --workflow-id ${workflowId}`),
     ...byOf(info?.identity),
     ...sinceOf(info?.pausedTime, nowMs),
   };
@@ -85,7 +86,7 @@ async function stepWait(
     return {
       kind: 'paused',
       text: `step ${step} of ${workflowId}${failure && `, which failed last with${failure.slice(1)},`} is paused${reasonOf(manual?.reason ?? rule?.reason)}`,
-      remedy: `temporal activity unpause --workflow-id ${workflowId} --activity-id ${activityId ?? ''}`,
+      remedy: cliCommand(client, `activity unpause --workflow-id ${workflowId} --activity-id ${activityId ?? ''}`),
       ...byOf(manual?.identity || (rule && `the rule ${rule.ruleId ?? ''}`)),
       ...sinceOf(pauseTime, nowMs),
     };

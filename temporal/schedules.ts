@@ -1,6 +1,7 @@
 import { ScheduleAlreadyRunning, ScheduleNotFoundError, ScheduleOverlapPolicy, type Client } from '@temporalio/client';
 import { scheduledWorkflowId } from '../contracts/event-key.ts';
 import { workflowNames } from '../contracts/names.ts';
+import { cliCommand } from './cli-command.ts';
 
 const deadlineMs = 10_000;
 
@@ -88,6 +89,8 @@ export interface ScheduleState {
   state: 'running' | 'paused' | 'missing';
   /** What was noted when somebody paused it. */
   note?: string;
+  /** The command that lets it go on, when it is paused. */
+  remedy?: string;
   everySeconds?: number;
   /** How long ago its workflow completed; when none has that is still kept, how old the schedule is. */
   ageSeconds?: number;
@@ -117,6 +120,7 @@ async function readSchedule(client: Client, options: ScheduleOptions, nowMs: num
       name,
       id,
       state: state.paused ? 'paused' : 'running',
+      ...(state.paused ? { remedy: cliCommand(client, `schedule toggle --unpause --schedule-id ${id}`) } : {}),
       ...(state.paused && state.note ? { note: state.note } : {}),
       ...(everySeconds > 0 ? { everySeconds } : {}),
       ageSeconds: Math.max(0, nowMs - (completedMs ?? info.createdAt.getTime())) / 1_000,

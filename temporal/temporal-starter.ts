@@ -25,6 +25,7 @@ import {
   type BatchMemo,
   type ScoredReply,
 } from '../contracts/names.ts';
+import { foreignRun } from './foreign-run.ts';
 import { describeLatest, isOpen } from './runs.ts';
 import { explainRun } from './run-waits.ts';
 import type { BatchStart, LastRun, StartAnswer, Starter } from './starter.ts';
@@ -145,6 +146,8 @@ async function afterFailure(
     const run = await client.withDeadline(deadline(), () => client.workflow.getHandle(workflowId).describe());
     if (isOpen(run.status.name))
       return { kind: 'unknown', reason: `${run.workflowId} is ${run.status.name.toLowerCase()} and not scored yet` };
+    const foreign = foreignRun(client, run);
+    if (foreign) return { kind: 'blocked', reason: `${workflowId} ended as ${run.status.name}; ${foreign}` };
     if (run.status.name !== 'COMPLETED')
       return {
         kind: 'blocked',

@@ -46,7 +46,15 @@ const gateway = await testGateway({
       }),
     schedules: () =>
       Promise.resolve([
-        { name: 'sweep', id: 'sweep:q', state: 'paused', note: 'ann at lunch', everySeconds: 300, ageSeconds: 7_200 },
+        {
+          name: 'sweep',
+          id: 'sweep:q',
+          state: 'paused',
+          note: 'ann at lunch',
+          remedy: 'temporal schedule toggle',
+          everySeconds: 300,
+          ageSeconds: 7_200,
+        },
       ]),
     openBatches: () => Promise.resolve({ total: 0, runs: [] }),
   },
@@ -102,7 +110,15 @@ describe('headrace status', () => {
         { name: 'returns', topic: 'returns', decisions: {}, openReviews: 0, waitingReviews: 0, partitions: [] },
       ],
       schedules: [
-        { name: 'sweep', id: 'sweep:q', state: 'paused', note: 'ann at lunch', everySeconds: 300, ageSeconds: 7_200 },
+        {
+          name: 'sweep',
+          id: 'sweep:q',
+          state: 'paused',
+          note: 'ann at lunch',
+          remedy: 'temporal schedule toggle',
+          everySeconds: 300,
+          ageSeconds: 7_200,
+        },
       ],
       problems: [
         expect.objectContaining({ kind: 'server' }),
@@ -135,7 +151,7 @@ describe('headrace status', () => {
       '  triton does not answer: gone',
       'orders-0 of orders: 4 records wait, the oldest for 90 s; its batch is paused, for 80 s: step infer of batch:1 is paused ("lunch") by ann; let it go on: temporal activity unpause',
       `log: ${join(dataDir, 'logs', 'bridge.log')}`,
-      'the schedule sweep:q is paused ("ann at lunch"), so chains are not checked for holes; the last time was 2 h ago; let it go on: temporal schedule toggle --unpause --schedule-id sweep:q',
+      'the schedule sweep:q is paused ("ann at lunch"), so chains are not checked for holes; the last time was 2 h ago; let it go on: temporal schedule toggle',
     ])
       expect(stdout).toContain(line);
     expect(stdout).toMatch(/dead letters\s+unknown/);

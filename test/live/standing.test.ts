@@ -185,6 +185,9 @@ describe('status --verify', () => {
     expect(problemOf((await verify()).report, 'schedule')!.text).toContain(
       'the schedule sweep:test:headrace-test is paused ("for a test"), so chains are not checked for holes',
     );
+    expect(problemOf((await verify()).report, 'schedule')!.text).toMatch(
+      `let it go on: temporal schedule toggle --unpause --schedule-id sweep:test:headrace-test --namespace ${system.temporal.options.namespace}`,
+    );
     await schedule.unpause();
     await system.temporal.schedule.getHandle('roll-up-lake:test:headrace-test').delete();
     const { report, exitCode } = await verify();

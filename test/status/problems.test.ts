@@ -61,8 +61,8 @@ describe('a schedule', () => {
 
   test('that is missing, paused or overdue is a problem', () => {
     expect(textsOf({ state: 'missing' })).toEqual([expect.stringContaining('the schedule s1 is missing')]);
-    expect(textsOf({ state: 'paused', note: 'by ann' })).toEqual([
-      expect.stringContaining('the schedule s1 is paused ("by ann")'),
+    expect(textsOf({ state: 'paused', note: 'by ann', remedy: 'temporal schedule toggle' })).toEqual([
+      'the schedule s1 is paused ("by ann"), so chains are not checked for holes; let it go on: temporal schedule toggle',
     ]);
     expect(textsOf({ everySeconds: 300, ageSeconds: 1_501 })).toEqual([
       expect.stringContaining('chains are not checked for holes; the last time was 25 min ago'),

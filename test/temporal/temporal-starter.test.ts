@@ -1,6 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { redrive } from '../../temporal/redrive.ts';
 import type { BatchStart } from '../../temporal/starter.ts';
 import { createTemporalStarter } from '../../temporal/temporal-starter.ts';
 import { batchWorkflowId, type ChainRef } from '../../contracts/event-key.ts';
@@ -107,13 +108,25 @@ describe('the Temporal starter', () => {
     const taskQueue = uniqueName('queue');
     const start = startOf(10);
     const workflowId = batchWorkflowId(start.chain, 0);
-    await client.workflow.start(workflowNames.processBatch, { workflowId, taskQueue });
+    await createTemporalStarter(client, taskQueue).start(start, 500);
     await client.workflow.getHandle(workflowId).terminate('test');
     const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000);
     expect(answer).toEqual({
       kind: 'blocked',
       reason: `${workflowId} ended as TERMINATED and its records were not all decided; re-drive it: npx headrace redrive ${workflowId}`,
     });
+  }, 30_000);
+
+  test('is blocked by a run that somebody started by hand, which is not re-driven but removed', async () => {
+    const taskQueue = uniqueName('queue');
+    const start = startOf(10);
+    const workflowId = batchWorkflowId(start.chain, 0);
+    await client.workflow.start(workflowNames.processBatch, { workflowId, taskQueue, args: ['x'] });
+    await client.workflow.getHandle(workflowId).terminate('test');
+    const remove = `no bridge has started it, so it holds no records; remove it, and the bridge starts the batch: temporal workflow delete --workflow-id ${workflowId} --namespace ${namespace}`;
+    await expect(redrive(client, workflowId)).rejects.toThrow(remove);
+    const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000);
+    expect(answer).toEqual({ kind: 'blocked', reason: `${workflowId} ended as TERMINATED; ${remove}` });
   }, 30_000);
 });
 
