@@ -65,6 +65,6 @@ describe('the simulation', () => {
         ),
       ).toEqual([]);
     },
-    (schedules / 10_000) * 5 * minuteMs + minuteMs,
+    (schedules / 10_000) * 15 * minuteMs + minuteMs,
   );
 });
