@@ -40,7 +40,7 @@ export function exportCommit(folder: string): Product {
   return { root, commit };
 }
 
-/** Makes the installed packages visible in a copy of the sources, whose own workspace package takes its original's place. */
+/** Makes the installed packages visible in a copy of the sources, whose own workspace packages take the places of their originals. */
 function linkPackages(root: string): void {
   const installed = join(repositoryRoot, 'node_modules');
   const linked = join(root, 'node_modules');
@@ -48,5 +48,6 @@ function linkPackages(root: string): void {
   for (const name of readdirSync(installed)) {
     if (name !== '@headrace' && !name.startsWith('.')) symlinkSync(join(installed, name), join(linked, name));
   }
-  symlinkSync(join(root, 'inference-client'), join(linked, '@headrace', 'inference-client'));
+  for (const name of readdirSync(join(installed, '@headrace')))
+    symlinkSync(join(root, name), join(linked, '@headrace', name));
 }
