@@ -117,7 +117,7 @@ export class Partition {
         found = start;
         ofChain = start.ofChain;
         read = await this.status.untilDone('kafka', (tries) =>
-          resolveRead(this.ports.source, this.number, start, tries),
+          resolveRead(this.ports.source, this.options.ref, start, tries),
         );
         if (!read || this.status.isOver) return;
       } while (!isCurrent(found));
