@@ -36,7 +36,7 @@ export function truncatedReason(end: number, tail: number): string {
 
 /** What an operator can do about a log that is not the one that it was: what it holds then gets event keys, and effects, of its own. */
 export function beginAnew({ pipeline, partition }: PartitionRef): string {
-  return `Stop the bridges, run npx headrace epoch bump --pipeline ${pipeline} --start earliest --partition ${partition} (and all others that have halted; where records are only missing at the end, --start latest), and start the bridges again`;
+  return `Stop the bridges, run npx headrace epoch bump --pipeline ${pipeline} --start earliest --partition ${partition} (with all other partitions where the topic was recreated; with --start latest where only its end was cut off), and start the bridges again`;
 }
 
 const askAgainMax = 1;
