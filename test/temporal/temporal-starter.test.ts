@@ -120,8 +120,10 @@ describe('the Temporal starter', () => {
     const handle = await client.workflow.start(workflowNames.processBatch, { workflowId, taskQueue, memo });
     await completeFirstTask(taskQueue);
     await handle.result();
-    const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000, false);
-    expect(answer).toEqual({ kind: 'scored', ranges, positions, untouched, startId: 'first' });
+    for (const again of [false, true]) {
+      const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000, again);
+      expect(answer).toEqual({ kind: 'scored', ranges, positions, untouched, startId: 'first' });
+    }
   }, 30_000);
 
   test('is blocked by a run that ended without completing, and names the command that re-drives it', async () => {
@@ -130,11 +132,26 @@ describe('the Temporal starter', () => {
     const workflowId = batchWorkflowId(start.chain, 0);
     await client.workflow.start(workflowNames.processBatch, { workflowId, taskQueue });
     await client.workflow.getHandle(workflowId).terminate('test');
-    const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000, false);
-    expect(answer).toEqual({
-      kind: 'blocked',
-      reason: `${workflowId} ended as TERMINATED and its records were not all decided; re-drive it: npx headrace redrive ${workflowId}`,
-    });
+    for (const again of [false, true]) {
+      const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000, again);
+      expect(answer).toEqual({
+        kind: 'blocked',
+        reason: `${workflowId} ended as TERMINATED and its records were not all decided; re-drive it: npx headrace redrive ${workflowId}`,
+      });
+    }
+  }, 30_000);
+
+  test('a run that is terminated while its update is polled blocks the chain', async () => {
+    const taskQueue = uniqueName('queue');
+    const starter = createTemporalStarter(client, taskQueue);
+    const start = startOf(10);
+    await starter.start(start, 500, false);
+    const polled = starter.start(start, 20_000, true);
+    await client.workflow.getHandle(batchWorkflowId(start.chain, 0)).terminate('test');
+    const first = await polled;
+    // A server may also say that the update is gone.
+    expect(['blocked', 'unknown']).toContain(first.kind);
+    expect(await starter.start(start, 5_000, true)).toMatchObject({ kind: 'blocked' });
   }, 30_000);
 });
 
