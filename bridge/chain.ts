@@ -66,7 +66,7 @@ export class Chain {
       // One that needs an operator by itself does so until it says otherwise.
       waiting: (reason, error) =>
         each(({ ref, status }) => needsOperator(status) || reports.waiting(ref, reason, error)),
-      halted: (reason, offset) => each(({ ref }) => reports.halted(ref, reason, offset)),
+      halted: (reason) => each(({ ref }) => reports.halted(ref, reason)),
     });
     this.#committer = new Committer(
       {
@@ -133,7 +133,7 @@ export class Chain {
         waiting: (reason, error) => {
           if (!needsOperator(this.#status)) this.ports.reports.waiting(ref, reason, error);
         },
-        haltChain: (reason, offset) => this.#halt(reason, offset),
+        haltChain: (reason) => this.#halt(reason),
       },
       { ref, laneBytesMax: this.options.laneBytesMax },
     );
@@ -265,11 +265,11 @@ export class Chain {
     this.#committer.commit(commitsOf(this.#progress, this.options.chains, partitions, tailOf));
   }
 
-  #halt(reason: string, offset?: number): void {
+  #halt(reason: string): void {
     if (this.#status.signal.aborted) return;
     for (const partition of this.#partitions.values()) partition.end();
     this.#wakeUp();
-    this.#status.halt(reason, offset);
+    this.#status.halt(reason);
   }
 }
 

@@ -20,6 +20,7 @@ export interface GroupStatePorts {
   starter: Pick<Starter, 'lastLayout'>;
   ledgerEnds: LedgerEnds;
   newestEpoch: NewestEpoch;
+  log: { error(message: string): void };
 }
 
 /** A commit of ours, of the epoch and the layout of now. */
@@ -61,19 +62,29 @@ export class GroupState {
   }
 
   /** Commits of ours. What others have committed, or we in another epoch or layout, says nothing of where to go on. */
-  async trusted(): Promise<Map<number, TrustedCommit>> {
-    const layout = await this.layout();
-    const { epoch } = await this.topic();
-    return new Map(
-      [...(await this.#ours())].filter(([, commit]) => commit.epoch === epoch && commit.layout === layout),
-    );
-  }
+  readonly trusted = onceUntilItFails(() => this.#findTrusted());
 
   /** Where a partition begins that no batch and no commit of ours knows. */
   async firstPosition(partition: number): Promise<number> {
     // Then no partition has to wait for the leaders of the others.
     const first = this.#options.startAt === 'earliest' ? undefined : (await this.#begun()).get(partition);
     return first ?? (await boundsOf(this.#ports.source, partition)).start;
+  }
+
+  async #findTrusted(): Promise<Map<number, TrustedCommit>> {
+    const layout = await this.layout();
+    const { epoch, topic } = await this.topic();
+    const trusted = new Map(
+      [...(await this.#ours())].filter(([, commit]) => commit.epoch === epoch && commit.layout === layout),
+    );
+    const others = [...(await this.#committed())].filter(
+      ([partition, { offset }]) => offset !== null && !trusted.has(partition),
+    );
+    if (others.length > 0)
+      this.#ports.log.error(
+        `the commit of ${topic}, partition ${others.map(([partition]) => partition).join(', ')}, is not used, because it is not that of a bridge in this epoch and layout: the partition goes on behind the last run of its chain, else behind the range ledger, else from its earliest record`,
+      );
+    return trusted;
   }
 
   async #ours(): Promise<Map<number, TrustedCommit>> {

@@ -163,7 +163,7 @@ export class Intake {
     const verdict = check.judge(fetch);
     if (verdict === 'other') {
       this.handlers.recreated(
-        `offset ${check.offset} holds another record than the one that a batch had: the topic was recreated. ${beginAnew}`,
+        `offset ${check.offset} holds another record than the one that a batch had: the topic was recreated. ${beginAnew(this.options.partition)}`,
         check.offset,
       );
       return false;
@@ -194,7 +194,7 @@ export class Intake {
     if (verdict.kind === 'lost') this.#lost(verdict.to);
     // kafkajs replaces our commit by a default without metadata when it was sent outside of the log.
     else this.handlers.recommit();
-    if (verdict.kind === 'halt') return this.handlers.halt(verdict.reason);
+    if (verdict.kind === 'halt') return this.handlers.halt(`${verdict.reason}. ${beginAnew(this.options.partition)}`);
     if (verdict.kind === 'skip') lane.skipTo(verdict.to);
     if (verdict.kind === 'ask_again' && fetchedOffset > lane.tail) this.#askedAgainAt = lane.tail;
     this.#enter({ kind: 'paused', mustSeek: true });

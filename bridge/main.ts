@@ -35,7 +35,7 @@ import { sessionTimes } from '../contracts/timeouts.ts';
 
 /** Every assignment asks the ledger, and mostly goes on without an answer. */
 const ledgerDeadlineMs = 5_000;
-/** Of one pipeline. What lanes hold keeps whole fetches alive. */
+/** Of a process, shared evenly by its pipelines. What lanes hold keeps whole fetches alive. */
 const laneBytesMaxOfAll = 32 * 1024 * 1024;
 
 await runMain('bridge', async (config, log) => {
@@ -77,7 +77,7 @@ await runMain('bridge', async (config, log) => {
           reports,
           log: { info: (text) => log.info(text), error: (text) => log.error(text) },
         },
-        pipelineOptions(config, pipeline),
+        pipelineOptions(config, pipeline, laneBytesMaxOfAll / pipelines.length),
       ),
     };
   });
@@ -129,14 +129,14 @@ function sourceOf(kafka: Kafka, { kafka: config, deployment }: Config, { name, t
   });
 }
 
-function pipelineOptions(config: Config, pipeline: AnyPipeline): PipelineBridgeOptions {
+function pipelineOptions(config: Config, pipeline: AnyPipeline, laneBytesMax: number): PipelineBridgeOptions {
   const { bridge, deployment, epoch, kafka, triton } = config;
   return {
     topic: { deployment, pipeline: pipeline.name, epoch, topic: pipeline.topic.name },
     chains: pipeline.topic.chains,
     startAt: bridge.startAt,
     caps: followingCaps(capsOf(pipeline, bridge), triton.deadlineMs),
-    laneBytesMax: { all: laneBytesMaxOfAll, each: bridge.laneBytesMax },
+    laneBytesMax: { all: laneBytesMax, each: bridge.laneBytesMax },
     startDeadlineMs: sessionTimes(kafka.sessionTimeoutMs).startMs,
   };
 }

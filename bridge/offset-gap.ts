@@ -1,3 +1,4 @@
+import type { PartitionRef } from '../contracts/event-key.ts';
 import { recordHash, type CommitMetadata } from './commit-metadata.ts';
 import type { Fetch } from '../kafka/source.ts';
 
@@ -28,12 +29,14 @@ export function findOffsetGap(
   return { kind: 'ask_again' };
 }
 
-/** What an operator can do: all that the log holds then gets event keys, and effects, of its own. */
-export const beginAnew = 'To begin anew from the start of the log, raise HEADRACE_EPOCH by one and restart the bridge';
-
-/** Tells an operator about a log that ends below what was read. */
+/** Why a log that ends below what was read is not the one that it was. */
 export function truncatedReason(end: number, tail: number): string {
-  return `the log ends at ${end}, below offset ${tail} that was read already: the topic was truncated or recreated. ${beginAnew}`;
+  return `the log ends at ${end}, below offset ${tail} that was read already: the topic was truncated or recreated`;
+}
+
+/** What an operator can do about a log that is not the one that it was: what it holds then gets event keys, and effects, of its own. */
+export function beginAnew({ pipeline, partition }: PartitionRef): string {
+  return `Stop the bridges, run npx headrace epoch bump --pipeline ${pipeline} --start earliest --partition ${partition} (with all other partitions where the topic was recreated; with --start latest where only its end was cut off), and start the bridges again`;
 }
 
 const askAgainMax = 1;

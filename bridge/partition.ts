@@ -24,7 +24,7 @@ export interface PartitionHandlers {
   /** What it waits for changed. */
   waiting(reason: WaitReason, error?: unknown): void;
   /** What the chain knows of its positions is wrong. */
-  haltChain(reason: string, offset?: number): void;
+  haltChain(reason: string): void;
 }
 
 export interface PartitionOptions {
@@ -117,7 +117,7 @@ export class Partition {
         found = start;
         ofChain = start.ofChain;
         read = await this.status.untilDone('kafka', (tries) =>
-          resolveRead(this.ports.source, this.number, start, tries),
+          resolveRead(this.ports.source, this.options.ref, start, tries),
         );
         if (!read || this.status.isOver) return;
       } while (!isCurrent(found));
@@ -130,7 +130,7 @@ export class Partition {
       this.#work = { lane, intake };
       intake.begin(read);
     } catch (error) {
-      if (ofChain && error instanceof HaltError) this.handlers.haltChain(error.message);
+      if (ofChain && error instanceof HaltError) this.#haltChain(error.message);
       else this.#failed(error);
     }
   }
@@ -175,6 +175,12 @@ export class Partition {
     this.status.halt(reason, offset);
   }
 
+  /** All partitions of the chain then show the reason, so it says which one it is about. */
+  #haltChain(reason: string): void {
+    const { topic, partition } = this.options.ref;
+    this.handlers.haltChain(`${topic}-${partition}: ${reason}`);
+  }
+
   #intakeHandlers(lane: Lane, ofChain: boolean) {
     return {
       filled: () => {
@@ -183,8 +189,7 @@ export class Partition {
       },
       recommit: () => this.handlers.recommit(),
       halt: (reason: string, offset?: number) => this.halt(reason, offset),
-      recreated: (reason: string, offset: number) =>
-        ofChain ? this.handlers.haltChain(reason, offset) : this.halt(reason, offset),
+      recreated: (reason: string, offset: number) => (ofChain ? this.#haltChain(reason) : this.halt(reason, offset)),
       failed: (error: unknown) => this.#failed(error),
     };
   }

@@ -101,8 +101,8 @@ export class PipelineBridge {
     this.#progressMs.clear();
     this.#logs.clear();
     const { topic, chains, startAt } = this.options;
-    const { starter, ledgerEnds, newestEpoch } = this.ports;
-    const group = new GroupState({ source, starter, ledgerEnds, newestEpoch }, { topic, chains, startAt });
+    const { starter, ledgerEnds, newestEpoch, log } = this.ports;
+    const group = new GroupState({ source, starter, ledgerEnds, newestEpoch, log }, { topic, chains, startAt });
     this.#chains = [...new Set(partitions.map((partition) => chainOf(partition, chains)))].map((number) => {
       const theirs = partitions.filter((partition) => chainOf(partition, chains) === number);
       const chain: Chain = this.createChain(source, number, theirs, () => this.#chains.includes(chain));

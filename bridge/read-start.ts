@@ -1,6 +1,7 @@
+import type { PartitionRef } from '../contracts/event-key.ts';
 import type { CommitMetadata } from './commit-metadata.ts';
 import { boundsAround } from './log-bounds.ts';
-import { truncatedReason } from './offset-gap.ts';
+import { beginAnew, truncatedReason } from './offset-gap.ts';
 import { HaltError } from './work-status.ts';
 import type { Source } from '../kafka/source.ts';
 
@@ -28,12 +29,12 @@ export interface ReadStart {
  */
 export async function resolveRead(
   source: Source,
-  partition: number,
+  partition: PartitionRef,
   { position, tail }: PartitionStart,
   tries: number,
 ): Promise<ReadStart> {
-  const log = await boundsAround(source, partition, position, tries);
-  if (log.end < position) throw new HaltError(truncatedReason(log.end, position));
+  const log = await boundsAround(source, partition.partition, position, tries);
+  if (log.end < position) throw new HaltError(`${truncatedReason(log.end, position)}. ${beginAnew(partition)}`);
   if (log.start > position) return { offset: log.start, lostTo: log.start };
   return tail && tail.offset >= log.start
     ? { offset: Math.min(tail.offset, position), verify: tail }

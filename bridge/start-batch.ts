@@ -49,9 +49,11 @@ export async function startBatch(
   const { ref } = progress;
   let cut = cutChain(lanes, options.caps);
   let start = cut && startOf(progress, cut, options.chains, clock.wallMs());
+  let again = false;
   for (let tries = 0; cut && start && !status.isOver; tries++) {
-    const answer = await tryStart(starter, start, options.startDeadlineMs);
+    const answer = await tryStart(starter, start, options.startDeadlineMs, again);
     if (status.isOver) return undefined;
+    again ||= answer.kind === 'unknown';
     const smaller: ChainCut | undefined = answer.kind === 'too_large' ? smallerCut(lanes, cut) : undefined;
     if (answer.kind === 'scored') return { cut, reply: answer };
     if (answer.kind === 'blocked') await status.blocked(answer.reason);
@@ -67,8 +69,10 @@ export async function startBatch(
   return undefined;
 }
 
-function tryStart(starter: Starter, start: BatchStart, deadlineMs: number): Promise<StartAnswer> {
-  return starter.start(start, deadlineMs).catch((error: unknown) => ({ kind: 'unknown', reason: messageOf(error) }));
+function tryStart(starter: Starter, start: BatchStart, deadlineMs: number, again: boolean): Promise<StartAnswer> {
+  return starter
+    .start(start, deadlineMs, again)
+    .catch((error: unknown) => ({ kind: 'unknown', reason: messageOf(error) }));
 }
 
 function startOf(progress: ChainProgress, cut: ChainCut, chains: number, clockMs: number): BatchStart {

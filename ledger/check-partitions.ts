@@ -38,6 +38,8 @@ export type CheckPartition = (ledger: LedgerPartition, commit?: PartitionCommit 
 
 /** Batches that are looked up in Temporal for one partition; those that were for another one of its chain are known already. */
 const lookedUpMax = 200;
+/** Of fewer batches between two each is asked for. */
+const searchedMin = 16;
 /** Batches that are remembered for the other partitions of their chain. */
 const rememberedMax = 2_000;
 
@@ -123,12 +125,18 @@ function walksBehind(
   last: LedgerBatch,
   metadata?: CommitMetadata,
 ): Walk[] {
-  const walks: Walk[] = [{ chain: chainRefOf(topic, last), from: last.sequence + 1, step: 1 }];
-  if (metadata?.sequence !== undefined && metadata.epoch === topic.epoch && metadata.layout > last.layout) {
-    const { layout, chains, sequence } = metadata;
-    walks.push({ chain: { ...topic, layout, chain: chainOf(partition, chains) }, from: sequence, step: -1, to: 0 });
-  }
-  return walks;
+  const upwards: Walk = { chain: chainRefOf(topic, last), from: last.sequence + 1, step: 1 };
+  if (metadata?.sequence === undefined || metadata.epoch !== topic.epoch) return [upwards];
+  const { layout, chains, sequence } = metadata;
+  const downwards = (to: number): Walk => ({
+    chain: { ...topic, layout, chain: chainOf(partition, chains) },
+    from: sequence,
+    step: -1,
+    to,
+  });
+  // A partition that was silent for long: batches of the others, which Temporal may have forgotten, lie between, and the commit names its own.
+  if (layout === last.layout && sequence > last.sequence) return [downwards(last.sequence + 1)];
+  return layout > last.layout ? [upwards, downwards(0)] : [upwards];
 }
 
 function chainRefOf({ deployment, pipeline, epoch, topic }: TopicRef, { layout, chain }: LedgerBatch): ChainRef {
@@ -154,19 +162,58 @@ async function walkOver(
   left: Left,
   report: PartitionReport,
 ): Promise<OffsetRange[]> {
-  for (const { chain, from, step, to } of walks) {
-    const isOn = (sequence: number) => to === undefined || (to - sequence) * step >= 0;
-    for (let sequence = from; left.parts.length > 0 && isOn(sequence); sequence += step) {
-      const run = await find(chain, sequence);
-      if (run === 'not asked') {
-        report.unexamined.push(...left.parts);
-        return [];
-      }
-      if (run) take(run, left, report);
-      else if (to === undefined) break;
+  for (const walk of walks) {
+    if (left.parts.length === 0) break;
+    for (const each of await nearestFirst(walk, find, left.parts[0]!.from, report)) {
+      if (await walkOne(each, find, left, report)) continue;
+      report.unexamined.push(...left.parts);
+      return [];
     }
   }
   return left.parts;
+}
+
+/** Returns false when not all of it could be asked for. */
+async function walkOne(
+  { chain, from, step, to }: Walk,
+  find: FindRun,
+  left: Left,
+  report: PartitionReport,
+): Promise<boolean> {
+  const isOn = (sequence: number) => to === undefined || (to - sequence) * step >= 0;
+  for (let sequence = from; left.parts.length > 0 && isOn(sequence); sequence += step) {
+    const run = await find(chain, sequence);
+    if (run === 'not asked') return false;
+    if (run) take(run, left, report);
+    else if (to === undefined) break;
+  }
+  return true;
+}
+
+/**
+ * A long walk between two batches, so that it begins where the positions that batches tell reach past an offset. Of batches that Temporal has
+ * forgotten nothing can be said: they are mostly older.
+ */
+async function nearestFirst(
+  walk: Walk,
+  find: FindRun,
+  offset: number,
+  { partition }: PartitionReport,
+): Promise<Walk[]> {
+  const { chain, from, step, to } = walk;
+  if (step < 0 || to === undefined || to - from < searchedMin) return [walk];
+  let [first, last] = [from, to];
+  while (first < last) {
+    const middle = Math.floor((first + last) / 2);
+    const run = await find(chain, middle);
+    if (run === 'not asked') return [walk];
+    if ((run?.positions[partition.partition] ?? -1) > offset) last = middle;
+    else first = middle + 1;
+  }
+  return [
+    { ...walk, from: first },
+    { ...walk, to: first - 1 },
+  ];
 }
 
 /** Takes what a batch has from what is left. */

@@ -37,8 +37,12 @@ export interface LastRun extends BatchMemo {
 
 /** Starts batches. */
 export interface Starter {
-  /** Starts a batch, or finds the run of its number that is there already, and waits until it is scored. One try. */
-  start(start: BatchStart, deadlineMs: number): Promise<StartAnswer>;
+  /**
+   * Starts a batch, or finds the run of its number that is there already, and waits until it is scored. One try.
+   *
+   * @param again a call for this number had no answer before: its run is asked first, and the frame goes only to a server that knows of none
+   */
+  start(start: BatchStart, deadlineMs: number, again: boolean): Promise<StartAnswer>;
   /**
    * The run of a number that was scored; where that is gone, or no number is known, the one with the highest number that the server lists,
    * some seconds late. Undefined when it knows none. Throws when it does not answer.

@@ -35,19 +35,24 @@ const pipelineKey = defineSearchAttributeKey(searchAttributes.pipeline.name, Sea
 /**
  * Update-with-Start: one call starts the batch and waits until it is scored. The workflow id ends in the batch's number, so the first
  * start of a number wins and fixes the batch's ranges; the update id is always the same, so that a repeated call, after a crash or
- * a lost reply, is answered for the run that exists, open or closed.
+ * a lost reply, is answered for the run that exists, open or closed. While a batch is being scored its update is polled, and the frame is not
+ * sent again.
  */
 export function createTemporalStarter(client: Client, taskQueue: string, nowMs: () => number = Date.now): Starter {
   return {
-    async start(start, deadlineMs) {
+    async start(start, deadlineMs, again) {
       const workflowId = batchWorkflowId(start.chain, start.sequence);
+      const untilMs = nowMs() + deadlineMs;
       try {
-        const reply = await client.withDeadline(nowMs() + deadlineMs, () =>
-          client.workflow.executeUpdateWithStart<() => Promise<unknown>, ScoredReply, []>(scoredUpdateName, {
-            updateId: scoredUpdateName,
-            startWorkflowOperation: startOperation(start, workflowId, taskQueue),
-          }),
-        );
+        const polled = again ? await client.withDeadline(untilMs, () => pollScored(client, workflowId)) : undefined;
+        const reply =
+          polled ??
+          (await client.withDeadline(untilMs, () =>
+            client.workflow.executeUpdateWithStart<() => Promise<unknown>, ScoredReply, []>(scoredUpdateName, {
+              updateId: scoredUpdateName,
+              startWorkflowOperation: startOperation(start, workflowId, taskQueue),
+            }),
+          ));
         return { kind: 'scored', ...reply };
       } catch (error) {
         return afterFailure(client, workflowId, () => nowMs() + deadlineMs, error);
@@ -72,6 +77,16 @@ export function createTemporalStarter(client: Client, taskQueue: string, nowMs: 
         return (await explainRun(client, run))[0] ?? { kind: 'scoring', text: `${run.workflowId} is being scored` };
       }),
   };
+}
+
+/** Waits for the answer to a call that was made before; undefined when the server knows of none: only its memory has one that no worker took up. */
+async function pollScored(client: Client, workflowId: string): Promise<ScoredReply | undefined> {
+  try {
+    return await client.workflow.getHandle(workflowId).getUpdateHandle<ScoredReply>(scoredUpdateName).result();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
 }
 
 /** Visibility gives the open runs first, then those that closed last: the one with the highest number is among the first so many. */

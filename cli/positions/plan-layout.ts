@@ -32,9 +32,10 @@ export function refusalOf(state: TopicState, unfinished: Unfinished): string | u
 
 /** Why a topic cannot have so many chains, in one sentence; undefined = it can. */
 export function wrongNumber(chains: number, { topic, partitions }: TopicState): string | undefined {
-  return chains >= 1 && chains <= partitions.length
-    ? undefined
-    : `${topic.topic} has ${partitions.length} partitions, so it can have 1 to ${partitions.length} chains, and not ${chains}`;
+  const count = partitions.length;
+  if (chains >= 1 && chains <= count) return undefined;
+  const [has, can] = count === 1 ? ['1 partition', '1 chain'] : [`${count} partitions`, `1 to ${count} chains`];
+  return `${topic.topic} has ${has}, so it can have ${can}, and not ${chains}`;
 }
 
 /** What is committed for a new layout: of each partition the position that it has. */

@@ -58,7 +58,7 @@ export const settings = {
   epoch: setting(
     'HEADRACE_EPOCH',
     whole(0, 1_000_000).default(0),
-    'Epoch of every chain; raise it only to reprocess a topic from scratch.',
+    'Epoch of a topic that nobody has begun. `headrace epoch bump` begins the next one of a topic.',
   ),
   logLevel: setting(
     'HEADRACE_LOG_LEVEL',

@@ -33,11 +33,19 @@ describe('the next batch of a chain', () => {
     ]);
   });
 
-  test('gives what one leaves over to the others', () => {
-    const lanes = [laneOf(0, many(50)), laneOf(1, many(2)), laneOf(2, many(50))];
-    const limits = { recordsMax: 30, bytesMax: 1e6 };
-    expect(counts(cutChain(lanes, limits))).toEqual({ 0: 10, 1: 2, 2: 18 });
-    expect(counts(cutChain([lanes[0]!, lanes[1]!], limits))).toEqual({ 0: 28, 1: 2 });
+  test('gives what one leaves over evenly to the others, wherever it stands among them', () => {
+    const few = laneOf(1, many(2));
+    const much = [0, 2, 3].map((partition) => laneOf(partition, many(50)));
+    const limits = { recordsMax: 32, bytesMax: 1e6 };
+    for (const place of [0, 1, 2, 3])
+      expect(counts(cutChain(much.toSpliced(place, 0, few), limits))).toEqual({ 0: 10, 1: 2, 2: 10, 3: 10 });
+    expect(counts(cutChain([much[0]!, few], limits))).toEqual({ 0: 30, 1: 2 });
+  });
+
+  test('gives on what a lane that is short of bytes leaves of the records', () => {
+    const lanes = [laneOf(0, many(30, 1_000)), laneOf(1, many(60, 10))];
+    const cut = cutChain(lanes, { recordsMax: 100, bytesMax: 20 * (1_000 + fixedBytes) })!;
+    expect(counts(cut)).toEqual({ 0: 17, 1: 54 });
   });
 
   test('shares the bytes as it shares the records', () => {
@@ -54,7 +62,7 @@ describe('the next batch of a chain', () => {
 
   test('leaves out a lane whose first record does not fit any more, and begins with it when it comes first', () => {
     const small = laneOf(0, many(50, 100));
-    const large = laneOf(1, [9_000, 10]);
+    const large = laneOf(1, [9_950, 10]);
     const limits = { recordsMax: 100, bytesMax: 10_000 };
     expect(Object.keys(counts(cutChain([small, large], limits)))).toEqual(['0']);
     expect(counts(cutChain([large, small], limits))[1]).toBeGreaterThan(0);
@@ -127,6 +135,31 @@ describe('properties', () => {
           expect(end).toBe(taken.length);
         }
       }),
+    );
+  });
+
+  test('shares evenly: no lane has more than one record more than another that holds more of the same size', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 }),
+        fc.integer({ min: 1, max: 100 }),
+        (each, recordsMax) => {
+          const lanes = each.map((records, partition) => laneOf(partition, many(records)));
+          const has = counts(cutChain(lanes, { recordsMax, bytesMax: 1e6 }));
+          const total = Object.values(has).reduce((sum, records) => sum + records, 0);
+          expect(total).toBe(
+            Math.min(
+              recordsMax,
+              each.reduce((sum, records) => sum + records, 0),
+            ),
+          );
+          const most = Math.max(...Object.values(has));
+          each.forEach((records, partition) => {
+            const own = has[partition] ?? 0;
+            if (own < records) expect(own).toBeGreaterThanOrEqual(most - 1);
+          });
+        },
+      ),
     );
   });
 

@@ -146,10 +146,16 @@ describe('what goes wrong with one partition', () => {
     const chain = await rig.running();
     chain.fetched(fetchOfAnotherLog);
     expect([0, 1, 2].map(isHalted)).toEqual([true, true, true]);
-    expect(chain.standing(0).waiting).toMatchObject({
+    const { waiting } = chain.standing(0);
+    expect(waiting).toMatchObject({
       kind: 'halted',
-      text: expect.stringContaining('recreated') as string,
+      text: expect.stringMatching(/^t-1: offset 9 .*recreated/) as string,
     });
+    // It is partition 1 that stands at that offset.
+    expect(waiting.offset).toBeUndefined();
+    expect(rig.reports.events.map(({ partition, detail }) => [partition, detail])).toEqual(
+      [0, 1, 2].map((partition) => [partition, waiting.text]),
+    );
     expect(rig.source.partitions.map(({ paused }) => paused)).toEqual([true, true, true]);
     expect(take(chain, 0, 0, 2)).toBe(false);
     expect(rig.starter.starts).toEqual([]);

@@ -103,7 +103,13 @@ export function chainRig(budgetOptions?: BudgetOptions, partitions = 1) {
 
   const groupState = (startAt = 'earliest') =>
     new GroupState(
-      { source, starter, ledgerEnds: () => Promise.resolve(ledger), newestEpoch: () => Promise.resolve(undefined) },
+      {
+        source,
+        starter,
+        ledgerEnds: () => Promise.resolve(ledger),
+        newestEpoch: () => Promise.resolve(undefined),
+        log: { error: () => {} },
+      },
       { topic, chains: 1, startAt },
     );
 

@@ -42,6 +42,7 @@ describe('the batches of a chain', () => {
     await positionIs(chain, 1);
     expect(new Set(starter.ranges.map(String))).toEqual(new Set(['0,1']));
     expect(new Set(starter.starts.map(({ sequence }) => sequence))).toEqual(new Set([0]));
+    expect(starter.again).toEqual(starter.starts.map((_, i) => i > 0));
   });
 
   test('stands still before a run that ended without completing, and goes on when it was re-driven', async () => {

@@ -132,6 +132,8 @@ export class FakeSource implements Source {
 /** The server's side of starts: the first start of a number fixes its ranges. `answer` may stand in for it. */
 export class FakeStarter implements Starter {
   readonly starts: BatchStart[] = [];
+  /** Of each start, whether it was said that it had been asked for before. */
+  readonly again: boolean[] = [];
   /** The run that a chain finds when it looks for the last one, and the layout of the topic. */
   last: LastRun | undefined;
   layout: { layout: number; chains: number } | undefined;
@@ -151,8 +153,9 @@ export class FakeStarter implements Starter {
     this.#runs.set(`0:${sequence}`, { ranges, positions, startId: `before-${sequence}`, ...behind });
   }
 
-  async start(start: BatchStart): Promise<StartAnswer> {
+  async start(start: BatchStart, _deadlineMs: number, again: boolean): Promise<StartAnswer> {
     this.starts.push(start);
+    this.again.push(again);
     const answer = await this.answer?.(start);
     if (answer) return answer;
     const { chain, sequence, ranges, positions, untouched } = start;

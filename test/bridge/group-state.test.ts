@@ -30,12 +30,19 @@ function groupOf(
   logs.forEach((log, partition) => (source.partitions[partition]!.log = log));
   commits.forEach((commit, partition) => (source.partitions[partition]!.stored = commit));
   const starter = new FakeStarter();
+  const told: string[] = [];
   const group = (startAt = 'latest') =>
     new GroupState(
-      { source, starter, ledgerEnds: () => Promise.resolve(ledger), newestEpoch: () => Promise.resolve(newestEpoch) },
+      {
+        source,
+        starter,
+        ledgerEnds: () => Promise.resolve(ledger),
+        newestEpoch: () => Promise.resolve(newestEpoch),
+        log: { error: (message) => void told.push(message) },
+      },
       { topic: { ...topic, epoch }, chains, startAt },
     );
-  return { source, starter, group };
+  return { source, starter, group, told };
 }
 
 describe('where a partition begins that no batch and no commit knows', () => {
@@ -184,11 +191,21 @@ describe('the epoch of a topic', () => {
     expect((await raised.group().topic()).epoch).toBe(5);
   });
 
-  test('what was committed by others is not trusted', async () => {
-    const { group } = groupOf([
-      { offset: 5, metadata: null },
-      { offset: 6, metadata: 'of somebody else' },
+  test('what was committed by others, or in an older layout, is not trusted; all of it is told once, in one sentence', async () => {
+    const { group, told } = groupOf(
+      [
+        { offset: 5, metadata: null },
+        { offset: 6, metadata: 'of somebody else' },
+        at(7, { layout: 2 }),
+        at(8, { layout: 1 }),
+        none,
+      ],
+      { logs: Array.from({ length: 5 }, () => ({ start: 0, end: 20 })) },
+    );
+    const asked = group();
+    for (const _ of [1, 2]) expect([...(await asked.trusted()).keys()]).toEqual([2]);
+    expect(told).toEqual([
+      'the commit of t, partition 0, 1, 3, is not used, because it is not that of a bridge in this epoch and layout: the partition goes on behind the last run of its chain, else behind the range ledger, else from its earliest record',
     ]);
-    expect((await group().trusted()).size).toBe(0);
   });
 });

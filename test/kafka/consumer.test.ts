@@ -3,6 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest
 import { Budget } from '../../bridge/budget.ts';
 import { systemClock } from '../../bridge/clock.ts';
 import { createKafkaSource } from '../../kafka/consumer.ts';
+import type { SourceHandlers } from '../../kafka/source.ts';
 import { PipelineBridge } from '../../bridge/pipeline-bridge.ts';
 import { recordCount } from '../../contracts/event-key.ts';
 import { until } from '../live/wait.ts';
@@ -32,7 +33,14 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.reverse()) await cleanUp();
 });
 
-const newSource = () => createKafkaSource(kafka, { topic, groupId, sessionTimeoutMs: 10_000, chains: 1 });
+const newSource = (chains = 1) => createKafkaSource(kafka, { topic, groupId, sessionTimeoutMs: 10_000, chains });
+
+const noHandlers: SourceHandlers = {
+  assigned: () => {},
+  fetched: () => true,
+  wantsMore: () => false,
+  crashed: () => {},
+};
 
 async function newProducer(transactionalId?: string) {
   const producer = await connectProducer(kafka, transactionalId);
@@ -45,7 +53,7 @@ async function startBridge(starter = new FakeStarter()) {
   const reports = recordingReports();
   const bridge = new PipelineBridge(
     {
-      createSource: newSource,
+      createSource: () => newSource(),
       starter,
       ledgerEnds: () => Promise.resolve(new Map()),
       newestEpoch: () => Promise.resolve(undefined),
@@ -200,6 +208,44 @@ describe('the bridge on kafkajs', () => {
     expect(polled).toBeLessThanOrEqual(polledMax);
     expect(fetches.reduce((sum, records) => sum + records, 0)).toBe(51);
   }, 60_000);
+
+  test.each([
+    [
+      'a bridge with another number of chains',
+      async (joined: () => void) => {
+        const other = newSource(2);
+        cleanUps.push(() => other.stop());
+        await other.start({ ...noHandlers, assigned: joined });
+      },
+    ],
+    [
+      'a consumer that is no bridge',
+      async (joined: () => void) => {
+        const other = kafka.consumer({ groupId });
+        cleanUps.push(() => other.disconnect());
+        other.on(other.events.GROUP_JOIN, joined);
+        await other.connect();
+        await other.subscribe({ topic });
+        await other.run({ eachMessage: () => Promise.resolve() });
+      },
+    ],
+  ])(
+    'is refused by a group that has %s, and says what to do',
+    async (_, join) => {
+      let hasJoined = false;
+      await join(() => (hasJoined = true));
+      await until('the other one has joined', () => hasJoined);
+      let crash: Error | undefined;
+      const source = newSource();
+      cleanUps.push(() => source.stop());
+      await source.start({ ...noHandlers, crashed: (error) => (crash = error) });
+      await until('it was refused', () => crash !== undefined);
+      expect(crash?.message).toMatch(
+        new RegExp(`consumer group ${groupId} has a member that divides ${topic} otherwise: .* Stop that one`),
+      );
+    },
+    60_000,
+  );
 
   test('steering a consumer that does not run is no error', () => {
     const source = newSource();

@@ -187,6 +187,33 @@ describe('the check of a partition', () => {
       expect(isBroken(await check(ledger(), commit))).toBe(false);
   });
 
+  it('finds the batch of a partition that was silent while others had thousands, most of which Temporal has forgotten', async () => {
+    const others = Array.from({ length: 500 }, (_, i) => ({
+      ...run(4_600 + i, [[1, i, i + 1]]),
+      positions: { 0: 100 },
+    }));
+    const own = { ...run(4_700, [[0, 100, 130]], 'RUNNING'), positions: { 0: 130 } };
+    const behind = others.slice(101).map((each) => ({ ...each, positions: { 0: 130 } }));
+    const temporal = temporalWith(...others.slice(0, 100), own, ...behind);
+    const underWay = await createPartitionCheck(temporal)(ledger(), {
+      offset: 130,
+      metadata: metadata({ sequence: 4_700 }),
+    });
+    expect(temporal.asked).toEqual(['0.0:4700']);
+    const inHole = await createPartitionCheck(temporal)(ledger({ holes: [hole(100, 130, [0, 9], [0, 5_100])] }));
+    for (const report of [underWay, inHole]) {
+      expect(report.unwritten).toEqual([own]);
+      expect(isBroken(report)).toBe(false);
+    }
+    expect(temporal.asked.length).toBeLessThan(20);
+  });
+
+  it('asks for each batch where what Temporal has forgotten leads astray', async () => {
+    const open = run(12, [[0, 10, 30]], 'RUNNING');
+    const report = await createPartitionCheck(temporalWith(open))(ledger({ holes: [hole(10, 30, [0, 2], [0, 90])] }));
+    expect(report.unwritten).toEqual([open]);
+  });
+
   it('looks for what is committed under a newer layout in that one, too', async () => {
     const chain = inLayout(2, 1);
     const check = createPartitionCheck(
@@ -203,11 +230,14 @@ describe('the check of a partition', () => {
   it('looks up so many batches and says what it left out', async () => {
     let asked = 0;
     const check = createPartitionCheck({
-      of: async (_, sequence) => (asked++, run(sequence, [[0, sequence, sequence + 1]])),
+      of: async (_, sequence) => (
+        asked++, { ...run(sequence, [[0, sequence, sequence + 1]]), positions: { 0: sequence + 1 } }
+      ),
     });
     const report = await check(ledger({ holes: [hole(1, 9_999, [0, 0], [0, 9_999])] }));
     expect(asked).toBe(200);
-    expect(report.unexamined).toEqual([{ from: 201, to: 9_999 }]);
+    expect(report.unexamined).toEqual([{ from: expect.any(Number) as number, to: 9_999 }]);
+    expect(report.unexamined[0]!.from).toBeGreaterThan(180);
     expect(isBroken(report)).toBe(true);
   });
 

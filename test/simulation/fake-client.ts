@@ -6,7 +6,7 @@ import {
 } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { workflowNames, type BatchInput, type BatchMemo, type ScoredReply } from '../../contracts/names.ts';
-import { AlreadyStarted, type Run } from './fake-temporal.ts';
+import { AlreadyStarted, UpdateNotFound, type Run } from './fake-temporal.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
 
@@ -41,7 +41,7 @@ export function createFakeClient(world: World, process: SimProcess): Client {
         .catch((error: unknown) => {
           if (error instanceof AlreadyStarted)
             throw new WorkflowExecutionAlreadyStartedError(error.message, workflowId, workflowNames.processBatch);
-          throw error instanceof LostCall ? new WorkflowUpdateRPCTimeoutOrCancelledError('deadline exceeded') : error;
+          return asOfUpdate(error);
         });
     },
     /** Visibility: open runs first, then those that closed last. */
@@ -52,6 +52,9 @@ export function createFakeClient(world: World, process: SimProcess): Client {
     },
     getHandle: (workflowId: string, runId?: string) => ({
       describe: () => call<unknown>((answer) => answer(describe(world.temporal.current(workflowId)))),
+      getUpdateHandle: () => ({
+        result: () => call<ScoredReply>((answer) => world.temporal.pollScored(workflowId, answer)).catch(asOfUpdate),
+      }),
       fetchHistory: () =>
         call<unknown>((answer) =>
           answer({ events: historyOf(world.temporal.runs.get(workflowId)?.find((run) => run.runId === runId)) }),
@@ -69,6 +72,12 @@ export function createFakeClient(world: World, process: SimProcess): Client {
 }
 
 class LostCall extends Error {}
+
+/** As the SDK tells what became of an update. */
+function asOfUpdate(error: unknown): never {
+  if (error instanceof UpdateNotFound) throw new WorkflowNotFoundError(error.message, '', undefined);
+  throw error instanceof LostCall ? new WorkflowUpdateRPCTimeoutOrCancelledError('deadline exceeded') : error;
+}
 
 /** A call, whose request or reply may be lost: then it ends at its deadline. */
 function callServer<T>(

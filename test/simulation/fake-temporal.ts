@@ -38,7 +38,7 @@ export interface UpdateWithStart {
 }
 
 export class AlreadyStarted extends Error {}
-class UpdateNotFound extends Error {}
+export class UpdateNotFound extends Error {}
 
 /** The Temporal server as far as batches see it: starts as compare-and-set, updates, closed runs and their retention, resets. */
 export class FakeTemporal {
@@ -72,6 +72,15 @@ export class FakeTemporal {
       trace.count('start found a closed run');
       return answer(new AlreadyStarted('Workflow execution already started'));
     }
+    run.waiting.push(answer);
+  }
+
+  /** Waits for the answer to an update that was asked for before. */
+  pollScored(workflowId: string, answer: (answer: ScoredReply | Error) => void): void {
+    const run = this.current(workflowId);
+    if (run?.isScored) return answer(replyOf(run));
+    if (!run || run.waiting.length === 0) return answer(new UpdateNotFound('update not found'));
+    this.world.trace.count('polled a run that was not scored');
     run.waiting.push(answer);
   }
 

@@ -42,11 +42,11 @@ export function mutateStarter(mutant: Mutant, starter: Starter, source: () => So
         : starter.lastRun(chain, scored, deadlineMs),
     lastLayout: (topic, deadlineMs) =>
       mutant.forgetsRuns ? Promise.resolve(undefined) : starter.lastLayout(topic, deadlineMs),
-    async start(start, deadlineMs) {
+    async start(start, deadlineMs, again) {
       if (mutant.commitBeforeStart) commitEarly(start, source());
       if (mutant.headPerBatch && start.sequence > 0)
         start = { ...start, ranges: start.ranges.map(({ first: _, ...range }) => range) };
-      const answer = await starter.start(start, deadlineMs);
+      const answer = await starter.start(start, deadlineMs, again);
       return mutant.adoptLocalEnd && answer.kind === 'scored'
         ? { ...answer, ranges: start.ranges, positions: start.positions }
         : answer;

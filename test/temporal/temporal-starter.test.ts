@@ -1,11 +1,12 @@
 import { Client, Connection } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { redrive } from '../../temporal/redrive.ts';
 import type { BatchStart } from '../../temporal/starter.ts';
 import { createTemporalStarter } from '../../temporal/temporal-starter.ts';
 import { batchWorkflowId, type ChainRef } from '../../contracts/event-key.ts';
-import { workflowNames } from '../../contracts/names.ts';
+import { workflowNames, type ScoredReply } from '../../contracts/names.ts';
 import { createNamespace, startLiveServers, uniqueName } from '../stack/live.ts';
 
 let address: string;
@@ -44,7 +45,7 @@ function startOf(bytes: number, chain = chainRef(), sequence = 0): BatchStart {
 async function startAndList(taskQueue: string, starts: readonly BatchStart[]): Promise<void> {
   const starter = createTemporalStarter(client, taskQueue);
   for (const start of starts) {
-    await starter.start(start, 500);
+    await starter.start(start, 500, false);
     const query = `WorkflowId = '${batchWorkflowId(start.chain, start.sequence)}'`;
     await expect.poll(() => client.workflow.count(query).then(({ count }) => count), { timeout: 20_000 }).toBe(1);
   }
@@ -58,9 +59,29 @@ function runOf({ chain: _, records: _records, firstRecordMs: _first, after: _aft
 describe('the Temporal starter', () => {
   test('tells a refusal for size from not knowing', async () => {
     const starter = createTemporalStarter(client, uniqueName('queue'));
-    expect(await starter.start(startOf(2.2 * 1024 * 1024), 5_000)).toMatchObject({ kind: 'too_large' });
-    expect(await starter.start(startOf(10), 500)).toMatchObject({ kind: 'unknown' });
+    expect(await starter.start(startOf(2.2 * 1024 * 1024), 5_000, false)).toMatchObject({ kind: 'too_large' });
+    expect(await starter.start(startOf(10), 500, false)).toMatchObject({ kind: 'unknown' });
   }, 30_000);
+
+  test('asks again for a batch that is being scored without sending its frame, and sends it where no run is known', async () => {
+    const taskQueue = uniqueName('queue');
+    const starter = createTemporalStarter(client, taskQueue);
+    const sends = vi.spyOn(client.workflow, 'executeUpdateWithStart');
+    const start = startOf(10);
+    const { ranges, positions } = start;
+    try {
+      expect(await starter.start(start, 2_000, true)).toMatchObject({ kind: 'unknown' });
+      expect(sends).toHaveBeenCalledTimes(1);
+      expect(await starter.start(start, 500, true)).toMatchObject({ kind: 'unknown' });
+      const answered = starter.start(start, 20_000, true);
+      await answerUpdate(taskQueue, { ranges, positions, startId: 'first' });
+      expect(await answered).toEqual({ kind: 'scored', ranges, positions, startId: 'first' });
+      expect(await starter.start(start, 20_000, true)).toMatchObject({ kind: 'scored', startId: 'first' });
+      expect(sends).toHaveBeenCalledTimes(1);
+    } finally {
+      sends.mockRestore();
+    }
+  }, 60_000);
 
   test('tells the run of a number that was scored, else the highest that is listed, and knows none of another chain', async () => {
     const taskQueue = uniqueName('queue');
@@ -100,8 +121,10 @@ describe('the Temporal starter', () => {
     const handle = await client.workflow.start(workflowNames.processBatch, { workflowId, taskQueue, memo });
     await completeFirstTask(taskQueue);
     await handle.result();
-    const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000);
-    expect(answer).toEqual({ kind: 'scored', ranges, positions, untouched, startId: 'first' });
+    for (const again of [false, true]) {
+      const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000, again);
+      expect(answer).toEqual({ kind: 'scored', ranges, positions, untouched, startId: 'first' });
+    }
   }, 30_000);
 
   test('is blocked by a run that ended without completing, and names the command that re-drives it', async () => {
@@ -110,11 +133,26 @@ describe('the Temporal starter', () => {
     const workflowId = batchWorkflowId(start.chain, 0);
     await createTemporalStarter(client, taskQueue).start(start, 500);
     await client.workflow.getHandle(workflowId).terminate('test');
-    const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000);
-    expect(answer).toEqual({
-      kind: 'blocked',
-      reason: `${workflowId} ended as TERMINATED and its records were not all decided; re-drive it: npx headrace redrive ${workflowId}`,
-    });
+    for (const again of [false, true]) {
+      const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000, again);
+      expect(answer).toEqual({
+        kind: 'blocked',
+        reason: `${workflowId} ended as TERMINATED and its records were not all decided; re-drive it: npx headrace redrive ${workflowId}`,
+      });
+    }
+  }, 30_000);
+
+  test('a run that is terminated while its update is polled blocks the chain', async () => {
+    const taskQueue = uniqueName('queue');
+    const starter = createTemporalStarter(client, taskQueue);
+    const start = startOf(10);
+    await starter.start(start, 500, false);
+    const polled = starter.start(start, 20_000, true);
+    await client.workflow.getHandle(batchWorkflowId(start.chain, 0)).terminate('test');
+    const first = await polled;
+    // A server may also say that the update is gone.
+    expect(['blocked', 'unknown']).toContain(first.kind);
+    expect(await starter.start(start, 5_000, true)).toMatchObject({ kind: 'blocked' });
   }, 30_000);
 
   test('is blocked by a run that somebody started by hand, which is not re-driven but removed', async () => {
@@ -145,5 +183,39 @@ async function completeFirstTask(taskQueue: string): Promise<void> {
         completeWorkflowExecutionCommandAttributes: {},
       },
     ],
+  });
+}
+
+/** Does a worker's part of a run whose update is answered so. */
+async function answerUpdate(taskQueue: string, reply: ScoredReply): Promise<void> {
+  const { workflowService } = connection;
+  const { taskToken, messages } = await connection.withDeadline(Date.now() + 10_000, () =>
+    workflowService.pollWorkflowTaskQueue({ namespace, taskQueue: { name: taskQueue } }),
+  );
+  const { id, eventId, protocolInstanceId, body } = messages[0]!;
+  const { Acceptance, Request, Response } = temporal.api.update.v1;
+  const request = Request.decode(body!.value!);
+  const accepted = Acceptance.encode({
+    acceptedRequestMessageId: id,
+    acceptedRequestSequencingEventId: eventId,
+    acceptedRequest: request,
+  });
+  const outcome = { success: { payloads: [defaultPayloadConverter.toPayload(reply)] } };
+  const answered = Response.encode({ meta: request.meta, outcome });
+  const anyOf = (name: string, value: Uint8Array) => ({
+    type_url: `type.googleapis.com/temporal.api.update.v1.${name}`,
+    value,
+  });
+  await workflowService.respondWorkflowTaskCompleted({
+    namespace,
+    taskToken,
+    messages: [
+      { id: 'accepted', protocolInstanceId, body: anyOf('Acceptance', accepted.finish()) },
+      { id: 'answered', protocolInstanceId, body: anyOf('Response', answered.finish()) },
+    ],
+    commands: ['accepted', 'answered'].map((messageId) => ({
+      commandType: temporal.api.enums.v1.CommandType.COMMAND_TYPE_PROTOCOL_MESSAGE,
+      protocolMessageCommandAttributes: { messageId },
+    })),
   });
 }

@@ -175,6 +175,8 @@ describe('a new layout', () => {
       undefined,
       'orders has 2 partitions, so it can have 1 to 2 chains, and not 3',
     ]);
+    const ofOne = { ...state, partitions: state.partitions.slice(0, 1) };
+    expect(wrongNumber(2, ofOne)).toBe('orders has 1 partition, so it can have 1 chain, and not 2');
   });
 });
 
