@@ -68,20 +68,25 @@ const forgottenAtOnce = 10_000;
 /** The next call goes on where one stops. */
 const forgettingRoundsMax = 100;
 
-/** Deletes a deployment's decisions that are older than that, and the counts of minutes that have none left. Returns how many decisions went. */
+/**
+ * Deletes a deployment's decisions that are older than that, and the counts of minutes that have none left. Returns how many decisions went.
+ * It reads what it deletes, and little else, whatever other deployments keep and however long.
+ */
 export async function forgetDecisions(pool: Pool, deployment: string, olderThanSeconds: number): Promise<number> {
   let gone = 0;
   for (let round = 0; round < forgettingRoundsMax; round++) {
     const { rowCount } = await pool.query(
       `delete from decisions where ctid = any(array(
-         select ctid from decisions where decided_at < now() - make_interval(secs => $2) and starts_with(event_key, $1) order by decided_at limit ${forgottenAtOnce}))`,
-      [deploymentPrefix(deployment), olderThanSeconds],
+         select ctid from decisions where split_part(event_key, ':', 1) = $1 and decided_at < now() - make_interval(secs => $2)
+         order by decided_at limit ${forgottenAtOnce}))`,
+      [deployment, olderThanSeconds],
     );
     gone += rowCount ?? 0;
     if ((rowCount ?? 0) < forgottenAtOnce) break;
   }
   await pool.query(
-    'delete from decision_minutes where deployment = $1 and counted_at < now() - make_interval(secs => $2)',
+    `delete from decision_minutes where deployment = $1 and minute < now() - make_interval(secs => $2)
+       and counted_at < now() - make_interval(secs => $2)`,
     [deployment, olderThanSeconds],
   );
   return gone;

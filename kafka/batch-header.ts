@@ -7,6 +7,8 @@ export interface BatchHeader {
   lastOffset: number;
   /** How many records it says it has. Compaction can leave a batch with none. */
   count: number;
+  /** The checksum that it says it has. */
+  crc: number;
   codec: number;
   /** The times are those of the broker. */
   timeIsBrokers: boolean;
@@ -33,8 +35,8 @@ const at = {
   count: 57,
   records: 61,
 } as const;
-/** Where an older message has its time, and what comes behind it. Format 0 has none. */
-const oldAt = { timestamp: 18, rest: 26 } as const;
+/** Where an older message has its checksum, its time, and what comes behind it. Format 0 has no time. */
+const oldAt = { crc: 12, timestamp: 18, rest: 26 } as const;
 
 /** Older messages have these two, too. */
 export const codecMask = 0x07;
@@ -70,6 +72,7 @@ export function headerOf(batch: Buffer): BatchHeader {
     firstOffset,
     lastOffset: firstOffset + batch.readInt32BE(at.lastOffsetDelta),
     count: batch.readInt32BE(at.count),
+    crc: batch.readUInt32BE(at.crc),
     codec: attributes & codecMask,
     timeIsBrokers: (attributes & logAppendTimeFlag) !== 0,
     inTransaction: (attributes & transactionFlag) !== 0,
@@ -114,6 +117,7 @@ function oldHeader(entries: Buffer, from: number): BatchHeader {
     firstOffset: offset,
     lastOffset: offset,
     count: 1,
+    crc: entries.readUInt32BE(from + oldAt.crc),
     codec: 0,
     timeIsBrokers: false,
     inTransaction: false,

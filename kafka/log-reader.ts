@@ -1,7 +1,7 @@
 import type { Kafka } from 'kafkajs';
 import { withTimeout } from '../lib/with-timeout.ts';
 import { messageOf } from '../contracts/failures.ts';
-import { batchHeaders, recordTimeOf } from './batch-header.ts';
+import { batchHeaders, recordTimeOf, type BatchHeader } from './batch-header.ts';
 import { createCluster, errorOf, send, type Broker, type Cluster } from './cluster.ts';
 import { fetchRaw, isolation } from './fetch.ts';
 import { firstVisible } from './first-visible.ts';
@@ -28,6 +28,8 @@ export interface LogReader {
   firstRecord(topic: string, partition: number, from: number): Promise<FoundRecord>;
   /** When the record or marker at this offset was written, committed or not; undefined when there is none. */
   timeAt(topic: string, partition: number, offset: number): Promise<number | undefined>;
+  /** The checksum of the batch of records or the marker that holds this offset; undefined when there is none. It tells one log from another. */
+  checksumAt(topic: string, partition: number, offset: number): Promise<number | undefined>;
 }
 
 const brokerDeadlineMs = 3_000;
@@ -58,6 +60,17 @@ export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(k
     return withTimeout(brokerDeadlineMs, cluster.findBroker({ nodeId: leader }));
   }
 
+  /** The first batch of records or marker that reaches to `offset`, committed or not. */
+  async function batchFrom(topic: string, partition: number, offset: number): Promise<BatchHeader | undefined> {
+    const place = { topic, partition, offset, isolationLevel: isolation.readUncommitted, bytesMax: fetchBytes };
+    const { errorCode, records } = await withTimeout(
+      brokerDeadlineMs,
+      fetchRaw(await leaderOf(topic, partition), place),
+    );
+    if (errorCode !== 0) throw errorOf(errorCode);
+    return batchHeaders(records).find(({ lastOffset }) => lastOffset >= offset);
+  }
+
   return {
     connect: () => withTimeout(connectDeadlineMs, cluster.connect()),
     close: () => withTimeout(connectDeadlineMs, cluster.disconnect()),
@@ -78,14 +91,12 @@ export function createLogReader(kafka: Kafka, cluster: Cluster = createCluster(k
     firstRecord: async (topic, partition, from) =>
       withTimeout(brokerDeadlineMs, findFirst(await leaderOf(topic, partition), topic, partition, from)),
     async timeAt(topic, partition, offset) {
-      const place = { topic, partition, offset, isolationLevel: isolation.readUncommitted, bytesMax: fetchBytes };
-      const { errorCode, records } = await withTimeout(
-        brokerDeadlineMs,
-        fetchRaw(await leaderOf(topic, partition), place),
-      );
-      if (errorCode !== 0) throw errorOf(errorCode);
-      const batch = batchHeaders(records).find(({ lastOffset }) => lastOffset >= offset);
+      const batch = await batchFrom(topic, partition, offset);
       return batch && recordTimeOf(batch);
+    },
+    async checksumAt(topic, partition, offset) {
+      const batch = await batchFrom(topic, partition, offset);
+      return batch && batch.firstOffset <= offset ? batch.crc : undefined;
     },
   };
 }

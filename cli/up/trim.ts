@@ -2,17 +2,20 @@ import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
 import { createAdmin } from '../../kafka/admin.ts';
 import { connectKafka } from '../../kafka/connection.ts';
+import { createLogReader } from '../../kafka/log-reader.ts';
 import { TopicTrimmer } from '../../kafka/trim-topic.ts';
 import { createLogger } from '../../lib/log.ts';
 import { sleep } from '../../lib/sleep.ts';
 
-const intervalMs = 60_000;
+const minuteMs = 60_000;
 const hourMs = 3_600_000;
 
 export interface TrimmingOptions {
   config: Config;
   pipelines: readonly AnyPipeline[];
   retentionHours: number;
+  /** @default 60000 */
+  intervalMs?: number;
   signal: AbortSignal;
   /** Told once when looks begin to fail; the next one follows. */
   onError: (error: unknown) => void;
@@ -23,22 +26,30 @@ export async function keepTrimmed({
   config,
   pipelines,
   retentionHours,
+  intervalMs = minuteMs,
   signal,
   onError,
 }: TrimmingOptions): Promise<void> {
-  // A minute sooner, because the next look is a minute away: events do not outlive the runs that they became.
+  // A look sooner, because the next one comes that much later: events do not outlive the runs that they became.
   const keepMs = retentionHours * hourMs - intervalMs;
-  const trimmers = pipelines.map(
-    ({ name, topic }) =>
-      new TopicTrimmer(topic.name, `${config.kafka.groupPrefix}.${config.deployment}.${name}`, keepMs),
-  );
+  // Pipelines may share a topic, and what one of them has not decided stays.
+  const topics = [...new Set(pipelines.map(({ topic }) => topic.name))];
+  const trimmers = topics.map((topic) => {
+    const readers = pipelines.filter((pipeline) => pipeline.topic.name === topic);
+    return new TopicTrimmer(
+      topic,
+      readers.map(({ name }) => `${config.kafka.groupPrefix}.${config.deployment}.${name}`),
+      keepMs,
+    );
+  });
   const trimAll = async () => {
-    const admin = createAdmin(await connectKafka(config, createLogger('up', 'silent'), 'trim'));
+    const kafka = await connectKafka(config, createLogger('up', 'silent'), 'trim');
+    const [admin, logs] = [createAdmin(kafka), createLogReader(kafka)];
     try {
-      await admin.connect();
-      for (const trimmer of trimmers) await trimmer.look(admin, performance.now());
+      await Promise.all([admin.connect(), logs.connect()]);
+      for (const trimmer of trimmers) await trimmer.look({ admin, logs }, performance.now());
     } finally {
-      await admin.disconnect().catch(() => undefined);
+      await Promise.allSettled([admin.disconnect(), logs.close()]);
     }
   };
   let failed = false;

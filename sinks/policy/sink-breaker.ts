@@ -92,7 +92,7 @@ export class SinkBreaker {
         this.#tellChange();
       },
       failed: (error) => {
-        // What content is to blame for says nothing of the sink.
+        // It says nothing yet: whether the row is to blame or the sink is found out next, and told then.
         if (isPast() || (error instanceof HeadraceError && error.code === 'SINK_REFUSED_ROW')) return;
         if (this.#durable.failuresInRow === 0) this.#awaySinceMs = this.#nowMs();
         this.#lastReason = messageOf(error).replace(/^SINK_[A-Z]+: /, '');

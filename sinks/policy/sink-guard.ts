@@ -14,6 +14,8 @@ export interface AdmittedTry {
   probe(pipeline: AnyPipeline, known: Delivery | undefined, signal: AbortSignal): Promise<boolean>;
   /** Tells that the sink is what is wrong, although it answers. */
   failed(error: unknown): void;
+  /** Tells that the sink is well, although it refuses rows. */
+  succeeded(): void;
 }
 
 /** A sink with its policy around it. */
@@ -112,6 +114,7 @@ export function guardSink(
         deliver: (delivery, signal) => run(() => sink.deliver(delivery, signal), signal, true),
         probe: (pipeline, known, signal) => run(() => probe(sink, pipeline, known, signal), signal, false),
         failed: (error) => breaker.begin().failed(error),
+        succeeded: () => breaker.begin().succeeded(),
       };
     },
   };

@@ -92,6 +92,7 @@ export class ServiceRunner {
       this.#setPid(undefined);
       if (this.#stopRequest.signal.aborted)
         throw new StoppedError(`${name} was not started: stopping`, { cause: error });
+      if (this.state === 'starting') this.state = 'failed';
       throw error;
     }
     if (running === undefined) return this.#become('finished');

@@ -34,7 +34,7 @@ export interface Service {
  * - `ready`
  * - `restarting`: died, waiting for its back-off or coming up again
  * - `finished`: a task that is done, or a regular end
- * - `failed`: died too often; nobody restarts it
+ * - `failed`: did not come up at first, or died too often; nobody restarts it
  * - `stopped`: by us
  */
 export type ServiceState = 'waiting' | 'starting' | 'ready' | 'restarting' | 'finished' | 'failed' | 'stopped';

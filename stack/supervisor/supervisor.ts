@@ -36,6 +36,7 @@ export class Supervisor {
   readonly #runners: Map<string, ServiceRunner>;
   readonly #newRunner: (service: Service) => ServiceRunner;
   readonly #stopTimeoutMs: number;
+  readonly #starts = new Map<string, Promise<void>>();
   #stopping: Promise<void> | undefined;
 
   constructor(options: SupervisorOptions) {
@@ -68,23 +69,7 @@ export class Supervisor {
 
   /** Resolves when everything is ready. Rejects with the first failure; the caller then stops what did start. */
   async start(): Promise<void> {
-    const starts = new Map<string, Promise<void>>();
-    const startOf = (service: Service): Promise<void> => {
-      const known = starts.get(service.name);
-      if (known !== undefined) return known;
-      const started = Promise.all(service.needs.map((need) => startOf(this.#runner(need).service)))
-        .then(() => {
-          if (this.#stopping !== undefined) throw new StoppedError('stopping');
-          return this.#runner(service.name).start();
-        })
-        .catch((error: unknown) => {
-          // A service that was stopped by itself meanwhile (the generator at the disk limit) is no reason to stop the others.
-          if (!(error instanceof StoppedError) || this.#stopping !== undefined) throw error;
-        });
-      starts.set(service.name, started);
-      return started;
-    };
-    await Promise.all(this.#services.map(startOf));
+    await Promise.all(this.#services.map((service) => this.#firstStart(service)));
   }
 
   /** Stops everything, what depends on others first. Within the time-out, whatever the services do. Safe to call again. */
@@ -98,10 +83,16 @@ export class Supervisor {
     await this.#runner(name).stop();
   }
 
-  /** Starts a service that `stopService` has stopped. Rejects when it does not come up; does nothing while everything stops. */
+  /**
+   * Starts a service that is stopped or was given up, as soon as what it needs has started. Does nothing where it runs or is on its way, and
+   * while everything stops. Rejects when it does not come up.
+   */
   async startService(name: string): Promise<void> {
-    if (this.#stopping !== undefined) return;
-    const runner = this.#newRunner(this.#runner(name).service);
+    const { service } = this.#runner(name);
+    await Promise.all(service.needs.map((need) => this.#starts.get(need)));
+    const { state } = this.#runner(name);
+    if (this.#stopping !== undefined || (state !== 'stopped' && state !== 'failed')) return;
+    const runner = this.#newRunner(service);
     this.#runners.set(name, runner);
     await runner.start();
   }
@@ -118,6 +109,25 @@ export class Supervisor {
       pid,
       logFile,
     }));
+  }
+
+  /** Of a service and, before it, of what it needs; once each. */
+  #firstStart(service: Service): Promise<void> {
+    const known = this.#starts.get(service.name);
+    if (known !== undefined) return known;
+    // Stopped meanwhile and started again, it has another runner, which is on its way already.
+    const runner = this.#runner(service.name);
+    const started = Promise.all(service.needs.map((need) => this.#firstStart(this.#runner(need).service)))
+      .then(() => {
+        if (this.#stopping !== undefined) throw new StoppedError('stopping');
+        return runner.start();
+      })
+      .catch((error: unknown) => {
+        // A service that was stopped by itself meanwhile (the generator at the disk limit) is no reason to stop the others.
+        if (!(error instanceof StoppedError) || this.#stopping !== undefined) throw error;
+      });
+    this.#starts.set(service.name, started);
+    return started;
   }
 
   #runner(name: string): ServiceRunner {

@@ -162,7 +162,7 @@ describe('the sweep', () => {
     ]);
     // Counts of minutes: one that was counted in long ago, one that was counted in again since, and a stranger's.
     await pool.query(
-      `insert into decision_minutes select d, 'orders', now(), o, '1', 1, 0, 0, now() - make_interval(hours => h)
+      `insert into decision_minutes select d, 'orders', now() - interval '2 hours', o, '1', 1, 0, 0, now() - make_interval(hours => h)
        from (values ($1, 'old', 2), ($1, 'new', 0), ($1 || '2', 'old', 2)) as minute (d, o, h)`,
       [deployment],
     );

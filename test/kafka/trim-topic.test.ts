@@ -1,32 +1,43 @@
 import type { Admin, Kafka } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { encodeCommitMetadata } from '../../contracts/schemas/commit-metadata.ts';
 import { commitForGroup } from '../../kafka/group-commit.ts';
+import { createLogReader, type LogReader } from '../../kafka/log-reader.ts';
 import { TopicTrimmer } from '../../kafka/trim-topic.ts';
+import { until } from '../live/wait.ts';
 import { uniqueName } from '../stack/live.ts';
 import { connectKafka, connectProducer } from './kafka-rig.ts';
 
 let kafka: Kafka;
 let admin: Admin;
+let logs: LogReader;
 beforeAll(async () => {
   kafka = await connectKafka();
   admin = kafka.admin();
-  await admin.connect();
+  logs = createLogReader(kafka);
+  await Promise.all([admin.connect(), logs.connect()]);
 }, 180_000);
-afterAll(() => admin?.disconnect());
+afterAll(() => Promise.all([admin?.disconnect(), logs?.close()]));
 
 const minuteMs = 60_000;
 const keepMs = 60 * minuteMs;
 
-/** A topic of one partition, and a group that commits. Record times are nonsense, and say nothing. */
-async function topicWith(records: number) {
+const ours = encodeCommitMetadata({ epoch: 0, layout: 0, chains: 1 });
+
+/** A topic of one partition, and groups that commit. Record times are nonsense, and say nothing. */
+async function topicWith(records: number, groupIds = [uniqueName('group')]) {
   const topic = uniqueName('topic');
-  const groupId = uniqueName('group');
   const producer = await connectProducer(kafka);
-  const create = () =>
-    admin.createTopics({
+  const create = async () => {
+    await admin.createTopics({
       topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'retention.ms', value: '-1' }] }],
-      waitForLeaders: true,
+      waitForLeaders: false,
     });
+    await until('the topic is served', async () => {
+      const ends = await logs.ends(topic).catch(() => undefined);
+      return ends?.has(0) && !(ends.get(0) instanceof Error);
+    });
+  };
   const send = async (count: number) => {
     const times = ['0', String(Date.now()), '1'];
     const messages = Array.from({ length: count }, (_, i) => ({ value: 'v', timestamp: times[i % 3]! }));
@@ -34,19 +45,25 @@ async function topicWith(records: number) {
   };
   await create();
   await send(records);
-  const trimmer = new TopicTrimmer(topic, groupId, keepMs);
+  const trimmer = new TopicTrimmer(topic, groupIds, keepMs);
   return {
     send,
     stop: () => producer.disconnect(),
-    commit: (offset: number) => commitForGroup(kafka, groupId, topic, new Map([[0, { offset, metadata: '' }]])),
+    commit: (offset: number, { metadata = ours, groupId = groupIds[0]! } = {}) =>
+      commitForGroup(kafka, groupId, topic, new Map([[0, { offset, metadata }]])),
     /** The start of the log after a look at a minute. */
     async lowAfter(minute: number): Promise<number> {
-      await trimmer.look(admin, minute * minuteMs);
+      await trimmer.look({ admin, logs }, minute * minuteMs);
       return Number((await admin.fetchTopicOffsets(topic))[0]!.low);
     },
     async recreate(): Promise<void> {
       await admin.deleteTopics({ topics: [topic] });
-      await expect.poll(async () => (await admin.listTopics()).includes(topic), { timeout: 30_000 }).toBe(false);
+      await until('the topic is gone', async () => !(await admin.listTopics()).includes(topic));
+      // Kafka deletes the commits of a deleted topic, a little later.
+      for (const groupId of groupIds)
+        await until('its commits are gone', async () =>
+          (await admin.fetchOffsets({ groupId })).every((each) => each.topic !== topic),
+        );
       await create();
     },
   };
@@ -109,5 +126,39 @@ test('nothing goes by a commit beyond the end of the log', async () => {
 test('an empty topic is left as it is', async () => {
   const topic = await topicWith(0);
   for (const minute of [0, 61]) expect(await topic.lowAfter(minute)).toBe(0);
+  await topic.stop();
+});
+
+test('a commit that was meant for the log before takes nothing of the new one, also when that is longer', async () => {
+  const topic = await topicWith(10);
+  await topic.commit(4);
+  expect(await topic.lowAfter(0)).toBe(0);
+  await topic.recreate();
+  await topic.send(20);
+  await topic.commit(5);
+  for (const minute of [61, 122]) expect(await topic.lowAfter(minute)).toBe(0);
+  await topic.stop();
+});
+
+test('nothing goes by a commit without our metadata: somebody has moved the group', async () => {
+  const topic = await topicWith(10);
+  await topic.commit(4, { metadata: '' });
+  expect(await topic.lowAfter(0)).toBe(0);
+  await topic.commit(6, { metadata: 'not ours' });
+  for (const minute of [61, 122]) expect(await topic.lowAfter(minute)).toBe(0);
+  await topic.stop();
+});
+
+test('of a topic that several groups read only what all of them have committed goes', async () => {
+  const [fast, slow] = [uniqueName('group'), uniqueName('group')];
+  const topic = await topicWith(10, [fast, slow]);
+  await topic.commit(4, { groupId: fast });
+  expect(await topic.lowAfter(0)).toBe(0);
+  await topic.commit(6, { groupId: fast });
+  expect(await topic.lowAfter(61)).toBe(0);
+  await topic.commit(2, { groupId: slow });
+  expect(await topic.lowAfter(62)).toBe(0);
+  await topic.commit(3, { groupId: slow });
+  expect(await topic.lowAfter(123)).toBe(2);
   await topic.stop();
 });

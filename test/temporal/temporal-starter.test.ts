@@ -131,7 +131,7 @@ describe('the Temporal starter', () => {
     const taskQueue = uniqueName('queue');
     const start = startOf(10);
     const workflowId = batchWorkflowId(start.chain, 0);
-    await createTemporalStarter(client, taskQueue).start(start, 500);
+    await createTemporalStarter(client, taskQueue).start(start, 500, false);
     await client.workflow.getHandle(workflowId).terminate('test');
     for (const again of [false, true]) {
       const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000, again);
@@ -163,7 +163,7 @@ describe('the Temporal starter', () => {
     await client.workflow.getHandle(workflowId).terminate('test');
     const remove = `no bridge has started it, so it holds no records; remove it, and the bridge starts the batch: temporal workflow delete --workflow-id ${workflowId} --namespace ${namespace}`;
     await expect(redrive(client, workflowId)).rejects.toThrow(remove);
-    const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000);
+    const answer = await createTemporalStarter(client, taskQueue).start(start, 5_000, false);
     expect(answer).toEqual({ kind: 'blocked', reason: `${workflowId} ended as TERMINATED; ${remove}` });
   }, 30_000);
 });

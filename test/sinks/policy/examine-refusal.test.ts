@@ -23,6 +23,7 @@ class Sink {
   readonly taken = new Set<number>();
   readonly calls: string[] = [];
   failures: unknown[] = [];
+  successes = 0;
   evidence: SinkEvidence = { accepted: 0, blamedInARow: 0 };
   readonly #searches = new Map<string, Search>();
 
@@ -40,6 +41,7 @@ class Sink {
       return Promise.resolve(known !== undefined || this.holdsRows);
     },
     failed: (error) => void this.failures.push(error),
+    succeeded: () => void this.successes++,
   };
 
   /** Delivers a batch as the activity does; returns the offsets that are blamed. */
@@ -88,6 +90,7 @@ describe('a row that is alone in its batch', () => {
         code: 'SINK_WRONG',
         message: expect.stringContaining('SQLSTATE 23514, constraint c') as string,
       });
+    expect([sink.failures.length, sink.successes]).toEqual([5, 0]);
     sink.refuses = () => false;
     expect(await sink.deliver(2)).toEqual([]);
     expect([...sink.taken]).toEqual([1, 2]);

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { DeliveryCall } from '../../../sinks/policy/sink-breaker.ts';
+import { examineRefusal, newSearch } from '../../../sinks/policy/examine-refusal.ts';
 import { guardSink, type GuardedSink } from '../../../sinks/policy/sink-guard.ts';
 import { HeadraceError } from '../../../contracts/failures.ts';
 import type { Delivery } from '../../../contracts/delivery.ts';
 import type { Sink } from '../../../sinks/port.ts';
 import { until } from '../../live/wait.ts';
+import { decisionRow, deliveryOf } from '../rows.ts';
 
 const delivery = {} as Delivery;
 const signal = new AbortController().signal;
@@ -280,6 +282,40 @@ describe('guardSink', () => {
       { deliveriesMax: 4 },
     );
     for (let i = 0; i < 5; i++) await expect(tryOnce(guarded, here)).rejects.toThrow('row');
+  });
+
+  test('a test that ends with a row to blame closes the breaker, and one that ends with a wrong sink does not', async () => {
+    let nowMs = 0;
+    let answer: 'away' | 'refuses the row' | 'refuses all' = 'away';
+    const states: boolean[] = [];
+    const [known, refused] = [deliveryOf([decisionRow(1)]), deliveryOf([decisionRow(2)])];
+    const sink: Sink = {
+      name: 's',
+      deliver: ({ rows }) => {
+        if (answer === 'away') return Promise.reject(new Error('away'));
+        if (answer === 'refuses the row' && rows[0]!.offset === 1) return Promise.resolve();
+        return Promise.reject(new HeadraceError('SINK_REFUSED_ROW', 'row'));
+      },
+      close: () => Promise.resolve(),
+    };
+    const onBreaker = (_: string, open: boolean) => states.push(open);
+    const guarded = guardSink(sink, { deliveriesMax: 4, openMs: 10, nowMs: () => nowMs, onBreaker });
+    const examine = async () => {
+      const admitted = guarded.admit(durable);
+      await expect(admitted.deliver(refused, signal)).rejects.toThrow('SINK_REFUSED_ROW');
+      const evidence = { known, accepted: 1, blamedInARow: 0 };
+      return examineRefusal({ sink: 's', admitted, delivery: refused, evidence, search: newSearch('row'), signal });
+    };
+    for (let i = 0; i < 3; i++) await expect(tryOnce(guarded, here)).rejects.toThrow('away');
+    nowMs += 10;
+    answer = 'refuses all';
+    await expect(examine()).rejects.toThrow('SINK_WRONG');
+    expect(() => guarded.admit(durable)).toThrow('breaker');
+    nowMs += 10;
+    answer = 'refuses the row';
+    expect([...(await examine()).values()]).toEqual(['row']);
+    expect(states).toEqual([true, false]);
+    for (const call of [here, here, durable, durable]) guarded.admit(call);
   });
 
   test('at the limit a quick try is refused, and a durable one waits its turn or for its signal', async () => {

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Exit } from '../../../stack/servers/process.ts';
 import { identityOf, isAlive } from '../../../stack/servers/identity.ts';
 import { launch } from '../../../stack/servers/process.ts';
 import { findJsonLine, waitUntilReady } from '../../../stack/servers/ready.ts';
 import { Supervisor } from '../../../stack/supervisor/index.ts';
-import type { Service, ServiceEvent, SupervisorOptions } from '../../../stack/supervisor/index.ts';
+import type { Running, Service, ServiceEvent, SupervisorOptions } from '../../../stack/supervisor/index.ts';
 import { temporaryFolder, until } from '../servers/trial.ts';
 
 const ready = `console.log('{"ready":true}');`;
@@ -113,6 +114,65 @@ describe('the supervisor', () => {
     await supervisor.stop();
     await supervisor.startService('generator');
     expect(names('ready')).toHaveLength(3);
+  }, 30_000);
+
+  it('starts a service once, whatever was asked of it before what it needs is ready and while it runs', async () => {
+    let kafkaIsReady = () => {};
+    const generators: AbortController[] = [];
+    const { supervisor, names } = supervise([
+      { name: 'kafka', needs: [], start: () => new Promise((resolve) => (kafkaIsReady = () => resolve(undefined))) },
+      {
+        name: 'generator',
+        needs: ['kafka'],
+        start: () => {
+          const ended = new AbortController();
+          generators.push(ended);
+          const exited = new Promise<Exit>((resolve) =>
+            ended.signal.addEventListener('abort', () => resolve({ code: 0, signal: null })),
+          );
+          const stop = () => (ended.abort(), exited);
+          return Promise.resolve({
+            pid: undefined,
+            exited,
+            stop,
+            logFile: '',
+            logTail: () => [],
+          } as unknown as Running);
+        },
+      },
+    ]);
+    const running = () => generators.filter(({ signal }) => !signal.aborted).length;
+    const started = supervisor.start();
+    await supervisor.stopService('generator');
+    const again = supervisor.startService('generator');
+    await Promise.resolve();
+    expect(generators).toEqual([]);
+    kafkaIsReady();
+    await Promise.all([started, again]);
+    await Promise.all([supervisor.startService('generator'), supervisor.startService('generator')]);
+    expect(running()).toBe(1);
+    await supervisor.stopService('generator');
+    await Promise.all([supervisor.startService('generator'), supervisor.startService('generator')]);
+    expect(running()).toBe(1);
+    expect(names('ready').filter((name) => name === 'generator')).toHaveLength(2);
+  });
+
+  it('starts a service again that did not come up, when it is asked to', async () => {
+    let up = false;
+    const { supervisor, names } = supervise([
+      {
+        ...service(temporaryFolder(), 'generator', []),
+        start: async (onLaunch) => {
+          if (!up) throw new Error('no room');
+          return service(temporaryFolder(), 'generator', []).start(onLaunch);
+        },
+      },
+    ]);
+    await expect(supervisor.start()).rejects.toThrow('no room');
+    await expect(supervisor.startService('generator')).rejects.toThrow('no room');
+    up = true;
+    await supervisor.startService('generator');
+    expect(names('ready')).toEqual(['generator']);
   }, 30_000);
 
   it('gives up what keeps dying and rejects with the reason', async () => {
