@@ -212,10 +212,9 @@ export class FaultSystem {
 
   /** Puts the topic into so many chains, as an operator does: with the bridges stopped, by the command, and then in the pipeline's file. */
   async setChains(chains: number): Promise<void> {
-    const { root } = this.product;
-    const cli = join(root ?? repositoryRoot, 'cli', 'headrace.mjs');
-    const args = [cli, 'chains', 'set', String(chains), '--pipeline', this.name];
-    await execute(process.execPath, args, { env: { ...process.env, ...this.env }, timeout: 60_000 });
+    const args = ['--import', 'tsx', 'cli/main.ts', 'chains', 'set', String(chains), '--pipeline', this.name];
+    const env = { ...process.env, ...this.env };
+    await execute(process.execPath, args, { cwd: this.product.root ?? repositoryRoot, env, timeout: 60_000 });
     const { name, topic, partitions } = this;
     writePipeline(this.product, this.env['HEADRACE_PIPELINES_DIR']!, { name, topic, partitions, chains });
   }
