@@ -11,7 +11,7 @@ import { commitForGroup, type OffsetToCommit } from '../kafka/group-commit.ts';
 import { createLogReader, type LogReader } from '../kafka/log-reader.ts';
 import { createLogger } from '../lib/log.ts';
 import { readSchedules } from '../temporal/schedules.ts';
-import { readStanding, type Standing } from '../status/standing.ts';
+import { readStanding, type SystemStanding } from '../status/standing.ts';
 import { readSystemState, type StateSources } from '../status/system-state.ts';
 import { connectTemporal } from '../temporal/connection.ts';
 
@@ -87,7 +87,7 @@ export async function standingOf(
   { pool, temporal, kafka, away }: Servers,
   config: Config,
   { pipelines, targets }: Pick<StateSources, 'pipelines' | 'targets'>,
-): Promise<Standing> {
+): Promise<SystemStanding> {
   const { deployment, epoch } = config;
   const ofTemporal = <T>(read: (client: Client) => Promise<T>): Promise<T> =>
     temporal ? read(temporal) : Promise.reject(new Error(away['Temporal']));

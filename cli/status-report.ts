@@ -2,7 +2,7 @@ import { fetchFailure } from '../contracts/failures.ts';
 import type { PartitionState } from '../contracts/partition-state.ts';
 import type { Problem } from '../status/problems.ts';
 import type { ScheduleState } from '../temporal/schedules.ts';
-import type { Standing } from '../status/standing.ts';
+import type { SystemStanding } from '../status/standing.ts';
 import type { Endpoints } from '@headrace/stack/supervisor';
 import { asking } from '../contracts/timeouts.ts';
 
@@ -49,7 +49,10 @@ const downStates = new Set(['starting', 'restarting', 'failed', 'waiting']);
  * Asks the gateway of the system, and where that does not answer its servers.
  * @param lookItself how the system stands, without the gateway
  */
-export async function readStatus(endpoints: Endpoints, lookItself: () => Promise<Standing>): Promise<StatusReport> {
+export async function readStatus(
+  endpoints: Endpoints,
+  lookItself: () => Promise<SystemStanding>,
+): Promise<StatusReport> {
   const problems: Standstill[] = endpoints.services
     .filter(({ state }) => downStates.has(state))
     .map(({ name, state }) => ({
@@ -134,7 +137,7 @@ export function isOfEnded(processes: Processes, { kind, place }: Pick<Problem, '
 async function withoutGateway(
   { pipelines }: Endpoints,
   why: string,
-  lookItself: () => Promise<Standing>,
+  lookItself: () => Promise<SystemStanding>,
 ): Promise<GatewayStatus> {
   const { partitions, problems, schedules, unknown } = await lookItself();
   return {

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
-import type { Standing } from '../status/standing.ts';
+import type { SystemStanding } from '../status/standing.ts';
 import { dataDirOf, findRunningSystem } from './running-system.ts';
 import { connectServers, standingOf } from './servers.ts';
 import { readStatus } from './status-report.ts';
@@ -47,7 +47,7 @@ async function showStatus({ output, dataDir }: StatusOptions): Promise<void> {
 }
 
 /** Without the gateway: by the servers of the system on the data folder, whatever the environment names. */
-async function lookItself(dataDir: string | undefined): Promise<Standing> {
+async function lookItself(dataDir: string | undefined): Promise<SystemStanding> {
   const {
     config,
     topics = [],

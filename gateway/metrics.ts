@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { GatewayApp } from './app.ts';
-import type { Standing } from '../status/standing.ts';
+import type { SystemStanding } from '../status/standing.ts';
 import { withTimeout } from '../lib/with-timeout.ts';
 import type { GaugeSources } from './gauge-sources.ts';
 import { showStanding } from './standing-metrics.ts';
@@ -15,7 +15,7 @@ export function registerMetrics(
   app: GatewayApp,
   registry: Registry,
   sources: GaugeSources,
-  standing: () => Promise<Standing>,
+  standing: () => Promise<SystemStanding>,
   pipelines: readonly string[],
 ): { targetMissing: (target: string) => void } {
   const requests = new Counter({

@@ -3,7 +3,7 @@ import type { AnyPipeline } from '../contracts/pipeline.ts';
 import { messageOf } from '../contracts/failures.ts';
 import { waitKinds } from '../contracts/partition-state.ts';
 import type { GatewayApp } from './app.ts';
-import type { Standing } from '../status/standing.ts';
+import type { SystemStanding } from '../status/standing.ts';
 import { withTimeout } from '../lib/with-timeout.ts';
 import type { GaugeSources } from './gauge-sources.ts';
 
@@ -89,7 +89,7 @@ export function registerStatusRoute(
     pipelines,
     gauges,
     standing,
-  }: { pipelines: readonly AnyPipeline[]; gauges: GaugeSources; standing: () => Promise<Standing> },
+  }: { pipelines: readonly AnyPipeline[]; gauges: GaugeSources; standing: () => Promise<SystemStanding> },
 ): void {
   app.get('/v1/status', {
     schema: {

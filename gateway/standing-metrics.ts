@@ -1,14 +1,14 @@
 import { Gauge, type Registry } from 'prom-client';
 import { withTimeout } from '../lib/with-timeout.ts';
-import type { Standing } from '../status/standing.ts';
+import type { SystemStanding } from '../status/standing.ts';
 import type { ScheduleState } from '../temporal/schedules.ts';
 
 /** A scrape waits no longer; what is read meanwhile is there for the next one. */
 const readTimeoutMs = 2_000;
 
 /** Shows schedules, processes and what stands. A figure that could not be read is not shown: the rules have `absent(...)` for that. */
-export function showStanding(registry: Registry, read: () => Promise<Standing>): void {
-  const standing = (): Promise<Standing | undefined> => withTimeout(readTimeoutMs, read()).catch(() => undefined);
+export function showStanding(registry: Registry, read: () => Promise<SystemStanding>): void {
+  const standing = (): Promise<SystemStanding | undefined> => withTimeout(readTimeoutMs, read()).catch(() => undefined);
   const bySchedule = (name: string, help: string, of: (schedule: ScheduleState) => number | undefined) =>
     new Gauge({
       name,

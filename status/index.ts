@@ -4,5 +4,5 @@
  * A part that cannot be read is named, and hides no other.
  */
 export { type Problem, lagText, lasting } from './problems.ts';
-export { type Standing, type StateReaders, createStandingReader, readStanding, remembered } from './standing.ts';
+export { type SystemStanding, type StateReaders, createStandingReader, readStanding, remembered } from './standing.ts';
 export { type StateSources, readSystemState } from './system-state.ts';

@@ -15,7 +15,7 @@ export interface StateReaders {
 }
 
 /** How the system stands; what could not be read is left out, and explained under `unknown`. */
-export interface Standing extends SystemState {
+export interface SystemStanding extends SystemState {
   schedules?: ScheduleState[];
   problems: Problem[];
 }
@@ -24,8 +24,8 @@ export interface Standing extends SystemState {
 const cacheMs = 1_000;
 
 /** Asks anew when the last answer is a second old; while it is on its way, all wait for that one. */
-export function createStandingReader(readers: StateReaders): () => Promise<Standing> {
-  let last: { doneMs: number; standing: Promise<Standing> } | undefined;
+export function createStandingReader(readers: StateReaders): () => Promise<SystemStanding> {
+  let last: { doneMs: number; standing: Promise<SystemStanding> } | undefined;
   return () => {
     if (last && performance.now() - last.doneMs < cacheMs) return last.standing;
     const asked = { doneMs: Infinity, standing: readStanding(readers) };
@@ -50,7 +50,7 @@ export function remembered<T>(read: () => Promise<T>, ms: number): () => Promise
 }
 
 /** Reads everything side by side. Never rejects. */
-export async function readStanding(readers: StateReaders): Promise<Standing> {
+export async function readStanding(readers: StateReaders): Promise<SystemStanding> {
   const unknown: Record<string, string> = {};
   const read = async <T>(name: string, work: () => Promise<T>): Promise<T | undefined> => {
     try {

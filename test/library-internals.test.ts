@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { textOf, trackedFiles } from './source-tree.ts';
+import { importsOf, textOf, trackedFiles } from './source-tree.ts';
 
 /** How code reaches into a library: what it does not export, private members, replaced methods, lists that only look like lists, flags of V8. */
 const reachesIn =
@@ -10,13 +10,14 @@ const reachesIn =
 
 const rows = [
   ...textOf('docs/decisions/0077-library-internals.md').matchAll(
-    /^\| `([^`]+)` \| (\S+) (\S+) \| .* \| `([^`]+)` \|$/gm,
+    /^\| `([^`]+)` \| (\S+) (\S+) \| .* \| `([^`]+)`: (.+) \|$/gm,
   ),
-].map(([, file, library, version, testFile]) => ({
+].map(([, file, library, version, testFile, title]) => ({
   file: file!,
   library: library!,
   version: version!,
   testFile: testFile!,
+  title: title!,
 }));
 
 const files = trackedFiles();
@@ -28,13 +29,27 @@ test('every file that reaches into a library has its row, and every row its file
   expect(rows.map(({ file }) => file).toSorted()).toEqual(reaching.toSorted());
 });
 
-test.each(rows)('$file is tested, with the version that is pinned and installed', ({ library, version, testFile }) => {
+test.each(rows)('$file has its test', ({ file, testFile, title }) => {
   expect(files).toContain(testFile);
+  expect([`('${title}', `, `("${title}", `].some((begin) => textOf(testFile).includes(begin))).toBe(true);
+  expect(reachedFrom(testFile)).toContain(file);
+});
+
+test.each(rows)('$file is for the version that is pinned and installed', ({ library, version }) => {
   const pins = ['package.json', 'inference-client/package.json', 'stack/package.json']
     .map((path) => (JSON.parse(textOf(path)) as { dependencies?: Record<string, string> }).dependencies?.[library])
     .filter((pin) => pin !== undefined);
   expect(new Set([...pins, installedVersionOf(library)])).toEqual(new Set([version]));
 });
+
+/** All files that run because this one does. */
+function reachedFrom(path: string, reached = new Set<string>()): Set<string> {
+  for (const { path: next, typeOnly } of importsOf(path)) {
+    if (next === undefined || typeOnly || reached.has(next) || !files.includes(next)) continue;
+    reachedFrom(next, reached.add(next));
+  }
+  return reached;
+}
 
 function installedVersionOf(library: string): string {
   for (let folder = dirname(createRequire(import.meta.url).resolve(library)); ; folder = dirname(folder)) {

@@ -7,8 +7,12 @@ export class Room {
   wait(signal: AbortSignal): Promise<void> {
     if (this.#isOpen || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      const done = () => {
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#waiting.push(done);
+      signal.addEventListener('abort', done);
     });
   }
 
@@ -18,6 +22,6 @@ export class Room {
 
   open(): void {
     this.#isOpen = true;
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    for (const done of this.#waiting.splice(0)) done();
   }
 }

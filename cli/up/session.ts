@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fullMessageOf } from '../../contracts/failures.ts';
 import {
-  largestParts,
   recordParts,
   removeEndpoints,
-  roomShare,
   RunState,
   Supervisor,
   watchDisk,
@@ -12,6 +10,7 @@ import {
 } from '@headrace/stack/supervisor';
 import type { DataFolder, DiskWatch } from '@headrace/stack/supervisor';
 import type { Console } from './console.ts';
+import { describeDiskLimit } from './disk-limit.ts';
 import { describeFigures } from './live/line.ts';
 import { isOfEnded, logFileOf } from '../status-report.ts';
 import { StandstillTeller, watchStandstills, type Standstills } from './live/standstills.ts';
@@ -158,25 +157,19 @@ export class Session {
   }
 
   async #stopProducing(bytes: number): Promise<void> {
-    const { folder, console, diskBytesMax } = this.#options;
+    const { folder, console, diskBytesMax, plan } = this.#options;
     this.room.close();
     if (this.#hasGenerator) await this.supervisor.stopService('generator');
-    const parts = await Promise.all([largestParts(folder.root), largestParts(`${folder.root}/servers`)]);
-    const largest = parts
-      .flat()
-      .filter(({ name }) => name !== 'servers')
-      .sort((a, b) => b.bytes - a.bytes)
-      .slice(0, 3)
-      .map(({ name, bytes: part }) => `${name} ${formatBytes(part)}`)
-      .join(', ');
+    const limit = {
+      folder: folder.root,
+      bytes,
+      bytesMax: diskBytesMax,
+      retentionHours: plan.retentionHours(),
+      decisionsHours: plan.decisionsHours,
+    };
+    const lines = await describeDiskLimit(limit);
     console.line();
-    console.line(
-      `!!! DISK LIMIT: ${folder.root} takes ${formatBytes(bytes)}, more than --disk-max ${formatBytes(diskBytesMax)} (${largest}).`,
-    );
-    console.line(
-      `!!! Nothing is produced until it takes less than ${formatBytes(diskBytesMax * roomShare)}; what is in Kafka is still processed, and what is old enough is deleted. ` +
-        'If that is not enough, start with a higher --disk-max or a lower --rate, or empty the folder with --reset.',
-    );
+    for (const line of lines) console.line(`!!! ${line}`);
     console.line();
   }
 

@@ -3,8 +3,6 @@ import { Budget } from '../../bridge/budget.ts';
 import { systemClock } from '../../bridge/clock.ts';
 import { ScoringLimiter, scoredAtOnce } from '../../bridge/scoring-limiter.ts';
 
-const never = new AbortController().signal;
-
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 const settled = () => pass(0);
 
@@ -19,7 +17,10 @@ beforeEach(() => {
 });
 afterEach(() => void vi.useRealTimers());
 
-function ask(name: string, turns: { take(signal: AbortSignal): Promise<() => void> }, signal = never): void {
+/** Each chain has a signal of its own. */
+const never = () => new AbortController().signal;
+
+function ask(name: string, turns: { take(signal: AbortSignal): Promise<() => void> }, signal = never()): void {
   void turns.take(signal).then((end) => {
     had.push(name);
     ends.set(name, end);
@@ -130,6 +131,6 @@ test('the budget spreads all of them over the second, small or full', async () =
     100,
     { burst: 1 },
   );
-  for (const isFull of [false, true, true, false]) (await budget.acquire(never, () => isFull))();
+  for (const isFull of [false, true, true, false]) (await budget.acquire(never(), () => isFull))();
   expect(waits).toEqual([10, 20, 30]);
 });
