@@ -7,6 +7,7 @@ export default defineConfig({
     // The servers of the tests are on this machine, and clients that tests make themselves would ask a proxy of the environment for them.
     env: { no_grpc_proxy: '127.0.0.1,localhost,::1' },
     globalSetup: ['test/stack/live-setup.ts'],
+    setupFiles: ['test/stack/parent-watch.ts'],
     // Two cores, and servers beside the tests: more files at once would only make all of them slow.
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },

@@ -30,6 +30,8 @@ import type { BatchActivities, LakeActivities } from './types.ts';
 
 export { activitySlots } from './durable-places.ts';
 
+export { labelMessage } from './project-review.ts';
+export { type SweepCounts, type SweepResult } from './sweep.ts';
 export interface ActivityDependencies {
   pipelines: readonly AnyPipeline[];
   store: FeatureStore;
@@ -110,3 +112,4 @@ export function createActivities(
     ...createResumeActivities({ pipelines, store, records, ...dependencies.resume }),
   };
 }
+export { type QuickTry } from './types.ts';

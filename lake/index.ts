@@ -5,6 +5,7 @@
  */
 export { type StepHook, syncFolder, writeDurably } from './durable-file.ts';
 export { type EventColumns, eventColumns } from './event-columns.ts';
+export { forgetFiles } from './forget.ts';
 export { claimLake, refuseForeignLake } from './owner.ts';
 export { segmentPath } from './paths.ts';
 export { planRollUps } from './plan.ts';

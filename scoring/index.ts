@@ -16,5 +16,6 @@ export {
   type ModelPort,
   type RecordsPort,
 } from './ports.ts';
+export { findRefusedRecords } from './refused-records.ts';
 export { createTritonClient } from './triton-client.ts';
 export { createTritonModel } from './triton-model.ts';

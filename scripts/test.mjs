@@ -13,7 +13,13 @@ const print = (text) => process.stdout.write(`${text}\n`);
 const bin = (name, path) => [process.execPath, join(root, 'node_modules', name, path)];
 
 let current;
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => current?.kill(signal));
+let ended = false;
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => {
+    ended = true;
+    if (current) current.kill(signal);
+    else giveUp('ended before all tests had run');
+  });
 
 function run([command, ...args]) {
   return new Promise((resolve) => {
@@ -22,7 +28,11 @@ function run([command, ...args]) {
       process.stderr.write(`${command}: ${error.message}\n`);
       resolve(1);
     });
-    current.once('exit', (code) => resolve(code ?? 1));
+    current.once('exit', (code) => {
+      current = undefined;
+      if (ended) giveUp('ended before all tests had run');
+      resolve(code ?? 1);
+    });
   });
 }
 

@@ -19,9 +19,16 @@ export { ReviewRefusedError, type StartReview, createReviewStarter } from './rev
 export { type RunHistoryPort, createRunHistory } from './run-history.ts';
 export { explainRun } from './run-waits.ts';
 export { createBatchRuns, describeLatest, isIncomplete, isOpen } from './runs.ts';
-export { type ScheduleState, type ScheduledWorkflow, ensureSchedule, isOverdue, readSchedules } from './schedules.ts';
+export {
+  type ScheduleState,
+  type ScheduledWorkflow,
+  ensureSchedule,
+  isOverdue,
+  readSchedules,
+  refuseOtherGeneration,
+} from './schedules.ts';
 export { ensureSearchAttributes } from './search-attributes.ts';
-export { type BatchStart, type StartAnswer, type Starter } from './starter.ts';
+export { type BatchStart, type StartAnswer, type Starter, type LastRun } from './starter.ts';
 export { createTemporalStarter } from './temporal-starter.ts';
 export { type SendVerdict, createVerdictSender } from './verdicts.ts';
 export { preloadModules, workflowsPath } from './workflow-bundle.ts';

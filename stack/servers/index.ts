@@ -1,4 +1,8 @@
-/** Embedded servers: how each is found, started, watched and stopped. */
+/**
+ * The embedded servers of `npm start` and the tests: Temporal, Kafka, Postgres, the model server.
+ * One file says how each is found, another how it is started; what all share (ports, logs, guards, locks) has files of its own.
+ * Knows nothing of Headrace, and production does not install it.
+ */
 export { prepareTemporal } from './temporal-binary.ts';
 export type { PrepareTemporalOptions } from './temporal-binary.ts';
 export { startTemporal } from './temporal.ts';

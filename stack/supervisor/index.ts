@@ -1,4 +1,8 @@
-/** The supervisor: starts, watches, restarts and stops the servers and processes of one machine. */
+/**
+ * The supervisor of one machine: starts servers and processes in order, restarts those that die, stops them.
+ * The data folder they live in: whose it is, what it is made of, how much it takes.
+ * What it writes down there lets the next start and other programs find what runs.
+ */
 export { emptyDataFolder, openDataFolder } from './data-folder.ts';
 export type { DataFolder } from './data-folder.ts';
 export { diskUseBytes, largestParts } from './disk-use.ts';

@@ -89,7 +89,7 @@ export class Supervisor {
    */
   async startService(name: string): Promise<void> {
     const { service } = this.#runner(name);
-    await Promise.all(service.needs.flatMap((need) => this.#starts.get(need) ?? []));
+    await Promise.all(service.needs.map((need) => this.#starts.get(need) ?? Promise.resolve()));
     const { state } = this.#runner(name);
     if (this.#stopping !== undefined || (state !== 'stopped' && state !== 'failed')) return;
     const runner = this.#newRunner(service);
