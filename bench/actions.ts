@@ -1,5 +1,4 @@
 import type { Client } from '@temporalio/client';
-import { poll } from './poll.ts';
 import type { FinishedBatch } from './batch-runs.ts';
 
 /** Events of a history that Temporal Cloud counts as one Action each; workflow tasks cost nothing. Source: its public list of Actions, 2026. */
@@ -27,9 +26,9 @@ export async function actionsPerBatch(temporal: Client, batches: readonly Finish
   let actions = 0;
   for (const { workflowId } of sample)
     actions += actionsOf(
-      await poll('a history is read', readMsMax, async () => {
+      await temporal.withDeadline(Date.now() + readMsMax, async () => {
         const { events } = await temporal.workflow.getHandle(workflowId).fetchHistory();
-        return (events ?? undefined) as HistoryEvent[] | undefined;
+        return (events ?? []) as HistoryEvent[];
       }),
     );
   return actions / sample.length;

@@ -160,7 +160,7 @@ export class Chain {
         () => this.#startOf(partition, found.partitions, progress, group),
         ({ position }) => progress.position(partition.number) === position,
       );
-    this.#commit([...found.partitions.keys()].filter((partition) => this.#partitions.has(partition)));
+    this.#commit([...found.partitions.keys()]);
     await this.#loop(progress);
   }
 
@@ -256,13 +256,15 @@ export class Chain {
         records.map(recordTimeMs),
       );
     }
-    this.#commit([...moved.keys()].filter((number) => this.#partitions.has(number)));
+    this.#commit([...moved.keys()]);
   }
 
+  /** Commits those of the partitions that are assigned. */
   #commit(partitions: readonly number[]): void {
     if (!this.#progress) return;
+    const ours = partitions.filter((partition) => this.#partitions.has(partition));
     const tailOf = (partition: number) => this.#partitions.get(partition)?.tail;
-    this.#committer.commit(commitsOf(this.#progress, this.options.chains, partitions, tailOf));
+    this.#committer.commit(commitsOf(this.#progress, this.options.chains, ours, tailOf));
   }
 
   #halt(reason: string): void {

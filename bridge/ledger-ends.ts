@@ -1,13 +1,8 @@
 import type { TopicRef } from '../contracts/event-key.ts';
+import type { PartitionEnd } from '../contracts/partition-end.ts';
 
-/** The furthest of a partition that the range ledger knows. */
-export interface LedgerEnd {
-  /** Behind everything that is in the ledger. */
-  end: number;
-  layout: number;
-  /** The highest number of a batch of that layout. */
-  sequence: number;
-}
+/** What the bridge needs of where a partition ends. */
+export type LedgerEnd = Omit<PartitionEnd, 'chain'>;
 
 /**
  * Asks the ledger where the ranges of each partition of a topic end. They are safe to go on from, because no batch is started before the

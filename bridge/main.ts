@@ -32,6 +32,7 @@ import { PipelineBridge, type PipelineBridgeOptions } from './pipeline-bridge.ts
 import { createTemporalStarter } from '../temporal/temporal-starter.ts';
 import { ScoringLimiter, scoredAtOnce } from './scoring-limiter.ts';
 import { sessionTimes } from '../contracts/timeouts.ts';
+import { groupIdOf } from '../contracts/group-id.ts';
 
 /** Every assignment asks the ledger, and mostly goes on without an answer. */
 const ledgerDeadlineMs = 5_000;
@@ -120,11 +121,11 @@ function watchOpenBatches(
   return openBatches;
 }
 
-function sourceOf(kafka: Kafka, { kafka: config, deployment }: Config, { name, topic }: AnyPipeline): Source {
+function sourceOf(kafka: Kafka, config: Config, { name, topic }: AnyPipeline): Source {
   return createKafkaSource(kafka, {
     topic: topic.name,
-    groupId: `${config.groupPrefix}.${deployment}.${name}`,
-    sessionTimeoutMs: config.sessionTimeoutMs,
+    groupId: groupIdOf(config, name),
+    sessionTimeoutMs: config.kafka.sessionTimeoutMs,
     chains: topic.chains,
   });
 }

@@ -106,7 +106,6 @@ export class Partition {
    * @param isCurrent says whether that is still so
    */
   async run(find: () => Promise<PartitionStart>, isCurrent: (start: PartitionStart) => boolean): Promise<void> {
-    this.ports.source.pause(this.number);
     let ofChain = false;
     try {
       let found: PartitionStart | undefined;

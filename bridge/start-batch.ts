@@ -1,6 +1,5 @@
 import { messageOf } from '../contracts/failures.ts';
-import type { BatchRange } from '../contracts/event-key.ts';
-import type { RecordMark } from '../contracts/names.ts';
+import { withoutMarks, type MarkedRange } from '../contracts/names.ts';
 import { waitText } from '../contracts/partition-state.ts';
 import { recordTimeMs } from '../contracts/record-time.ts';
 import { encodeRecords } from '../contracts/records-frame.ts';
@@ -82,14 +81,16 @@ function startOf(progress: ChainProgress, cut: ChainCut, chains: number, clockMs
       throw new Error(
         `the lane of partition ${partition} is at ${position}, and its chain at ${progress.position(partition)}`,
       );
-  const ranges = cut.ranges.map(({ partition, position, end, records }): BatchStart['ranges'][number] => ({
-    partition,
-    position,
-    end,
-    count: records.length,
-    ...(progress.isUntouched(partition) ? { first: true } : {}),
-    mark: { offset: records[0]!.offset, hash: recordHash(records[0]!) },
-  }));
+  const ranges = cut.ranges.map(
+    ({ partition, position, end, records }): MarkedRange => ({
+      partition,
+      position,
+      end,
+      count: records.length,
+      ...(progress.isUntouched(partition) ? { first: true } : {}),
+      mark: { offset: records[0]!.offset, hash: recordHash(records[0]!) },
+    }),
+  );
   const records = cut.ranges.flatMap((range) => range.records);
   const times = records.map(recordTimeMs).filter((time) => time !== undefined);
   return {
@@ -100,14 +101,10 @@ function startOf(progress: ChainProgress, cut: ChainCut, chains: number, clockMs
     ranges,
     ...progress.behind(ranges),
     records: encodeRecords(
-      { ...ref, sequence, ranges: ranges.map(withoutMark) },
+      { ...ref, sequence, ranges: withoutMarks(ranges) },
       cut.asStub ? records.map(stubOf) : records,
       clockMs,
     ),
     firstRecordMs: times.length === 0 ? undefined : times.reduce((least, time) => Math.min(least, time)),
   };
-}
-
-function withoutMark({ mark: _, ...range }: BatchRange & { mark: RecordMark }): BatchRange {
-  return range;
 }

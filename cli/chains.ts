@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { dataDirOption } from './options.ts';
 import { chainsReport, chainsText } from './positions/chains-text.ts';
 import { planLayout, refusalOf, wrongNumber } from './positions/plan-layout.ts';
 import { openTopics } from './positions/open-topics.ts';
@@ -8,11 +9,6 @@ interface ShowOptions {
   output: 'text' | 'json';
   dataDir?: string;
 }
-
-const dataDirOption = [
-  '--data-dir <dir>',
-  'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data), unless the environment names the servers of another',
-] as const;
 
 /** Adds `headrace chains`: in how many chains a topic is read, and how to change that. */
 export function registerChains(program: Command): void {

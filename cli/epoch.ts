@@ -1,4 +1,5 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
+import { dataDirOption, partitionNumbers, wholeNumber } from './options.ts';
 import { openTopics, type Topics } from './positions/open-topics.ts';
 import { planEpoch, wrongEpochPlan, type EpochPlan, type Start } from './positions/plan-epoch.ts';
 import { refusalOf } from './positions/plan-layout.ts';
@@ -27,10 +28,7 @@ export function registerEpoch(program: Command): void {
       'earliest (a topic that was recreated), latest (one that was truncated), or an offset',
       startPosition,
     )
-    .option(
-      '--data-dir <dir>',
-      'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data), unless the environment names the servers of another',
-    )
+    .option(...dataDirOption)
     .option('--verbose', 'show stacks of errors')
     .action(bumpEpoch);
 }
@@ -79,16 +77,6 @@ async function layoutOf(
   return { layout: 0, chains: Math.min(inFile, partitions.length) };
 }
 
-const isWholeNumber = (text: string) => /^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text));
-
-function wholeNumber(text: string): number {
-  if (!isWholeNumber(text)) throw new InvalidArgumentError('it must be a whole number from 0 on.');
-  return Number(text);
+function startPosition(text: string): Start {
+  return text === 'earliest' || text === 'latest' ? text : wholeNumber(text, 'earliest, latest or an offset from 0 on');
 }
-
-const partitionNumbers = (text: string, before: number[] = []) => [...before, ...text.split(',').map(wholeNumber)];
-const startPosition = (text: string): Start => {
-  if (text === 'earliest' || text === 'latest') return text;
-  if (!isWholeNumber(text)) throw new InvalidArgumentError('it must be earliest, latest or an offset from 0 on.');
-  return Number(text);
-};

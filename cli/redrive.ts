@@ -1,3 +1,4 @@
+import { dataDirOption } from './options.ts';
 import type { Command } from 'commander';
 import type { Client } from '../temporal/connection.ts';
 import { batchWorkflowId, parseBatchId } from '../contracts/event-key.ts';
@@ -37,10 +38,7 @@ export function registerRedrive(program: Command): void {
     .argument('[run...]', 'workflow ids of batches, also without their "batch:"')
     .option('--all', `every batch of the deployment that ended without completing, up to ${allMax} at once`)
     .option('--again', 'also a batch that has completed: for a sink that has lost what it had taken')
-    .option(
-      '--data-dir <dir>',
-      'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data), unless the environment names the servers of another',
-    )
+    .option(...dataDirOption)
     .option('--verbose', 'show stacks of errors')
     .action(redriveRuns);
 }

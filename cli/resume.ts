@@ -1,4 +1,5 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
+import { dataDirOption, partitionNumbers, wholeNumber } from './options.ts';
 import type { ResumeInput } from '../contracts/resume.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { connectTemporal } from '../temporal/connection.ts';
@@ -24,18 +25,15 @@ export function registerResume(program: Command): void {
     .option(
       '--partition <number>',
       'only this partition of its topic; may be given several times (default: all)',
-      partitions,
+      partitionNumbers,
       [],
     )
     .option(
       '--from <offset>',
       'read again what was refused from this offset on: records that the pipeline accepts now are written to the end of their partition',
-      offset,
+      (text) => wholeNumber(text),
     )
-    .option(
-      '--data-dir <dir>',
-      'data folder of the running system (default: HEADRACE_DATA_DIR or .headrace/data), unless the environment names the servers of another',
-    )
+    .option(...dataDirOption)
     .option('--verbose', 'show stacks of errors')
     .action(resumePipeline);
 }
@@ -72,13 +70,3 @@ async function resumePipeline({ pipeline, partition, from, dataDir }: ResumeOpti
     await client.connection.close();
   }
 }
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value))
-    throw new InvalidArgumentError('it must be a whole number from 0 on.');
-  return value;
-}
-
-const offset = (text: string) => wholeNumber(text);
-const partitions = (text: string, before: number[]) => [...before, ...text.split(',').map(wholeNumber)];

@@ -1,3 +1,4 @@
+import { groupIdOf } from '../contracts/group-id.ts';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import type { SystemStanding } from '../status/standing.ts';
@@ -58,7 +59,7 @@ async function lookItself(dataDir: string | undefined): Promise<SystemStanding> 
     const pipelines = topics.map(({ name, topic }) => ({
       pipeline: name,
       topic,
-      groupId: `${config.kafka.groupPrefix}.${config.deployment}.${name}`,
+      groupId: groupIdOf(config, name),
     }));
     return await standingOf(servers, config, { pipelines, targets });
   } finally {

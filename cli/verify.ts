@@ -1,3 +1,4 @@
+import { groupIdOf } from '../contracts/group-id.ts';
 import { createBatchRuns } from '../temporal/runs.ts';
 import { loadPipelines } from '../pipelines/load.ts';
 import { readCommits } from './commits.ts';
@@ -10,11 +11,8 @@ export async function verifySystem(
   { config, pipelines: names, topics, targets }: SystemConfig,
   overdueSeconds: number,
 ): Promise<VerifyReport> {
-  const {
-    deployment,
-    kafka: { groupPrefix },
-  } = config;
-  const groupOf = (pipeline: string) => `${groupPrefix}.${deployment}.${pipeline}`;
+  const { deployment } = config;
+  const groupOf = (pipeline: string) => groupIdOf(config, pipeline);
   const servers = await connectServers(config);
   try {
     const { pool, temporal, kafka, away } = servers;

@@ -29,12 +29,20 @@ export interface BehindBatch {
   untouched?: readonly number[];
 }
 
+/** A range, and what tells its topic from one that was recreated. */
+export interface MarkedRange extends BatchRange {
+  /** The first record: when another one stands at its offset, the topic is not the one that was read. */
+  mark: RecordMark;
+}
+
+/** The ranges as a batch's input has them. */
+export function withoutMarks(ranges: readonly MarkedRange[]): BatchRange[] {
+  return ranges.map(({ mark: _, ...range }) => range);
+}
+
 /** Memo of a batch run; lets anybody read what it holds without its input. */
 export type BatchMemo = {
-  ranges: readonly (BatchRange & {
-    /** The first record: when another one stands at its offset, the topic is not the one that was read. */
-    mark: RecordMark;
-  })[];
+  ranges: readonly MarkedRange[];
   startId: string;
   /** In how many chains the topic is. */
   chains: number;

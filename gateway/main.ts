@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { AnyPipeline } from '../contracts/pipeline.ts';
 import type { Config } from '../contracts/schemas/config.ts';
+import { groupIdOf } from '../contracts/group-id.ts';
 import { countDecisions } from '../database/decisions.ts';
 import { migrate } from '../database/migrate.ts';
 import { messageOf } from '../lib/error-text.ts';
@@ -140,7 +141,7 @@ function stateOf(
         pipelines: pipelines.map(({ name, topic }) => ({
           pipeline: name,
           topic: topic.name,
-          groupId: `${config.kafka.groupPrefix}.${deployment}.${name}`,
+          groupId: groupIdOf(config, name),
         })),
         targets: Object.fromEntries(config.metrics.targets.map((target) => [target, target])),
         kafka: { logs, admin },

@@ -5,4 +5,4 @@
  */
 export { type PartitionReport, createPartitionCheck, isBroken, supersededBy } from './check-partitions.ts';
 export { createRangeWriter, mergeOldRanges } from './ranges.ts';
-export { type PartitionEnd, findNewestEpoch, findPartitionEnds, readLedger } from './read-ledger.ts';
+export { findNewestEpoch, findPartitionEnds, readLedger } from './read-ledger.ts';

@@ -1,6 +1,7 @@
 import { DatabaseError, type Pool } from 'pg';
 import type { OffsetRange } from '../contracts/batch-runs.ts';
 import type { PartitionRef, TopicRef } from '../contracts/event-key.ts';
+import type { PartitionEnd } from '../contracts/partition-end.ts';
 import { partitionsMax } from './ranges.ts';
 
 /** A batch, as the rows of a partition name it. */
@@ -34,11 +35,6 @@ export interface LedgerPartition {
   moreHoles: number;
   overlaps: OffsetRange[];
   moreOverlaps: number;
-}
-
-/** Where a partition ends as the ledger has it, and the highest batch that it names for it. */
-export interface PartitionEnd extends LedgerBatch {
-  end: number;
 }
 
 /** Holes, and apart from them overlaps, that are read of one partition: more are not looked up either. */

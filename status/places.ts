@@ -1,6 +1,7 @@
 import type { Client } from '../temporal/connection.ts';
 import { chainId, chainOf, type ChainRef, type TopicRef } from '../contracts/event-key.ts';
 import { messageOf } from '../contracts/failures.ts';
+import type { PartitionEnd } from '../contracts/partition-end.ts';
 import type { CommitMetadata } from '../contracts/schemas/commit-metadata.ts';
 import { followChain, type ChainState } from './follow-chain.ts';
 
@@ -16,19 +17,11 @@ export interface Place {
 /** What the bridge has committed of a partition. */
 export type CommittedPlace = CommitMetadata & { offset: number };
 
-/** Where a partition ends as the ledger has it, and the highest batch that it names for it. */
-export interface LedgerEnd {
-  end: number;
-  layout: number;
-  chain: number;
-  sequence: number;
-}
-
 export interface PlaceSources {
   deployment: string;
   /** Of partitions that nobody has committed. */
   epoch: number;
-  partitionEnds: (topic: TopicRef) => Promise<ReadonlyMap<number, LedgerEnd>>;
+  partitionEnds: (topic: TopicRef) => Promise<ReadonlyMap<number, PartitionEnd>>;
 }
 
 /** Where partitions of a topic are. What the ledger cannot tell is noted in `unknown`. */
@@ -41,7 +34,7 @@ export async function placesOf(
 ): Promise<Map<number, Place>> {
   const epoch = Math.max(...[...committed.values()].map((commit) => commit.epoch), epochOfOthers);
   const ref = { deployment, pipeline, epoch, topic };
-  let ends: ReadonlyMap<number, LedgerEnd> = new Map();
+  let ends: ReadonlyMap<number, PartitionEnd> = new Map();
   if (partitions.some(([partition]) => !committed.has(partition)))
     try {
       ends = await partitionEnds(ref);

@@ -8,7 +8,8 @@ import { withTimeout } from '../lib/with-timeout.ts';
 import { describeLatest } from '../temporal/runs.ts';
 import type { LogEnds, LogReader } from '../kafka/log-reader.ts';
 import { outsideState } from './outside-state.ts';
-import { chainsOf, placesOf, type CommittedPlace, type LedgerEnd } from './places.ts';
+import type { PartitionEnd } from '../contracts/partition-end.ts';
+import { chainsOf, placesOf, type CommittedPlace } from './places.ts';
 import { explainRun } from '../temporal/run-waits.ts';
 import { askProcesses, type ProcessState } from './partitions-asked.ts';
 import { asking } from '../contracts/timeouts.ts';
@@ -23,7 +24,7 @@ export interface StateSources {
   kafka: { logs: LogReader; admin: Pick<Admin, 'fetchOffsets' | 'describeGroups'> } | undefined;
   temporal: Client | undefined;
   /** Where the partitions of a topic end, as the range ledger has it. */
-  partitionEnds: (topic: TopicRef) => Promise<ReadonlyMap<number, LedgerEnd>>;
+  partitionEnds: (topic: TopicRef) => Promise<ReadonlyMap<number, PartitionEnd>>;
 }
 
 /** How everything stands that waits for records. */

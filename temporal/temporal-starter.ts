@@ -20,6 +20,7 @@ import { redriveCommand } from '../contracts/redrive-command.ts';
 import {
   scoredUpdateName,
   searchAttributes,
+  withoutMarks,
   workflowNames,
   type BatchInput,
   type BatchMemo,
@@ -121,7 +122,7 @@ function startOperation(start: BatchStart, workflowId: string, taskQueue: string
   const batch: BatchRef = {
     ...chain,
     sequence,
-    ranges: ranges.map(({ mark: _, ...range }) => range),
+    ranges: withoutMarks(ranges),
     startId,
     ...(after === undefined ? {} : { after }),
   };

@@ -1,4 +1,5 @@
 import type { TopicRef } from '../../contracts/event-key.ts';
+import { groupIdOf } from '../../contracts/group-id.ts';
 import { findNewestEpoch, findPartitionEnds } from '../../ledger/read-ledger.ts';
 import type { OffsetToCommit } from '../../kafka/group-commit.ts';
 import { loadPipelines } from '../../pipelines/load.ts';
@@ -35,7 +36,7 @@ export async function openTopics(dataDir: string | undefined, pipeline: string |
   const { deployment, epoch } = config;
   const servers = await connectServers(config);
   const { pool, temporal, kafka, away } = servers;
-  const groupOf = (name: string) => `${config.kafka.groupPrefix}.${deployment}.${name}`;
+  const groupOf = (name: string) => groupIdOf(config, name);
   try {
     if (!pool || !temporal || !kafka) throw new Error(Object.values(away)[0]);
     const runs = createBatchRuns(temporal, deployment);

@@ -3,7 +3,7 @@ import type { RecordMark } from '../../contracts/names.ts';
 import { decodeCommitMetadata, type CommitMetadata } from '../../contracts/schemas/commit-metadata.ts';
 import type { Admin } from '../../kafka/connection.ts';
 import type { LogEnds, LogReader } from '../../kafka/log-reader.ts';
-import type { PartitionEnd } from '../../ledger/read-ledger.ts';
+import type { PartitionEnd } from '../../contracts/partition-end.ts';
 import type { ChainState } from '../../status/follow-chain.ts';
 
 /** One partition of a topic, as its group, its chain and the ledger have it. */

@@ -1,5 +1,6 @@
 import type { AnyPipeline } from '../../contracts/pipeline.ts';
 import type { Config } from '../../contracts/schemas/config.ts';
+import { groupIdOf } from '../../contracts/group-id.ts';
 import { createAdmin } from '../../kafka/admin.ts';
 import { connectKafka } from '../../kafka/connection.ts';
 import { createLogReader } from '../../kafka/log-reader.ts';
@@ -38,7 +39,7 @@ export async function keepTrimmed({
     const readers = pipelines.filter((pipeline) => pipeline.topic.name === topic);
     return new TopicTrimmer(
       topic,
-      readers.map(({ name }) => `${config.kafka.groupPrefix}.${config.deployment}.${name}`),
+      readers.map(({ name }) => groupIdOf(config, name)),
       keepMs,
     );
   });

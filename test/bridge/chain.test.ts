@@ -82,11 +82,7 @@ describe('the batches of a chain', () => {
   });
 
   test('an abandoned chain takes nothing and commits nothing', async () => {
-    let release = () => {};
-    starter.answer = () =>
-      new Promise((resolve) => {
-        release = () => resolve(undefined);
-      });
+    const release = starter.hold();
     const chain = await running();
     chain.fetched(fetchOf(0, [recordAt(0)]));
     await until('started', () => starter.starts.length === 1, { everyMs: 1 });

@@ -147,6 +147,16 @@ export class FakeStarter implements Starter {
     return this.starts.flatMap(({ ranges }) => ranges.map(({ position, end }): [number, number] => [position, end]));
   }
 
+  /** Leaves starts without an answer. Returns what lets them go on. */
+  hold(): () => void {
+    let release = () => {};
+    this.answer = () =>
+      new Promise((resolve) => {
+        release = () => resolve(undefined);
+      });
+    return () => release();
+  }
+
   /** Somebody else has started chain 0's batch of this number before. */
   startedBefore(sequence: number, ranges: readonly BatchRange[], behind: Partial<BehindBatch> = {}): void {
     const positions = Object.fromEntries(ranges.map(({ partition, end }) => [partition, end]));

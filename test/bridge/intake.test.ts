@@ -91,11 +91,7 @@ describe('a fetch that does not continue its lane', () => {
   });
 
   test('a batch that is scored meanwhile does not resume the partition', async () => {
-    let release = () => {};
-    starter.answer = () =>
-      new Promise((resolve) => {
-        release = () => resolve(undefined);
-      });
+    const release = starter.hold();
     const chain = await running();
     chain.fetched(fetchOf(0, [recordAt(0)]));
     await until('started', () => starter.starts.length === 1, { everyMs: 1 });

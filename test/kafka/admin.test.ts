@@ -1,21 +1,13 @@
-import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { Kafka, logLevel } from 'kafkajs';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createAdmin } from '../../kafka/admin.ts';
+import { useSilentServer } from './silent-server.ts';
 
-/** Takes every connection, and says nothing. */
-const sockets = new Set<Socket>();
-const server = createServer((socket) => void sockets.add(socket));
-
-beforeEach(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)));
-afterEach(async () => {
-  for (const socket of sockets) socket.destroy();
-  await new Promise((resolve) => server.close(resolve));
-});
+const silentPort = useSilentServer();
 
 test('no call of an admin client takes longer than its deadline, whatever kafkajs goes on to try', async () => {
   const kafka = new Kafka({
-    brokers: [`127.0.0.1:${(server.address() as AddressInfo).port}`],
+    brokers: [`127.0.0.1:${silentPort()}`],
     logLevel: logLevel.NOTHING,
     requestTimeout: 600_000,
     enforceRequestTimeout: true,

@@ -1,21 +1,15 @@
 import { createRequire } from 'node:module';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connect, type Socket } from 'node:net';
+import { expect, test } from 'vitest';
 import { installSharedConnect, type Connection } from '../../kafka/shared-connect.ts';
+import { useSilentServer } from './silent-server.ts';
 
 const noLogger = { namespace: () => noLogger, debug: () => undefined, error: () => undefined };
 const KafkaConnection = createRequire(import.meta.url)('kafkajs/src/network/connection') as new (
   options: object,
 ) => Connection;
 
-const sockets = new Set<Socket>();
-const server = createServer((socket) => void sockets.add(socket));
-
-beforeEach(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)));
-afterEach(async () => {
-  for (const socket of sockets) socket.destroy();
-  await new Promise((resolve) => server.close(resolve));
-});
+const silentPort = useSilentServer();
 
 /** A connection, and the sockets that it has opened. */
 function connection(): { connection: Connection; opened: Socket[] } {
@@ -26,8 +20,7 @@ function connection(): { connection: Connection; opened: Socket[] } {
     opened.push(socket);
     return socket;
   };
-  const { port } = server.address() as AddressInfo;
-  const options = { host: '127.0.0.1', port, logger: noLogger, socketFactory, connectionTimeout: 60_000 };
+  const options = { host: '127.0.0.1', port: silentPort(), logger: noLogger, socketFactory, connectionTimeout: 60_000 };
   return { connection: new KafkaConnection(options), opened };
 }
 

@@ -4,6 +4,7 @@ import { batchWorkflowId, type ChainRef, type PartitionRef } from '../../contrac
 import type { CommitMetadata } from '../../contracts/schemas/commit-metadata.ts';
 import { createPartitionCheck, isBroken, supersededBy } from '../../ledger/check-partitions.ts';
 import type { LedgerHole, LedgerPartition } from '../../ledger/read-ledger.ts';
+import { ledgerPartition } from './ledger-rig.ts';
 
 const topic = { deployment: 'd', pipeline: 'orders', epoch: 0, topic: 'orders' };
 const partition: PartitionRef = { ...topic, partition: 0 };
@@ -31,19 +32,14 @@ function temporalWith(...runs: BatchRun[]) {
   };
   return { of, asked };
 }
-const ledger = (more: Partial<LedgerPartition> = {}): LedgerPartition => ({
-  partition,
-  span: { from: 0, to: 100 },
-  last: { layout: 0, chain: 0, sequence: 9 },
-  batches: 5,
-  records: 100,
-  doubled: 0,
-  holes: [],
-  moreHoles: 0,
-  overlaps: [],
-  moreOverlaps: 0,
-  ...more,
-});
+const ledger = (more: Partial<LedgerPartition> = {}): LedgerPartition =>
+  ledgerPartition(partition, {
+    span: { from: 0, to: 100 },
+    last: { layout: 0, chain: 0, sequence: 9 },
+    batches: 5,
+    records: 100,
+    ...more,
+  });
 /** Between two batches of chain 0. */
 const hole = (from: number, to: number, before: [number, number], behind: [number, number]): LedgerHole => ({
   from,

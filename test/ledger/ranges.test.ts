@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BatchRange, BatchRef, PartitionRef, TopicRef } from '../../contracts/event-key.ts';
 import { createPool, type Pool } from '../../database/pool.ts';
 import { createRangeWriter, mergeOldRanges, type AddRanges } from '../../ledger/ranges.ts';
-import { findPartitionEnds, readLedger, type LedgerPartition } from '../../ledger/read-ledger.ts';
+import { findPartitionEnds, readLedger } from '../../ledger/read-ledger.ts';
 import { createDatabase, startLiveServers, uniqueName } from '../stack/live.ts';
 import { openDatabase } from '../database/open.ts';
+import { ledgerPartition } from './ledger-rig.ts';
 
 let pool: Pool;
 let add: AddRanges;
@@ -63,19 +64,6 @@ const makeOld = ({ deployment }: TopicRef, below: number) =>
     `update batch_ranges set at = now() - interval '2 hours' where "end" <= $2 and partition_id in (select id from partitions where deployment = $1)`,
     [deployment, below],
   );
-const whole = (partition: PartitionRef, more: Partial<LedgerPartition>): LedgerPartition => ({
-  partition,
-  span: { from: 0, to: 0 },
-  last: { layout: 0, chain: 0, sequence: 0 },
-  batches: 1,
-  records: 0,
-  doubled: 0,
-  holes: [],
-  moreHoles: 0,
-  overlaps: [],
-  moreOverlaps: 0,
-  ...more,
-});
 
 describe('the range ledger', () => {
   it('reads each partition as one span with its holes, the batches around them, and its overlaps', async () => {
@@ -89,7 +77,7 @@ describe('the range ledger', () => {
     ]);
     await add(batch(topic, 9, [range(1, [7, 9])], 2));
     expect(await readLedger(pool, topic.deployment)).toEqual([
-      whole(
+      ledgerPartition(
         { ...topic, partition: 0 },
         {
           span: { from: 0, to: 60 },
@@ -107,7 +95,7 @@ describe('the range ledger', () => {
           overlaps: [{ from: 35, to: 40 }],
         },
       ),
-      whole(
+      ledgerPartition(
         { ...topic, partition: 1 },
         { span: { from: 7, to: 9 }, last: { layout: 2, chain: 0, sequence: 9 }, records: 2 },
       ),

@@ -12,7 +12,8 @@ export function isDone({ isProduced, oracle, temporal, logs }: World): boolean {
 
 /** What must hold once everything is healed and done. */
 export async function check(world: World): Promise<void> {
-  checkPositions(world);
+  const mayOverlap = findOverlapping(world);
+  checkPositions(world, mayOverlap);
   for (let partition = 0; partition < world.partitions; partition++) {
     const base = world.oracle.firstPosition.get(partition);
     if (base === undefined) {
@@ -21,7 +22,7 @@ export async function check(world: World): Promise<void> {
       continue;
     }
     checkEffects(world, partition, base);
-    checkRanges(world, partition, base);
+    checkRanges(world, partition, base, mayOverlap);
     await checkFolds(world, partition, base);
   }
 }
@@ -59,7 +60,12 @@ interface StartedRange {
 }
 
 /** I3: the ranges of a partition merge into one span. */
-function checkRanges({ temporal, oracle, logs }: World, partition: number, base: number): void {
+function checkRanges(
+  { temporal, oracle, logs }: World,
+  partition: number,
+  base: number,
+  mayOverlap: (partition: number) => boolean,
+): void {
   const started = temporal.everStarted.flatMap((run): StartedRange[] =>
     run.memo.ranges
       .filter((range) => range.partition === partition)
@@ -69,7 +75,6 @@ function checkRanges({ temporal, oracle, logs }: World, partition: number, base:
     ...new Map(started.map((range) => [`${range.layout}:${range.position}-${range.end}`, range])).values(),
   ];
   ranges.sort((a, b) => a.position - b.position || a.end - b.end);
-  const mayOverlap = oracle.walkedAgain.has(partition) || isBegunTwice(temporal, partition);
   let reached = base;
   let reachedIn = 0;
   for (const { layout, position, end } of ranges) {
@@ -79,13 +84,22 @@ function checkRanges({ temporal, oracle, logs }: World, partition: number, base:
     if (position > reached && !isLost)
       oracle.violated('I3', `partition ${partition}: nothing was started for [${reached}, ${position})`);
     // The start of a bridge that was killed can come after the operator has set another number of chains: the markers make up for it.
-    if (position < reached && !mayOverlap && layout === reachedIn)
+    if (position < reached && !mayOverlap(partition) && layout === reachedIn)
       oracle.violated('I3', `partition ${partition}: [${position}, ${end}) overlaps with what reaches to ${reached}`);
     if (end > reached) reachedIn = layout;
     reached = Math.max(reached, end);
   }
   if (reached < logs[partition]!.end)
     oracle.violated('I3', `partition ${partition}: the chain ends at ${reached}, the log at ${logs[partition]!.end}`);
+}
+
+/** Says of which partitions batches may overlap: those that are walked again, or were begun twice. */
+function findOverlapping({ temporal, oracle, partitions }: World): (partition: number) => boolean {
+  const found = Array.from(
+    { length: partitions },
+    (_, partition) => oracle.walkedAgain.has(partition) || isBegunTwice(temporal, partition),
+  );
+  return (partition) => found[partition]!;
 }
 
 /** With `latest`, or when somebody else has committed, two owners can begin a partition at different positions, before either knows of the other. */
@@ -99,10 +113,9 @@ function isBegunTwice(temporal: World['temporal'], partition: number): boolean {
 }
 
 /** I3: of each batch and the one before it, `positions(s) = positions(s-1) + ranges(s)`. */
-function checkPositions({ temporal, oracle }: World): void {
+function checkPositions({ temporal, oracle }: World, mayOverlap: (partition: number) => boolean): void {
   const runs = new Map(temporal.everStarted.map((run) => [run.workflowId, run]));
   const order = new Map(temporal.everStarted.map((run, at) => [run, at]));
-  const mayOverlap = (partition: number) => oracle.walkedAgain.has(partition) || isBegunTwice(temporal, partition);
   for (const run of runs.values()) {
     const { batch, memo, workflowId } = run;
     const before = runs.get(batchWorkflowId(batch, batch.sequence - 1));

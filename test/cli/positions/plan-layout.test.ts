@@ -9,7 +9,7 @@ import {
   encodeCommitMetadata,
   type CommitMetadata,
 } from '../../../contracts/schemas/commit-metadata.ts';
-import type { PartitionEnd } from '../../../ledger/read-ledger.ts';
+import type { PartitionEnd } from '../../../contracts/partition-end.ts';
 import type { ChainState } from '../../../status/follow-chain.ts';
 
 const topic = { deployment: 'd', pipeline: 'orders', epoch: 0, topic: 'orders' };
